@@ -1,0 +1,290 @@
+//! From the JSON text of one frame to a message, or to a refusal that says what is wrong with it.
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    ClientMessage, Envelope, ErrorCode, MAX_DEPTH, MAX_OFFSET, MessageType, RawJson, RequestId, ServerMessage, Unknown,
+};
+
+/// What is wrong with a text that should have been a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It is not JSON, or nests too deeply.
+    #[error("not JSON: {0}")]
+    InvalidJson(String),
+    /// Its `type` is not one that this side may say.
+    #[error("unknown type {0:?}")]
+    UnknownType(String),
+    /// A field is missing or outside its bounds.
+    #[error("{field}: {problem}")]
+    InvalidMessage {
+        /// The path of the offending field, such as `recover.offset`.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl DecodeError {
+    /// The code of the `error` that answers it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidJson(_) => ErrorCode::InvalidJson,
+            Self::UnknownType(_) => ErrorCode::UnknownType,
+            Self::InvalidMessage { .. } => ErrorCode::InvalidMessage,
+        }
+    }
+
+    fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::InvalidMessage { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// A text that is no message, with what could be read of it for the answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Refusal {
+    /// What is wrong.
+    pub error: DecodeError,
+    /// The command's `requestId`, when it could be read.
+    pub request_id: Option<RequestId>,
+    /// The command's `type`, when it is one that exists.
+    pub in_reply_to: Option<&'static str>,
+}
+
+impl Refusal {
+    fn early(error: DecodeError) -> Self {
+        Self { error, request_id: None, in_reply_to: None }
+    }
+}
+
+/// The two fields that say what the rest is. Read as raw text, so that one bad field does not hide the other.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    type_name: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestId")]
+    request_id: Option<&'a RawValue>,
+}
+
+/// Reads a command.
+///
+/// # Errors
+/// [`Refusal`] tells text that is not JSON, an unknown `type` and an invalid message apart, and names the field.
+pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
+    let head = read_head(text).map_err(Refusal::early)?;
+    let (request_id, request_id_problem) = match read_request_id(&head) {
+        Ok(id) => (id, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let word =
+        read_type(&head).map_err(|error| Refusal { error, request_id: request_id.clone(), in_reply_to: None })?;
+    let in_reply_to = ClientMessage::TYPES.iter().find(|known| **known == word).copied();
+    let message = match request_id_problem {
+        Some(problem) => Err(problem),
+        None => decode_fields(text, &word).and_then(check_client),
+    };
+    match message {
+        Ok(message) => Ok(Envelope { request_id, message }),
+        Err(error) => Err(Refusal { error, request_id, in_reply_to }),
+    }
+}
+
+/// Reads a server message. A `type` that this version does not know is [`ServerMessage::Unknown`], not an error.
+///
+/// # Errors
+/// [`DecodeError`] for text that is not JSON, and for a known message with a broken field.
+pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError> {
+    let head = read_head(text)?;
+    let request_id = read_request_id(&head)?;
+    let word = read_type(&head)?;
+    let message = match decode_fields(text, &word) {
+        Err(DecodeError::UnknownType(type_name)) => {
+            let raw: RawJson =
+                serde_json::from_str(text).map_err(|error| DecodeError::InvalidJson(error.to_string()))?;
+            ServerMessage::Unknown(Unknown { type_name, raw })
+        }
+        other => other?,
+    };
+    Ok(Envelope { request_id, message })
+}
+
+fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
+    check_depth(text)?;
+    // serde would also read a struct from an array, so the shape is checked first.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(match serde_json::from_str::<de::IgnoredAny>(text) {
+            Ok(_) => DecodeError::invalid("", "a message is a JSON object"),
+            Err(error) => DecodeError::InvalidJson(error.to_string()),
+        });
+    }
+    serde_json::from_str(text).map_err(|error| from_json_error("", &error))
+}
+
+fn read_type(head: &Head<'_>) -> Result<String, DecodeError> {
+    let raw = head.type_name.ok_or_else(|| DecodeError::invalid("type", "missing"))?;
+    serde_json::from_str(raw.get()).map_err(|_| DecodeError::invalid("type", "not a string"))
+}
+
+fn read_request_id(head: &Head<'_>) -> Result<Option<RequestId>, DecodeError> {
+    let Some(raw) = head.request_id else { return Ok(None) };
+    serde_json::from_str(raw.get()).map_err(|error| from_json_error("requestId", &error))
+}
+
+/// An enumeration whose `type` says which fields follow.
+pub(crate) trait Tagged: Sized {
+    /// Reads the fields of a message whose `type` is known; none when this version does not know it.
+    fn decode_fields<'de, D: Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>>;
+}
+
+fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    match M::decode_fields(word, fields) {
+        None => Err(DecodeError::UnknownType(word.to_owned())),
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(from_json_error(&track.path().to_string(), &error)),
+    }
+}
+
+/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing.
+fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeError {
+    if !error.is_data() {
+        return DecodeError::InvalidJson(error.to_string());
+    }
+    let text = error.to_string();
+    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+    let quoted = |prefix: &str| problem.strip_prefix(prefix)?.strip_suffix('`');
+    let path = if path == "." { "" } else { path };
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match (quoted("missing field `"), quoted("duplicate field `")) {
+        (Some(name), _) => DecodeError::invalid(join(name), "missing"),
+        (_, Some(name)) => {
+            DecodeError::invalid(if path.ends_with(name) { path.to_owned() } else { join(name) }, "given twice")
+        }
+        _ => DecodeError::invalid(path, problem),
+    }
+}
+
+/// Refuses nesting over [`MAX_DEPTH`], also in values that are carried and never parsed.
+fn check_depth(text: &str) -> Result<(), DecodeError> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(DecodeError::InvalidJson(format!("nests deeper than {MAX_DEPTH} levels")));
+        }
+    }
+    Ok(())
+}
+
+/// What a command's fields must fulfil together.
+fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
+    match &message {
+        ClientMessage::NotificationAck(ack) => match (&ack.notification_id, &ack.notification_ids) {
+            (None, None) => Err(DecodeError::invalid("notificationId", "notificationId or notificationIds is needed")),
+            (_, Some(ids)) if ids.is_empty() || ids.len() > 1_000 => {
+                Err(DecodeError::invalid("notificationIds", "1 to 1000 notifications"))
+            }
+            _ => Ok(message),
+        },
+        ClientMessage::GetChatHistory(get) if get.before.is_some() && get.after.is_some() => {
+            Err(DecodeError::invalid("before", "either before or after, not both"))
+        }
+        _ => Ok(message),
+    }
+}
+
+/// Reads a position: 0 to 2^53-1.
+pub(crate) fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let position = u64::deserialize(deserializer)?;
+    if position > MAX_OFFSET { Err(de::Error::custom("a position is 0 to 2^53-1")) } else { Ok(position) }
+}
+
+/// Reads a position that may be absent.
+pub(crate) fn optional_position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Option::<u64>::deserialize(deserializer)? {
+        Some(position) if position > MAX_OFFSET => Err(de::Error::custom("a position is 0 to 2^53-1")),
+        other => Ok(other),
+    }
+}
+
+/// Reads how much history a subscription asks for: 0 to 100.
+pub(crate) fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    match Option::<u32>::deserialize(deserializer)? {
+        Some(history) if history > 100 => Err(de::Error::custom("history is 0 to 100")),
+        other => Ok(other),
+    }
+}
+
+/// Reads a message type that a client may send.
+pub(crate) fn sendable_message_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<MessageType>, D::Error> {
+    match Option::<MessageType>::deserialize(deserializer)? {
+        Some(MessageType::System | MessageType::Other(_)) => {
+            Err(de::Error::custom("messageType is TEXT, IMAGE or FILE"))
+        }
+        other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (ErrorCode, String) {
+        let refusal = decode_client(text).unwrap_err();
+        (refusal.error.code(), refusal.error.to_string())
+    }
+
+    #[test]
+    fn names_the_offending_field() {
+        assert_eq!(refused(r#"{"type":"chat","clanId":"c"}"#).1, "content: missing");
+        assert_eq!(
+            refused(r#"{"type":"subscribe_clan_chat","clanId":"c","recover":{"offset":-1,"epoch":"e"}}"#).1,
+            "recover.offset: invalid value: integer `-1`, expected u64"
+        );
+        assert_eq!(
+            refused(r#"{"type":"typing","clanId":"a b","isTyping":true}"#).1,
+            "clanId: an identifier has no control characters and no white space"
+        );
+        assert_eq!(refused(r#"{"type":"chat","clanId":"c","content":"x","data":[]}"#).1, "data: data is a JSON object");
+        assert_eq!(refused(r#"{"type":"ping","type":"ping"}"#).1, "type: given twice");
+    }
+
+    #[test]
+    fn tells_the_three_kinds_apart() {
+        assert_eq!(refused("{").0, ErrorCode::InvalidJson);
+        assert_eq!(refused(r#"["ping"]"#).0, ErrorCode::InvalidMessage);
+        assert_eq!(refused(r#"{"type":"pang"}"#).0, ErrorCode::UnknownType);
+        assert_eq!(refused(r#"{"kind":"ping"}"#).0, ErrorCode::InvalidMessage);
+        assert_eq!(
+            refused(&format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(70), "]".repeat(70))).0,
+            ErrorCode::InvalidJson
+        );
+    }
+
+    #[test]
+    fn keeps_the_request_id_of_a_refused_command() {
+        let refusal = decode_client(r#"{"type":"chat","requestId":"r7"}"#).unwrap_err();
+        assert_eq!(refusal.request_id.unwrap().as_str(), "r7");
+        assert_eq!(refusal.in_reply_to, Some("chat"));
+    }
+}

@@ -1,0 +1,131 @@
+//! JSON that the gateway carries and does not read: kept as the text that the sender wrote.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+/// The most bytes of `chat.data`, as written.
+const MAX_CHAT_DATA_BYTES: usize = 8 * 1024;
+
+/// Any JSON value, as the sender wrote it: no number loses a digit, no key its place.
+#[derive(Clone)]
+pub struct RawJson(Box<RawValue>);
+
+impl RawJson {
+    /// Encodes a value.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON (a map whose keys are not strings).
+    pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// Reads the value as a type of yours.
+    ///
+    /// # Errors
+    /// When the JSON does not fit the type.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    fn is_object(&self) -> bool {
+        self.as_str().starts_with('{')
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for RawJson {
+    /// Tells the length only, so that no log line can show what somebody sent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawJson({} bytes)", self.as_str().len())
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for RawJson {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Json".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "Any JSON value." })
+    }
+}
+
+/// What a chat message carries beside its text (replies, mentions, attachments): a JSON object of at most 8 KiB.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatData(RawJson);
+
+impl ChatData {
+    /// Checks that the value is an object within the bound.
+    ///
+    /// # Errors
+    /// The sentence that says which of the two it is not.
+    pub fn new(value: RawJson) -> Result<Self, &'static str> {
+        if !value.is_object() {
+            return Err("data is a JSON object");
+        }
+        if value.as_str().len() > MAX_CHAT_DATA_BYTES {
+            return Err("data has at most 8192 bytes");
+        }
+        Ok(Self(value))
+    }
+
+    /// The object.
+    pub fn json(&self) -> &RawJson {
+        &self.0
+    }
+}
+
+impl Serialize for ChatData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChatData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(RawJson::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for ChatData {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ChatData".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "description": "A JSON object of at most 8192 bytes." })
+    }
+}

@@ -1,0 +1,56 @@
+//! Every word that a client, the gateway and a backend service can say to one another.
+//!
+//! The types here are the single source of the wire contract: the JSON Schemas, the AsyncAPI document, the readable
+//! protocol page and every SDK are derived from them. The crate does no I/O, reads no clock and compiles for wasm32.
+//!
+//! ```
+//! use realtime_gateway_protocol::{ClientMessage, decode_client};
+//!
+//! let command = decode_client(r#"{"type":"ping","requestId":"r1"}"#).unwrap();
+//! assert!(matches!(command.message, ClientMessage::Ping(_)));
+//! assert_eq!(command.request_id.unwrap().as_str(), "r1");
+//! ```
+
+mod close_code;
+mod decode;
+mod encode;
+mod error_code;
+mod id;
+mod json;
+mod message;
+mod open_enum;
+mod text;
+mod timestamp;
+
+pub use close_code::{CloseCode, Reconnect};
+pub use decode::{DecodeError, Refusal, decode_client, decode_server};
+pub use encode::{encode_client, encode_server};
+pub use error_code::ErrorCode;
+pub use id::{
+    ClanId, ClientMessageId, DeviceId, IdError, MessageId, NotificationId, RequestId, ServiceName, SessionId,
+    TopicName, UserId,
+};
+pub use json::{ChatData, RawJson};
+pub use message::{
+    AckConfirmed, Authenticate, Authenticated, Chat, ChatDeleted, ChatHistory, ClientInfo, ClientMessage, Connected,
+    Envelope, ErrorReply, Event, GetChatHistory, GetPresence, HistoryLimit, Limits, MessageSent, MessageType,
+    Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
+    PresentUser, Publish, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping, ServerMessage,
+    Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
+    SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+};
+pub use text::{ChatContent, TextError};
+pub use timestamp::Timestamp;
+
+/// The version that `connected.protocolVersion` tells.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The WebSocket subprotocol (RFC 6455, section 1.9) that this version speaks.
+pub const SUBPROTOCOL: &str = "gateway.v1.json";
+/// The largest offset: 2^53-1, the largest integer that every JSON reader keeps exact (RFC 8259, section 6).
+pub const MAX_OFFSET: u64 = (1 << 53) - 1;
+/// How deep objects and arrays of a message may nest.
+pub const MAX_DEPTH: usize = 64;
+/// The default of `limits.message_bytes`: what a client may send in one message, in bytes.
+pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// What the gateway sends stays under this, in bytes.
+pub const MAX_SERVER_MESSAGE_BYTES: usize = 256 * 1024;

@@ -1,0 +1,342 @@
+//! What a client may say: one struct a command, and the enumeration of all.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ChatContent, ChatData, ClanId, ClientMessageId, DeviceId, NotificationId, RawJson, ServiceName, TopicName,
+    open_enum::open_enum,
+};
+
+/// Declares the commands once: the enumeration, its words, and the decoding of each.
+macro_rules! client_messages {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
+        /// Every command that a client may send.
+        #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        pub enum ClientMessage {
+            $($(#[doc = $doc])+ $name($name),)+
+        }
+
+        impl ClientMessage {
+            /// Every `type` that a client may send.
+            pub const TYPES: &'static [&'static str] = &[$($word),+];
+
+            /// The `type` on the wire.
+            pub fn type_name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $word,)+
+                }
+            }
+        }
+
+        impl crate::decode::Tagged for ClientMessage {
+            fn decode_fields<'de, D: serde::Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>> {
+                match word {
+                    $($word => Some($name::deserialize(fields).map(Self::$name)),)+
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for ClientMessage {
+            fn from(message: $name) -> Self {
+                Self::$name(message)
+            }
+        })+
+    };
+}
+
+client_messages! {
+    /// Gives or renews the identity.
+    Authenticate = "authenticate",
+    /// Asks for the user's notifications.
+    SubscribeNotifications = "subscribe_notifications",
+    /// Ends the subscription to notifications.
+    UnsubscribeNotifications = "unsubscribe_notifications",
+    /// Asks for a clan's chat.
+    SubscribeClanChat = "subscribe_clan_chat",
+    /// Ends the subscription to a clan's chat.
+    UnsubscribeClanChat = "unsubscribe_clan_chat",
+    /// Says something in a clan.
+    SendChat = "chat",
+    /// Tells that the user began or stopped typing.
+    SendTyping = "typing",
+    /// Acknowledges notifications, which are then not sent again.
+    NotificationAck = "notification_ack",
+    /// Asks for a page of a clan's past.
+    GetChatHistory = "chat_history",
+    /// Asks who is present in a clan.
+    GetPresence = "presence",
+    /// Asks for a topic of a declared service.
+    Subscribe = "subscribe",
+    /// Ends the subscription to a topic of a declared service.
+    Unsubscribe = "unsubscribe",
+    /// Publishes to a topic of a declared service.
+    Publish = "publish",
+    /// Asks for a `pong`.
+    Ping = "ping",
+}
+
+/// Gives or renews the identity. Reply: `connected` the first time, then `authenticated`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Authenticate")]
+pub struct Authenticate {
+    /// The JSON Web Token (RFC 7519).
+    #[schemars(extend("writeOnly" = true))]
+    pub token: String,
+    /// Names the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
+    /// Names the client library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientInfo>,
+}
+
+/// The client library that speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ClientInfo {
+    /// Its name, such as `realtime-gateway-sdk`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Made once by a client that reconnects by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Rises with each attempt of the instance: a lower one never replaces a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
+}
+
+/// A position in a topic: the last that the client has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct Recover {
+    /// The last offset seen, 0 being before the first entry.
+    #[serde(deserialize_with = "crate::decode::position")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub offset: u64,
+    /// The epoch that the offset belongs to.
+    pub epoch: String,
+}
+
+/// Asks for the user's notifications: all pending ones, then live ones. Reply: `subscription_confirmed`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "SubscribeNotifications")]
+pub struct SubscribeNotifications {
+    /// Accepted and ignored: notifications have pending ones instead of a history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Recover>,
+}
+
+/// Ends the subscription to notifications. Reply: `subscription_confirmed` with status `unsubscribed`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "UnsubscribeNotifications")]
+pub struct UnsubscribeNotifications {}
+
+/// Asks for a clan's chat. Reply: `subscription_confirmed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "SubscribeClanChat")]
+pub struct SubscribeClanChat {
+    /// The clan.
+    pub clan_id: ClanId,
+    /// The last position seen: everything after it is sent, when it is within retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Recover>,
+    /// How many of the last entries to send when nothing is recovered, 0 to 100.
+    #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub history: Option<u32>,
+    /// Whether to be told who comes and goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<bool>,
+}
+
+/// Ends the subscription to a clan's chat. Reply: `subscription_confirmed` with status `unsubscribed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "UnsubscribeClanChat")]
+pub struct UnsubscribeClanChat {
+    /// The clan.
+    pub clan_id: ClanId,
+}
+
+open_enum! {
+    /// What a chat message is.
+    pub enum MessageType {
+        /// Text.
+        Text = "TEXT",
+        /// A picture, described by `data`.
+        Image = "IMAGE",
+        /// A file, described by `data`.
+        File = "FILE",
+        /// Said by a backend service; no client may send it.
+        System = "SYSTEM",
+    }
+}
+
+/// Says something in a clan. Reply: `message_sent`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "SendChat")]
+pub struct SendChat {
+    /// The clan.
+    pub clan_id: ClanId,
+    /// What is said, 1 to 4,000 characters.
+    pub content: ChatContent,
+    /// `TEXT` when absent; a client may send `TEXT`, `IMAGE` and `FILE`.
+    #[serde(
+        default,
+        deserialize_with = "crate::decode::sendable_message_type",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"]))]
+    pub message_type: Option<MessageType>,
+    /// Replies, mentions, attachments: an object of at most 8 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<ChatData>,
+    /// Makes the command safe to repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+/// Tells that the user began or stopped typing. No reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "SendTyping")]
+pub struct SendTyping {
+    /// The clan.
+    pub clan_id: ClanId,
+    /// Whether the user is typing; true is repeated every 3 s and ends by itself after 6 s.
+    pub is_typing: bool,
+}
+
+/// Acknowledges notifications. Reply: `ack_confirmed`. One of the two fields is needed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "NotificationAck", extend("anyOf" = [{"required": ["notificationId"]}, {"required": ["notificationIds"]}]))]
+pub struct NotificationAck {
+    /// One notification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_id: Option<NotificationId>,
+    /// Up to 1,000 notifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub notification_ids: Option<Vec<NotificationId>>,
+}
+
+/// Asks for a page of a clan's past. Reply: `chat_history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "GetChatHistory", extend("not" = {"required": ["before", "after"]}))]
+pub struct GetChatHistory {
+    /// The clan.
+    pub clan_id: ClanId,
+    /// The page ends before this offset.
+    #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub before: Option<u64>,
+    /// The page begins after this offset.
+    #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub after: Option<u64>,
+    /// How many messages, 1 to 100, 50 when absent.
+    #[serde(default)]
+    pub limit: HistoryLimit,
+}
+
+/// How many messages a page of history holds: 1 to 100, 50 by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline, extend("minimum" = 1, "maximum" = 100, "default" = 50))]
+pub struct HistoryLimit(u32);
+
+impl HistoryLimit {
+    /// A limit within 1 to 100; none otherwise.
+    pub fn new(limit: u32) -> Option<Self> {
+        (1..=100).contains(&limit).then_some(Self(limit))
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for HistoryLimit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl<'de> Deserialize<'de> for HistoryLimit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(u32::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("limit is 1 to 100"))
+    }
+}
+
+/// Asks who is present in a clan. Reply: `presence`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "GetPresence")]
+pub struct GetPresence {
+    /// The clan.
+    pub clan_id: ClanId,
+}
+
+/// Asks for a topic of a declared service. Reply: `subscription_confirmed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Subscribe")]
+pub struct Subscribe {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The last position seen: everything after it is sent, when it is within retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Recover>,
+    /// How many of the last entries to send when nothing is recovered, 0 to 100.
+    #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub history: Option<u32>,
+}
+
+/// Ends the subscription to a topic. Reply: `subscription_confirmed` with status `unsubscribed`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Unsubscribe")]
+pub struct Unsubscribe {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+}
+
+/// Publishes to a topic of a declared service. Reply: `message_sent`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Publish")]
+pub struct Publish {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// Any JSON.
+    pub data: RawJson,
+    /// Makes the command safe to repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+/// Asks for a `pong`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Ping")]
+pub struct Ping {}

@@ -1,0 +1,76 @@
+//! Bounded texts: content that a person wrote.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The most characters (Unicode code points) of a chat message.
+const MAX_CONTENT_CHARS: usize = 4_000;
+
+/// Why a text is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the content of a chat message has 1 to 4000 characters")]
+pub struct TextError;
+
+/// The content of a chat message: 1 to 4,000 characters, counted as Unicode code points.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ChatContent(Arc<str>);
+
+impl ChatContent {
+    /// Checks the text and takes it.
+    ///
+    /// # Errors
+    /// [`TextError`] when the text is empty or too long.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
+        let text = text.as_ref();
+        // Code points are at most as many as bytes, so most texts need no count.
+        let fits = text.len() <= MAX_CONTENT_CHARS || text.chars().count() <= MAX_CONTENT_CHARS;
+        if text.is_empty() || !fits { Err(TextError) } else { Ok(Self(text.into())) }
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChatContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChatContent {
+    /// Tells the length only, so that no log line can show what somebody wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChatContent({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for ChatContent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChatContent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::new(text).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for ChatContent {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ChatContent".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_CONTENT_CHARS })
+    }
+}
