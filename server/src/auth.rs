@@ -1,0 +1,52 @@
+//! From credentials to an identity: what a verified token says.
+
+use std::{collections::HashMap, sync::Arc};
+
+use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+
+/// Who somebody is, and until when that is known.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The token's `sub`.
+    pub user: UserId,
+    /// The token's `deviceId`, if it has one.
+    pub device: Option<DeviceId>,
+    /// The token's `exp`.
+    pub expires_at: Timestamp,
+    /// What the token says that its bearer may do.
+    pub grants: Arc<Grants>,
+}
+
+/// What a token's claims allow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `clans`: clan ids, or `*` for all.
+    pub clans: Vec<String>,
+    /// `topics`: per service, topics, or `*` for all.
+    pub topics: HashMap<String, Vec<String>>,
+}
+
+/// Why a token is no identity. The texts are for logs and clients: none repeats the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// It is not a token, its signature is wrong, or a claim is missing or not as configured.
+    #[error("the token is not valid: {0}")]
+    Invalid(&'static str),
+    /// Its life has ended.
+    #[error("the token has expired")]
+    Expired,
+    /// The keys to check it with cannot be had now.
+    #[error("the token cannot be checked now")]
+    Unavailable,
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Be told what is published.
+    Subscribe,
+    /// Publish.
+    Publish,
+    /// Read the past, or who is present.
+    Read,
+}

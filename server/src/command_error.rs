@@ -1,0 +1,53 @@
+//! Why a command was refused: the code and sentence that the client gets.
+
+use std::{borrow::Cow, time::Duration};
+
+use realtime_gateway_protocol::{ErrorCode, RawJson};
+
+use crate::store::StoreError;
+
+/// A refusal, as the client gets it. The cause, where there is one, goes to the log and not in here.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct CommandError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people: no token, no stack, no internal address.
+    pub message: Cow<'static, str>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// More for programs.
+    pub details: Option<RawJson>,
+}
+
+impl CommandError {
+    /// A refusal without more to tell.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), retry_after: None, details: None }
+    }
+
+    /// A refusal that may not hold after a while.
+    pub fn retry(code: ErrorCode, message: impl Into<Cow<'static, str>>, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..Self::new(code, message) }
+    }
+
+    /// A refusal that names the field that was wrong.
+    pub fn field(field: &str, problem: &str) -> Self {
+        let details = RawJson::encode(&serde_json::json!({ "field": field, "problem": problem })).ok();
+        let message = format!("{field}: {problem}");
+        Self { details, ..Self::new(ErrorCode::InvalidMessage, message) }
+    }
+
+    /// Not confirmed in time.
+    pub fn unavailable() -> Self {
+        let message = "not confirmed in time; repeat with the same clientMessageId";
+        Self::retry(ErrorCode::Unavailable, message, Duration::from_secs(1))
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the store refused");
+        Self::unavailable()
+    }
+}

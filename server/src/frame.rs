@@ -1,0 +1,86 @@
+//! A frame: a server message, encoded once, as the bytes that go to every recipient's socket.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use realtime_gateway_protocol::{Envelope, ServerMessage, encode_server};
+
+/// The bytes of one WebSocket text frame (RFC 6455, section 5.2; unmasked, as a server sends it), shared by all who get it.
+#[derive(Clone)]
+pub struct Frame(Arc<Encoded>);
+
+struct Encoded {
+    accepted: Instant,
+    type_name: &'static str,
+    header: u8,
+    bytes: Box<[u8]>,
+}
+
+impl Frame {
+    /// Encodes a message that nobody asked for.
+    pub fn push(message: ServerMessage) -> Self {
+        Self::encode(&Envelope::unasked(message))
+    }
+
+    /// Encodes a message.
+    pub fn encode(envelope: &Envelope<ServerMessage>) -> Self {
+        let type_name = ServerMessage::TYPES.iter().copied().find(|known| *known == envelope.message.type_name());
+        Self::text(type_name.unwrap_or("other"), &encode_server(envelope))
+    }
+
+    /// Makes a text frame of a payload that is encoded already.
+    pub fn text(type_name: &'static str, payload: &str) -> Self {
+        let mut bytes = Vec::with_capacity(payload.len() + 10);
+        bytes.push(0x81);
+        match payload.len() {
+            short @ 0..=125 => bytes.push(short as u8),
+            middle @ 126..=0xffff => {
+                bytes.push(126);
+                bytes.extend_from_slice(&(middle as u16).to_be_bytes());
+            }
+            long => {
+                bytes.push(127);
+                bytes.extend_from_slice(&(long as u64).to_be_bytes());
+            }
+        }
+        let header = bytes.len() as u8;
+        bytes.extend_from_slice(payload.as_bytes());
+        Self(Arc::new(Encoded { accepted: Instant::now(), type_name, header, bytes: bytes.into() }))
+    }
+
+    /// Header and payload: what is written to the socket.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// The JSON text.
+    pub fn payload(&self) -> &str {
+        let payload = self.0.bytes.get(usize::from(self.0.header)..).unwrap_or_default();
+        std::str::from_utf8(payload).unwrap_or_default()
+    }
+
+    /// How many bytes it takes in a queue.
+    pub fn len(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// Never: a frame has a header.
+    pub fn is_empty(&self) -> bool {
+        self.0.bytes.is_empty()
+    }
+
+    /// The message's `type`.
+    pub fn type_name(&self) -> &'static str {
+        self.0.type_name
+    }
+
+    /// When the message was encoded, from which delivery latency counts.
+    pub fn accepted(&self) -> Instant {
+        self.0.accepted
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({}, {} bytes)", self.type_name(), self.len())
+    }
+}

@@ -1,0 +1,186 @@
+//! The outbound queue of one session: bounded in bytes, filled by anyone, emptied by its connection in few writes.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+};
+
+use parking_lot::Mutex;
+use realtime_gateway_protocol::CloseCode;
+
+use crate::frame::Frame;
+
+/// What became of a pushed frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits to be written.
+    Queued,
+    /// It was let go: it is ephemeral and the queue is under pressure, or the session has ended.
+    Dropped,
+    /// The queue is full. The session is being closed with 4508 and recovers from the log.
+    Overflowed,
+}
+
+/// Why a connection is to be closed: the code and a sentence for people, at most 123 bytes (RFC 6455, section 5.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseReason {
+    /// The code.
+    pub code: CloseCode,
+    /// The sentence.
+    pub reason: &'static str,
+}
+
+/// What the connection finds when it looks into the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Frames were moved out, to be written.
+    Frames,
+    /// Nothing more will come: close the connection.
+    Close(CloseReason),
+}
+
+/// A queue of frames between everybody and one connection.
+#[derive(Debug)]
+pub struct Outbound {
+    queue: Mutex<Queue>,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    /// Bytes in `frames` and in the frames that the connection took and has not yet written.
+    bytes: usize,
+    close: Option<CloseReason>,
+    ended: bool,
+    connection: Option<Waker>,
+    /// Readers that wait for room to replay.
+    readers: Vec<Waker>,
+}
+
+impl Outbound {
+    /// An empty queue that holds at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { queue: Mutex::default(), limit }
+    }
+
+    /// Queues a frame. When it does not fit, the session ends with 4508.
+    pub fn push(&self, frame: Frame) -> Pushed {
+        self.push_all(std::slice::from_ref(&frame))
+    }
+
+    /// Queues frames in order, with one wake of the connection.
+    pub fn push_all(&self, frames: &[Frame]) -> Pushed {
+        let mut queue = self.queue.lock();
+        if queue.ended || queue.close.is_some() {
+            return Pushed::Dropped;
+        }
+        let more: usize = frames.iter().map(Frame::len).sum();
+        let pushed = if queue.bytes + more > self.limit && queue.bytes > 0 {
+            let reason = "the client reads too slowly; reconnect and recover";
+            queue.close = Some(CloseReason { code: CloseCode::SLOW_CONSUMER, reason });
+            // What waits would only delay the close; recovery brings it again.
+            queue.frames.clear();
+            Pushed::Overflowed
+        } else {
+            queue.bytes += more;
+            queue.frames.extend(frames.iter().cloned());
+            Pushed::Queued
+        };
+        let overflowed = pushed == Pushed::Overflowed;
+        let readers = if overflowed { std::mem::take(&mut queue.readers) } else { Vec::new() };
+        let connection = queue.connection.take();
+        drop(queue);
+        connection.into_iter().chain(readers).for_each(Waker::wake);
+        pushed
+    }
+
+    /// Queues a frame that may be lost (typing, presence), unless a quarter of the queue is taken.
+    pub fn push_ephemeral(&self, frame: Frame) -> Pushed {
+        if self.queue.lock().bytes > self.limit / 4 { Pushed::Dropped } else { self.push(frame) }
+    }
+
+    /// Asks the connection to write what waits and close. The first reason stands.
+    pub fn close(&self, code: CloseCode, reason: &'static str) {
+        let mut queue = self.queue.lock();
+        if queue.close.is_none() {
+            queue.close = Some(CloseReason { code, reason });
+        }
+        let readers = std::mem::take(&mut queue.readers);
+        let connection = queue.connection.take();
+        drop(queue);
+        connection.into_iter().chain(readers).for_each(Waker::wake);
+    }
+
+    /// Whether the session is over or about to be: nothing more is taken.
+    pub fn is_closed(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.ended || queue.close.is_some()
+    }
+
+    /// Bytes that wait or are being written.
+    pub fn bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
+    /// Waits until the queue is less than half full; false when the session has ended.
+    pub async fn room(&self) -> bool {
+        poll_fn(|context| {
+            let mut queue = self.queue.lock();
+            if queue.ended || queue.close.is_some() {
+                return Poll::Ready(false);
+            }
+            if queue.bytes < self.limit / 2 {
+                return Poll::Ready(true);
+            }
+            queue.readers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Whether the queue is less than half full.
+    pub fn has_room(&self) -> bool {
+        self.queue.lock().bytes < self.limit / 2
+    }
+
+    /// For the connection: moves what waits into `batch`, or registers for the next push.
+    pub fn poll_take(&self, context: &mut Context<'_>, batch: &mut VecDeque<Frame>) -> Poll<Waiting> {
+        let mut queue = self.queue.lock();
+        if !queue.frames.is_empty() {
+            if batch.is_empty() {
+                std::mem::swap(&mut queue.frames, batch);
+            } else {
+                batch.append(&mut queue.frames);
+            }
+            return Poll::Ready(Waiting::Frames);
+        }
+        if let Some(reason) = &queue.close {
+            return Poll::Ready(Waiting::Close(reason.clone()));
+        }
+        queue.connection = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// For the connection: so many bytes of what it took are written.
+    pub fn written(&self, bytes: usize) {
+        let mut queue = self.queue.lock();
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        if queue.bytes < self.limit / 2 && !queue.readers.is_empty() {
+            let readers = std::mem::take(&mut queue.readers);
+            drop(queue);
+            readers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// For the connection: it is gone. Pushes are dropped from here on, and readers end.
+    pub fn end(&self) {
+        let mut queue = self.queue.lock();
+        queue.ended = true;
+        queue.frames = VecDeque::new();
+        let readers = std::mem::take(&mut queue.readers);
+        drop(queue);
+        readers.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,63 @@
+//! The address of a publication: a user's notifications, a clan's chat, or a topic of a declared service.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
+
+/// How many shards the topics are spread over, on every node and in every store alike.
+pub const SHARDS: u16 = 256;
+
+/// A part of all topics, 0 to 255, by which doorbells are bound and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shard(pub u8);
+
+/// An append-only log's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A user's notifications: `user:<userId>`.
+    User(UserId),
+    /// A clan's chat: `clan:<clanId>`.
+    Clan(ClanId),
+    /// A topic of a named service: `service:<service>:<topic>`.
+    Service(ServiceName, TopicName),
+}
+
+impl Topic {
+    /// The service whose subscriptions and permissions this topic belongs to.
+    pub fn service(&self) -> ServiceName {
+        match self {
+            Self::User(_) => ServiceName::notifications(),
+            Self::Clan(_) => ServiceName::clan_chat(),
+            Self::Service(service, _) => service.clone(),
+        }
+    }
+
+    /// The shard that this topic belongs to. It depends on the name alone (FNV-1a), so that all nodes agree.
+    pub fn shard(&self) -> Shard {
+        let name = self.to_string();
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        Shard((hash ^ (hash >> 32)) as u8)
+    }
+
+    /// A hash for tables of this process.
+    pub fn table_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user:{user}"),
+            Self::Clan(clan) => write!(f, "clan:{clan}"),
+            Self::Service(service, topic) => write!(f, "service:{service}:{topic}"),
+        }
+    }
+}
