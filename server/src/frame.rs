@@ -4,6 +4,10 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use realtime_gateway_protocol::{Envelope, ServerMessage, encode_server};
 
+/// Pushes that a client gets only when it has used more than the core messages.
+const ADDITIONS: [&str; 5] =
+    ["chat_deleted", "notification_acked", "subscription_ended", "subscription_reset", "presence_changed"];
+
 /// The bytes of one WebSocket text frame (RFC 6455, section 5.2; unmasked, as a server sends it), shared by all who get it.
 #[derive(Clone)]
 pub struct Frame(Arc<Encoded>);
@@ -11,6 +15,7 @@ pub struct Frame(Arc<Encoded>);
 struct Encoded {
     accepted: Instant,
     type_name: &'static str,
+    addition: bool,
     header: u8,
     bytes: Box<[u8]>,
 }
@@ -43,8 +48,9 @@ impl Frame {
             }
         }
         let header = bytes.len() as u8;
+        let addition = ADDITIONS.contains(&type_name);
         bytes.extend_from_slice(payload.as_bytes());
-        Self(Arc::new(Encoded { accepted: Instant::now(), type_name, header, bytes: bytes.into() }))
+        Self(Arc::new(Encoded { accepted: Instant::now(), type_name, addition, header, bytes: bytes.into() }))
     }
 
     /// Header and payload: what is written to the socket.
@@ -71,6 +77,11 @@ impl Frame {
     /// The message's `type`.
     pub fn type_name(&self) -> &'static str {
         self.0.type_name
+    }
+
+    /// Whether it is a push that only clients know who use more than the core messages.
+    pub fn is_addition(&self) -> bool {
+        self.0.addition
     }
 
     /// When the message was encoded, from which delivery latency counts.

@@ -1,9 +1,6 @@
 //! The address of a publication: a user's notifications, a clan's chat, or a topic of a declared service.
 
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::fmt::{self, Write};
 
 use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
 
@@ -35,20 +32,24 @@ impl Topic {
         }
     }
 
-    /// The shard that this topic belongs to. It depends on the name alone (FNV-1a), so that all nodes agree.
+    /// The shard that this topic belongs to. It depends on the name alone, so that all nodes agree.
     pub fn shard(&self) -> Shard {
-        let name = self.to_string();
-        let hash = name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Shard((hash ^ (hash >> 32)) as u8)
+        let mut hash = Fnv1a(0xcbf2_9ce4_8422_2325);
+        // Writing into a hash cannot fail.
+        let _ = write!(hash, "{self}");
+        Shard((hash.0 ^ (hash.0 >> 32)) as u8)
     }
+}
 
-    /// A hash for tables of this process.
-    pub fn table_hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
+/// The FNV-1a hash of what is written into it, which is the same on every node and in every release.
+struct Fnv1a(u64);
+
+impl fmt::Write for Fnv1a {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,185 @@
+//! The node: the parts that services, connections and the HTTP API work with, built once and shared.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use realtime_gateway_protocol::{ErrorCode, IdError, ServiceName, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    auth::{Authenticator, Permissions},
+    bus::{Bus, Doorbell},
+    command_error::CommandError,
+    config::Config,
+    drain::Tasks,
+    hub::{Hub, SessionTable},
+    metrics::Metrics,
+    services::{Notifications, Presences, Topics, TypingUsers},
+    store::{Append, Appended, Entry, Store, StoreError},
+};
+
+/// How long a confirmation may take, before the client is told `unavailable`.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
+
+/// One gateway process.
+pub struct Node {
+    config: RwLock<Arc<Config>>,
+    /// What must outlive the process.
+    pub store: Arc<dyn Store>,
+    /// How nodes tell each other.
+    pub bus: Arc<dyn Bus>,
+    /// Who subscribes to what.
+    pub hub: Arc<Hub>,
+    /// Who somebody is.
+    pub auth: Authenticator,
+    /// What somebody may do.
+    pub permissions: Permissions,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What runs.
+    pub tasks: Tasks,
+    /// The sessions on this node.
+    pub sessions: SessionTable,
+    /// Notifications.
+    pub notifications: Notifications,
+    /// Who is where.
+    pub presences: Presences,
+    /// Who types.
+    pub typing_users: TypingUsers,
+    /// Services that were added.
+    pub topics: Topics,
+    /// When the process began.
+    pub started: Instant,
+    /// When the process began, by the clock on the wall.
+    pub started_at: Timestamp,
+    draining: AtomicBool,
+}
+
+/// The parts of a node that are made before it.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// What must outlive the process.
+    pub store: Arc<dyn Store>,
+    /// How nodes tell each other.
+    pub bus: Arc<dyn Bus>,
+    /// Who subscribes to what.
+    pub hub: Arc<Hub>,
+    /// Who somebody is.
+    pub auth: Authenticator,
+    /// What somebody may do.
+    pub permissions: Permissions,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What runs.
+    pub tasks: Tasks,
+    /// Services that were added.
+    pub topics: Topics,
+}
+
+impl Node {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { config, store, bus, hub, auth, permissions, metrics, tasks, topics } = parts;
+        Arc::new(Self {
+            config: RwLock::new(Arc::new(config)),
+            store,
+            bus,
+            hub,
+            auth,
+            permissions,
+            metrics,
+            tasks,
+            sessions: SessionTable::default(),
+            notifications: Notifications::default(),
+            presences: Presences::default(),
+            typing_users: TypingUsers::default(),
+            topics,
+            started: Instant::now(),
+            started_at: SystemTime::now().into(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The configuration as it is now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().clone()
+    }
+
+    /// Takes a changed configuration.
+    pub fn set_config(&self, config: Config) {
+        *self.config.write() = Arc::new(config);
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        SystemTime::now().into()
+    }
+
+    /// Whether the node is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Notes that the node is on its way out.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.metrics.draining.set(1);
+    }
+
+    /// The names of all services.
+    pub fn service_names(&self) -> Vec<ServiceName> {
+        let mut names = vec![ServiceName::notifications(), ServiceName::clan_chat()];
+        names.extend(self.topics.names());
+        names
+    }
+
+    /// Appends an entry, and once it is confirmed tells everybody that its topic has grown.
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended, CommandError> {
+        let (topic, at, body) = (append.topic.clone(), append.at, append.body.clone());
+        let started = Instant::now();
+        let appended = in_time(self.store.append(append)).await?;
+        self.metrics.store_append(started.elapsed());
+        if !appended.duplicate {
+            let entry = Arc::new(Entry { offset: appended.offset, at, body });
+            let epoch = self.store.epoch();
+            self.hub.publish(Doorbell { topic, epoch, shard_count: appended.shard_count, entry });
+        }
+        Ok(appended)
+    }
+
+    /// What was encoded for the log, unless it is too large for it.
+    pub(crate) fn checked_body(&self, body: Result<Bytes, serde_json::Error>) -> Result<Bytes, CommandError> {
+        let body = body.map_err(|error| {
+            tracing::error!(%error, "an entry could not be encoded");
+            CommandError::new(ErrorCode::Internal, "internal error")
+        })?;
+        if body.len() > self.config().limits.message_bytes {
+            let message = "the message is over maxMessageBytes once it is stored";
+            return Err(CommandError::new(ErrorCode::MessageTooLarge, message));
+        }
+        Ok(body)
+    }
+}
+
+/// Waits for the store, but not longer than a client should.
+pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, CommandError> {
+    match tokio::time::timeout(CONFIRMED_WITHIN, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(CommandError::unavailable()),
+    }
+}
+
+/// An identifier of the gateway's own making (UUIDv7, RFC 9562 section 5.7).
+pub(crate) fn new_id<T: TryFrom<String, Error = IdError>>() -> Result<T, CommandError> {
+    let id = T::try_from(Uuid::now_v7().to_string());
+    id.map_err(|_| CommandError::new(ErrorCode::Internal, "internal error"))
+}

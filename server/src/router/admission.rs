@@ -1,0 +1,145 @@
+//! Admission: from a verified identity to a live session, and its end.
+
+use std::{sync::Arc, time::Duration};
+
+use realtime_gateway_protocol::{CloseCode, Connected, ErrorCode, Limits, PROTOCOL_VERSION, RequestId, SessionId};
+
+use super::{Router, State};
+use crate::{
+    auth::Identity,
+    command_error::CommandError,
+    config::Config,
+    conversation::Ending,
+    node::{Node, in_time, new_id},
+    session::Session,
+    store::{Admission, SessionPolicy, SessionRecord},
+};
+
+/// What this version offers beyond the core messages.
+const FEATURES: [&str; 6] = ["recovery", "history", "presence", "idempotency", "reauthentication", "sessions"];
+/// When a session that was refused beside another may try again.
+const SESSION_RETRY: Duration = Duration::from_secs(5);
+
+impl Router {
+    /// Opens the session of an identity, closing or respecting the user's other ones.
+    pub(super) async fn open(&mut self, request_id: Option<RequestId>, identity: Identity) -> Result<(), CommandError> {
+        let Some(opening) = self.opening.take() else { return Ok(()) };
+        let node = self.node.clone();
+        let config = node.config();
+        let device = identity.device.clone().or(opening.device.clone());
+        let expires_at = identity.expires_at;
+        let id: SessionId = new_id()?;
+        let session = Arc::new(Session::new(id, device, identity, self.outbound.clone(), node.now()));
+        let client = opening.client.as_ref();
+        let record = SessionRecord {
+            id: session.id.clone(),
+            user: session.user.clone(),
+            device: session.device.clone(),
+            node: config.node_id.as_str().into(),
+            since: session.since,
+            instance: client.and_then(|client| client.instance.as_deref().map(Arc::from)),
+            attempt: client.and_then(|client| client.attempt),
+        };
+        // It is in the table before the store knows it, so that whoever evicts it finds it.
+        node.sessions.insert(session.clone());
+        let admission = in_time(node.store.open_session(record, policy(&config))).await;
+        match admission {
+            Ok(Admission::Admitted(evicted)) => evict(&node, &evicted),
+            Ok(Admission::Refused) => {
+                node.sessions.remove(&session);
+                let message = "another session of this user is live";
+                let error = CommandError::retry(ErrorCode::SessionLimit, message, SESSION_RETRY);
+                self.refuse(request_id, None, &error);
+                self.outbound.close(CloseCode::SESSION_LIMIT, "refused beside an existing session");
+                self.give_up();
+                return Ok(());
+            }
+            Ok(Admission::Superseded) => {
+                node.sessions.remove(&session);
+                self.outbound.close(CloseCode::REPLACED, "a later attempt of this client is connected");
+                self.give_up();
+                return Ok(());
+            }
+            Err(error) => {
+                node.sessions.remove(&session);
+                self.opening = Some(opening);
+                return Err(error);
+            }
+        }
+        if let Some(client) = client {
+            node.metrics.client(&client.name, &client.version);
+        }
+        node.metrics.sessions_active.inc();
+        tracing::debug!(session = %session.id, user = %session.user, peer = %opening.peer, "a session opened");
+        self.send(request_id, greeting(&node, &config, &session, expires_at));
+        self.state = State::Known { session, expires: self.when(expires_at) };
+        Ok(())
+    }
+
+    /// Ends the session of a connection that is gone.
+    pub(super) async fn close(&self, session: &Arc<Session>, ending: &Ending) {
+        let node = &self.node;
+        for subscription in session.remove_all() {
+            node.left(&subscription);
+        }
+        node.sessions.remove(session);
+        if let Err(error) = in_time(node.store.close_session(&session.user, &session.id)).await {
+            tracing::warn!(%error, session = %session.id, "a session's record stays until its node's lease ends");
+        }
+        node.metrics.sessions_active.dec();
+        tracing::info!(
+            session = %session.id,
+            code = ending.code.0,
+            duration_ms = u64::try_from(ending.duration.as_millis()).unwrap_or(u64::MAX),
+            bytes_received = ending.bytes_received,
+            bytes_sent = ending.bytes_sent,
+            "session ended"
+        );
+    }
+}
+
+fn policy(config: &Config) -> SessionPolicy {
+    let sessions = config.sessions;
+    SessionPolicy {
+        max: sessions.max_per_user,
+        on_excess: sessions.on_excess,
+        key: sessions.key,
+        max_devices: sessions.max_devices,
+    }
+}
+
+/// Closes the sessions that the store evicted, those that are on this node.
+fn evict(node: &Node, evicted: &[SessionRecord]) {
+    for record in evicted {
+        node.metrics.sessions_replaced_total.inc();
+        if let Some(session) = node.sessions.get(&record.user, &record.id) {
+            session.outbound.close(CloseCode::REPLACED, "replaced by a newer session");
+        }
+    }
+}
+
+fn greeting(
+    node: &Node,
+    config: &Config,
+    session: &Session,
+    expires_at: realtime_gateway_protocol::Timestamp,
+) -> Connected {
+    let limits = &config.limits;
+    Connected {
+        user_id: session.user.clone(),
+        message: "Connected to WebSocket Gateway".into(),
+        session_id: session.id.clone(),
+        protocol_version: PROTOCOL_VERSION,
+        features: FEATURES.map(str::to_owned).to_vec(),
+        services: node.service_names(),
+        expires_at,
+        heartbeat_interval_ms: u64::try_from(config.heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
+        max_message_bytes: limits.message_bytes as u64,
+        limits: Limits {
+            messages_per_second: limits.messages_per_second,
+            burst: limits.burst,
+            subscriptions: u32::try_from(limits.subscriptions).unwrap_or(u32::MAX),
+        },
+        server_time: node.now(),
+    }
+}

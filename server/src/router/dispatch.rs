@@ -1,0 +1,109 @@
+//! Which service answers which command.
+
+use std::{sync::Arc, time::Instant};
+
+use realtime_gateway_protocol::{ClientMessage, ErrorCode, RequestId};
+
+use crate::{
+    command_error::CommandError,
+    node::Node,
+    services::{ClanChat, Notifications, Presences, Subscribing, Topics, TypingUsers},
+    session::Session,
+    topic::Topic,
+};
+
+/// Whether a command draws on the bucket that holds a full reconnect.
+pub(super) fn is_control(message: &ClientMessage) -> bool {
+    match message {
+        ClientMessage::SendChat(_)
+        | ClientMessage::SendTyping(_)
+        | ClientMessage::GetChatHistory(_)
+        | ClientMessage::GetPresence(_)
+        | ClientMessage::Publish(_) => false,
+        ClientMessage::Authenticate(_)
+        | ClientMessage::SubscribeNotifications(_)
+        | ClientMessage::UnsubscribeNotifications(_)
+        | ClientMessage::SubscribeClanChat(_)
+        | ClientMessage::UnsubscribeClanChat(_)
+        | ClientMessage::NotificationAck(_)
+        | ClientMessage::Subscribe(_)
+        | ClientMessage::Unsubscribe(_)
+        | ClientMessage::Ping(_) => true,
+    }
+}
+
+/// Whether a command uses more than the core of the protocol, so that its sender knows additions.
+pub(super) fn uses_additions(message: &ClientMessage) -> bool {
+    match message {
+        ClientMessage::SubscribeNotifications(asked) => asked.recover.is_some(),
+        ClientMessage::SubscribeClanChat(asked) => {
+            asked.recover.is_some() || asked.history.is_some() || asked.presence.is_some()
+        }
+        ClientMessage::SendChat(chat) => chat.client_message_id.is_some() || chat.data.is_some(),
+        ClientMessage::NotificationAck(ack) => ack.notification_ids.is_some(),
+        ClientMessage::SendTyping(_) | ClientMessage::Ping(_) => false,
+        _ => true,
+    }
+}
+
+/// Has a command answered. An error is the reply that is still to be sent.
+pub(super) async fn dispatch(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    request_id: Option<RequestId>,
+    message: ClientMessage,
+) -> Result<(), CommandError> {
+    let (type_name, started) = (message.type_name(), Instant::now());
+    let answered = answer(node, session, request_id, message).await;
+    node.metrics.command_took(type_name, started.elapsed());
+    answered
+}
+
+async fn answer(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    request_id: Option<RequestId>,
+    message: ClientMessage,
+) -> Result<(), CommandError> {
+    match message {
+        ClientMessage::SubscribeNotifications(_) => {
+            let topic = Topic::User(session.user.clone());
+            node.subscribe(session, request_id, topic, Subscribing::default()).await?;
+        }
+        ClientMessage::UnsubscribeNotifications(_) => {
+            node.unsubscribe_and_confirm(session, request_id, &Topic::User(session.user.clone()));
+        }
+        ClientMessage::SubscribeClanChat(asked) => ClanChat::subscribe(node, session, request_id, asked).await?,
+        ClientMessage::UnsubscribeClanChat(asked) => {
+            node.unsubscribe_and_confirm(session, request_id, &Topic::Clan(asked.clan_id));
+        }
+        ClientMessage::SendChat(chat) => {
+            let sent = ClanChat::say(node, session, &chat).await?;
+            session.reply(request_id, sent);
+        }
+        ClientMessage::SendTyping(typing) => TypingUsers::typing(node, session, typing).await?,
+        ClientMessage::NotificationAck(ack) => {
+            let confirmed = Notifications::acknowledge(node, session, ack).await?;
+            session.reply(request_id, confirmed);
+        }
+        ClientMessage::GetChatHistory(get) => {
+            let history = ClanChat::read(node, session, &get).await?;
+            session.reply(request_id, history);
+        }
+        ClientMessage::GetPresence(get) => {
+            let presence = Presences::read(node, session, &get).await?;
+            session.reply(request_id, presence);
+        }
+        ClientMessage::Subscribe(asked) => Topics::subscribe(node, session, request_id, asked).await?,
+        ClientMessage::Unsubscribe(asked) => Topics::unsubscribe(node, session, request_id, asked)?,
+        ClientMessage::Publish(asked) => {
+            let sent = Topics::publish(node, session, asked).await?;
+            session.reply(request_id, sent);
+        }
+        ClientMessage::Authenticate(_) | ClientMessage::Ping(_) => {
+            // The router answers these itself, with or without an identity.
+            return Err(CommandError::new(ErrorCode::Internal, "internal error"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Notifications: each is kept until it is acknowledged, replayed on every subscription, told apart by its id.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{
+    AckConfirmed, NotificationAck, NotificationAcked, NotificationId, RawJson, Timestamp, UserId,
+};
+use serde::Serialize;
+
+use super::entry::entry_body;
+use crate::{
+    bus::Doorbell,
+    command_error::CommandError,
+    node::{Node, in_time, new_id},
+    session::Session,
+    store::{Entry, Notify},
+    topic::Topic,
+};
+
+/// For how many users it is remembered what was sent to them. `redelivered` is a hint, so forgetting does no harm.
+const REMEMBERED_USERS: usize = 65_536;
+
+/// A notification of a backend service.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    /// Tells copies apart; made by the gateway when absent.
+    pub id: Option<NotificationId>,
+    /// A headline.
+    pub title: String,
+    /// The text.
+    pub message: String,
+    /// Whatever the backend adds.
+    pub data: Option<RawJson>,
+    /// How long it is kept; `notifications.ttl` when absent.
+    pub ttl: Option<Duration>,
+}
+
+/// A notification that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its id.
+    pub id: NotificationId,
+    /// Its place among the user's.
+    pub offset: u64,
+    /// Whether one with the same id came before.
+    pub duplicate: bool,
+}
+
+/// The service of notifications.
+#[derive(Default)]
+pub struct Notifications {
+    /// Up to which offset a user who is away was sent notifications.
+    delivered: Mutex<HashMap<UserId, u64>>,
+}
+
+/// What the store keeps of a notification.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationBody<'a> {
+    r#type: &'static str,
+    id: &'a NotificationId,
+    title: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawJson>,
+    created_at: Timestamp,
+}
+
+impl Notifications {
+    /// Stores a notification and sends it to the user's sessions.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm in time, `message_too_large`.
+    pub async fn send(node: &Arc<Node>, user: UserId, new: NewNotification) -> Result<Sent, CommandError> {
+        let id = new.id.map_or_else(new_id, Ok)?;
+        let at = node.now();
+        let (title, message, data) = (new.title.as_str(), new.message.as_str(), new.data.as_ref());
+        let body = NotificationBody { r#type: "notification", id: &id, title, message, data, created_at: at };
+        let body = node.checked_body(entry_body(&body))?;
+        let config = node.config();
+        let ttl = u64::try_from(new.ttl.unwrap_or(config.notifications.ttl).as_millis()).unwrap_or(u64::MAX);
+        let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
+        let max_pending = config.notifications.max_pending;
+        let notify = Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending };
+        let notified = in_time(node.store.notify(notify)).await?;
+        node.metrics.notifications_dropped("max_pending", notified.dropped.len());
+        if !notified.duplicate {
+            node.hub.publish(Doorbell {
+                topic: Topic::User(user),
+                epoch: node.store.epoch(),
+                shard_count: notified.shard_count,
+                entry: Arc::new(Entry { offset: notified.offset, at, body }),
+            });
+        }
+        Ok(Sent { id, offset: notified.offset, duplicate: notified.duplicate })
+    }
+
+    /// `notification_ack`
+    pub(crate) async fn acknowledge(
+        node: &Arc<Node>,
+        session: &Session,
+        ack: NotificationAck,
+    ) -> Result<AckConfirmed, CommandError> {
+        let mut ids = ack.notification_ids.unwrap_or_default();
+        ids.extend(ack.notification_id);
+        let acked = in_time(node.store.acknowledge(&session.user, &ids)).await?;
+        if !acked.is_empty() {
+            for other in node.sessions.of_user(&session.user).iter().filter(|other| other.id != session.id) {
+                other.push_addition(NotificationAcked { notification_ids: acked.clone() });
+            }
+        }
+        Ok(AckConfirmed { notification_ids: ids })
+    }
+}
+
+impl Node {
+    /// Up to which offset the user is known to have been sent notifications.
+    pub(crate) fn delivered_before(&self, topic: &Topic) -> u64 {
+        let Topic::User(user) = topic else { return 0 };
+        let before = self.notifications.delivered.lock().get(user).copied().unwrap_or(0);
+        before.max(self.hub.cursor(topic).unwrap_or(0))
+    }
+
+    /// Remembers how far a user was served who is leaving.
+    pub(crate) fn note_delivered(&self, topic: &Topic) {
+        let (Topic::User(user), Some(cursor @ 1..)) = (topic, self.hub.cursor(topic)) else { return };
+        let mut delivered = self.notifications.delivered.lock();
+        if delivered.len() >= REMEMBERED_USERS && !delivered.contains_key(user) {
+            delivered.clear();
+        }
+        delivered.insert(user.clone(), cursor);
+    }
+}

@@ -1,0 +1,148 @@
+//! Topics of named services: `subscribe`, `unsubscribe` and `publish`, for every service that is added to the gateway.
+
+use std::{collections::HashMap, sync::Arc};
+
+use realtime_gateway_protocol::{
+    ClientMessageId, ErrorCode, MessageId, MessageSent, Publish, RawJson, RequestId, ServiceName, Subscribe, Timestamp,
+    TopicName, Unsubscribe, UserId,
+};
+use serde::Serialize;
+
+use super::{Subscribing, entry::entry_body};
+use crate::{
+    auth::Action,
+    command_error::CommandError,
+    node::{Node, new_id},
+    service::Service,
+    session::Session,
+    store::{Append, IdempotencyKey},
+    topic::Topic,
+};
+
+/// The services that were added.
+#[derive(Default)]
+pub struct Topics {
+    services: HashMap<ServiceName, Arc<dyn Service>>,
+}
+
+/// What the log keeps of an event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventBody<'a> {
+    r#type: &'static str,
+    data: &'a RawJson,
+    published_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a ClientMessageId>,
+}
+
+impl Topics {
+    /// Takes the services, by their names.
+    pub fn new(services: Vec<Arc<dyn Service>>) -> Self {
+        Self { services: services.into_iter().map(|service| (service.name(), service)).collect() }
+    }
+
+    /// The names of the services.
+    pub fn names(&self) -> Vec<ServiceName> {
+        let mut names: Vec<_> = self.services.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<Arc<dyn Service>, CommandError> {
+        let Some(found) = self.services.get(service) else {
+            return Err(CommandError::new(ErrorCode::UnknownService, "this gateway has no service of that name"));
+        };
+        if !found.has_topic(topic) {
+            return Err(CommandError::field("topic", "the service has no such topic"));
+        }
+        Ok(found.clone())
+    }
+
+    /// `subscribe`
+    pub(crate) async fn subscribe(
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        request_id: Option<RequestId>,
+        asked: Subscribe,
+    ) -> Result<(), CommandError> {
+        node.topics.find(&asked.service, &asked.topic)?;
+        let what = Subscribing { recover: asked.recover, history: asked.history.unwrap_or(0) };
+        node.subscribe(session, request_id, Topic::Service(asked.service, asked.topic), what).await?;
+        Ok(())
+    }
+
+    /// `unsubscribe`
+    pub(crate) fn unsubscribe(
+        node: &Arc<Node>,
+        session: &Session,
+        request_id: Option<RequestId>,
+        asked: Unsubscribe,
+    ) -> Result<(), CommandError> {
+        node.topics.find(&asked.service, &asked.topic)?;
+        node.unsubscribe_and_confirm(session, request_id, &Topic::Service(asked.service, asked.topic));
+        Ok(())
+    }
+
+    /// `publish`
+    pub(crate) async fn publish(
+        node: &Arc<Node>,
+        session: &Session,
+        asked: Publish,
+    ) -> Result<MessageSent, CommandError> {
+        let service = node.topics.find(&asked.service, &asked.topic)?;
+        let topic = Topic::Service(asked.service.clone(), asked.topic.clone());
+        node.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        let data = service.publish(&session.user, &asked.topic, asked.data).await?;
+        Self::append(node, asked.service, asked.topic, &data, Some(&session.user), asked.client_message_id.as_ref())
+            .await
+    }
+
+    /// Publishes on behalf of a backend service.
+    ///
+    /// # Errors
+    /// `unknown_service`, `invalid_message` for a topic that the service does not have, `unavailable`.
+    pub async fn post(
+        node: &Arc<Node>,
+        service: ServiceName,
+        topic: TopicName,
+        data: RawJson,
+        id: Option<ClientMessageId>,
+    ) -> Result<MessageSent, CommandError> {
+        node.topics.find(&service, &topic)?;
+        Self::append(node, service, topic, &data, None, id.as_ref()).await
+    }
+
+    async fn append(
+        node: &Arc<Node>,
+        service: ServiceName,
+        name: TopicName,
+        data: &RawJson,
+        user: Option<&UserId>,
+        client_message_id: Option<&ClientMessageId>,
+    ) -> Result<MessageSent, CommandError> {
+        let id: MessageId = new_id()?;
+        let at = node.now();
+        let body = entry_body(&EventBody { r#type: "event", data, published_at: at, user_id: user, client_message_id });
+        let body = node.checked_body(body)?;
+        let sender = user.cloned().map_or_else(|| UserId::new(UserId::SYSTEM), Ok);
+        let key = match (client_message_id, sender) {
+            (Some(id), Ok(sender)) => Some(IdempotencyKey { sender, id: id.clone() }),
+            _ => None,
+        };
+        let topic = Topic::Service(service.clone(), name.clone());
+        let retention = node.history_retention();
+        let appended = node.append(Append { topic, id, key, at, body, retention, redaction: None }).await?;
+        Ok(MessageSent {
+            message_id: appended.id,
+            clan_id: None,
+            service: Some(service),
+            topic: Some(name),
+            offset: appended.offset,
+            client_message_id: client_message_id.cloned(),
+            duplicate: appended.duplicate.then_some(true),
+        })
+    }
+}
