@@ -1,8 +1,25 @@
-//! From credentials to an identity: what a verified token says.
+//! From credentials to an identity: what a verified token says, and what somebody may do.
+
+mod api_keys;
+mod claims;
+mod jwks;
+mod jwt;
+mod key;
+mod mint;
+pub mod permissions;
+#[cfg(test)]
+mod test_http;
+#[cfg(test)]
+mod test_tokens;
 
 use std::{collections::HashMap, sync::Arc};
 
 use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+
+pub use api_keys::ApiKeys;
+pub use jwt::Authenticator;
+pub use key::KeyError;
+pub use mint::{Mint, MintError, Minted, mint};
 
 /// Who somebody is, and until when that is known.
 #[derive(Debug, Clone)]

@@ -1,0 +1,80 @@
+//! Keys of the HTTP API, of which the gateway knows only the SHA-256.
+
+use parking_lot::RwLock;
+use sha2::{Digest, Sha256};
+
+use crate::config::{ApiKey, Scope};
+
+/// The configured keys. They can be replaced while the gateway runs.
+#[derive(Debug)]
+pub struct ApiKeys {
+    keys: RwLock<Vec<ApiKey>>,
+}
+
+impl ApiKeys {
+    /// Takes the configured keys.
+    pub fn new(keys: &[ApiKey]) -> Self {
+        Self { keys: RwLock::new(keys.to_vec()) }
+    }
+
+    /// Takes over the keys of a new configuration.
+    pub fn reload(&self, keys: &[ApiKey]) {
+        *self.keys.write() = keys.to_vec();
+    }
+
+    /// The name and scopes of the key that was presented, if it is one. It takes as long whichever key it is, and
+    /// whether it is any.
+    pub fn check(&self, presented: &str) -> Option<(String, Vec<Scope>)> {
+        let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+        let keys = self.keys.read();
+        let mut found = None;
+        for key in keys.iter() {
+            if same(&key.sha256, &digest) {
+                found = Some(key);
+            }
+        }
+        found.map(|key| (key.name.clone(), key.scopes.clone()))
+    }
+}
+
+/// Compares all bytes, wherever the first difference is.
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    std::hint::black_box(a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b))) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, text: &str, scopes: &[Scope]) -> ApiKey {
+        ApiKey { name: name.into(), sha256: Sha256::digest(text).into(), scopes: scopes.to_vec() }
+    }
+
+    #[test]
+    fn a_key_has_its_own_name_and_scopes() {
+        let keys =
+            ApiKeys::new(&[key("shop", "k1", &[Scope::Publish]), key("ops", "k2", &[Scope::Admin, Scope::Read])]);
+        assert_eq!(keys.check("k1"), Some(("shop".into(), vec![Scope::Publish])));
+        assert_eq!(keys.check("k2"), Some(("ops".into(), vec![Scope::Admin, Scope::Read])));
+        assert_eq!(keys.check("k3"), None);
+        assert_eq!(keys.check(""), None);
+    }
+
+    #[test]
+    fn a_reload_replaces_all_keys() {
+        let keys = ApiKeys::new(&[key("shop", "k1", &[Scope::Publish])]);
+        keys.reload(&[key("shop", "k2", &[Scope::Publish])]);
+        assert_eq!(keys.check("k1"), None);
+        assert!(keys.check("k2").is_some());
+    }
+
+    #[test]
+    fn digests_that_differ_in_any_one_byte_are_not_the_same() {
+        for index in 0..32 {
+            let mut other = [7; 32];
+            other[index] ^= 1;
+            assert!(!same(&[7; 32], &other));
+        }
+        assert!(same(&[7; 32], &[7; 32]));
+    }
+}

@@ -1,0 +1,91 @@
+//! The claims of a token, from a verified signature to an identity.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jsonwebtoken::{
+    Header, decode,
+    errors::{Error, ErrorKind},
+};
+use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+use serde::Deserialize;
+
+use super::{AuthError, Grants, Identity, key::VerifyingKey};
+
+/// What a token says. All are optional here, so that a missing one is named.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims {
+    sub: Option<String>,
+    /// Seconds since 1970, possibly with a fraction (RFC 7519, section 2, NumericDate).
+    exp: Option<f64>,
+    clans: Option<Vec<String>>,
+    topics: Option<HashMap<String, Vec<String>>>,
+    device_id: Option<String>,
+}
+
+/// Tries keys until one of them fits: `None` when none made this signature.
+pub(super) fn verify_with<'a>(
+    keys: impl IntoIterator<Item = &'a VerifyingKey>,
+    header: &Header,
+    token: &str,
+) -> Option<Result<Identity, AuthError>> {
+    keys.into_iter().filter(|key| fits(key, header)).find_map(|key| {
+        match decode::<Claims>(token, &key.decoding, &key.validation) {
+            Ok(data) => Some(identity(data.claims)),
+            Err(error) if is_of_another_key(&error) => None,
+            Err(error) => Some(Err(refusal(&error))),
+        }
+    })
+}
+
+fn fits(key: &VerifyingKey, header: &Header) -> bool {
+    let named = match (&key.kid, &header.kid) {
+        (Some(key), Some(token)) => key == token,
+        _ => true,
+    };
+    named && key.validation.algorithms.contains(&header.alg)
+}
+
+/// A key that is broken in itself is as good as one that did not make the signature.
+fn is_of_another_key(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::MissingRequiredClaim(_)
+            | ErrorKind::InvalidClaimFormat(_)
+            | ErrorKind::ExpiredSignature
+            | ErrorKind::ImmatureSignature
+            | ErrorKind::InvalidIssuer
+            | ErrorKind::InvalidAudience
+            | ErrorKind::Json(_)
+    )
+}
+
+fn refusal(error: &Error) -> AuthError {
+    AuthError::Invalid(match error.kind() {
+        ErrorKind::ExpiredSignature => return AuthError::Expired,
+        ErrorKind::ImmatureSignature => "it is not valid yet (nbf)",
+        ErrorKind::InvalidIssuer => "its issuer (iss) is another",
+        ErrorKind::InvalidAudience => "its audience (aud) is another",
+        ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
+            "exp" => "it has no exp",
+            "sub" => "it has no sub",
+            "iss" => "it has no iss",
+            _ => "it has no aud",
+        },
+        _ => "a claim has the wrong type",
+    })
+}
+
+fn identity(claims: Claims) -> Result<Identity, AuthError> {
+    let user = UserId::new(claims.sub.unwrap_or_default())
+        .map_err(|_| AuthError::Invalid("its sub is not an identifier of 1 to 128 bytes"))?;
+    if user.is_system() {
+        return Err(AuthError::Invalid("its sub is the gateway's own voice"));
+    }
+    let device = claims.device_id.map(DeviceId::new).transpose();
+    let device = device.map_err(|_| AuthError::Invalid("its deviceId is not an identifier of 1 to 128 bytes"))?;
+    // The conversion saturates, and a timestamp ends with the year 9999.
+    let expires_at = Timestamp::from_millis((claims.exp.unwrap_or_default() * 1000.0) as u64);
+    let grants = Grants { clans: claims.clans.unwrap_or_default(), topics: claims.topics.unwrap_or_default() };
+    Ok(Identity { user, device, expires_at, grants: Arc::new(grants) })
+}

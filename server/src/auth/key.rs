@@ -1,0 +1,130 @@
+//! A key that verifies tokens. The key decides which algorithms may be used with it, never the token.
+
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, Validation,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
+};
+
+use crate::config;
+
+/// Why keys cannot be used to verify tokens. The texts say what to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// There is nothing to verify a token with.
+    #[error("no key verifies tokens: set auth.jwt_secret, auth.jwt_public_keys or auth.jwks_url")]
+    None,
+    /// An entry of `auth.jwt_public_keys`, counted from 1, is not what it should be.
+    #[error("auth.jwt_public_keys, entry {0}: {1}")]
+    Pem(usize, &'static str),
+    /// The HTTP client that fetches keys cannot be made.
+    #[error("auth.jwks_url: {0}")]
+    Jwks(String),
+}
+
+/// What tokens must be like, whichever key signed them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rules {
+    issuer: Option<String>,
+    audience: Option<String>,
+    leeway: u64,
+}
+
+impl Rules {
+    pub(super) fn new(auth: &config::Auth) -> Self {
+        Self { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway.as_secs() }
+    }
+
+    fn validation(&self, algorithms: &[Algorithm]) -> Validation {
+        let mut validation = Validation::default();
+        validation.algorithms = algorithms.to_vec();
+        validation.leeway = self.leeway;
+        validation.validate_nbf = true;
+        // A token with an `aud` is fine for a gateway that was not told which audience it is.
+        validation.validate_aud = self.audience.is_some();
+        let mut required = vec!["exp", "sub"];
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        if let Some(audience) = &self.audience {
+            validation.set_audience(&[audience]);
+            required.push("aud");
+        }
+        validation.set_required_spec_claims(&required);
+        validation
+    }
+}
+
+/// A key with the algorithms and rules that it is used with.
+#[derive(Debug)]
+pub(super) struct VerifyingKey {
+    /// The name of a key from a JWKS.
+    pub(super) kid: Option<String>,
+    pub(super) decoding: DecodingKey,
+    pub(super) validation: Validation,
+}
+
+impl VerifyingKey {
+    fn new(decoding: DecodingKey, algorithms: &[Algorithm], rules: &Rules) -> Self {
+        Self { kid: None, decoding, validation: rules.validation(algorithms) }
+    }
+
+    /// A shared secret: HS256, HS384 and HS512.
+    pub(super) fn secret(secret: &config::Secret, rules: &Rules) -> Self {
+        let algorithms = AlgorithmFamily::Hmac;
+        Self::new(DecodingKey::from_secret(secret.0.as_bytes()), algorithms.algorithms(), rules)
+    }
+
+    /// A public key in PEM: RSA, EC (P-256 or P-384) or Ed25519.
+    pub(super) fn pem(pem: &str, rules: &Rules) -> Result<Self, &'static str> {
+        if pem.contains("PRIVATE KEY") {
+            return Err("this is a private key; give its public half (openssl pkey -pubout)");
+        }
+        if !pem.contains("PUBLIC KEY-----") {
+            return Err("this is not a public key in PEM (-----BEGIN PUBLIC KEY-----)");
+        }
+        let pem = pem.as_bytes();
+        if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+            return Ok(Self::new(key, AlgorithmFamily::Rsa.algorithms(), rules));
+        }
+        if let Ok(key) = DecodingKey::from_ed_pem(pem) {
+            return Ok(Self::new(key, &[Algorithm::EdDSA], rules));
+        }
+        let unknown = "only RSA, EC (P-256 or P-384) and Ed25519 keys are known";
+        let key = DecodingKey::from_ec_pem(pem).map_err(|_| unknown)?;
+        // An uncompressed point (SEC 1, section 2.3.3) has one byte and twice the bytes of the curve's field.
+        let algorithm = match key.try_get_as_bytes().map(<[u8]>::len) {
+            Ok(65) => Algorithm::ES256,
+            Ok(97) => Algorithm::ES384,
+            _ => return Err(unknown),
+        };
+        Ok(Self::new(key, &[algorithm], rules))
+    }
+
+    /// A public key of a JWKS (RFC 7517), or `None` for one that is not for signatures, symmetric, or unknown.
+    pub(super) fn jwk(jwk: &Jwk, rules: &Rules) -> Option<Self> {
+        let common = &jwk.common;
+        if matches!(&common.public_key_use, Some(purpose) if *purpose != PublicKeyUse::Signature) {
+            return None;
+        }
+        if matches!(&common.key_operations, Some(operations) if !operations.contains(&KeyOperations::Verify)) {
+            return None;
+        }
+        let mut algorithms: Vec<Algorithm> = match &jwk.algorithm {
+            AlgorithmParameters::RSA(_) => AlgorithmFamily::Rsa.algorithms().to_vec(),
+            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => vec![Algorithm::ES256],
+            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => vec![Algorithm::ES384],
+            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
+            _ => return None,
+        };
+        if let Some(only) = &common.key_algorithm {
+            let only: Algorithm = only.to_string().parse().ok()?;
+            algorithms.retain(|algorithm| *algorithm == only);
+        }
+        if algorithms.is_empty() {
+            return None;
+        }
+        let key = Self::new(DecodingKey::from_jwk(jwk).ok()?, &algorithms, rules);
+        Some(Self { kid: common.key_id.clone(), ..key })
+    }
+}

@@ -1,0 +1,86 @@
+//! Signs tokens with the configured secret, for `gateway token` and `POST /dev/token`.
+
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::config;
+
+/// What a token shall say.
+#[derive(Debug, Clone)]
+pub struct Mint {
+    /// `sub`.
+    pub user: UserId,
+    /// `clans`: clan ids, or `*` for all; nothing for none.
+    pub clans: Vec<String>,
+    /// `deviceId`.
+    pub device: Option<DeviceId>,
+    /// How long it lives.
+    pub ttl: Duration,
+}
+
+/// A signed token. It is a secret, so there is no `Debug`.
+#[derive(Clone)]
+pub struct Minted {
+    /// For `Authorization: Bearer` or `authenticate`.
+    pub token: String,
+    /// Its end.
+    pub expires_at: Timestamp,
+}
+
+/// Why a token cannot be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// Only a shared secret can sign; public keys cannot.
+    #[error("there is no secret to sign with: set auth.jwt_secret")]
+    NoSecret,
+    /// The gateway speaks for itself.
+    #[error("no token may carry the user `system`")]
+    System,
+    /// The library refused.
+    #[error("the token cannot be signed: {0}")]
+    Signing(String),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims<'a> {
+    sub: &'a str,
+    iat: u64,
+    exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    clans: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
+}
+
+/// Signs a token that this configuration accepts, with the first of its secrets (HS256).
+///
+/// # Errors
+/// [`MintError`] says what is missing.
+pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
+    let secret = auth.jwt_secrets.first().ok_or(MintError::NoSecret)?;
+    if mint.user.is_system() {
+        return Err(MintError::System);
+    }
+    let now = Timestamp::from(SystemTime::now()).millis() / 1000;
+    let exp = now.saturating_add(mint.ttl.as_secs());
+    let claims = Claims {
+        sub: mint.user.as_str(),
+        iat: now,
+        exp,
+        iss: auth.issuer.as_deref(),
+        aud: auth.audience.as_deref(),
+        clans: &mint.clans,
+        device_id: mint.device.as_ref().map(DeviceId::as_str),
+    };
+    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.0.as_bytes()))
+        .map_err(|error| MintError::Signing(error.to_string()))?;
+    Ok(Minted { token, expires_at: Timestamp::from_millis(exp.saturating_mul(1000)) })
+}

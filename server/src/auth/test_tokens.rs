@@ -1,0 +1,77 @@
+//! Keys and tokens for tests.
+
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use realtime_gateway_protocol::Timestamp;
+use serde_json::{Value, json};
+
+use crate::config::{Auth, Config, Secret};
+
+pub(super) const SECRET: &str = "a secret of the tests, of more than 32 bytes";
+pub(super) const RSA: &str = include_str!("test_keys/TEST_ONLY_rsa.pub.pem");
+pub(super) const P256: &str = include_str!("test_keys/TEST_ONLY_p256.pub.pem");
+pub(super) const P384: &str = include_str!("test_keys/TEST_ONLY_p384.pub.pem");
+pub(super) const ED25519: &str = include_str!("test_keys/TEST_ONLY_ed25519.pub.pem");
+
+pub(super) fn auth() -> Auth {
+    Config::default().auth
+}
+
+pub(super) fn auth_with_secret() -> Auth {
+    Auth { jwt_secrets: vec![Secret(SECRET.into())], ..auth() }
+}
+
+pub(super) fn now() -> u64 {
+    Timestamp::from(SystemTime::now()).millis() / 1000
+}
+
+pub(super) fn in_an_hour() -> u64 {
+    now() + Duration::from_secs(3600).as_secs()
+}
+
+pub(super) fn claims() -> Value {
+    json!({ "sub": "alice", "exp": in_an_hour() })
+}
+
+/// The claims of `claims()`, with others added or, where `null`, taken away.
+pub(super) fn claims_with(changes: Value) -> Value {
+    let mut claims = claims();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(name),
+            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+pub(super) fn signing_key(algorithm: Algorithm) -> EncodingKey {
+    let (rsa, p256) = (include_bytes!("test_keys/TEST_ONLY_rsa.pem"), include_bytes!("test_keys/TEST_ONLY_p256.pem"));
+    let p384 = include_bytes!("test_keys/TEST_ONLY_p384.pem");
+    match algorithm {
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => EncodingKey::from_secret(SECRET.as_bytes()),
+        Algorithm::ES256 => EncodingKey::from_ec_pem(p256).unwrap(),
+        Algorithm::ES384 => EncodingKey::from_ec_pem(p384).unwrap(),
+        Algorithm::EdDSA => EncodingKey::from_ed_pem(include_bytes!("test_keys/TEST_ONLY_ed25519.pem")).unwrap(),
+        _ => EncodingKey::from_rsa_pem(rsa).unwrap(),
+    }
+}
+
+pub(super) fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+    encode(&header, claims, &signing_key(algorithm)).unwrap()
+}
+
+/// A JWK set with the public halves of the keys of these algorithms, under these names.
+pub(super) fn jwk_set(keys: &[(&str, Algorithm)]) -> String {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|(kid, algorithm)| {
+            let mut jwk = Jwk::from_encoding_key(&signing_key(*algorithm), *algorithm).unwrap();
+            jwk.common.key_id = Some((*kid).to_owned());
+            jwk
+        })
+        .collect();
+    json!({ "keys": keys }).to_string()
+}
