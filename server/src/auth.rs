@@ -19,7 +19,9 @@ use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 pub use api_keys::ApiKeys;
 pub use jwt::Authenticator;
 pub use key::KeyError;
+mod temp_permissions;
 pub use mint::{Mint, MintError, Minted, mint};
+pub use temp_permissions::{Granted, Permissions};
 
 /// Who somebody is, and until when that is known.
 #[derive(Debug, Clone)]
