@@ -1,0 +1,181 @@
+//! A gateway in a process of its own, on a port of its own, with a folder of its own.
+
+use std::{path::PathBuf, process::Stdio, sync::Arc, sync::Mutex};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+use crate::{Api, SECRET, must};
+
+/// What a story changes of the configuration: lines of TOML, section by section.
+#[derive(Debug, Clone, Default)]
+pub struct Settings(Vec<String>);
+
+impl Settings {
+    /// Sets a key such as `limits.burst` to a TOML value such as `5` or `"memory"`.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.0.push(format!("{key} = {value}"));
+        self
+    }
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    address: String,
+    dir: Arc<TempDir>,
+    settings: Settings,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gateway {
+    /// Starts one with the defaults of the stories: a durable store, generous limits.
+    pub async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// Starts one with some settings changed.
+    pub async fn with(settings: Settings) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self::launch(dir, settings, "127.0.0.1:0").await
+    }
+
+    /// Starts it anew on the same port and the same data, after it was killed or has gone.
+    pub async fn restart(&mut self) {
+        let address = self.address.clone();
+        *self = Self::launch(self.dir.clone(), self.settings.clone(), &address).await;
+    }
+
+    async fn launch(dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
+        let config = dir.path().join("gateway.toml");
+        std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, listen)).unwrap();
+        let mut child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(&config)
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (told, mut address) = watch::channel(None);
+        let told = Arc::new(told);
+        follow(child.stdout.take().unwrap(), log.clone(), told.clone());
+        follow(child.stderr.take().unwrap(), log.clone(), told);
+        let listening = must("the gateway's start", address.wait_for(Option::is_some)).await;
+        let Ok(Some(address)) = listening.map(|address| address.clone()) else {
+            panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n"));
+        };
+        Self { child, address, dir, settings, log }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap_or(0)
+    }
+
+    /// Its HTTP API, with an API key.
+    pub fn api(&self) -> Api {
+        Api::new(&self.address)
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends it a signal by name, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end and tells the exit code.
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        must("the gateway's end", self.child.wait()).await.unwrap().code()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The folder of its data and configuration.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// Writes its configuration anew with one more setting, for SIGHUP.
+    pub fn rewrite(&mut self, settings: Settings) {
+        self.settings = settings;
+        let path = self.dir.path().join("gateway.redb");
+        let text = configuration(&path, &self.settings, &self.address);
+        std::fs::write(self.dir.path().join("gateway.toml"), text).unwrap();
+    }
+}
+
+fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> String {
+    let sha256 = Api::KEY_SHA256;
+    let mut lines = vec![
+        format!("listen = \"{listen}\""),
+        "log.level = \"debug\"".into(),
+        "log.format = \"json\"".into(),
+        format!("store.url = \"redb:{}\"", store.display()),
+        format!("auth.jwt_secret = \"{SECRET}\""),
+        format!("auth.api_keys = [{{ name = \"stories\", sha256 = \"{sha256}\" }}]"),
+        "limits.messages_per_second = 10000".into(),
+        "limits.burst = 10000".into(),
+        "limits.connects_per_ip_per_minute = 100000".into(),
+    ];
+    for line in &settings.0 {
+        let key = line.split(" = ").next().unwrap_or_default();
+        lines.retain(|default| !default.starts_with(&format!("{key} = ")));
+        lines.push(line.clone());
+    }
+    lines.join("\n")
+}
+
+fn binary() -> PathBuf {
+    // Cargo sets this for the package's own tests; a bench or another caller names the binary itself.
+    option_env!("CARGO_BIN_EXE_gateway-under-test").map_or_else(beside_this_one, PathBuf::from)
+}
+
+/// The test is in `target/<profile>/deps`, the gateway in `target/<profile>`.
+fn beside_this_one() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join("gateway-under-test")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the task ends with the process whose output it reads")]
+fn follow(
+    output: impl AsyncRead + Unpin + Send + 'static,
+    log: Arc<Mutex<Vec<String>>>,
+    told: Arc<watch::Sender<Option<String>>>,
+) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line)
+                && value["fields"]["message"] == "listening"
+                && let Some(address) = value["fields"]["address"].as_str()
+            {
+                told.send_replace(Some(address.to_owned()));
+            }
+            log.lock().unwrap().push(line);
+        }
+    });
+}

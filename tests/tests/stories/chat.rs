@@ -1,0 +1,137 @@
+//! Clan chat: one order for all, sends that are safe to repeat, history and deletion.
+
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token};
+use serde_json::{Value, json};
+
+fn offsets(messages: &[Value]) -> Vec<u64> {
+    messages.iter().filter(|message| message["type"] == "chat").map(|message| message["offset"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn all_subscribers_see_one_order() {
+    let gateway = Gateway::start().await;
+    let mut readers = Vec::new();
+    for n in 0..4 {
+        let mut reader = Socket::of(&gateway, &format!("reader{n}")).await;
+        reader.join("c").await;
+        readers.push(reader);
+    }
+    let writers: Vec<_> = (0..4).map(|n| write_from(&gateway, n)).collect();
+    futures_util::future::join_all(writers).await;
+    let mut seen = Vec::new();
+    for reader in &mut readers {
+        seen.push(offsets(&reader.drain().await));
+    }
+    assert_eq!(seen[0], (1..=100).collect::<Vec<_>>());
+    assert!(seen.iter().all(|offsets| *offsets == seen[0]));
+}
+
+async fn write_from(gateway: &Gateway, n: u32) {
+    let mut writer = Socket::of(gateway, &format!("writer{n}")).await;
+    for message in 0..25 {
+        writer.chat("c", &format!("{n}/{message}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_send_is_answered_and_not_sent_again() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    let command = json!({ "type": "chat", "clanId": "c", "content": "once", "clientMessageId": "m1" });
+    let first = alice.ask(command.clone()).await;
+    assert_eq!(first["clientMessageId"], "m1");
+    assert!(first.get("duplicate").is_none());
+    let second = alice.ask(command.clone()).await;
+    assert_eq!(second["duplicate"], true);
+    assert_eq!((&second["messageId"], &second["offset"]), (&first["messageId"], &first["offset"]));
+    // The same id of another user is another message.
+    let mut bob = Socket::of(&gateway, "bob").await;
+    assert_eq!(bob.ask(command).await["offset"], 2);
+    let history = bob.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    assert_eq!(history["messages"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn history_is_read_in_pages_in_both_directions() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    for n in 1..=10 {
+        alice.chat("c", &n.to_string()).await;
+    }
+    let page = |answer: &Value| {
+        let messages = answer["messages"].as_array().unwrap();
+        let offsets: Vec<_> = messages.iter().map(|chat| chat["offset"].as_u64().unwrap()).collect();
+        (offsets, answer["hasMore"].as_bool().unwrap())
+    };
+    let last = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3 })).await;
+    assert_eq!(page(&last), (vec![8, 9, 10], true));
+    let before = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "before": 3 })).await;
+    assert_eq!(page(&before), (vec![1, 2], false));
+    let after = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "after": 0 })).await;
+    assert_eq!(page(&after), (vec![1, 2, 3], true));
+    let end = alice.ask(json!({ "type": "chat_history", "clanId": "c", "after": 10 })).await;
+    assert_eq!(page(&end), (vec![], false));
+}
+
+#[tokio::test]
+async fn a_deleted_message_is_announced_and_its_content_is_gone() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 0 })).await;
+    alice.expect("subscription_confirmed").await;
+    let first = alice.chat("c", "a secret word").await;
+    alice.chat("c", "something else").await;
+    let path = format!("/api/v1/clans/c/messages/{}", first["messageId"].as_str().unwrap());
+    let deleted = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
+    assert!(deleted.status().is_success());
+    let announced = alice.until("chat_deleted").await;
+    assert_eq!((&announced["messageId"], &announced["offset"]), (&first["messageId"], &json!(3)));
+
+    let history = alice.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    assert_eq!(history["messages"].as_array().unwrap().len(), 1);
+    assert!(!history.to_string().contains("secret word"));
+    let page = gateway.api().get("/api/v1/clans/c/messages").await;
+    assert!(!page.to_string().contains("secret word"));
+
+    let mut late = Socket::of(&gateway, "late").await;
+    late.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 10 })).await;
+    late.expect("subscription_confirmed").await;
+    let replayed = late.drain().await;
+    let types: Vec<_> = replayed.iter().map(|message| message["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["chat_deleted", "chat", "chat_deleted"]);
+    let again = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
+    assert_eq!(again.status(), reqwest::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_backend_speaks_with_the_systems_voice() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    let body = json!({ "content": "The war begins.", "id": "war-1" });
+    let first = gateway.api().post("/api/v1/clans/c/messages", body.clone()).await;
+    let chat = alice.expect("chat").await;
+    assert_eq!((&chat["userId"], &chat["messageType"]), (&json!("system"), &json!("SYSTEM")));
+    assert_eq!(chat["messageId"], first["messageId"]);
+    let again = gateway.api().post("/api/v1/clans/c/messages", body).await;
+    assert_eq!(again["messageId"], first["messageId"]);
+    assert!(alice.drain().await.is_empty());
+}
+
+#[tokio::test]
+async fn commands_of_one_session_take_effect_in_their_order() {
+    let gateway = Gateway::with(Settings::default()).await;
+    let mut alice = Socket::with(&gateway, &Token::of("alice")).await;
+    for n in 0..50 {
+        alice.send(json!({ "type": "chat", "clanId": "c", "content": n.to_string(), "requestId": n.to_string() })).await;
+    }
+    alice.send(json!({ "type": "chat_history", "clanId": "c", "limit": 100, "requestId": "h" })).await;
+    for n in 0..50 {
+        let sent = alice.expect("message_sent").await;
+        assert_eq!((&sent["requestId"], &sent["offset"]), (&json!(n.to_string()), &json!(n + 1)));
+    }
+    let history = alice.expect("chat_history").await;
+    let contents: Vec<_> = history["messages"].as_array().unwrap().iter().map(|chat| chat["content"].clone()).collect();
+    assert_eq!(contents, (0..50).map(|n| json!(n.to_string())).collect::<Vec<_>>());
+}

@@ -1,0 +1,77 @@
+//! The original messages, word for word, as clients send them that know nothing else.
+
+use realtime_gateway_tests::{Gateway, Socket, Token};
+use serde_json::json;
+
+async fn old_client(gateway: &Gateway, user: &str) -> Socket {
+    let path = format!("/ws?token={}", Token::of(user).text());
+    Socket::open(gateway, &path, None).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_old_client_does_all_it_ever_did() {
+    let gateway = Gateway::start().await;
+    let mut alice = old_client(&gateway, "alice").await;
+    let connected = alice.expect("connected").await;
+    assert_eq!(connected["userId"], "alice");
+    assert_eq!(connected["message"], "Connected to WebSocket Gateway");
+
+    alice.send_text(r#"{"type":"subscribe_notifications"}"#).await;
+    let confirmed = alice.expect("subscription_confirmed").await;
+    assert_eq!(confirmed["service"], "notifications");
+    assert_eq!(confirmed["status"], "subscribed");
+
+    alice.send_text(r#"{"type":"subscribe_clan_chat","clanId":"clan123"}"#).await;
+    let confirmed = alice.expect("subscription_confirmed").await;
+    assert_eq!(confirmed["service"], "clan_chat");
+    assert_eq!(confirmed["clanId"], "clan123");
+
+    let mut bob = old_client(&gateway, "bob").await;
+    bob.expect("connected").await;
+    bob.send_text(r#"{"type":"chat","content":"Hello!","clanId":"clan123","messageType":"TEXT"}"#).await;
+    let sent = bob.expect("message_sent").await;
+    let chat = alice.expect("chat").await;
+    assert_eq!(chat["userId"], "bob");
+    assert_eq!(chat["content"], "Hello!");
+    assert_eq!(chat["clanId"], "clan123");
+    assert_eq!(chat["messageType"], "TEXT");
+    assert_eq!(chat["messageId"], sent["messageId"]);
+
+    bob.send_text(r#"{"type":"typing","isTyping":true,"clanId":"clan123"}"#).await;
+    let typing = alice.expect("typing").await;
+    assert_eq!((&typing["userId"], &typing["isTyping"]), (&json!("bob"), &json!(true)));
+
+    let id = gateway.api().notify("alice", "Quest").await;
+    let notification = alice.until("notification").await;
+    assert_eq!(notification["id"], *id);
+    assert_eq!(notification["title"], "Quest");
+    assert_eq!(notification["message"], "a message");
+    alice.send(json!({ "type": "notification_ack", "notificationId": id })).await;
+    assert_eq!(alice.expect("ack_confirmed").await["notificationIds"], json!([id]));
+
+    alice.send_text(r#"{"type":"ping"}"#).await;
+    assert!(alice.expect("pong").await["timestamp"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn an_old_client_gets_no_addition_that_it_did_not_ask_for() {
+    let gateway = Gateway::start().await;
+    let mut alice = old_client(&gateway, "alice").await;
+    alice.expect("connected").await;
+    alice.send_text(r#"{"type":"subscribe_clan_chat","clanId":"c"}"#).await;
+    alice.expect("subscription_confirmed").await;
+    let mut modern = Socket::of(&gateway, "modern").await;
+    modern.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "presence": true })).await;
+    modern.until("presence").await;
+
+    let mut bob = Socket::of(&gateway, "bob").await;
+    bob.join("c").await;
+    let sent = bob.chat("c", "to be deleted").await;
+    let path = format!("/api/v1/clans/c/messages/{}", sent["messageId"].as_str().unwrap());
+    let deleted = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
+    assert!(deleted.status().is_success(), "{}", deleted.status());
+    modern.until("chat_deleted").await;
+
+    let types: Vec<_> = alice.drain().await.into_iter().map(|message| message["type"].clone()).collect();
+    assert_eq!(types, [json!("chat")]);
+}

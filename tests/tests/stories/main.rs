@@ -1,0 +1,17 @@
+//! Stories against a running gateway, in one binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod api;
+mod chat;
+mod core_messages;
+mod crash;
+mod drain;
+mod identity;
+mod limits;
+mod notifications;
+mod permissions;
+mod presence;
+mod recovery;
+mod refusals;
+mod sessions;
+mod typing;

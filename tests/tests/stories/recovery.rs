@@ -1,0 +1,108 @@
+//! What a client missed: recovered exactly when the log still has it, and said so plainly when it has not.
+
+use realtime_gateway_tests::{Gateway, Settings, Socket};
+use serde_json::{Value, json};
+
+fn subscribe(offset: u64, epoch: &Value) -> Value {
+    json!({ "type": "subscribe_clan_chat", "clanId": "c", "recover": { "offset": offset, "epoch": epoch } })
+}
+
+#[tokio::test]
+async fn everything_after_the_position_comes_once_and_in_order() {
+    let gateway = Gateway::start().await;
+    let mut writer = Socket::of(&gateway, "writer").await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    let epoch = alice.join("c").await["epoch"].clone();
+    for n in 0..300 {
+        writer.chat("c", &n.to_string()).await;
+    }
+    alice.close().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.send(subscribe(120, &epoch)).await;
+    // What is said during the replay comes after it.
+    for n in 300..320 {
+        writer.chat("c", &n.to_string()).await;
+    }
+    let confirmed = alice.expect("subscription_confirmed").await;
+    assert_eq!(confirmed["recovered"], true);
+    for offset in 121..=320 {
+        assert_eq!(alice.expect("chat").await["offset"], offset);
+    }
+    assert!(alice.drain().await.is_empty());
+}
+
+#[tokio::test]
+async fn beyond_retention_nothing_of_the_past_comes_unless_asked_for() {
+    let gateway = Gateway::with(Settings::default().set("history.max_entries", "10")).await;
+    let mut writer = Socket::of(&gateway, "writer").await;
+    let epoch = writer.join("c").await["epoch"].clone();
+    for n in 0..30 {
+        writer.chat("c", &n.to_string()).await;
+    }
+    let mut alice = Socket::of(&gateway, "alice").await;
+    for (position, recovered) in [(20, true), (19, false), (0, false), (30, true), (31, false)] {
+        alice.send(subscribe(position, &epoch)).await;
+        let confirmed = alice.expect("subscription_confirmed").await;
+        assert_eq!((&confirmed["recovered"], &confirmed["offset"]), (&json!(recovered), &json!(30)), "{position}");
+        let missed = if recovered { 30 - position } else { 0 };
+        assert_eq!(alice.drain().await.len() as u64, missed, "{position}");
+        alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    }
+    alice.send(subscribe(20, &json!("another epoch"))).await;
+    assert_eq!(alice.expect("subscription_confirmed").await["recovered"], false);
+    alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+
+    let mut asked = subscribe(5, &epoch);
+    asked["history"] = json!(3);
+    alice.send(asked).await;
+    assert_eq!(alice.expect("subscription_confirmed").await["recovered"], false);
+    let offsets: Vec<_> = alice.drain().await.iter().map(|chat| chat["offset"].clone()).collect();
+    assert_eq!(offsets, [28, 29, 30]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_recovers_a_thousand_long_messages() {
+    let settings = Settings::default().set("limits.outbound_queue", "\"1MiB\"");
+    let gateway = Gateway::with(settings).await;
+    let mut writer = Socket::of(&gateway, "writer").await;
+    let content = "é".repeat(4_000);
+    for n in 0..1_000 {
+        writer.send(json!({ "type": "chat", "clanId": "c", "content": content, "requestId": n.to_string() })).await;
+    }
+    for _ in 0..1_000 {
+        writer.expect("message_sent").await;
+    }
+    let mut slow = Socket::of(&gateway, "slow").await;
+    slow.send(json!({ "type": "subscribe_clan_chat", "clanId": "c" })).await;
+    let epoch = slow.expect("subscription_confirmed").await["epoch"].clone();
+    slow.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    slow.send(subscribe(0, &epoch)).await;
+    slow.expect("subscription_confirmed").await;
+    // It reads only as fast as the writer says something elsewhere, which takes a confirmed append each time.
+    for offset in 1..=1_000 {
+        writer.chat("elsewhere", "tick").await;
+        assert_eq!(slow.expect("chat").await["offset"], offset);
+    }
+}
+
+#[tokio::test]
+async fn subscribing_again_replays_only_what_is_asked_for() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    for n in 0..5 {
+        alice.chat("c", &n.to_string()).await;
+    }
+    alice.drain().await;
+    alice.join("c").await;
+    assert!(alice.drain().await.is_empty());
+    alice.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 2 })).await;
+    alice.expect("subscription_confirmed").await;
+    let offsets: Vec<_> = alice.drain().await.iter().map(|chat| chat["offset"].clone()).collect();
+    assert_eq!(offsets, [4, 5]);
+    alice.chat("c", "and once").await;
+    let after = alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    assert_eq!(after["status"], "unsubscribed");
+    alice.chat("c", "unheard").await;
+    assert!(alice.drain().await.is_empty());
+}
