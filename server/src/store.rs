@@ -117,7 +117,7 @@ pub struct Page {
     pub ends: Head,
     /// The entries.
     pub entries: Vec<Entry>,
-    /// The position after this page: the last entry's offset, or the head when nothing is left.
+    /// The position after this page: the last entry's offset, or the head when nothing comes after this page.
     pub next: u64,
 }
 
@@ -126,7 +126,7 @@ pub struct Page {
 pub struct Notify {
     /// For whom.
     pub user: UserId,
-    /// Tells copies apart, within the idempotency window.
+    /// Tells copies apart, within the idempotency window and for as long as the first one is pending.
     pub id: NotificationId,
     /// When it was accepted.
     pub at: Timestamp,
@@ -221,8 +221,12 @@ pub struct StoreStatus {
     pub last_error: Option<Arc<str>>,
     /// Bytes that it holds, where that is known.
     pub bytes: Option<u64>,
-    /// Pending notifications of all users.
+    /// Pending notifications of all users; those that expired count until they are swept.
     pub pending_notifications: u64,
+    /// Commits since the start, where operations share them.
+    pub commits: u64,
+    /// Operations that those commits confirmed.
+    pub committed_operations: u64,
 }
 
 /// What a sweep removed.
@@ -242,10 +246,14 @@ pub trait Log {
     /// The store's epoch.
     fn epoch(&self) -> Epoch;
 
-    /// Appends an entry and resolves once it is confirmed.
+    /// Appends an entry and resolves once it is confirmed. A user's topic takes notifications only.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
     /// Reads the entries after a position. Of a user's topic these are the pending notifications.
+    /// After a position that is out of retention the page begins at the floor.
     async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError>;
 
     /// Reads the last entries before an offset, in ascending order.
@@ -296,3 +304,12 @@ pub trait Store: Log + Pending + Sessions + Send + Sync + 'static {
     /// Writes everything out and stops. Later calls answer `Unavailable`.
     async fn close(&self);
 }
+
+pub mod clock;
+#[cfg(test)]
+mod conformance;
+pub mod memory;
+pub mod open;
+mod page;
+pub mod sessions;
+pub mod shards;

@@ -12,7 +12,7 @@ pub const SHARDS: u16 = 256;
 pub struct Shard(pub u8);
 
 /// An append-only log's name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// A user's notifications: `user:<userId>`.
     User(UserId),

@@ -1,0 +1,215 @@
+//! What every store must do, as cases that each implementation runs: `conformance!(make_a_subject())`.
+
+mod append;
+mod inbox;
+mod paging;
+mod retention;
+mod sessions;
+mod whole;
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
+
+use super::{Append, IdempotencyKey, Notified, Notify, Page, PageLimit, Retention, Store, clock::Clock};
+use crate::{drain::Tasks, topic::Topic};
+
+pub(crate) use self::{append::*, inbox::*, paging::*, retention::*, sessions::*, whole::*};
+
+/// The idempotency window that a subject's store is made with.
+pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
+/// Retention that removes nothing.
+pub(crate) const KEEP: Retention = Retention { max_entries: 1_000_000, max_age: Duration::from_secs(365 * 24 * 3600) };
+/// A page that holds everything.
+pub(crate) const ALL: PageLimit = PageLimit { entries: 100_000, bytes: usize::MAX };
+
+/// A store under test, and the time that it is told.
+pub(crate) struct Subject {
+    pub(crate) store: Arc<dyn Store>,
+    now: Arc<AtomicU64>,
+    tasks: Tasks,
+    /// What must outlive the store, such as its directory.
+    pub(crate) keep: Option<tempfile::TempDir>,
+}
+
+impl Subject {
+    /// A subject whose store is made with a clock that the cases set.
+    pub(crate) fn new(make: impl FnOnce(Clock) -> Arc<dyn Store>) -> Self {
+        let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let told = now.clone();
+        let clock = Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst)));
+        Self { store: make(clock), now, tasks: Tasks::default(), keep: None }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.now.fetch_add(time.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// An append to a clan with nothing special.
+    pub(crate) fn entry(&self, clan: &str, body: &str) -> Append {
+        Append {
+            topic: topic(clan),
+            id: MessageId::new(format!("m-{body}")).unwrap(),
+            key: None,
+            at: self.now(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            retention: KEEP,
+            redaction: None,
+        }
+    }
+
+    /// Appends and gives the offset.
+    pub(crate) async fn append(&self, append: Append) -> u64 {
+        self.store.append(append).await.unwrap().offset
+    }
+
+    /// A notification that ends after ten minutes.
+    pub(crate) fn notification(&self, user: &str, id: &str) -> Notify {
+        Notify {
+            user: UserId::new(user).unwrap(),
+            id: NotificationId::new(id).unwrap(),
+            at: self.now(),
+            body: Bytes::copy_from_slice(id.as_bytes()),
+            expires: Timestamp::from_millis(self.now().millis() + 600_000),
+            max_pending: 1_000,
+        }
+    }
+
+    /// Stores a notification.
+    pub(crate) async fn notify(&self, notify: Notify) -> Notified {
+        self.store.notify(notify).await.unwrap()
+    }
+
+    /// Everything after a position.
+    pub(crate) async fn read(&self, topic: &Topic, after: u64) -> Page {
+        self.store.read(topic, after, ALL).await.unwrap()
+    }
+
+    /// Sweeps until nothing is left to sweep; gives how many entries and notifications went.
+    pub(crate) async fn sweep(&self) -> (u64, u64) {
+        let (mut entries, mut expired) = (0, 0);
+        loop {
+            let swept = self.store.sweep(self.now()).await.unwrap();
+            entries += swept.entries;
+            expired += swept.expired;
+            if !swept.more {
+                return (entries, expired);
+            }
+        }
+    }
+
+    /// Runs the futures at once on all threads and gives what they gave.
+    pub(crate) async fn at_once<F>(&self, futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let running: Vec<_> = futures.into_iter().map(|future| self.tasks.spawn(future)).collect();
+        let mut outputs = Vec::new();
+        for task in running {
+            outputs.push(task.await.unwrap());
+        }
+        outputs
+    }
+}
+
+/// A clan's topic.
+pub(crate) fn topic(clan: &str) -> Topic {
+    Topic::Clan(ClanId::new(clan).unwrap())
+}
+
+/// A user's topic.
+pub(crate) fn inbox(user: &str) -> Topic {
+    Topic::User(UserId::new(user).unwrap())
+}
+
+/// An idempotency key.
+pub(crate) fn key(sender: &str, id: &str) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey { sender: UserId::new(sender).unwrap(), id: ClientMessageId::new(id).unwrap() })
+}
+
+/// The bodies of a page as texts.
+pub(crate) fn bodies(page: &Page) -> Vec<String> {
+    page.entries.iter().map(|entry| String::from_utf8(entry.body.to_vec()).unwrap()).collect()
+}
+
+/// The offsets of a page.
+pub(crate) fn offsets(page: &Page) -> Vec<u64> {
+    page.entries.iter().map(|entry| entry.offset).collect()
+}
+
+/// Makes one test of each case for the subject that the expression makes.
+macro_rules! conformance {
+    ($subject:expr) => {
+        $crate::store::conformance::conformance!($subject;
+            offsets_are_contiguous_and_begin_at_one
+            concurrent_appends_get_contiguous_offsets
+            topics_of_different_kinds_are_different_logs
+            a_repeat_is_answered_with_the_first
+            repeats_at_once_are_stored_once
+            keys_belong_to_a_sender_and_a_topic
+            a_key_ends_with_the_window
+            a_user_topic_takes_no_appends
+            a_redaction_replaces_the_body_in_the_same_step
+            a_redaction_of_what_is_gone_changes_nothing
+            shard_counts_rise_by_one_with_each_append
+            a_page_is_limited_by_entries
+            a_page_is_limited_by_bytes_but_holds_one_entry
+            reading_back_gives_the_last_in_ascending_order
+            positions_outside_the_log_are_answered
+            heads_come_in_the_order_asked
+            large_bodies_come_back_whole
+            retention_by_count_is_exact
+            a_lower_count_takes_effect_at_once
+            retention_by_age_is_exact_before_and_after_a_sweep
+            a_shorter_age_takes_effect_at_once
+            a_log_outlives_its_entries
+            a_sweep_ends_with_much_to_remove
+            notifications_are_kept_in_order_until_acknowledged
+            a_copy_is_recognised_also_after_its_acknowledgement
+            a_copy_is_recognised_while_the_first_is_pending
+            copies_at_once_are_stored_once
+            what_expired_is_not_pending
+            beyond_the_cap_the_oldest_is_dropped
+            what_expired_makes_room_before_anything_is_dropped
+            a_lower_cap_drops_as_many_as_needed
+            pending_is_paged
+            users_do_not_see_each_other
+            the_newest_sessions_survive
+            of_sessions_at_once_exactly_the_limit_survives
+            a_full_user_is_refused_under_reject
+            a_device_replaces_its_own_session_under_either_policy
+            devices_are_counted_apart
+            the_oldest_device_goes
+            a_lower_attempt_never_replaces_a_higher
+            a_closed_session_is_gone
+            the_epoch_is_the_same_on_every_page
+            a_closed_store_answers_unavailable
+            status_tells_what_is_pending
+        );
+    };
+    ($subject:expr; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let subject = $subject;
+                $crate::store::conformance::$case(&subject).await;
+                subject.store.close().await;
+            }
+        )*
+    };
+}
+pub(crate) use conformance;

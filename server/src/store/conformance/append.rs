@@ -1,0 +1,167 @@
+//! Appending: offsets, repeats, redaction, shard counters.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use realtime_gateway_protocol::{ServiceName, TopicName};
+
+use super::{ALL, Subject, WINDOW, bodies, inbox, key, offsets, topic};
+use crate::{
+    store::{Append, Redaction, StoreError},
+    topic::{Shard, Topic},
+};
+
+pub(crate) async fn offsets_are_contiguous_and_begin_at_one(subject: &Subject) {
+    for expected in 1..=20 {
+        let appended = subject.store.append(subject.entry("a", &format!("{expected}"))).await.unwrap();
+        assert_eq!(appended.offset, expected);
+        assert_eq!(appended.id.as_str(), format!("m-{expected}"));
+        assert!(!appended.duplicate);
+    }
+    let page = subject.read(&topic("a"), 0).await;
+    assert_eq!(offsets(&page), (1..=20).collect::<Vec<_>>());
+    assert_eq!(page.entries[0].at, subject.now());
+    assert_eq!((page.ends.head, page.ends.floor, page.next), (20, 1, 20));
+}
+
+pub(crate) async fn concurrent_appends_get_contiguous_offsets(subject: &Subject) {
+    let appends = (0..400).map(|n| {
+        let (store, append) = (subject.store.clone(), subject.entry(&format!("c{}", n % 4), &format!("{n}")));
+        async move { (n, store.append(append).await.unwrap().offset) }
+    });
+    let appended = subject.at_once(appends).await;
+    for clan in 0..4 {
+        let page = subject.read(&topic(&format!("c{clan}")), 0).await;
+        assert_eq!(offsets(&page), (1..=100).collect::<Vec<_>>());
+        for (n, offset) in appended.iter().filter(|(n, _)| n % 4 == clan) {
+            assert_eq!(bodies(&page)[*offset as usize - 1], n.to_string(), "each was told its own place");
+        }
+    }
+}
+
+pub(crate) async fn topics_of_different_kinds_are_different_logs(subject: &Subject) {
+    let service = |name: &str| Topic::Service(ServiceName::new(name).unwrap(), TopicName::new("a").unwrap());
+    assert_eq!(subject.append(subject.entry("a", "clan")).await, 1);
+    for name in ["orders", "prices"] {
+        assert_eq!(subject.append(Append { topic: service(name), ..subject.entry("a", name) }).await, 1);
+    }
+    assert_eq!(bodies(&subject.read(&topic("a"), 0).await), ["clan"]);
+    assert_eq!(bodies(&subject.read(&service("orders"), 0).await), ["orders"]);
+    assert_eq!(bodies(&subject.read(&service("prices"), 0).await), ["prices"]);
+}
+
+pub(crate) async fn a_repeat_is_answered_with_the_first(subject: &Subject) {
+    let first = subject.store.append(Append { key: key("u", "1"), ..subject.entry("a", "x") }).await.unwrap();
+    subject.append(subject.entry("a", "other")).await;
+    let again = subject.store.append(Append { key: key("u", "1"), ..subject.entry("a", "y") }).await.unwrap();
+    assert!(!first.duplicate);
+    assert!(again.duplicate);
+    assert_eq!((again.offset, &again.id), (first.offset, &first.id));
+    assert_eq!(bodies(&subject.read(&topic("a"), 0).await), ["x", "other"]);
+}
+
+pub(crate) async fn repeats_at_once_are_stored_once(subject: &Subject) {
+    let appends = (0..200).map(|n| {
+        let append = Append { key: key("u", &format!("{}", n % 10)), ..subject.entry("a", &format!("{n}")) };
+        let store = subject.store.clone();
+        async move { (n % 10, store.append(append).await.unwrap()) }
+    });
+    let appended = subject.at_once(appends).await;
+    assert_eq!(appended.iter().filter(|(_, appended)| !appended.duplicate).count(), 10);
+    for same in 0..10 {
+        let answers: BTreeSet<_> = appended
+            .iter()
+            .filter(|(n, _)| *n == same)
+            .map(|(_, appended)| (appended.offset, appended.id.clone()))
+            .collect();
+        assert_eq!(answers.len(), 1, "all repeats are told one place and one name");
+    }
+    assert_eq!(subject.read(&topic("a"), 0).await.entries.len(), 10);
+}
+
+pub(crate) async fn keys_belong_to_a_sender_and_a_topic(subject: &Subject) {
+    for (clan, sender, id) in [("a", "u", "1"), ("a", "v", "1"), ("b", "u", "1"), ("a", "u", "2"), ("a", "u1", "")] {
+        let key = if id.is_empty() { key(sender, "x") } else { key(sender, id) };
+        let appended = subject.store.append(Append { key, ..subject.entry(clan, "x") }).await.unwrap();
+        assert!(!appended.duplicate);
+    }
+}
+
+pub(crate) async fn a_key_ends_with_the_window(subject: &Subject) {
+    let append = || Append { key: key("u", "1"), ..subject.entry("a", "x") };
+    subject.append(append()).await;
+    subject.pass(WINDOW - Duration::from_millis(1));
+    subject.sweep().await;
+    assert!(subject.store.append(append()).await.unwrap().duplicate);
+    subject.pass(Duration::from_millis(1));
+    // Not honoured beyond the window even when nothing was swept.
+    let renewed = subject.store.append(append()).await.unwrap();
+    assert!(!renewed.duplicate);
+    assert_eq!(renewed.offset, 2);
+    // The sweep of the first must not forget the second.
+    subject.sweep().await;
+    assert!(subject.store.append(append()).await.unwrap().duplicate);
+    subject.pass(WINDOW);
+    subject.sweep().await;
+    assert_eq!(subject.append(append()).await, 3);
+}
+
+pub(crate) async fn a_user_topic_takes_no_appends(subject: &Subject) {
+    let append = Append { topic: inbox("u"), ..subject.entry("a", "x") };
+    let StoreError::Unavailable(_) = subject.store.append(append).await.unwrap_err();
+    assert_eq!(subject.read(&inbox("u"), 0).await.ends.head, 0);
+}
+
+pub(crate) async fn a_redaction_replaces_the_body_in_the_same_step(subject: &Subject) {
+    for body in ["one", "two", "three"] {
+        subject.append(subject.entry("a", body)).await;
+    }
+    let before = subject.read(&topic("a"), 0).await.entries[1].at;
+    subject.pass(Duration::from_secs(1));
+    let redaction = Some(Redaction { offset: 2, body: Bytes::from_static(b"-") });
+    assert_eq!(subject.append(Append { redaction, ..subject.entry("a", "deleted") }).await, 4);
+    let page = subject.read(&topic("a"), 0).await;
+    assert_eq!(bodies(&page), ["one", "-", "three", "deleted"]);
+    assert_eq!(page.entries[1].at, before, "when it was accepted stays");
+}
+
+pub(crate) async fn a_redaction_of_what_is_gone_changes_nothing(subject: &Subject) {
+    for body in ["one", "two", "three"] {
+        let mut append = subject.entry("a", body);
+        append.retention.max_entries = 3;
+        subject.append(append).await;
+    }
+    for offset in [0, 99] {
+        let redaction = Some(Redaction { offset, body: Bytes::from_static(b"-") });
+        subject.append(Append { redaction, ..subject.entry("a", "x") }).await;
+    }
+    // A repeat stores nothing, so it takes nothing back either.
+    let append = |redaction| Append { key: key("u", "1"), redaction, ..subject.entry("a", "y") };
+    subject.append(append(None)).await;
+    let redaction = Some(Redaction { offset: 3, body: Bytes::from_static(b"-") });
+    assert!(subject.store.append(append(redaction)).await.unwrap().duplicate);
+    assert_eq!(bodies(&subject.store.read(&topic("a"), 2, ALL).await.unwrap()), ["three", "x", "x", "y"]);
+}
+
+pub(crate) async fn shard_counts_rise_by_one_with_each_append(subject: &Subject) {
+    let shards = [topic("a").shard(), inbox("u").shard(), Shard(topic("a").shard().0.wrapping_add(1))];
+    let before = subject.store.shard_counts(&shards).await.unwrap();
+    let append = || Append { key: key("u", "1"), ..subject.entry("a", "x") };
+    let first = subject.store.append(append()).await.unwrap();
+    let again = subject.store.append(append()).await.unwrap();
+    let notified = subject.notify(subject.notification("u", "1")).await;
+    let notified_again = subject.notify(subject.notification("u", "1")).await;
+    let after = subject.store.shard_counts(&shards).await.unwrap();
+    if shards[0] != shards[1] {
+        assert_eq!(after[0], before[0] + 1, "a repeat does not count");
+        assert_eq!((first.shard_count, again.shard_count), (after[0], after[0]));
+        assert_eq!(after[1], before[1] + 1);
+        assert_eq!((notified.shard_count, notified_again.shard_count), (after[1], after[1]));
+    }
+    let appends = (0..50).map(|n| {
+        let (store, append) = (subject.store.clone(), subject.entry("a", &format!("{n}")));
+        async move { store.append(append).await.unwrap().shard_count }
+    });
+    let counts: BTreeSet<u64> = subject.at_once(appends).await.into_iter().collect();
+    assert_eq!(counts, (after[0] + 1..=after[0] + 50).collect(), "each append has a value of its own");
+}

@@ -1,0 +1,308 @@
+//! The store of tests and of a gateway that may forget (`store.url = memory`): maps behind one lock.
+
+mod inbox;
+mod log;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{NotificationId, SessionId, Timestamp, UserId};
+
+use self::{inbox::Inbox, log::MemoryLog};
+use super::{
+    Admission, Append, Appended, Epoch, Head, IdempotencyKey, Log, Notified, Notify, Page, PageLimit, Pending,
+    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, clock::Clock,
+    sessions::EmbeddedSessions, shards::ShardCounts,
+};
+use crate::topic::{Shard, Topic};
+
+/// How many rows one sweep removes at most, so that it holds the lock for a moment only.
+const SWEEP_ROWS: usize = 500;
+
+/// A store that lives as long as its process. Nothing in it waits, so every call resolves at once.
+#[derive(Debug)]
+pub struct MemoryStore {
+    epoch: Epoch,
+    clock: Clock,
+    window: Duration,
+    shards: ShardCounts,
+    sessions: EmbeddedSessions,
+    state: Mutex<State>,
+}
+
+/// Everything that is stored.
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    logs: HashMap<Topic, MemoryLog>,
+    inboxes: HashMap<UserId, Inbox>,
+    /// When the oldest entry of each log that has entries ends, at the earliest.
+    ages: BTreeSet<(Timestamp, Topic)>,
+    /// Idempotency keys in the order in which they came.
+    keys: VecDeque<(Timestamp, Topic, IdempotencyKey)>,
+    /// When each pending notification ends.
+    expiries: BTreeSet<(Timestamp, UserId, u64)>,
+    /// Ids of notifications in the order in which they came.
+    ids: VecDeque<(Timestamp, UserId, NotificationId)>,
+}
+
+impl MemoryStore {
+    /// An empty store. `window` is how long repeats are recognised.
+    pub fn new(window: Duration, clock: Clock) -> Self {
+        Self {
+            epoch: uuid::Uuid::now_v7().to_string().into(),
+            clock,
+            window,
+            shards: ShardCounts::default(),
+            sessions: EmbeddedSessions::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Runs one step on the state, unless the store is closed. It is one step for all who look.
+    fn step<T>(&self, step: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".into()));
+        }
+        step(&mut state)
+    }
+
+    fn page(
+        &self,
+        topic: &Topic,
+        read: impl FnOnce(Source<'_>) -> (Head, super::page::Read),
+    ) -> Result<Page, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let source = match topic {
+                Topic::User(user) => Source::Inbox(state.inboxes.get(user), now),
+                topic => Source::Log(state.logs.get(topic), now),
+            };
+            let (ends, read) = read(source);
+            Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next })
+        })
+    }
+}
+
+/// What a page is read from, and at what time.
+enum Source<'a> {
+    Log(Option<&'a MemoryLog>, Timestamp),
+    Inbox(Option<&'a Inbox>, Timestamp),
+}
+
+/// The ends of a log that was never written.
+const EMPTY: Head = Head { head: 0, floor: 1 };
+
+#[async_trait]
+impl Log for MemoryStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let shard = append.topic.shard();
+        self.step(|state| {
+            if matches!(append.topic, Topic::User(_)) {
+                return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
+            }
+            let (appended, offset, id) = match state.logs.get_mut(&append.topic) {
+                Some(log) => log.append(&append, self.window),
+                None => state.logs.entry(append.topic.clone()).or_default().append(&append, self.window),
+            };
+            let duplicate = matches!(appended, log::Outcome::Duplicate);
+            if let log::Outcome::Stored { ages } = appended {
+                if let Some((before, now)) = ages {
+                    if let Some(before) = before {
+                        state.ages.remove(&(before, append.topic.clone()));
+                    }
+                    state.ages.insert((now, append.topic.clone()));
+                }
+                if let Some(key) = append.key {
+                    state.keys.push_back((append.at, append.topic, key));
+                }
+            }
+            let shard_count = if duplicate { self.shards.get(shard) } else { self.shards.raise(shard) };
+            Ok(Appended { offset, id, duplicate, shard_count })
+        })
+    }
+
+    async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, |source| match source {
+            Source::Log(log, now) => log.map_or((EMPTY, Default::default()), |log| log.read(after, limit, now)),
+            Source::Inbox(inbox, now) => {
+                inbox.map_or((EMPTY, Default::default()), |inbox| inbox.read(after, limit, now))
+            }
+        })
+    }
+
+    async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, |source| match source {
+            Source::Log(log, now) => log.map_or((EMPTY, Default::default()), |log| log.read_back(before, limit, now)),
+            Source::Inbox(inbox, now) => {
+                inbox.map_or((EMPTY, Default::default()), |inbox| inbox.read_back(before, limit, now))
+            }
+        })
+    }
+
+    async fn heads(&self, topics: &[Topic]) -> Result<Vec<Head>, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let head = |topic: &Topic| match topic {
+                Topic::User(user) => state.inboxes.get(user).map_or(EMPTY, Inbox::ends),
+                topic => state.logs.get(topic).map_or(EMPTY, |log| log.ends(now)),
+            };
+            Ok(topics.iter().map(head).collect())
+        })
+    }
+
+    async fn shard_counts(&self, shards: &[Shard]) -> Result<Vec<u64>, StoreError> {
+        self.step(|_| Ok(shards.iter().map(|shard| self.shards.get(*shard)).collect()))
+    }
+}
+
+#[async_trait]
+impl Pending for MemoryStore {
+    async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
+        let shard = Topic::User(notify.user.clone()).shard();
+        self.step(|state| {
+            let inbox = state.inboxes.entry(notify.user.clone()).or_default();
+            if let Some(offset) = inbox.offset_of_copy(&notify, self.window) {
+                let shard_count = self.shards.get(shard);
+                return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count });
+            }
+            let (offset, removed) = inbox.store(&notify, self.window);
+            let mut dropped = Vec::new();
+            for (offset, old) in removed {
+                state.expiries.remove(&(old.expires, notify.user.clone(), offset));
+                if old.expires > notify.at {
+                    dropped.push(old.id);
+                }
+            }
+            state.expiries.insert((notify.expires, notify.user.clone(), offset));
+            state.ids.push_back((notify.at, notify.user, notify.id));
+            Ok(Notified { offset, duplicate: false, dropped, shard_count: self.shards.raise(shard) })
+        })
+    }
+
+    async fn acknowledge(&self, user: &UserId, ids: &[NotificationId]) -> Result<Vec<NotificationId>, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let Some(inbox) = state.inboxes.get_mut(user) else { return Ok(Vec::new()) };
+            let mut acknowledged = Vec::new();
+            for id in ids {
+                if let Some((offset, pending)) = inbox.remove_by_id(id, now, self.window) {
+                    state.expiries.remove(&(pending.expires, user.clone(), offset));
+                    if pending.expires > now {
+                        acknowledged.push(pending.id);
+                    }
+                }
+            }
+            Ok(acknowledged)
+        })
+    }
+
+    async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| Ok(state.inboxes.get(user).map_or(0, |inbox| inbox.count(now))))
+    }
+}
+
+#[async_trait]
+impl Sessions for MemoryStore {
+    async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
+        self.step(|_| Ok(self.sessions.open(record, policy)))
+    }
+
+    async fn close_session(&self, user: &UserId, session: &SessionId) -> Result<(), StoreError> {
+        self.step(|_| {
+            self.sessions.close(user, session);
+            Ok(())
+        })
+    }
+
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
+        self.step(|_| Ok(self.sessions.of(user)))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.step(|state| Ok(state.sweep(now, self.window)))
+    }
+
+    fn status(&self) -> StoreStatus {
+        let state = self.state.lock();
+        StoreStatus {
+            writable: !state.closed,
+            pending_notifications: state.expiries.len() as u64,
+            ..StoreStatus::default()
+        }
+    }
+
+    async fn close(&self) {
+        self.state.lock().closed = true;
+    }
+}
+
+impl State {
+    /// Removes what is beyond its time, a bounded number of rows.
+    fn sweep(&mut self, now: Timestamp, window: Duration) -> Swept {
+        let mut swept = Swept::default();
+        let mut rows = SWEEP_ROWS;
+        while rows > 0 && self.ages.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, topic)) = self.ages.pop_first() else { break };
+            let Some(log) = self.logs.get_mut(&topic) else { continue };
+            let removed = log.remove_aged(now, rows);
+            rows = rows.saturating_sub(removed.max(1));
+            swept.entries += removed as u64;
+            if let Some(due) = log.due() {
+                self.ages.insert((due, topic));
+            }
+        }
+        while rows > 0 && self.expiries.first().is_some_and(|(expires, ..)| *expires <= now) {
+            let Some((_, user, offset)) = self.expiries.pop_first() else { break };
+            rows -= 1;
+            swept.expired += 1;
+            if let Some(inbox) = self.inboxes.get_mut(&user) {
+                inbox.remove(offset, now, window);
+            }
+        }
+        let over = |at: &Timestamp| super::clock::after(*at, window) <= now;
+        while rows > 0 && self.keys.front().is_some_and(|(at, ..)| over(at)) {
+            let Some((_, topic, key)) = self.keys.pop_front() else { break };
+            rows -= 1;
+            if let Some(log) = self.logs.get_mut(&topic) {
+                log.forget(&key, now, window);
+            }
+        }
+        while rows > 0 && self.ids.front().is_some_and(|(at, ..)| over(at)) {
+            let Some((_, user, id)) = self.ids.pop_front() else { break };
+            rows -= 1;
+            if let Some(inbox) = self.inboxes.get_mut(&user) {
+                inbox.forget(&id, now, window);
+            }
+        }
+        swept.more = rows == 0;
+        swept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::conformance::{Subject, WINDOW, conformance};
+
+    fn subject() -> Subject {
+        Subject::new(|clock| Arc::new(MemoryStore::new(WINDOW, clock)))
+    }
+
+    conformance!(subject());
+}

@@ -1,0 +1,133 @@
+//! The notifications of one user in memory.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use realtime_gateway_protocol::{NotificationId, Timestamp};
+
+use crate::store::{
+    Entry, Head, Notify, PageLimit,
+    clock::after,
+    page::{PageBudget, Read, next_position},
+};
+
+/// What is pending, and which ids came.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    head: u64,
+    pending: BTreeMap<u64, PendingRow>,
+    ids: HashMap<NotificationId, (u64, Timestamp)>,
+}
+
+/// A notification that waits for its acknowledgement.
+#[derive(Debug)]
+pub(super) struct PendingRow {
+    pub(super) id: NotificationId,
+    pub(super) at: Timestamp,
+    pub(super) expires: Timestamp,
+    body: Bytes,
+}
+
+impl Inbox {
+    /// The ends: the floor says nothing where offsets have holes.
+    pub(super) fn ends(&self) -> Head {
+        Head { head: self.head, floor: 1 }
+    }
+
+    /// The offset of an earlier notification with this id that is pending or within the window.
+    pub(super) fn offset_of_copy(&self, notify: &Notify, window: Duration) -> Option<u64> {
+        let (offset, at) = self.ids.get(&notify.id)?;
+        let pending = self.pending.get(offset).is_some_and(|row| row.expires > notify.at);
+        (pending || after(*at, window) > notify.at).then_some(*offset)
+    }
+
+    /// Stores a notification under the next offset, and gives what was removed to make room: what expired, or the
+    /// oldest.
+    pub(super) fn store(&mut self, notify: &Notify, window: Duration) -> (u64, Vec<(u64, PendingRow)>) {
+        let max = usize::try_from(notify.max_pending.max(1)).unwrap_or(usize::MAX);
+        let mut removed = Vec::new();
+        if self.pending.len() >= max {
+            let expired: Vec<u64> =
+                self.pending.iter().filter(|(_, row)| row.expires <= notify.at).map(|(offset, _)| *offset).collect();
+            let oldest = self.pending.len() + 1 - max;
+            let room = oldest.saturating_sub(expired.len());
+            let live = self.pending.iter().filter(|(_, row)| row.expires > notify.at).map(|(offset, _)| *offset);
+            let dropped: Vec<u64> = live.take(room).collect();
+            for offset in expired.into_iter().chain(dropped) {
+                removed.extend(self.remove(offset, notify.at, window).map(|row| (offset, row)));
+            }
+        }
+        self.head += 1;
+        let row =
+            PendingRow { id: notify.id.clone(), at: notify.at, expires: notify.expires, body: notify.body.clone() };
+        self.pending.insert(self.head, row);
+        self.ids.insert(notify.id.clone(), (self.head, notify.at));
+        (self.head, removed)
+    }
+
+    /// Removes a notification by its id.
+    pub(super) fn remove_by_id(
+        &mut self,
+        id: &NotificationId,
+        now: Timestamp,
+        window: Duration,
+    ) -> Option<(u64, PendingRow)> {
+        let offset = self.ids.get(id)?.0;
+        self.remove(offset, now, window).map(|row| (offset, row))
+    }
+
+    /// Removes a notification. Its id stays known within the window, and goes with it after.
+    pub(super) fn remove(&mut self, offset: u64, now: Timestamp, window: Duration) -> Option<PendingRow> {
+        let row = self.pending.remove(&offset)?;
+        if after(row.at, window) <= now {
+            self.forget(&row.id, now, window);
+        }
+        Some(row)
+    }
+
+    /// Forgets an id whose window is over, unless its notification is pending.
+    pub(super) fn forget(&mut self, id: &NotificationId, now: Timestamp, window: Duration) {
+        let over = |(offset, at): &(u64, Timestamp)| after(*at, window) <= now && !self.pending.contains_key(offset);
+        if self.ids.get(id).is_some_and(over) {
+            self.ids.remove(id);
+        }
+    }
+
+    /// How many are pending.
+    pub(super) fn count(&self, now: Timestamp) -> u64 {
+        self.pending.values().filter(|row| row.expires > now).count() as u64
+    }
+
+    /// Reads what is pending after a position.
+    pub(super) fn read(&self, position: u64, limit: PageLimit, now: Timestamp) -> (Head, Read) {
+        let mut rows = self.pending.range(position.saturating_add(1)..).filter(|(_, row)| row.expires > now);
+        let (entries, exhausted) = fill(&mut rows, limit);
+        let next = next_position(&entries, exhausted, position, self.head);
+        (self.ends(), Read { entries, next })
+    }
+
+    /// Reads the last that are pending before an offset, in ascending order.
+    pub(super) fn read_back(&self, before: u64, limit: PageLimit, now: Timestamp) -> (Head, Read) {
+        let mut rows = self.pending.range(..before).rev().filter(|(_, row)| row.expires > now);
+        let (mut entries, _) = fill(&mut rows, limit);
+        entries.reverse();
+        let next = entries.last().map_or(self.head, |last| last.offset);
+        (self.ends(), Read { entries, next })
+    }
+}
+
+/// Takes what fits, and tells whether that was all.
+fn fill<'a>(rows: &mut dyn Iterator<Item = (&'a u64, &'a PendingRow)>, limit: PageLimit) -> (Vec<Entry>, bool) {
+    let mut budget = PageBudget::new(limit);
+    let mut entries = Vec::new();
+    for (offset, row) in rows {
+        if !budget.take(row.body.len()) {
+            return (entries, false);
+        }
+        entries.push(Entry { offset: *offset, at: row.at, body: row.body.clone() });
+    }
+    (entries, true)
+}

@@ -1,0 +1,150 @@
+//! One log in memory.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use realtime_gateway_protocol::{MessageId, Timestamp};
+
+use crate::store::{
+    Append, Entry, Head, IdempotencyKey, PageLimit, Retention,
+    clock::after,
+    page::{PageBudget, Read, next_position},
+};
+
+/// A log: its entries have no holes, so the place of an offset is its distance from the floor.
+#[derive(Debug)]
+pub(super) struct MemoryLog {
+    head: u64,
+    entries: VecDeque<Entry>,
+    max_age: Duration,
+    /// What the store's index of ages says of this log.
+    indexed: Option<Timestamp>,
+    keys: HashMap<IdempotencyKey, Remembered>,
+}
+
+/// What an earlier append was answered.
+#[derive(Debug)]
+struct Remembered {
+    offset: u64,
+    id: MessageId,
+    at: Timestamp,
+}
+
+/// What an append did.
+pub(super) enum Outcome {
+    /// The key came before.
+    Duplicate,
+    /// It is stored. When the index of ages must follow, these are the old and the new value.
+    Stored { ages: Option<(Option<Timestamp>, Timestamp)> },
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self { head: 0, entries: VecDeque::new(), max_age: Duration::MAX, indexed: None, keys: HashMap::new() }
+    }
+}
+
+impl MemoryLog {
+    /// Appends, unless the key came within the window; gives the entry's offset and the message's name.
+    pub(super) fn append(&mut self, append: &Append, window: Duration) -> (Outcome, u64, MessageId) {
+        if let Some(key) = &append.key {
+            if let Some(known) = self.keys.get(key).filter(|known| after(known.at, window) > append.at) {
+                return (Outcome::Duplicate, known.offset, known.id.clone());
+            }
+        }
+        if let Some(redaction) = &append.redaction {
+            if let Some(entry) = self.entry_mut(redaction.offset) {
+                entry.body = redaction.body.clone();
+            }
+        }
+        self.head += 1;
+        let Retention { max_entries, max_age } = append.retention;
+        self.entries.push_back(Entry { offset: self.head, at: append.at, body: append.body.clone() });
+        let excess = self.entries.len().saturating_sub(usize::try_from(max_entries).unwrap_or(usize::MAX));
+        self.entries.drain(..excess);
+        if let Some(key) = &append.key {
+            let known = Remembered { offset: self.head, id: append.id.clone(), at: append.at };
+            self.keys.insert(key.clone(), known);
+        }
+        // The index may say too early a time, never too late a one, so that most appends leave it alone.
+        let ages = if self.indexed.is_none() || self.max_age != max_age {
+            self.max_age = max_age;
+            let before = self.indexed;
+            self.due().map(|due| (before, due))
+        } else {
+            None
+        };
+        (Outcome::Stored { ages }, self.head, append.id.clone())
+    }
+
+    /// The ends of the log. What is too old is not there, whether swept or not.
+    pub(super) fn ends(&self, now: Timestamp) -> Head {
+        let aged = self.entries.partition_point(|entry| after(entry.at, self.max_age) <= now);
+        Head { head: self.head, floor: self.stored_floor() + aged as u64 }
+    }
+
+    /// Reads the entries after a position.
+    pub(super) fn read(&self, position: u64, limit: PageLimit, now: Timestamp) -> (Head, Read) {
+        let ends = self.ends(now);
+        let from = position.saturating_add(1).max(ends.floor);
+        let mut budget = PageBudget::new(limit);
+        let skipped = self.place(from).unwrap_or(self.entries.len());
+        let fits = |entry: &&Entry| budget.take(entry.body.len());
+        let entries: Vec<Entry> = self.entries.range(skipped..).take_while(fits).cloned().collect();
+        let exhausted = skipped + entries.len() == self.entries.len();
+        let next = next_position(&entries, exhausted, position, ends.head);
+        (ends, Read { entries, next })
+    }
+
+    /// Reads the last entries before an offset, in ascending order.
+    pub(super) fn read_back(&self, before: u64, limit: PageLimit, now: Timestamp) -> (Head, Read) {
+        let ends = self.ends(now);
+        let mut budget = PageBudget::new(limit);
+        let first = self.place(ends.floor).unwrap_or(self.entries.len());
+        let end = self.place(before).unwrap_or(if before > self.head { self.entries.len() } else { 0 });
+        let fits = |entry: &&Entry| budget.take(entry.body.len());
+        let mut entries: Vec<Entry> = self.entries.range(first.min(end)..end).rev().take_while(fits).cloned().collect();
+        entries.reverse();
+        let next = entries.last().map_or(ends.head, |last| last.offset);
+        (ends, Read { entries, next })
+    }
+
+    /// Removes entries that are too old, at most so many, and tells how many.
+    pub(super) fn remove_aged(&mut self, now: Timestamp, at_most: usize) -> usize {
+        let aged = (self.ends(now).floor - self.stored_floor()) as usize;
+        let removed = aged.min(at_most);
+        self.entries.drain(..removed);
+        self.indexed = None;
+        removed
+    }
+
+    /// When the oldest entry ends; the caller puts it into the index of ages.
+    pub(super) fn due(&mut self) -> Option<Timestamp> {
+        self.indexed = self.entries.front().map(|entry| after(entry.at, self.max_age));
+        self.indexed
+    }
+
+    /// Forgets a key whose window is over. A later append may have renewed it meanwhile.
+    pub(super) fn forget(&mut self, key: &IdempotencyKey, now: Timestamp, window: Duration) {
+        if self.keys.get(key).is_some_and(|known| after(known.at, window) <= now) {
+            self.keys.remove(key);
+        }
+    }
+
+    fn stored_floor(&self) -> u64 {
+        self.head + 1 - self.entries.len() as u64
+    }
+
+    /// Where an offset is among the entries, if it is.
+    fn place(&self, offset: u64) -> Option<usize> {
+        let place = usize::try_from(offset.checked_sub(self.stored_floor())?).ok()?;
+        (place < self.entries.len()).then_some(place)
+    }
+
+    fn entry_mut(&mut self, offset: u64) -> Option<&mut Entry> {
+        let place = self.place(offset)?;
+        self.entries.get_mut(place)
+    }
+}
