@@ -1,11 +1,17 @@
 //! From the JSON text of one frame to a message, or to a refusal that says what is wrong with it.
 
+mod field;
+mod problem;
+
+pub(crate) use field::{
+    entry_offset, history, object, objects, optional_object, optional_position, position, sendable_message_type,
+};
+
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use crate::{
-    ClientMessage, Envelope, ErrorCode, MAX_DEPTH, MAX_OFFSET, MessageType, RawJson, RequestId, ServerMessage, Unknown,
-};
+use crate::{ClientMessage, Envelope, ErrorCode, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown};
+use problem::from_json_error;
 
 /// What is wrong with a text that should have been a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +20,7 @@ pub enum DecodeError {
     #[error("not JSON: {0}")]
     InvalidJson(String),
     /// Its `type` is not one that this side may say.
-    #[error("unknown type {0:?}")]
+    #[error("no such type{}", problem::named(.0))]
     UnknownType(String),
     /// A field is missing or outside its bounds.
     #[error("{field}: {problem}")]
@@ -149,25 +155,6 @@ fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
     }
 }
 
-/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing.
-fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeError {
-    if !error.is_data() {
-        return DecodeError::InvalidJson(error.to_string());
-    }
-    let text = error.to_string();
-    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-    let quoted = |prefix: &str| problem.strip_prefix(prefix)?.strip_suffix('`');
-    let path = if path == "." { "" } else { path };
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match (quoted("missing field `"), quoted("duplicate field `")) {
-        (Some(name), _) => DecodeError::invalid(join(name), "missing"),
-        (_, Some(name)) => {
-            DecodeError::invalid(if path.ends_with(name) { path.to_owned() } else { join(name) }, "given twice")
-        }
-        _ => DecodeError::invalid(path, problem),
-    }
-}
-
 /// Refuses nesting over [`MAX_DEPTH`], also in values that are carried and never parsed.
 fn check_depth(text: &str) -> Result<(), DecodeError> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -211,40 +198,6 @@ fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
     }
 }
 
-/// Reads a position: 0 to 2^53-1.
-pub(crate) fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let position = u64::deserialize(deserializer)?;
-    if position > MAX_OFFSET { Err(de::Error::custom("a position is 0 to 2^53-1")) } else { Ok(position) }
-}
-
-/// Reads a position that may be absent.
-pub(crate) fn optional_position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    match Option::<u64>::deserialize(deserializer)? {
-        Some(position) if position > MAX_OFFSET => Err(de::Error::custom("a position is 0 to 2^53-1")),
-        other => Ok(other),
-    }
-}
-
-/// Reads how much history a subscription asks for: 0 to 100.
-pub(crate) fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    match Option::<u32>::deserialize(deserializer)? {
-        Some(history) if history > 100 => Err(de::Error::custom("history is 0 to 100")),
-        other => Ok(other),
-    }
-}
-
-/// Reads a message type that a client may send.
-pub(crate) fn sendable_message_type<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<MessageType>, D::Error> {
-    match Option::<MessageType>::deserialize(deserializer)? {
-        Some(MessageType::System | MessageType::Other(_)) => {
-            Err(de::Error::custom("messageType is TEXT, IMAGE or FILE"))
-        }
-        other => Ok(other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,7 +212,7 @@ mod tests {
         assert_eq!(refused(r#"{"type":"chat","clanId":"c"}"#).1, "content: missing");
         assert_eq!(
             refused(r#"{"type":"subscribe_clan_chat","clanId":"c","recover":{"offset":-1,"epoch":"e"}}"#).1,
-            "recover.offset: invalid value: integer `-1`, expected u64"
+            "recover.offset: a whole number from 0 is expected"
         );
         assert_eq!(
             refused(r#"{"type":"typing","clanId":"a b","isTyping":true}"#).1,

@@ -46,12 +46,15 @@ fn check_service_name(text: &str) -> Result<(), IdError> {
     if first && rest && text.len() <= 32 { Ok(()) } else { Err(IdError::ServiceName) }
 }
 
+/// What `char::is_control` and `char::is_whitespace` leave, in words that every regular expression engine reads alike.
+const PATTERN: &str = r"^[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$";
+
 fn identifier_schema() -> Schema {
     json_schema!({
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_BYTES,
-        "pattern": r"^[^\s\u0000-\u001f\u007f-\u009f]+$",
+        "pattern": PATTERN,
         "description": "1 to 128 bytes of UTF-8, no control characters, no white space, at most 200 bytes when percent-encoded.",
     })
 }

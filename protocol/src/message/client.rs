@@ -1,5 +1,7 @@
 //! What a client may say: one struct a command, and the enumeration of all.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +12,20 @@ use crate::{
 
 /// Declares the commands once: the enumeration, its words, and the decoding of each.
 macro_rules! client_messages {
-    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal -> [$($reply:literal),*],)+) => {
         /// Every command that a client may send.
         #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-        #[serde(tag = "type", rename_all = "snake_case")]
+        #[serde(tag = "type")]
         pub enum ClientMessage {
-            $($(#[doc = $doc])+ $name($name),)+
+            $($(#[doc = $doc])+ #[serde(rename = $word)] $name($name),)+
         }
 
         impl ClientMessage {
             /// Every `type` that a client may send.
             pub const TYPES: &'static [&'static str] = &[$($word),+];
+
+            /// Every `type` that a client may send, with the types of its one reply on success; a refusal is an `error`.
+            pub const REPLIES: &'static [(&'static str, &'static [&'static str])] = &[$(($word, &[$($reply),*])),+];
 
             /// The `type` on the wire.
             pub fn type_name(&self) -> &'static str {
@@ -49,37 +54,37 @@ macro_rules! client_messages {
 
 client_messages! {
     /// Gives or renews the identity.
-    Authenticate = "authenticate",
+    Authenticate = "authenticate" -> ["connected", "authenticated"],
     /// Asks for the user's notifications.
-    SubscribeNotifications = "subscribe_notifications",
+    SubscribeNotifications = "subscribe_notifications" -> ["subscription_confirmed"],
     /// Ends the subscription to notifications.
-    UnsubscribeNotifications = "unsubscribe_notifications",
+    UnsubscribeNotifications = "unsubscribe_notifications" -> ["subscription_confirmed"],
     /// Asks for a clan's chat.
-    SubscribeClanChat = "subscribe_clan_chat",
+    SubscribeClanChat = "subscribe_clan_chat" -> ["subscription_confirmed"],
     /// Ends the subscription to a clan's chat.
-    UnsubscribeClanChat = "unsubscribe_clan_chat",
+    UnsubscribeClanChat = "unsubscribe_clan_chat" -> ["subscription_confirmed"],
     /// Says something in a clan.
-    SendChat = "chat",
+    SendChat = "chat" -> ["message_sent"],
     /// Tells that the user began or stopped typing.
-    SendTyping = "typing",
+    SendTyping = "typing" -> [],
     /// Acknowledges notifications, which are then not sent again.
-    NotificationAck = "notification_ack",
+    NotificationAck = "notification_ack" -> ["ack_confirmed"],
     /// Asks for a page of a clan's past.
-    GetChatHistory = "chat_history",
+    GetChatHistory = "chat_history" -> ["chat_history"],
     /// Asks who is present in a clan.
-    GetPresence = "presence",
+    GetPresence = "presence" -> ["presence"],
     /// Asks for a topic of a declared service.
-    Subscribe = "subscribe",
+    Subscribe = "subscribe" -> ["subscription_confirmed"],
     /// Ends the subscription to a topic of a declared service.
-    Unsubscribe = "unsubscribe",
+    Unsubscribe = "unsubscribe" -> ["subscription_confirmed"],
     /// Publishes to a topic of a declared service.
-    Publish = "publish",
+    Publish = "publish" -> ["message_sent"],
     /// Asks for a `pong`.
-    Ping = "ping",
+    Ping = "ping" -> ["pong"],
 }
 
 /// Gives or renews the identity. Reply: `connected` the first time, then `authenticated`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Authenticate")]
 pub struct Authenticate {
@@ -90,8 +95,16 @@ pub struct Authenticate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<DeviceId>,
     /// Names the client library.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientInfo>,
+}
+
+impl fmt::Debug for Authenticate {
+    /// Leaves the token out, so that no log line can show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token: _, device_id, client } = self;
+        f.debug_struct("Authenticate").field("device_id", device_id).field("client", client).finish_non_exhaustive()
+    }
 }
 
 /// The client library that speaks.
@@ -130,7 +143,7 @@ pub struct Recover {
 #[schemars(inline, title = "SubscribeNotifications")]
 pub struct SubscribeNotifications {
     /// Accepted and ignored: notifications have pending ones instead of a history.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
     pub recover: Option<Recover>,
 }
 
@@ -148,7 +161,7 @@ pub struct SubscribeClanChat {
     /// The clan.
     pub clan_id: ClanId,
     /// The last position seen: everything after it is sent, when it is within retention.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
     pub recover: Option<Recover>,
     /// How many of the last entries to send when nothing is recovered, 0 to 100.
     #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
@@ -277,7 +290,10 @@ impl Default for HistoryLimit {
 
 impl<'de> Deserialize<'de> for HistoryLimit {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(u32::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("limit is 1 to 100"))
+        match Option::<u32>::deserialize(deserializer)? {
+            None => Ok(Self::default()),
+            Some(limit) => Self::new(limit).ok_or_else(|| serde::de::Error::custom("limit is 1 to 100")),
+        }
     }
 }
 
@@ -300,7 +316,7 @@ pub struct Subscribe {
     /// The topic.
     pub topic: TopicName,
     /// The last position seen: everything after it is sent, when it is within retention.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
     pub recover: Option<Recover>,
     /// How many of the last entries to send when nothing is recovered, 0 to 100.
     #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]

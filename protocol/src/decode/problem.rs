@@ -1,0 +1,74 @@
+//! What is wrong, in words for people that never repeat what the sender wrote: it might be a token.
+
+use super::DecodeError;
+
+/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing or given twice.
+pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeError {
+    if !error.is_data() {
+        return DecodeError::InvalidJson(error.to_string());
+    }
+    let text = error.to_string();
+    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+    let quoted = |prefix: &str| problem.strip_prefix(prefix)?.strip_suffix('`');
+    let path = if path == "." { "" } else { path };
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match (quoted("missing field `"), quoted("duplicate field `")) {
+        (Some(name), _) => DecodeError::invalid(join(name), "missing"),
+        (_, Some(name)) => {
+            DecodeError::invalid(if path.ends_with(name) { path.to_owned() } else { join(name) }, "given twice")
+        }
+        _ => DecodeError::invalid(path, expected(problem)),
+    }
+}
+
+/// Of serde's "invalid type: string "...", expected u64" only what was expected.
+fn expected(problem: &str) -> String {
+    if !["invalid type: ", "invalid value: ", "invalid length "].iter().any(|start| problem.starts_with(start)) {
+        return problem.to_owned();
+    }
+    let what = match problem.rsplit_once(", expected ").map(|(_, what)| what) {
+        Some("u32" | "u64") => "a whole number from 0",
+        Some("a sequence") => "a list",
+        Some("any JSON value" | "any valid JSON value") => "JSON",
+        Some(what) if what.starts_with("struct ") => "an object",
+        Some(what) => what,
+        None => "another value",
+    };
+    format!("{what} is expected")
+}
+
+/// The unknown `type`, when it looks like one.
+pub(super) fn named(word: &str) -> String {
+    let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if plain && (1..=64).contains(&word.len()) { format!(": {word}") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode_client;
+
+    #[test]
+    fn what_was_sent_is_not_repeated() {
+        for frame in [
+            r#"{"type":"typing","clanId":"c","isTyping":"s3cret"}"#,
+            r#"{"type":"authenticate","token":["s3cret"]}"#,
+            r#"{"type":"authenticate","token":"t","client":"s3cret, expected s3cret"}"#,
+            r#"{"type":"authenticate","token":"t","client":{"name":"n","version":"v","attempt":"s3cret"}}"#,
+            r#"{"type":"chat","clanId":"c","content":"x","messageType":"s3cret"}"#,
+            r#"{"type":"chat","clanId":"s3cret s3cret","content":"x"}"#,
+            r#"{"type":"subscribe","service":"s3cret!","topic":"t"}"#,
+            r#"{"type":"s3cret.S"}"#,
+            r#"{"type":{"s3cret":1}}"#,
+            r#"{"type":"ping","requestId":{"s3cret":1}}"#,
+            r#"{"type":"ping","s3cret"}"#,
+        ] {
+            let refusal = decode_client(frame).unwrap_err();
+            assert!(!refusal.to_string().contains("s3cret"), "{frame}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_named() {
+        assert_eq!(decode_client(r#"{"type":"pang"}"#).unwrap_err().to_string(), "no such type: pang");
+    }
+}
