@@ -1,0 +1,50 @@
+//! A node that is asked to go: it tells, waits, flushes, and leaves nothing behind.
+
+use realtime_gateway_tests::{Gateway, Settings, Socket, eventually};
+use serde_json::json;
+
+#[tokio::test]
+async fn sigterm_asks_clients_to_go_and_ends_with_zero() {
+    let settings = Settings::default()
+        .set("drain.delay", "\"1s\"")
+        .set("drain.spread", "\"500ms\"")
+        .set("drain.grace", "\"10s\"");
+    let mut gateway = Gateway::with(settings).await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    gateway.signal("TERM").await;
+    let api = gateway.api();
+    eventually("not being ready", || async {
+        api.call(reqwest::Method::GET, "/health/ready", None).await.status() == 503
+    })
+    .await;
+    let health = api.json(reqwest::Method::GET, "/health", None).await.1;
+    assert_eq!(health["status"], "draining");
+    // Accepting goes on while balancers notice.
+    let mut late = Socket::of(&gateway, "late").await;
+    late.chat("c", "confirmed to the end").await;
+    for socket in [&mut alice, &mut late] {
+        let hint = socket.until("reconnect").await;
+        assert_eq!(hint["reason"], "draining");
+        assert!(hint["afterMs"].as_u64().unwrap() <= 500);
+    }
+    assert_eq!(alice.closed().await, 1012);
+    assert_eq!(late.closed().await, 1012);
+    assert_eq!(gateway.exit_code().await, Some(0));
+    gateway.restart().await;
+    let mut again = Socket::of(&gateway, "alice").await;
+    let history = again.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    assert_eq!(history["messages"][0]["content"], "confirmed to the end");
+}
+
+#[tokio::test]
+async fn sighup_takes_what_can_change_and_says_what_cannot() {
+    let mut gateway = Gateway::start().await;
+    gateway.rewrite(Settings::default().set("limits.subscriptions", "1").set("presence.grace", "\"3s\"").set("bus.prefix", "\"other\""));
+    gateway.signal("HUP").await;
+    eventually("the report", || async { gateway.log().iter().any(|line| line.contains("bus.prefix")) }).await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("a").await;
+    let refused = alice.ask(json!({ "type": "subscribe_clan_chat", "clanId": "b" })).await;
+    assert_eq!(refused["code"], "subscription_limit");
+}
