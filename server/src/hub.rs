@@ -6,6 +6,8 @@ mod reader;
 mod sessions;
 mod shards;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use sessions::SessionTable;
 pub use subscription::Subscription;

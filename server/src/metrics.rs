@@ -1,26 +1,266 @@
-//! TEMPORARY
-use crate::{auth::AuthError, topic::Topic};
-use prometheus::{IntCounter, IntGauge};
-use realtime_gateway_protocol::{ErrorCode, ResetReason};
-use std::time::Duration;
-#[allow(missing_docs)]
+//! What is counted: every metric of the gateway, with its handles looked up once.
+
+mod families;
+mod rates;
+
+use std::{collections::HashSet, time::Duration};
+
+use parking_lot::Mutex;
+use prometheus::{
+    Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+    process_collector::ProcessCollector,
+};
+use realtime_gateway_protocol::{ClientMessage, CloseCode, ErrorCode, ResetReason, ServerMessage};
+
+use self::families::{Counters, Histograms, Maker};
+pub use self::rates::Rates;
+use crate::{auth::AuthError, frame::Frame, topic::Topic};
+
+/// How many client names and versions are told apart; the rest count as `other`.
+const CLIENTS: usize = 100;
+
+/// Every metric, by its name without the prefix `gateway_`.
+#[expect(missing_docs, reason = "each field is described by the help text that it is registered with")]
 pub struct Metrics {
-    pub hub_gap_reads_total: IntCounter,
-    pub draining: IntGauge,
+    registry: Registry,
+    pub connections_active: IntGauge,
+    pub connections_limit: IntGauge,
+    pub connections_total: IntCounterVec,
+    pub connection_duration_seconds: Histogram,
     pub sessions_active: IntGauge,
     pub sessions_replaced_total: IntCounter,
+    pub subscriptions_active: IntGaugeVec,
+    pub messages_received_total: Counters,
+    pub messages_sent_total: Counters,
+    pub bytes_received_total: IntCounter,
+    pub bytes_sent_total: IntCounter,
+    pub errors_total: Counters,
+    pub closes_total: Counters,
+    pub auth_failures_total: IntCounterVec,
+    pub command_duration_seconds: Histograms,
+    pub delivery_latency_seconds: Histogram,
+    pub outbound_queue_bytes: IntGauge,
+    pub slow_consumers_total: IntCounter,
+    pub rate_limited_total: IntCounterVec,
+    pub recoveries_total: IntCounterVec,
+    pub hub_gap_reads_total: IntCounter,
+    pub epoch_resets_total: IntCounter,
+    pub bus_connected: IntGauge,
+    pub bus_reconnects_total: IntCounter,
+    pub bus_published_total: IntCounterVec,
+    pub bus_consumed_total: IntCounterVec,
+    pub dead_lettered_total: IntCounterVec,
+    pub bus_unroutable_total: IntCounter,
+    pub outbox_entries: IntGauge,
+    pub outbox_oldest_seconds: IntGauge,
+    pub store_up: IntGauge,
+    pub store_bytes: IntGauge,
+    pub store_duration_seconds: Histograms,
+    pub pending_notifications: IntGauge,
+    pub notifications_dropped_total: IntCounterVec,
+    pub draining: IntGauge,
+    client_info: IntGaugeVec,
+    clients: Mutex<HashSet<(String, String)>>,
+    notification_subscriptions: IntGauge,
+    clan_subscriptions: IntGauge,
+    /// What went on in the last minute, for `/health/websocket`.
+    pub rates: Rates,
 }
-#[allow(missing_docs)]
+
 impl Metrics {
-    pub fn subscription_began(&self, _: &Topic) {}
-    pub fn subscription_ended(&self, _: &Topic) {}
-    pub fn epoch_reset(&self, _: &ResetReason) {}
-    pub fn notifications_dropped(&self, _: &'static str, _: usize) {}
-    pub fn store_append(&self, _: Duration) {}
-    pub fn auth_failure(&self, _: &AuthError) {}
-    pub fn rate_limited(&self, _: &'static str) {}
-    pub fn error(&self, _: &ErrorCode) {}
-    pub fn received(&self, _: &'static str) {}
-    pub fn command_took(&self, _: &'static str, _: Duration) {}
-    pub fn client(&self, _: &str, _: &str) {}
+    /// Metrics in a registry of their own.
+    ///
+    /// # Errors
+    /// When two have one name, which a test rules out.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let make = Maker { registry: &registry };
+        let build = make.gauges("build_info", "The build that runs", &["version", "commit"])?;
+        let commit = option_env!("GATEWAY_COMMIT").unwrap_or("unknown");
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
+        let subscriptions_active = make.gauges("subscriptions_active", "Live subscriptions", &["service"])?;
+        let errors: Vec<&str> = ErrorCode::KNOWN.iter().map(ErrorCode::as_str).collect();
+        let closes: Vec<String> = CloseCode::KNOWN.iter().map(|(code, ..)| code.to_string()).collect();
+        let closes: Vec<&str> = closes.iter().map(String::as_str).collect();
+        let metrics = Self {
+            connections_active: make.gauge("connections_active", "Open WebSocket connections")?,
+            connections_limit: make.gauge("connections_limit", "limits.connections")?,
+            connections_total: make.counters("connections_total", "Connections by what became of them", "outcome")?,
+            connection_duration_seconds: make.long("connection_duration_seconds", "How long connections lasted")?,
+            sessions_active: make.gauge("sessions_active", "Live sessions")?,
+            sessions_replaced_total: make.counter("sessions_replaced_total", "Sessions replaced by a newer one")?,
+            notification_subscriptions: subscriptions_active.with_label_values(&["notifications"]),
+            clan_subscriptions: subscriptions_active.with_label_values(&["clan_chat"]),
+            subscriptions_active,
+            messages_received_total: make.known(
+                "messages_received_total",
+                "Messages from clients",
+                "type",
+                ClientMessage::TYPES,
+            )?,
+            messages_sent_total: make.known(
+                "messages_sent_total",
+                "Messages written to clients",
+                "type",
+                ServerMessage::TYPES,
+            )?,
+            bytes_received_total: make.counter("bytes_received_total", "Bytes read from clients")?,
+            bytes_sent_total: make.counter("bytes_sent_total", "Bytes written to clients")?,
+            errors_total: make.known("errors_total", "Errors sent to clients", "code", &errors)?,
+            closes_total: make.known("closes_total", "Connections closed, by close code", "code", &closes)?,
+            auth_failures_total: make.counters("auth_failures_total", "Tokens refused", "reason")?,
+            command_duration_seconds: make.timed(
+                "command_duration_seconds",
+                "Until a command was answered",
+                "type",
+                ClientMessage::TYPES,
+            )?,
+            delivery_latency_seconds: make
+                .short("delivery_latency_seconds", "From accepting a message to writing it")?,
+            outbound_queue_bytes: make.gauge("outbound_queue_bytes", "Bytes that wait for clients")?,
+            slow_consumers_total: make
+                .counter("slow_consumers_total", "Connections closed because they read too slowly")?,
+            rate_limited_total: make.counters(
+                "rate_limited_total",
+                "Commands and connections refused for their rate",
+                "limit",
+            )?,
+            recoveries_total: make.counters("recoveries_total", "Subscriptions that asked to recover", "outcome")?,
+            hub_gap_reads_total: make.counter("hub_gap_reads_total", "Reads of what a doorbell missed")?,
+            epoch_resets_total: make.counter("epoch_resets_total", "Subscriptions reset by a new epoch")?,
+            bus_connected: make.gauge("bus_connected", "Whether the bus is there")?,
+            bus_reconnects_total: make.counter("bus_reconnects_total", "Reconnections to the broker")?,
+            bus_published_total: make.counters("bus_published_total", "Events published to the broker", "outcome")?,
+            bus_consumed_total: make.counters("bus_consumed_total", "Events consumed from the broker", "outcome")?,
+            dead_lettered_total: make.counters("dead_lettered_total", "Events that could not be accepted", "reason")?,
+            bus_unroutable_total: make.counter("bus_unroutable_total", "Events that nobody was bound to")?,
+            outbox_entries: make.gauge("outbox_entries", "Events waiting for the broker")?,
+            outbox_oldest_seconds: make.gauge("outbox_oldest_seconds", "Age of the oldest event waiting")?,
+            store_up: make.gauge("store_up", "Whether the store serves writes")?,
+            store_bytes: make.gauge("store_bytes", "Bytes that the store holds")?,
+            store_duration_seconds: make.timed(
+                "store_duration_seconds",
+                "Store operations",
+                "operation",
+                &["append", "notify", "acknowledge", "read", "heads"],
+            )?,
+            pending_notifications: make
+                .gauge("pending_notifications", "Notifications that wait for an acknowledgement")?,
+            notifications_dropped_total: make.counters(
+                "notifications_dropped_total",
+                "Notifications dropped unacknowledged",
+                "reason",
+            )?,
+            draining: make.gauge("draining", "Whether the node is on its way out")?,
+            client_info: make.gauges("client_info", "Client libraries seen", &["name", "version"])?,
+            clients: Mutex::default(),
+            rates: Rates::default(),
+            registry: registry.clone(),
+        };
+        Ok(metrics)
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// A subscription is live.
+    pub fn subscription_began(&self, topic: &Topic) {
+        self.subscriptions(topic).inc();
+    }
+
+    /// A subscription is over.
+    pub fn subscription_ended(&self, topic: &Topic) {
+        self.subscriptions(topic).dec();
+    }
+
+    fn subscriptions(&self, topic: &Topic) -> IntGauge {
+        match topic {
+            Topic::User(_) => self.notification_subscriptions.clone(),
+            Topic::Clan(_) => self.clan_subscriptions.clone(),
+            Topic::Service(service, _) => self.subscriptions_active.with_label_values(&[service.as_str()]),
+        }
+    }
+
+    /// A client sent a message of this type.
+    pub fn received(&self, type_name: &str) {
+        self.messages_received_total.of(type_name).inc();
+        self.rates.received(1);
+    }
+
+    /// Frames were written to a client's socket, in order.
+    pub fn written<'a>(&self, frames: impl Iterator<Item = &'a Frame>) {
+        let (mut run, mut type_name, mut all) = (0, "", 0);
+        for frame in frames {
+            if !std::ptr::eq(frame.type_name(), type_name) {
+                self.messages_sent_total.add(type_name, run);
+                (run, type_name) = (0, frame.type_name());
+            }
+            run += 1;
+            all += 1;
+        }
+        self.messages_sent_total.add(type_name, run);
+        self.rates.sent(all);
+    }
+
+    /// An `error` with this code was sent.
+    pub fn error(&self, code: &ErrorCode) {
+        self.errors_total.of(code.as_str()).inc();
+    }
+
+    /// A token was refused.
+    pub fn auth_failure(&self, error: &AuthError) {
+        let reason = match error {
+            AuthError::Invalid(_) => "invalid",
+            AuthError::Expired => "expired",
+            AuthError::Unavailable => "unavailable",
+        };
+        self.auth_failures_total.with_label_values(&[reason]).inc();
+    }
+
+    /// A command or connection was refused for its rate.
+    pub fn rate_limited(&self, limit: &str) {
+        self.rate_limited_total.with_label_values(&[limit]).inc();
+    }
+
+    /// A command took so long.
+    pub fn command_took(&self, type_name: &str, time: Duration) {
+        self.command_duration_seconds.of(type_name).observe(time.as_secs_f64());
+    }
+
+    /// A store operation took so long.
+    pub fn store_took(&self, operation: &str, time: Duration) {
+        self.store_duration_seconds.of(operation).observe(time.as_secs_f64());
+    }
+
+    /// Subscriptions could not go on without a hole.
+    pub fn reset(&self, reason: &ResetReason) {
+        if *reason == ResetReason::EpochChanged {
+            self.epoch_resets_total.inc();
+        }
+        self.recoveries_total.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// Notifications were dropped before they were acknowledged.
+    pub fn notifications_dropped(&self, reason: &str, count: u64) {
+        if count > 0 {
+            self.notifications_dropped_total.with_label_values(&[reason]).inc_by(count);
+        }
+    }
+
+    /// A client library connected. Only so many are told apart, because a client says what it likes.
+    pub fn client(&self, name: &str, version: &str) {
+        let fits = name.len() <= 64 && version.len() <= 64;
+        let mut clients = self.clients.lock();
+        let key = (name.to_owned(), version.to_owned());
+        let known = clients.contains(&key) || (fits && clients.len() < CLIENTS && clients.insert(key));
+        let labels = if known { [name, version] } else { ["other", "other"] };
+        self.client_info.with_label_values(&labels).set(1);
+    }
 }

@@ -147,7 +147,7 @@ impl Node {
         let (topic, at, body) = (append.topic.clone(), append.at, append.body.clone());
         let started = Instant::now();
         let appended = in_time(self.store.append(append)).await?;
-        self.metrics.store_append(started.elapsed());
+        self.metrics.store_took("append", started.elapsed());
         if !appended.duplicate {
             let entry = Arc::new(Entry { offset: appended.offset, at, body });
             let epoch = self.store.epoch();

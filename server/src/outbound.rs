@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -45,6 +46,7 @@ pub enum Waiting {
 pub struct Outbound {
     queue: Mutex<Queue>,
     limit: usize,
+    retiring: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,8 @@ struct Queue {
     /// Bytes in `frames` and in the frames that the connection took and has not yet written.
     bytes: usize,
     close: Option<CloseReason>,
+    /// The close that comes once a command under way has finished.
+    retire: Option<CloseReason>,
     ended: bool,
     connection: Option<Waker>,
     /// Readers that wait for room to replay.
@@ -62,7 +66,7 @@ struct Queue {
 impl Outbound {
     /// An empty queue that holds at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), limit }
+        Self { queue: Mutex::default(), limit, retiring: AtomicBool::new(false) }
     }
 
     /// Queues a frame. When it does not fit, the session ends with 4508.
@@ -111,6 +115,31 @@ impl Outbound {
         let connection = queue.connection.take();
         drop(queue);
         connection.into_iter().chain(readers).for_each(Waker::wake);
+    }
+
+    /// Asks the connection to read no more, to let a command under way finish, and then to close.
+    pub fn retire(&self, code: CloseCode, reason: &'static str) {
+        let mut queue = self.queue.lock();
+        queue.retire = Some(CloseReason { code, reason });
+        self.retiring.store(true, Ordering::Release);
+        let connection = queue.connection.take();
+        drop(queue);
+        if let Some(connection) = connection {
+            connection.wake();
+        }
+    }
+
+    /// For the connection: whether it is asked to read no more.
+    pub fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::Acquire)
+    }
+
+    /// For the connection: no command is under way any more, so the close that was asked for may come.
+    pub fn finish_retiring(&self) {
+        let reason = self.queue.lock().retire.take();
+        if let Some(CloseReason { code, reason }) = reason {
+            self.close(code, reason);
+        }
     }
 
     /// Whether the session is over or about to be: nothing more is taken.

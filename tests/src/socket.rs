@@ -36,12 +36,17 @@ impl Socket {
 
     /// Opens `path`; the HTTP status when there is no upgrade.
     pub async fn open(gateway: &Gateway, path: &str, bearer: Option<&str>) -> Result<Self, StatusCode> {
-        let headers: Vec<(&str, String)> = bearer.map(|token| ("authorization", format!("Bearer {token}"))).into_iter().collect();
+        let headers: Vec<(&str, String)> =
+            bearer.map(|token| ("authorization", format!("Bearer {token}"))).into_iter().collect();
         Self::open_with(gateway, path, &headers).await
     }
 
     /// Opens `path` with headers; the HTTP status when there is no upgrade.
-    pub async fn open_with(gateway: &Gateway, path: &str, headers: &[(&'static str, String)]) -> Result<Self, StatusCode> {
+    pub async fn open_with(
+        gateway: &Gateway,
+        path: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Self, StatusCode> {
         let mut request = format!("ws://{}{path}", gateway.address()).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());

@@ -202,7 +202,7 @@ impl LocalTopic {
     }
 
     fn reset(&self, hub: &Hub, state: &mut State, epoch: &Epoch, offset: u64, reason: ResetReason) {
-        hub.metrics.epoch_reset(&reason);
+        hub.metrics.reset(&reason);
         let frame = Frame::push(reset_message(&self.topic, epoch, offset, reason));
         for live in &mut state.live {
             live.position = offset;

@@ -46,7 +46,7 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn:
             None
         };
         if let Some((offset, reason)) = reset {
-            hub.metrics.epoch_reset(&reason);
+            hub.metrics.reset(&reason);
             session.push_addition(reset_message(&local.topic, &page.epoch, offset, reason));
             (position, epoch) = (offset, page.epoch);
             continue;

@@ -84,7 +84,7 @@ impl Notifications {
         let max_pending = config.notifications.max_pending;
         let notify = Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending };
         let notified = in_time(node.store.notify(notify)).await?;
-        node.metrics.notifications_dropped("max_pending", notified.dropped.len());
+        node.metrics.notifications_dropped("max_pending", notified.dropped.len() as u64);
         if !notified.duplicate {
             node.hub.publish(Doorbell {
                 topic: Topic::User(user),

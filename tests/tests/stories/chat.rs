@@ -4,7 +4,11 @@ use realtime_gateway_tests::{Gateway, Settings, Socket, Token};
 use serde_json::{Value, json};
 
 fn offsets(messages: &[Value]) -> Vec<u64> {
-    messages.iter().filter(|message| message["type"] == "chat").map(|message| message["offset"].as_u64().unwrap()).collect()
+    messages
+        .iter()
+        .filter(|message| message["type"] == "chat")
+        .map(|message| message["offset"].as_u64().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -124,7 +128,9 @@ async fn commands_of_one_session_take_effect_in_their_order() {
     let gateway = Gateway::with(Settings::default()).await;
     let mut alice = Socket::with(&gateway, &Token::of("alice")).await;
     for n in 0..50 {
-        alice.send(json!({ "type": "chat", "clanId": "c", "content": n.to_string(), "requestId": n.to_string() })).await;
+        alice
+            .send(json!({ "type": "chat", "clanId": "c", "content": n.to_string(), "requestId": n.to_string() }))
+            .await;
     }
     alice.send(json!({ "type": "chat_history", "clanId": "c", "limit": 100, "requestId": "h" })).await;
     for n in 0..50 {

@@ -5,10 +5,8 @@ use serde_json::json;
 
 #[tokio::test]
 async fn sigterm_asks_clients_to_go_and_ends_with_zero() {
-    let settings = Settings::default()
-        .set("drain.delay", "\"1s\"")
-        .set("drain.spread", "\"500ms\"")
-        .set("drain.grace", "\"10s\"");
+    let settings =
+        Settings::default().set("drain.delay", "\"1s\"").set("drain.spread", "\"500ms\"").set("drain.grace", "\"10s\"");
     let mut gateway = Gateway::with(settings).await;
     let mut alice = Socket::of(&gateway, "alice").await;
     alice.join("c").await;
@@ -40,7 +38,12 @@ async fn sigterm_asks_clients_to_go_and_ends_with_zero() {
 #[tokio::test]
 async fn sighup_takes_what_can_change_and_says_what_cannot() {
     let mut gateway = Gateway::start().await;
-    gateway.rewrite(Settings::default().set("limits.subscriptions", "1").set("presence.grace", "\"3s\"").set("bus.prefix", "\"other\""));
+    gateway.rewrite(
+        Settings::default()
+            .set("limits.subscriptions", "1")
+            .set("presence.grace", "\"3s\"")
+            .set("bus.prefix", "\"other\""),
+    );
     gateway.signal("HUP").await;
     eventually("the report", || async { gateway.log().iter().any(|line| line.contains("bus.prefix")) }).await;
     let mut alice = Socket::of(&gateway, "alice").await;

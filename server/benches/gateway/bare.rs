@@ -1,0 +1,97 @@
+//! The bare loop: a server that writes one pre-encoded frame to every socket of a room, and does nothing else.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
+    net::TcpListener,
+    sync::mpsc,
+};
+
+type Rooms = Arc<Mutex<HashMap<String, Vec<mpsc::Sender<Bytes>>>>>;
+
+/// Serves until the process is killed.
+pub fn serve() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("listening on {}", listener.local_addr().unwrap());
+        let rooms = Rooms::default();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let rooms = rooms.clone();
+            spawn(async move {
+                let service = service_fn(|request| upgrade(request, rooms.clone()));
+                // A connection that breaks off during a bench shows in the client.
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            });
+        }
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "the bare loop ends with its process")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+async fn upgrade(
+    mut request: Request<Incoming>,
+    rooms: Rooms,
+) -> Result<Response<Empty<Bytes>>, std::convert::Infallible> {
+    let room = request.uri().query().unwrap_or_default().to_owned();
+    let upgraded = hyper::upgrade::on(&mut request);
+    spawn(async move {
+        if let Ok(upgraded) = upgraded.await {
+            let (reading, writing) = tokio::io::split(TokioIo::new(upgraded));
+            let (sender, receiver) = mpsc::channel(65_536);
+            rooms.lock().unwrap().entry(room.clone()).or_default().push(sender);
+            spawn(write(writing, receiver));
+            read(reading, &room, &rooms).await;
+        }
+    });
+    let response = Response::builder()
+        .status(101)
+        .header("upgrade", "websocket")
+        .header("connection", "upgrade")
+        .header("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    Ok(response.body(Empty::new()).unwrap())
+}
+
+/// One write for one frame and socket.
+async fn write(mut socket: WriteHalf<TokioIo<Upgraded>>, mut frames: mpsc::Receiver<Bytes>) {
+    while let Some(frame) = frames.recv().await {
+        if socket.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whatever a client sends, everybody in its room gets the same frame.
+async fn read(mut socket: ReadHalf<TokioIo<Upgraded>>, room: &str, rooms: &Rooms) {
+    let mut frame = vec![0x81, 126, 1, 44];
+    frame.extend_from_slice(&[b'x'; 300]);
+    let frame = Bytes::from(frame);
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = 0;
+    while let Ok(read @ 1..) = socket.read(&mut buffer).await {
+        left += read;
+        // What a client of the bench says has 128 bytes, so its frame has 136.
+        while left >= 136 {
+            left -= 136;
+            let senders = rooms.lock().unwrap().get(room).cloned().unwrap_or_default();
+            for sender in senders {
+                if sender.send(frame.clone()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a bus may do to doorbells without a subscriber noticing: lose, repeat and reorder them.
+
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{ClanId, MessageId, SessionId, Timestamp, UserId};
+use serde_json::Value;
+
+use super::{Hub, Start};
+use crate::{
+    auth::Identity,
+    bus::{Bus, BusStatus, Doorbell, Doorbells, EmbeddedBus},
+    config,
+    drain::Tasks,
+    frame::Frame,
+    metrics::Metrics,
+    outbound::{Outbound, Waiting},
+    services::entry_frame,
+    session::Session,
+    store::{Append, Log, Retention, Store, open::open},
+    topic::{Shard, Topic},
+};
+
+/// What becomes of each doorbell on its way.
+type Fault = fn(&mut Vec<Doorbell>, Doorbell) -> Vec<Doorbell>;
+
+/// A bus that does something to what it carries.
+struct FaultyBus {
+    below: EmbeddedBus,
+    kept: Mutex<Vec<Doorbell>>,
+    fault: Fault,
+}
+
+impl Bus for FaultyBus {
+    fn ring(&self, doorbell: &Doorbell) {
+        let carried = (self.fault)(&mut self.kept.lock(), doorbell.clone());
+        carried.iter().for_each(|doorbell| self.below.ring(doorbell));
+    }
+
+    fn bind(&self, shard: Shard) {
+        self.below.bind(shard);
+    }
+
+    fn status(&self) -> BusStatus {
+        self.below.status()
+    }
+}
+
+fn store() -> Arc<dyn Store> {
+    let config = config::Store { url: config::Secret("memory".into()), ..config::Config::default().store };
+    open(&config, Duration::from_secs(3600)).unwrap()
+}
+
+fn node(store: &Arc<dyn Store>, bus: impl Bus) -> Arc<Hub> {
+    Hub::new(store.clone(), Arc::new(bus), entry_frame, Arc::new(Metrics::new().unwrap()), Tasks::default())
+}
+
+fn clan() -> Topic {
+    Topic::Clan(ClanId::new("c").unwrap())
+}
+
+async fn say(hub: &Arc<Hub>, n: u64) {
+    let body = Bytes::from(format!(r#"{{"type":"chat","content":"{n}""#) + "}");
+    let retention = Retention { max_entries: 10_000, max_age: Duration::from_secs(3600) };
+    let (id, at) = (MessageId::new(format!("m{n}")).unwrap(), Timestamp::from(std::time::SystemTime::now()));
+    let append = Append { topic: clan(), id, key: None, at, body: body.clone(), retention, redaction: None };
+    let appended = hub.store.append(append).await.unwrap();
+    let entry = Arc::new(crate::store::Entry { offset: appended.offset, at, body });
+    let epoch = hub.store.epoch();
+    hub.publish(Doorbell { topic: clan(), epoch, shard_count: appended.shard_count, entry });
+}
+
+async fn subscriber(hub: &Arc<Hub>) -> Arc<Session> {
+    let user = UserId::new("reader").unwrap();
+    let grants = Arc::default();
+    let identity = Identity { user, device: None, expires_at: Timestamp::from_millis(0), grants };
+    let outbound = Arc::new(Outbound::new(1 << 20));
+    let id = SessionId::new("s").unwrap();
+    let session = Arc::new(Session::new(id, None, identity, outbound, Timestamp::from_millis(0)));
+    let (entered, ends) = hub.enter(&clan()).await.unwrap();
+    let subscription = entered.subscribe(&session);
+    session.add(subscription.clone());
+    entered.start(&subscription, Start { epoch: hub.store.epoch(), position: ends.head, delivered: 0 });
+    session
+}
+
+/// The offsets of the next frames, as they come.
+async fn offsets(session: &Session, count: usize) -> Vec<u64> {
+    let mut offsets = Vec::new();
+    while offsets.len() < count {
+        let mut batch: VecDeque<Frame> = VecDeque::new();
+        let waiting = poll_fn(|context| match session.outbound.poll_take(context, &mut batch) {
+            Poll::Ready(waiting) => Poll::Ready(waiting),
+            Poll::Pending => Poll::Pending,
+        });
+        let waiting = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a frame");
+        assert_eq!(waiting, Waiting::Frames);
+        for frame in &batch {
+            session.outbound.written(frame.len());
+            let value: Value = serde_json::from_str(frame.payload()).unwrap();
+            offsets.push(value["offset"].as_u64().unwrap());
+        }
+    }
+    offsets
+}
+
+fn listen(hub: &Arc<Hub>, mut doorbells: Doorbells) {
+    let (tasks, hub) = (hub.tasks.clone(), hub.clone());
+    tasks.spawn_until_stopped(async move {
+        while let Some(doorbell) = doorbells.recv().await {
+            hub.ring(doorbell);
+        }
+    });
+}
+
+/// Says a hundred things on one node and listens on another, behind a bus with a fault.
+async fn everything_arrives(fault: Fault) {
+    let store = store();
+    let (far_bus, doorbells) = EmbeddedBus::new();
+    let (near_bus, _near_doorbells) = far_bus.join();
+    let near = node(&store, FaultyBus { below: near_bus, kept: Mutex::default(), fault });
+    let far = node(&store, far_bus);
+    listen(&far, doorbells);
+    far.tasks.spawn_until_stopped(far.clone().pulse());
+    let session = subscriber(&far).await;
+    for n in 0..100 {
+        say(&near, n).await;
+        if n % 10 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(offsets(&session, 100).await, (1..=100).collect::<Vec<_>>());
+    far.tasks.stop(Duration::from_secs(1)).await;
+    near.tasks.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn all_doorbells_lost() {
+    everything_arrives(|_, _| Vec::new()).await;
+}
+
+#[tokio::test]
+async fn every_third_doorbell_lost_and_the_last() {
+    everything_arrives(|kept, doorbell| {
+        kept.push(doorbell.clone());
+        if kept.len() % 3 == 0 || doorbell.entry.offset == 100 { Vec::new() } else { vec![doorbell] }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_doorbell_repeated_with_all_before() {
+    everything_arrives(|kept, doorbell| {
+        kept.push(doorbell);
+        kept.clone()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn doorbells_in_reverse_by_sevens() {
+    everything_arrives(|kept, doorbell| {
+        kept.push(doorbell);
+        if kept.len() < 7 {
+            return Vec::new();
+        }
+        let mut carried = std::mem::take(kept);
+        carried.reverse();
+        carried
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_topic_is_forgotten_with_its_last_subscriber() {
+    let store = store();
+    let (bus, _doorbells) = EmbeddedBus::new();
+    let hub = node(&store, bus);
+    let session = subscriber(&hub).await;
+    assert_eq!(hub.topic_count(), 1);
+    for subscription in session.remove_all() {
+        hub.leave(&subscription);
+    }
+    assert_eq!(hub.topic_count(), 0);
+}
