@@ -15,10 +15,12 @@ mod close_code;
 mod decode;
 mod encode;
 mod error_code;
+pub mod export;
 mod id;
 mod json;
 mod message;
 mod open_enum;
+mod schema;
 mod text;
 mod timestamp;
 
@@ -39,6 +41,7 @@ pub use message::{
     Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
     SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
+pub use schema::{client_schema, server_schema};
 pub use text::{ChatContent, TextError};
 pub use timestamp::Timestamp;
 

@@ -210,7 +210,7 @@ pub struct SendChat {
         deserialize_with = "crate::decode::sendable_message_type",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"]))]
+    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"], "examples" = ["TEXT"]))]
     pub message_type: Option<MessageType>,
     /// Replies, mentions, attachments: an object of at most 8 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
