@@ -11,6 +11,8 @@ pub fn files() -> Vec<(&'static str, String)> {
     vec![
         ("protocol/schema/client.json", pretty(&crate::client_schema())),
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
+        ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
+        ("docs/protocol.md", crate::page::protocol_page_markdown()),
     ]
 }
 
