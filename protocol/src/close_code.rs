@@ -91,6 +91,21 @@ impl CloseCode {
     }
 }
 
+impl std::fmt::Display for Reconnect {
+    /// The advice in a few words.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtOnce => f.write_str("yes, at once with jitter"),
+            Self::Backoff => f.write_str("yes, with backoff"),
+            Self::After(wait) => {
+                write!(f, "yes, after {} s or the `retryAfterMs` of the error before it", wait.as_secs())
+            }
+            Self::WithFreshToken => f.write_str("only with a fresh token"),
+            Self::Never => f.write_str("no"),
+        }
+    }
+}
+
 impl From<u16> for CloseCode {
     fn from(code: u16) -> Self {
         Self(code)

@@ -42,6 +42,14 @@ impl DecodeError {
         }
     }
 
+    /// The path of the offending field, such as `recover.offset`; empty when it is the message as a whole.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::InvalidMessage { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
     fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::InvalidMessage { field: field.into(), problem: problem.into() }
     }

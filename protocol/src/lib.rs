@@ -11,17 +11,23 @@
 //! assert_eq!(command.request_id.unwrap().as_str(), "r1");
 //! ```
 
+mod asyncapi;
 mod close_code;
 mod decode;
 mod encode;
 mod error_code;
+mod example;
+pub mod export;
 mod id;
 mod json;
 mod message;
 mod open_enum;
+mod page;
+mod schema;
 mod text;
 mod timestamp;
 
+pub use asyncapi::asyncapi_document;
 pub use close_code::{CloseCode, Reconnect};
 pub use decode::{DecodeError, Refusal, decode_client, decode_server};
 pub use encode::{encode_client, encode_server};
@@ -39,6 +45,8 @@ pub use message::{
     Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
     SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
+pub use page::protocol_page_html;
+pub use schema::{client_schema, server_schema};
 pub use text::{ChatContent, TextError};
 pub use timestamp::Timestamp;
 

@@ -67,9 +67,9 @@ client_messages! {
     SendChat = "chat" -> ["message_sent"],
     /// Tells that the user began or stopped typing.
     SendTyping = "typing" -> [],
-    /// Acknowledges notifications, which are then not sent again.
+    /// Acknowledges notifications, which are then not sent again. At least one of the two fields is needed.
     NotificationAck = "notification_ack" -> ["ack_confirmed"],
-    /// Asks for a page of a clan's past.
+    /// Asks for a page of a clan's past: the end of it, or what lies before or after an offset (not both).
     GetChatHistory = "chat_history" -> ["chat_history"],
     /// Asks who is present in a clan.
     GetPresence = "presence" -> ["presence"],
@@ -210,7 +210,7 @@ pub struct SendChat {
         deserialize_with = "crate::decode::sendable_message_type",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"]))]
+    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"], "examples" = ["TEXT"]))]
     pub message_type: Option<MessageType>,
     /// Replies, mentions, attachments: an object of at most 8 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,7 +231,7 @@ pub struct SendTyping {
     pub is_typing: bool,
 }
 
-/// Acknowledges notifications. Reply: `ack_confirmed`. One of the two fields is needed.
+/// Acknowledges notifications. Reply: `ack_confirmed`. At least one of the two fields is needed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "NotificationAck", extend("anyOf" = [{"required": ["notificationId"]}, {"required": ["notificationIds"]}]))]

@@ -1,0 +1,62 @@
+//! Examples for the documents, taken from the vectors, so that every one of them is known to decode.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// From a client to the gateway.
+    Client,
+    /// From the gateway to a client.
+    Server,
+}
+
+/// An accepted vector. Those that are given as text show how to read, not what to write.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Example {
+    /// What it shows.
+    pub(crate) name: String,
+    /// The message's `type`.
+    #[serde(rename = "type")]
+    type_name: String,
+    /// The frame.
+    #[serde(default)]
+    pub(crate) message: Value,
+    /// Whether it shows a reader's tolerance.
+    #[serde(default, rename = "schemaRefuses")]
+    schema_refuses: bool,
+}
+
+/// The minimal and the full form of a message, or as many as there are.
+pub(crate) fn examples(side: Side, word: &str) -> Vec<Example> {
+    let file = match side {
+        Side::Client => include_str!("../vectors/client/accepted.json"),
+        Side::Server => include_str!("../vectors/server/accepted.json"),
+    };
+    let all: Vec<Example> = serde_json::from_str(file).unwrap_or_default();
+    let shown = |example: &Example| example.type_name == word && example.message.is_object() && !example.schema_refuses;
+    all.into_iter().filter(shown).take(2).collect()
+}
+
+/// The one of them that shows most.
+pub(crate) fn fullest_example(side: Side, word: &str) -> Option<Value> {
+    let fields = |message: &Value| message.as_object().map_or(0, serde_json::Map::len);
+    examples(side, word).into_iter().map(|example| example.message).max_by_key(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientMessage, ServerMessage};
+
+    #[test]
+    fn every_message_has_an_example() {
+        for word in ClientMessage::TYPES {
+            assert!(fullest_example(Side::Client, word).is_some(), "client: {word}");
+        }
+        for word in ServerMessage::TYPES {
+            assert!(fullest_example(Side::Server, word).is_some(), "server: {word}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! JSON Schema (2020-12) of what each side may say, derived from the types.
+
+use schemars::{
+    JsonSchema, SchemaGenerator,
+    generate::SchemaSettings,
+    transform::{Transform, transform_subschemas},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{ClientMessage, RequestId, ServerMessage};
+
+/// The schema of every command, as a `oneOf` with one object a `type`.
+///
+/// It says what a client should write. The decoder also takes `null` for an absent field.
+pub fn client_schema() -> Value {
+    document::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize(), |_| true)
+}
+
+/// The schema of every server message, as a `oneOf` with one object a `type`.
+///
+/// A client still ignores what it does not know: a `type`, a field, or a word of an enumeration.
+pub fn server_schema() -> Value {
+    document::<ServerMessage>(SchemaSettings::draft2020_12().for_serialize(), is_reply)
+}
+
+/// Whether a server message of this type may answer a command, and then carries the command's `requestId`.
+pub(crate) fn is_reply(word: &str) -> bool {
+    word == "error" || ClientMessage::REPLIES.iter().any(|(_, replies)| replies.contains(&word))
+}
+
+/// The messages of a schema: their types and objects, in the order of declaration.
+pub(crate) fn variants(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let variants = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    variants.filter_map(|variant| Some((type_word(variant)?, variant)))
+}
+
+fn type_word(variant: &Value) -> Option<&str> {
+    variant.pointer("/properties/type/const")?.as_str()
+}
+
+fn document<T: JsonSchema>(settings: SchemaSettings, carries_request_id: impl Fn(&str) -> bool) -> Value {
+    let mut schema = settings.with_transform(Plain { depth: 0 }).into_generator().into_root_schema_for::<T>();
+    let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
+    for variant in variants {
+        let carries = type_word(variant).is_some_and(&carries_request_id);
+        if let Some(properties) = variant.get_mut("properties").and_then(Value::as_object_mut)
+            && carries
+        {
+            properties.insert("requestId".to_owned(), request_id());
+        }
+    }
+    let mut document = Map::new();
+    document.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    document.insert("$comment".to_owned(), json!(crate::export::NOTICE));
+    if let Value::Object(rest) = schema.to_value() {
+        for (key, value) in rest {
+            document.entry(key).or_insert(value);
+        }
+    }
+    Value::Object(document)
+}
+
+fn request_id() -> Value {
+    let mut schema = RequestId::json_schema(&mut SchemaGenerator::default());
+    schema.insert("description".to_owned(), json!("Chosen by the client; the one reply to its command echoes it."));
+    schema.to_value()
+}
+
+/// Leaves out what other tools trip over: `null` beside a type (a field that may be absent is not required), the
+/// names of Rust's integers, and titles below a message (generators make a second type of the same name).
+#[derive(Debug, Clone)]
+struct Plain {
+    depth: usize,
+}
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        let kinds = schema.get("type").and_then(Value::as_array);
+        if let Some(kind) = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned() {
+            schema.insert("type".to_owned(), kind);
+        }
+        if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+            schema.remove("format");
+        }
+        // The root is level 0, the messages are level 1.
+        if self.depth > 1 {
+            schema.remove("title");
+        }
+        if let Some(keys) = schema.as_object_mut() {
+            read_in_order(keys);
+        }
+        transform_subschemas(&mut Plain { depth: self.depth + 1 }, schema);
+    }
+}
+
+/// Moves what a person looks for to the front.
+fn read_in_order(keys: &mut Map<String, Value>) {
+    let mut rest = std::mem::take(keys);
+    for key in ["title", "description", "type", "const", "properties", "required"] {
+        if let Some(value) = rest.shift_remove(key) {
+            keys.insert(key.to_owned(), value);
+        }
+    }
+    keys.extend(rest);
+}
