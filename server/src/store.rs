@@ -311,5 +311,6 @@ mod conformance;
 pub mod memory;
 pub mod open;
 mod page;
+pub mod redb;
 pub mod sessions;
 pub mod shards;

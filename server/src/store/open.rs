@@ -1,8 +1,13 @@
 //! From `store.url` to a store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{Store, clock::Clock, memory::MemoryStore};
+use super::{Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
 use crate::config;
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
@@ -14,6 +19,54 @@ pub enum OpenError {
     /// The URL names a kind of store that comes later.
     #[error("store.url names Redis, which is not in this version; use `redb:PATH` or `memory`")]
     NotInThisVersion,
+    /// Another process has the file.
+    #[error("{path} is in use by another process; stop that gateway, or give this one a file of its own (store.url)")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory of the file cannot be made.
+    #[error("the directory {path} cannot be made ({source}); make it, or set store.url to a place that can be written")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file cannot be opened for reading and writing.
+    #[error("{path} cannot be opened ({source}); let this user read and write it, or set store.url to another place")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{path} is not a data file of the gateway; set store.url to another path")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written by a later version.
+    #[error(
+        "{path} has format {found}, and this version knows {known}; start the version that wrote it, or a later one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The latest format that this version knows.
+        known: u32,
+    },
+    /// The file cannot be read as it should.
+    #[error("{path} is damaged ({reason}); restore it from a backup, or move it away to begin anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
 }
 
 /// Opens the store that is configured. `idempotency_window` is how long repeats are recognised.
@@ -27,6 +80,10 @@ pub fn open(config: &config::Store, idempotency_window: Duration) -> Result<Arc<
     }
     if url.starts_with("redis://") || url.starts_with("rediss://") {
         return Err(OpenError::NotInThisVersion);
+    }
+    if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
+        let store = RedbStore::open(Path::new(path), config.durability, idempotency_window, Clock::system())?;
+        return Ok(Arc::new(store));
     }
     Err(OpenError::UnknownUrl)
 }

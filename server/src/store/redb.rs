@@ -1,0 +1,234 @@
+//! The store of a gateway by itself (`store.url = redb:PATH`): one file, one writer, group commit.
+//!
+//! A confirmation means that the entry is in the file and, with `store.durability = "fsync"`, on the disk. Whatever
+//! waits while a commit runs shares the next one. Reads see the last commit and never wait for a writer.
+
+mod backend;
+mod fault;
+mod file;
+mod format;
+mod inbox;
+mod log;
+mod migrations;
+mod operation;
+mod queue;
+mod reader;
+mod sweep;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{NotificationId, SessionId, Timestamp, UserId};
+use redb::{ReadTransaction, ReadableTableMetadata};
+use tokio::sync::watch;
+
+use self::{
+    fault::Fault, file::DataFile, format::PENDING, inbox::Acknowledge, operation::Request, queue::Refused,
+    reader::Place, sweep::Sweep, writer::Shared,
+};
+use super::{
+    Admission, Append, Appended, Epoch, Head, Log, Notified, Notify, Page, PageLimit, Pending, SessionPolicy,
+    SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError,
+    sessions::EmbeddedSessions, shards::ShardCounts,
+};
+use crate::{
+    config::Durability,
+    topic::{Shard, Topic},
+};
+
+/// A store in one file of its own.
+#[derive(Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    sessions: EmbeddedSessions,
+    clock: Clock,
+    epoch: Epoch,
+}
+
+impl RedbStore {
+    /// Opens the file, and makes it and its directory when they are not there. `window` is how long repeats are
+    /// recognised. Blocks while the file is repaired after a crash, which takes a while when it is large.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the file and how to mend it.
+    pub fn open(path: &Path, durability: Durability, window: Duration, clock: Clock) -> Result<Self, OpenError> {
+        let file = DataFile::open(path, durability)?;
+        let read = |transaction: &ReadTransaction| {
+            Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?))
+        };
+        let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
+        let (epoch, pending) = file.read(read).map_err(damaged)?;
+        let shared = Arc::new(Shared {
+            file,
+            queue: queue::Queue::default(),
+            shards: ShardCounts::default(),
+            window,
+            writable: watch::Sender::new(true),
+            last_error: Mutex::default(),
+            pending: pending.into(),
+            commits: 0.into(),
+            operations: 0.into(),
+        });
+        let writing = shared.clone();
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer::run(writing))
+            .map_err(|source| OpenError::Unwritable { path: path.into(), source })?;
+        let writer = Mutex::new(Some(writer));
+        Ok(Self { shared, writer, sessions: EmbeddedSessions::default(), clock, epoch })
+    }
+
+    /// Whether writes are served, as it changes.
+    pub fn writable(&self) -> watch::Receiver<bool> {
+        self.shared.writable.subscribe()
+    }
+
+    /// Has the writer do something, and waits for the commit.
+    async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, StoreError> {
+        let (operation, answer) = operation::operation(request);
+        self.shared.queue.push(operation).map_err(|refused| match refused {
+            Refused::Full => StoreError::Unavailable("too much waits to be written".into()),
+            Refused::Closed => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writer has stopped".into())))
+    }
+
+    /// Reads on a thread that may wait for the disk.
+    async fn look<T: Send + 'static>(
+        &self,
+        read: impl Fn(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || shared.file.read(read)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(StoreError::Unavailable("the read was abandoned".into())),
+        }
+    }
+
+    async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, StoreError> {
+        let (topic, now) = (topic.clone(), self.clock.now().millis());
+        let (ends, read) = self.look(move |transaction| reader::page(transaction, &topic, place, limit, now)).await?;
+        Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next })
+    }
+
+    /// Does a step of the sessions, unless the store is closed.
+    fn while_open<T>(&self, step: impl FnOnce(&EmbeddedSessions) -> T) -> Result<T, StoreError> {
+        if self.shared.queue.is_closed() { Err(closed()) } else { Ok(step(&self.sessions)) }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+/// Joins the writer, so that the file can be opened again by whoever comes next.
+fn stop(shared: &Shared, writer: Option<JoinHandle<()>>) {
+    shared.queue.close();
+    if writer.is_some_and(|writer| writer.join().is_err()) {
+        tracing::error!("the thread that writes the data file had panicked");
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        stop(&self.shared, self.writer.lock().take());
+    }
+}
+
+#[async_trait]
+impl Log for RedbStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        if matches!(append.topic, Topic::User(_)) {
+            return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
+        }
+        self.ask(append).await
+    }
+
+    async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, Place::After(after), limit).await
+    }
+
+    async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, Place::Before(before), limit).await
+    }
+
+    async fn heads(&self, topics: &[Topic]) -> Result<Vec<Head>, StoreError> {
+        let (topics, now) = (topics.to_vec(), self.clock.now().millis());
+        self.look(move |transaction| reader::heads(transaction, &topics, now)).await
+    }
+
+    async fn shard_counts(&self, shards: &[Shard]) -> Result<Vec<u64>, StoreError> {
+        self.while_open(|_| shards.iter().map(|shard| self.shared.shards.get(*shard)).collect())
+    }
+}
+
+#[async_trait]
+impl Pending for RedbStore {
+    async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
+        self.ask(notify).await
+    }
+
+    async fn acknowledge(&self, user: &UserId, ids: &[NotificationId]) -> Result<Vec<NotificationId>, StoreError> {
+        self.ask(Acknowledge { user: user.clone(), ids: ids.to_vec(), now: self.clock.now() }).await
+    }
+
+    async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
+        let (user, now) = (user.clone(), self.clock.now().millis());
+        self.look(move |transaction| reader::pending_count(transaction, &user, now)).await
+    }
+}
+
+#[async_trait]
+impl Sessions for RedbStore {
+    async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
+        self.while_open(|sessions| sessions.open(record, policy))
+    }
+
+    async fn close_session(&self, user: &UserId, session: &SessionId) -> Result<(), StoreError> {
+        self.while_open(|sessions| sessions.close(user, session))
+    }
+
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
+        self.while_open(|sessions| sessions.of(user))
+    }
+}
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.ask(Sweep(now)).await
+    }
+
+    fn status(&self) -> StoreStatus {
+        let shared = &self.shared;
+        StoreStatus {
+            writable: *shared.writable.borrow() && !shared.queue.is_closed(),
+            last_error: shared.last_error.lock().clone(),
+            bytes: shared.file.bytes(),
+            pending_notifications: shared.pending.load(Ordering::Relaxed),
+            commits: shared.commits.load(Ordering::Relaxed),
+            committed_operations: shared.operations.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn close(&self) {
+        let (shared, writer) = (self.shared.clone(), self.writer.lock().take());
+        // An error means that the runtime is going; dropping the store closes the file then.
+        let _ = tokio::task::spawn_blocking(move || stop(&shared, writer)).await;
+    }
+}

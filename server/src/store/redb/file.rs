@@ -1,0 +1,179 @@
+//! The data file: opened, opened again after a fault, read and written in transactions.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, RwLock};
+use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction};
+
+use super::{backend::UnflushedFile, fault::Fault};
+use crate::{config::Durability, store::open::OpenError};
+
+/// Memory for pages that were read or written.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// A failed read opens the file again at most so often: each time all of it is checked.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The file, or its absence while it cannot be opened.
+///
+/// After an I/O error redb refuses every call until the file is opened again, reads included. So whoever meets one
+/// opens it again, and a read is then tried once more.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    path: PathBuf,
+    durability: Durability,
+    opened: RwLock<Opened>,
+    /// Held while a write transaction lives, because the file cannot be opened again before it ends.
+    writing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    database: Option<Database>,
+    /// Rises each time the file is opened, so that one fault opens it once.
+    generation: u64,
+    attempted: Instant,
+    closed: bool,
+}
+
+impl DataFile {
+    /// Opens the file; it and its directory are made when they are not there.
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, OpenError> {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unwritable = |source| OpenError::Unwritable { path: path.into(), source };
+        fs::create_dir_all(directory).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
+        let is_new = !path.exists();
+        let database = open_database(path, durability).map_err(|error| explain(path, error))?;
+        if is_new && durability == Durability::Fsync {
+            // Without this the file's name may be lost with the machine, and all that was confirmed with it.
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(unwritable)?;
+        }
+        super::migrations::prepare(&database, path)?;
+        let opened = Opened { database: Some(database), generation: 0, attempted: Instant::now(), closed: false };
+        Ok(Self { path: path.into(), durability, opened: RwLock::new(opened), writing: Mutex::new(()) })
+    }
+
+    /// Runs a read; where a fault had closed the file, once more after it was opened again.
+    pub(super) fn read<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Fault> {
+        let (result, generation) = self.read_once(&read);
+        match result {
+            Err(fault) if fault.needs_reopening() => {
+                self.reopen(generation, REOPEN_INTERVAL);
+                self.read_once(&read).0
+            }
+            result => result,
+        }
+    }
+
+    fn read_once<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, Fault>) -> (Result<T, Fault>, u64) {
+        // The lock covers the beginning only: a transaction outlives a closed file, with an error.
+        let opened = self.opened.read();
+        let generation = opened.generation;
+        let transaction = match opened.database() {
+            Ok(database) => database.begin_read().map_err(Fault::from),
+            Err(fault) => Err(fault),
+        };
+        drop(opened);
+        (transaction.and_then(|transaction| read(&transaction)), generation)
+    }
+
+    /// Runs a step in a write transaction, and commits it when the step says that it changed something. When this
+    /// returns without a fault, the changes are as durable as configured.
+    pub(super) fn write<T>(
+        &self,
+        step: impl FnOnce(&WriteTransaction) -> Result<(T, Change), Fault>,
+    ) -> Result<T, Fault> {
+        let _writing = self.writing.lock();
+        let transaction = self.opened.read().database()?.begin_write()?;
+        let (value, change) = step(&transaction)?;
+        match change {
+            Change::Made => transaction.commit()?,
+            Change::None => transaction.abort()?,
+        }
+        Ok(value)
+    }
+
+    /// Which opening of the file is current.
+    pub(super) fn generation(&self) -> u64 {
+        self.opened.read().generation
+    }
+
+    /// Opens the file again, unless that happened since the given generation or too recently. Readers wait
+    /// meanwhile.
+    pub(super) fn reopen(&self, since: u64, interval: Duration) {
+        let _writing = self.writing.lock();
+        let mut opened = self.opened.write();
+        let recent = opened.generation > 0 && opened.attempted.elapsed() < interval;
+        if opened.closed || opened.generation != since || recent {
+            return;
+        }
+        opened.generation += 1;
+        // The lock of the file goes with the database.
+        drop(opened.database.take());
+        match open_database(&self.path, self.durability) {
+            Ok(database) => opened.database = Some(database),
+            Err(error) => tracing::error!(%error, "the data file cannot be opened again"),
+        }
+        opened.attempted = Instant::now();
+    }
+
+    /// Writes everything out. Later calls give a fault.
+    pub(super) fn close(&self) {
+        let _writing = self.writing.lock();
+        let mut opened = self.opened.write();
+        opened.closed = true;
+        if let Some(Err(error)) = opened.database.take().map(Database::close) {
+            tracing::error!(%error, "the data file was not closed cleanly; it is repaired at the next start");
+        }
+    }
+
+    /// How large the file is, in bytes.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
+    }
+}
+
+impl Opened {
+    fn database(&self) -> Result<&Database, Fault> {
+        let reason = if self.closed { "the store is closed" } else { "the data file cannot be opened" };
+        self.database.as_ref().ok_or(Fault::Closed(reason))
+    }
+}
+
+/// Whether a step has something to commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It wrote.
+    Made,
+    /// It only looked.
+    None,
+}
+
+fn open_database(path: &Path, durability: Durability) -> Result<Database, DatabaseError> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    match durability {
+        Durability::Fsync => builder.create(path),
+        Durability::Os => {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            builder.create_with_backend(UnflushedFile::new(file)?)
+        }
+    }
+}
+
+/// What redb's error means for whoever starts the gateway.
+fn explain(path: &Path, error: DatabaseError) -> OpenError {
+    let path = path.to_path_buf();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse { path },
+        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
+            OpenError::Unwritable { path, source }
+        }
+        DatabaseError::Storage(StorageError::Io(_)) => OpenError::NotAStore { path },
+        other => OpenError::Damaged { path, reason: other.to_string() },
+    }
+}

@@ -1,0 +1,92 @@
+//! What can be asked of the writer thread, and how it is answered once the commit is done.
+
+use std::fmt;
+
+use tokio::sync::oneshot::{self, Receiver, Sender};
+
+use super::{fault::Fault, tables::Tables};
+use crate::{
+    store::{StoreError, shards::ShardCounts},
+    topic::Shard,
+};
+
+/// Something to write.
+pub(super) trait Request: Send + 'static {
+    /// What whoever asked is told.
+    type Answer: Send + 'static;
+
+    /// Applies it within the batch's transaction.
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<Self::Answer, Fault>;
+
+    /// About how much memory it holds.
+    fn bytes(&self) -> usize;
+
+    /// The shard of what it adds.
+    fn shard(&self) -> Option<Shard> {
+        None
+    }
+
+    /// Raises the counter of the shard once what was added can be read, and completes the answer with it.
+    fn count(&self, _answer: &mut Self::Answer, _shards: &ShardCounts) {}
+}
+
+/// A request that waits for its commit, of any kind.
+pub(super) trait Operation: Send {
+    /// Applies it within the batch's transaction, and keeps the answer.
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault>;
+
+    /// About how much memory it holds.
+    fn bytes(&self) -> usize;
+
+    /// Answers: the commit is done.
+    fn confirm(self: Box<Self>, shards: &ShardCounts);
+
+    /// Answers: nothing is confirmed. What was committed all the same is counted, so that it is looked for.
+    fn refuse(self: Box<Self>, error: &StoreError, shards: &ShardCounts);
+}
+
+impl fmt::Debug for dyn Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Operation")
+    }
+}
+
+/// A request with its answer and where that goes.
+struct Asked<R: Request> {
+    request: R,
+    answer: Option<R::Answer>,
+    asker: Sender<Result<R::Answer, StoreError>>,
+}
+
+/// A request as an operation, and where its answer comes.
+pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Receiver<Result<R::Answer, StoreError>>) {
+    let (asker, answer) = oneshot::channel();
+    (Box::new(Asked { request, answer: None, asker }), answer)
+}
+
+impl<R: Request> Operation for Asked<R> {
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault> {
+        self.answer = Some(self.request.apply(tables)?);
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.request.bytes()
+    }
+
+    fn confirm(self: Box<Self>, shards: &ShardCounts) {
+        let Asked { request, answer, asker } = *self;
+        if let Some(mut answer) = answer {
+            request.count(&mut answer, shards);
+            // Whoever asked may have given up meanwhile, which changes nothing.
+            let _ = asker.send(Ok(answer));
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: &StoreError, shards: &ShardCounts) {
+        if let Some(shard) = self.request.shard() {
+            shards.raise(shard);
+        }
+        let _ = self.asker.send(Err(error.clone()));
+    }
+}

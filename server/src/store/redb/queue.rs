@@ -1,0 +1,107 @@
+//! Operations that wait for the writer thread: bounded in number and bytes.
+
+use std::{collections::VecDeque, time::Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::operation::Operation;
+
+/// Why an operation was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too many wait.
+    Full,
+    /// The store is closed.
+    Closed,
+}
+
+/// What the writer has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There are operations.
+    Operations,
+    /// Nothing came until the deadline.
+    Nothing,
+    /// The queue is closed and empty.
+    Closed,
+}
+
+/// Between those who call and the one thread that writes.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    operations: VecDeque<Box<dyn Operation>>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// At most so many operations wait.
+    pub(super) const OPERATIONS: usize = 16_384;
+    /// At most so many bytes wait.
+    pub(super) const BYTES: usize = 64 * 1024 * 1024;
+    /// At most so many operations share a commit, so that the first of them does not wait for long.
+    pub(super) const BATCH: usize = 1_024;
+    /// At most so many bytes share a commit.
+    pub(super) const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+    /// Queues an operation, or gives the reason why not.
+    pub(super) fn push(&self, operation: Box<dyn Operation>) -> Result<(), Refused> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(Refused::Closed);
+        }
+        let bytes = operation.bytes();
+        if waiting.operations.len() >= Self::OPERATIONS || waiting.bytes + bytes > Self::BYTES {
+            return Err(Refused::Full);
+        }
+        waiting.bytes += bytes;
+        waiting.operations.push_back(operation);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for operations, at most until the deadline, and takes what waits, up to the size of a batch.
+    pub(super) fn take(&self, batch: &mut Vec<Box<dyn Operation>>, deadline: Option<Instant>) -> Taken {
+        let mut waiting = self.waiting.lock();
+        while waiting.operations.is_empty() {
+            if waiting.closed {
+                return Taken::Closed;
+            }
+            match deadline {
+                None => self.changed.wait(&mut waiting),
+                Some(deadline) if self.changed.wait_until(&mut waiting, deadline).timed_out() => return Taken::Nothing,
+                Some(_) => {}
+            }
+        }
+        let mut room = Self::BATCH_BYTES;
+        while batch.len() < Self::BATCH {
+            let Some(operation) = waiting.operations.pop_front() else { break };
+            let bytes = operation.bytes();
+            if bytes > room && !batch.is_empty() {
+                waiting.operations.push_front(operation);
+                break;
+            }
+            room = room.saturating_sub(bytes);
+            waiting.bytes -= bytes;
+            batch.push(operation);
+        }
+        Taken::Operations
+    }
+
+    /// Whether no more operations are taken.
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting.lock().closed
+    }
+
+    /// Takes no more operations; those that wait are still written.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
