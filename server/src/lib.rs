@@ -3,8 +3,11 @@
 pub mod auth;
 pub mod command_error;
 pub mod config;
+pub mod descriptors;
 pub mod drain;
 pub mod frame;
+pub mod gateway;
 pub mod outbound;
 pub mod store;
+pub mod telemetry;
 pub mod topic;
