@@ -1,8 +1,24 @@
 //! The configuration: what can be set, and the defaults. `config/` reads it from its layers.
 
+mod check;
+mod draft;
+mod environment;
+mod error;
+pub mod example;
+mod file;
+mod keys;
+mod load;
+mod random;
+mod setting;
+mod show;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::store::{OnExcess, SessionKey};
+
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use load::{Change, Flags, Loaded, Source};
 
 /// A text that no log line, error or page shows.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -55,6 +55,15 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Fetches the keys of the JWKS now, if there is one; false when it gives none.
+    pub async fn fetch_keys(&self) -> bool {
+        let keys = Arc::clone(&self.keys.read());
+        match &keys.jwks {
+            Some(jwks) => !jwks.keys().await.is_empty(),
+            None => true,
+        }
+    }
+
     /// Verifies a token. This waits only when keys must be fetched, and then for a few seconds at most.
     ///
     /// # Errors

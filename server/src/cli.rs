@@ -1,0 +1,89 @@
+//! One binary, several commands. Exit codes: 0 for done, 1 for a failure with one line that says how to mend it, 2 for
+//! wrong usage.
+
+mod check;
+mod config;
+mod notify;
+mod serve;
+mod token;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use gateway::config::Flags;
+
+/// A realtime gateway: one WebSocket per client, and nothing that was confirmed is ever lost.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway.
+    Serve(serve::Serve),
+    /// Prints a token that is signed with the configured secret.
+    Token(token::Token),
+    /// Tells whether the gateway would start, and what would hurt it.
+    Check(check::Check),
+    /// Sends one notification through the HTTP API of a running gateway.
+    Notify(notify::Notify),
+    /// Prints the configuration with secrets masked and where each value came from, or an example.
+    Config(config::Config),
+}
+
+/// Where the configuration is read from.
+#[derive(Debug, Args)]
+struct Source {
+    /// The configuration file; without it gateway.toml in the working directory, if there is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Source {
+    fn flags(self) -> Flags {
+        Flags { config: self.config, ..Flags::default() }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn run() -> ExitCode {
+    match command(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Without a place to write to there is nobody to tell.
+            let _ = writeln!(io::stderr(), "gateway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => runtime()?.block_on(serve.run()),
+        Command::Token(token) => token.run(),
+        Command::Check(check) => runtime()?.block_on(check.run()),
+        Command::Notify(notify) => runtime()?.block_on(notify.run()),
+        Command::Config(config) => config.run(),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+}
+
+/// Prints to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

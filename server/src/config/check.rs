@@ -1,0 +1,192 @@
+//! What must hold between values. Each refusal is one line that says what to change.
+
+use std::time::Duration;
+
+use super::{Config, ConfigError, PermissionSource, draft::Draft};
+
+/// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+/// Over this, what the gateway sends could be over the 256 KiB of the protocol.
+const SAFE_MESSAGE_BYTES: usize = 192 * 1024;
+
+/// Whether a node id may have this character: it stands in URLs, queue names and logs.
+pub(super) fn in_node_id(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// Refuses a configuration that cannot work or is not safe.
+pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
+    let config = &draft.config;
+    let rules = [addresses(config), keys(config), versions(config), names(config), permissions(draft), numbers(config)];
+    rules.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Rule)
+}
+
+/// What works but may not be what was meant.
+pub(super) fn notices(draft: &Draft) -> Vec<String> {
+    let config = &draft.config;
+    let drain = &config.drain;
+    let found = [
+        (
+            drain.grace < drain.delay.saturating_add(drain.spread),
+            "drain.grace is shorter than drain.delay and drain.spread together: the last sessions are cut off",
+        ),
+        (
+            config.limits.message_bytes > SAFE_MESSAGE_BYTES,
+            "limits.message_bytes is over 192KiB: what is pushed may be over the 256KiB that clients expect at most",
+        ),
+        (
+            draft.permission_url.is_some() && !matches!(config.permissions.source, PermissionSource::Http(_)),
+            "permissions.url is set, but not used: permissions.source is not `http`",
+        ),
+        (config.store.url.0 == "memory", "store.url is `memory`: everything is forgotten when the process ends"),
+    ];
+    found.into_iter().filter(|(holds, _)| *holds).map(|(_, notice)| notice.to_owned()).collect()
+}
+
+fn addresses(config: &Config) -> Result<(), String> {
+    let all = [Some(config.listen), config.internal_listen];
+    match all.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
+        Some(address) if config.dev => {
+            Err(format!("--dev listens on loopback only, and {address} is not: listen on 127.0.0.1 or leave --dev out"))
+        }
+        _ if config.internal_listen == Some(config.listen) && config.listen.port() != 0 => {
+            Err("internal.listen and listen are the same: give internal.listen another port".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keys(config: &Config) -> Result<(), String> {
+    let auth = &config.auth;
+    if auth.jwt_secrets.is_empty() && auth.jwt_public_keys.is_empty() && auth.jwks_url.is_none() {
+        return Err("no key verifies tokens: set auth.jwt_secret \
+                    (GATEWAY_AUTH__JWT_SECRET=\"$(openssl rand -base64 48)\"), auth.jwt_public_keys or \
+                    auth.jwks_url, or try it out with --dev"
+            .into());
+    }
+    if !config.dev && auth.jwt_secrets.iter().any(|secret| secret.0.len() < MIN_SECRET_BYTES) {
+        return Err(format!(
+            "a secret of auth.jwt_secret or auth.jwt_secrets is shorter than {MIN_SECRET_BYTES} bytes: \
+             make one with `openssl rand -base64 48`"
+        ));
+    }
+    if auth.jwks_url.as_ref().is_some_and(|url| !is_http(url)) {
+        return Err("auth.jwks_url is not an http:// or https:// URL".into());
+    }
+    if auth.leeway > Duration::from_secs(300) {
+        return Err("auth.leeway is over 5m: set the clocks instead".into());
+    }
+    let mut names: Vec<_> = auth.api_keys.iter().map(|key| &key.name).collect();
+    names.sort();
+    names.dedup();
+    if names.len() < auth.api_keys.len() {
+        return Err("auth.api_keys has two keys of one name: give each its own".into());
+    }
+    Ok(())
+}
+
+fn versions(config: &Config) -> Result<(), String> {
+    if config.bus.url.0 != "embedded" {
+        return Err("bus.url is not `embedded`, and RabbitMQ is not in this version: leave bus.url out".into());
+    }
+    let store = config.store.url.0.as_str();
+    if store.starts_with("redis:") || store.starts_with("rediss:") {
+        return Err("store.url is a Redis URL, and Redis is not in this version: use redb:PATH or memory".into());
+    }
+    match store.strip_prefix("redb:") {
+        Some("") => Err("store.url has no path: write redb:./data/gateway.redb".into()),
+        None if store != "memory" => Err("store.url is neither redb:PATH nor memory".into()),
+        _ => Ok(()),
+    }
+}
+
+fn names(config: &Config) -> Result<(), String> {
+    let node = &config.node_id;
+    if node.is_empty() || node.len() > 64 || !node.chars().all(in_node_id) {
+        return Err("node_id is not 1 to 64 letters, digits, `-`, `_` or `.`".into());
+    }
+    for (key, prefix) in [("bus.prefix", &config.bus.prefix), ("store.prefix", &config.store.prefix)] {
+        if prefix.len() > 32 || !prefix.chars().all(in_node_id) {
+            return Err(format!("{key} is not 1 to 32 letters, digits, `-`, `_` or `.`"));
+        }
+    }
+    match config.origins_allowed.iter().find(|origin| !is_origin(origin)) {
+        Some(origin) => Err(format!(
+            "origins.allowed has {origin:?}: write https://app.example.com or https://*.example.com, in lower case, \
+             with a port where it is not the usual one, and without a path"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn permissions(draft: &Draft) -> Result<(), String> {
+    let config = &draft.config;
+    match &config.permissions.source {
+        PermissionSource::AllowAll if !config.dev => {
+            Err("permissions.source `allow_all` is for --dev only: use `claims` or `http`".into())
+        }
+        PermissionSource::Http(url) if !is_http(&url.0) => {
+            Err("permissions.url is not an http:// or https:// URL".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn numbers(config: &Config) -> Result<(), String> {
+    let (limits, sessions) = (&config.limits, &config.sessions);
+    if config.heartbeat.timeout <= config.heartbeat.interval {
+        return Err("heartbeat.timeout is not longer than heartbeat.interval: every quiet connection would be \
+                    closed; twice the interval is a good value"
+            .into());
+    }
+    let at_least_one = [
+        ("sessions.max_per_user", sessions.max_per_user),
+        ("sessions.max_devices", sessions.max_devices),
+        ("limits.connections", limits.connections),
+        ("limits.connections_per_ip", limits.connections_per_ip),
+        ("limits.connects_per_ip_per_minute", limits.connects_per_ip_per_minute),
+        ("limits.messages_per_second", limits.messages_per_second as usize),
+        ("limits.burst", limits.burst as usize),
+        ("limits.subscriptions", limits.subscriptions),
+        ("history.max_entries", usize::try_from(config.history.max_entries).unwrap_or(usize::MAX)),
+        ("notifications.max_pending", usize::try_from(config.notifications.max_pending).unwrap_or(usize::MAX)),
+    ];
+    if let Some((key, _)) = at_least_one.iter().find(|(_, number)| *number == 0) {
+        return Err(format!("{key} is 0: nothing would be let through; the least is 1"));
+    }
+    let at_least_a_kibibyte = [
+        ("limits.message_bytes", limits.message_bytes),
+        ("limits.outbound_queue", limits.outbound_queue),
+        ("limits.http_body", limits.http_body),
+    ];
+    if let Some((key, _)) = at_least_a_kibibyte.iter().find(|(_, bytes)| *bytes < 1024) {
+        return Err(format!("{key} is under 1KiB"));
+    }
+    let not_zero = [
+        ("heartbeat.interval", config.heartbeat.interval),
+        ("auth.timeout", config.auth.timeout),
+        ("permissions.timeout", config.permissions.timeout),
+        ("limits.handshake_timeout", limits.handshake_timeout),
+        ("history.max_age", config.history.max_age),
+        ("notifications.ttl", config.notifications.ttl),
+        ("drain.grace", config.drain.grace),
+    ];
+    match not_zero.iter().find(|(_, time)| time.is_zero()) {
+        Some((key, _)) => Err(format!("{key} is 0s: give it some time")),
+        None => Ok(()),
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+}
+
+/// A scheme, a host that may begin with `*.`, perhaps a port (RFC 6454, section 6.2).
+fn is_origin(origin: &str) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    let host = host.strip_prefix("*.").unwrap_or(host);
+    let in_host =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | ':' | '[' | ']' | '_');
+    let in_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
+    !scheme.is_empty() && scheme.chars().all(in_scheme) && !host.is_empty() && host.chars().all(in_host)
+}

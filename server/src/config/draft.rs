@@ -1,0 +1,85 @@
+//! The configuration while its layers are laid on one another: what `Config` has, and what only becomes part of it.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use super::{Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random};
+
+/// The value of `permissions.source`, before it has its URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PermissionChoice {
+    Claims,
+    Http,
+    AllowAll,
+}
+
+/// What keys set.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) config: Config,
+    pub(super) node_id: Option<String>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) jwt_secret: Option<Secret>,
+    pub(super) jwt_secrets: Vec<Secret>,
+    pub(super) permission_source: PermissionChoice,
+    pub(super) permission_url: Option<Secret>,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    // Known, so that one file serves this version and those that use them.
+    pub(super) bus_prefetch: u32,
+    pub(super) bus_ca: Option<PathBuf>,
+    pub(super) store_ca: Option<PathBuf>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            node_id: None,
+            log_format: None,
+            jwt_secret: None,
+            jwt_secrets: Vec::new(),
+            permission_source: PermissionChoice::Claims,
+            permission_url: None,
+            tls_cert: None,
+            tls_key: None,
+            bus_prefetch: 256,
+            bus_ca: None,
+            store_ca: None,
+        }
+    }
+}
+
+impl Draft {
+    /// Fills in what depends on other values or on the machine.
+    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
+        let terminal = self.config.dev || std::io::stderr().is_terminal();
+        let format = self.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+        self.log_format = Some(format);
+        self.config.log.format = format;
+        let node = match self.node_id.take() {
+            Some(node) => node,
+            None => format!("{}-{}", random::host_name(), random::hexadecimal::<4>()?),
+        };
+        self.config.node_id.clone_from(&node);
+        self.node_id = Some(node);
+        // The one secret comes first: it signs.
+        let others = self.jwt_secrets.iter().filter(|secret| Some(*secret) != self.jwt_secret.as_ref());
+        self.config.auth.jwt_secrets = self.jwt_secret.iter().chain(others).cloned().collect();
+        self.config.permissions.source = match self.permission_source {
+            PermissionChoice::Claims => PermissionSource::Claims,
+            PermissionChoice::AllowAll => PermissionSource::AllowAll,
+            PermissionChoice::Http => match &self.permission_url {
+                Some(url) => PermissionSource::Http(url.clone()),
+                None => {
+                    return Err(ConfigError::Rule("permissions.source is `http`: set permissions.url too".into()));
+                }
+            },
+        };
+        self.config.tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Some(Tls { cert: cert.clone(), key: key.clone() }),
+            (None, None) => None,
+            _ => return Err(ConfigError::Rule("tls.cert and tls.key belong together: set both or none".into())),
+        };
+        Ok(())
+    }
+}

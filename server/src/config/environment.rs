@@ -1,0 +1,144 @@
+//! The environment, and a `.env` file that counts as one. This is the one file that reads the process's variables.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use super::{ConfigError, Source};
+
+/// Variables by name. Those of the process win over those of `.env`.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, Variable>,
+}
+
+#[derive(Clone)]
+struct Variable {
+    value: String,
+    from_file: bool,
+}
+
+impl Environment {
+    /// The variables of this process and of `.env` in the working directory.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] when there is a `.env` that cannot be read or understood.
+    pub fn read() -> Result<Self, ConfigError> {
+        Self::read_in(Path::new("."))
+    }
+
+    pub(super) fn read_in(directory: &Path) -> Result<Self, ConfigError> {
+        let mut environment = Self::default();
+        let path = directory.join(".env");
+        match fs::read_to_string(&path) {
+            Ok(text) => environment.add_file(&text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(ConfigError::File { path: ".env".into(), problem: format!("cannot be read: {error}") });
+            }
+        }
+        // What is not Unicode cannot be one of ours.
+        let process =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        environment.add_process(process);
+        Ok(environment)
+    }
+
+    /// The value of a variable; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|variable| variable.value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The variables whose names begin so and that are not empty, with where they stand.
+    pub(super) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str, Source)> {
+        let ours = self
+            .variables
+            .iter()
+            .filter(move |(name, variable)| name.starts_with(prefix) && !variable.value.is_empty());
+        ours.map(|(name, variable)| {
+            let source =
+                if variable.from_file { Source::DotEnv(name.clone()) } else { Source::Environment(name.clone()) };
+            (name.as_str(), variable.value.as_str(), source)
+        })
+    }
+
+    pub(super) fn add_process(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        let variables = variables.map(|(name, value)| (name, Variable { value, from_file: false }));
+        self.variables.extend(variables);
+    }
+
+    pub(super) fn add_file(&mut self, text: &str) -> Result<(), ConfigError> {
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, value) = assignment(line).ok_or_else(|| ConfigError::File {
+                path: format!(".env, line {}", index + 1),
+                problem: "is not NAME=value".into(),
+            })?;
+            self.variables.insert(name.to_owned(), Variable { value, from_file: true });
+        }
+        Ok(())
+    }
+}
+
+/// `NAME=value`, also after `export`. Quotes may stand around a value; within double ones `\n` is a new line.
+fn assignment(line: &str) -> Option<(&str, String)> {
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let (name, value) = line.split_once('=')?;
+    let (name, value) = (name.trim_end(), value.trim_start());
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return None;
+    }
+    let quoted = |quote: char| value.strip_prefix(quote).map(|rest| rest.split_once(quote).map(|(inner, _)| inner));
+    let value = if let Some(inner) = quoted('\'') {
+        inner?.to_owned()
+    } else if let Some(inner) = quoted('"') {
+        inner?.replace("\\n", "\n")
+    } else {
+        // A comment may follow an unquoted value after white space.
+        value.split(" #").next().unwrap_or_default().trim_end().to_owned()
+    };
+    Some((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(file: &str) -> Environment {
+        let mut environment = Environment::default();
+        environment.add_file(file).unwrap();
+        environment
+    }
+
+    #[test]
+    fn a_file_has_names_values_quotes_and_comments() {
+        let file = "# one\n\nA=1\nexport B = two words # and a comment\nC='x # y'\nD=\"l1\\nl2\" # c\nE=a#b\nF=\n";
+        let environment = environment(file);
+        let value = |name| environment.get(name);
+        assert_eq!(value("A"), Some("1"));
+        assert_eq!(value("B"), Some("two words"));
+        assert_eq!(value("C"), Some("x # y"));
+        assert_eq!(value("D"), Some("l1\nl2"));
+        assert_eq!(value("E"), Some("a#b"));
+        assert_eq!(value("F"), None, "empty is not set");
+    }
+
+    #[test]
+    fn a_line_that_is_no_assignment_is_named_and_not_repeated() {
+        for line in ["s3cret", "A B=s3cret", "A='s3cret"] {
+            let error = Environment::default().add_file(&format!("X=1\n{line}\n")).unwrap_err().to_string();
+            assert_eq!(error, ".env, line 2: is not NAME=value");
+        }
+    }
+
+    #[test]
+    fn the_process_wins_over_the_file() {
+        let mut environment = environment("GATEWAY_A=file\nGATEWAY_B=file");
+        environment.add_process([("GATEWAY_A".to_owned(), "process".to_owned())].into_iter());
+        let all: Vec<_> = environment.with_prefix("GATEWAY_").collect();
+        assert_eq!(all[0], ("GATEWAY_A", "process", Source::Environment("GATEWAY_A".into())));
+        assert_eq!(all[1], ("GATEWAY_B", "file", Source::DotEnv("GATEWAY_B".into())));
+    }
+}

@@ -1,0 +1,162 @@
+//! The table of keys. Everything else that lists keys is made from it: examples, README, checks, nearest names.
+
+use super::{
+    Key,
+    Kind::{Address, Choice, Duration, Keys, Number, Path, Secret, Secrets, Size, Switch, Tables, Text, Texts, Url},
+};
+use crate::{
+    config::{Durability, LogFormat, draft::PermissionChoice},
+    store::{OnExcess, SessionKey},
+};
+
+/// The key is this when no layer sets it.
+const fn default(text: &'static str) -> (Option<&'static str>, &'static str) {
+    (Some(text), text)
+}
+
+/// The key is not set when no layer sets it; this is what it could be.
+const fn sample(text: &'static str) -> (Option<&'static str>, &'static str) {
+    (None, text)
+}
+
+/// One key: its name, `live` when SIGHUP changes it, how it is written, its default, its field, what it means.
+macro_rules! keys {
+    ($($name:literal $life:ident $kind:expr, $text:expr, $($field:ident).+, $doc:literal;)*) => {
+        &[$(Key {
+            name: $name,
+            kind: $kind,
+            default: $text.0,
+            sample: $text.1,
+            doc: $doc,
+            live: $life,
+            field: |draft| &mut draft.$($field).+,
+        }),*]
+    };
+}
+
+#[allow(non_upper_case_globals, reason = "reads as a word of the table")]
+const live: bool = true;
+#[allow(non_upper_case_globals, reason = "reads as a word of the table")]
+const fixed: bool = false;
+
+/// All keys, in the order in which they are shown.
+pub(in crate::config) static KEYS: &[Key] = keys! {
+    "listen" fixed Address, default("127.0.0.1:4000"), config.listen,
+        "Address and port.";
+    "node_id" fixed Text, sample("node-1"), node_id,
+        "Names this node. When not set: the host name and a random suffix.";
+    "internal.listen" fixed Address, sample("127.0.0.1:4001"), config.internal_listen,
+        "When set, everything but /ws, /health, /health/live and /health/ready is served there only.";
+    "log.level" live Choice(&["error", "warn", "info", "debug", "trace"]), default("info"), config.log.level,
+        "How much is logged. RUST_LOG wins.";
+    "log.format" fixed Choice(LogFormat::NAMES), sample("json"), log_format,
+        "How lines look. When not set: pretty on a terminal, json elsewhere.";
+    "bus.url" fixed Url, default("embedded"), config.bus.url,
+        "The bus between nodes and backend services. This version has the embedded one only.";
+    "bus.prefix" fixed Text, default("gateway"), config.bus.prefix,
+        "Stands for gateway in every AMQP name.";
+    "bus.prefetch" fixed Number, default("256"), bus_prefetch,
+        "Inbound events in flight. Not used by the embedded bus.";
+    "bus.ca" fixed Path, sample("ca.pem"), bus_ca,
+        "Certificate authority of the broker, in PEM. Not used by the embedded bus.";
+    "store.url" fixed Url, default("redb:./data/gateway.redb"), config.store.url,
+        "A data file of this node's own, or memory, which forgets everything when the process ends.";
+    "store.durability" fixed Choice(Durability::NAMES), default("fsync"), config.store.durability,
+        "When a write counts as confirmed. With os the operating system flushes when it likes: a machine that crashes may lose what was confirmed.";
+    "store.prefix" fixed Text, default("gw"), config.store.prefix,
+        "Prefix of all keys in a shared store. Not used by the embedded store.";
+    "store.ca" fixed Path, sample("ca.pem"), store_ca,
+        "Certificate authority of a shared store, in PEM. Not used by the embedded store.";
+    "outbox.max_entries" fixed Number, default("1000000"), config.outbox_max_entries,
+        "Events that may wait for the broker.";
+    "idempotency.window" fixed Duration, default("24h"), config.idempotency_window,
+        "How long repeats are recognised.";
+    "auth.jwt_secret" live Secret, sample("at least 32 random bytes"), jwt_secret,
+        "Verifies and signs tokens (HS256, HS384, HS512); one of auth.jwt_secrets. To make one: openssl rand -base64 48";
+    "auth.jwt_secrets" live Secrets, sample("the new secret,the old secret"), jwt_secrets,
+        "Several secrets hold at once, so that they can rotate. The first one signs.";
+    "auth.jwt_public_keys" live Keys, sample("-----BEGIN PUBLIC KEY-----\\nMCow...\\n-----END PUBLIC KEY-----"), config.auth.jwt_public_keys,
+        "Public keys in PEM: RSA (RS, PS), P-256 and P-384 (ES), Ed25519 (EdDSA).";
+    "auth.jwks_url" live Url, sample("https://id.example.com/.well-known/jwks.json"), config.auth.jwks_url,
+        "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s.";
+    "auth.issuer" live Text, sample("https://id.example.com/"), config.auth.issuer,
+        "When set, tokens must have it as iss.";
+    "auth.audience" live Text, sample("realtime"), config.auth.audience,
+        "When set, tokens must have it in aud.";
+    "auth.leeway" live Duration, default("5s"), config.auth.leeway,
+        "How far the clocks of gateway and issuer may differ.";
+    "auth.timeout" fixed Duration, default("10s"), config.auth.timeout,
+        "How long after the upgrade an identity may be missing.";
+    "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
+        "How long pushes go on after the token's end.";
+    "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
+        "Keys of the HTTP API, by their SHA-256 (printf %s KEY | sha256sum). Without scopes a key may do everything.";
+    "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
+        "Who decides what a user may do: the token's clans and topics, a backend service, or (with --dev only) nobody.";
+    "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
+        "With source http: is sent POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
+    "permissions.timeout" fixed Duration, default("1s"), config.permissions.timeout,
+        "How long that answer may take. No answer means no.";
+    "permissions.cache_ttl" fixed Duration, default("30s"), config.permissions.cache_ttl,
+        "How long an answer without ttlSeconds holds.";
+    "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
+        "Origins of web pages that may connect, beside the gateway's own host.";
+    "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,
+        "Networks whose X-Forwarded-For is believed.";
+    "sessions.max_per_user" fixed Number, default("1"), config.sessions.max_per_user,
+        "Live sessions that a user (or device) may have.";
+    "sessions.on_excess" fixed Choice(OnExcess::NAMES), default("replace"), config.sessions.on_excess,
+        "Beyond that: replace ends the oldest session, reject refuses the new one.";
+    "sessions.key" fixed Choice(SessionKey::NAMES), default("user"), config.sessions.key,
+        "Whether a user's sessions are counted, or those of each device.";
+    "sessions.max_devices" fixed Number, default("10"), config.sessions.max_devices,
+        "Devices that a user may have, when devices are counted.";
+    "limits.connections" live Number, default("20000"), config.limits.connections,
+        "Connections of this node.";
+    "limits.connections_per_ip" live Number, default("1000"), config.limits.connections_per_ip,
+        "Connections from one address (IPv6: one /64).";
+    "limits.connects_per_ip_per_minute" live Number, default("1200"), config.limits.connects_per_ip_per_minute,
+        "New connections from one address in a minute.";
+    "limits.message_bytes" live Size, default("64KiB"), config.limits.message_bytes,
+        "One message from a client.";
+    "limits.messages_per_second" live Number, default("20"), config.limits.messages_per_second,
+        "Sustained rate of a session's commands.";
+    "limits.burst" live Number, default("40"), config.limits.burst,
+        "Commands of a session that may come at once.";
+    "limits.subscriptions" live Number, default("100"), config.limits.subscriptions,
+        "Subscriptions of a session.";
+    "limits.outbound_queue" live Size, default("1MiB"), config.limits.outbound_queue,
+        "What may wait for one session to read it. Beyond that it is closed with 4508.";
+    "limits.handshake_timeout" live Duration, default("5s"), config.limits.handshake_timeout,
+        "From accept to the end of the upgrade.";
+    "limits.http_body" live Size, default("256KiB"), config.limits.http_body,
+        "The body of an HTTP request.";
+    "heartbeat.interval" fixed Duration, default("25s"), config.heartbeat.interval,
+        "How often a WebSocket ping is sent.";
+    "heartbeat.timeout" fixed Duration, default("60s"), config.heartbeat.timeout,
+        "How long a connection may be silent.";
+    "presence.grace" fixed Duration, default("10s"), config.presence_grace,
+        "How long after the last session a user counts as present.";
+    "history.max_entries" fixed Number, default("1000"), config.history.max_entries,
+        "Entries that a clan or topic keeps.";
+    "history.max_age" fixed Duration, default("7d"), config.history.max_age,
+        "How long it keeps them.";
+    "notifications.ttl" fixed Duration, default("30d"), config.notifications.ttl,
+        "How long a notification waits to be acknowledged.";
+    "notifications.max_pending" fixed Number, default("1000"), config.notifications.max_pending,
+        "Notifications of a user that may wait. The oldest is dropped beyond it.";
+    "drain.delay" fixed Duration, default("5s"), config.drain.delay,
+        "How long accepting goes on after SIGTERM, while balancers notice.";
+    "drain.spread" fixed Duration, default("30s"), config.drain.spread,
+        "Then sessions are asked to go, each at a moment of its own within this time.";
+    "drain.grace" fixed Duration, default("45s"), config.drain.grace,
+        "All is over within this time.";
+    "demo.enabled" fixed Switch, default("false"), config.demo_enabled,
+        "Whether /demo is served without --dev.";
+    "metrics.token" fixed Secret, sample("a token"), config.metrics_token,
+        "When set, /metrics wants it as a bearer token.";
+    "tls.cert" live Path, sample("fullchain.pem"), tls_cert,
+        "Certificate chain in PEM, for TLS on the port itself.";
+    "tls.key" live Path, sample("privkey.pem"), tls_key,
+        "Its private key in PEM.";
+};

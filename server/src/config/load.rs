@@ -1,0 +1,240 @@
+//! Lays the layers on one another: defaults, file, environment, flags. Each value remembers where it came from.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Config, ConfigError, Environment, Secret, check,
+    draft::Draft,
+    file,
+    keys::{self, KEYS, Key, Named},
+    random,
+    setting::Raw,
+};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// No layer has it.
+    Default,
+    /// A TOML file.
+    File(PathBuf),
+    /// A variable of the process.
+    Environment(String),
+    /// A variable of `.env`.
+    DotEnv(String),
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// `--dev` made it.
+    Dev,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(variable) => write!(f, "environment {variable}"),
+            Self::DotEnv(variable) => write!(f, ".env {variable}"),
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Dev => f.write_str("made by --dev"),
+        }
+    }
+}
+
+/// What the command line says about the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`: the file to read. Without it `gateway.toml`, if there is one.
+    pub config: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--dev`.
+    pub dev: bool,
+}
+
+/// A value of one layer.
+pub(super) struct Entry {
+    pub(super) key: &'static Key,
+    pub(super) raw: Raw,
+    pub(super) source: Source,
+    /// Whether it was given as `<key>_file`.
+    pub(super) from_file: bool,
+}
+
+/// A configuration that is complete and valid.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is worth a line in the log: it is no error, but may not be what was meant.
+    pub notices: Vec<String>,
+    pub(super) draft: Draft,
+    pub(super) sources: BTreeMap<&'static str, Source>,
+    flags: Flags,
+}
+
+/// A key whose value a reload changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub key: &'static str,
+    /// Whether it takes effect without a restart.
+    pub live: bool,
+}
+
+impl Loaded {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first thing that is wrong and how to mend it.
+    pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::layers(flags, &Environment::read()?, Path::new("."), None)
+    }
+
+    /// Reads all layers again, for SIGHUP. What this process made itself (node id, secret of `--dev`) stays.
+    ///
+    /// # Errors
+    /// As [`Loaded::read`]; nothing is changed then.
+    pub fn again(&self) -> Result<Self, ConfigError> {
+        Self::layers(&self.flags, &Environment::read()?, Path::new("."), Some(self))
+    }
+
+    /// What differs in a newer configuration.
+    pub fn changes(&self, newer: &Self) -> Vec<Change> {
+        let (mut old, mut new) = (self.draft.clone(), newer.draft.clone());
+        let differs = |key: &&Key| (key.field)(&mut old).show(key.kind) != (key.field)(&mut new).show(key.kind);
+        KEYS.iter().filter(differs).map(|key| Change { key: key.name, live: key.live }).collect()
+    }
+
+    pub(super) fn layers(
+        flags: &Flags,
+        environment: &Environment,
+        directory: &Path,
+        before: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let mut draft = Draft::default();
+        draft.config.dev = flags.dev;
+        let mut sources = BTreeMap::new();
+        let mut notices = Vec::new();
+        let layers = [
+            from_file(flags, directory)?,
+            from_environment(environment, &mut notices)?,
+            flags.listen.iter().filter_map(|listen| flag("listen", "--listen", listen)).collect(),
+        ];
+        for layer in layers {
+            apply(layer, &mut draft, &mut sources)?;
+        }
+        if let Some(filter) = environment.get("RUST_LOG") {
+            filter.clone_into(&mut draft.config.log.level);
+            sources.insert("log.level", Source::Environment("RUST_LOG".into()));
+        }
+        if flags.dev && draft.jwt_secret.is_none() && draft.jwt_secrets.is_empty() {
+            let made = |loaded: &&Self| loaded.sources.get("auth.jwt_secret") == Some(&Source::Dev);
+            let kept = before.filter(made).and_then(|loaded| loaded.draft.jwt_secret.clone());
+            draft.jwt_secret = Some(match kept {
+                Some(secret) => secret,
+                None => Secret(random::hexadecimal::<32>()?),
+            });
+            sources.insert("auth.jwt_secret", Source::Dev);
+        }
+        if draft.node_id.is_none() {
+            draft.node_id = before
+                .filter(|loaded| !loaded.sources.contains_key("node_id"))
+                .and_then(|loaded| loaded.draft.node_id.clone());
+        }
+        draft.complete()?;
+        check::errors(&draft)?;
+        notices.extend(check::notices(&draft));
+        Ok(Self { config: draft.config.clone(), notices, draft, sources, flags: flags.clone() })
+    }
+}
+
+fn from_file(flags: &Flags, directory: &Path) -> Result<Vec<Entry>, ConfigError> {
+    let path = flags.config.clone().unwrap_or_else(|| directory.join("gateway.toml"));
+    let shown = path.strip_prefix(".").unwrap_or(&path);
+    match fs::read_to_string(&path) {
+        Ok(text) => file::entries(shown, &text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && flags.config.is_none() => Ok(Vec::new()),
+        Err(error) => Err(unreadable(shown, &error)),
+    }
+}
+
+fn from_environment(environment: &Environment, notices: &mut Vec<String>) -> Result<Vec<Entry>, ConfigError> {
+    let mut entries = Vec::new();
+    for (variable, value, source) in environment.with_prefix("GATEWAY_") {
+        let name = variable.strip_prefix("GATEWAY_").unwrap_or_default().to_lowercase().replace("__", ".");
+        match keys::named(&name) {
+            Named::Value(key) => {
+                entries.push(Entry { key, raw: Raw::Text(value.to_owned()), source, from_file: false });
+            }
+            Named::File(key) => {
+                let paths: Vec<String> = value.split(',').map(|path| path.trim().to_owned()).collect();
+                let raw = contents(&source, &name, &paths)?;
+                entries.push(Entry { key, raw, source, from_file: true });
+            }
+            Named::Service => {
+                let problem = "cannot be used: declared services are not in this version".to_owned();
+                return Err(ConfigError::Value { source_name: source, key: name, problem });
+            }
+            // Orchestrators set such variables for a service that is called "gateway"; `notify` has one of its own.
+            Named::Section | Named::Unknown if !name.contains('.') => {
+                if variable != "GATEWAY_API_KEY" {
+                    notices.push(format!("{source} is not a setting"));
+                }
+            }
+            Named::Section | Named::Unknown => {
+                let nearest = keys::variable(&keys::nearest(&name));
+                return Err(ConfigError::Unknown { source_name: source, key: variable.to_owned(), nearest });
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn flag(name: &str, flag: &'static str, value: &str) -> Option<Entry> {
+    let key = KEYS.iter().find(|key| key.name == name)?;
+    Some(Entry { key, raw: Raw::Text(value.to_owned()), source: Source::Flag(flag), from_file: false })
+}
+
+fn apply(
+    layer: Vec<Entry>,
+    draft: &mut Draft,
+    sources: &mut BTreeMap<&'static str, Source>,
+) -> Result<(), ConfigError> {
+    let mut seen = BTreeMap::new();
+    for Entry { key, raw, source, from_file } in layer {
+        // `.env` and the process are one layer in which the process has won already, name by name.
+        if seen.insert(key.name, from_file).is_some_and(|before| before != from_file) {
+            let problem = format!("and `{}_file` are both set: keep one of them", key.name);
+            return Err(ConfigError::Value { source_name: source, key: key.name.into(), problem });
+        }
+        let set = (key.field)(draft).set(&raw, key.kind);
+        set.map_err(|problem| ConfigError::Value { source_name: source.clone(), key: key.name.into(), problem })?;
+        sources.insert(key.name, source);
+    }
+    Ok(())
+}
+
+/// The content of the files that a `<key>_file` names.
+pub(super) fn contents(source: &Source, name: &str, paths: &[String]) -> Result<Raw, ConfigError> {
+    let read = |path: &String| {
+        fs::read_to_string(path).map_err(|error| ConfigError::Value {
+            source_name: source.clone(),
+            key: name.to_owned(),
+            problem: format!("names {path}, which cannot be read: {error}"),
+        })
+    };
+    let texts = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(Raw::File(texts.join("\n")))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    ConfigError::File { path: path.display().to_string(), problem: format!("cannot be read: {error}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Layers, provenance, and every refusal with its line.
+
+use super::*;
+use crate::config::{LogFormat, PermissionSource};
+
+/// A gateway's directory and environment.
+struct Story {
+    directory: tempfile::TempDir,
+    environment: Environment,
+    flags: Flags,
+}
+
+impl Story {
+    /// With a secret, so that what is tested is the only thing that can be wrong.
+    fn new() -> Self {
+        let environment = Environment::default();
+        let mut story = Self { directory: tempfile::tempdir().unwrap(), environment, flags: Flags::default() };
+        story.variable("GATEWAY_AUTH__JWT_SECRET", "0123456789abcdef0123456789abcdef");
+        story
+    }
+
+    fn without_secret() -> Self {
+        Self { environment: Environment::default(), ..Self::new() }
+    }
+
+    fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.add_process([(name.to_owned(), value.to_owned())].into_iter());
+        self
+    }
+
+    fn file(&mut self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        Loaded::layers(&self.flags, &self.environment, self.directory.path(), None)
+    }
+
+    fn refusal(&self) -> String {
+        self.load().unwrap_err().to_string()
+    }
+}
+
+fn refused_toml(text: &str) -> String {
+    let mut story = Story::new();
+    story.file("gateway.toml", text);
+    story.refusal().replace(&story.directory.path().display().to_string(), ".")
+}
+
+#[test]
+fn later_layers_win_and_each_value_knows_its_layer() {
+    let mut story = Story::new();
+    let file = story.file("gateway.toml", "listen = \"127.0.0.1:1\"\n[limits]\nburst = 1\nsubscriptions = 1\n");
+    story.variable("GATEWAY_LISTEN", "127.0.0.1:2").variable("GATEWAY_LIMITS__BURST", "2");
+    story.environment.add_file("GATEWAY_NODE_ID=from-dotenv").unwrap();
+    let loaded = story.load().unwrap();
+    assert_eq!(loaded.config.listen.port(), 2);
+    story.flags.listen = Some("127.0.0.1:3".into());
+    let loaded = story.load().unwrap();
+    assert_eq!(loaded.config.listen.port(), 3);
+    assert_eq!((loaded.config.limits.burst, loaded.config.limits.subscriptions), (2, 1));
+    assert_eq!(loaded.config.node_id, "from-dotenv");
+    assert_eq!(loaded.sources["listen"], Source::Flag("--listen"));
+    assert_eq!(loaded.sources["limits.burst"], Source::Environment("GATEWAY_LIMITS__BURST".into()));
+    assert_eq!(loaded.sources["limits.subscriptions"], Source::File(file.into()));
+    assert_eq!(loaded.sources["node_id"], Source::DotEnv("GATEWAY_NODE_ID".into()));
+    assert!(!loaded.sources.contains_key("limits.connections"));
+}
+
+#[test]
+fn the_configuration_is_shown_without_its_secrets() {
+    let mut story = Story::new();
+    story.variable("GATEWAY_AUTH__JWT_SECRETS", "the-second-secret-of-more-than-32-bytes");
+    story.variable("GATEWAY_AUTH__JWKS_URL", "https://me:pass-word@id.example.com/keys?token=tok-en");
+    story.variable("GATEWAY_METRICS__TOKEN", "metrics-tok-en");
+    let shown = story.load().unwrap().show();
+    for secret in ["0123456789abcdef", "second-secret", "pass-word", "tok-en"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(shown.contains("jwks_url = \"https://***@id.example.com/keys?***\""), "{shown}");
+    assert!(shown.contains("# environment GATEWAY_AUTH__JWT_SECRET\n"), "{shown}");
+    let debug = format!("{:?}", story.load().unwrap());
+    assert!(!debug.contains("0123456789abcdef"), "{debug}");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known_one() {
+    assert_eq!(
+        refused_toml("[limits]\nconections = 5"),
+        "./gateway.toml: unknown key `limits.conections`; the nearest known one is `limits.connections`"
+    );
+    assert!(refused_toml("listn = \"x\"").ends_with("the nearest known one is `listen`"));
+    assert!(
+        refused_toml("[limit]\nburst = 5").ends_with("`limits.burst`")
+            || refused_toml("[limit]\nburst = 5").contains("`limit`")
+    );
+    let mut story = Story::new();
+    story.variable("GATEWAY_LIMITS__CONECTIONS", "5");
+    assert_eq!(
+        story.refusal(),
+        "environment GATEWAY_LIMITS__CONECTIONS: unknown key `GATEWAY_LIMITS__CONECTIONS`; \
+         the nearest known one is `GATEWAY_LIMITS__CONNECTIONS`"
+    );
+}
+
+#[test]
+fn variables_of_orchestrators_are_only_mentioned() {
+    let mut story = Story::new();
+    story.variable("GATEWAY_PORT", "tcp://10.0.0.1:80").variable("GATEWAY_API_KEY", "k").variable("GATEWAY_LIMITS", "");
+    assert_eq!(story.load().unwrap().notices, ["environment GATEWAY_PORT is not a setting"]);
+}
+
+#[test]
+fn what_is_in_no_version_yet_says_so() {
+    assert!(
+        refused_toml("[services.orders]\ntopics = \"order-{id}\"")
+            .contains("declared services are not in this version")
+    );
+    for url in ["amqp://u:p@h", "amqps://u:p@h"] {
+        let refusal = refused_toml(&format!("[bus]\nurl = \"{url}\""));
+        assert!(refusal.contains("RabbitMQ is not in this version") && !refusal.contains("u:p"), "{refusal}");
+    }
+    assert!(refused_toml("[store]\nurl = \"rediss://h\"").contains("Redis is not in this version"));
+    let mut story = Story::new();
+    story.file("gateway.toml", "[bus]\nprefetch = 5\nca = \"ca.pem\"\n[store]\nca = \"ca.pem\"\n");
+    assert!(story.load().is_ok(), "harmless");
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_by_name() {
+    assert_eq!(
+        refused_toml("[heartbeat]\ninterval = \"soon\""),
+        "./gateway.toml: `heartbeat.interval` is \"soon\", which is not a duration such as 500ms, 25s, 10m, 24h or 7d"
+    );
+    assert!(refused_toml("limits = 5").ends_with("`limits` is a section: write [limits]"));
+    let broken = refused_toml("[auth]\njwt_secret = \"a-secret\" oops");
+    assert!(broken.starts_with("./gateway.toml, line 2: ") && !broken.contains("a-secret"), "{broken}");
+}
+
+#[test]
+fn secrets_and_urls_may_be_files() {
+    let mut story = Story::without_secret();
+    let one = story.file("one", "a secret in a file, over 32 bytes long\n");
+    let more = story.file("more", "the second one, also over 32 bytes long\nthe third one, also over 32 bytes long\n");
+    story.file("gateway.toml", &format!("[auth]\njwt_secret_file = {one:?}\n"));
+    story.variable("GATEWAY_AUTH__JWT_SECRETS_FILE", &more);
+    let secrets = story.load().unwrap().config.auth.jwt_secrets;
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.0.as_str()).collect();
+    assert_eq!(secrets[0], "a secret in a file, over 32 bytes long");
+    assert_eq!(secrets.len(), 3);
+    story.variable("GATEWAY_AUTH__JWT_SECRETS", "x");
+    assert!(story.refusal().contains("keep one of them"), "{}", story.refusal());
+    let mut story = Story::new();
+    story.variable("GATEWAY_METRICS__TOKEN_FILE", "/does/not/exist");
+    assert!(story.refusal().contains("/does/not/exist, which cannot be read"));
+    assert!(refused_toml("[limits]\nburst_file = \"x\"").contains("unknown key"), "a number is no secret");
+}
+
+#[test]
+fn keys_must_be_there_and_long_enough() {
+    assert!(Story::without_secret().refusal().starts_with("no key verifies tokens: set auth.jwt_secret"));
+    let mut short = Story::without_secret();
+    short.variable("GATEWAY_AUTH__JWT_SECRET", "short");
+    assert!(short.refusal().contains("shorter than 32 bytes"));
+    short.flags.dev = true;
+    assert!(short.load().is_ok());
+    let mut public = Story::without_secret();
+    public.variable("GATEWAY_AUTH__JWKS_URL", "https://id.example.com/keys");
+    assert!(public.load().is_ok());
+}
+
+#[test]
+fn dev_makes_a_secret_that_a_reload_keeps() {
+    let mut story = Story::without_secret();
+    story.flags.dev = true;
+    let loaded = story.load().unwrap();
+    assert!(loaded.config.auth.jwt_secrets[0].0.len() >= 32);
+    assert_eq!(loaded.config.log.format, LogFormat::Pretty);
+    let other = story.load().unwrap();
+    assert_ne!(other.config.auth.jwt_secrets, loaded.config.auth.jwt_secrets);
+    assert_ne!(other.config.node_id, loaded.config.node_id);
+    story.variable("GATEWAY_LIMITS__BURST", "7").variable("GATEWAY_HISTORY__MAX_ENTRIES", "7");
+    let again = Loaded::layers(&story.flags, &story.environment, story.directory.path(), Some(&loaded)).unwrap();
+    let changes = loaded.changes(&again);
+    let expected = [Change { key: "limits.burst", live: true }, Change { key: "history.max_entries", live: false }];
+    assert_eq!(changes, expected);
+}
+
+#[test]
+fn dev_stays_on_loopback_and_allow_all_in_dev() {
+    let mut story = Story::new();
+    story.flags = Flags { dev: true, listen: Some("0.0.0.0:4000".into()), config: None };
+    assert!(story.refusal().starts_with("--dev listens on loopback only"));
+    story.flags.listen = Some("localhost:4000".into());
+    story.variable("GATEWAY_PERMISSIONS__SOURCE", "allow_all");
+    assert_eq!(story.load().unwrap().config.permissions.source, PermissionSource::AllowAll);
+    story.variable("GATEWAY_INTERNAL__LISTEN", "0.0.0.0:4001");
+    assert!(story.refusal().starts_with("--dev listens on loopback only"));
+    story.flags.dev = false;
+    assert!(story.refusal().contains("`allow_all` is for --dev only"));
+}
+
+#[test]
+fn values_must_fit_together() {
+    let rules = [
+        ("[heartbeat]\ninterval = \"60s\"", "heartbeat.timeout is not longer"),
+        ("[permissions]\nsource = \"http\"", "set permissions.url too"),
+        ("[permissions]\nsource = \"http\"\nurl = \"ftp://x\"", "permissions.url is not an http"),
+        ("[tls]\ncert = \"c.pem\"", "belong together"),
+        ("[origins]\nallowed = [\"https://app.example.com/\"]", "origins.allowed has"),
+        ("[origins]\nallowed = [\"*\"]", "origins.allowed has"),
+        ("[store]\nurl = \"postgres://x\"", "neither redb:PATH nor memory"),
+        ("node_id = \"a b\"", "node_id is not"),
+        ("[limits]\nburst = 0", "limits.burst is 0"),
+        ("[limits]\nmessage_bytes = 12", "limits.message_bytes is under 1KiB"),
+        ("[auth]\ntimeout = \"0s\"", "auth.timeout is 0s"),
+        ("[auth]\nleeway = \"1h\"", "auth.leeway is over 5m"),
+        ("listen = \"127.0.0.1:4000\"\n[internal]\nlisten = \"127.0.0.1:4000\"", "give internal.listen another port"),
+    ];
+    for (text, expected) in rules {
+        let refusal = refused_toml(text);
+        assert!(refusal.contains(expected), "{text}: {refusal}");
+        assert!(!refusal.contains('\n'));
+    }
+}
+
+#[test]
+fn rust_log_wins_over_the_level() {
+    let mut story = Story::new();
+    story.variable("GATEWAY_LOG__LEVEL", "warn").variable("RUST_LOG", "gateway=trace");
+    let loaded = story.load().unwrap();
+    assert_eq!(loaded.config.log.level, "gateway=trace");
+    assert_eq!(loaded.sources["log.level"], Source::Environment("RUST_LOG".into()));
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let mut story = Story::new();
+    story.flags.config = Some("/does/not/exist.toml".into());
+    assert!(story.refusal().starts_with("/does/not/exist.toml: cannot be read"));
+}

@@ -1,0 +1,23 @@
+//! Random values that the configuration makes itself: the secret of `--dev` and the end of a node's name.
+
+use super::ConfigError;
+
+/// So many random bytes, as hexadecimal text.
+pub(super) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
+    let mut bytes = [0; BYTES];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| ConfigError::Rule("the operating system gives no random bytes".into()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The host's name, in the characters that a node id may have.
+pub(super) fn host_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = String::new();
+    let name: String = name.chars().filter(|c| super::check::in_node_id(*c)).take(48).collect();
+    if name.is_empty() { "gateway".into() } else { name }
+}

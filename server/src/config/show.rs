@@ -1,0 +1,69 @@
+//! Shows the effective configuration: every value with where it came from, and no secret.
+
+use std::fmt::Write;
+
+use toml::Value;
+
+use super::{
+    Loaded, Source,
+    keys::{KEYS, Kind},
+};
+
+impl Loaded {
+    /// Every key as a line of TOML, with its source as a comment. Secrets and the passwords of URLs are `***`.
+    pub fn show(&self) -> String {
+        let mut draft = self.draft.clone();
+        let mut text = String::new();
+        let mut section = "";
+        for key in KEYS {
+            if key.section() != section {
+                section = key.section();
+                let _ = writeln!(text, "\n[{section}]");
+            }
+            let source = self.sources.get(key.name).unwrap_or(&Source::Default);
+            let line = match (key.field)(&mut draft).show(key.kind) {
+                Some(value) => format!("{} = {}", key.short_name(), masked(value, key.kind)),
+                None => format!("# {} is not set", key.short_name()),
+            };
+            let _ = writeln!(text, "{line:<48}  # {source}");
+        }
+        text
+    }
+}
+
+fn masked(value: Value, kind: Kind) -> Value {
+    match (kind, value) {
+        (Kind::Secret, _) => "***".into(),
+        (Kind::Secrets, Value::Array(secrets)) => vec!["***"; secrets.len()].into(),
+        (Kind::Url, Value::String(url)) => masked_url(&url).into(),
+        // Public keys are no secrets, but nobody wants to read them here.
+        (Kind::Keys, Value::Array(keys)) => vec!["PEM"; keys.len()].into(),
+        (_, value) => value,
+    }
+}
+
+/// A URL, or several separated by commas, without user names, passwords and queries (RFC 3986, section 3.2.1).
+pub(super) fn masked_url(urls: &str) -> String {
+    let one = |url: &str| {
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+        let authority = authority.rsplit_once('@').map_or_else(|| authority.into(), |(_, host)| format!("***@{host}"));
+        let path = path.split_once('?').map_or_else(|| path.into(), |(path, _)| format!("{path}?***"));
+        format!("{scheme}://{authority}{path}")
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_keep_no_credentials() {
+        assert_eq!(masked_url("amqps://u:p@a:5671/v,amqp://u:p@b"), "amqps://***@a:5671/v,amqp://***@b");
+        assert_eq!(masked_url("https://x/y?token=s"), "https://x/y?***");
+        assert_eq!(masked_url("https://u:p@ss@x"), "https://***@x");
+        assert_eq!(masked_url("https://x/a@b"), "https://x/a@b");
+        assert_eq!(masked_url("redb:./data/gateway.redb"), "redb:./data/gateway.redb");
+    }
+}
