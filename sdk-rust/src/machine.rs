@@ -1,0 +1,169 @@
+//! The client without I/O, clock or randomness of its own: inputs go in, actions come out, and any driver can run it.
+//!
+//! A driver hands every event to [`Machine::handle`], then does what [`Machine::poll`] gives until it gives nothing,
+//! and comes back with [`Input::Tick`] at [`Machine::deadline`].
+
+mod acks;
+mod action;
+mod backoff;
+mod commands;
+mod frames;
+mod input;
+mod lifecycle;
+mod link;
+mod member;
+mod pacing;
+mod queries;
+mod seen;
+mod sends;
+mod subscription;
+mod subscriptions;
+mod tokens;
+mod typing;
+mod wire;
+
+use realtime_gateway_protocol::{ClientMessageId, DEFAULT_MAX_MESSAGE_BYTES};
+
+pub use action::Action;
+pub use input::{Attempt, Command, Config, Input, Millis, OpenFailure, StreamId, SubscribeOptions, Ticket};
+
+use crate::{Error, State};
+
+use acks::Acks;
+use backoff::{Backoff, Random};
+use link::{Link, Stage};
+use queries::Queries;
+use sends::Sends;
+use subscriptions::Subscriptions;
+use tokens::Tokens;
+use typing::Typing;
+use wire::Wire;
+
+/// One client: its connections, and all that must outlive each of them.
+pub struct Machine {
+    config: Config,
+    /// Made once: by it the gateway knows this client's connections as successors of one another.
+    instance: String,
+    now: Millis,
+    random: Random,
+    wire: Wire,
+    /// Something was asked of this client, so it wants to be connected.
+    wanted: bool,
+    ended: Option<Error>,
+    /// Rising attempts: at most the connection in use and its successor.
+    links: Vec<Link>,
+    attempts: u64,
+    backoff: Backoff,
+    /// Not before this a new connection is opened.
+    open_at: Millis,
+    /// Why there is no connection.
+    trouble: Option<Error>,
+    tokens: Tokens,
+    subscriptions: Subscriptions,
+    watchers: Vec<StreamId>,
+    sends: Sends,
+    acks: Acks,
+    queries: Queries,
+    typing: Typing,
+    max_message_bytes: usize,
+    state: State,
+}
+
+impl Machine {
+    /// A client that waits for its first input.
+    pub fn new(config: Config) -> Self {
+        let [first, second] = config.seed;
+        Self {
+            instance: format!("{first:016x}{second:016x}"),
+            random: Random::new(first ^ second.rotate_left(32)),
+            config,
+            now: 0,
+            wire: Wire::default(),
+            wanted: false,
+            ended: None,
+            links: Vec::new(),
+            attempts: 0,
+            backoff: Backoff::default(),
+            open_at: 0,
+            trouble: None,
+            tokens: Tokens::default(),
+            subscriptions: Subscriptions::default(),
+            watchers: Vec::new(),
+            sends: Sends::default(),
+            acks: Acks::default(),
+            queries: Queries::default(),
+            typing: Typing::default(),
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            state: State::Idle,
+        }
+    }
+
+    /// Takes in what happened at `now`, a clock that never goes back.
+    pub fn handle(&mut self, now: Millis, input: Input<'_>) {
+        self.now = self.now.max(now);
+        if let Some(error) = &self.ended {
+            let error = error.clone();
+            self.handle_ended(input, &error);
+            return;
+        }
+        match input {
+            Input::Connect => self.wanted = true,
+            Input::Opened(attempt) => self.opened(attempt),
+            Input::Frame(attempt, text) => self.frame(attempt, text),
+            Input::Heard(attempt) => self.heard(attempt),
+            Input::Closed(attempt, code) => self.closed(attempt, code),
+            Input::OpenFailed(attempt, failure) => self.open_failed(attempt, failure),
+            Input::Token(result) => self.token(result),
+            Input::Tick => {}
+            Input::Command(command) => self.command(command),
+        }
+        self.advance();
+    }
+
+    /// The next thing to do, if there is one.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.wire.poll()
+    }
+
+    /// When [`Input::Tick`] is due, unless something happens before.
+    pub fn deadline(&self) -> Option<Millis> {
+        if self.ended.is_some() || !self.wanted {
+            return None;
+        }
+        let live = self.live().map(|link| link.attempt);
+        let working = live.filter(|_| !self.tokens.expired());
+        let pace = working.and(self.live()).and_then(|link| match &link.stage {
+            Stage::Live { pacer, .. } => Some(pacer.next()),
+            _ => None,
+        });
+        let links = self.links.iter().map(Link::deadline).min();
+        let rooms = [
+            links,
+            self.open_deadline(),
+            self.subscriptions.deadline(working),
+            self.sends.deadline(pace),
+            self.acks.deadline(working.is_some()),
+            self.queries.deadline(pace),
+        ];
+        rooms.into_iter().flatten().min()
+    }
+
+    /// What the app may know of the connection.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The connection in use: the newest that is live.
+    fn live(&self) -> Option<&Link> {
+        self.links.iter().rev().find(|link| link.is_live())
+    }
+
+    fn link(&mut self, attempt: Attempt) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| link.attempt == attempt)
+    }
+
+    /// The name of the app's `turn`th send, unique among all clients.
+    fn client_message_id(instance: &str, turn: u64) -> Option<ClientMessageId> {
+        ClientMessageId::new(format!("{instance}-{turn}")).ok()
+    }
+}

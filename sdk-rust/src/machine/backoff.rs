@@ -1,0 +1,93 @@
+//! When to try again: exponential backoff with full jitter, bent by what the close code advises.
+
+use realtime_gateway_protocol::Reconnect;
+
+use super::Millis;
+
+/// The first delay is drawn from 0 to this.
+const BASE: Millis = 500;
+/// No delay without advice is longer.
+const CEILING: Millis = 30_000;
+/// "At once with jitter": a node that drains sends thousands away at the same moment.
+const AT_ONCE: Millis = 1_000;
+
+/// Numbers for jitter (splitmix64), all following from the seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number from 0 to `max`.
+    pub(crate) fn up_to(&mut self, max: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let z = z ^ (z >> 31);
+        max.checked_add(1).map_or(z, |range| z % range)
+    }
+}
+
+/// Counts failures in a row.
+#[derive(Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// A connection lasted: the next trouble is a new one.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait after one more failure; none when the advice is not to come back.
+    pub(crate) fn delay(
+        &mut self,
+        advice: Reconnect,
+        asked_for: Option<Millis>,
+        random: &mut Random,
+    ) -> Option<Millis> {
+        let ceiling = BASE.saturating_mul(1 << self.failures.min(16)).min(CEILING);
+        let first = self.failures == 0;
+        self.failures = self.failures.saturating_add(1);
+        let delay = match advice {
+            Reconnect::Never => return None,
+            Reconnect::AtOnce if first => random.up_to(AT_ONCE),
+            Reconnect::AtOnce | Reconnect::Backoff | Reconnect::WithFreshToken => random.up_to(ceiling),
+            Reconnect::After(wait) => {
+                let wait = asked_for.unwrap_or(u64::try_from(wait.as_millis()).unwrap_or(CEILING));
+                return Some(wait + random.up_to(ceiling.min(wait)));
+            }
+        };
+        Some(delay.max(asked_for.unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_to_the_ceiling_and_starts_over() {
+        let (mut backoff, mut random) = (Backoff::default(), Random::new(1));
+        let delays: Vec<_> = (0..40).map(|_| backoff.delay(Reconnect::Backoff, None, &mut random).unwrap()).collect();
+        assert!(delays[0] <= BASE);
+        assert!(delays.iter().all(|delay| *delay <= CEILING));
+        assert!(delays.iter().any(|delay| *delay > CEILING / 2), "the ceiling is reached");
+        backoff.reset();
+        assert!(backoff.delay(Reconnect::Backoff, None, &mut random).unwrap() <= BASE);
+        assert_eq!(backoff.delay(Reconnect::Never, None, &mut random), None);
+    }
+
+    #[test]
+    fn never_comes_back_sooner_than_asked() {
+        let mut random = Random::new(2);
+        for _ in 0..100 {
+            let advice = Reconnect::After(std::time::Duration::from_secs(5));
+            assert!(Backoff::default().delay(advice, Some(9_000), &mut random).unwrap() >= 9_000);
+            assert!(Backoff::default().delay(Reconnect::Backoff, Some(7_000), &mut random).unwrap() >= 7_000);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the app wants, and which room takes it.
+
+use realtime_gateway_protocol::{ClanId, Envelope};
+use realtime_gateway_protocol::{ClientMessage, ErrorCode, ErrorReply, SendTyping, encode_client};
+
+use super::{Action, Command, Input, Machine, Stage, Ticket, input::closed_by_app, queries::Body, wire::raw_frame};
+use crate::Error;
+
+/// What a `requestId` adds to a frame, at most.
+const REQUEST_ID_BYTES: usize = 40;
+
+impl Machine {
+    pub(super) fn command(&mut self, command: Command) {
+        self.wanted |= !matches!(command, Command::Drop(_) | Command::Close);
+        match command {
+            Command::Subscribe { stream, topic, options, timeout } => {
+                if options.history.is_some_and(|history| history > 100) {
+                    let error = Error::invalid("history is 0 to 100");
+                    self.wire.act(Action::Subscribed(stream, Err(error)));
+                    return;
+                }
+                let until = self.now.saturating_add(timeout);
+                self.subscriptions.join(stream, topic, options, until, &mut self.wire);
+            }
+            Command::Watch(stream) => self.watchers.push(stream),
+            Command::Drop(stream) => {
+                self.watchers.retain(|watcher| *watcher != stream);
+                self.subscriptions.leave(stream, &mut self.wire);
+            }
+            Command::Missed(stream, id) => self.subscriptions.missed(stream, &id),
+            Command::Drained(stream) => self.subscriptions.drained(stream),
+            Command::Send { ticket, message, timeout } => {
+                let until = self.now.saturating_add(timeout);
+                let result = self.check_size(&message).and_then(|()| {
+                    let name = |turn| Self::client_message_id(&self.instance, turn);
+                    self.sends.push(ticket, message, until, self.state.is_connected(), name)
+                });
+                self.refuse(ticket, result);
+            }
+            Command::Typing(clan, is_typing) => self.type_in(clan, is_typing),
+            Command::Ack { ticket, ids, timeout } => {
+                // Also when the acknowledgement is lost: it is repeated, and the app has seen these.
+                self.subscriptions.acknowledged(&ids);
+                let until = self.now.saturating_add(timeout);
+                let result = self.acks.push(ticket, ids, until, &mut self.wire);
+                self.refuse(ticket, result);
+            }
+            Command::Query { ticket, message, timeout } => {
+                let until = self.now.saturating_add(timeout);
+                let result = self.queries.push(ticket, Body::Question(message), until);
+                self.refuse(ticket, result);
+            }
+            Command::Request { ticket, type_name, payload, timeout } => {
+                let until = self.now.saturating_add(timeout);
+                let bytes = raw_frame(&type_name, &payload, None).len();
+                let body = Body::Raw(type_name, payload);
+                let result = self.check_bytes(bytes).and_then(|()| self.queries.push(ticket, body, until));
+                self.refuse(ticket, result);
+            }
+            Command::Close => self.end(closed_by_app()),
+        }
+    }
+
+    /// After the end nothing is done, and everything is answered.
+    pub(super) fn handle_ended(&mut self, input: Input<'_>, error: &Error) {
+        let Input::Command(command) = input else { return };
+        match command {
+            Command::Subscribe { stream, .. } => self.wire.act(Action::Subscribed(stream, Err(error.clone()))),
+            Command::Watch(stream) => self.wire.act(Action::Ended(stream, error.clone())),
+            Command::Send { ticket, .. }
+            | Command::Ack { ticket, .. }
+            | Command::Query { ticket, .. }
+            | Command::Request { ticket, .. } => self.wire.resolve(ticket, Err(error.clone())),
+            Command::Drop(_) | Command::Missed(..) | Command::Drained(_) | Command::Typing(..) | Command::Close => {}
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.wire.resolve(ticket, Err(error));
+        }
+    }
+
+    /// The gateway closes a connection that sends too much (1009): what is too large never leaves.
+    fn check_size(&self, message: &ClientMessage) -> Result<(), Error> {
+        self.check_bytes(encode_client(&Envelope::unasked(message.clone())).len())
+    }
+
+    fn check_bytes(&self, bytes: usize) -> Result<(), Error> {
+        if bytes + REQUEST_ID_BYTES <= self.max_message_bytes {
+            return Ok(());
+        }
+        let reply = ErrorReply {
+            message: format!("a message has at most {} bytes", self.max_message_bytes),
+            code: ErrorCode::MessageTooLarge,
+            in_reply_to: None,
+            clan_id: None,
+            topic: None,
+            retry_after_ms: None,
+            details: None,
+        };
+        Err(Error::refused(&reply).with_outcome(crate::Outcome::NotSent))
+    }
+
+    /// Typing is news of the moment: it is sent now or not at all.
+    fn type_in(&mut self, clan_id: ClanId, is_typing: bool) {
+        let now = self.now;
+        let expired = self.tokens.expired();
+        let Some(link) = self.links.iter_mut().rev().find(|link| link.is_live()) else { return };
+        let attempt = link.attempt;
+        let Stage::Live { pacer, .. } = &mut link.stage else { return };
+        if !expired && self.typing.news(&clan_id, is_typing, now) && pacer.take(now) {
+            self.wire.tell(attempt, SendTyping { clan_id, is_typing }.into());
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What drives the machine: events of connections, answers of the token provider, the clock, and the app's commands.
+
+use std::fmt;
+
+use realtime_gateway_protocol::{ClanId, ClientMessage, CloseCode, DeviceId, NotificationId};
+use serde_json::{Map, Value};
+
+use crate::{Error, Position, Topic};
+
+/// A point in time in milliseconds, of any clock that never goes back.
+pub type Millis = u64;
+
+/// Names one attempt to connect, and the connection that came of it. Rises with each attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub(crate) u64);
+
+impl Attempt {
+    /// The number, from 1.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names a stream; chosen by the driver and never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// Names a command that will be resolved; chosen by the driver and never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What the machine is made with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Random numbers: they name this instance among all clients, and spread its retries.
+    pub seed: [u64; 2],
+    /// Names the device, when the app gave a name.
+    pub device_id: Option<DeviceId>,
+    /// The library's name, told to the gateway.
+    pub client_name: String,
+    /// The library's version, told to the gateway.
+    pub client_version: String,
+}
+
+/// Something that happened.
+pub enum Input<'a> {
+    /// Connect now rather than at the first command.
+    Connect,
+    /// The connection is open.
+    Opened(Attempt),
+    /// A text frame came.
+    Frame(Attempt, &'a str),
+    /// Something else came (a WebSocket ping or pong), which shows that the connection lives.
+    Heard(Attempt),
+    /// The connection ended.
+    Closed(Attempt, CloseCode),
+    /// The connection could not be opened.
+    OpenFailed(Attempt, OpenFailure),
+    /// The token provider answered: a token, or what went wrong.
+    Token(Result<String, String>),
+    /// Time has passed (see [`Machine::deadline`](super::Machine::deadline)).
+    Tick,
+    /// The app wants something.
+    Command(Command),
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenFailure {
+    /// What went wrong, for people.
+    pub message: String,
+    /// The HTTP status that refused the upgrade.
+    pub status: Option<u16>,
+    /// When the gateway said to try again, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What a new stream asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// Go on after this position.
+    pub from: Option<Position>,
+    /// Begin with the last so many entries, 0 to 100.
+    pub history: Option<u32>,
+    /// Be told who comes and goes (clan chat only).
+    pub presence: bool,
+}
+
+/// What the app wants.
+pub enum Command {
+    /// A new stream of a topic. Answered by [`Action::Subscribed`](super::Action::Subscribed).
+    Subscribe {
+        /// The new stream.
+        stream: StreamId,
+        /// Of what.
+        topic: Topic,
+        /// From where.
+        options: SubscribeOptions,
+        /// When to give up, in milliseconds from now.
+        timeout: Millis,
+    },
+    /// A new stream of every message that arrives.
+    Watch(StreamId),
+    /// A stream is no longer wanted.
+    Drop(StreamId),
+    /// A stream of notifications could not take this one: it is delivered again after [`Command::Drained`].
+    Missed(StreamId, NotificationId),
+    /// A stream that missed notifications has room again.
+    Drained(StreamId),
+    /// A `chat` or `publish`, whose client message id the machine fills in when it is absent.
+    Send {
+        /// Resolved with `message_sent`.
+        ticket: Ticket,
+        /// The command; any but `chat` and `publish` is refused.
+        message: ClientMessage,
+        /// When to give up, in milliseconds from now.
+        timeout: Millis,
+    },
+    /// The user types, or stopped typing.
+    Typing(ClanId, bool),
+    /// Acknowledges notifications.
+    Ack {
+        /// Resolved with `ack_confirmed`.
+        ticket: Ticket,
+        /// Which; any number.
+        ids: Vec<NotificationId>,
+        /// When to tell the app that no answer came, in milliseconds from now. It is repeated all the same.
+        timeout: Millis,
+    },
+    /// A question (`chat_history`, `presence`), which is safe to repeat.
+    Query {
+        /// Resolved with the answer.
+        ticket: Ticket,
+        /// The question.
+        message: ClientMessage,
+        /// When to give up, in milliseconds from now.
+        timeout: Millis,
+    },
+    /// Any command, never repeated.
+    Request {
+        /// Resolved with the reply that echoes its `requestId`.
+        ticket: Ticket,
+        /// The `type`.
+        type_name: String,
+        /// The other fields.
+        payload: Map<String, Value>,
+        /// When to give up, in milliseconds from now.
+        timeout: Millis,
+    },
+    /// End for good.
+    Close,
+}
+
+/// What the app's `closed()` and every later call are told after [`Command::Close`].
+pub(crate) fn closed_by_app() -> Error {
+    Error::closed(CloseCode::NORMAL, "closed by the app")
+}

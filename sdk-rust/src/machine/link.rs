@@ -1,0 +1,97 @@
+//! One connection as the machine sees it: how far it has come, and whether it still lives.
+
+use std::sync::Arc;
+
+use realtime_gateway_protocol::Connected;
+
+use super::{Attempt, Millis, pacing::Pacer};
+
+/// How long opening, and then authenticating, may take.
+const SETUP_TIMEOUT: Millis = 10_000;
+/// After a `ping` message nothing may take longer to arrive.
+const PONG_TIMEOUT: Millis = 10_000;
+/// A greeting that asks for less than this between pings is not believed.
+const MIN_HEARTBEAT: Millis = 1_000;
+
+/// How far a connection has come.
+pub(crate) enum Stage {
+    /// The driver opens it.
+    Opening,
+    /// It is open and has no identity yet.
+    Opened,
+    /// The token was sent.
+    Authenticating,
+    /// It may be used.
+    Live { connected: Arc<Connected>, pacer: Pacer },
+}
+
+/// One connection.
+pub(crate) struct Link {
+    pub(crate) attempt: Attempt,
+    pub(crate) stage: Stage,
+    /// When it came to this stage.
+    pub(crate) since: Millis,
+    /// What an `error` asked for before the connection was closed.
+    pub(crate) retry_after: Option<Millis>,
+    /// The gateway asked us to move to a new one.
+    pub(crate) leaving: bool,
+    heard: Millis,
+    pinged: Option<Millis>,
+}
+
+/// What the heartbeat of a connection calls for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pulse {
+    Fine,
+    Ping,
+    Dead,
+}
+
+impl Link {
+    pub(crate) fn new(attempt: Attempt, now: Millis) -> Self {
+        Self { attempt, stage: Stage::Opening, since: now, retry_after: None, leaving: false, heard: now, pinged: None }
+    }
+
+    pub(crate) fn enter(&mut self, stage: Stage, now: Millis) {
+        self.stage = stage;
+        self.since = now;
+        self.hear(now);
+    }
+
+    pub(crate) fn hear(&mut self, now: Millis) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live { .. })
+    }
+
+    /// Whether the gateway may have made a session of it, which replaces those before.
+    pub(crate) fn has_authenticated(&self) -> bool {
+        matches!(self.stage, Stage::Authenticating | Stage::Live { .. })
+    }
+
+    /// When it next needs attention.
+    pub(crate) fn deadline(&self) -> Millis {
+        match (&self.stage, self.pinged) {
+            (Stage::Live { .. }, Some(pinged)) => pinged + PONG_TIMEOUT,
+            (Stage::Live { connected, .. }, None) => {
+                self.heard.saturating_add(connected.heartbeat_interval_ms.max(MIN_HEARTBEAT))
+            }
+            _ => self.since + SETUP_TIMEOUT,
+        }
+    }
+
+    /// Whether it still lives; a `Ping` counts as sent.
+    pub(crate) fn pulse(&mut self, now: Millis) -> Pulse {
+        if now < self.deadline() {
+            return Pulse::Fine;
+        }
+        if self.is_live() && self.pinged.is_none() {
+            self.pinged = Some(now);
+            return Pulse::Ping;
+        }
+        Pulse::Dead
+    }
+}

@@ -1,0 +1,76 @@
+//! Remembers which notifications a stream has had, up to a bound.
+
+use std::collections::{HashSet, VecDeque};
+
+use realtime_gateway_protocol::NotificationId;
+
+/// How many ids are remembered.
+const CAPACITY: usize = 2_000;
+/// The bound also where the gateway holds more pending notifications than that.
+const MAX_CAPACITY: usize = 20_000;
+
+/// The ids that were seen last.
+pub(crate) struct Seen {
+    ids: HashSet<NotificationId>,
+    order: VecDeque<NotificationId>,
+    capacity: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { ids: HashSet::new(), order: VecDeque::new(), capacity: CAPACITY }
+    }
+}
+
+impl Seen {
+    /// Remembers an id; false when it was remembered already.
+    pub(crate) fn insert(&mut self, id: &NotificationId) -> bool {
+        if !self.ids.insert(id.clone()) {
+            return false;
+        }
+        self.order.push_back(id.clone());
+        while self.order.len() > self.capacity {
+            if let Some(oldest) = self.order.pop_front() {
+                self.ids.remove(&oldest);
+            }
+        }
+        true
+    }
+
+    pub(crate) fn contains(&self, id: &NotificationId) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Forgets an id, so that it counts as new again.
+    pub(crate) fn remove(&mut self, id: &NotificationId) {
+        if self.ids.remove(id) {
+            self.order.retain(|other| other != id);
+        }
+    }
+
+    /// Makes room for a replay of this many: a smaller memory would forget the first while it sees the last, and
+    /// take every one of them for new the next time.
+    pub(crate) fn expect(&mut self, pending: u64) {
+        let wanted = usize::try_from(pending).unwrap_or(MAX_CAPACITY).saturating_mul(2);
+        self.capacity = self.capacity.max(wanted.min(MAX_CAPACITY));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> NotificationId {
+        NotificationId::new(n.to_string()).unwrap()
+    }
+
+    #[test]
+    fn is_bounded_and_forgets_the_oldest() {
+        let mut seen = Seen::default();
+        assert!((0..CAPACITY + 1).all(|n| seen.insert(&id(n))));
+        assert!(!seen.insert(&id(1)));
+        assert!(seen.insert(&id(0)), "the oldest was forgotten");
+        assert_eq!(seen.ids.len(), CAPACITY);
+        assert_eq!(seen.order.len(), CAPACITY);
+    }
+}

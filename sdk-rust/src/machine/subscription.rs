@@ -1,0 +1,300 @@
+//! One topic: its streams share one subscription of the gateway, which begins where the one that is furthest behind stands.
+
+use realtime_gateway_protocol::{ErrorReply, ServerMessage, SubscriptionConfirmed, SubscriptionReset};
+
+use super::{
+    Action, Attempt, Millis, StreamId,
+    member::{Member, Stage},
+    wire::{Asked, Number, Wire},
+};
+use crate::{Error, Event, Position, Topic, topic::Wish};
+
+/// Sent along when a live subscription is asked to go back for a new stream: should that be refused, the last
+/// entries keep those whole that were up to date.
+const SAFETY: u32 = 100;
+/// How long to wait before repeating a subscription that was refused for now without saying how long.
+const RETRY: Millis = 1_000;
+
+/// A subscription that the gateway was asked for.
+struct Asking {
+    attempt: Attempt,
+    number: Number,
+    wish: Wish,
+    /// It was live on the same connection, so no stream that was up to date has missed anything.
+    again: bool,
+    joining: Vec<StreamId>,
+}
+
+/// The streams of one topic.
+pub(crate) struct Subscription {
+    topic: Topic,
+    pub(crate) members: Vec<Member>,
+    /// The connection whose pushes count.
+    live: Option<Attempt>,
+    asking: Option<Asking>,
+    /// The head that the gateway told, or the last entry that came, whichever is later.
+    head: Option<Position>,
+    presence: bool,
+    not_before: Millis,
+    /// Pending notifications have to come once more.
+    replay: bool,
+}
+
+impl Subscription {
+    pub(crate) fn new(topic: Topic) -> Self {
+        Self {
+            topic,
+            members: Vec::new(),
+            live: None,
+            asking: None,
+            head: None,
+            presence: false,
+            not_before: 0,
+            replay: false,
+        }
+    }
+
+    /// A new stream. It joins at once where it asks for nothing that the live subscription does not give.
+    pub(crate) fn join(&mut self, mut member: Member, wire: &mut Wire) {
+        let settled = self.live.is_some() && self.asking.is_none() && self.topic != Topic::Notifications;
+        let plain = member.options.history.unwrap_or(0) == 0 && !member.options.presence;
+        let head = self.head.clone().filter(|head| member.options.from.as_ref().is_none_or(|from| from == head));
+        if settled && plain && head.is_some() {
+            member.position.clone_from(&head);
+            member.stage = Stage::Joined;
+            wire.act(Action::Subscribed(member.stream, Ok(head)));
+        }
+        self.members.push(member);
+    }
+
+    /// A stream is gone. True when it was the last.
+    pub(crate) fn leave(&mut self, stream: StreamId) -> bool {
+        self.members.retain(|member| member.stream != stream);
+        self.members.is_empty()
+    }
+
+    /// The connection on which the gateway holds this subscription, or is being asked for it.
+    pub(crate) fn held_on(&self) -> Option<Attempt> {
+        self.live.or(self.asking.as_ref().map(|asking| asking.attempt))
+    }
+
+    /// Whether this is settled on a connection.
+    pub(crate) fn settled_on(&self, attempt: Attempt) -> bool {
+        self.live == Some(attempt) && self.asking.is_none()
+    }
+
+    pub(crate) fn connection_lost(&mut self, attempt: Attempt) {
+        self.live.take_if(|live| *live == attempt);
+        self.asking.take_if(|asking| asking.attempt == attempt);
+    }
+
+    /// Asks for what the streams need on this connection, if they need anything.
+    pub(crate) fn advance(&mut self, now: Millis, attempt: Attempt, wire: &mut Wire) {
+        if !self.needs(attempt) || now < self.not_before {
+            return;
+        }
+        let again = self.live == Some(attempt);
+        if again && self.topic == Topic::Notifications {
+            // Subscribing again replays nothing; ending it first makes the pending ones come once more.
+            wire.ask(attempt, self.topic.unsubscribe(), Asked::Unsubscribe);
+            self.live = None;
+        }
+        self.replay = false;
+        self.presence = self.members.iter().any(|member| member.options.presence);
+        let wish = self.wish(again);
+        let joining = self.members.iter().filter(|member| !member.is_joined()).map(|member| member.stream).collect();
+        let message = self.topic.subscribe(wish.clone());
+        let number = wire.ask(attempt, message, Asked::Subscribe(self.topic.clone()));
+        self.asking = Some(Asking { attempt, number, wish, again, joining });
+    }
+
+    /// Whether something has to be asked for on this connection.
+    fn needs(&self, attempt: Attempt) -> bool {
+        let joining = self.members.iter().any(|member| !member.is_joined());
+        let asked = self.asking.as_ref().is_some_and(|asking| asking.attempt == attempt);
+        !asked && !self.members.is_empty() && (self.live != Some(attempt) || joining || self.replay)
+    }
+
+    /// From where the gateway must begin so that every stream gets what it lacks.
+    fn wish(&self, again: bool) -> Wish {
+        let presence = self.presence;
+        if self.topic == Topic::Notifications {
+            return Wish { presence, ..Wish::default() };
+        }
+        let history = self.members.iter().filter(|m| !m.is_joined()).filter_map(|m| m.options.history).max();
+        let starts = self.members.iter().filter_map(|member| match (&member.stage, &member.options) {
+            (Stage::Joined, _) => member.position.clone(),
+            (_, options) if options.from.is_some() => options.from.clone(),
+            (_, options) => {
+                let past = u64::from(options.history?);
+                self.head.as_ref().map(|head| head.at(head.offset.saturating_sub(past)))
+            }
+        });
+        // Offsets of two epochs cannot be compared: those of the epoch that is over get a gap when it is confirmed.
+        let epoch = self.head.as_ref().map(|head| head.epoch.clone());
+        let recover = starts.reduce(|first, next| match &epoch {
+            Some(epoch) if first.epoch != *epoch => next,
+            _ if next.epoch == first.epoch && next.offset < first.offset => next,
+            _ => first,
+        });
+        let history = if again && recover.is_some() { Some(history.unwrap_or(0).max(SAFETY)) } else { history };
+        Wish { recover: recover.map(Into::into), history, presence }
+    }
+
+    /// The gateway confirmed what was asked.
+    pub(crate) fn confirmed(&mut self, number: Number, confirmed: &SubscriptionConfirmed, wire: &mut Wire) {
+        let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return };
+        self.live = Some(asking.attempt);
+        self.not_before = 0;
+        let head = match (confirmed.offset, &confirmed.epoch) {
+            (Some(offset), Some(epoch)) => Some(Position { offset, epoch: epoch.as_str().into() }),
+            _ => None,
+        };
+        for member in &mut self.members {
+            if self.topic == Topic::Notifications {
+                member.seen.expect(confirmed.pending.unwrap_or(0));
+            } else if let Some(head) = &head {
+                place(member, &asking, head, confirmed.recovered == Some(true), wire);
+            }
+            if !member.is_joined() && asking.joining.contains(&member.stream) {
+                member.stage = Stage::Joined;
+                let position = member.position.clone().or_else(|| member.options.from.clone());
+                wire.act(Action::Subscribed(member.stream, Ok(position)));
+            }
+        }
+        // A stream that goes on from a saved position is told of its gap after it was told that it exists.
+        if let Some(head) = head.as_ref().filter(|_| self.topic != Topic::Notifications) {
+            for member in self.members.iter_mut().filter(|member| member.is_joined() && member.position.is_none()) {
+                member.gap(head, wire);
+            }
+        }
+        if let Some(head) = head {
+            self.head = Some(head);
+        }
+    }
+
+    /// The gateway refused what was asked. True when that ends every stream of the topic.
+    pub(crate) fn refused(&mut self, number: Number, error: &ErrorReply, now: Millis, wire: &mut Wire) -> bool {
+        let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return false };
+        if error.code.is_retryable() {
+            self.not_before = now + error.retry_after_ms.unwrap_or(RETRY);
+            return false;
+        }
+        let error = Error::refused(error);
+        // Where the subscription lives on, only the streams that asked for more are refused.
+        let live_on = asking.again && self.topic != Topic::Notifications;
+        self.members.retain(|member| {
+            let ends = !live_on || !member.is_joined();
+            if ends {
+                wire.act(if member.is_joined() {
+                    Action::Ended(member.stream, error.clone())
+                } else {
+                    Action::Subscribed(member.stream, Err(error.clone()))
+                });
+            }
+            !ends
+        });
+        self.members.is_empty()
+    }
+
+    /// A push of this topic; entries carry their offset.
+    pub(crate) fn push(&mut self, attempt: Attempt, offset: Option<u64>, message: &ServerMessage, wire: &mut Wire) {
+        // Once a newer connection is confirmed it brings everything; what the older one still says is not needed,
+        // and might be of an older epoch.
+        if self.live != Some(attempt) {
+            return;
+        }
+        if let (Some(offset), Some(head)) = (offset, &mut self.head) {
+            head.offset = head.offset.max(offset);
+        }
+        for member in self.members.iter_mut().filter(|member| member.is_joined()) {
+            match (message, offset) {
+                (ServerMessage::Notification(notification), _) => {
+                    member.notification(&notification.id, message, wire);
+                }
+                _ if self.topic == Topic::Notifications => {}
+                (_, Some(offset)) => member.entry(offset, message, wire),
+                (ServerMessage::Presence(_) | ServerMessage::PresenceChanged(_), _) if !member.options.presence => {}
+                (_, None) => wire.deliver(member.stream, None, Event::Message(Box::new(message.clone()))),
+            }
+        }
+    }
+
+    /// The gateway goes on from another position.
+    pub(crate) fn reset(&mut self, attempt: Attempt, reset: &SubscriptionReset, wire: &mut Wire) {
+        if self.live != Some(attempt) || self.topic == Topic::Notifications {
+            return;
+        }
+        let to = Position { offset: reset.offset, epoch: reset.epoch.as_str().into() };
+        for member in self.members.iter_mut().filter(|member| member.is_joined()) {
+            let ahead = member.position.as_ref().is_some_and(|at| at.epoch == to.epoch && at.offset >= to.offset);
+            if !ahead {
+                member.gap(&to, wire);
+            }
+        }
+        self.head = Some(to);
+    }
+
+    /// The gateway ended the subscription. True when that concerns the connection that counts.
+    pub(crate) fn ended_on(&self, attempt: Attempt) -> bool {
+        self.held_on() == Some(attempt)
+    }
+
+    /// A stream that could not take notifications has room again.
+    pub(crate) fn drained(&mut self, stream: StreamId) {
+        for member in self.members.iter_mut().filter(|member| member.stream == stream && member.missed) {
+            member.missed = false;
+            self.replay = true;
+        }
+    }
+
+    /// Gives up on streams that were not confirmed in time.
+    pub(crate) fn expire(&mut self, now: Millis, why: &Error, wire: &mut Wire) {
+        self.members.retain(|member| {
+            let late = matches!(member.stage, Stage::Joining(until) if now >= until);
+            if late {
+                wire.act(Action::Subscribed(member.stream, Err(why.clone())));
+            }
+            !late
+        });
+    }
+
+    /// When this next needs the clock.
+    pub(crate) fn deadline(&self, attempt: Option<Attempt>) -> Option<Millis> {
+        let joining = self.members.iter().filter_map(|member| match member.stage {
+            Stage::Joining(until) => Some(until),
+            Stage::Joined => None,
+        });
+        let waits = attempt.is_some_and(|attempt| self.needs(attempt));
+        joining.chain(waits.then_some(self.not_before)).min()
+    }
+}
+
+/// Puts a stream where the confirmation says that it stands.
+fn place(member: &mut Member, asking: &Asking, head: &Position, recovered: bool, wire: &mut Wire) {
+    let recover = asking.wish.recover.as_ref().filter(|_| recovered);
+    if member.is_joined() {
+        let Some(position) = &member.position else { return };
+        let same_epoch = position.epoch == head.epoch;
+        let history = u64::from(asking.wish.history.unwrap_or(0));
+        let kept = asking.again && head.offset.saturating_sub(history) <= position.offset;
+        if !same_epoch || (recover.is_none() && !kept) {
+            member.gap(head, wire);
+        }
+        return;
+    }
+    if !asking.joining.contains(&member.stream) {
+        return;
+    }
+    member.position = match (&member.options.from, member.options.history) {
+        (Some(from), _) if recover.is_some() && from.epoch == head.epoch => Some(from.clone()),
+        // No position yet: the gap follows the confirmation.
+        (Some(_), _) => None,
+        (None, Some(past)) if past > 0 => {
+            let start = head.offset.saturating_sub(u64::from(past));
+            member.any_first = recover.is_none();
+            Some(head.at(start.max(recover.map_or(0, |recover| recover.offset))))
+        }
+        (None, _) => Some(head.clone()),
+    };
+}

@@ -1,0 +1,192 @@
+//! The subscriptions of a client, by topic.
+
+use std::collections::BTreeMap;
+
+use realtime_gateway_protocol::{
+    ClientMessage, ErrorReply, NotificationId, ServerMessage, SubscriptionConfirmed, SubscriptionEnded,
+    SubscriptionReset,
+};
+
+use super::{
+    Action, Attempt, Millis, StreamId, SubscribeOptions,
+    member::Member,
+    seen::Seen,
+    subscription::Subscription,
+    wire::{Asked, Number, Wire},
+};
+use crate::{Error, Topic};
+
+/// All subscriptions, and what is known of notifications across their streams.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    topics: BTreeMap<Topic, Subscription>,
+    streams: BTreeMap<StreamId, Topic>,
+    /// Never shown again, on no stream.
+    acknowledged: Seen,
+}
+
+impl Subscriptions {
+    pub(crate) fn join(
+        &mut self,
+        stream: StreamId,
+        topic: Topic,
+        options: SubscribeOptions,
+        until: Millis,
+        wire: &mut Wire,
+    ) {
+        self.streams.insert(stream, topic.clone());
+        let subscription = self.topics.entry(topic.clone()).or_insert_with(|| Subscription::new(topic));
+        subscription.join(Member::new(stream, options, until), wire);
+    }
+
+    /// A stream is gone; the last of its topic takes the subscription with it.
+    pub(crate) fn leave(&mut self, stream: StreamId, wire: &mut Wire) {
+        let Some(topic) = self.streams.remove(&stream) else { return };
+        let Some(subscription) = self.topics.get_mut(&topic) else { return };
+        if subscription.leave(stream) {
+            self.drop_topic(&topic, wire);
+        }
+    }
+
+    fn drop_topic(&mut self, topic: &Topic, wire: &mut Wire) {
+        if let Some(attempt) = self.topics.remove(topic).and_then(|subscription| subscription.held_on()) {
+            let message: ClientMessage = topic.unsubscribe();
+            wire.ask(attempt, message, Asked::Unsubscribe);
+        }
+    }
+
+    pub(crate) fn acknowledged(&mut self, ids: &[NotificationId]) {
+        for id in ids {
+            self.acknowledged.insert(id);
+        }
+    }
+
+    pub(crate) fn missed(&mut self, stream: StreamId, id: &NotificationId) {
+        let topic = self.topics.get_mut(&Topic::Notifications);
+        let member = topic.and_then(|topic| topic.members.iter_mut().find(|member| member.stream == stream));
+        if let Some(member) = member {
+            member.seen.remove(id);
+            member.missed = true;
+        }
+    }
+
+    pub(crate) fn drained(&mut self, stream: StreamId) {
+        if let Some(topic) = self.topics.get_mut(&Topic::Notifications) {
+            topic.drained(stream);
+        }
+    }
+
+    pub(crate) fn connection_lost(&mut self, attempt: Attempt) {
+        self.topics.values_mut().for_each(|topic| topic.connection_lost(attempt));
+    }
+
+    pub(crate) fn advance(&mut self, now: Millis, attempt: Attempt, wire: &mut Wire) {
+        self.topics.values_mut().for_each(|topic| topic.advance(now, attempt, wire));
+    }
+
+    /// Gives up on streams that were not confirmed in time.
+    pub(crate) fn expire(&mut self, now: Millis, why: &Error, wire: &mut Wire) {
+        self.topics.values_mut().for_each(|topic| topic.expire(now, why, wire));
+        self.forget_empty(wire);
+    }
+
+    /// Whether every topic is settled on a connection.
+    pub(crate) fn settled_on(&self, attempt: Attempt) -> bool {
+        self.topics.values().all(|topic| topic.settled_on(attempt))
+    }
+
+    pub(crate) fn confirmed(
+        &mut self,
+        topic: &Topic,
+        number: Number,
+        confirmed: &SubscriptionConfirmed,
+        wire: &mut Wire,
+    ) {
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.confirmed(number, confirmed, wire);
+        }
+    }
+
+    pub(crate) fn refused(&mut self, topic: &Topic, number: Number, error: &ErrorReply, now: Millis, wire: &mut Wire) {
+        if let Some(subscription) = self.topics.get_mut(topic)
+            && subscription.refused(number, error, now, wire)
+        {
+            self.topics.remove(topic);
+        }
+        self.forget_empty(wire);
+    }
+
+    pub(crate) fn push(&mut self, attempt: Attempt, message: &ServerMessage, wire: &mut Wire) {
+        if let ServerMessage::Notification(notification) = message
+            && self.acknowledged.contains(&notification.id)
+        {
+            return;
+        }
+        let Some((topic, offset)) = Topic::of(message) else { return };
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.push(attempt, offset, message, wire);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, attempt: Attempt, reset: &SubscriptionReset, wire: &mut Wire) {
+        let topic = Topic::named(&reset.service, reset.clan_id.as_ref(), reset.topic.as_ref());
+        if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
+            topic.reset(attempt, reset, wire);
+        }
+    }
+
+    /// The gateway ended a subscription: its streams end with the reason.
+    pub(crate) fn ended(&mut self, attempt: Attempt, ended: &SubscriptionEnded, wire: &mut Wire) {
+        let Some(topic) = Topic::named(&ended.service, ended.clan_id.as_ref(), ended.topic.as_ref()) else { return };
+        if self.topics.get(&topic).is_none_or(|subscription| !subscription.ended_on(attempt)) {
+            return;
+        }
+        let reply = ErrorReply {
+            message: ended.message.clone(),
+            code: ended.code.clone(),
+            in_reply_to: None,
+            clan_id: None,
+            topic: None,
+            retry_after_ms: None,
+            details: None,
+        };
+        let error = Error::refused(&reply);
+        for member in self.topics.remove(&topic).into_iter().flat_map(|subscription| subscription.members) {
+            end(&member, &error, wire);
+            self.streams.remove(&member.stream);
+        }
+    }
+
+    /// The client has ended: so has every stream.
+    pub(crate) fn close(&mut self, error: &Error, wire: &mut Wire) {
+        for subscription in std::mem::take(&mut self.topics).into_values() {
+            subscription.members.iter().for_each(|member| end(member, error, wire));
+        }
+        self.streams.clear();
+    }
+
+    pub(crate) fn deadline(&self, attempt: Option<Attempt>) -> Option<Millis> {
+        self.topics.values().filter_map(|topic| topic.deadline(attempt)).min()
+    }
+
+    /// Forgets topics and streams that a refusal or a timeout has ended.
+    fn forget_empty(&mut self, wire: &mut Wire) {
+        let empty: Vec<_> =
+            self.topics.iter().filter(|(_, topic)| topic.members.is_empty()).map(|(name, _)| name.clone()).collect();
+        for topic in empty {
+            self.drop_topic(&topic, wire);
+        }
+        let topics = &self.topics;
+        self.streams.retain(|stream, name| {
+            topics.get(name).is_some_and(|topic| topic.members.iter().any(|member| member.stream == *stream))
+        });
+    }
+}
+
+fn end(member: &Member, error: &Error, wire: &mut Wire) {
+    wire.act(if member.is_joined() {
+        Action::Ended(member.stream, error.clone())
+    } else {
+        Action::Subscribed(member.stream, Err(error.clone()))
+    });
+}
