@@ -1,20 +1,133 @@
-//! Puts the parts together and runs them.
+//! The gateway: its parts built in order, run until a signal, and drained.
 
-use crate::{config::Loaded, telemetry::Telemetry};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-/// Why the gateway did not start.
+use realtime_gateway_protocol::Timestamp;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{
+    accept::{Certificates, Listening, ServeError, TlsError},
+    auth::{Authenticator, KeyError, Permissions},
+    bus::EmbeddedBus,
+    config::Config,
+    drain::Tasks,
+    http,
+    hub::Hub,
+    metrics::Metrics,
+    node::{Node, Parts},
+    service::Service,
+    services::{Topics, entry_frame},
+    store::open::{OpenError, open},
+};
+
+/// How often what is beyond its age is removed.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Why a gateway did not start. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Placeholder of this branch: the parts are put together on main.
-    #[error("the parts of the gateway are not put together on this branch")]
-    NotHere,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The keys that tokens are verified with.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The sockets.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The metrics.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
 }
 
-/// Runs the gateway until it is told to stop.
-///
-/// # Errors
-/// [`StartError`] says what kept it from starting.
-#[expect(clippy::unused_async, reason = "the placeholder of this branch")]
-pub async fn run(_: Loaded, _: Telemetry) -> Result<(), StartError> {
-    Err(StartError::NotHere)
+/// A gateway to be: a configuration and the services that are added to it.
+pub struct Gateway {
+    config: Config,
+    services: Vec<Arc<dyn Service>>,
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Its parts.
+    pub node: Arc<Node>,
+    /// Where it serves.
+    pub address: SocketAddr,
+    listening: Listening,
+    certificates: Option<Certificates>,
+}
+
+impl Gateway {
+    /// A gateway with the services that come with it.
+    pub fn new(config: Config) -> Self {
+        Self { config, services: Vec::new() }
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Builds the parts and begins to serve.
+    ///
+    /// # Errors
+    /// [`StartError`] says in one line what is wrong and how to mend it.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let Self { config, services } = self;
+        let tasks = Tasks::default();
+        let metrics = Arc::new(Metrics::new()?);
+        let store = open(&config.store, config.idempotency_window)?;
+        let (bus, mut doorbells) = EmbeddedBus::new();
+        let bus = Arc::new(bus);
+        let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone());
+        let auth = Authenticator::new(&config.auth)?;
+        let permissions = Permissions::new(&config.permissions);
+        let certificates = config.tls.as_ref().map(Certificates::read).transpose()?;
+        let topics = Topics::new(services);
+        let node = Node::new(Parts { config, store, bus, hub, auth, permissions, metrics, tasks, topics });
+
+        node.tasks.spawn_until_stopped(node.hub.clone().pulse());
+        node.tasks.spawn_until_stopped(sweep(node.clone()));
+        let ringing = node.clone();
+        node.tasks.spawn_until_stopped(async move {
+            while let Some(doorbell) = doorbells.recv().await {
+                ringing.hub.ring(doorbell);
+            }
+        });
+        let listening = Listening::begin(&node, http::routes(&node), certificates.clone()).await?;
+        let address = listening.address;
+        if let Some(address) = listening.internal {
+            tracing::info!(%address, "listening for operators");
+        }
+        tracing::info!(%address, node = node.config().node_id, "listening");
+        Ok(Running { node, address, listening, certificates })
+    }
+}
+
+/// Removes, for ever, what is beyond its age.
+async fn sweep(node: Arc<Node>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        loop {
+            let now: Timestamp = node.now();
+            match node.store.sweep(now).await {
+                Ok(swept) => {
+                    node.metrics.notifications_dropped("expired", swept.expired);
+                    if !swept.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the sweep waits for the store");
+                    break;
+                }
+            }
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl Topic {
 /// The FNV-1a hash of what is written into it, which is the same on every node and in every release.
 struct Fnv1a(u64);
 
-impl fmt::Write for Fnv1a {
+impl Write for Fnv1a {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
