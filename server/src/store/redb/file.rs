@@ -139,8 +139,7 @@ impl DataFile {
 
 impl Opened {
     fn database(&self) -> Result<&Database, Fault> {
-        let reason = if self.closed { "the store is closed" } else { "the data file cannot be opened" };
-        self.database.as_ref().ok_or(Fault::Closed(reason))
+        self.database.as_ref().ok_or(if self.closed { Fault::Closed } else { Fault::Absent })
     }
 }
 
