@@ -132,8 +132,7 @@ impl Writer {
     /// Writes something and takes it back, so that a store that nobody asks recovers too.
     fn try_again(&mut self) {
         let generation = self.shared.file.generation();
-        match self.shared.file.write(|transaction| trial(transaction)).and_then(|()| self.shared.file.write(undo_trial))
-        {
+        match self.shared.file.write(trial).and_then(|()| self.shared.file.write(undo_trial)) {
             Ok(()) => {
                 self.broken = None;
                 self.shared.writable.send_replace(true);

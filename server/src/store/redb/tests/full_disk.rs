@@ -81,6 +81,7 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
     subject.notify(subject.notification("u", "n")).await;
     let large = || Append { body: vec![7; 30_000].into(), ..subject.entry("a", "x") };
     let mut confirmed = 0;
+    let shard = [topic("a").shard()];
     let refused = loop {
         match store.append(large()).await {
             Ok(appended) => confirmed = appended.offset,
@@ -88,6 +89,8 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
         }
         assert!(confirmed < 1_000, "the disk is never full");
     };
+    let counted = store.shard_counts(&shard).await.unwrap()[0];
+    assert_eq!(counted, confirmed + 1, "what was refused may be there all the same, so it is to be looked for");
     let status = store.status();
     assert!(!status.writable, "refused with {refused}, but writable");
     assert!(status.last_error.is_some());
