@@ -4,13 +4,17 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use super::{CHILD, child_of_this_test, open, this_test_again};
 use crate::{
     config::Durability,
+    drain::Tasks,
     store::{
         Append, Log,
         conformance::{ALL, Subject, inbox, offsets, topic},
@@ -96,7 +100,15 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
     assert!(status.last_error.is_some());
     assert!(confirmed > 5, "there was room for some: {refused}");
 
-    // Reads go on, however often it tries to write meanwhile.
+    // Reads go on, however often it tries to write meanwhile, also those that meet the fault.
+    let reads = Tasks::default();
+    let (reading, stopped) = (store.clone(), Arc::new(AtomicBool::new(false)));
+    let until = stopped.clone();
+    let reader = reads.spawn(async move {
+        while !until.load(Ordering::SeqCst) {
+            reading.heads(&[topic("a")]).await.unwrap();
+        }
+    });
     for _ in 0..50 {
         let page = store.read(&topic("a"), 0, ALL).await.unwrap();
         assert!(page.ends.head >= confirmed);
@@ -112,6 +124,8 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
     let appended = store.append(large()).await.unwrap();
     assert_eq!(appended.offset, before + 1);
     assert_eq!(store.status().last_error, None);
+    stopped.store(true, Ordering::SeqCst);
+    reader.await.unwrap();
     assert_eq!(store.pending_count(&subject.notification("u", "n").user).await.unwrap(), 1);
     store.close().await;
     let again = open(&directory.join("full.redb"), Durability::Fsync, crate::store::clock::Clock::system());
