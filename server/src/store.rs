@@ -309,6 +309,8 @@ pub mod clock;
 #[cfg(test)]
 mod conformance;
 pub mod memory;
+#[cfg(test)]
+mod model;
 pub mod open;
 mod page;
 pub mod redb;

@@ -87,3 +87,31 @@ pub fn open(config: &config::Store, idempotency_window: Duration) -> Result<Arc<
     }
     Err(OpenError::UnknownUrl)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Durability, Secret};
+
+    fn opened(url: &str) -> Result<Arc<dyn Store>, OpenError> {
+        let config = config::Store { url: Secret(url.into()), durability: Durability::Fsync, prefix: "gw".into() };
+        open(&config, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_url_names_the_kind_of_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b.redb");
+        assert!(opened("memory").is_ok());
+        assert!(opened(&format!("redb:{}", path.display())).is_ok());
+        assert!(path.exists());
+        for url in ["redis://localhost", "rediss://user:secret@host:6379/0"] {
+            let error = opened(url).map(drop).unwrap_err();
+            assert!(matches!(error, OpenError::NotInThisVersion));
+            assert!(!error.to_string().contains("secret"));
+        }
+        for url in ["", "redb:", "sqlite:x", "memory:"] {
+            assert!(matches!(opened(url).map(drop), Err(OpenError::UnknownUrl)), "{url}");
+        }
+    }
+}

@@ -20,9 +20,15 @@ impl PageBudget {
         if self.entries == 0 || (self.taken && bytes > self.bytes) {
             return false;
         }
-        self.entries -= 1;
-        self.bytes = self.bytes.saturating_sub(bytes);
         self.taken = true;
+        match self.bytes.checked_sub(bytes) {
+            Some(left) => {
+                self.bytes = left;
+                self.entries -= 1;
+            }
+            // The first entry alone is over the limit: not even an empty one follows it.
+            None => self.entries = 0,
+        }
         true
     }
 }

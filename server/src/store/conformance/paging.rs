@@ -36,6 +36,9 @@ pub(crate) async fn a_page_is_limited_by_bytes_but_holds_one_entry(subject: &Sub
     assert_eq!(offsets(&page), [4, 5, 6]);
     let page = subject.store.read(&topic("a"), 6, limit(1)).await.unwrap();
     assert_eq!((offsets(&page), page.next), (vec![7], 7));
+    subject.append(Append { body: Bytes::new(), ..subject.entry("a", "empty") }).await;
+    let page = subject.store.read(&topic("a"), 9, limit(3)).await.unwrap();
+    assert_eq!((offsets(&page), page.next), (vec![10], 10), "nor does an empty one fit beside one that is too large");
     let page = subject.store.read_back(&topic("a"), 10, limit(8)).await.unwrap();
     assert_eq!(offsets(&page), [8, 9]);
     let page = subject.store.read_back(&topic("a"), 10, limit(0)).await.unwrap();

@@ -49,18 +49,22 @@ impl Default for MemoryLog {
 impl MemoryLog {
     /// Appends, unless the key came within the window; gives the entry's offset and the message's name.
     pub(super) fn append(&mut self, append: &Append, window: Duration) -> (Outcome, u64, MessageId) {
-        if let Some(key) = &append.key {
-            if let Some(known) = self.keys.get(key).filter(|known| after(known.at, window) > append.at) {
-                return (Outcome::Duplicate, known.offset, known.id.clone());
-            }
+        let known = append.key.as_ref().and_then(|key| self.keys.get(key));
+        if let Some(known) = known.filter(|known| after(known.at, window) > append.at) {
+            return (Outcome::Duplicate, known.offset, known.id.clone());
         }
-        if let Some(redaction) = &append.redaction {
-            if let Some(entry) = self.entry_mut(redaction.offset) {
-                entry.body = redaction.body.clone();
-            }
+        if let Some(redaction) = &append.redaction
+            && let Some(entry) = self.entry_mut(redaction.offset)
+        {
+            entry.body = redaction.body.clone();
+        }
+        let Retention { max_entries, max_age } = append.retention;
+        if self.max_age != max_age {
+            // What was too old under the retention before does not come back under the new one.
+            let aged = self.aged(append.at);
+            self.entries.drain(..aged);
         }
         self.head += 1;
-        let Retention { max_entries, max_age } = append.retention;
         self.entries.push_back(Entry { offset: self.head, at: append.at, body: append.body.clone() });
         let excess = self.entries.len().saturating_sub(usize::try_from(max_entries).unwrap_or(usize::MAX));
         self.entries.drain(..excess);
@@ -81,8 +85,7 @@ impl MemoryLog {
 
     /// The ends of the log. What is too old is not there, whether swept or not.
     pub(super) fn ends(&self, now: Timestamp) -> Head {
-        let aged = self.entries.partition_point(|entry| after(entry.at, self.max_age) <= now);
-        Head { head: self.head, floor: self.stored_floor() + aged as u64 }
+        Head { head: self.head, floor: self.stored_floor() + self.aged(now) as u64 }
     }
 
     /// Reads the entries after a position.
@@ -113,8 +116,7 @@ impl MemoryLog {
 
     /// Removes entries that are too old, at most so many, and tells how many.
     pub(super) fn remove_aged(&mut self, now: Timestamp, at_most: usize) -> usize {
-        let aged = (self.ends(now).floor - self.stored_floor()) as usize;
-        let removed = aged.min(at_most);
+        let removed = self.aged(now).min(at_most);
         self.entries.drain(..removed);
         self.indexed = None;
         removed
@@ -131,6 +133,11 @@ impl MemoryLog {
         if self.keys.get(key).is_some_and(|known| after(known.at, window) <= now) {
             self.keys.remove(key);
         }
+    }
+
+    /// How many entries are too old.
+    fn aged(&self, now: Timestamp) -> usize {
+        self.entries.partition_point(|entry| after(entry.at, self.max_age) <= now)
     }
 
     fn stored_floor(&self) -> u64 {

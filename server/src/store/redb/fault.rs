@@ -11,17 +11,18 @@ pub(super) enum Fault {
     /// A row that this version did not write.
     #[error("a row of the data file is damaged")]
     Damaged,
-    /// There is no file: it is closed, or could not be opened again yet.
-    #[error("{0}")]
-    Closed(&'static str),
+    /// The file could not be opened again yet.
+    #[error("the data file cannot be opened")]
+    Absent,
+    /// The store is closed, for good.
+    #[error("the store is closed")]
+    Closed,
 }
 
 impl Fault {
-    pub(super) const DAMAGED: Self = Self::Damaged;
-
     /// Whether the file has to be opened again before anything else can succeed.
     pub(super) fn needs_reopening(&self) -> bool {
-        matches!(self, Self::File(_))
+        matches!(self, Self::File(_) | Self::Absent)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The data file: opened, opened again after a fault, read and written in transactions.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -44,13 +44,12 @@ impl DataFile {
     /// Opens the file; it and its directory are made when they are not there.
     pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, OpenError> {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let unwritable = |source| OpenError::Unwritable { path: path.into(), source };
+        // Their names are flushed below: a name that is lost with the machine loses all that was confirmed.
+        let made: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         fs::create_dir_all(directory).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
-        let is_new = !path.exists();
         let database = open_database(path, durability).map_err(|error| explain(path, error))?;
-        if is_new && durability == Durability::Fsync {
-            // Without this the file's name may be lost with the machine, and all that was confirmed with it.
-            File::open(directory).and_then(|directory| directory.sync_all()).map_err(unwritable)?;
+        for made in made {
+            flush_name(made).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
         }
         super::migrations::prepare(&database, path)?;
         let opened = Opened { database: Some(database), generation: 0, attempted: Instant::now(), closed: false };
@@ -139,8 +138,7 @@ impl DataFile {
 
 impl Opened {
     fn database(&self) -> Result<&Database, Fault> {
-        let reason = if self.closed { "the store is closed" } else { "the data file cannot be opened" };
-        self.database.as_ref().ok_or(Fault::Closed(reason))
+        self.database.as_ref().ok_or(if self.closed { Fault::Closed } else { Fault::Absent })
     }
 }
 
@@ -156,12 +154,30 @@ pub(super) enum Change {
 fn open_database(path: &Path, durability: Durability) -> Result<Database, DatabaseError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
+    let shown = path.to_path_buf();
+    builder.set_repair_callback(move |session| {
+        if session.progress() == 0.0 {
+            tracing::warn!(path = %shown.display(), "the data file was not closed cleanly; all of it is checked now");
+        }
+    });
     match durability {
         Durability::Fsync => builder.create(path),
         Durability::Os => {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
             builder.create_with_backend(UnflushedFile::new(file)?)
         }
+    }
+}
+
+/// Flushes the directory that a name stands in.
+fn flush_name(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        // Windows opens no directories, and keeps names with its journal.
+        Some(directory) if cfg!(unix) => {
+            let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            fs::File::open(directory)?.sync_all()
+        }
+        _ => Ok(()),
     }
 }
 

@@ -149,7 +149,7 @@ impl<'a> PendingRow<'a> {
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
         let ([at, expires, length], rest) = fields(bytes)?;
-        let (id, body) = usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::DAMAGED)?;
+        let (id, body) = usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::Damaged)?;
         Ok(Self { at, expires, id: text(id)?, body })
     }
 }
@@ -184,7 +184,7 @@ pub(super) fn id_of(user: u64, id: &str) -> Vec<u8> {
 
 /// A text that was written as one.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    std::str::from_utf8(bytes).map_err(|_| Fault::DAMAGED)
+    std::str::from_utf8(bytes).map_err(|_| Fault::Damaged)
 }
 
 /// A time that was written as milliseconds.
@@ -206,13 +206,13 @@ fn row<const N: usize>(numbers: [u64; N], tail: &[&[u8]]) -> Vec<u8> {
 }
 
 fn fields<const N: usize>(bytes: &[u8]) -> Result<([u64; N], &[u8]), Fault> {
-    let (&layout, mut rest) = bytes.split_first().ok_or(Fault::DAMAGED)?;
+    let (&layout, mut rest) = bytes.split_first().ok_or(Fault::Damaged)?;
     if layout != LAYOUT {
-        return Err(Fault::DAMAGED);
+        return Err(Fault::Damaged);
     }
     let mut numbers = [0; N];
     for number in &mut numbers {
-        let (bytes, after) = rest.split_first_chunk().ok_or(Fault::DAMAGED)?;
+        let (bytes, after) = rest.split_first_chunk().ok_or(Fault::Damaged)?;
         *number = u64::from_le_bytes(*bytes);
         rest = after;
     }

@@ -55,13 +55,13 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
         },
     };
     let key = append.key.as_ref().map(|key| key_of(log.number, key.sender.as_str(), key.id.as_str()));
-    if let Some(key) = &key {
-        if let Some(row) = tables.keys.get(key.as_slice())? {
-            let first = KeyRow::decode(row.value())?;
-            if after(time(first.at), tables.window) > append.at {
-                let id = first.message.try_into().map_err(|_| Fault::Damaged)?;
-                return Ok(Appended { offset: first.offset, id, duplicate: true, shard_count: 0 });
-            }
+    if let Some(key) = &key
+        && let Some(row) = tables.keys.get(key.as_slice())?
+    {
+        let first = KeyRow::decode(row.value())?;
+        if after(time(first.at), tables.window) > append.at {
+            let id = first.message.try_into().map_err(|_| Fault::Damaged)?;
+            return Ok(Appended { offset: first.offset, id, duplicate: true, shard_count: 0 });
         }
     }
     tables.changed = true;

@@ -58,8 +58,11 @@ struct Asked<R: Request> {
     asker: Sender<Result<R::Answer, StoreError>>,
 }
 
+/// Where an answer comes.
+pub(super) type Answer<R> = Receiver<Result<<R as Request>::Answer, StoreError>>;
+
 /// A request as an operation, and where its answer comes.
-pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Receiver<Result<R::Answer, StoreError>>) {
+pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Answer<R>) {
     let (asker, answer) = oneshot::channel();
     (Box::new(Asked { request, answer: None, asker }), answer)
 }

@@ -105,3 +105,85 @@ impl Queue {
         self.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::redb::{
+        fault::Fault,
+        operation::{Request, operation},
+        tables::Tables,
+    };
+
+    /// A request that is nothing but large.
+    struct Large(usize);
+
+    impl Request for Large {
+        type Answer = ();
+
+        fn apply(&self, _: &mut Tables<'_>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn push(queue: &Queue, bytes: usize) -> Result<(), Refused> {
+        queue.push(operation(Large(bytes)).0)
+    }
+
+    #[test]
+    fn it_is_bounded_in_number() {
+        let queue = Queue::default();
+        for _ in 0..Queue::OPERATIONS {
+            push(&queue, 1).unwrap();
+        }
+        assert_eq!(push(&queue, 1), Err(Refused::Full));
+        let mut batch = Vec::new();
+        assert_eq!(queue.take(&mut batch, None), Taken::Operations);
+        assert_eq!(batch.len(), Queue::BATCH);
+        push(&queue, 1).unwrap();
+    }
+
+    #[test]
+    fn it_is_bounded_in_bytes() {
+        let queue = Queue::default();
+        for _ in 0..64 {
+            push(&queue, 1024 * 1024).unwrap();
+        }
+        assert_eq!(push(&queue, 1), Err(Refused::Full));
+        let mut batch = Vec::new();
+        queue.take(&mut batch, None);
+        assert_eq!(batch.len(), 8, "and so is a batch");
+        push(&queue, 8 * 1024 * 1024).unwrap();
+    }
+
+    #[test]
+    fn what_is_larger_than_a_batch_gets_one_of_its_own() {
+        let queue = Queue::default();
+        for bytes in [1, 20 * 1024 * 1024, 1] {
+            push(&queue, bytes).unwrap();
+        }
+        for _ in 0..3 {
+            let mut batch = Vec::new();
+            assert_eq!(queue.take(&mut batch, None), Taken::Operations);
+            assert_eq!(batch.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_waits_at_the_close_is_still_taken() {
+        let queue = Queue::default();
+        push(&queue, 1).unwrap();
+        queue.close();
+        assert_eq!(push(&queue, 1), Err(Refused::Closed));
+        let mut batch = Vec::new();
+        assert_eq!(queue.take(&mut batch, None), Taken::Operations);
+        assert_eq!(queue.take(&mut batch, None), Taken::Closed);
+        assert_eq!(Queue::default().take(&mut batch, Some(Instant::now() + Duration::from_millis(1))), Taken::Nothing);
+    }
+}

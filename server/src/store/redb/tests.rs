@@ -1,6 +1,14 @@
 //! The file under test: the conformance suite, and what only a file can do.
 
-use std::{path::Path, sync::Arc};
+mod crash;
+mod files;
+mod full_disk;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use super::RedbStore;
 use crate::{
@@ -10,6 +18,9 @@ use crate::{
         conformance::{Subject, WINDOW, conformance},
     },
 };
+
+/// Names the path that a test's own child process works on.
+const CHILD: &str = "GATEWAY_TEST_STORE_CHILD";
 
 /// Opens a file with the conformance suite's window.
 fn open(path: &Path, durability: Durability, clock: Clock) -> RedbStore {
@@ -23,6 +34,18 @@ fn subject(durability: Durability) -> Subject {
     let mut subject = Subject::new(|clock| Arc::new(open(&path, durability, clock)));
     subject.keep = Some(directory);
     subject
+}
+
+/// This test program again with one test only; [`CHILD`] is to be set for it.
+fn this_test_again(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "--nocapture", &format!("store::redb::tests::{test}")]);
+    command
+}
+
+/// The path to work on, when this process is the child of the test.
+fn child_of_this_test() -> Option<PathBuf> {
+    std::env::var_os(CHILD).map(PathBuf::from)
 }
 
 mod fsync {

@@ -47,14 +47,16 @@ pub(super) struct Shared {
 /// The thread's own state.
 struct Writer {
     shared: Arc<Shared>,
-    /// Since a commit failed: when to try again, and how long to wait after that.
+    /// Since a commit failed: when to try again.
     broken: Option<Instant>,
     backoff: Duration,
+    /// Whether the last batch was refused.
+    failed: bool,
 }
 
 /// Writes until the queue is closed and empty, then closes the file.
 pub(super) fn run(shared: Arc<Shared>) {
-    let mut writer = Writer { shared, broken: None, backoff: FIRST_BACKOFF };
+    let mut writer = Writer { shared, broken: None, backoff: FIRST_BACKOFF, failed: false };
     let mut batch = Vec::new();
     loop {
         match writer.shared.queue.take(&mut batch, writer.broken) {
@@ -90,6 +92,10 @@ impl Writer {
                     self.shared.commits.fetch_add(1, Ordering::Relaxed);
                     self.backoff = FIRST_BACKOFF;
                 }
+                if self.failed {
+                    self.failed = false;
+                    *self.shared.last_error.lock() = None;
+                }
                 self.shared.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 for operation in batch {
                     operation.confirm(&self.shared.shards);
@@ -108,6 +114,7 @@ impl Writer {
         let reason: Arc<str> = fault.to_string().into();
         tracing::error!(error = %reason, retry_in = ?self.backoff, "the data file cannot be written");
         *self.shared.last_error.lock() = Some(reason);
+        self.failed = true;
         if fault.needs_reopening() {
             self.shared.writable.send_replace(false);
             self.shared.file.reopen(generation, Duration::ZERO);
@@ -125,8 +132,7 @@ impl Writer {
     /// Writes something and takes it back, so that a store that nobody asks recovers too.
     fn try_again(&mut self) {
         let generation = self.shared.file.generation();
-        match self.shared.file.write(|transaction| trial(transaction)).and_then(|()| self.shared.file.write(undo_trial))
-        {
+        match self.shared.file.write(trial).and_then(|()| self.shared.file.write(undo_trial)) {
             Ok(()) => {
                 self.broken = None;
                 self.shared.writable.send_replace(true);
@@ -135,9 +141,8 @@ impl Writer {
             }
             Err(fault) => {
                 self.failed(&fault, generation);
-                // A file that could not even be opened is no reason to stop trying.
+                // Whatever the reason is, it is no reason to stop trying.
                 self.broken = Some(Instant::now() + self.backoff);
-                self.shared.file.reopen(generation, Duration::ZERO);
             }
         }
     }

@@ -1,0 +1,54 @@
+//! Writes the data file that a release leaves in `server/tests/fixtures/store`, for later releases to read.
+//!
+//! Once per release, and never again for one that is out:
+//! `cargo run -p realtime-gateway-server --example store_fixture -- server/tests/fixtures/store/vX.Y.Z.redb`
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, ensure};
+use gateway::{
+    config::Durability,
+    store::{Append, IdempotencyKey, Log, Notify, Pending, Redaction, Retention, Store, clock::Clock, redb::RedbStore},
+    topic::Topic,
+};
+use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let path: PathBuf = std::env::args().nth(1).context("name the file to write")?.into();
+    ensure!(!path.exists(), "{} exists; a released fixture is never written again", path.display());
+    let at = Timestamp::from_millis(1_800_000_000_000);
+    let window = Duration::from_secs(3_600);
+    let store = RedbStore::open(&path, Durability::Fsync, window, Clock::new(move || at))?;
+    let anna = UserId::new("anna")?;
+    for n in 1..=5 {
+        store
+            .append(Append {
+                topic: Topic::Clan(ClanId::new("fixture")?),
+                id: MessageId::new(format!("message-{n}"))?,
+                key: Some(IdempotencyKey { sender: anna.clone(), id: ClientMessageId::new(format!("client-{n}"))? }),
+                at,
+                body: format!("{{\"n\":{n}}}").into(),
+                retention: Retention { max_entries: 3, max_age: Duration::from_secs(1_000 * 365 * 24 * 3_600) },
+                redaction: (n == 5).then(|| Redaction { offset: 4, body: "{\"redacted\":true}".into() }),
+            })
+            .await?;
+    }
+    for (id, title) in [("n1", "a"), ("n2", "b")] {
+        store
+            .notify(Notify {
+                user: anna.clone(),
+                id: NotificationId::new(id)?,
+                at,
+                body: format!("{{\"title\":\"{title}\"}}").into(),
+                expires: Timestamp::from_millis(u64::MAX),
+                max_pending: 10,
+            })
+            .await?;
+    }
+    store.acknowledge(&anna, &[NotificationId::new("n1")?]).await?;
+    store.close().await;
+    drop(store);
+    redb::Database::open(&path)?.compact()?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Removing what is beyond its time, a bounded number of rows at once.
+
+use std::time::Duration;
+
+use realtime_gateway_protocol::Timestamp;
+
+use super::State;
+use crate::store::{Swept, clock::after};
+
+/// How many rows one sweep removes at most, so that it holds the lock for a moment only.
+const SWEEP_ROWS: usize = 500;
+
+impl State {
+    /// Removes what is beyond its time, a bounded number of rows.
+    pub(super) fn sweep(&mut self, now: Timestamp, window: Duration) -> Swept {
+        let mut swept = Swept::default();
+        let mut rows = SWEEP_ROWS;
+        while rows > 0 && self.ages.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, topic)) = self.ages.pop_first() else { break };
+            let Some(log) = self.logs.get_mut(&topic) else { continue };
+            let removed = log.remove_aged(now, rows);
+            rows = rows.saturating_sub(removed.max(1));
+            swept.entries += removed as u64;
+            if let Some(due) = log.due() {
+                self.ages.insert((due, topic));
+            }
+        }
+        while rows > 0 && self.expiries.first().is_some_and(|(expires, ..)| *expires <= now) {
+            let Some((_, user, offset)) = self.expiries.pop_first() else { break };
+            rows -= 1;
+            swept.expired += 1;
+            if let Some(inbox) = self.inboxes.get_mut(&user) {
+                inbox.remove(offset, now, window);
+            }
+        }
+        let over = |at: &Timestamp| after(*at, window) <= now;
+        while rows > 0 && self.keys.front().is_some_and(|(at, ..)| over(at)) {
+            let Some((_, topic, key)) = self.keys.pop_front() else { break };
+            rows -= 1;
+            if let Some(log) = self.logs.get_mut(&topic) {
+                log.forget(&key, now, window);
+            }
+        }
+        while rows > 0 && self.ids.front().is_some_and(|(at, ..)| over(at)) {
+            let Some((_, user, id)) = self.ids.pop_front() else { break };
+            rows -= 1;
+            if let Some(inbox) = self.inboxes.get_mut(&user) {
+                inbox.forget(&id, now, window);
+            }
+        }
+        swept.more = rows == 0;
+        swept
+    }
+}

@@ -1,0 +1,179 @@
+//! Random operations on both embedded stores agree with a model that is too simple to be wrong.
+
+mod naive;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+use realtime_gateway_protocol::{NotificationId, Timestamp};
+use tokio::runtime::Runtime;
+
+use self::naive::Naive;
+use super::{
+    Append, Notify, Redaction, Retention, Store,
+    clock::Clock,
+    conformance::{Subject, WINDOW, inbox, key, topic},
+    memory::MemoryStore,
+    redb::RedbStore,
+};
+use crate::{config::Durability, store::PageLimit};
+
+/// One random step. Small numbers, so that steps meet each other.
+#[derive(Debug, Clone)]
+enum Step {
+    Append { clan: u8, key: Option<u8>, body: u8, max_entries: u64, age: u64, redact: Option<u64> },
+    Notify { user: u8, id: u8, ttl: u64, max_pending: u64 },
+    Acknowledge { user: u8, ids: Vec<u8> },
+    Pass(u64),
+    Sweep,
+    Read { clan: u8, after: u64, entries: usize, bytes: usize },
+    ReadBack { clan: u8, before: u64, entries: usize, bytes: usize },
+    Pending { user: u8, after: u64, entries: usize },
+    PendingBack { user: u8, before: u64, entries: usize },
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let window = WINDOW.as_secs();
+    let ages = prop_oneof![Just(60u64), Just(1_000), Just(window * 3)];
+    let append =
+        (0..3u8, prop::option::of(0..4u8), any::<u8>(), 1..6u64, ages, prop::option::weighted(0.2, 0..8u64)).prop_map(
+            |(clan, key, body, max_entries, age, redact)| Step::Append { clan, key, body, max_entries, age, redact },
+        );
+    let ttls = prop_oneof![Just(30u64), Just(500), Just(window * 2)];
+    let notify = (0..2u8, 0..6u8, ttls, 1..5u64).prop_map(|(user, id, ttl, max_pending)| Step::Notify {
+        user,
+        id,
+        ttl,
+        max_pending,
+    });
+    let acknowledge = (0..2u8, prop::collection::vec(0..6u8, 0..3));
+    let pass = prop_oneof![4 => 0..40u64, 2 => 0..600u64, 1 => Just(window / 2), 1 => Just(window)];
+    let read = (0..4u8, 0..9u64, 0..5usize, 0..40usize);
+    let pending = (0..3u8, 0..9u64, 0..4usize);
+    prop_oneof![
+        8 => append,
+        8 => notify,
+        3 => acknowledge.prop_map(|(user, ids)| Step::Acknowledge { user, ids }),
+        4 => pass.prop_map(Step::Pass),
+        2 => Just(Step::Sweep),
+        3 => read.clone().prop_map(|(clan, after, entries, bytes)| Step::Read { clan, after, entries, bytes }),
+        2 => read.prop_map(|(clan, before, entries, bytes)| Step::ReadBack { clan, before, entries, bytes }),
+        3 => pending.clone().prop_map(|(user, after, entries)| Step::Pending { user, after, entries }),
+        2 => pending.prop_map(|(user, before, entries)| Step::PendingBack { user, before, entries }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn clan(clan: u8) -> crate::topic::Topic {
+    topic(&format!("c{clan}"))
+}
+
+fn user(user: u8) -> crate::topic::Topic {
+    inbox(&format!("u{user}"))
+}
+
+fn id(id: &u8) -> NotificationId {
+    NotificationId::new(format!("n{id}")).unwrap()
+}
+
+/// Does the steps on a store and on the model, and compares every answer. What forgets is not opened again.
+async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn() -> Arc<dyn Store>>) {
+    let mut model = Naive::new(WINDOW);
+    for (n, step) in steps.into_iter().enumerate() {
+        let (store, now) = (subject.store.clone(), subject.now());
+        match step.clone() {
+            Step::Append { clan: name, key: named, body, max_entries, age, redact } => {
+                let append = Append {
+                    topic: clan(name),
+                    key: named.and_then(|named| key("u", &named.to_string())),
+                    retention: Retention { max_entries, max_age: Duration::from_secs(age) },
+                    redaction: redact.map(|offset| Redaction { offset, body: vec![0; 3].into() }),
+                    body: vec![body; usize::from(body % 16)].into(),
+                    ..subject.entry(&format!("c{name}"), &n.to_string())
+                };
+                let answer = store.append(append.clone()).await.unwrap();
+                let answer = (answer.offset, answer.id, answer.duplicate);
+                assert_eq!(answer, model.append(append), "{step:?}");
+            }
+            Step::Notify { user, id: named, ttl, max_pending } => {
+                let expires = Timestamp::from_millis(now.millis() + ttl * 1_000);
+                let base = subject.notification(&format!("u{user}"), &format!("n{named}"));
+                let notify = Notify { expires, max_pending, ..base };
+                let answer = store.notify(notify.clone()).await.unwrap();
+                let answer = (answer.offset, answer.duplicate, answer.dropped);
+                assert_eq!(answer, model.notify(notify), "{step:?}");
+            }
+            Step::Acknowledge { user: name, ids } => {
+                let ids: Vec<NotificationId> = ids.iter().map(id).collect();
+                let user = subject.notification(&format!("u{name}"), "x").user;
+                let answer = store.acknowledge(&user, &ids).await.unwrap();
+                assert_eq!(answer, model.acknowledge(&user, &ids, now), "{step:?}");
+            }
+            Step::Pass(seconds) => subject.pass(Duration::from_secs(seconds)),
+            Step::Sweep => drop(store.sweep(now).await.unwrap()),
+            Step::Read { clan: name, after, entries, bytes } => {
+                let limit = PageLimit { entries, bytes };
+                let page = store.read(&clan(name), after, limit).await.unwrap();
+                let answer = (page.ends, page.entries, page.next);
+                assert_eq!(answer, model.read(&clan(name), after, limit, now), "{step:?}");
+            }
+            Step::ReadBack { clan: name, before, entries, bytes } => {
+                let limit = PageLimit { entries, bytes };
+                let page = store.read_back(&clan(name), before, limit).await.unwrap();
+                let answer = (page.ends, page.entries, page.next);
+                assert_eq!(answer, model.read_back(&clan(name), before, limit, now), "{step:?}");
+            }
+            Step::Pending { user: name, after, entries } => {
+                let limit = PageLimit { entries, bytes: usize::MAX };
+                let page = store.read(&user(name), after, limit).await.unwrap();
+                let answer = (page.ends, page.entries, page.next);
+                assert_eq!(answer, model.read(&user(name), after, limit, now), "{step:?}");
+            }
+            Step::PendingBack { user: name, before, entries } => {
+                let limit = PageLimit { entries, bytes: usize::MAX };
+                let page = store.read_back(&user(name), before, limit).await.unwrap();
+                let answer = (page.ends, page.entries, page.next);
+                assert_eq!(answer, model.read_back(&user(name), before, limit, now), "{step:?}");
+                let user = subject.notification(&format!("u{name}"), "x").user;
+                assert_eq!(store.pending_count(&user).await.unwrap(), model.pending_count(&user, now), "{step:?}");
+            }
+            Step::Reopen => {
+                if let Some(reopen) = reopen {
+                    store.close().await;
+                    subject.store = reopen();
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Path, clock: Clock) -> Arc<dyn Store> {
+    Arc::new(RedbStore::open(path, Durability::Os, WINDOW, clock).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn memory_agrees_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
+        let mut subject = Subject::new(|clock| Arc::new(MemoryStore::new(WINDOW, clock)));
+        Runtime::new().unwrap().block_on(agree(&mut subject, steps, None));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn redb_agrees_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.redb");
+        let mut told = None;
+        let mut subject = Subject::new(|clock| {
+            told = Some(clock.clone());
+            open(&path, clock)
+        });
+        let clock = told.unwrap();
+        let reopen = || open(&path, clock.clone());
+        Runtime::new().unwrap().block_on(agree(&mut subject, steps, Some(&reopen)));
+    }
+}

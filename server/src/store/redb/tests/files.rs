@@ -1,0 +1,196 @@
+//! Files of other versions, of other programs, and of nobody.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId};
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::{Durability, RedbStore, open};
+use crate::store::{
+    Append, Log, Pending, Store,
+    clock::Clock,
+    conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, topic},
+    open::OpenError,
+};
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+fn refused(path: &Path) -> OpenError {
+    RedbStore::open(path, Durability::Fsync, WINDOW, Clock::system()).unwrap_err()
+}
+
+fn set_format(path: &Path, format: u32) {
+    let database = Database::create(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert("format", format.to_le_bytes().as_slice()).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_there_after_opening_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    let subject = Subject::new(|clock| Arc::new(open(&path, Durability::Fsync, clock)));
+    let append = || Append { key: key("u", "1"), ..subject.entry("a", "x") };
+    subject.append(append()).await;
+    subject.notify(subject.notification("u", "n")).await;
+    let (epoch, expected) = (subject.store.epoch(), subject.read(&topic("a"), 0).await);
+    subject.store.close().await;
+
+    let now = subject.now();
+    let again = open(&path, Durability::Fsync, Clock::new(move || now));
+    assert_eq!(again.epoch(), epoch);
+    assert_eq!(again.read(&topic("a"), 0, ALL).await.unwrap().entries, expected.entries);
+    assert!(again.append(append()).await.unwrap().duplicate);
+    assert!(again.notify(subject.notification("u", "n")).await.unwrap().duplicate);
+    assert_eq!(again.status().pending_notifications, 1);
+    assert_eq!(again.append(subject.entry("b", "y")).await.unwrap().offset, 1, "a new log gets a number of its own");
+    assert_eq!(bodies(&again.read(&topic("a"), 0, ALL).await.unwrap()), ["x"]);
+}
+
+#[tokio::test]
+async fn appends_that_wait_share_a_commit() {
+    let subject = super::subject(Durability::Fsync);
+    let appends = (0..500).map(|n| {
+        let (store, append) = (subject.store.clone(), subject.entry("a", &n.to_string()));
+        async move { store.append(append).await.unwrap() }
+    });
+    subject.at_once(appends).await;
+    let status = subject.store.status();
+    assert_eq!(status.committed_operations, 500);
+    assert!(status.commits < 250, "{} commits", status.commits);
+    // What changes nothing costs no commit.
+    subject.sweep().await;
+    assert_eq!(subject.store.status().commits, status.commits);
+}
+
+#[tokio::test]
+async fn an_older_file_is_migrated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.redb");
+    let subject = Subject::new(|clock| Arc::new(open(&path, Durability::Fsync, clock)));
+    subject.append(subject.entry("a", "kept")).await;
+    let epoch = subject.store.epoch();
+    subject.store.close().await;
+    // A file of format 0 is one that has no epoch.
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().remove("epoch").unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    set_format(&path, 0);
+
+    let now = subject.now();
+    let migrated = open(&path, Durability::Fsync, Clock::new(move || now));
+    assert_ne!(migrated.epoch(), epoch);
+    assert_eq!(bodies(&migrated.read(&topic("a"), 0, ALL).await.unwrap()), ["kept"]);
+    let epoch = migrated.epoch();
+    drop(migrated);
+    let database = Database::open(&path).unwrap();
+    let meta = database.begin_read().unwrap().open_table(META).unwrap();
+    assert_eq!(redb::ReadableTable::get(&meta, "format").unwrap().unwrap().value(), 1u32.to_le_bytes());
+    drop((meta, database));
+    assert_eq!(open(&path, Durability::Fsync, Clock::system()).epoch(), epoch, "it is migrated once");
+}
+
+#[test]
+fn a_newer_file_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.redb");
+    set_format(&path, 2);
+    let error = refused(&path);
+    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(error.to_string().contains("format 2"), "{error}");
+    let tables = Database::open(&path).unwrap().begin_read().unwrap().list_tables().unwrap().count();
+    assert_eq!(tables, 1);
+}
+
+#[test]
+fn what_is_no_data_file_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("letter.txt");
+    fs::write(&path, "Dear reader, ".repeat(10_000)).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(refused(&path), OpenError::NotAStore { .. }));
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    let path = directory.path().join("other.redb");
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TableDefinition::<u64, u64>::new("accounts")).unwrap().insert(1, 2).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(matches!(refused(&path), OpenError::NotAStore { .. }));
+}
+
+#[test]
+fn paths_that_cannot_be_written_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = refused(directory.path());
+    assert!(matches!(error, OpenError::Unwritable { .. }), "{error}");
+    assert!(error.to_string().contains(directory.path().to_str().unwrap()), "{error}");
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = refused(&file.join("below/data.redb"));
+    assert!(matches!(error, OpenError::Directory { .. }), "{error}");
+}
+
+#[test]
+fn a_file_in_use_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    for durability in [Durability::Fsync, Durability::Os] {
+        let first = open(&path, durability, Clock::system());
+        let error = refused(&path);
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+        drop(first);
+    }
+    drop(open(&path, Durability::Fsync, Clock::system()));
+}
+
+/// Each release leaves a file in `tests/fixtures/store`, made by `examples/store_fixture.rs`.
+#[tokio::test]
+async fn files_of_every_release_are_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    let mut read = 0;
+    for fixture in fs::read_dir(fixtures).unwrap() {
+        let fixture = fixture.unwrap().path();
+        println!("{}", fixture.display());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("copy.redb");
+        fs::copy(&fixture, &path).unwrap();
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let later = Timestamp::from_millis(at.millis() + 1_000);
+        let store = open(&path, Durability::Fsync, Clock::new(move || later));
+        let epoch = uuid::Uuid::parse_str(&store.epoch()).unwrap();
+        assert_eq!(epoch.get_version_num(), 7);
+
+        let page = store.read(&topic("fixture"), 0, ALL).await.unwrap();
+        assert_eq!((page.ends.head, page.ends.floor), (5, 3));
+        assert_eq!(bodies(&page), ["{\"n\":3}", "{\"redacted\":true}", "{\"n\":5}"]);
+        assert!(page.entries.iter().all(|entry| entry.at == at));
+        let user = UserId::new("anna").unwrap();
+        let pending = store.read(&inbox("anna"), 0, ALL).await.unwrap();
+        assert_eq!((bodies(&pending), pending.ends.head), (vec!["{\"title\":\"b\"}".into()], 2));
+        assert_eq!(store.pending_count(&user).await.unwrap(), 1);
+        assert_eq!(store.status().pending_notifications, 1);
+
+        let subject = Subject::new(|_| Arc::new(store));
+        let repeat = Append { at: later, key: key("anna", "client-3"), ..subject.entry("fixture", "again") };
+        let appended = subject.store.append(repeat).await.unwrap();
+        assert_eq!((appended.duplicate, appended.offset), (true, 3));
+        assert_eq!(appended.id, MessageId::new("message-3").unwrap());
+        let mut copy = subject.notification("anna", "n1");
+        copy.at = later;
+        assert!(subject.notify(copy).await.duplicate, "the id of an acknowledged notification is known");
+        let ids = [NotificationId::new("n2").unwrap()];
+        assert_eq!(subject.store.acknowledge(&user, &ids).await.unwrap(), ids);
+        let next = Append { at: later, retention: KEEP, ..subject.entry("fixture", "next") };
+        assert_eq!(subject.append(next).await, 6);
+        subject.store.sweep(Timestamp::from_millis(later.millis() + WINDOW.as_millis() as u64)).await.unwrap();
+        assert!(WINDOW >= Duration::from_secs(60), "the fixture's keys are within the window");
+        subject.store.close().await;
+        read += 1;
+    }
+    assert!(read > 0);
+}
