@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod bus;
+pub mod cli;
 pub mod command_error;
 pub mod config;
 pub mod conversation;
