@@ -1,4 +1,5 @@
 //! The command line as a process: exit codes, and what it prints.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
 use std::{
     fs,
