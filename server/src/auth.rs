@@ -2,11 +2,12 @@
 
 mod api_keys;
 mod claims;
+mod fetch;
 mod jwks;
 mod jwt;
 mod key;
 mod mint;
-pub mod permissions;
+mod permissions;
 #[cfg(test)]
 mod test_http;
 #[cfg(test)]
@@ -19,9 +20,8 @@ use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 pub use api_keys::ApiKeys;
 pub use jwt::Authenticator;
 pub use key::KeyError;
-mod temp_permissions;
 pub use mint::{Mint, MintError, Minted, mint};
-pub use temp_permissions::{Granted, Permissions};
+pub use permissions::{Granted, Permissions, PermissionsError};
 
 /// Who somebody is, and until when that is known.
 #[derive(Debug, Clone)]

@@ -4,7 +4,9 @@
 mod check;
 mod config;
 mod notify;
+mod schema;
 mod serve;
+mod store_check;
 mod token;
 
 use std::{
@@ -13,9 +15,9 @@ use std::{
     process::ExitCode,
 };
 
+use crate::config::Flags;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use gateway::config::Flags;
 
 /// A realtime gateway: one WebSocket per client, and nothing that was confirmed is ever lost.
 #[derive(Debug, Parser)]
@@ -35,6 +37,8 @@ enum Command {
     Check(check::Check),
     /// Sends one notification through the HTTP API of a running gateway.
     Notify(notify::Notify),
+    /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
+    Schema(schema::Schema),
     /// Prints the configuration with secrets masked and where each value came from, or an example.
     Config(config::Config),
 }
@@ -53,8 +57,8 @@ impl Source {
     }
 }
 
-/// Runs the command that the process was started with.
-pub(crate) fn run() -> ExitCode {
+/// Runs the command that the process was started with, and tells how it ended.
+pub fn main() -> ExitCode {
     match command(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -71,6 +75,7 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(token) => token.run(),
         Command::Check(check) => runtime()?.block_on(check.run()),
         Command::Notify(notify) => runtime()?.block_on(notify.run()),
+        Command::Schema(schema) => schema.run(),
         Command::Config(config) => config.run(),
     }
 }

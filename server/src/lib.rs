@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod auth;
 pub mod bus;
+pub mod cli;
 pub mod command_error;
 pub mod config;
 pub mod connection;

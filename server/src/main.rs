@@ -1,9 +1,7 @@
-//! The command line of the gateway.
-
-mod cli;
+//! The binary `gateway`: its command line is in the library.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    gateway::cli::main()
 }

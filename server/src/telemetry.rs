@@ -31,7 +31,7 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => lines.json().with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Pretty if io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Pretty => lines.with_ansi(false).boxed(),
     };

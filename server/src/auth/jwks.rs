@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::{
     AuthError, KeyError,
+    fetch::body,
     key::{Rules, VerifyingKey},
 };
 
@@ -160,18 +161,7 @@ impl Jwks {
     }
 
     async fn request(&self) -> Result<CachedKeys, String> {
-        let failed = |error: reqwest::Error| error.without_url().to_string();
-        let mut response = self.client.get(&self.url).send().await.map_err(failed)?;
-        if !response.status().is_success() {
-            return Err(format!("the answer's status is {}", response.status()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err("the answer is larger than 256 KiB".into());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body(self.client.get(&self.url).send().await, MAX_BYTES).await?;
         let keys = parse(&body, &self.rules)?;
         if keys.is_empty() { Err("the answer has no public key for signatures".into()) } else { Ok(keys.into()) }
     }

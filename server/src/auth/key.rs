@@ -35,12 +35,14 @@ impl Rules {
     }
 
     fn validation(&self, algorithms: &[Algorithm]) -> Validation {
-        let mut validation = Validation::default();
-        validation.algorithms = algorithms.to_vec();
-        validation.leeway = self.leeway;
-        validation.validate_nbf = true;
-        // A token with an `aud` is fine for a gateway that was not told which audience it is.
-        validation.validate_aud = self.audience.is_some();
+        let mut validation = Validation {
+            algorithms: algorithms.to_vec(),
+            leeway: self.leeway,
+            validate_nbf: true,
+            // A token with an `aud` is fine for a gateway that was not told which audience it is.
+            validate_aud: self.audience.is_some(),
+            ..Validation::default()
+        };
         let mut required = vec!["exp", "sub"];
         if let Some(issuer) = &self.issuer {
             validation.set_issuer(&[issuer]);

@@ -3,7 +3,9 @@
 use std::{fmt, fs, process::ExitCode};
 
 use clap::Args;
-use gateway::{
+
+use super::store_check::store;
+use crate::{
     auth::Authenticator,
     config::{Config, Durability, Loaded},
     descriptors,
@@ -17,7 +19,7 @@ pub(super) struct Check {
 }
 
 /// What was found.
-enum Finding {
+pub(super) enum Finding {
     Fine(String),
     Warning(String),
     Error(String),
@@ -51,6 +53,7 @@ async fn findings(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = vec![Finding::Fine("the configuration is valid".into())];
     findings.extend(loaded.notices.iter().cloned().map(Finding::Warning));
     findings.push(keys(config).await);
+    findings.push(store(config).await);
     findings.extend(files(config));
     findings.push(open_files(config));
     findings.extend(network(config));

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::config::{Flags, Loaded, example};
 use clap::{Args, ValueEnum};
-use gateway::config::{Flags, Loaded, example};
 
 /// Prints the configuration with secrets masked and where each value came from, or an example.
 #[derive(Debug, Args)]

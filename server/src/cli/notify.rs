@@ -2,9 +2,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use crate::config::Environment;
 use anyhow::{Context, bail};
 use clap::Args;
-use gateway::config::Environment;
 use realtime_gateway_protocol::UserId;
 use serde_json::{Value, json};
 

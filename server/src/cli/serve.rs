@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-use gateway::{
+use crate::{
     config::{Flags, Loaded},
     telemetry,
 };
+use clap::Args;
 
 /// Runs the gateway.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ impl Serve {
         for notice in &loaded.notices {
             tracing::warn!("{notice}");
         }
-        gateway::gateway::run(loaded, telemetry).await?;
+        crate::gateway::run(loaded, telemetry).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::bail;
-use clap::Args;
-use gateway::{
+use crate::{
     auth::{Mint, mint},
     config::Loaded,
 };
+use anyhow::bail;
+use clap::Args;
 use realtime_gateway_protocol::{ClanId, UserId};
 
 /// Prints a token that is signed with the configured secret.

@@ -127,7 +127,7 @@ impl Written for Duration {
         let millis = self.as_millis();
         // As people write it: 60s and 24h, but 10m and 7d.
         let least = |name: &str| if matches!(name, "d" | "m") { 2 } else { 1 };
-        let fits = |(name, unit): &&(&str, u128)| millis % unit == 0 && millis / unit >= least(name);
+        let fits = |(name, unit): &&(&str, u128)| millis.is_multiple_of(*unit) && millis / unit >= least(name);
         match units.iter().find(fits) {
             Some((name, unit)) => format!("{}{name}", millis / unit).into(),
             None => "0s".into(),
@@ -170,8 +170,10 @@ impl Written for u64 {
     fn write(&self, kind: Kind) -> toml::Value {
         const KIB: u64 = 1024;
         match (kind, *self) {
-            (Kind::Size, size) if size > 0 && size % (KIB * KIB) == 0 => format!("{}MiB", size / KIB / KIB).into(),
-            (Kind::Size, size) if size > 0 && size % KIB == 0 => format!("{}KiB", size / KIB).into(),
+            (Kind::Size, size) if size > 0 && size.is_multiple_of(KIB * KIB) => {
+                format!("{}MiB", size / KIB / KIB).into()
+            }
+            (Kind::Size, size) if size > 0 && size.is_multiple_of(KIB) => format!("{}KiB", size / KIB).into(),
             (Kind::Size, size) => format!("{size}B").into(),
             (_, number) => toml::Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)),
         }

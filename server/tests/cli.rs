@@ -1,0 +1,234 @@
+//! The command line as a process: exit codes, and what it prints.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    process::{Command, Output},
+    thread,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// A folder and an environment of its own, with nothing set.
+struct Place {
+    folder: TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    fn with_secret() -> Self {
+        Self::empty().variable("GATEWAY_AUTH__JWT_SECRET", SECRET)
+    }
+
+    fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        command.args(arguments).current_dir(&self.folder).env_clear().envs(self.variables.iter().map(|(n, v)| (n, v)));
+        Ended(command.output().unwrap())
+    }
+}
+
+struct Ended(Output);
+
+impl Ended {
+    fn code(&self) -> i32 {
+        self.0.status.code().unwrap()
+    }
+
+    fn out(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    fn err(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    /// It ended with 1 and one line, which this returns.
+    #[track_caller]
+    fn refusal(&self) -> String {
+        let err = self.err();
+        assert_eq!((self.code(), err.trim_end().lines().count()), (1, 1), "{err}");
+        assert_eq!(self.out(), "");
+        err.trim_end().to_owned()
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let place = Place::with_secret();
+    for arguments in
+        [&["bogus"][..], &["token"], &["token", "--user", "a b"], &["token", "--user", "a", "--ttl", "soon"], &[]]
+    {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code(), 2, "{arguments:?}");
+        assert!(ended.err().contains("Usage") || ended.err().contains("--help"), "{}", ended.err());
+    }
+    assert_eq!(place.run(&["--help"]).code(), 0);
+    assert!(place.run(&["--version"]).out().starts_with("gateway "));
+}
+
+#[test]
+fn a_start_that_fails_is_1_with_one_line_that_says_how_to_mend_it() {
+    let none = Place::empty().run(&["serve"]).refusal();
+    assert!(none.starts_with("gateway: no key verifies tokens: set auth.jwt_secret"), "{none}");
+    let short = Place::empty().variable("GATEWAY_AUTH__JWT_SECRET", "short").run(&["serve"]).refusal();
+    assert!(short.contains("shorter than 32 bytes") && !short.contains("\"short\""), "{short}");
+    let unknown = Place::with_secret().file("gateway.toml", "[limits]\nconections = 1\n").run(&["serve"]).refusal();
+    assert_eq!(
+        unknown,
+        "gateway: gateway.toml: unknown key `limits.conections`; the nearest known one is `limits.connections`"
+    );
+    let public = Place::empty().run(&["serve", "--dev", "--listen", "0.0.0.0:0"]).refusal();
+    assert!(public.contains("--dev listens on loopback only"), "{public}");
+    let missing = Place::with_secret().run(&["serve", "--config", "nowhere.toml"]).refusal();
+    assert!(missing.starts_with("gateway: nowhere.toml: cannot be read"), "{missing}");
+}
+
+#[test]
+fn a_token_is_printed_and_says_what_was_asked() {
+    let place = Place::empty().file(".env", &format!("GATEWAY_AUTH__JWT_SECRET={SECRET}\n"));
+    let ended = place.run(&["token", "--user", "alice", "--clans", "c1,c2", "--ttl", "10m"]);
+    assert_eq!(ended.code(), 0, "{}", ended.err());
+    let claims = ended.out().trim_end().split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["sub"], &claims["clans"]), (&json!("alice"), &json!(["c1", "c2"])));
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 600);
+    assert!(place.run(&["token", "--user", "system"]).refusal().contains("system"));
+    let public = Place::empty().variable("GATEWAY_AUTH__JWKS_URL", "https://id.example.com/keys");
+    assert!(public.run(&["token", "--user", "alice"]).refusal().contains("no secret to sign with"));
+}
+
+#[test]
+fn the_configuration_is_shown_with_sources_and_without_secrets() {
+    let place = Place::with_secret().file("gateway.toml", "[limits]\nburst = 7\n");
+    let shown = place.run(&["config"]).out();
+    assert!(!shown.contains(SECRET));
+    let line = |start: &str| shown.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(line("burst = 7").ends_with("# gateway.toml"), "{shown}");
+    assert!(line("jwt_secret = \"***\"").ends_with("# environment GATEWAY_AUTH__JWT_SECRET"), "{shown}");
+    assert!(line("listen = ").ends_with("# default"), "{shown}");
+}
+
+#[test]
+fn examples_need_no_configuration() {
+    let place = Place::empty();
+    assert!(place.run(&["config", "--example", "toml"]).out().contains("\n[heartbeat]\n"));
+    assert!(place.run(&["config", "--example", "env"]).out().contains("\n#GATEWAY_HEARTBEAT__INTERVAL=25s\n"));
+}
+
+#[test]
+fn check_prints_each_finding_and_makes_nothing() {
+    let place = Place::with_secret();
+    let ended = place.run(&["check"]);
+    assert_eq!(ended.code(), 0, "{}", ended.out());
+    assert!(ended.out().contains("ok       ./data/gateway.redb will be made by the first start"), "{}", ended.out());
+    assert_eq!(fs::read_dir(&place.folder).unwrap().count(), 0);
+    let open =
+        Place::with_secret().variable("GATEWAY_LISTEN", "0.0.0.0:4000").variable("GATEWAY_STORE__DURABILITY", "os");
+    let ended = open.run(&["check"]);
+    for warning in ["proxies.trusted", "tls.cert", "internal.listen", "durability"] {
+        assert!(
+            ended.out().lines().any(|line| line.starts_with("warning") && line.contains(warning)),
+            "{}",
+            ended.out()
+        );
+    }
+    assert_eq!(ended.code(), 0);
+}
+
+#[test]
+fn check_is_1_when_the_gateway_would_not_start() {
+    let refused = Place::empty().run(&["check"]);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.out().starts_with("error    no key verifies tokens"));
+    let place = Place::with_secret().variable("GATEWAY_STORE__URL", "redb:store").file("store", "not a store");
+    let ended = place.run(&["check"]);
+    assert_eq!(ended.code(), 1, "{}", ended.out());
+    assert!(ended.out().contains("error    store is not a data file"), "{}", ended.out());
+    let tls = Place::with_secret().variable("GATEWAY_TLS__CERT", "c.pem").variable("GATEWAY_TLS__KEY", "k.pem");
+    assert!(tls.run(&["check"]).out().contains("error    tls.cert (c.pem) cannot be read"));
+}
+
+#[test]
+fn schemas_are_written_to_the_folder_that_was_named() {
+    let place = Place::empty();
+    let ended = place.run(&["schema", "--out", "a/b"]);
+    assert_eq!(ended.code(), 0, "{}", ended.err());
+    for name in ended.out().lines() {
+        let document: Value = serde_json::from_slice(&fs::read(place.folder.path().join(name)).unwrap()).unwrap();
+        assert!(document.is_object(), "{name}");
+    }
+    assert!(ended.out().contains("a/b/client.json\n") && ended.out().contains("a/b/asyncapi.json\n"));
+}
+
+/// Answers one request, and returns it.
+fn answer_once(status: &str, body: &Value) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = body.to_string();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let served = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            let mut buffer = [0; 4096];
+            let read = socket.read(&mut buffer).unwrap();
+            request.extend_from_slice(&buffer[..read]);
+        }
+        socket.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (url, served)
+}
+
+#[test]
+fn a_notification_is_sent_with_the_key_of_the_environment() {
+    let (url, served) = answer_once("202 Accepted", &json!({ "ids": ["n-1"] }));
+    let place = Place::empty().variable("GATEWAY_API_KEY", "k-1");
+    let ended = place.run(&["notify", "--user", "alice", "--title", "T", "--message", "M", "--gateway", &url]);
+    let request = served.join().unwrap();
+    assert!(request.starts_with("POST /api/v1/notifications HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer k-1\r\n"), "{request}");
+    let (_, body) = request.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body, json!({ "userId": "alice", "title": "T", "message": "M" }));
+    assert_eq!((ended.code(), ended.out().as_str()), (0, "n-1\n"), "{}", ended.err());
+}
+
+#[test]
+fn a_notification_that_is_refused_is_1_with_the_reason() {
+    let notify = |url: &str, place: Place| {
+        place.run(&["notify", "--user", "alice", "--title", "T", "--message", "M", "--gateway", url]).refusal()
+    };
+    let (url, served) = answer_once("401 Unauthorized", &json!({ "title": "Unauthorized", "detail": "no such key" }));
+    let refusal = notify(&url, Place::empty().variable("GATEWAY_API_KEY", "k-1"));
+    assert!(refusal.ends_with("refused with 401 Unauthorized: no such key") && !refusal.contains("k-1"), "{refusal}");
+    served.join().unwrap();
+    let (url, served) = answer_once("404 Not Found", &json!({}));
+    let refusal = notify(&url, Place::empty());
+    assert!(refusal.contains("--api-key"), "{refusal}");
+    assert!(served.join().unwrap().starts_with("POST /dev/notifications "));
+    assert!(notify("http://127.0.0.1:1", Place::empty()).contains("does not answer"));
+}
