@@ -27,7 +27,9 @@ pub(super) fn length(tree: &Tree) -> Vec<Finding> {
 pub(super) fn opening(tree: &Tree) -> Vec<Finding> {
     let says_what_it_is = |file: &File| {
         let first = file.text.lines().next().unwrap_or_default();
-        first.strip_prefix("//!").is_some_and(|sentence| sentence.contains(char::is_alphabetic))
+        // A crate's README may be its documentation.
+        first.starts_with("#![doc = include_str!")
+            || first.strip_prefix("//!").is_some_and(|sentence| sentence.contains(char::is_alphabetic))
     };
     tree.rust()
         .filter(|file| !is_generated(file) && !says_what_it_is(file))
@@ -87,6 +89,7 @@ mod tests {
             ("d.rs", ""),
             ("e.rs", "// A comment.\n//! Too late.\n"),
             ("f.rs", "// @generated\n"),
+            ("g.rs", "#![doc = include_str!(\"../README.md\")]\n"),
         ]);
         assert_eq!(paths(&opening(&tree)), [("b.rs", 1), ("c.rs", 1), ("d.rs", 1), ("e.rs", 1)]);
     }
