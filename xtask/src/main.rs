@@ -1,1 +1,56 @@
-fn main() {}
+//! The project's own commands: `cargo xtask dev`, `test`, `bench`, `fuzz` and `codegen`.
+
+mod bench;
+mod codegen;
+mod command;
+mod counts;
+mod dev;
+mod fuzz;
+mod installed;
+mod policy;
+mod project;
+mod python;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the gateway, runs it with `--dev` and prints its links.
+    Dev(dev::Arguments),
+    /// Checks everything that must hold; with filters, the steps or the tests that they name.
+    Test(test::Arguments),
+    /// Runs the benches in release and prints their table.
+    Bench(bench::Arguments),
+    /// Runs the fuzz targets for a bounded time each.
+    Fuzz(fuzz::Arguments),
+    /// Writes every generated file anew.
+    Codegen,
+    /// Prints the links of the gateway at this address once it is ready; `dev` starts this beside the gateway.
+    #[command(hide = true)]
+    Announce(dev::links::Arguments),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let project = Project::find()?;
+    match Arguments::parse().task {
+        Task::Dev(arguments) => dev::run(&project, &arguments),
+        Task::Test(arguments) => test::run(&project, &arguments),
+        Task::Bench(arguments) => bench::run(&project, &arguments),
+        Task::Fuzz(arguments) => fuzz::run(&project, &arguments),
+        Task::Codegen => codegen::run(&project),
+        Task::Announce(arguments) => dev::links::run(&arguments),
+    }
+}

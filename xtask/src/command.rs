@@ -1,0 +1,132 @@
+//! Running other programs: as they are, read to the end, or shown and counted at once.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read, Write},
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::counts::Counts;
+
+/// Runs a program that shares our terminal.
+///
+/// # Errors
+/// If it cannot be started or fails; the error names the command line.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("start `{}`", line(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", line(command));
+    }
+    Ok(())
+}
+
+/// Runs a program and returns what it wrote to standard output; its standard error is shown.
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("start `{}`", line(command)))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", line(command), output.status);
+    }
+    Ok(output.stdout)
+}
+
+/// Whether a program can be started and succeeds; nothing of it is shown.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// Runs a test runner, shows what it says and counts the tests that it closed with.
+///
+/// # Errors
+/// If it cannot be started, or fails without having counted a failed test.
+pub(crate) fn run_counted(command: &mut Command) -> anyhow::Result<Counts> {
+    run_counted_to(command, &mut io::stdout(), &mut io::stderr())
+}
+
+fn run_counted_to(
+    command: &mut Command,
+    out: &mut (impl Write + Send),
+    err: &mut (impl Write + Send),
+) -> anyhow::Result<Counts> {
+    let name = line(command);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("start `{name}`"))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // Both pipes are read at once: a runner that fills the one that nobody reads would wait for ever.
+    let counts = thread::scope(|scope| {
+        let errors = scope.spawn(|| stderr.map_or(Ok(Counts::default()), |pipe| show(pipe, err)));
+        let lines = stdout.map_or(Ok(Counts::default()), |pipe| show(pipe, out))?;
+        let errors = errors.join().map_err(|_| io::Error::other("the reader of standard error panicked"))??;
+        io::Result::Ok(lines + errors)
+    });
+    let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
+    let counts = counts.with_context(|| format!("read what `{name}` says"))?;
+    if !status.success() && counts.failed == 0 {
+        bail!("`{name}` failed ({status})");
+    }
+    Ok(counts)
+}
+
+/// Copies every line as it comes, and adds up the closing lines of test runners among them.
+fn show(pipe: impl Read, to: &mut impl Write) -> io::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut lines = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        to.flush()?;
+        counts = counts + Counts::of_closing_line(&String::from_utf8_lossy(&line)).unwrap_or_default();
+        line.clear();
+    }
+    Ok(counts)
+}
+
+/// The command as a person would type it, for messages.
+fn line(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    command.get_args().fold(name, |line, argument| line + " " + &argument.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what a script says, without showing it: whoever counts these tests would count that too.
+    fn counted(script: &str) -> anyhow::Result<Counts> {
+        run_counted_to(Command::new("sh").args(["-c", script]), &mut io::sink(), &mut io::sink())
+    }
+
+    #[test]
+    fn counts_come_from_both_streams() {
+        let script = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; \
+                      echo '     Summary [   0.1s] 4 tests run: 3 passed, 1 failed, 0 skipped' >&2; exit 100";
+        let counts = counted(script).expect("a failed test is a count, not an error");
+        assert_eq!(counts, Counts { passed: 5, failed: 1 });
+    }
+
+    #[test]
+    fn a_runner_that_fails_without_a_failed_test_is_an_error() {
+        let error = counted("echo could not compile >&2; exit 101").expect_err("it failed");
+        assert!(error.to_string().contains("exit status: 101"), "{error}");
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut script = Command::new("sh");
+        run_counted_to(script.args(["-c", "echo one; echo two >&2; printf three"]), &mut out, &mut err)
+            .expect("it ran");
+        assert_eq!((out.as_slice(), err.as_slice()), (&b"one\nthree"[..], &b"two\n"[..]));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = run(&mut Command::new("no-such-program")).expect_err("there is no such program");
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Cargo subcommands that the checks need; a missing one is installed from crates.io.
+
+use std::{
+    io::{self, Write as _},
+    process::{Command, Stdio},
+};
+
+use anyhow::Context as _;
+
+use crate::{command, project::Project};
+
+/// Makes sure that `cargo <subcommand>` is there, which the package `cargo-<subcommand>` brings.
+///
+/// # Errors
+/// If it is missing and cannot be installed; the error says what to do by hand.
+pub(crate) fn ensure(project: &Project, subcommand: &str) -> anyhow::Result<()> {
+    if is_there(project, subcommand) {
+        return Ok(());
+    }
+    let package = format!("cargo-{subcommand}");
+    writeln!(io::stderr(), "{package} is missing: installing it, which takes a few minutes once")?;
+    let mut install = project.cargo(&["install", "--locked", &package]);
+    // Its build output is of no use to the project's own, and would only fill the target directory.
+    install.env_remove("CARGO_TARGET_DIR");
+    command::run(&mut install).with_context(|| format!("install it by hand: cargo install --locked {package}"))
+}
+
+/// Whether cargo knows this subcommand.
+pub(crate) fn is_there(project: &Project, subcommand: &str) -> bool {
+    command::succeeds(&mut project.cargo(&[subcommand, "--version"]))
+}
+
+/// Installs a Debian package if this machine has apt-get and we are root; says whether it did.
+pub(crate) fn debian_package(package: &str) -> bool {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let apt_get = |arguments: &[&str]| {
+        command::succeeds(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    is_root && apt_get(&["update"]) && apt_get(&["install", "--yes", "--no-install-recommends", package])
+}

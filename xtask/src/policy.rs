@@ -1,0 +1,96 @@
+//! The dependency policy of `deny.toml`, checked by cargo-deny with whatever advisory database can be had.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{command, installed, project::Project};
+
+/// Where cargo-deny fetches advisories from, as `deny.toml` names it.
+const DATABASE: &str = "https://github.com/RustSec/advisory-db";
+
+/// The variable that names a directory with a copy of the database, for machines that cannot fetch it.
+const COPY_VARIABLE: &str = "GATEWAY_ADVISORY_DB";
+
+/// Checks licences, duplicates and sources, and advisories when a database can be had.
+///
+/// # Errors
+/// If a dependency breaks the policy, or cargo-deny cannot be installed.
+pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
+    installed::ensure(project, "deny")?;
+    let copy = copy_of_database(env::var_os(COPY_VARIABLE), project.root());
+    let repository = copy.map(|copy| repository_of(project, &copy)).transpose()?;
+    let repository = repository.as_deref();
+    if command::succeeds(&mut deny(project, repository, &["fetch", "db"])) {
+        return command::run(&mut deny(project, repository, &["check", "--hide-inclusion-graph"]));
+    }
+    writeln!(
+        io::stderr(),
+        "ADVISORIES NOT CHECKED: {DATABASE} cannot be fetched from here; licences, bans and sources are. \
+         To check them, name a directory with a copy in {COPY_VARIABLE}."
+    )?;
+    command::run(&mut deny(project, None, &["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+}
+
+fn deny(project: &Project, repository: Option<&Path>, arguments: &[&str]) -> Command {
+    let mut deny = project.cargo(&["deny", "--workspace"]);
+    deny.args(arguments);
+    if let Some(repository) = repository {
+        // cargo-deny fetches with git, and git lets the environment say that one address stands for another.
+        let instead = format!("url.file://{}.insteadOf", repository.display());
+        deny.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", instead).env("GIT_CONFIG_VALUE_0", DATABASE);
+    }
+    deny
+}
+
+/// A directory with the database's files: the one that the variable names, or the one that lies beside the project.
+fn copy_of_database(named: Option<OsString>, root: &Path) -> Option<PathBuf> {
+    named
+        .map(PathBuf::from)
+        .or_else(|| Some(root.parent()?.join("shared/data/advisory-db")))
+        .filter(|copy| copy.join("crates").is_dir())
+}
+
+/// A git repository with the files of `copy` in its one commit.
+fn repository_of(project: &Project, copy: &Path) -> anyhow::Result<PathBuf> {
+    let repository = project.target().join("advisory-db.git");
+    if repository.exists() {
+        fs::remove_dir_all(&repository).context("remove the last copy of the advisory database")?;
+    }
+    let git = |arguments: &[&OsStr]| {
+        let mut git = project.program("git", &["-c", "user.name=xtask", "-c", "user.email=xtask@localhost"]);
+        command::run(git.arg("--git-dir").arg(&repository).arg("--work-tree").arg(copy).args(arguments))
+    };
+    command::run(project.program("git", &["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&repository))?;
+    git(&["add", "--all", "--force", "."].map(OsStr::new))?;
+    git(&["commit", "--quiet", "--message=A copy of the advisory database"].map(OsStr::new))?;
+    Ok(repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_fetches_from_the_address_that_a_copy_stands_in_for() {
+        let policy = include_str!("../../deny.toml");
+        assert!(policy.contains(&format!("db-urls = [\"{DATABASE}\"]")), "deny.toml names another database");
+    }
+
+    #[test]
+    fn a_copy_is_found_beside_the_project_and_only_if_it_holds_advisories() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let root = parent.path().join("project");
+        assert_eq!(copy_of_database(None, &root), None);
+        let copy = parent.path().join("shared/data/advisory-db");
+        fs::create_dir_all(copy.join("crates")).expect("create the copy");
+        assert_eq!(copy_of_database(None, &root), Some(copy));
+    }
+}

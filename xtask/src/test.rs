@@ -1,0 +1,100 @@
+//! `cargo xtask test`: everything that must hold, step by step, and a table of what does.
+
+mod report;
+mod steps;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+use crate::project::Project;
+use report::Report;
+use steps::Step;
+
+/// What `cargo xtask test` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Names of steps, or parts of test names; everything when there is none.
+    filters: Vec<String>,
+    /// Names the steps instead of running them.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the chosen steps, goes on after a failed one, and ends with `N passed, N failed`.
+///
+/// # Errors
+/// If nobody reads standard output; what a step finds is no error but its result.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    if arguments.list {
+        for step in steps::ALL {
+            writeln!(out, "{:<10} {}", step.name, step.about)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plan = Plan::of(&arguments.filters);
+    let mut report = Report::default();
+    for step in plan.steps.iter().filter(|step| (step.applies)(project)) {
+        writeln!(out, "\n=== {}: {}", step.name, step.about)?;
+        let begun = Instant::now();
+        let result = step.run(project, &plan.tests);
+        if let Err(error) = &result {
+            writeln!(out, "{} failed: {error:#}", step.name)?;
+        }
+        report.add(step.name, begun.elapsed(), result.ok());
+    }
+    write!(out, "\n{report}")?;
+    Ok(if report.totals().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What to run.
+struct Plan {
+    steps: Vec<&'static Step>,
+    /// Parts of test names; all tests when there is none.
+    tests: Vec<String>,
+}
+
+impl Plan {
+    /// A filter that names no step is part of a test's name.
+    fn of(filters: &[String]) -> Self {
+        let (named, tests): (Vec<_>, Vec<_>) =
+            filters.iter().cloned().partition(|filter| steps::ALL.iter().any(|step| step.name == filter));
+        let is_chosen = |step: &Step| {
+            filters.is_empty()
+                || named.iter().any(|name| name == step.name)
+                || (!tests.is_empty() && step.name == steps::TESTS)
+        };
+        let runs_tests = steps::ALL.iter().any(|step| step.name == steps::TESTS && is_chosen(step));
+        let prepares = |step: &Step| runs_tests && steps::BEFORE_TESTS.contains(&step.name);
+        Self { steps: steps::ALL.iter().filter(|step| is_chosen(step) || prepares(step)).collect(), tests }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(filters: &[&str]) -> (Vec<&'static str>, Vec<String>) {
+        let plan = Plan::of(&filters.iter().map(ToString::to_string).collect::<Vec<_>>());
+        (plan.steps.iter().map(|step| step.name).collect(), plan.tests)
+    }
+
+    #[test]
+    fn without_filters_every_step_runs() {
+        assert_eq!(plan(&[]).0.len(), steps::ALL.len());
+    }
+
+    #[test]
+    fn a_step_runs_alone() {
+        assert_eq!(plan(&["tidy", "lints"]), (vec!["tidy", "lints"], vec![]));
+    }
+
+    #[test]
+    fn any_other_filter_chooses_tests_and_what_they_need() {
+        assert_eq!(plan(&["recovery"]), (vec!["tools", "build", "tests"], vec!["recovery".to_owned()]));
+        assert_eq!(plan(&["tests"]), (vec!["tools", "build", "tests"], vec![]));
+    }
+}

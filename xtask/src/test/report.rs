@@ -1,0 +1,76 @@
+//! The table at the end of `cargo xtask test`, and its last line.
+
+use std::{fmt, time::Duration};
+
+use crate::counts::Counts;
+
+/// What every step came to.
+#[derive(Default)]
+pub(super) struct Report {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    step: &'static str,
+    took: Duration,
+    /// The tests that ran in it, or `None` if the step broke.
+    tests: Option<Counts>,
+}
+
+impl Report {
+    /// Notes a step; `tests` is `None` if it broke.
+    pub(super) fn add(&mut self, step: &'static str, took: Duration, tests: Option<Counts>) {
+        self.rows.push(Row { step, took, tests });
+    }
+
+    /// All tests and all steps together.
+    pub(super) fn totals(&self) -> Counts {
+        self.rows.iter().fold(Counts::default(), |sum, row| {
+            let step = Counts { passed: u64::from(row.passed()), failed: u64::from(!row.passed()) };
+            sum + step + row.tests.unwrap_or_default()
+        })
+    }
+}
+
+impl Row {
+    fn passed(&self) -> bool {
+        self.tests.is_some_and(|tests| tests.failed == 0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<10} {:<7} {:>9} {:>7} {:>7}", "step", "result", "time", "passed", "failed")?;
+        for row in &self.rows {
+            let result = if row.passed() { "ok" } else { "FAILED" };
+            let time = format!("{:.1} s", row.took.as_secs_f64());
+            write!(f, "{:<10} {result:<7} {time:>9}", row.step)?;
+            match row.tests {
+                Some(tests) if tests != Counts::default() => writeln!(f, " {:>7} {:>7}", tests.passed, tests.failed)?,
+                _ => writeln!(f)?,
+            }
+        }
+        let time: Duration = self.rows.iter().map(|row| row.took).sum();
+        let Counts { passed, failed } = self.totals();
+        writeln!(f, "{} steps and their tests in {:.0} s", self.rows.len(), time.as_secs_f64())?;
+        writeln!(f, "{passed} passed, {failed} failed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_tests_count() {
+        let mut report = Report::default();
+        report.add("format", Duration::from_millis(1500), Some(Counts::default()));
+        report.add("tests", Duration::from_secs(60), Some(Counts { passed: 7, failed: 2 }));
+        report.add("policy", Duration::ZERO, None);
+        assert_eq!(report.totals(), Counts { passed: 8, failed: 4 });
+        let text = report.to_string();
+        assert!(text.contains("format     ok          1.5 s\n"), "{text}");
+        assert!(text.contains("tests      FAILED     60.0 s       7       2\n"), "{text}");
+        assert!(text.ends_with("\n8 passed, 4 failed\n"), "{text}");
+    }
+}

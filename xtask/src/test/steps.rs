@@ -1,0 +1,100 @@
+//! The steps of `cargo xtask test`, in the order in which they run: what is quick to tell comes first.
+
+use std::io::{self, Write as _};
+
+use crate::{command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy};
+
+/// The name of the step that filters choose tests of.
+pub(super) const TESTS: &str = "tests";
+
+/// Steps that make what the tests run.
+pub(super) const BEFORE_TESTS: [&str; 2] = ["tools", "build"];
+
+/// One thing that must hold.
+pub(super) struct Step {
+    /// How it is chosen on the command line.
+    pub(super) name: &'static str,
+    /// What it makes sure of, in a few words.
+    pub(super) about: &'static str,
+    /// Whether the project has what it looks at.
+    pub(super) applies: fn(&Project) -> bool,
+    action: Action,
+}
+
+enum Action {
+    /// Holds or does not.
+    Check(fn(&Project) -> anyhow::Result<()>),
+    /// Runs the tests that these filters choose, and tells how many.
+    Tests(fn(&Project, &[String]) -> anyhow::Result<Counts>),
+}
+
+/// Every step. They share the profile and the features, so that each crate is checked once and built once.
+pub(super) const ALL: &[Step] = &[
+    Step::new("format", "the code is formatted", Action::Check(format)),
+    Step::new("tidy", "the rules of style that no compiler knows", Action::Check(tidy::check)),
+    Step::new("lints", "no warning of rustc or clippy", Action::Check(lints)),
+    Step::new("docs", "the documentation has no warnings", Action::Check(docs)),
+    Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
+    Step::new("policy", "the dependencies are such as deny.toml allows", Action::Check(policy::check)),
+    Step::new("tools", "what the tests use is installed", Action::Check(tools)),
+    Step::new("build", "the gateway and the examples compile", Action::Check(build)),
+    Step::new(TESTS, "unit tests and stories", Action::Tests(tests)),
+    Step::new("doctests", "the examples in the documentation", Action::Tests(doctests)),
+];
+
+impl Step {
+    const fn new(name: &'static str, about: &'static str, action: Action) -> Self {
+        Self { name, about, applies: |_| true, action }
+    }
+
+    /// Does it, and tells how many tests ran in it.
+    ///
+    /// # Errors
+    /// If what it checks does not hold; failed tests are counted and are no error.
+    pub(super) fn run(&self, project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+        match self.action {
+            Action::Check(check) => check(project).map(|()| Counts::default()),
+            Action::Tests(tests) => tests(project, filters),
+        }
+    }
+}
+
+fn format(project: &Project) -> anyhow::Result<()> {
+    command::run(&mut project.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lints(project: &Project) -> anyhow::Result<()> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+    command::run(&mut project.cargo(&arguments))
+}
+
+fn docs(project: &Project) -> anyhow::Result<()> {
+    let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    command::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn tools(project: &Project) -> anyhow::Result<()> {
+    if let Err(error) = installed::ensure(project, "nextest") {
+        writeln!(io::stderr(), "cargo test takes the place of nextest: {error:#}")?;
+    }
+    Environment::of(project).ensure()
+}
+
+fn build(project: &Project) -> anyhow::Result<()> {
+    // Not xtask itself: it is running, and some systems let nobody replace a running program.
+    let arguments = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
+    command::run(&mut project.cargo(&arguments))
+}
+
+fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    let mut runner = if installed::is_there(project, "nextest") {
+        project.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
+    } else {
+        project.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast", "--"])
+    };
+    command::run_counted(runner.args(filters).envs(Environment::of(project).variables()))
+}
+
+fn doctests(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
+    command::run_counted(&mut project.cargo(&["test", "--workspace", "--doc", "--locked", "--no-fail-fast"]))
+}
