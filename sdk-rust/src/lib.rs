@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "tokio")]
+mod client;
+#[cfg(feature = "tokio")]
+mod driver;
 mod error;
 mod event;
 pub mod machine;
@@ -7,6 +11,11 @@ mod position;
 mod state;
 mod topic;
 
+#[cfg(feature = "tokio")]
+pub use client::{
+    ChatStream, ClanChat, Client, ClientBuilder, History, MessageStream, NotificationStream, Notifications, Publish,
+    RawEvent, Receipt, SendChat, ServiceTopic, SubscribeChat, SubscribeTopic, TopicStream,
+};
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::{ChatEvent, Delivery, Event, TopicEvent};
 pub use position::{Gap, GapReason, Position};

@@ -18,9 +18,10 @@ impl Machine {
         self.check_links();
         self.open();
         self.authenticate();
+        // What is given up makes room for what waits behind it.
+        self.expire();
         self.talk();
         self.release();
-        self.expire();
         self.tell_state();
     }
 

@@ -20,8 +20,6 @@ pub(crate) struct Member {
     pub(crate) stage: Stage,
     /// The last entry handed over; entries up to it are dropped.
     pub(crate) position: Option<Position>,
-    /// History was asked for, and its first entry may lie anywhere: the log knows how much of it is left.
-    pub(crate) any_first: bool,
     /// Notifications that were handed over: they are told apart by id.
     pub(crate) seen: Seen,
     /// A notification found no room: the later ones wait, and all come again once there is.
@@ -35,7 +33,6 @@ impl Member {
             options,
             stage: Stage::Joining(until),
             position: None,
-            any_first: false,
             seen: Seen::default(),
             missed: false,
         }
@@ -48,10 +45,9 @@ impl Member {
     /// Hands over an entry of the log, unless this stream has had it.
     pub(crate) fn entry(&mut self, offset: u64, message: &ServerMessage, wire: &mut Wire) {
         let Some(position) = &self.position else { return };
-        if offset <= position.offset && !self.any_first {
+        if offset <= position.offset {
             return;
         }
-        self.any_first = false;
         let position = position.at(offset);
         self.position = Some(position.clone());
         wire.deliver(self.stream, Some(position), Event::Message(Box::new(message.clone())));
@@ -73,6 +69,5 @@ impl Member {
             wire.deliver(self.stream, Some(to.clone()), Event::Gap(gap));
         }
         self.position = Some(to.clone());
-        self.any_first = false;
     }
 }

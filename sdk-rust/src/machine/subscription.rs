@@ -292,7 +292,6 @@ fn place(member: &mut Member, asking: &Asking, head: &Position, recovered: bool,
         (Some(_), _) => None,
         (None, Some(past)) if past > 0 => {
             let start = head.offset.saturating_sub(u64::from(past));
-            member.any_first = recover.is_none();
             Some(head.at(start.max(recover.map_or(0, |recover| recover.offset))))
         }
         (None, _) => Some(head.clone()),

@@ -1,0 +1,199 @@
+//! The client that an app holds: cheap to clone, connected at first use, ended with its last clone.
+
+mod builder;
+mod clan_chat;
+mod notifications;
+mod service_topic;
+mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{ClanId, CloseCode, ServerMessage, ServiceName, TopicName};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+pub use builder::ClientBuilder;
+pub(crate) use builder::{TokenFuture, TokenProvider};
+pub use clan_chat::{ClanChat, History, Receipt, SendChat, SubscribeChat};
+pub use notifications::Notifications;
+pub use service_topic::{Publish, ServiceTopic, SubscribeTopic};
+pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, TopicStream};
+
+use crate::{
+    Error, ErrorKind, Outcome, Position, State, Topic,
+    driver::{self, Call, Driver, Mailbox, Op, Overflow},
+    machine::{Millis, SubscribeOptions},
+};
+
+/// A client of one gateway.
+///
+/// Clones share one connection. It connects at first use; every handle and stream keeps it alive, and when the last
+/// of them is dropped it closes the connection and ends its task. What was still waiting to be sent then is not sent.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ops: mpsc::Sender<Op>,
+    /// What the task will be made of, until the first use starts it.
+    unstarted: Mutex<Option<Driver>>,
+    state: watch::Receiver<State>,
+    sweep: Arc<Notify>,
+    timeout: Duration,
+    stream_buffer: usize,
+}
+
+impl Client {
+    /// Begins to describe a client of the gateway at this address (`ws://` or `wss://`).
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(url.into())
+    }
+
+    /// Connects, and waits until that has succeeded. Every other call does so by itself.
+    ///
+    /// A dropped future leaves the client connecting.
+    ///
+    /// # Errors
+    /// When the client has ended, or is used outside a tokio runtime. Everything else is tried again for as long as
+    /// it takes; see [`Client::state`].
+    pub async fn connect(&self) -> Result<(), Error> {
+        self.op(Op::Connect).await?;
+        let mut state = self.shared.state.clone();
+        let state = state.wait_for(|state| matches!(state, State::Connected(_) | State::Closed(_))).await;
+        match state.as_deref() {
+            Ok(State::Closed(error)) => Err(error.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(task_ended()),
+        }
+    }
+
+    /// Whether the client is connected, to look at or to wait for.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.shared.state.clone()
+    }
+
+    /// Waits until the client has ended for good, and tells why: replaced by another session, refused with a fresh
+    /// token too, disconnected by an operator, or closed by [`Client::close`]. Anything else it mends by itself.
+    pub async fn closed(&self) -> Error {
+        let mut state = self.shared.state.clone();
+        match state.wait_for(|state| matches!(state, State::Closed(_))).await.as_deref() {
+            Ok(State::Closed(error)) => error.clone(),
+            _ => task_ended(),
+        }
+    }
+
+    /// Ends the client for good, for all its clones: the connection is closed with 1000, streams end, and what waits
+    /// to be sent is answered with an error.
+    pub async fn close(&self) {
+        // Only a client that has ended already cannot be told.
+        let _ = self.op(Op::Close).await;
+    }
+
+    /// The user's notifications.
+    pub fn notifications(&self) -> Notifications {
+        Notifications::new(self.clone())
+    }
+
+    /// The chat of a clan.
+    ///
+    /// # Errors
+    /// When the text is not an identifier.
+    pub fn clan_chat(&self, clan_id: impl AsRef<str>) -> Result<ClanChat, Error> {
+        Ok(ClanChat::new(self.clone(), ClanId::new(clan_id).map_err(Error::invalid)?))
+    }
+
+    /// A topic of a declared service.
+    ///
+    /// # Errors
+    /// When the service is not a name, or the topic not an identifier.
+    pub fn topic(&self, service: impl AsRef<str>, topic: impl AsRef<str>) -> Result<ServiceTopic, Error> {
+        let service = ServiceName::new(service).map_err(Error::invalid)?;
+        if ServiceName::RESERVED.contains(&service.as_str()) {
+            return Err(Error::invalid(format!("{service} is not a declared service")));
+        }
+        Ok(ServiceTopic::new(self.clone(), service, TopicName::new(topic).map_err(Error::invalid)?))
+    }
+
+    /// Sends any command and waits for the message that answers it: for what this version of the SDK does not know.
+    /// The payload is an object of the command's fields; it is never repeated by itself.
+    ///
+    /// A dropped future does not take the command back.
+    ///
+    /// # Errors
+    /// The gateway's refusal; [`Outcome::Unknown`] when the connection was lost before the answer came. A command
+    /// without a reply (`typing`) times out.
+    pub async fn request(&self, type_name: impl Into<String>, payload: impl Serialize) -> Result<ServerMessage, Error> {
+        match serde_json::to_value(payload).map_err(Error::invalid)? {
+            Value::Object(payload) => self.call(Call::Request(type_name.into(), payload), None).await,
+            Value::Null => self.call(Call::Request(type_name.into(), serde_json::Map::new()), None).await,
+            _ => Err(Error::invalid("the payload of a request is an object")),
+        }
+    }
+
+    /// Every message that arrives, also of types that this version of the SDK does not know.
+    ///
+    /// # Errors
+    /// When the client has ended, or is used outside a tokio runtime.
+    pub async fn messages(&self) -> Result<MessageStream, Error> {
+        let mailbox = self.mailbox(Overflow::Count);
+        let stream = MessageStream::new(self.clone(), Arc::clone(&mailbox));
+        self.op(Op::Watch(mailbox)).await?;
+        Ok(stream)
+    }
+
+    fn mailbox(&self, overflow: Overflow) -> Arc<Mailbox> {
+        Arc::new(Mailbox::new(self.shared.stream_buffer, overflow, Arc::clone(&self.shared.sweep)))
+    }
+
+    /// Subscribes a mailbox, which is let go again when this future is.
+    async fn subscribe(
+        &self,
+        topic: Topic,
+        options: SubscribeOptions,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<Option<Position>, Error> {
+        let (reply, answer) = oneshot::channel();
+        let (mailbox, timeout) = (Arc::clone(mailbox), millis(self.shared.timeout));
+        self.op(Op::Subscribe { topic, options, timeout, mailbox, reply }).await?;
+        answer.await.map_err(|_| task_ended())?
+    }
+
+    async fn call(&self, call: Call, timeout: Option<Duration>) -> Result<ServerMessage, Error> {
+        let (reply, answer) = oneshot::channel();
+        let timeout = millis(timeout.unwrap_or(self.shared.timeout));
+        self.op(Op::Call { call, timeout, reply }).await?;
+        answer.await.map_err(|_| task_ended().with_outcome(Outcome::Unknown))?
+    }
+
+    /// Hands something to the task, which the first use starts.
+    async fn op(&self, op: Op) -> Result<(), Error> {
+        self.start()?;
+        self.shared.ops.send(op).await.map_err(|_| task_ended())
+    }
+
+    fn start(&self) -> Result<(), Error> {
+        let mut unstarted = self.shared.unstarted.lock();
+        if unstarted.is_some() && tokio::runtime::Handle::try_current().is_err() {
+            return Err(Error::new(ErrorKind::Runtime, Outcome::NotSent));
+        }
+        if let Some(driver) = unstarted.take() {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the client's one task: it ends when the last handle drops the sender that it receives from"
+            )]
+            tokio::spawn(driver::run(driver));
+        }
+        Ok(())
+    }
+}
+
+fn task_ended() -> Error {
+    Error::closed(CloseCode::NORMAL, "the client's task has ended")
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

@@ -1,0 +1,117 @@
+//! How a client is described before it is built.
+
+use std::{
+    collections::hash_map::RandomState,
+    fmt::Display,
+    future::Future,
+    hash::{BuildHasher, Hasher},
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+use realtime_gateway_protocol::DeviceId;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::{Client, Shared};
+use crate::{
+    Error, State,
+    driver::{Driver, check_url},
+    machine::Config,
+};
+
+pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+pub(crate) type TokenProvider = Box<dyn Fn() -> TokenFuture + Send + Sync>;
+
+/// How many calls may be on their way to the client's task before the next one waits.
+const OPS: usize = 256;
+
+/// Describes a [`Client`].
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    url: String,
+    provider: Option<TokenProvider>,
+    device_id: Option<String>,
+    timeout: Duration,
+    stream_buffer: usize,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(url: String) -> Self {
+        Self { url, provider: None, device_id: None, timeout: Duration::from_secs(30), stream_buffer: 1_000 }
+    }
+
+    /// Where tokens come from: asked before the first connection, when four fifths of a token's life are over, and
+    /// when the gateway refuses one. A failure is tried again with backoff. Required.
+    pub fn token<F, Fut, T, E>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<String>,
+        E: Display,
+    {
+        self.provider = Some(Box::new(move || {
+            let answer = provider();
+            Box::pin(async move { answer.await.map(Into::into).map_err(|error| error.to_string()) })
+        }));
+        self
+    }
+
+    /// Names this device, so that its next session replaces its own predecessor. None by default.
+    pub fn device_id(mut self, device_id: impl Into<String>) -> Self {
+        self.device_id = Some(device_id.into());
+        self
+    }
+
+    /// How long a call may wait for a connection and an answer. 30 s by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many events a stream holds for an app that is slow to read. 1,000 by default.
+    pub fn stream_buffer(mut self, events: usize) -> Self {
+        self.stream_buffer = events;
+        self
+    }
+
+    /// Makes the client, which connects at first use.
+    ///
+    /// # Errors
+    /// When the address is not one of a gateway, the device id is not an identifier, or there is no token provider.
+    pub fn build(self) -> Result<Client, Error> {
+        check_url(&self.url)?;
+        let device_id = self.device_id.map(DeviceId::new).transpose().map_err(Error::invalid)?;
+        let provider = self.provider.ok_or_else(|| Error::invalid("a client needs a token provider"))?;
+        let (ops, receiver) = mpsc::channel(OPS);
+        let (state_sender, state) = watch::channel(State::Idle);
+        let sweep = Arc::new(Notify::new());
+        let config = Config {
+            seed: [random(), random()],
+            device_id,
+            client_name: env!("CARGO_PKG_NAME").to_owned(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let driver =
+            Driver { url: self.url, config, provider, ops: receiver, state: state_sender, sweep: Arc::clone(&sweep) };
+        let shared = Shared {
+            ops,
+            unstarted: Mutex::new(Some(driver)),
+            state,
+            sweep,
+            timeout: self.timeout,
+            stream_buffer: self.stream_buffer,
+        };
+        Ok(Client { shared: Arc::new(shared) })
+    }
+}
+
+/// A number that no other client draws: the keys of the standard library's hash maps come from the operating system.
+fn random() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    hasher.write_u128(since.as_nanos());
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}

@@ -1,0 +1,287 @@
+//! The chat of one clan: subscribe, send, type, look back, see who is there.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use realtime_gateway_protocol as protocol;
+use realtime_gateway_protocol::{
+    ChatContent, ChatData, ChatHistory, ClanId, ClientMessage, ClientMessageId, GetChatHistory, GetPresence,
+    HistoryLimit, MessageId, MessageSent, MessageType, Presence, RawJson, ServerMessage,
+};
+use serde::Serialize;
+
+use super::{ChatStream, Client};
+use crate::{
+    Error, ErrorKind, Outcome, Position, Topic,
+    driver::{Call, Op, Overflow},
+    machine::SubscribeOptions,
+};
+
+type Later<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// The chat of one clan.
+#[derive(Clone)]
+pub struct ClanChat {
+    client: Client,
+    clan_id: ClanId,
+}
+
+impl ClanChat {
+    pub(super) fn new(client: Client, clan_id: ClanId) -> Self {
+        Self { client, clan_id }
+    }
+
+    /// Which clan.
+    pub fn clan_id(&self) -> &ClanId {
+        &self.clan_id
+    }
+
+    /// Subscribes. Await it, after choosing where to begin. Several streams of one clan share one subscription.
+    ///
+    /// A dropped future leaves nothing behind.
+    pub fn subscribe(&self) -> SubscribeChat {
+        SubscribeChat { chat: self.clone(), options: SubscribeOptions::default() }
+    }
+
+    /// Says something. Await it; messages of one clan arrive in the order in which they were first awaited.
+    ///
+    /// It survives reconnecting: it is repeated under the same client message id until it is answered, so it appears
+    /// once. A dropped future does not take it back: it may still be sent.
+    pub fn send(&self, content: impl Into<String>) -> SendChat {
+        SendChat {
+            chat: self.clone(),
+            content: content.into(),
+            message_type: None,
+            data: None,
+            client_message_id: None,
+            timeout: None,
+        }
+    }
+
+    /// Tells that the user types, or has stopped. Call it at every key: the gateway hears of it every three seconds,
+    /// and without a connection not at all.
+    ///
+    /// # Errors
+    /// When the client has ended.
+    pub async fn typing(&self, is_typing: bool) -> Result<(), Error> {
+        self.client.op(Op::Typing(self.clan_id.clone(), is_typing)).await
+    }
+
+    /// A page of the past, the latest by default. Await it.
+    pub fn history(&self) -> History {
+        let clan_id = self.clan_id.clone();
+        let get = GetChatHistory { clan_id, before: None, after: None, limit: HistoryLimit::default() };
+        History { client: self.client.clone(), get: Ok(get) }
+    }
+
+    /// Who is present now.
+    ///
+    /// # Errors
+    /// The gateway's refusal, or that no answer came in time.
+    pub async fn presence(&self) -> Result<Presence, Error> {
+        let get = GetPresence { clan_id: self.clan_id.clone() };
+        match self.client.call(Call::Query(get.into()), None).await? {
+            ServerMessage::Presence(presence) => Ok(presence),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A subscription to be: see [`ClanChat::subscribe`].
+#[must_use = "nothing is subscribed until this is awaited"]
+pub struct SubscribeChat {
+    chat: ClanChat,
+    options: SubscribeOptions,
+}
+
+impl SubscribeChat {
+    /// Begin with the last so many entries, 0 to 100.
+    pub fn history(mut self, entries: u32) -> Self {
+        self.options.history = Some(entries);
+        self
+    }
+
+    /// Go on after a position that an earlier stream told.
+    pub fn from(mut self, position: Position) -> Self {
+        self.options.from = Some(position);
+        self
+    }
+
+    /// Be told who is present, and who comes and goes.
+    pub fn presence(mut self) -> Self {
+        self.options.presence = true;
+        self
+    }
+}
+
+impl IntoFuture for SubscribeChat {
+    type Output = Result<ChatStream, Error>;
+    type IntoFuture = Later<ChatStream>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let SubscribeChat { chat, options } = self;
+            let mailbox = chat.client.mailbox(Overflow::Gap);
+            let mut stream = ChatStream::new(chat.client.clone(), mailbox.clone());
+            let position = chat.client.subscribe(Topic::Clan(chat.clan_id), options, &mailbox).await?;
+            stream.begin_at(position);
+            Ok(stream)
+        })
+    }
+}
+
+/// What the gateway confirmed about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Names the message.
+    pub message_id: MessageId,
+    /// Its place in the topic's log.
+    pub offset: u64,
+    /// Whether an earlier copy had been accepted already; nothing was sent twice.
+    pub duplicate: bool,
+    /// The name under which it was sent.
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+impl From<MessageSent> for Receipt {
+    fn from(sent: MessageSent) -> Self {
+        Self {
+            message_id: sent.message_id,
+            offset: sent.offset,
+            duplicate: sent.duplicate.unwrap_or(false),
+            client_message_id: sent.client_message_id,
+        }
+    }
+}
+
+impl Receipt {
+    pub(super) async fn of(client: &Client, message: ClientMessage, timeout: Option<Duration>) -> Result<Self, Error> {
+        match client.call(Call::Send(message), timeout).await? {
+            ServerMessage::MessageSent(sent) => Ok(sent.into()),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A message to be: see [`ClanChat::send`].
+#[must_use = "nothing is sent until this is awaited"]
+pub struct SendChat {
+    chat: ClanChat,
+    content: String,
+    message_type: Option<MessageType>,
+    data: Option<Result<RawJson, Error>>,
+    client_message_id: Option<String>,
+    timeout: Option<Duration>,
+}
+
+impl SendChat {
+    /// `TEXT` by default; `IMAGE` and `FILE` are described by [`SendChat::data`].
+    pub fn message_type(mut self, message_type: MessageType) -> Self {
+        self.message_type = Some(message_type);
+        self
+    }
+
+    /// Replies, mentions, attachments: anything that serialises to an object of at most 8 KiB.
+    pub fn data(mut self, data: &impl Serialize) -> Self {
+        self.data = Some(RawJson::encode(data).map_err(Error::invalid));
+        self
+    }
+
+    /// The name that makes repeating safe, for an app that sends again after a restart. Made by the SDK by default.
+    pub fn client_message_id(mut self, id: impl Into<String>) -> Self {
+        self.client_message_id = Some(id.into());
+        self
+    }
+
+    /// How long it may wait for a connection and an answer, in place of the client's timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    fn message(self) -> Result<protocol::SendChat, Error> {
+        if let Some(MessageType::System | MessageType::Other(_)) = self.message_type {
+            return Err(Error::invalid("a client sends TEXT, IMAGE or FILE"));
+        }
+        let data = self.data.transpose()?.map(ChatData::new).transpose().map_err(Error::invalid)?;
+        let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
+        Ok(protocol::SendChat {
+            clan_id: self.chat.clan_id,
+            content: ChatContent::new(self.content).map_err(Error::invalid)?,
+            message_type: self.message_type,
+            data,
+            client_message_id: id,
+        })
+    }
+}
+
+impl IntoFuture for SendChat {
+    type Output = Result<Receipt, Error>;
+    type IntoFuture = Later<Receipt>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (client, timeout) = (self.chat.client.clone(), self.timeout);
+            Receipt::of(&client, self.message()?.into(), timeout).await
+        })
+    }
+}
+
+/// A page of the past to be: see [`ClanChat::history`].
+#[must_use = "nothing is asked until this is awaited"]
+pub struct History {
+    client: Client,
+    get: Result<GetChatHistory, Error>,
+}
+
+impl History {
+    /// The page that begins after this offset, such as `gap.before`.
+    pub fn after(mut self, offset: u64) -> Self {
+        if let Ok(get) = &mut self.get {
+            (get.after, get.before) = (Some(offset), None);
+        }
+        self
+    }
+
+    /// The page that ends before this offset.
+    pub fn before(mut self, offset: u64) -> Self {
+        if let Ok(get) = &mut self.get {
+            (get.before, get.after) = (Some(offset), None);
+        }
+        self
+    }
+
+    /// How many messages, 1 to 100; 50 by default.
+    pub fn limit(mut self, messages: u32) -> Self {
+        match (&mut self.get, HistoryLimit::new(messages)) {
+            (Ok(get), Some(limit)) => get.limit = limit,
+            (get, None) => *get = Err(Error::invalid("limit is 1 to 100")),
+            (Err(_), Some(_)) => {}
+        }
+        self
+    }
+}
+
+impl IntoFuture for History {
+    type Output = Result<ChatHistory, Error>;
+    type IntoFuture = Later<ChatHistory>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match self.client.call(Call::Query(self.get?.into()), None).await? {
+                ServerMessage::ChatHistory(page) => Ok(page),
+                other => Err(unexpected(&other)),
+            }
+        })
+    }
+}
+
+/// The gateway answered with something that is no answer to this.
+fn unexpected(message: &ServerMessage) -> Error {
+    let problem = format!("the gateway answered with {}", message.type_name());
+    Error::new(ErrorKind::Connection(problem), Outcome::Unknown)
+}

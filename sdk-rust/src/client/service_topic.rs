@@ -1,0 +1,119 @@
+//! A topic of a declared service: subscribe and publish.
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use realtime_gateway_protocol as protocol;
+use realtime_gateway_protocol::{ClientMessageId, RawJson, ServiceName, TopicName};
+use serde::Serialize;
+
+use super::{Client, Receipt, TopicStream};
+use crate::{Error, Position, Topic, driver::Overflow, machine::SubscribeOptions};
+
+/// A topic of a declared service.
+#[derive(Clone)]
+pub struct ServiceTopic {
+    client: Client,
+    service: ServiceName,
+    topic: TopicName,
+}
+
+impl ServiceTopic {
+    pub(super) fn new(client: Client, service: ServiceName, topic: TopicName) -> Self {
+        Self { client, service, topic }
+    }
+
+    /// Subscribes. Await it, after choosing where to begin. Several streams of one topic share one subscription.
+    ///
+    /// A dropped future leaves nothing behind.
+    pub fn subscribe(&self) -> SubscribeTopic {
+        SubscribeTopic { topic: self.clone(), options: SubscribeOptions::default() }
+    }
+
+    /// Publishes anything that serialises to JSON. Await it; what is published to one topic arrives in the order in
+    /// which it was first awaited.
+    ///
+    /// It survives reconnecting, as [`ClanChat::send`](super::ClanChat::send) does. A dropped future does not take it
+    /// back: it may still be sent.
+    pub fn publish(&self, data: &impl Serialize) -> Publish {
+        let data = RawJson::encode(data).map_err(Error::invalid);
+        Publish { topic: self.clone(), data, client_message_id: None, timeout: None }
+    }
+}
+
+/// A subscription to be: see [`ServiceTopic::subscribe`].
+#[must_use = "nothing is subscribed until this is awaited"]
+pub struct SubscribeTopic {
+    topic: ServiceTopic,
+    options: SubscribeOptions,
+}
+
+impl SubscribeTopic {
+    /// Begin with the last so many entries, 0 to 100.
+    pub fn history(mut self, entries: u32) -> Self {
+        self.options.history = Some(entries);
+        self
+    }
+
+    /// Go on after a position that an earlier stream told.
+    pub fn from(mut self, position: Position) -> Self {
+        self.options.from = Some(position);
+        self
+    }
+}
+
+impl IntoFuture for SubscribeTopic {
+    type Output = Result<TopicStream, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let ServiceTopic { client, service, topic } = self.topic;
+            let mailbox = client.mailbox(Overflow::Gap);
+            let mut stream = TopicStream::new(client.clone(), mailbox.clone());
+            let position = client.subscribe(Topic::Service(service, topic), self.options, &mailbox).await?;
+            stream.begin_at(position);
+            Ok(stream)
+        })
+    }
+}
+
+/// A publication to be: see [`ServiceTopic::publish`].
+#[must_use = "nothing is published until this is awaited"]
+pub struct Publish {
+    topic: ServiceTopic,
+    data: Result<RawJson, Error>,
+    client_message_id: Option<String>,
+    timeout: Option<Duration>,
+}
+
+impl Publish {
+    /// The name that makes repeating safe, for an app that sends again after a restart. Made by the SDK by default.
+    pub fn client_message_id(mut self, id: impl Into<String>) -> Self {
+        self.client_message_id = Some(id.into());
+        self
+    }
+
+    /// How long it may wait for a connection and an answer, in place of the client's timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl IntoFuture for Publish {
+    type Output = Result<Receipt, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let ServiceTopic { client, service, topic } = self.topic;
+            let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
+            let message = protocol::Publish { service, topic, data: self.data?, client_message_id: id };
+            Receipt::of(&client, message.into(), self.timeout).await
+        })
+    }
+}

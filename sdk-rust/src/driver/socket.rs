@@ -1,0 +1,235 @@
+//! WebSockets under the machine's orders: opened, written without waiting, read, and closed within a bounded time.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Sink, Stream};
+use realtime_gateway_protocol::{CloseCode, MAX_SERVER_MESSAGE_BYTES};
+use tokio::{net::TcpStream, time::Sleep};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{
+        self, Message, Utf8Bytes,
+        client::IntoClientRequest,
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+
+use crate::{
+    Error,
+    machine::{Attempt, OpenFailure},
+};
+
+/// How long a socket that was told to close may take.
+const CLOSING: Duration = Duration::from_secs(2);
+/// Room for one ordinary message; a larger one grows it for a while.
+const BUFFER_BYTES: usize = 8 * 1024;
+/// The gateway stays under 256 KiB; the rest is for what a later version may add.
+const MAX_MESSAGE_BYTES: usize = 16 * MAX_SERVER_MESSAGE_BYTES;
+
+type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, tungstenite::Error>> + Send>>;
+
+/// What a socket has to say.
+pub(crate) enum SocketEvent {
+    Opened,
+    Text(Utf8Bytes),
+    Heard,
+    Closed(CloseCode),
+    Failed(OpenFailure),
+}
+
+/// Every socket of a client: at most the one in use, its successor, and those that are being closed.
+pub(crate) struct Sockets {
+    url: String,
+    sockets: Vec<Socket>,
+}
+
+struct Socket {
+    attempt: Attempt,
+    phase: Phase,
+    /// Set when it is being closed: nobody hears of it any more.
+    silent: Option<Pin<Box<Sleep>>>,
+}
+
+enum Phase {
+    Opening(Opening),
+    /// The queue is bounded by the machine, which has one command a topic under way.
+    Open {
+        socket: Box<WebSocket>,
+        out: VecDeque<Message>,
+        broken: bool,
+    },
+    Over,
+}
+
+/// Checks a gateway's address.
+pub(crate) fn check_url(url: &str) -> Result<(), Error> {
+    let request = url.into_client_request().map_err(|error| Error::invalid(format!("{url}: {error}")))?;
+    let tls = cfg!(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots", feature = "native-tls"));
+    match request.uri().scheme_str() {
+        Some("ws") => Ok(()),
+        Some("wss") if tls => Ok(()),
+        Some("wss") => Err(Error::invalid("wss needs one of the crate's TLS features")),
+        _ => Err(Error::invalid(format!("{url}: a gateway's address begins with ws:// or wss://"))),
+    }
+}
+
+impl Sockets {
+    pub(crate) fn new(url: String) -> Self {
+        Self { url, sockets: Vec::new() }
+    }
+
+    pub(crate) fn open(&mut self, attempt: Attempt) {
+        install_crypto();
+        let url = self.url.clone();
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER_BYTES)
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let opening = async move {
+            let (socket, _response) = connect_async_with_config(url, Some(config), true).await?;
+            Ok(socket)
+        };
+        self.sockets.push(Socket { attempt, phase: Phase::Opening(Box::pin(opening)), silent: None });
+    }
+
+    pub(crate) fn send(&mut self, attempt: Attempt, text: String) {
+        self.write(attempt, Message::text(text));
+    }
+
+    pub(crate) fn close(&mut self, attempt: Attempt, code: CloseCode) {
+        self.write(attempt, Message::Close(Some(CloseFrame { code: code.0.into(), reason: "".into() })));
+        for socket in self.sockets.iter_mut().filter(|socket| socket.attempt == attempt) {
+            if matches!(socket.phase, Phase::Opening(_)) {
+                socket.phase = Phase::Over;
+            }
+            socket.silent = Some(Box::pin(tokio::time::sleep(CLOSING)));
+        }
+    }
+
+    fn write(&mut self, attempt: Attempt, message: Message) {
+        let socket = self.sockets.iter_mut().find(|socket| socket.attempt == attempt);
+        if let Some(Phase::Open { out, .. }) = socket.map(|socket| &mut socket.phase) {
+            out.push_back(message);
+        }
+    }
+
+    /// The next event of any socket.
+    pub(crate) async fn next(&mut self) -> (Attempt, SocketEvent) {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// Waits until every socket is closed.
+    pub(crate) async fn finish(&mut self) {
+        poll_fn(|context| {
+            while self.poll(context).is_ready() {}
+            if self.sockets.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Attempt, SocketEvent)> {
+        for socket in &mut self.sockets {
+            while let Poll::Ready(event) = socket.poll(context) {
+                let event = event.unwrap_or(SocketEvent::Closed(CloseCode::ABNORMAL));
+                let silent = socket.silent.is_some();
+                match &event {
+                    // The rest of the closing handshake is of no interest to anybody.
+                    SocketEvent::Closed(code) if *code != CloseCode::ABNORMAL => {
+                        socket.silent.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSING)));
+                    }
+                    SocketEvent::Closed(_) | SocketEvent::Failed(_) => socket.phase = Phase::Over,
+                    _ => {}
+                }
+                if !silent {
+                    return Poll::Ready((socket.attempt, event));
+                }
+                if matches!(socket.phase, Phase::Over) {
+                    break;
+                }
+            }
+        }
+        self.sockets.retain(|socket| !matches!(socket.phase, Phase::Over));
+        Poll::Pending
+    }
+}
+
+impl Socket {
+    /// The next event; none when the socket has ended without a word.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
+        if let Some(late) = &mut self.silent
+            && late.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        match &mut self.phase {
+            Phase::Over => Poll::Pending,
+            Phase::Opening(opening) => opening.as_mut().poll(context).map(|result| match result {
+                Ok(socket) => {
+                    self.phase = Phase::Open { socket: Box::new(socket), out: VecDeque::new(), broken: false };
+                    Some(SocketEvent::Opened)
+                }
+                Err(error) => Some(SocketEvent::Failed(failure(&error))),
+            }),
+            Phase::Open { socket, out, broken } => {
+                // A write that fails does not end the socket at once: the close frame that says why may wait to be read.
+                *broken = *broken || matches!(write(Pin::new(socket), out, context), Poll::Ready(Err(_)));
+                let broken = *broken;
+                match Pin::new(socket).poll_next(context) {
+                    Poll::Pending if broken => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Some(Ok(message))) => Poll::Ready(Some(match message {
+                        Message::Text(text) => SocketEvent::Text(text),
+                        Message::Close(frame) => {
+                            // 1005 is "no code" (RFC 6455, section 7.1.5).
+                            SocketEvent::Closed(frame.map_or(CloseCode(1005), |frame| CloseCode(frame.code.into())))
+                        }
+                        _ => SocketEvent::Heard,
+                    })),
+                    Poll::Ready(Some(Err(_)) | None) => Poll::Ready(None),
+                }
+            }
+        }
+    }
+}
+
+fn write(
+    mut socket: Pin<&mut Box<WebSocket>>,
+    out: &mut VecDeque<Message>,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), tungstenite::Error>> {
+    let mut socket = Pin::new(&mut **socket);
+    while !out.is_empty() {
+        std::task::ready!(socket.as_mut().poll_ready(context))?;
+        if let Some(message) = out.pop_front() {
+            socket.as_mut().start_send(message)?;
+        }
+    }
+    socket.poll_flush(context)
+}
+
+fn failure(error: &tungstenite::Error) -> OpenFailure {
+    let mut failure = OpenFailure { message: error.to_string(), ..OpenFailure::default() };
+    if let tungstenite::Error::Http(response) = error {
+        failure.status = Some(response.status().as_u16());
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        failure.retry_after_ms =
+            retry_after.and_then(|value| value.parse::<u64>().ok()).map(|s| s.saturating_mul(1_000));
+    }
+    failure
+}
+
+/// rustls wants a process-wide choice of cryptography; the app's own choice stands when it has made one.
+fn install_crypto() {
+    #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster: either choice will do.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+}
