@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::config::Flags;
+use crate::{config::Flags, gateway::Gateway};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
@@ -59,7 +59,12 @@ impl Source {
 
 /// Runs the command that the process was started with, and tells how it ended.
 pub fn main() -> ExitCode {
-    match command(Cli::parse().command) {
+    main_with(|gateway| gateway)
+}
+
+/// The same, for a gateway that `serve` adds something to, such as services.
+pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
+    match command(Cli::parse().command, customise) {
         Ok(code) => code,
         Err(error) => {
             // Without a place to write to there is nobody to tell.
@@ -69,9 +74,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn command(command: Command) -> anyhow::Result<ExitCode> {
+fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(serve) => runtime()?.block_on(serve.run()),
+        Command::Serve(serve) => runtime()?.block_on(serve.run(customise)),
         Command::Token(token) => token.run(),
         Command::Check(check) => runtime()?.block_on(check.run()),
         Command::Notify(notify) => runtime()?.block_on(notify.run()),

@@ -1,23 +1,26 @@
 //! The gateway: its parts built in order, run until a signal, and drained.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     accept::{Certificates, Listening, ServeError, TlsError},
-    auth::{Authenticator, KeyError, Permissions},
+    auth::{ApiKeys, Authenticator, KeyError, Permissions, PermissionsError},
     bus::EmbeddedBus,
-    config::Config,
+    config::{Config, Loaded},
+    descriptors,
     drain::Tasks,
     http,
     hub::Hub,
     metrics::Metrics,
     node::{Node, Parts},
+    running::Running,
     service::Service,
     services::{Topics, entry_frame},
     store::open::{OpenError, open},
+    telemetry::Telemetry,
 };
 
 /// How often what is beyond its age is removed.
@@ -35,6 +38,9 @@ pub enum StartError {
     /// The sockets.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Who decides what somebody may do.
+    #[error(transparent)]
+    Permissions(#[from] PermissionsError),
     /// The certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -47,16 +53,6 @@ pub enum StartError {
 pub struct Gateway {
     config: Config,
     services: Vec<Arc<dyn Service>>,
-}
-
-/// A gateway that serves.
-pub struct Running {
-    /// Its parts.
-    pub node: Arc<Node>,
-    /// Where it serves.
-    pub address: SocketAddr,
-    listening: Listening,
-    certificates: Option<Certificates>,
 }
 
 impl Gateway {
@@ -78,6 +74,7 @@ impl Gateway {
     /// [`StartError`] says in one line what is wrong and how to mend it.
     pub async fn start(self) -> Result<Running, StartError> {
         let Self { config, services } = self;
+        descriptors::raise(config.limits.connections);
         let tasks = Tasks::default();
         let metrics = Arc::new(Metrics::new()?);
         let store = open(&config.store, config.idempotency_window)?;
@@ -85,10 +82,11 @@ impl Gateway {
         let bus = Arc::new(bus);
         let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone());
         let auth = Authenticator::new(&config.auth)?;
-        let permissions = Permissions::new(&config.permissions);
+        let permissions = Permissions::new(&config.permissions)?;
+        let api_keys = ApiKeys::new(&config.auth.api_keys);
         let certificates = config.tls.as_ref().map(Certificates::read).transpose()?;
         let topics = Topics::new(services);
-        let node = Node::new(Parts { config, store, bus, hub, auth, permissions, metrics, tasks, topics });
+        let node = Node::new(Parts { config, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics });
 
         node.tasks.spawn_until_stopped(node.hub.clone().pulse());
         node.tasks.spawn_until_stopped(sweep(node.clone()));
@@ -104,8 +102,22 @@ impl Gateway {
             tracing::info!(%address, "listening for operators");
         }
         tracing::info!(%address, node = node.config().node_id, "listening");
-        Ok(Running { node, address, listening, certificates })
+        Ok(Running { node, listening, certificates })
     }
+}
+
+/// Runs a gateway until it is told to go and has gone.
+///
+/// # Errors
+/// [`StartError`] says what kept it from starting.
+pub async fn run(
+    loaded: Loaded,
+    telemetry: Telemetry,
+    customise: impl FnOnce(Gateway) -> Gateway,
+) -> Result<(), StartError> {
+    let gateway = customise(Gateway::new(loaded.config.clone()));
+    gateway.start().await?.until_told(loaded, &telemetry).await;
+    Ok(())
 }
 
 /// Removes, for ever, what is beyond its age.

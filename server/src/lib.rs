@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod node;
 pub mod outbound;
 pub mod router;
+pub mod running;
 pub mod service;
 pub mod services;
 pub mod session;

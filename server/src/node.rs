@@ -15,7 +15,7 @@ use realtime_gateway_protocol::{ErrorCode, IdError, ServiceName, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    auth::{Authenticator, Permissions},
+    auth::{ApiKeys, Authenticator, Permissions},
     bus::{Bus, Doorbell},
     command_error::CommandError,
     config::Config,
@@ -42,6 +42,8 @@ pub struct Node {
     pub auth: Authenticator,
     /// What somebody may do.
     pub permissions: Permissions,
+    /// Who may use the HTTP API.
+    pub api_keys: ApiKeys,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What runs.
@@ -77,6 +79,8 @@ pub struct Parts {
     pub auth: Authenticator,
     /// What somebody may do.
     pub permissions: Permissions,
+    /// Who may use the HTTP API.
+    pub api_keys: ApiKeys,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What runs.
@@ -88,7 +92,7 @@ pub struct Parts {
 impl Node {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, store, bus, hub, auth, permissions, metrics, tasks, topics } = parts;
+        let Parts { config, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
         Arc::new(Self {
             config: RwLock::new(Arc::new(config)),
             store,
@@ -96,6 +100,7 @@ impl Node {
             hub,
             auth,
             permissions,
+            api_keys,
             metrics,
             tasks,
             sessions: SessionTable::default(),

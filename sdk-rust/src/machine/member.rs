@@ -28,14 +28,7 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn new(stream: StreamId, options: SubscribeOptions, until: Millis) -> Self {
-        Self {
-            stream,
-            options,
-            stage: Stage::Joining(until),
-            position: None,
-            seen: Seen::default(),
-            missed: false,
-        }
+        Self { stream, options, stage: Stage::Joining(until), position: None, seen: Seen::default(), missed: false }
     }
 
     pub(crate) fn is_joined(&self) -> bool {

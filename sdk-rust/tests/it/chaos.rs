@@ -124,7 +124,8 @@ impl Run {
             }
             Step::Resume(number) => self.resume(*number),
             Step::Leave(which) => {
-                let streams: Vec<_> = self.world.streams.iter().filter(|(_, log)| !log.dropped).map(|(id, _)| *id).collect();
+                let streams: Vec<_> =
+                    self.world.streams.iter().filter(|(_, log)| !log.dropped).map(|(id, _)| *id).collect();
                 if !streams.is_empty() {
                     self.world.drop_stream(streams[usize::from(*which) % streams.len()]);
                 }
@@ -184,7 +185,11 @@ impl Run {
             let to = delivery.position.clone().expect("everything in this model has an offset");
             match &delivery.event {
                 Event::Gap(gap) => {
-                    assert_eq!(Some(gap.before), at.as_ref().map(Position::offset), "a gap begins where the stream was");
+                    assert_eq!(
+                        Some(gap.before),
+                        at.as_ref().map(Position::offset),
+                        "a gap begins where the stream was"
+                    );
                     assert_eq!(gap.after, to);
                 }
                 Event::Message(message) => {
@@ -192,7 +197,10 @@ impl Run {
                     assert_eq!(from.epoch(), to.epoch());
                     // History begins wherever the log still has something.
                     let first = index == 0;
-                    assert!(to.offset() == from.offset() + 1 || (first && to.offset() > from.offset()), "{from:?} {to:?}");
+                    assert!(
+                        to.offset() == from.offset() + 1 || (first && to.offset() > from.offset()),
+                        "{from:?} {to:?}"
+                    );
                     let epoch = to.epoch().strip_prefix('e').unwrap().parse().unwrap();
                     let known = &self.truth[&(name.to_owned(), epoch, to.offset())];
                     if let ServerMessage::Chat(chat) = &**message {
@@ -206,7 +214,8 @@ impl Run {
             assert!(log.joined, "every stream is confirmed in the end");
             let (at, server) = (at.unwrap().offset(), self.world.server.clans.get(name));
             // Where history was asked for and all of it was trimmed, nothing comes before the next live entry.
-            let trimmed = log.deliveries.is_empty() && server.is_some_and(|log| log.entries.range(at + 1..).count() == 0);
+            let trimmed =
+                log.deliveries.is_empty() && server.is_some_and(|log| log.entries.range(at + 1..).count() == 0);
             assert!(trimmed || at == server.map_or(0, |log| log.head), "everything has arrived");
         }
     }
@@ -235,9 +244,12 @@ impl Run {
             let result = sent.result.as_ref().expect("every send is answered");
             let log = self.truth.iter().filter(|((name, ..), _)| *name == sent.clan);
             let accepted = log.filter(|(_, id)| result.as_ref().is_ok_and(|sent| sent.message_id.as_str() == *id));
-            let in_log = self.world.server.clans.get(&sent.clan).is_some_and(|log| {
-                log.entries.values().any(|chat| chat.content.as_str() == sent.content)
-            });
+            let in_log = self
+                .world
+                .server
+                .clans
+                .get(&sent.clan)
+                .is_some_and(|log| log.entries.values().any(|chat| chat.content.as_str() == sent.content));
             match result {
                 Ok(receipt) => {
                     assert!(accepted.count() > 0, "what was confirmed is in the log");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     config::{Flags, Loaded},
+    gateway::Gateway,
     telemetry,
 };
 use clap::Args;
@@ -22,14 +23,14 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, customise: impl FnOnce(Gateway) -> Gateway) -> anyhow::Result<ExitCode> {
         let flags = Flags { listen: self.listen, dev: self.dev, ..self.source.flags() };
         let loaded = Loaded::read(&flags)?;
         let telemetry = telemetry::init(&loaded.config.log)?;
         for notice in &loaded.notices {
             tracing::warn!("{notice}");
         }
-        crate::gateway::run(loaded, telemetry).await?;
+        crate::gateway::run(loaded, telemetry, customise).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,0 +1,113 @@
+//! A gateway that serves: it reloads on SIGHUP, and goes on SIGTERM or Ctrl-C.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    accept::{Certificates, Listening},
+    config::{Config, Loaded},
+    node::Node,
+    telemetry::Telemetry,
+};
+
+/// A gateway that serves.
+pub struct Running {
+    /// Its parts.
+    pub node: Arc<Node>,
+    pub(crate) listening: Listening,
+    pub(crate) certificates: Option<Certificates>,
+}
+
+impl Running {
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.listening.address
+    }
+
+    /// Serves until a signal, and drains.
+    pub async fn until_told(self, mut loaded: Loaded, telemetry: &Telemetry) {
+        let (mut hangup, mut terminate) = (listen(SignalKind::hangup()), listen(SignalKind::terminate()));
+        loop {
+            tokio::select! {
+                () = received(&mut hangup) => loaded = self.reload(loaded, telemetry),
+                () = received(&mut terminate) => break,
+                interrupted = tokio::signal::ctrl_c() => {
+                    if let Err(error) = interrupted {
+                        tracing::error!(%error, "signals cannot be waited for");
+                    }
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            () = self.drain() => {}
+            // A second signal means now.
+            () = received(&mut terminate) => tracing::warn!("told to go twice; not waiting for sessions"),
+            _ = tokio::signal::ctrl_c() => tracing::warn!("told to go twice; not waiting for sessions"),
+        }
+        self.node.store.close().await;
+        tracing::info!("gone");
+    }
+
+    /// Reads the configuration again. What can change takes effect, and what cannot is named.
+    fn reload(&self, loaded: Loaded, telemetry: &Telemetry) -> Loaded {
+        let newer = match loaded.again() {
+            Ok(newer) => newer,
+            Err(error) => {
+                tracing::error!(%error, "the configuration was not reloaded");
+                return loaded;
+            }
+        };
+        let (live, fixed): (Vec<_>, Vec<_>) = loaded.changes(&newer).into_iter().partition(|change| change.live);
+        if let Err(error) = self.apply(&newer.config, telemetry) {
+            tracing::error!(error, "the configuration was not reloaded");
+            return loaded;
+        }
+        let names =
+            |changes: &[crate::config::Change]| changes.iter().map(|change| change.key).collect::<Vec<_>>().join(", ");
+        tracing::info!(changed = names(&live), "the configuration was reloaded");
+        if !fixed.is_empty() {
+            tracing::warn!(keys = names(&fixed), "these keys have changed and need a restart");
+        }
+        newer
+    }
+
+    fn apply(&self, newer: &Config, telemetry: &Telemetry) -> Result<(), String> {
+        let node = &self.node;
+        node.auth.reload(&newer.auth).map_err(|error| error.to_string())?;
+        if let (Some(certificates), Some(tls)) = (&self.certificates, &newer.tls) {
+            certificates.reload(tls).map_err(|error| error.to_string())?;
+        }
+        telemetry.set_level(&newer.log.level).map_err(|error| error.to_string())?;
+        node.api_keys.reload(&newer.auth.api_keys);
+        let current = node.config();
+        node.set_config(Config {
+            log: newer.log.clone(),
+            limits: newer.limits,
+            origins_allowed: newer.origins_allowed.clone(),
+            tls: newer.tls.clone(),
+            auth: crate::config::Auth {
+                timeout: current.auth.timeout,
+                expiry_grace: current.auth.expiry_grace,
+                ..newer.auth.clone()
+            },
+            ..Config::clone(&current)
+        });
+        Ok(())
+    }
+}
+
+/// Begins to listen for a signal; none when the system has no such thing.
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be waited for")).ok()
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
