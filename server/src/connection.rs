@@ -107,7 +107,7 @@ pub async fn run<S, C>(
                     poll_fn(|context| match work.as_mut().poll(context) {
                         Poll::Ready(()) => Poll::Ready(()),
                         Poll::Pending => {
-                            // Whether the socket broke is seen when the command is done.
+                            // Whether the socket broke, or is to be closed, is seen when the command is done.
                             let _ = link.poll_write(context);
                             Poll::Pending
                         }
@@ -161,8 +161,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
     /// Writes frames until there are none, the socket takes no more, or the queue says to close.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<CloseReason>> {
         loop {
-            let written = self.writer.poll_flush(context, self.socket.get_mut(), &self.outbound, &self.metrics);
-            std::task::ready!(written)?;
+            match self.writer.poll_flush(context, self.socket.get_mut(), &self.outbound, &self.metrics) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => {
+                    // A socket that takes no more must not keep its session alive.
+                    let close = self.outbound.take_close(self.writer.batch());
+                    return close.map_or(Poll::Pending, |reason| Poll::Ready(Ok(reason)));
+                }
+            }
             match self.outbound.poll_take(context, self.writer.batch()) {
                 Poll::Ready(Waiting::Frames) => {}
                 Poll::Ready(Waiting::Close(reason)) => return Poll::Ready(Ok(reason)),

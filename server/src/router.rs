@@ -241,20 +241,23 @@ impl Router {
 impl Conversation for Router {
     async fn begin(&mut self) {
         let Some(opening) = &mut self.opening else { return };
-        let opened = match (opening.identity.take(), opening.query_token.take()) {
-            (Some(identity), _) => self.open(None, identity).await,
-            (None, Some(token)) => match self.node.auth.verify(&token).await {
-                Ok(identity) => self.open(None, identity).await,
-                Err(error) => {
-                    self.node.metrics.auth_failure(&error);
-                    self.outbound.close(CloseCode::UNAUTHORIZED, "the token is not valid or has expired");
-                    Err(refusal_of(&error))
-                }
-            },
-            (None, None) => Ok(()),
+        let verified = match (opening.identity.take(), opening.query_token.take()) {
+            (Some(identity), _) => Ok(identity),
+            (None, Some(token)) => self.node.auth.verify(&token).await,
+            (None, None) => return,
         };
-        if let Err(error) = opened {
-            self.refuse(None, None, &error);
+        match verified {
+            Ok(identity) => {
+                if let Err(error) = self.open(None, identity).await {
+                    self.refuse(None, None, &error);
+                }
+            }
+            Err(error) => {
+                self.node.metrics.auth_failure(&error);
+                self.refuse(None, None, &refusal_of(&error));
+                self.outbound.close(CloseCode::UNAUTHORIZED, "the token is not valid or has expired");
+                self.give_up();
+            }
         }
     }
 

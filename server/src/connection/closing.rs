@@ -20,11 +20,13 @@ const LAST_READ: Duration = Duration::from_millis(500);
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
     /// Closes with a reason, and tells the code that was agreed on.
     pub(super) async fn close(&mut self, reason: CloseReason) -> CloseCode {
+        // When the client closed first, tungstenite's answer waits in the wire.
         let answered = self.writer.heard_code().is_some();
-        if answered {
-            // The client closed first: tungstenite's answer waits in the wire.
-        } else {
+        if !answered {
             self.socket.get_mut().say_close(&reason);
+        }
+        if reason.code == CloseCode::SLOW_CONSUMER {
+            self.writer.forget();
         }
         let flushed = timeout(
             LAST_WRITE,

@@ -56,6 +56,11 @@ impl Writer {
         self.heard_code
     }
 
+    /// Lets go of frames that are not begun: what comes next is the close frame.
+    pub(super) fn forget(&mut self) {
+        self.batch.truncate(usize::from(self.begun > 0));
+    }
+
     /// Writes everything that is here.
     pub(super) fn poll_flush<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,

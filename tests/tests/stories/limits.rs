@@ -61,14 +61,12 @@ async fn a_silent_connection_is_given_up() {
     let settings = Settings::default().set("heartbeat.interval", "\"200ms\"").set("heartbeat.timeout", "\"600ms\"");
     let gateway = Gateway::with(settings).await;
     let socket = Socket::of(&gateway, "alice").await;
-    // Nobody polls this socket, so no pong goes out; what arrived meanwhile is read afterwards.
-    let mut other = Socket::of(&gateway, "bob").await;
+    // Nobody polls this socket, so no pong goes out.
     realtime_gateway_tests::eventually("the silent session's end", || async {
         gateway.log().iter().any(|line| line.contains("session ended") && line.contains("4504"))
     })
     .await;
     drop(socket);
-    let _ = other.drain().await;
 }
 
 #[tokio::test]

@@ -31,15 +31,17 @@ async fn of_fifty_at_once_exactly_one_lives() {
     let gateway = Gateway::start().await;
     for round in 0..5 {
         let user = format!("user{round}");
-        let sockets = join_all((0..50).map(|_| Socket::of(&gateway, &user))).await;
-        let alive = join_all(sockets.into_iter().map(|mut socket| async move {
-            let asked = socket.try_send_text(r#"{"type":"ping"}"#).await;
-            (asked && socket.next().await.is_some()).then_some(socket)
+        let token = Token::of(&user).text();
+        let sockets = join_all((0..50).map(|_| Socket::open(&gateway, "/ws", Some(&token)))).await;
+        // Whoever is replaced before it is greeted gets the close alone.
+        let greeted = join_all(sockets.into_iter().map(|socket| async move {
+            let mut socket = socket.unwrap();
+            socket.next().await.map(|_| socket)
         }))
         .await;
-        // A pong may overtake the close of a session that was just replaced; asking again tells.
+        // All have been admitted now, so whoever answers after this lives.
         let mut living = 0;
-        for mut socket in alive.into_iter().flatten() {
+        for mut socket in greeted.into_iter().flatten() {
             let asked = socket.try_send_text(r#"{"type":"ping"}"#).await;
             living += u32::from(asked && socket.next().await.is_some());
         }
@@ -81,7 +83,10 @@ async fn a_late_attempt_never_replaces_its_own_successor() {
     let gateway = Gateway::start().await;
     let client = |attempt| json!({ "client": { "name": "t", "version": "1", "instance": "i", "attempt": attempt } });
     let (mut second, _) = authenticate(&gateway, "alice", client(2)).await;
-    let (mut first, _) = authenticate(&gateway, "alice", client(1)).await;
+    let mut first = Socket::anonymous(&gateway).await;
+    let mut message = client(1);
+    (message["type"], message["token"]) = (json!("authenticate"), json!(Token::of("alice").text()));
+    first.send(message).await;
     assert_eq!(first.closed().await, 4409);
     second.drain().await;
     let (_third, answer) = authenticate(&gateway, "alice", client(3)).await;
