@@ -193,3 +193,35 @@ fn explain(path: &Path, error: DatabaseError) -> OpenError {
         other => OpenError::Damaged { path, reason: other.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_read_that_meets_a_fault_opens_the_file_again_and_is_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = DataFile::open(&directory.path().join("a.redb"), Durability::Fsync).unwrap();
+        let calls = Cell::new(0);
+        let fault_first = |_: &ReadTransaction| {
+            calls.set(calls.get() + 1);
+            if calls.get() == 1 { Err(StorageError::PreviousIo.into()) } else { Ok(calls.get()) }
+        };
+        assert_eq!(file.read(fault_first).unwrap(), 2);
+        assert_eq!(file.generation(), 1);
+        // Not for every read of many at once: each opening checks the whole file.
+        let always = |_: &ReadTransaction| Err::<(), _>(Fault::from(StorageError::PreviousIo));
+        assert!(file.read(always).is_err());
+        assert_eq!(file.generation(), 1);
+        // What is no fault of the file opens nothing.
+        file.reopen(1, Duration::ZERO);
+        assert!(file.read(|_| Err::<(), _>(Fault::Damaged)).is_err());
+        assert_eq!(file.generation(), 2);
+        file.close();
+        assert!(matches!(file.read(|_| Ok(())), Err(Fault::Closed)));
+        file.reopen(2, Duration::ZERO);
+        assert!(matches!(file.read(|_| Ok(())), Err(Fault::Closed)), "closed is closed");
+    }
+}
