@@ -50,7 +50,7 @@ pub(crate) fn are_there(project: &Project) -> bool {
 /// If one does not compile.
 pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
     // Without the sanitizers this needs nothing unstable, and shares what the other steps have checked already.
-    command::run(&mut project.cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins"]))
+    command::run(&mut project.cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--locked"]))
 }
 
 fn targets(project: &Project) -> anyhow::Result<Vec<String>> {

@@ -13,7 +13,10 @@ mod python;
 mod test;
 mod tidy;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -43,9 +46,17 @@ enum Task {
     Announce(dev::links::Arguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run(Arguments::parse().task).unwrap_or_else(|error| {
+        // For a person who runs a command: what went wrong and why, without a trace of our own code.
+        writeln!(io::stderr(), "error: {error:#}").ok();
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
     let project = Project::find()?;
-    match Arguments::parse().task {
+    match task {
         Task::Dev(arguments) => dev::run(&project, &arguments),
         Task::Test(arguments) => test::run(&project, &arguments),
         Task::Bench(arguments) => bench::run(&project, &arguments),
