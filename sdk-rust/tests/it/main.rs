@@ -2,4 +2,5 @@
 
 mod chaos;
 mod model;
+mod stories;
 mod world;

@@ -85,6 +85,18 @@ impl Server {
         }
     }
 
+    pub(crate) fn subscribed(&self, clan: &str) -> bool {
+        self.sessions.values().any(|session| session.clans.contains(clan))
+    }
+
+    /// Refuses an identity beside a session that is live.
+    pub(crate) fn refuse_session(&mut self, attempt: Attempt, retry_after_ms: u64) {
+        let mut error = refusal(ErrorCode::SessionLimit, Some("authenticate"));
+        error.retry_after_ms = Some(retry_after_ms);
+        self.say(attempt, None, error);
+        self.close(attempt, 4423);
+    }
+
     pub(crate) fn live(&self) -> Vec<Attempt> {
         self.sessions.iter().filter(|(_, session)| session.live).map(|(attempt, _)| *attempt).collect()
     }
