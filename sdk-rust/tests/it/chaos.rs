@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use realtime_gateway_sdk::machine::{StreamId, SubscribeOptions};
 use realtime_gateway_sdk::protocol::{ClanId, NotificationId, ServerMessage};
-use realtime_gateway_sdk::{Event, Outcome, Position, State, Topic};
+use realtime_gateway_sdk::{Delivery, Event, Outcome, Position, State, Topic};
 
 use crate::{
     model::Refuse,
@@ -144,8 +144,8 @@ impl Run {
     }
 
     fn ack(&mut self) {
-        let notifications = self.world.streams.values().flat_map(notifications);
-        let Some(id) = notifications.filter(|id| !self.acked.contains(id)).next_back() else { return };
+        let shown = self.world.streams.values().flat_map(notifications).rfind(|id| !self.acked.contains(id));
+        let Some(id) = shown else { return };
         for (stream, log) in &self.world.streams {
             self.had.push((*stream, id.clone(), log.deliveries.len()));
         }
@@ -268,11 +268,11 @@ impl Run {
     }
 }
 
-fn position(log: &StreamLog) -> Option<realtime_gateway_sdk::Position> {
+fn position(log: &StreamLog) -> Option<Position> {
     log.deliveries.iter().rev().find_map(|delivery| delivery.position.clone()).or_else(|| log.start.clone())
 }
 
-pub(crate) fn notification(delivery: &realtime_gateway_sdk::Delivery) -> Option<NotificationId> {
+pub(crate) fn notification(delivery: &Delivery) -> Option<NotificationId> {
     match &delivery.event {
         Event::Message(message) => match &**message {
             ServerMessage::Notification(notification) => Some(notification.id.clone()),

@@ -136,6 +136,55 @@ fn a_4409_that_our_own_successor_caused_is_not_the_end_even_if_the_successor_was
 }
 
 #[test]
+fn the_old_connection_is_let_go_when_the_new_one_has_recovered() {
+    let mut world = connected();
+    world.server.keep_old = true;
+    subscribed(&mut world, clan());
+    let old = only(&world);
+    world.server.hint();
+    world.flush_server();
+    while world.server.live().len() < 2 {
+        world.run(1);
+    }
+    world.server.refusals.push_back(Refuse::RateLimited);
+    while world.server.live().len() == 2 {
+        world.run(1);
+    }
+    let new = only(&world);
+    assert!(new > old);
+    assert!(world.server.subscribed("c"), "the new one was subscribed by then");
+}
+
+#[test]
+fn the_old_connection_is_not_believed_once_the_new_one_is_confirmed() {
+    let mut world = connected();
+    let stream = subscribed(&mut world, clan());
+    let old = only(&world);
+    world.server.keep_old = true;
+    world.server.hint();
+    world.flush_server();
+    while !world.server.live().iter().any(|attempt| *attempt > old && world.server.subscribed_on("c", *attempt)) {
+        world.run(1);
+    }
+    // The confirmation is on its way; another question keeps the old connection open.
+    let before = world.streams[&stream].deliveries.len();
+    let text = |offset: u64| format!(r#"{{"type":"chat_deleted","clanId":"c","messageId":"m","offset":{offset}}}"#);
+    world.input(Input::Frame(old, &text(1)));
+    assert_eq!(world.streams[&stream].deliveries.len(), before + 1, "until it is confirmed the old one counts");
+    world.run(100);
+    world.input(Input::Frame(old, &text(2)));
+    assert_eq!(world.streams[&stream].deliveries.len(), before + 1, "and after that it does not");
+}
+
+#[test]
+fn many_topics_at_once_keep_within_the_limits() {
+    let mut world = connected();
+    let tickets: Vec<_> = (0..60).map(|number| world.send(&format!("c{number}"))).collect();
+    world.run(10_000);
+    assert!(tickets.iter().all(|ticket| matches!(world.sent[ticket].result, Some(Ok(_)))));
+}
+
+#[test]
 fn replaced_by_somebody_else_is_the_end() {
     let mut world = connected();
     let stream = subscribed(&mut world, clan());
@@ -261,7 +310,7 @@ fn notifications_that_found_no_room_come_again_in_order() {
     let ids: Vec<_> = world.server.pending.values().map(|pending| pending.id.clone()).collect();
     let attempt = only(&world);
     world.server.out.clear();
-    let mut frame = |world: &mut World, at: usize| {
+    let frame = |world: &mut World, at: usize| {
         let message = world.server.pending.values().nth(at).unwrap().clone();
         let text = encode_server(&Envelope::unasked(message.into()));
         world.input(Input::Frame(attempt, &text));
