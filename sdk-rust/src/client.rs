@@ -86,10 +86,13 @@ impl Client {
     }
 
     /// Ends the client for good, for all its clones: the connection is closed with 1000, streams end, and what waits
-    /// to be sent is answered with an error.
+    /// to be sent is answered with an error. Resolves when the close frame has left, after a second at most.
     pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
         // Only a client that has ended already cannot be told.
-        let _ = self.op(Op::Close).await;
+        if self.op(Op::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
     }
 
     /// The user's notifications.

@@ -29,7 +29,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Something that a client asks of its task.
 pub(crate) enum Op {
     Connect,
-    Close,
+    /// Answered when the close frames have left.
+    Close(oneshot::Sender<()>),
     Subscribe {
         topic: Topic,
         options: SubscribeOptions,
@@ -84,6 +85,11 @@ pub(crate) async fn run(driver: Driver) {
         let deadline = task.machine.deadline().map(|at| task.started + Duration::from_millis(at));
         tokio::select! {
             op = ops.recv() => match op {
+                Some(Op::Close(done)) => {
+                    task.close().await;
+                    // Whoever asked may be gone.
+                    let _ = done.send(());
+                }
                 Some(op) => task.op(op),
                 None => break,
             },
@@ -104,9 +110,7 @@ pub(crate) async fn run(driver: Driver) {
             }
         }
     }
-    task.step(Input::Command(Command::Close));
-    // Whoever does not answer the close frame in time is left.
-    let _ = tokio::time::timeout(FAREWELL, task.sockets.finish()).await;
+    task.close().await;
 }
 
 /// The provider's answer; never, when it was not asked.
@@ -190,6 +194,13 @@ impl Task {
         None
     }
 
+    /// Ends the machine, and lets the close frames leave.
+    async fn close(&mut self) {
+        self.step(Input::Command(Command::Close));
+        // A gateway that does not answer the close frame in time is left.
+        let _ = tokio::time::timeout(FAREWELL, self.sockets.finish()).await;
+    }
+
     fn op(&mut self, op: Op) {
         self.last += 1;
         let (stream, ticket) = (StreamId(self.last), Ticket(self.last));
@@ -197,7 +208,7 @@ impl Task {
             // Let go before it came to anything: no sweep would find it later.
             Op::Subscribe { mailbox, .. } | Op::Watch(mailbox) if mailbox.is_dropped() => {}
             Op::Connect => self.step(Input::Connect),
-            Op::Close => self.step(Input::Command(Command::Close)),
+            Op::Close(_) => self.step(Input::Command(Command::Close)),
             Op::Typing(clan, is_typing) => self.step(Input::Command(Command::Typing(clan, is_typing))),
             Op::Subscribe { topic, options, timeout, mailbox, reply } => {
                 self.streams.insert(stream, mailbox);

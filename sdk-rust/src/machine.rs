@@ -53,6 +53,8 @@ pub struct Machine {
     /// Rising attempts: at most the connection in use and its successor.
     links: Vec<Link>,
     attempts: u64,
+    /// The last attempt that gave the gateway a token, which may have replaced those before it.
+    authenticated: Attempt,
     backoff: Backoff,
     /// Not before this a new connection is opened.
     open_at: Millis,
@@ -83,6 +85,7 @@ impl Machine {
             ended: None,
             links: Vec::new(),
             attempts: 0,
+            authenticated: Attempt(0),
             backoff: Backoff::default(),
             open_at: 0,
             trouble: None,

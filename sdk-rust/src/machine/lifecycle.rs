@@ -99,6 +99,7 @@ impl Machine {
         let Some(token) = self.tokens.usable(self.now).cloned() else { return };
         for link in self.links.iter_mut().filter(|link| matches!(link.stage, Stage::Opened)) {
             link.enter(Stage::Authenticating, self.now);
+            self.authenticated = link.attempt;
             let message = authenticate(&self.config, &self.instance, link.attempt, token.clone());
             self.wire.ask(link.attempt, message.into(), Asked::Authenticate);
         }
@@ -201,7 +202,9 @@ impl Machine {
         if self.links.iter().any(|other| other.attempt > attempt && other.has_authenticated()) {
             return;
         }
-        let advice = code.reconnect();
+        // The newer one may be lost again before the 4409 that it caused arrives here.
+        let replaced_by_us = code == CloseCode::REPLACED && attempt < self.authenticated;
+        let advice = if replaced_by_us { Reconnect::Backoff } else { code.reconnect() };
         if advice == Reconnect::WithFreshToken && self.tokens.refused() {
             return self.end(Error::closed(code, TOKEN_REFUSED));
         }

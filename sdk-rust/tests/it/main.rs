@@ -1,5 +1,16 @@
-//! The SDK's tests: the machine against a model of the gateway, and the driver over real sockets.
+//! The SDK's tests: the machine against a model of the gateway, the driver over real sockets, the protocol's vectors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test: what fails here is a failed test"
+)]
 
 mod chaos;
+mod driver;
+mod gateway;
 mod model;
+mod stories;
+mod vectors;
 mod world;

@@ -56,7 +56,10 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) opens_fail: u32,
     pub(crate) tokens_fail: u32,
+    pub(crate) bad_tokens: u32,
     pub(crate) asked_tokens: u32,
+    /// While set, every identity is refused beside a session that is live.
+    pub(crate) session_limit: Option<u64>,
     lines: BTreeMap<Attempt, Line>,
     queue: BTreeMap<(u64, u64), Event>,
     last: u64,
@@ -78,7 +81,9 @@ impl World {
             state: State::Idle,
             opens_fail: 0,
             tokens_fail: 0,
+            bad_tokens: 0,
             asked_tokens: 0,
+            session_limit: None,
             lines: BTreeMap::new(),
             queue: BTreeMap::new(),
             last: 0,
@@ -139,6 +144,11 @@ impl World {
         ticket
     }
 
+    /// Expects the answer to a send that a test makes by itself.
+    pub(crate) fn expect(&mut self, ticket: Ticket) {
+        self.sent.insert(ticket, Sent { clan: String::new(), content: String::new(), result: None });
+    }
+
     pub(crate) fn ack(&mut self, id: NotificationId) {
         let ticket = Ticket(self.next());
         self.acks.insert(ticket, None);
@@ -163,6 +173,15 @@ impl World {
     pub(crate) fn go_dead(&mut self, attempt: Attempt) {
         self.lines.entry(attempt).or_default().dead = true;
         self.server.gone(attempt);
+    }
+
+    /// Every connection breaks before anything more arrives.
+    pub(crate) fn go_dead_for_client(&mut self, code: u16) {
+        self.queue.retain(|_, event| !matches!(event, Event::ToClient(..)));
+        for attempt in self.server.live() {
+            self.server.gone(attempt);
+            self.put(self.now, Event::Closed(attempt, code));
+        }
     }
 
     pub(crate) fn flush_server(&mut self) {
@@ -214,7 +233,10 @@ impl World {
                 self.input(Input::OpenFailed(attempt, OpenFailure { message, ..OpenFailure::default() }));
             }
             Event::ToServer(from, text) => {
-                if alive(self, &from) {
+                if let (true, Some(retry_after)) = (text.starts_with(r#"{"type":"authenticate""#), self.session_limit) {
+                    self.server.refuse_session(from, retry_after);
+                    self.flush_server();
+                } else if alive(self, &from) {
                     self.server.receive(from, &text);
                     self.flush_server();
                 }
@@ -271,6 +293,9 @@ impl World {
                 let result = if self.tokens_fail > 0 {
                     self.tokens_fail -= 1;
                     Err("the provider is away".to_owned())
+                } else if self.bad_tokens > 0 {
+                    self.bad_tokens -= 1;
+                    Ok("0".to_owned())
                 } else {
                     Ok((at + TOKEN_LIFE).to_string())
                 };
