@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often what is beyond its age is removed.
-const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Why a gateway did not start. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]

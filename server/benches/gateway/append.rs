@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Measures one writer and a hundred.
-pub async fn run() -> Vec<Row> {
+pub(crate) async fn run() -> Vec<Row> {
     let sync = fdatasync();
     let server = Server::gateway("redb");
     let mut one = Client::connect(&server, &token("writer"), "room").await;

@@ -14,15 +14,15 @@ use super::{
 };
 
 /// One connection.
-pub struct Client {
-    pub stream: TcpStream,
-    pub counter: Counter,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) counter: Counter,
     room: String,
     is_ours: bool,
 }
 
 /// A token of a user.
-pub fn token(user: &str) -> String {
+pub(crate) fn token(user: &str) -> String {
     let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
     let claims = serde_json::json!({ "sub": user, "clans": ["*"], "exp": exp.as_secs() });
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
@@ -30,7 +30,7 @@ pub fn token(user: &str) -> String {
 
 impl Client {
     /// Connects and upgrades, and does not subscribe.
-    pub async fn connect(server: &Server, token: &str, room: &str) -> Self {
+    pub(crate) async fn connect(server: &Server, token: &str, room: &str) -> Self {
         let mut stream = TcpStream::connect(&server.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let request = format!(
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// Connects, and subscribes where there is something to subscribe to.
-    pub async fn subscribed(server: &Server, token: &str, room: &str) -> Self {
+    pub(crate) async fn subscribed(server: &Server, token: &str, room: &str) -> Self {
         let mut client = Self::connect(server, token, room).await;
         if server.is_ours {
             let command = format!(r#"{{"type":"subscribe_clan_chat","clanId":"{room}"}}"#);
@@ -62,13 +62,13 @@ impl Client {
     }
 
     /// Says something of 128 bytes in its room.
-    pub async fn say(&mut self) {
+    pub(crate) async fn say(&mut self) {
         let frame = self.saying();
         self.stream.write_all(&frame).await.unwrap();
     }
 
     /// The frame that says something of 128 bytes in its room.
-    pub fn saying(&self) -> Vec<u8> {
+    pub(crate) fn saying(&self) -> Vec<u8> {
         let content = "x".repeat(128);
         match self.is_ours {
             true => text(&format!(r#"{{"type":"chat","clanId":"{}","content":"{content}"}}"#, self.room)),
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// Waits until so many more frames have come.
-    pub async fn receive(&mut self, more: u64) {
+    pub(crate) async fn receive(&mut self, more: u64) {
         let until = self.counter.count + more;
         let mut buffer = vec![0; 16 * 1024];
         while self.counter.count < until {

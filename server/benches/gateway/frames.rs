@@ -1,7 +1,7 @@
 //! Just enough of RFC 6455 for a client that must cost little: frames out, and a count of text frames in.
 
 /// A text frame as a client sends it: masked with zeros, which leaves the payload as it is.
-pub fn text(payload: &str) -> Vec<u8> {
+pub(crate) fn text(payload: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match payload.len() {
         short @ 0..=125 => frame.push(0x80 | short as u8),
@@ -17,16 +17,16 @@ pub fn text(payload: &str) -> Vec<u8> {
 
 /// Counts the text frames of a server's byte stream.
 #[derive(Default)]
-pub struct Counter {
+pub(crate) struct Counter {
     header: Vec<u8>,
     skip: usize,
     /// How many began and ended.
-    pub count: u64,
+    pub(crate) count: u64,
 }
 
 impl Counter {
     /// Takes the next bytes.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let taken = self.skip.min(bytes.len());

@@ -14,7 +14,7 @@ use super::{
 
 /// A kind of load.
 #[derive(Clone, Copy)]
-pub enum Scenario {
+pub(crate) enum Scenario {
     /// 20 messages a second to 1,000 subscribers.
     FanOut,
     /// 500 rooms of 10, 20,000 deliveries a second.
@@ -31,7 +31,7 @@ pub enum Scenario {
 
 /// What came of it.
 #[derive(Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     cpu_nanos: u64,
     units: u64,
     writes: u64,
@@ -41,10 +41,10 @@ pub struct Outcome {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::FanOut, Self::Rooms, Self::Saturation, Self::RoundTrip, Self::Connect, Self::Idle];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::FanOut => "fan-out",
             Self::Rooms => "rooms",
@@ -55,7 +55,7 @@ impl Scenario {
         }
     }
 
-    pub async fn run(self, server: &Server) -> Outcome {
+    pub(crate) async fn run(self, server: &Server) -> Outcome {
         match self {
             Self::FanOut => steady(server, 1, 1_000, 100, Duration::from_millis(50)).await,
             Self::Rooms => steady(server, 500, 10, 20, Duration::from_millis(250)).await,
@@ -66,7 +66,7 @@ impl Scenario {
         }
     }
 
-    pub fn row(self, ours: &Outcome, bare: &Outcome) -> Row {
+    pub(crate) fn row(self, ours: &Outcome, bare: &Outcome) -> Row {
         let cpu = |outcome: &Outcome| outcome.cpu_nanos as f64 / outcome.units as f64 / 1_000.0;
         let rate = |outcome: &Outcome| outcome.units as f64 / outcome.elapsed.as_secs_f64() / 1_000.0;
         let writes = format!("{:.3} writes/delivery", ours.writes as f64 / ours.units as f64);

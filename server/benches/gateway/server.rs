@@ -10,26 +10,26 @@ use std::{
 use tempfile::TempDir;
 
 /// The secret that tokens are signed with.
-pub const SECRET: &str = "a secret of the benches, 32 bytes and more";
+pub(crate) const SECRET: &str = "a secret of the benches, 32 bytes and more";
 
 /// A server process.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// `host:port`.
-    pub address: String,
+    pub(crate) address: String,
     /// Whether this is the gateway, which wants tokens and speaks its protocol.
-    pub is_ours: bool,
+    pub(crate) is_ours: bool,
     _dir: TempDir,
 }
 
 impl Server {
     /// The gateway with its store in memory.
-    pub fn ours() -> Self {
+    pub(crate) fn ours() -> Self {
         Self::gateway("memory")
     }
 
     /// The gateway with a store.
-    pub fn gateway(store: &str) -> Self {
+    pub(crate) fn gateway(store: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = if store == "memory" {
             store.to_owned()
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// The bare loop: this very program with `--bare`.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg("--bare");
         Self::start(command, tempfile::tempdir().unwrap(), false)
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// CPU time that all its threads have used, in nanoseconds.
-    pub fn cpu(&self) -> u64 {
+    pub(crate) fn cpu(&self) -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let of = |task: fs::DirEntry| {
             let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
@@ -87,14 +87,14 @@ impl Server {
     }
 
     /// Its resident memory, in bytes.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// How many write system calls it has made.
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
         let line = io.lines().find(|line| line.starts_with("syscw")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
