@@ -13,7 +13,7 @@ use tokio::{
     runtime::Runtime,
 };
 
-/// Where `cargo xtask dev` serves.
+/// Where `cargo xtask dev` serves, unless a third argument names another `HOST:PORT`.
 const ADDRESS: &str = "127.0.0.1:4000";
 /// How long a message may wait for a gateway that is being restarted.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -23,24 +23,32 @@ type AnyError = Box<dyn Error + Send + Sync>;
 fn main() -> Result<(), AnyError> {
     let mut arguments = std::env::args().skip(1);
     let (Some(user), Some(clan)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: chat USER CLAN".into());
+        return Err("usage: chat USER CLAN [HOST:PORT]".into());
     };
+    let address = arguments.next().unwrap_or_else(|| ADDRESS.to_owned());
     let runtime = Runtime::new()?;
-    let result = runtime.block_on(chat(user, clan));
+    let result = runtime.block_on(chat(address, user, clan));
     // A read of the terminal cannot be taken back, so it is not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn chat(user: String, clan: String) -> Result<(), AnyError> {
+async fn chat(address: String, user: String, clan: String) -> Result<(), AnyError> {
+    let url = format!("ws://{address}/ws");
     let provider = {
         let clan = clan.clone();
-        move || dev_token(user.clone(), clan.clone())
+        move || dev_token(address.clone(), user.clone(), clan.clone())
     };
-    let gateway = Client::builder(format!("ws://{ADDRESS}/ws")).token(provider).timeout(PATIENCE).build()?;
+    let gateway = Client::builder(url).token(provider).timeout(PATIENCE).build()?;
     let clan = gateway.clan_chat(clan)?;
     let mut state = gateway.state();
-    let mut chat = clan.subscribe().history(20).await?;
+    let mut subscribing = clan.subscribe().history(20).into_future();
+    let mut chat = loop {
+        tokio::select! {
+            chat = &mut subscribing => break chat?,
+            Ok(()) = state.changed() => announce(&state.borrow_and_update()),
+        }
+    };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut sends = FuturesUnordered::new();
     let mut typing_ended = false;
@@ -67,11 +75,7 @@ async fn chat(user: String, clan: String) -> Result<(), AnyError> {
                     println!("* not sent: {error} ({:?})", error.outcome());
                 }
             }
-            Ok(()) = state.changed() => match &*state.borrow_and_update() {
-                State::Connected(connected) => println!("* connected as {}", connected.user_id),
-                State::Waiting(Some(why)) => println!("* waiting: {why}"),
-                _ => {}
-            },
+            Ok(()) = state.changed() => announce(&state.borrow_and_update()),
             end = gateway.closed() => return Err(end.into()),
         }
         if typing_ended && sends.is_empty() {
@@ -81,15 +85,23 @@ async fn chat(user: String, clan: String) -> Result<(), AnyError> {
     }
 }
 
+fn announce(state: &State) {
+    match state {
+        State::Connected(connected) => println!("* connected as {}", connected.user_id),
+        State::Waiting(Some(why)) => println!("* waiting: {why}"),
+        _ => {}
+    }
+}
+
 /// Asks the gateway's development route for a token; a real app asks its own backend.
-async fn dev_token(user: String, clan: String) -> Result<String, AnyError> {
+async fn dev_token(address: String, user: String, clan: String) -> Result<String, AnyError> {
     let body = serde_json::json!({"userId": user, "clans": [clan]}).to_string();
     let request = format!(
-        "POST /dev/token HTTP/1.1\r\nHost: {ADDRESS}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+        "POST /dev/token HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut socket = TcpStream::connect(ADDRESS).await?;
+    let mut socket = TcpStream::connect(&address).await?;
     socket.write_all(request.as_bytes()).await?;
     let mut response = String::new();
     socket.read_to_string(&mut response).await?;

@@ -6,7 +6,7 @@ mod notifications;
 mod service_topic;
 mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, CloseCode, ServerMessage, ServiceName, TopicName};
@@ -190,6 +190,12 @@ impl Client {
             tokio::spawn(driver::run(driver));
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &*self.shared.state.borrow()).finish_non_exhaustive()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 type Later<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// The chat of one clan.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ClanChat {
     client: Client,
     clan_id: ClanId,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The user's notifications.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Notifications {
     client: Client,
 }

@@ -14,7 +14,7 @@ use super::{Client, Receipt, TopicStream};
 use crate::{Error, Position, Topic, driver::Overflow, machine::SubscribeOptions};
 
 /// A topic of a declared service.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ServiceTopic {
     client: Client,
     service: ServiceName,

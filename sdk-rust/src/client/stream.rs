@@ -1,6 +1,7 @@
 //! Streams: what a subscription hands to the app. Dropping one unsubscribes, when it was the last of its topic.
 
 use std::{
+    fmt,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -112,6 +113,12 @@ macro_rules! stream {
             /// The client that this stream belongs to.
             pub fn client(&self) -> &Client {
                 &self.0.client
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("position", &self.0.position).finish_non_exhaustive()
             }
         }
 

@@ -198,7 +198,7 @@ async fn replaced_by_another_session_is_the_end_for_every_call() {
         peer.close(4409).await;
     };
     let (inbox, ()) = tokio::join!(inbox, server);
-    assert_eq!(inbox.err().and_then(|error| error.close_code()), Some(CloseCode::REPLACED));
+    assert_eq!(inbox.unwrap_err().close_code(), Some(CloseCode::REPLACED));
     assert_eq!(client.closed().await.close_code(), Some(CloseCode::REPLACED));
     let error = client.clan_chat("c").unwrap().send("x").await.unwrap_err();
     assert_eq!((error.is_retryable(), error.outcome()), (false, Outcome::NotSent));
