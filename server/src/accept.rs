@@ -1,38 +1,47 @@
-//! The accept loop: bounds before any HTTP work, HTTP/1.1 with deadlines, `/ws` to the upgrade and the rest to poem.
+//! The front door: accepts sockets, refuses what is too much, and runs each from its first byte to its end.
 
-mod gate;
+mod http_exchange;
+mod refuse;
+mod throttle;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    gate::{Gate, Pass},
-    tls::{Certificates, TlsError},
+pub use self::tls::{Certificates, TlsError};
+use self::{
+    http_exchange::Exchange,
+    refuse::Refuser,
+    throttle::{Place, Refused, Throttle},
 };
 use crate::{
-    http::{Body, Endpoint, Routes},
-    node::Node,
-    upgrade::{self, Door},
+    connection::{self, Bounds},
+    conversation::Reception,
+    http::{Endpoint, Routes},
+    outbound::Outbound,
+    upgrade::{Forwarding, Origins, Refusal, is_trusted},
 };
 
-/// Headers of one request, in bytes and number.
-const HEADER_BYTES: usize = 16 * 1024;
-const HEADERS: usize = 64;
-/// How long accepting pauses when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What an address gets that connects too often, without any HTTP work.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// Sockets beyond `limits.connections` that are accepted, so that a full node still answers its health checks.
+const SPARE: usize = 256;
+/// Connections that wait in the kernel to be accepted.
+const BACKLOG: u32 = 4096;
+/// How long no socket is accepted after the system had none to give.
+const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// Why nothing is served. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +52,7 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
         /// What the operating system says.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The certificate or its key.
     #[error(transparent)]
@@ -57,129 +66,232 @@ pub struct Listening {
     /// Where operators connect, with `internal.listen`.
     pub internal: Option<SocketAddr>,
     stop: CancellationToken,
+    forwarding: Arc<Forwarding>,
 }
 
 impl Listening {
     /// Binds the addresses and begins to accept.
     ///
     /// # Errors
-    /// [`ServeError`] says which address or file is wrong.
-    pub async fn begin(
-        node: &Arc<Node>,
+    /// [`ServeError`] says which address is wrong.
+    pub fn begin<R: Reception>(
+        node: &Arc<R>,
         routes: Routes,
         certificates: Option<Certificates>,
     ) -> Result<Self, ServeError> {
         let config = node.config();
+        let forwarding = Arc::new(Forwarding::default());
         let stop = CancellationToken::new();
-        let door = Arc::new(Door::new(node.clone(), Gate::default()));
-        let (address, listener) = bind(config.listen).await?;
-        let public = Server { door: Some(door), endpoint: routes.public, certificates, node: node.clone() };
-        node.tasks.spawn(accept(Arc::new(public), listener, stop.clone()));
+        let shared = Arc::new(Shared {
+            node: Arc::clone(node),
+            throttle: Arc::default(),
+            origins: Origins::default(),
+            forwarding: Arc::clone(&forwarding),
+            refuser: Refuser::new(node.tasks().clone()),
+            sockets: Arc::default(),
+            connections: Arc::default(),
+            stop: stop.clone(),
+        });
+        let port = |websocket, endpoint, certificates| Port {
+            shared: Arc::clone(&shared),
+            websocket,
+            endpoint,
+            certificates,
+        };
+        let (address, listener) = bind(config.listen)?;
+        node.tasks().spawn(port(true, routes.public, certificates).accept(listener));
         let mut internal = None;
         if let (Some(listen), Some(endpoint)) = (config.internal_listen, routes.internal) {
-            let (address, listener) = bind(listen).await?;
-            let server = Server { door: None, endpoint, certificates: None, node: node.clone() };
-            node.tasks.spawn(accept(Arc::new(server), listener, stop.clone()));
+            let (address, listener) = bind(listen)?;
+            node.tasks().spawn(port(false, endpoint, None).accept(listener));
             internal = Some(address);
         }
-        Ok(Self { address, internal, stop })
+        Ok(Self { address, internal, stop, forwarding })
     }
 
-    /// Accepts nothing more. Connections that are open stay.
+    /// Accepts nothing more. WebSockets that are open stay; other connections end with the answer under way.
     pub fn stop(&self) {
         self.stop.cancel();
     }
-}
 
-async fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
-    let fail = |cause| ServeError::Bind { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
-    Ok((listener.local_addr().map_err(fail)?, listener))
-}
-
-/// One listening socket and what is behind it.
-struct Server {
-    /// The way to `/ws`, on the socket that has it.
-    door: Option<Arc<Door>>,
-    endpoint: Endpoint,
-    certificates: Option<Certificates>,
-    node: Arc<Node>,
-}
-
-async fn accept(server: Arc<Server>, listener: TcpListener, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let serving = server.clone();
-                server.node.tasks.spawn_until_stopped(async move { serving.serve(stream, peer).await });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting pauses");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+    /// What `/health` should show: a proxy that somebody forgot to configure.
+    pub fn warning(&self) -> Option<String> {
+        self.forwarding.warning()
     }
 }
 
-impl Server {
-    async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr) {
-        if let Err(error) = stream.set_nodelay(true) {
+/// Opens a port. Sockets that are accepted from it are probed when nothing comes from them for long.
+fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        // Accepted sockets inherit this.
+        socket.set_keepalive(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        Ok((listener.local_addr()?, listener))
+    };
+    bound().map_err(|cause| ServeError::Bind { address, cause })
+}
+
+/// What all ports and connections know.
+struct Shared<R> {
+    node: Arc<R>,
+    throttle: Arc<Throttle>,
+    origins: Origins,
+    forwarding: Arc<Forwarding>,
+    refuser: Refuser,
+    sockets: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+    stop: CancellationToken,
+}
+
+/// One port and what is behind it.
+struct Port<R> {
+    shared: Arc<Shared<R>>,
+    /// Whether `/ws` is here.
+    websocket: bool,
+    endpoint: Endpoint,
+    certificates: Option<Certificates>,
+}
+
+/// A place in a count; given back when it is dropped.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl<R: Reception> Port<R> {
+    async fn accept(self, listener: TcpListener) {
+        let port = Arc::new(self);
+        loop {
+            let accepted = tokio::select! {
+                () = port.shared.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => port.admit(socket, peer),
+                Err(error) if is_of_one_socket(&error) => {}
+                Err(error) => {
+                    // Out of file descriptors or memory: those that are open go on, and may soon end.
+                    tracing::error!(%error, "no socket can be accepted; trying again");
+                    sleep(EXHAUSTED).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a socket a task of its own, unless there are too many.
+    fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        let shared = &self.shared;
+        let config = shared.node.config();
+        let began = Instant::now();
+        let address = peer.ip().to_canonical();
+        // Behind a trusted proxy the client counts, whose address the request tells. Operators have a port of their own.
+        let place = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
+            Ok(None)
+        } else {
+            shared.throttle.admit(address, &config.limits, began).map(Some)
+        };
+        let counted = Counted::new(&shared.sockets, config.limits.connections.saturating_add(SPARE));
+        let (counted, place) = match (counted, place) {
+            (Some(counted), Ok(place)) => (counted, place),
+            (None, _) => return self.refuse(socket, node_is_full()),
+            (_, Err(refused)) => return self.refuse(socket, refused.into()),
+        };
+        // Without it a small frame could wait for the acknowledgement of the one before (RFC 896).
+        if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "a socket was gone before it was served");
             return;
         }
-        if let Some(door) = &self.door
-            && !door.admits(peer.ip())
-        {
-            self.node.metrics.rate_limited("connects_per_ip");
-            // A client that does not read its refusal has lost nothing.
-            let _ = stream.write_all(TOO_MANY).await;
-            return;
-        }
-        let within = self.node.config().limits.handshake_timeout;
+        let until = began + config.limits.handshake_timeout;
+        let guest = Guest { port: Arc::clone(self), peer, until };
         match self.certificates.clone() {
-            None => self.http(stream, peer).await,
-            Some(certificates) => match tokio::time::timeout(within, certificates.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream, peer).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            },
-        }
+            None => shared.node.tasks().spawn(async move {
+                guest.serve(socket, place).await;
+                drop(counted);
+            }),
+            Some(certificates) => shared.node.tasks().spawn(async move {
+                match Box::pin(timeout_at(until, certificates.accept(socket))).await {
+                    Ok(Ok(socket)) => guest.serve(socket, place).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                }
+                drop(counted);
+            }),
+        };
     }
 
-    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self: Arc<Self>, stream: S, peer: SocketAddr) {
-        let within = self.node.config().limits.handshake_timeout;
-        let service = service_fn(|request: Request<Incoming>| self.clone().answer::<S>(request, peer));
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(within)
-            .max_headers(HEADERS)
-            .max_buf_size(HEADER_BYTES)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
-        if let Err(error) = served {
-            tracing::debug!(%error, "an HTTP connection ended");
+    fn refuse(&self, socket: TcpStream, refusal: Refusal) {
+        self.shared.node.metrics().connections_total.with_label_values(&[refusal.outcome]).inc();
+        // A socket that would have to speak TLS first is closed without a word.
+        if self.certificates.is_none() {
+            self.shared.refuser.refuse(socket, refusal);
         }
-    }
-
-    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Result<Response<Body>, std::convert::Infallible> {
-        if let Some(door) = self.door.as_ref().filter(|_| request.uri().path() == "/ws") {
-            return Ok(upgrade::answer::<S>(door, request, peer).await.map(whole));
-        }
-        let scheme = if self.certificates.is_some() { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP };
-        Ok(self.endpoint.answer(request, peer, scheme).await)
     }
 }
 
-/// A body that is here already.
-fn whole(bytes: Bytes) -> Body {
-    http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed()
+/// Whether an error is about one socket that was to be accepted, not about accepting.
+fn is_of_one_socket(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
+
+/// A socket that was let in, and what is known of it.
+struct Guest<R> {
+    port: Arc<Port<R>>,
+    peer: SocketAddr,
+    /// By when it must have asked for something, and have become a WebSocket if that is what it asked for.
+    until: Instant,
+}
+
+impl<R: Reception> Guest<R> {
+    /// Speaks HTTP, and then WebSocket if that was asked for and granted.
+    async fn serve<S>(self, socket: S, place: Option<Place>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let node = Arc::clone(&self.port.shared.node);
+        // Boxed: what HTTP takes is given back when it is over, and the connection is small.
+        let Some((socket, early, granted)) = Box::pin(Exchange::new(self).run(socket)).await else { return };
+        let config = node.config();
+        let outbound = Arc::new(Outbound::new(config.limits.outbound_queue));
+        let bounds = Bounds { message_bytes: config.limits.message_bytes, heartbeat: config.heartbeat };
+        let metrics = Arc::clone(node.metrics());
+        metrics.connections_total.with_label_values(&["upgraded"]).inc();
+        let conversation = node.converse(Arc::clone(&outbound), *granted.opening);
+        drop((config, node));
+        connection::run(socket, early, outbound, metrics, bounds, conversation).await;
+        drop((place, granted.place, granted.counted));
+    }
+}
+
+impl Counted {
+    /// Counts one more, unless that is over the limit.
+    fn new(count: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        let counted = Self(Arc::clone(count));
+        (count.fetch_add(1, Ordering::Relaxed) < limit).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Connections => {
+                Self::too_many("too many connections from this address", Duration::from_secs(60)).outcome("address_full")
+            }
+            Refused::Rate(after) => Self::too_many("this address connects too often", after).outcome("throttled"),
+        }
+    }
+}
+
+fn node_is_full() -> Refusal {
+    Refusal::unavailable("the node is full", Duration::from_secs(5)).outcome("node_full")
+}
+
+#[cfg(test)]
+mod tests;

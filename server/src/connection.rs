@@ -1,268 +1,269 @@
-//! A connection: the life of one socket, from the upgrade to the last close frame.
+//! A connection: the life of one socket after the upgrade, in one task, between a conversation and an outbound queue.
 
-mod closing;
+mod close;
+mod decoder;
+mod header;
 mod meter;
-mod wire;
+mod pace;
+mod reading;
 mod writer;
 
 use std::{
-    future::poll_fn,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use realtime_gateway_protocol::CloseCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep, sleep_until},
 };
-use tokio_tungstenite::tungstenite::{
-    Error, Message, Utf8Bytes,
-    error::ProtocolError,
-    protocol::{Role, WebSocket, WebSocketConfig},
-};
 
-use self::{wire::Wire, writer::Writer};
+use self::{
+    close::End,
+    decoder::{Binary, Decoder},
+    pace::{Due, Pace},
+    writer::Writer,
+};
 use crate::{
-    config,
+    config::Heartbeat,
     conversation::{Conversation, Ending},
     metrics::Metrics,
     outbound::{CloseReason, Outbound, Waiting},
 };
 
-/// tungstenite's read buffer: what an idle connection keeps.
-const READ_BUFFER: usize = 2 * 1024;
-/// How long one message may take from its first byte to its last.
-const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+/// The opcode of a ping.
+const PING: u8 = 9;
 
 /// What bounds a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Bytes of one message.
+    /// Bytes of one message from the client.
     pub message_bytes: usize,
-    /// Pings and the silence that ends a connection.
-    pub heartbeat: config::Heartbeat,
+    /// Pings, and how long the client may be silent.
+    pub heartbeat: Heartbeat,
 }
 
-/// The socket's side of a connection, without the one who is talked to.
-struct Link<S> {
-    socket: WebSocket<Wire<S>>,
-    writer: Writer,
-    outbound: Arc<Outbound>,
-    metrics: Arc<Metrics>,
-    bounds: Bounds,
-    heard: Instant,
-    ping_at: Instant,
-    opened: Instant,
-}
-
-/// What a connection does next.
-enum Step {
-    Say(Utf8Bytes),
-    Timer,
-    /// The gateway closes.
-    Close(CloseReason),
-    /// The client closed, or the socket broke; the code is what was seen.
-    Gone(CloseCode),
-}
-
-/// Runs a connection until it is closed. `early` is what the client sent right behind its request.
+/// Runs a connection to its end. `early` is what the client sent together with the request for the upgrade.
 pub async fn run<S, C>(
-    io: S,
-    early: Vec<u8>,
+    socket: S,
+    early: Bytes,
     outbound: Arc<Outbound>,
     metrics: Arc<Metrics>,
     bounds: Bounds,
-    mut talk: C,
+    mut conversation: C,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Send + Unpin,
     C: Conversation,
 {
-    let now = Instant::now();
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(bounds.message_bytes))
-        .max_frame_size(Some(bounds.message_bytes));
-    let mut link = Link {
-        socket: WebSocket::from_raw_socket(Wire::new(io, early), Role::Server, Some(config)),
-        writer: Writer::default(),
-        outbound,
-        metrics,
-        bounds,
-        heard: now,
-        ping_at: now + bounds.heartbeat.interval,
-        opened: now,
-    };
-    link.metrics.connections_active.inc();
-    Box::pin(talk.begin()).await;
-    let code = {
-        let mut timer = std::pin::pin!(sleep_until(link.next_timer(talk.deadline())));
-        loop {
-            match poll_fn(|context| link.poll(context, timer.as_mut())).await {
-                Step::Say(text) => {
-                    let mut work = Box::pin(talk.receive(&text));
-                    poll_fn(|context| match work.as_mut().poll(context) {
-                        Poll::Ready(()) => Poll::Ready(()),
-                        Poll::Pending => {
-                            // Whether the socket broke, or is to be closed, is seen when the command is done.
-                            let _ = link.poll_write(context);
-                            Poll::Pending
-                        }
-                    })
-                    .await;
-                    // Waiting for the store is not the client's silence.
-                    link.heard = Instant::now();
-                }
-                Step::Timer => {
-                    Box::pin(talk.on_deadline()).await;
-                    if let Some(reason) = link.beat() {
-                        break link.close(reason).await;
-                    }
-                }
-                Step::Close(reason) => break link.close(reason).await,
-                Step::Gone(code) => break code,
+    let began = Instant::now();
+    metrics.connections_active.inc();
+    let mut connection = Connection::new(socket, early, outbound, metrics, bounds, C::BINARY);
+    let mut timer = pin!(sleep_until(connection.pace.next()));
+    connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
+    let end = loop {
+        let deadline = conversation.deadline();
+        match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
+            Event::Text(text) => {
+                connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;
             }
-            let next = link.next_timer(talk.deadline());
-            if next != timer.deadline() {
-                timer.as_mut().reset(next);
+            Event::Binary(bytes) => {
+                connection.during(timer.as_mut(), Box::pin(conversation.receive_binary(&bytes))).await;
             }
+            Event::Deadline => connection.during(timer.as_mut(), Box::pin(conversation.on_deadline())).await,
+            Event::End(end) => break end,
         }
     };
-    link.outbound.end();
-    link.metrics.connections_active.dec();
-    let ending = link.ending(code);
-    drop(link);
-    Box::pin(talk.end(ending)).await;
+    let ending = connection.ending(end.code(), began);
+    // The session ends at once, whether or not the client answers our close frame. The futures are boxed because every
+    // connection would carry their size for as long as it lives.
+    let closing = Box::pin(connection.close(end));
+    let ending = Box::pin(conversation.end(ending));
+    tokio::join!(closing, ending);
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
-    /// Writes what waits, reads what came, and looks at the clock.
-    fn poll(&mut self, context: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<Step> {
-        if self.outbound.is_retiring() {
-            self.outbound.finish_retiring();
-        }
-        match self.poll_write(context) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone(CloseCode::ABNORMAL)),
-            Poll::Ready(Ok(reason)) => return Poll::Ready(Step::Close(reason)),
-            Poll::Pending => {}
-        }
-        // Inbound waits while more than half of the outbound queue is taken; writing makes room and polls again.
-        if (self.writer.is_idle() || self.outbound.has_room())
-            && let Poll::Ready(step) = self.poll_read(context)
-        {
-            return Poll::Ready(step);
-        }
-        timer.poll(context).map(|()| Step::Timer)
-    }
+/// What happens on a connection.
+#[derive(Debug)]
+enum Event {
+    Text(String),
+    Binary(Vec<u8>),
+    /// The conversation's deadline has passed.
+    Deadline,
+    End(End),
+}
 
-    /// Writes frames until there are none, the socket takes no more, or the queue says to close.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<CloseReason>> {
-        loop {
-            match self.writer.poll_flush(context, self.socket.get_mut(), &self.outbound, &self.metrics) {
-                Poll::Ready(written) => written?,
-                Poll::Pending => {
-                    // A socket that takes no more must not keep its session alive.
-                    let close = self.outbound.take_close(self.writer.batch());
-                    return close.map_or(Poll::Pending, |reason| Poll::Ready(Ok(reason)));
-                }
-            }
-            match self.outbound.poll_take(context, self.writer.batch()) {
-                Poll::Ready(Waiting::Frames) => {}
-                Poll::Ready(Waiting::Close(reason)) => return Poll::Ready(Ok(reason)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
+/// One socket and what is known of it.
+struct Connection<S> {
+    socket: S,
+    outbound: Arc<Outbound>,
+    metrics: Arc<Metrics>,
+    writer: Writer,
+    decoder: Decoder,
+    /// What was read behind a message that is being answered.
+    unread: Bytes,
+    pace: Pace,
+    /// Whether the socket (TLS) holds nothing back of what it took.
+    flushed: bool,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Step> {
-        loop {
-            self.socket.get_mut().watch(context);
-            let read = self.socket.read();
-            let wire = self.socket.get_mut();
-            if wire.take_heard() {
-                self.heard = Instant::now();
-            }
-            if let Some(reason) = wire.meter.violation() {
-                return Poll::Ready(Step::Close(reason));
-            }
-            match read {
-                Ok(Message::Text(text)) => return Poll::Ready(Step::Say(text)),
-                Ok(Message::Binary(_)) => {
-                    let reason = "the protocol is JSON in text frames";
-                    return Poll::Ready(Step::Close(CloseReason { code: CloseCode::UNSUPPORTED_DATA, reason }));
-                }
-                Ok(Message::Close(frame)) => {
-                    let code = frame.map_or(CloseCode::NORMAL, |frame| CloseCode(frame.code.into()));
-                    self.writer.last_words(code);
-                }
-                // tungstenite has put the pong into the wire.
-                Ok(_) => {
-                    if let Poll::Ready(Err(_)) = self.poll_write(context) {
-                        return Poll::Ready(Step::Gone(CloseCode::ABNORMAL));
-                    }
-                }
-                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(self.broken(&error)),
-            }
-        }
-    }
-
-    /// What a failed read means for the client.
-    fn broken(&self, error: &Error) -> Step {
-        let close = |code, reason| Step::Close(CloseReason { code, reason });
-        match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => {
-                close(self.writer.heard_code().unwrap_or(CloseCode::NORMAL), "")
-            }
-            Error::Capacity(_) => close(CloseCode::MESSAGE_TOO_BIG, "the message is over maxMessageBytes"),
-            Error::Utf8(_) => close(CloseCode::INVALID_PAYLOAD, "the text is not UTF-8"),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::Io(_) => {
-                Step::Gone(CloseCode::ABNORMAL)
-            }
-            _ => close(CloseCode::PROTOCOL_ERROR, "a frame does not follow RFC 6455"),
-        }
-    }
-
-    /// Pings when it is time, and says why to close when the client is silent or takes too long.
-    fn beat(&mut self) -> Option<CloseReason> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(
+        socket: S,
+        early: Bytes,
+        outbound: Arc<Outbound>,
+        metrics: Arc<Metrics>,
+        bounds: Bounds,
+        binary: bool,
+    ) -> Self {
         let now = Instant::now();
-        let silent = now.saturating_duration_since(self.heard) >= self.bounds.heartbeat.timeout;
-        let begun = self.socket.get_ref().meter.message_since();
-        if silent || begun.is_some_and(|begun| now.saturating_duration_since(begun) >= MESSAGE_WITHIN) {
-            let reason = "no whole frame came in time";
-            return Some(CloseReason { code: CloseCode::HEARTBEAT_TIMEOUT, reason });
+        let binary = if binary { Binary::Taken } else { Binary::Refused };
+        Self {
+            socket,
+            outbound,
+            metrics,
+            writer: Writer::default(),
+            decoder: Decoder::new(bounds.message_bytes, binary, now),
+            bytes_received: early.len() as u64,
+            unread: early,
+            pace: Pace::new(bounds.heartbeat, now),
+            flushed: true,
+            bytes_sent: 0,
         }
-        if now >= self.ping_at {
-            self.ping_at = now + self.bounds.heartbeat.interval;
-            self.socket.get_mut().ping();
-        }
-        None
     }
 
-    fn next_timer(&self, deadline: Option<Instant>) -> Instant {
-        let silence = self.heard + self.bounds.heartbeat.timeout;
-        let message = self.socket.get_ref().meter.message_since().map(|begun| begun + MESSAGE_WITHIN);
-        // A connection that is pinged more often than it may be silent finds out about its silence when it pings.
-        let beat = if self.bounds.heartbeat.interval * 2 <= self.bounds.heartbeat.timeout && silence > self.ping_at {
-            self.ping_at
-        } else {
-            self.ping_at.min(silence)
+    /// Writes what waits, reads what came, and looks at the clock, until something happens.
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        deadline: Option<Instant>,
+    ) -> Poll<Event> {
+        loop {
+            if self.outbound.is_retiring() {
+                self.outbound.finish_retiring();
+            }
+            if let Poll::Ready(end) = self.poll_write(context) {
+                return Poll::Ready(Event::End(end));
+            }
+            // What a client says waits while it does not read what it is told.
+            if self.writer.is_idle() || self.outbound.has_room() {
+                self.pace.resume(&mut self.decoder);
+                if let Poll::Ready(event) = self.poll_read(context) {
+                    return Poll::Ready(event);
+                }
+            } else {
+                self.pace.pause();
+            }
+            if let Some(end) = ready!(self.poll_clock(context, timer.as_mut(), deadline)) {
+                return Poll::Ready(Event::End(end));
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Poll::Ready(Event::Deadline);
+            }
+        }
+    }
+
+    /// Runs a command of the conversation to its end. Meanwhile the connection writes and pings, and does not read.
+    async fn during(&mut self, mut timer: Pin<&mut Sleep>, mut command: Pin<Box<impl Future<Output = ()>>>) {
+        poll_fn(|context| {
+            if command.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            self.pace.pause();
+            loop {
+                // An end can wait: a command that has begun is finished, so that it leaves nothing half done.
+                let ended = self.poll_write(context).is_ready();
+                let clock = self.poll_clock(context, timer.as_mut(), None);
+                if ended || clock != Poll::Ready(None) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Writes what waits, until the queue is empty or the socket is full.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        // The queue is looked into also while the socket is full: it may tell that the client reads too slowly.
+        let asked = loop {
+            match self.outbound.poll_take(context, &mut self.writer.batch) {
+                Poll::Ready(Waiting::Frames) => {}
+                Poll::Ready(Waiting::Close(reason)) => break Some(reason),
+                Poll::Pending => break None,
+            }
         };
-        [deadline, message].into_iter().flatten().fold(beat, Instant::min)
+        while !self.writer.is_idle() {
+            match self.writer.poll_write(context, &mut self.socket, &self.metrics) {
+                Poll::Ready(Ok(written)) => {
+                    self.outbound.written(written.queued);
+                    self.bytes_sent += written.bytes as u64;
+                    self.pace.wrote();
+                    self.flushed = false;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Lost),
+                Poll::Pending => break,
+            }
+        }
+        if !self.flushed {
+            match Pin::new(&mut self.socket).poll_flush(context) {
+                Poll::Ready(Ok(())) => self.flushed = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(End::Lost),
+                Poll::Pending => {}
+            }
+        }
+        asked.map_or(Poll::Pending, |reason| Poll::Ready(End::Ours(reason)))
     }
 
-    fn ending(&self, code: CloseCode) -> Ending {
-        let duration = self.opened.elapsed();
-        let (bytes_received, bytes_sent) = (self.socket.get_ref().bytes_read(), self.writer.bytes_written());
-        self.metrics.bytes_received_total.inc_by(bytes_received);
+    /// Ready when it was time for something: an end, or something that is done now or found out by the caller.
+    fn poll_clock(
+        &mut self,
+        context: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+        deadline: Option<Instant>,
+    ) -> Poll<Option<End>> {
+        // Signs of life move most moments further away: the timer is moved when it fires, not with each of them.
+        let next = self.next(deadline);
+        if next < timer.deadline() {
+            timer.as_mut().reset(next);
+        }
+        ready!(timer.as_mut().poll(context));
+        let now = Instant::now();
+        match self.pace.due(now) {
+            Due::End(end) => return Poll::Ready(Some(end)),
+            Due::Ping if !self.writer.has_control() => self.writer.control(PING, &[]),
+            Due::Ping | Due::Nothing => {}
+        }
+        if !self.pace.is_paused() && self.decoder.deadline().is_some_and(|deadline| deadline <= now) {
+            let reason = "a message took longer than 10 s";
+            return Poll::Ready(Some(End::Ours(CloseReason { code: CloseCode::HEARTBEAT_TIMEOUT, reason })));
+        }
+        timer.reset(self.next(deadline));
+        Poll::Ready(None)
+    }
+
+    /// What became of the connection, for the session and the metrics.
+    fn ending(&self, code: CloseCode, began: Instant) -> Ending {
+        let duration = began.elapsed();
+        self.metrics.connections_active.dec();
+        self.metrics.bytes_received_total.inc_by(self.bytes_received);
         self.metrics.connection_duration_seconds.observe(duration.as_secs_f64());
         self.metrics.closes_total.of(&code.to_string()).inc();
         if code == CloseCode::SLOW_CONSUMER {
             self.metrics.slow_consumers_total.inc();
         }
-        Ending { code, duration, bytes_received, bytes_sent }
+        Ending { code, duration, bytes_received: self.bytes_received, bytes_sent: self.bytes_sent }
+    }
+
+    fn next(&self, deadline: Option<Instant>) -> Instant {
+        let message = if self.pace.is_paused() { None } else { self.decoder.deadline() };
+        [message, deadline].into_iter().flatten().fold(self.pace.next(), Instant::min)
     }
 }
+
+#[cfg(test)]
+mod tests;

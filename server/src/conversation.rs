@@ -1,9 +1,23 @@
 //! What a connection talks to: the session layer's side of one connection, or an echo in the conformance test.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use realtime_gateway_protocol::CloseCode;
 use tokio::time::Instant;
+
+use crate::{
+    auth::{AuthError, Identity},
+    config::Config,
+    drain::Tasks,
+    metrics::Metrics,
+    node::Node,
+    outbound::Outbound,
+    router::{Opening, Router},
+};
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +34,19 @@ pub struct Ending {
 
 /// One client's side of the talk. Replies go to the outbound queue that it was made with.
 pub trait Conversation: Send + 'static {
+    /// Whether binary messages are taken, or refused with 1003.
+    const BINARY: bool = false;
+
     /// The connection is open: nothing was said yet.
     fn begin(&mut self) -> impl Future<Output = ()> + Send;
 
     /// The client said something. The next message is read when this is done.
     fn receive(&mut self, text: &str) -> impl Future<Output = ()> + Send;
+
+    /// The client sent a binary message, where those are taken.
+    fn receive_binary(&mut self, _: &[u8]) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 
     /// When `on_deadline` wants to be called.
     fn deadline(&self) -> Option<Instant>;
@@ -34,4 +56,53 @@ pub trait Conversation: Send + 'static {
 
     /// The connection is gone.
     fn end(self, ending: Ending) -> impl Future<Output = ()> + Send;
+}
+
+/// Where connections arrive: it knows the configuration, tells identities, and makes the conversations.
+pub trait Reception: Send + Sync + 'static {
+    /// What it makes.
+    type Conversation: Conversation;
+
+    /// The configuration as it is now.
+    fn config(&self) -> Arc<Config>;
+
+    /// What runs.
+    fn tasks(&self) -> &Tasks;
+
+    /// What is counted.
+    fn metrics(&self) -> &Arc<Metrics>;
+
+    /// Tells whose token it is.
+    fn verify(&self, token: &str) -> impl Future<Output = Result<Identity, AuthError>> + Send;
+
+    /// Begins the talk with a client that has just connected; `outbound` is where it is told things.
+    fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, opening: Opening) -> Self::Conversation;
+}
+
+impl Reception for Node {
+    type Conversation = Router;
+
+    fn config(&self) -> Arc<Config> {
+        Node::config(self)
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+        let verified = self.auth.verify(token).await;
+        if let Err(error) = &verified {
+            self.metrics.auth_failure(error);
+        }
+        verified
+    }
+
+    fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, opening: Opening) -> Router {
+        Router::new(Arc::clone(self), outbound, opening)
+    }
 }

@@ -34,8 +34,17 @@ impl Frame {
 
     /// Makes a text frame of a payload that is encoded already.
     pub fn text(type_name: &'static str, payload: &str) -> Self {
+        Self::whole(0x81, type_name, payload.as_bytes())
+    }
+
+    /// Makes a binary frame, which the protocol has no use for but an echo has.
+    pub fn binary(payload: &[u8]) -> Self {
+        Self::whole(0x82, "other", payload)
+    }
+
+    fn whole(first: u8, type_name: &'static str, payload: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(payload.len() + 10);
-        bytes.push(0x81);
+        bytes.push(first);
         match payload.len() {
             short @ 0..=125 => bytes.push(short as u8),
             middle @ 126..=0xffff => {
@@ -49,7 +58,7 @@ impl Frame {
         }
         let header = bytes.len() as u8;
         let addition = ADDITIONS.contains(&type_name);
-        bytes.extend_from_slice(payload.as_bytes());
+        bytes.extend_from_slice(payload);
         Self(Arc::new(Encoded { accepted: Instant::now(), type_name, addition, header, bytes: bytes.into() }))
     }
 

@@ -96,7 +96,7 @@ impl Gateway {
                 ringing.hub.ring(doorbell);
             }
         });
-        let listening = Listening::begin(&node, http::routes(&node), certificates.clone()).await?;
+        let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
         let address = listening.address;
         if let Some(address) = listening.internal {
             tracing::info!(%address, "listening for operators");

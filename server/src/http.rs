@@ -30,6 +30,12 @@ impl Endpoint {
     }
 }
 
+impl From<BoxEndpoint<'static>> for Endpoint {
+    fn from(endpoint: BoxEndpoint<'static>) -> Self {
+        Self(endpoint)
+    }
+}
+
 /// The routes of the port that clients connect to, and with `internal.listen` those of the other.
 pub struct Routes {
     /// For everybody.

@@ -192,14 +192,6 @@ impl Outbound {
         Poll::Pending
     }
 
-    /// For the connection, when the socket takes no more: the close that was asked for, with all frames before it.
-    pub fn take_close(&self, batch: &mut VecDeque<Frame>) -> Option<CloseReason> {
-        let mut queue = self.queue.lock();
-        let reason = queue.close.clone()?;
-        batch.append(&mut queue.frames);
-        Some(reason)
-    }
-
     /// For the connection: so many bytes of what it took are written.
     pub fn written(&self, bytes: usize) {
         let mut queue = self.queue.lock();

@@ -1,4 +1,4 @@
-//! The writer: frames that wait leave in one write, whole and in order, with control frames between them.
+//! Writes frames to a socket: many in one write, control frames between them, and what a socket does not take at once later.
 
 use std::{
     collections::VecDeque,
@@ -7,132 +7,138 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use realtime_gateway_protocol::CloseCode;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
-use super::wire::Wire;
-use crate::{frame::Frame, metrics::Metrics, outbound::Outbound};
+use crate::{frame::Frame, metrics::Metrics};
 
-/// How many frames one system call takes at most.
+/// Frames that leave in one write at most.
 const SLICES: usize = 64;
-/// A batch that grew beyond this is given back to the allocator when it is written.
-const KEPT_FRAMES: usize = 64;
+/// Room for so many frames is kept between bursts.
+const KEPT: usize = 16;
 
-/// What is being written to one socket.
-#[derive(Default)]
+/// What waits for the socket.
+#[derive(Debug, Default)]
 pub(super) struct Writer {
-    batch: VecDeque<Frame>,
-    /// Bytes of the first frame that are written.
+    /// Messages, moved out of the outbound queue.
+    pub(super) batch: VecDeque<Frame>,
+    /// How much of the first of them is written.
     begun: usize,
+    /// Whole control frames, which leave before the next message.
     control: Vec<u8>,
-    control_begun: usize,
-    bytes_written: u64,
-    heard_code: Option<CloseCode>,
+}
+
+/// What one write has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Bytes of messages and control frames.
+    pub(super) bytes: usize,
+    /// Bytes of messages: what the outbound queue is told.
+    pub(super) queued: usize,
 }
 
 impl Writer {
-    /// Where the next frames are put.
-    pub(super) fn batch(&mut self) -> &mut VecDeque<Frame> {
-        &mut self.batch
-    }
-
-    /// Whether nothing is being written.
+    /// Whether nothing waits.
     pub(super) fn is_idle(&self) -> bool {
         self.batch.is_empty() && self.control.is_empty()
     }
 
-    /// Bytes that were written in all.
-    pub(super) fn bytes_written(&self) -> u64 {
-        self.bytes_written
+    /// Bytes of control frames that wait.
+    pub(super) fn control_bytes(&self) -> usize {
+        self.control.len()
     }
 
-    /// Notes the code of the client's close frame.
-    pub(super) fn last_words(&mut self, code: CloseCode) {
-        self.heard_code = Some(code);
+    /// Whether a control frame waits.
+    pub(super) fn has_control(&self) -> bool {
+        !self.control.is_empty()
     }
 
-    /// The code of the client's close frame, when there was one.
-    pub(super) fn heard_code(&self) -> Option<CloseCode> {
-        self.heard_code
+    /// Queues a control frame (RFC 6455, section 5.5). `payload` has at most 125 bytes.
+    pub(super) fn control(&mut self, opcode: u8, payload: &[u8]) {
+        debug_assert!(payload.len() <= 125, "a control frame is short");
+        self.control.reserve_exact(2 + payload.len());
+        self.control.extend([0x80 | opcode, payload.len() as u8]);
+        self.control.extend_from_slice(payload);
     }
 
-    /// Lets go of frames that are not begun: what comes next is the close frame.
-    pub(super) fn forget(&mut self) {
+    /// Lets go of all messages but one that is partly written.
+    pub(super) fn drop_unbegun(&mut self) {
         self.batch.truncate(usize::from(self.begun > 0));
     }
 
-    /// Writes everything that is here.
-    pub(super) fn poll_flush<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Writes once, as much as fits into one write.
+    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         context: &mut Context<'_>,
-        wire: &mut Wire<S>,
-        outbound: &Outbound,
+        socket: &mut S,
         metrics: &Metrics,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            if self.control.is_empty() && wire.has_control() && self.begun == 0 {
-                self.control = wire.take_control();
-                self.control_begun = 0;
+    ) -> Poll<io::Result<Written>> {
+        let mut socket = Pin::new(socket);
+        let first = self.batch.front().map(|frame| frame.bytes().get(self.begun..).unwrap_or_default());
+        let bytes = match first {
+            None => ready!(socket.as_mut().poll_write(context, &self.control))?,
+            Some(first) if self.batch.len() == 1 && self.control.is_empty() => {
+                ready!(socket.as_mut().poll_write(context, first))?
             }
-            if self.is_idle() {
-                return Poll::Ready(Ok(()));
+            Some(first) => {
+                let control = self.control.as_slice();
+                // A control frame may not stand inside of another frame.
+                let head = if self.begun > 0 { [first, control] } else { [control, first] };
+                let rest = self.batch.iter().skip(1).map(Frame::bytes);
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut filled = 0;
+                for (slice, bytes) in slices.iter_mut().zip(head.into_iter().chain(rest)) {
+                    *slice = IoSlice::new(bytes);
+                    filled += 1;
+                }
+                ready!(socket.as_mut().poll_write_vectored(context, slices.get(..filled).unwrap_or_default()))?
             }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.gather(&mut slices);
-            let written = {
-                let slices = slices.get(..filled).unwrap_or_default();
-                ready!(Pin::new(wire.io()).poll_write_vectored(context, slices))?
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.bytes_written += written as u64;
-            metrics.bytes_sent_total.inc_by(written as u64);
-            self.advance(written, outbound, metrics);
+        };
+        if bytes == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
+        Poll::Ready(Ok(self.advance(bytes, metrics)))
     }
 
-    /// Control frames first, unless a frame is half written: then its rest.
-    fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let control = self.control.get(self.control_begun..).filter(|rest| !rest.is_empty());
-        let first = self.batch.front().and_then(|frame| frame.bytes().get(self.begun..));
-        let rest = self.batch.iter().skip(1).map(Frame::bytes);
-        let mut filled = 0;
-        for (slice, bytes) in slices.iter_mut().zip(control.into_iter().chain(first).chain(rest)) {
-            *slice = IoSlice::new(bytes);
-            filled += 1;
+    /// Removes what is written, and counts it.
+    fn advance(&mut self, bytes: usize, metrics: &Metrics) -> Written {
+        metrics.bytes_sent_total.inc_by(bytes as u64);
+        let mut left = bytes;
+        if self.begun == 0 {
+            let control = left.min(self.control.len());
+            self.control.drain(..control);
+            left -= control;
         }
-        filled
-    }
-
-    fn advance(&mut self, mut written: usize, outbound: &Outbound, metrics: &Metrics) {
-        let control = (self.control.len() - self.control_begun).min(written);
-        self.control_begun += control;
-        written -= control;
-        if self.control_begun == self.control.len() {
-            (self.control, self.control_begun) = (Vec::new(), 0);
-        }
-        if written == 0 {
-            return;
-        }
-        outbound.written(written);
-        if let Some(frame) = self.batch.front() {
+        let mut queued = 0;
+        if let Some(frame) = self.batch.front().filter(|_| left > 0) {
             metrics.delivery_latency_seconds.observe(frame.accepted().elapsed().as_secs_f64());
         }
-        written += self.begun;
         let mut whole = 0;
         for frame in &self.batch {
-            if written < frame.len() {
+            let step = left.min(frame.len() - self.begun);
+            self.begun += step;
+            queued += step;
+            left -= step;
+            if self.begun < frame.len() {
                 break;
             }
-            written -= frame.len();
+            self.begun = 0;
             whole += 1;
+            // Behind a frame that was begun before, control frames come first.
+            let control = left.min(self.control.len());
+            self.control.drain(..control);
+            left -= control;
         }
         metrics.written(self.batch.iter().take(whole));
         self.batch.drain(..whole);
-        self.begun = written;
-        if self.batch.is_empty() && self.batch.capacity() > KEPT_FRAMES {
+        if self.batch.is_empty() && self.batch.capacity() > KEPT {
             self.batch = VecDeque::new();
         }
+        if self.control.is_empty() {
+            self.control = Vec::new();
+        }
+        Written { bytes, queued }
     }
 }
+
+#[cfg(test)]
+mod tests;

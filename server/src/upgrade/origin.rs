@@ -6,15 +6,15 @@ use http::{HeaderMap, StatusCode, header};
 use parking_lot::Mutex;
 use realtime_gateway_protocol::ErrorCode;
 
-use super::refusal::Refusal;
+use super::Refusal;
 use crate::config::Config;
 
 /// How many refused origins are remembered, so that each is logged once.
 const REMEMBERED: usize = 256;
 
 /// Origins that were refused.
-#[derive(Default)]
-pub(super) struct Origins {
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
     refused: Mutex<HashSet<String>>,
 }
 
@@ -32,12 +32,12 @@ impl Origins {
             tracing::warn!(origin, "refused an origin; to let it in add `origins.allowed = [{origin:?}]`");
         }
         let message = "this origin may not connect; the operator can add it to origins.allowed";
-        Err(Refusal::coded(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome("origin_refused"))
+        Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome("origin_refused"))
     }
 }
 
 /// Whether a page of this origin may connect to this host.
-pub(super) fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
+pub(crate) fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
     if config.dev && (origin == "null" || is_loopback(origin)) {
         return true;
     }
@@ -57,7 +57,7 @@ pub(super) fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
 }
 
 /// Whether an origin is this machine.
-pub(super) fn is_loopback(origin: &str) -> bool {
+pub(crate) fn is_loopback(origin: &str) -> bool {
     let Some((_, authority)) = origin.split_once("://") else { return false };
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

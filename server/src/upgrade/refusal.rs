@@ -1,58 +1,98 @@
-//! Why there is no upgrade, as an answer: RFC 9457 problem details with the protocol's error code.
+//! The answer to a request that is refused: problem+json (RFC 9457) with an error code of the protocol.
+
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use realtime_gateway_protocol::ErrorCode;
 
-/// An HTTP answer instead of an upgrade.
+/// Why there is no WebSocket, as an HTTP answer.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
-    message: &'static str,
-    headers: Vec<(&'static str, &'static str)>,
-    /// How it is counted.
-    pub(super) outcome: &'static str,
+    detail: Cow<'static, str>,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// What it counts as in `connections_total`.
+    pub(crate) outcome: &'static str,
 }
 
 impl Refusal {
-    /// A request that is no handshake.
-    pub(super) fn new(status: StatusCode, message: &'static str) -> Self {
-        Self::coded(status, ErrorCode::InvalidMessage, message)
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), header: None, outcome: "bad_handshake" }
     }
 
-    /// A handshake that is refused.
-    pub(super) fn coded(status: StatusCode, code: ErrorCode, message: &'static str) -> Self {
-        Self { status, code, message, headers: Vec::new(), outcome: "bad_handshake" }
+    pub(crate) fn bad_request(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidMessage, detail)
     }
 
-    /// With one header more.
-    pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
-        self
+    pub(crate) fn unauthorized(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let scheme = HeaderValue::from_static("Bearer");
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+            .with(header::WWW_AUTHENTICATE, scheme)
+            .outcome("unauthorized")
     }
 
-    /// Counted as this.
-    pub(super) fn outcome(self, outcome: &'static str) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<Cow<'static, str>>, after: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail).after(after)
+    }
+
+    /// One address has, or opens, too many connections.
+    pub(crate) fn too_many(detail: &'static str, after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, detail).after(after)
+    }
+
+    /// The answer carries one header more.
+    pub(crate) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    /// It counts as this.
+    pub(crate) fn outcome(self, outcome: &'static str) -> Self {
         Self { outcome, ..self }
     }
 
-    /// The answer.
-    pub(super) fn response(&self) -> Response<Bytes> {
-        let problem = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.message,
-        });
-        let mut response = Response::new(Bytes::from(problem.to_string()));
+    /// When to try again, in whole seconds.
+    fn after(self, after: Duration) -> Self {
+        self.with(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64))
+    }
+
+    /// The answer for hyper to send.
+    pub(crate) fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(self.body().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        for (name, value) in &self.headers {
-            headers.insert(*name, HeaderValue::from_static(value));
-        }
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.extend(self.header.clone());
         response
+    }
+
+    /// The answer for a socket from which no request was read.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let mut text = format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n",
+            self.status.as_u16(),
+            body.len()
+        );
+        if let Some((name, value)) = &self.header {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
+        }
+        text += "\r\n";
+        text += &body;
+        text.into_bytes()
+    }
+
+    fn body(&self) -> String {
+        serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        })
+        .to_string()
     }
 }

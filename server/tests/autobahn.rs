@@ -1,0 +1,146 @@
+//! The 301 cases of the Autobahn test suite that are about the base protocol, against the very code that serves `/ws`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use gateway::{
+    accept::Listening,
+    auth::{AuthError, Identity},
+    config::Config,
+    conversation::{Conversation, Ending, Reception},
+    drain::Tasks,
+    frame::Frame,
+    http::Routes,
+    metrics::Metrics,
+    outbound::Outbound,
+    router::Opening,
+};
+use poem::EndpointExt;
+use tokio::time::Instant;
+
+/// Says everything back.
+struct Echo(Arc<Outbound>);
+
+impl Conversation for Echo {
+    const BINARY: bool = true;
+
+    async fn begin(&mut self) {}
+
+    async fn receive(&mut self, text: &str) {
+        self.0.push(Frame::text("other", text));
+    }
+
+    async fn receive_binary(&mut self, bytes: &[u8]) {
+        self.0.push(Frame::binary(bytes));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    async fn on_deadline(&mut self) {}
+
+    async fn end(self, _: Ending) {}
+}
+
+struct Echoes {
+    config: Arc<Config>,
+    tasks: Tasks,
+    metrics: Arc<Metrics>,
+}
+
+impl Reception for Echoes {
+    type Conversation = Echo;
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    async fn verify(&self, _: &str) -> Result<Identity, AuthError> {
+        Err(AuthError::Unavailable)
+    }
+
+    fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, _: Opening) -> Echo {
+        Echo(outbound)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_cases_of_the_base_protocol_pass() {
+    let mut config = Config::default();
+    config.limits.message_bytes = 16 * 1024 * 1024;
+    config.limits.outbound_queue = 64 * 1024 * 1024;
+    config.listen = ([127, 0, 0, 1], 0).into();
+    let (config, tasks, metrics) = (Arc::new(config), Tasks::default(), Arc::new(Metrics::new().unwrap()));
+    let echoes = Arc::new(Echoes { config, tasks: tasks.clone(), metrics });
+    let nothing = poem::endpoint::make_sync(|_| poem::http::StatusCode::NOT_FOUND).boxed();
+    let listening = Listening::begin(&echoes, Routes { public: nothing.into(), internal: None }, None).unwrap();
+    let port = listening.address.port();
+
+    let report = tokio::task::spawn_blocking(move || run_suite(port)).await.unwrap();
+    listening.stop();
+    assert!(tasks.stop(Duration::from_secs(10)).await, "a connection was left over");
+
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for (case, outcome) in report {
+        match outcome.as_str() {
+            "OK" | "NON-STRICT" | "INFORMATIONAL" => passed += 1,
+            other => failed.push(format!("{case}: {other}")),
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+    // Each case is judged twice: what was said, and how the connection was closed.
+    assert_eq!(passed, 2 * 301);
+}
+
+/// Runs the suite; each case with its outcome.
+fn run_suite(port: u16) -> Vec<(String, String)> {
+    let out = tempfile::tempdir().unwrap();
+    let run = Command::new(kosoku())
+        .args([&format!("ws://127.0.0.1:{port}/ws"), "-p", "2", "-x", "12.*", "-x", "13.*", "-o"])
+        .arg(out.path())
+        .output()
+        .unwrap();
+    let said = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    let index = std::fs::read(out.path().join("index.json")).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let agents = index.as_object().unwrap().values();
+    let cases = agents.flat_map(|agent| agent.as_object().unwrap());
+    cases
+        .flat_map(|(case, result)| {
+            let outcome = |name: &str| result[name].as_str().unwrap_or("missing").to_owned();
+            [(case.clone(), outcome("behavior")), (format!("{case} close"), outcome("behaviorClose"))]
+        })
+        .collect()
+}
+
+/// The suite's program: named by `cargo xtask test`, or installed beside what is built.
+fn kosoku() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "this is how xtask tells tests where programs are")]
+    if let Ok(program) = std::env::var("GATEWAY_TEST_KOSOKU") {
+        return program.into();
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = target.join("kosoku/bin/kosoku");
+    if !program.exists() {
+        let made = Command::new("python3").args(["-m", "venv"]).arg(target.join("kosoku")).status().unwrap();
+        assert!(made.success(), "python3 -m venv is needed for the Autobahn cases");
+        let pip = target.join("kosoku/bin/pip");
+        let installed = Command::new(pip).args(["install", "--quiet", "kosoku==0.1"]).status().unwrap();
+        assert!(installed.success(), "the Autobahn cases are in kosoku 0.1, which PyPI has");
+    }
+    program
+}
