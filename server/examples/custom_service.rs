@@ -32,6 +32,6 @@ impl Service for Dice {
     }
 }
 
-fn main() -> std::process::ExitCode {
+pub fn main() -> std::process::ExitCode {
     gateway::cli::main_with(|gateway| gateway.service(Dice))
 }

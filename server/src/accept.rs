@@ -92,12 +92,8 @@ impl Listening {
             connections: Arc::default(),
             stop: stop.clone(),
         });
-        let port = |websocket, endpoint, certificates| Port {
-            shared: Arc::clone(&shared),
-            websocket,
-            endpoint,
-            certificates,
-        };
+        let port =
+            |websocket, endpoint, certificates| Port { shared: Arc::clone(&shared), websocket, endpoint, certificates };
         let (address, listener) = bind(config.listen)?;
         node.tasks().spawn(port(true, routes.public, certificates).accept(listener));
         let mut internal = None;
@@ -281,9 +277,8 @@ impl Drop for Counted {
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Connections => {
-                Self::too_many("too many connections from this address", Duration::from_secs(60)).outcome("address_full")
-            }
+            Refused::Connections => Self::too_many("too many connections from this address", Duration::from_secs(60))
+                .outcome("address_full"),
             Refused::Rate(after) => Self::too_many("this address connects too often", after).outcome("throttled"),
         }
     }

@@ -28,6 +28,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Gateway {
     child: Child,
+    program: Program,
     address: String,
     dir: Arc<TempDir>,
     settings: Settings,
@@ -43,19 +44,27 @@ impl Gateway {
     /// Starts one with some settings changed.
     pub async fn with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::launch(dir, settings, "127.0.0.1:0").await
+        let program = option_env!("CARGO_BIN_EXE_gateway-under-test");
+        Self::launch(Program::at(program, "gateway-under-test"), dir, settings, "127.0.0.1:0").await
+    }
+
+    /// Starts the example of a gateway with a service of its own.
+    pub async fn custom_service() -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let program = option_env!("CARGO_BIN_EXE_custom-service-under-test");
+        Self::launch(Program::at(program, "custom-service-under-test"), dir, Settings::default(), "127.0.0.1:0").await
     }
 
     /// Starts it anew on the same port and the same data, after it was killed or has gone.
     pub async fn restart(&mut self) {
         let address = self.address.clone();
-        *self = Self::launch(self.dir.clone(), self.settings.clone(), &address).await;
+        *self = Self::launch(self.program.clone(), self.dir.clone(), self.settings.clone(), &address).await;
     }
 
-    async fn launch(dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
+    async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
         let config = dir.path().join("gateway.toml");
         std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, listen)).unwrap();
-        let mut child = Command::new(binary())
+        let mut child = Command::new(&program.0)
             .args(["serve", "--config"])
             .arg(&config)
             .current_dir(dir.path())
@@ -75,7 +84,7 @@ impl Gateway {
         let Ok(Some(address)) = listening.map(|address| address.clone()) else {
             panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n"));
         };
-        Self { child, address, dir, settings, log }
+        Self { child, program, address, dir, settings, log }
     }
 
     /// `host:port`.
@@ -149,15 +158,16 @@ fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> 
     lines.join("\n")
 }
 
-fn binary() -> PathBuf {
-    // Cargo sets this for the package's own tests; a bench or another caller names the binary itself.
-    option_env!("CARGO_BIN_EXE_gateway-under-test").map_or_else(beside_this_one, PathBuf::from)
-}
+/// A gateway's binary.
+#[derive(Debug, Clone)]
+struct Program(PathBuf);
 
-/// The test is in `target/<profile>/deps`, the gateway in `target/<profile>`.
-fn beside_this_one() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().join("gateway-under-test")
+impl Program {
+    /// Where cargo says that it is, or beside a test in `target/<profile>/deps`.
+    fn at(told: Option<&str>, name: &str) -> Self {
+        let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
+        Self(told.map_or_else(beside, PathBuf::from))
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the task ends with the process whose output it reads")]

@@ -57,7 +57,8 @@ impl Throttle {
     /// The limit that it is over.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, limits: &Limits, now: Instant) -> Result<Place, Refused> {
         let network = network(address);
-        let each = Duration::from_secs(60) / u32::try_from(limits.connects_per_ip_per_minute.max(1)).unwrap_or(u32::MAX);
+        let each =
+            Duration::from_secs(60) / u32::try_from(limits.connects_per_ip_per_minute.max(1)).unwrap_or(u32::MAX);
         let mut addresses = self.addresses.lock();
         addresses.sweep(now);
         let known = addresses.known.entry(network).or_insert(Address { connections: 0, empty_at: now });

@@ -28,9 +28,7 @@ impl Refusal {
 
     pub(crate) fn unauthorized(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let scheme = HeaderValue::from_static("Bearer");
-        Self::new(StatusCode::UNAUTHORIZED, code, detail)
-            .with(header::WWW_AUTHENTICATE, scheme)
-            .outcome("unauthorized")
+        Self::new(StatusCode::UNAUTHORIZED, code, detail).with(header::WWW_AUTHENTICATE, scheme).outcome("unauthorized")
     }
 
     pub(crate) fn unavailable(detail: impl Into<Cow<'static, str>>, after: Duration) -> Self {
