@@ -130,14 +130,18 @@ async fn a_slow_stream_gets_a_gap_and_holds_nobody_up() {
         let Some(ChatEvent::Message(message)) = quick.next().await else { panic!("no message") };
         assert_eq!(message.offset, offset);
     }
-    for offset in 1..=10 {
+    assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == 1));
+    // There is room again, but what comes now lies behind the gap.
+    peer.say(chat(101)).await;
+    assert!(matches!(quick.next().await, Some(ChatEvent::Message(message)) if message.offset == 101));
+    for offset in 2..=10 {
         assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == offset));
     }
     let Some(ChatEvent::Gap(gap)) = slow.next().await else { panic!("no gap") };
-    assert_eq!((gap.before, gap.after.offset(), gap.reason), (10, 100, GapReason::Slow));
+    assert_eq!((gap.before, gap.after.offset(), gap.reason), (10, 101, GapReason::Slow));
     assert_eq!(slow.position(), Some(&gap.after));
-    peer.say(chat(101)).await;
-    assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == 101));
+    peer.say(chat(102)).await;
+    assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == 102));
 }
 
 #[tokio::test]
@@ -182,6 +186,27 @@ async fn a_subscription_that_nobody_waits_for_any_more_is_let_go() {
     };
     drop(subscribing);
     peer.hear("unsubscribe_clan_chat").await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_given_up_at_once_is_never_asked_for() {
+    let gateway = Gateway::start().await;
+    let client = gateway.client();
+    let clan = client.clan_chat("c").unwrap();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    // The client's task has not run yet: it finds all of these at once.
+    for _ in 0..50 {
+        let mut subscribing = clan.subscribe().into_future();
+        assert!(subscribing.as_mut().poll(&mut context).is_pending());
+    }
+    let server = async {
+        let (mut peer, _) = gateway.greet().await;
+        let query = peer.hear("presence").await;
+        peer.answer(&query, json!({"type": "presence", "clanId": "c", "users": [], "count": 0})).await;
+        peer
+    };
+    let (_peer, presence) = tokio::join!(server, clan.presence());
+    presence.unwrap();
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ pub(crate) struct Server {
     pub(crate) refusals: VecDeque<Refuse>,
     pub(crate) out: Vec<(Attempt, Out)>,
     pub(crate) authenticated: u64,
+    pub(crate) upgrades: u64,
     /// Sessions live beside one another.
     pub(crate) keep_old: bool,
     sessions: BTreeMap<Attempt, Session>,
@@ -76,6 +77,7 @@ impl Server {
     }
 
     pub(crate) fn opened(&mut self, attempt: Attempt) {
+        self.upgrades += 1;
         self.sessions.insert(attempt, Session::default());
     }
 

@@ -161,17 +161,21 @@ fn the_old_connection_is_not_believed_once_the_new_one_is_confirmed() {
     let stream = subscribed(&mut world, clan());
     let old = only(&world);
     world.server.keep_old = true;
+    // A question that is never answered keeps the old connection open.
+    let message = GetPresence { clan_id: ClanId::new("c").unwrap() }.into();
+    world.command(Command::Query { ticket: Ticket(9_999), message, timeout: 600_000 });
     world.server.hint();
     world.flush_server();
     while !world.server.live().iter().any(|attempt| *attempt > old && world.server.subscribed_on("c", *attempt)) {
         world.run(1);
     }
-    // The confirmation is on its way; another question keeps the old connection open.
+    // The confirmation is on its way.
     let before = world.streams[&stream].deliveries.len();
     let text = |offset: u64| format!(r#"{{"type":"chat_deleted","clanId":"c","messageId":"m","offset":{offset}}}"#);
     world.input(Input::Frame(old, &text(1)));
     assert_eq!(world.streams[&stream].deliveries.len(), before + 1, "until it is confirmed the old one counts");
     world.run(100);
+    assert_eq!(world.server.live().len(), 2, "both are open");
     world.input(Input::Frame(old, &text(2)));
     assert_eq!(world.streams[&stream].deliveries.len(), before + 1, "and after that it does not");
 }
@@ -256,6 +260,7 @@ fn a_session_limit_is_waited_out() {
     world.input(Input::Connect);
     world.run(19_000);
     assert!(matches!(world.state, State::Waiting(_)), "{:?}", world.state);
+    assert_eq!(world.server.upgrades, 1, "it has not come back before it was told to");
     world.session_limit = None;
     world.run(25_000);
     assert!(matches!(world.state, State::Connected(_)), "{:?}", world.state);
