@@ -85,7 +85,7 @@ async fn all_cases_of_the_base_protocol_pass() {
     config.listen = ([127, 0, 0, 1], 0).into();
     let (config, tasks, metrics) = (Arc::new(config), Tasks::default(), Arc::new(Metrics::new().unwrap()));
     let echoes = Arc::new(Echoes { config, tasks: tasks.clone(), metrics });
-    let nothing = poem::endpoint::make_sync(|_| poem::http::StatusCode::NOT_FOUND).boxed();
+    let nothing = poem::endpoint::make_sync(|_| http::StatusCode::NOT_FOUND).map_to_response().boxed();
     let listening = Listening::begin(&echoes, Routes { public: nothing.into(), internal: None }, None).unwrap();
     let port = listening.address.port();
 
