@@ -1,7 +1,7 @@
 //! The upgrade: from an HTTP request on `/ws` to a connection, with every check of RFC 6455, section 4.2.
 
 mod opening;
-mod origin;
+pub(crate) mod origin;
 mod refusal;
 
 use std::{

@@ -37,7 +37,7 @@ impl Origins {
 }
 
 /// Whether a page of this origin may connect to this host.
-pub fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
+pub(super) fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
     if config.dev && (origin == "null" || is_loopback(origin)) {
         return true;
     }
@@ -57,7 +57,7 @@ pub fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
 }
 
 /// Whether an origin is this machine.
-pub fn is_loopback(origin: &str) -> bool {
+pub(crate) fn is_loopback(origin: &str) -> bool {
     let Some((_, authority)) = origin.split_once("://") else { return false };
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
