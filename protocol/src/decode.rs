@@ -7,7 +7,10 @@ pub(crate) use field::{
     entry_offset, history, object, objects, optional_object, optional_position, position, sendable_message_type,
 };
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
 use serde_json::value::RawValue;
 
 use crate::{ClientMessage, Envelope, ErrorCode, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown};
@@ -124,7 +127,28 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
     Ok(Envelope { request_id, message })
 }
 
+/// Reads a JSON object that is not a message, such as what a backend service sends: within the same bounds, and with
+/// the same words for what is wrong.
+///
+/// # Errors
+/// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
+pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    check_object(text)?;
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
+    let value = read.map_err(|error| from_json_error(&track.path().to_string(), &error))?;
+    json.end().map_err(|error| from_json_error("", &error))?;
+    Ok(value)
+}
+
 fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
+    check_object(text)?;
+    serde_json::from_str(text).map_err(|error| from_json_error("", &error))
+}
+
+/// Refuses what nests too deeply and what is no object.
+fn check_object(text: &str) -> Result<(), DecodeError> {
     check_depth(text)?;
     // serde would also read a struct from an array, so the shape is checked first.
     if !text.trim_ascii_start().starts_with('{') {
@@ -133,7 +157,7 @@ fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
             Err(error) => DecodeError::InvalidJson(error.to_string()),
         });
     }
-    serde_json::from_str(text).map_err(|error| from_json_error("", &error))
+    Ok(())
 }
 
 fn read_type(head: &Head<'_>) -> Result<String, DecodeError> {
@@ -240,6 +264,22 @@ mod tests {
             refused(&format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(70), "]".repeat(70))).0,
             ErrorCode::InvalidJson
         );
+    }
+
+    #[test]
+    fn an_object_that_is_no_message_is_read_within_the_same_bounds() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Asked {
+            clan_id: crate::ClanId,
+        }
+        let problem = |text: &str| decode_object::<Asked>(text).unwrap_err().to_string();
+        assert_eq!(decode_object::<Asked>(r#" {"clanId":"c"} "#).unwrap().clan_id.as_str(), "c");
+        assert_eq!(problem("{}"), "clanId: missing");
+        assert_eq!(problem(r#"{"clanId":"c"} x"#), "not JSON: trailing characters at line 1 column 16");
+        assert_eq!(problem(r#"["c"]"#), ": a message is a JSON object");
+        let deep = format!(r#"{{"clanId":"c","x":{}{}}}"#, "[".repeat(70), "]".repeat(70));
+        assert_eq!(problem(&deep), "not JSON: nests deeper than 64 levels");
     }
 
     #[test]

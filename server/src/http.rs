@@ -1,5 +1,23 @@
 //! Everything on the port that is not `/ws`: poem's routes, as one endpoint for the accept loop.
 
+mod api;
+mod body;
+mod bounded;
+mod cors;
+mod dev;
+mod document;
+mod guard;
+mod health;
+mod key;
+mod pages;
+mod parameter;
+mod problem;
+mod schema;
+mod scrape;
+mod tags;
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
@@ -7,12 +25,23 @@ use http::uri::Scheme;
 use http_body_util::combinators::BoxBody;
 use hyper::{Request, Response, body::Incoming};
 use poem::{
-    Endpoint as _, EndpointExt, Route,
+    Endpoint as _, EndpointExt, IntoEndpoint,
     endpoint::BoxEndpoint,
-    get, handler,
     web::{LocalAddr, RemoteAddr},
 };
+use poem_openapi::OpenApi;
+use serde_json::Value;
 
+use self::{
+    api::{Clans, Nodes, Notifications, Services, Users},
+    dev::Dev,
+    document::describe,
+    guard::Guard,
+    health::{FullHealth, Probes, PublicHealth},
+    pages::{Library, Pages},
+    problem::Problem,
+    scrape::Scrape,
+};
 use crate::node::Node;
 
 /// The body of an answer.
@@ -44,13 +73,37 @@ pub struct Routes {
     pub internal: Option<Endpoint>,
 }
 
-#[handler]
-fn live() -> &'static str {
-    "ok"
+/// The routes of a node.
+pub fn routes(node: &Arc<Node>) -> Routes {
+    let everything = if node.config().dev { endpoint(node, (all(), Dev)) } else { endpoint(node, all()) };
+    if node.config().internal_listen.is_some() {
+        return Routes { public: endpoint(node, (PublicHealth, Probes)), internal: Some(everything) };
+    }
+    Routes { public: everything, internal: None }
 }
 
-/// The routes of a node.
-pub fn routes(_node: &Arc<Node>) -> Routes {
-    let public = Route::new().at("/health/live", get(live)).at("/health/ready", get(live));
-    Routes { public: Endpoint(public.boxed()), internal: None }
+/// The OpenAPI document of a gateway without `--dev`.
+pub fn openapi_document() -> Value {
+    describe(all()).1
+}
+
+/// What every gateway serves.
+fn all() -> impl OpenApi + 'static {
+    ((FullHealth, Probes, Scrape, Pages), (Notifications, Clans, Services, Users, Nodes))
+}
+
+fn endpoint(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
+    let (service, document) = describe(apis);
+    let library = Arc::new(Library::new(&document, &node.service_names()));
+    let cors = node.config().dev.then_some(cors::Loopback);
+    let guard = Guard::new(service.into_endpoint(), &document, cors);
+    Endpoint(guard.data(node.clone()).data(library).boxed())
+}
+
+/// The node that a request came to.
+fn request_node(request: &poem::Request) -> Result<&Arc<Node>, Problem> {
+    request.data::<Arc<Node>>().ok_or_else(|| {
+        let detail = "internal error";
+        Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, realtime_gateway_protocol::ErrorCode::Internal, detail)
+    })
 }

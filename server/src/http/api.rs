@@ -1,0 +1,36 @@
+//! `/api/v1`: what backend services and operators do.
+
+mod clans;
+mod nodes;
+mod notifications;
+mod services;
+mod users;
+
+use realtime_gateway_protocol::{MessageId, MessageSent};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub(super) use self::{
+    clans::Clans,
+    nodes::Nodes,
+    notifications::{Notifications, NotificationsAccepted, SendNotification, send},
+    services::Services,
+    users::Users,
+};
+
+/// A message or event is stored and will reach every subscriber.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct MessageAccepted {
+    /// Names it.
+    message_id: MessageId,
+    /// Its place in the topic's log.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    offset: u64,
+}
+
+impl From<MessageSent> for MessageAccepted {
+    fn from(sent: MessageSent) -> Self {
+        Self { message_id: sent.message_id, offset: sent.offset }
+    }
+}

@@ -1,0 +1,101 @@
+//! Sends notifications.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::StatusCode;
+use poem::web::Data;
+use poem_openapi::OpenApi;
+use realtime_gateway_protocol::{ErrorCode, NotificationId, RawJson, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    http::{
+        body::{Accepted, Answer, Body},
+        bounded::{Seconds, Some1To, Text},
+        key::{Key, Publish},
+        problem::Problem,
+        tags::Tag,
+    },
+    node::Node,
+    services::{self, NewNotification},
+};
+
+/// How many notifications of one request are on their way to the store at once, so that they share commits.
+const AT_ONCE: usize = 64;
+
+/// A notification for one user (`userId`) or for many (`userIds`).
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("oneOf" = [
+    { "required": ["userId"], "properties": { "userId": { "type": "string" }, "userIds": { "type": "null" } } },
+    { "required": ["userIds"], "properties": { "userIds": { "type": "array" }, "userId": { "type": "null" } } },
+]))]
+pub(in crate::http) struct SendNotification {
+    /// For whom.
+    user_id: Option<UserId>,
+    /// For whom, when they are several.
+    user_ids: Option<Some1To<UserId, 1_000>>,
+    /// A headline.
+    title: Text<256>,
+    /// The text.
+    message: Text<10_000>,
+    /// Whatever you add; clients get it as it is.
+    data: Option<RawJson>,
+    /// Makes it safe to repeat: the same one is not sent to the same user twice.
+    id: Option<NotificationId>,
+    /// How long it is kept unacknowledged; `notifications.ttl` when absent.
+    ttl_seconds: Option<Seconds>,
+}
+
+/// The notifications are stored, and will be delivered until they are acknowledged.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::http) struct NotificationsAccepted {
+    /// Their ids, in the order of the users.
+    ids: Vec<NotificationId>,
+}
+
+/// The notification route.
+pub(in crate::http) struct Notifications;
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Notifications")]
+impl Notifications {
+    /// Send a notification.
+    ///
+    /// 202 means that it is stored: each user gets it, now or at the next connection, until it is acknowledged.
+    #[oai(path = "/notifications", method = "post", operation_id = "sendNotification")]
+    async fn send(
+        &self,
+        _key: Key<Publish>,
+        asked: Body<SendNotification>,
+        node: Data<&Arc<Node>>,
+    ) -> Result<Accepted<NotificationsAccepted>, Problem> {
+        send(&node, asked.0).await
+    }
+}
+
+/// Sends a notification to every user that it is for.
+pub(in crate::http) async fn send(
+    node: &Arc<Node>,
+    asked: SendNotification,
+) -> Result<Accepted<NotificationsAccepted>, Problem> {
+    let users = match (asked.user_id, asked.user_ids) {
+        (Some(user), None) => vec![user],
+        (None, Some(users)) => users.0,
+        _ => {
+            let detail = "either userId or userIds says for whom it is";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidMessage, detail));
+        }
+    };
+    let new = NewNotification {
+        id: asked.id,
+        title: asked.title.0,
+        message: asked.message.0,
+        data: asked.data,
+        ttl: asked.ttl_seconds.map(|seconds| Duration::from_secs(seconds.0)),
+    };
+    let sends = users.into_iter().map(|user| services::Notifications::send(node, user, new.clone()));
+    let sent: Vec<_> = stream::iter(sends).buffered(AT_ONCE).try_collect().await?;
+    Ok(Answer(NotificationsAccepted { ids: sent.into_iter().map(|sent| sent.id).collect() }))
+}

@@ -1,0 +1,122 @@
+//! The OpenAPI 3.1 document: what poem-openapi knows of the routes, with the schemas of the types and every problem.
+
+use http::StatusCode;
+use poem_openapi::{OpenApi, OpenApiService};
+use serde_json::{Map, Value, json};
+
+use super::{
+    problem::{self, ProblemDetails},
+    schema::{self, Direction},
+};
+
+/// What the whole is about.
+const DESCRIPTION: &str = "For backend services and operators. Clients speak the WebSocket protocol of `/docs/protocol` \
+    at `/ws`.\n\nErrors are problem details (RFC 9457) whose `code` is an error code of the protocol. Unknown fields and \
+    parameters are ignored, and a field that is `null` counts as absent.";
+
+/// Describes routes.
+pub(super) fn describe<T: OpenApi>(apis: T) -> (OpenApiService<T, ()>, Value) {
+    let service = OpenApiService::new(apis, "Realtime gateway", env!("CARGO_PKG_VERSION"))
+        .summary("HTTP API of the realtime gateway")
+        .description(DESCRIPTION)
+        .license("MIT OR Apache-2.0");
+    // poem-openapi writes JSON that can be read again.
+    let mut document = serde_json::from_str(&service.spec()).unwrap_or_default();
+    schema::unpack(&mut document);
+    complete(&mut document);
+    (service, document)
+}
+
+fn complete(document: &mut Value) {
+    document["openapi"] = json!("3.1.0");
+    document["info"]["license"]["identifier"] = json!("MIT OR Apache-2.0");
+    document["servers"] = json!([{ "url": "/" }]);
+    document["components"]["schemas"]["Problem"] = schema::of::<ProblemDetails<'_>>(Direction::Written);
+    let mut used = Vec::new();
+    for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
+        for operation in operations.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            let problems = problems_of(path, operation);
+            if let Some(responses) = operation["responses"].as_object_mut() {
+                describe_successes(responses);
+                for status in &problems {
+                    let reference = json!({ "$ref": format!("#/components/responses/Problem{status}") });
+                    responses.entry(status.to_string()).or_insert(reference);
+                }
+            }
+            used.extend(problems);
+        }
+    }
+    used.sort_unstable();
+    used.dedup();
+    for status in used {
+        document["components"]["responses"][format!("Problem{status}")] = described_problem(status);
+    }
+}
+
+/// The statuses of the problems that an operation can have: they follow from what it takes and where it stands.
+fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    let has = |key: &str| operation.get(key).is_some_and(|value| !value.is_null());
+    let may_be_missing = path.contains("{messageId}") || path.contains("{service}") || path.contains("{name}");
+    if has("requestBody") {
+        statuses.extend([400, 408, 413, 415]);
+    }
+    if has("parameters") {
+        statuses.push(400);
+    }
+    if has("security") {
+        statuses.extend([401, 403]);
+    }
+    if path == "/metrics" {
+        statuses.push(401);
+    }
+    if path.starts_with("/dev") {
+        statuses.push(403);
+    }
+    if may_be_missing {
+        statuses.push(404);
+    }
+    if path.starts_with("/api/") || path.starts_with("/dev") {
+        statuses.extend([500, 503]);
+    }
+    statuses
+}
+
+/// An answer that has no description gets the words of its status.
+fn describe_successes(responses: &mut Map<String, Value>) {
+    for (status, response) in responses {
+        if response["description"].as_str().unwrap_or_default().is_empty() {
+            response["description"] = json!(words(status));
+        }
+    }
+}
+
+fn words(status: &str) -> &'static str {
+    let status = StatusCode::from_bytes(status.as_bytes()).ok();
+    status.and_then(|status| status.canonical_reason()).unwrap_or("An answer")
+}
+
+fn described_problem(status: u16) -> Value {
+    let description = match status {
+        400 => "The body is not JSON, or a field or parameter is missing or outside its bounds; `details` names it.",
+        401 => "There is no valid key or token.",
+        403 => "The key lacks the scope, or the page may not do this.",
+        404 => "There is no such thing.",
+        408 => "The body took too long to come.",
+        413 => "The body, or what would have to be stored, is too large.",
+        415 => "The body is not `application/json`.",
+        503 => "Not confirmed in time; repeat it with the same `id`.",
+        _ => "A fault of the gateway.",
+    };
+    let integer = json!({ "schema": { "type": "integer", "minimum": 1 }, "description": "Seconds." });
+    let headers = match status {
+        401 => json!({ "WWW-Authenticate": { "schema": { "type": "string" } } }),
+        503 => json!({ "Retry-After": integer }),
+        _ => json!({}),
+    };
+    json!({
+        "description": description,
+        "headers": headers,
+        "content": { problem::CONTENT_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    })
+}

@@ -1,0 +1,211 @@
+//! Pages and documents: `/docs`, `/openapi.json`, `/docs/protocol`, `/asyncapi.json`, `/schema/{name}`.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response, web::Data};
+use poem_openapi::{
+    ApiResponse, OpenApi, OpenApiService,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+};
+use realtime_gateway_protocol::{ServiceName, asyncapi_document, client_schema, protocol_page_html, server_schema};
+use serde_json::{Value, json};
+
+use super::{
+    parameter::{Parameter, Path},
+    problem::Problem,
+    schema,
+    tags::Tag,
+};
+
+/// The page around Swagger UI. It loads nothing from another host, and the policy below holds it to that.
+const DOCS: &str = include_str!("pages/docs.html");
+/// What begins the page: without `validatorUrl` the document would be sent to a validator.
+const START: &str = r##"SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true, validatorUrl: null });
+"##;
+/// Swagger UI sets styles from its script, and draws with data URLs.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The protocol's page has a style and nothing else.
+const PROTOCOL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+                               frame-ancestors 'none'";
+
+/// Swagger UI as poem-openapi embeds it: its script and its style.
+static SWAGGER_UI: LazyLock<(Bytes, Bytes)> = LazyLock::new(|| {
+    let page = OpenApiService::new((), "", "").swagger_ui_html();
+    let between = |start: &str, end: &str| {
+        let rest = page.split_once(start).map_or("", |(_, rest)| rest);
+        Bytes::from(rest.split_once(end).map_or("", |(text, _)| text).to_owned())
+    };
+    (between("<script charset=\"UTF-8\">", "</script>"), between("<style charset=\"UTF-8\">", "</style>"))
+});
+
+/// Everything that is written once and served as it is.
+pub(super) struct Library {
+    openapi: Bytes,
+    asyncapi: Bytes,
+    client: Bytes,
+    server: Bytes,
+    protocol: Bytes,
+}
+
+impl Library {
+    /// The documents of a gateway with these services.
+    pub(super) fn new(openapi: &Value, services: &[ServiceName]) -> Self {
+        let bytes = |value: &Value| Bytes::from(value.to_string());
+        Self {
+            openapi: bytes(openapi),
+            asyncapi: bytes(&asyncapi_document(services)),
+            client: bytes(&client_schema()),
+            server: bytes(&server_schema()),
+            protocol: Bytes::from(protocol_page_html()),
+        }
+    }
+}
+
+/// A document in JSON.
+pub(super) struct Document(Bytes);
+
+/// A page, and what it may do.
+pub(super) struct Page {
+    html: Bytes,
+    policy: &'static str,
+}
+
+/// A part of a page.
+pub(super) struct Asset(Bytes, &'static str);
+
+/// The schemas that are served.
+enum Schema {
+    Client,
+    Server,
+}
+
+impl Parameter for Schema {
+    const NAME: &'static str = "name";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "client.json" => Ok(Self::Client),
+            "server.json" => Ok(Self::Server),
+            _ => Err("client.json or server.json".to_owned()),
+        }
+    }
+
+    fn refusal(problem: &str) -> Problem {
+        Problem::not_found(format!("there are the schemas {problem}"))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": ["client.json", "server.json"] })
+    }
+}
+
+/// The pages and documents.
+pub(super) struct Pages;
+
+#[OpenApi]
+impl Pages {
+    /// This page.
+    #[oai(path = "/docs", method = "get", tag = "Tag::Documents")]
+    async fn docs(&self) -> Page {
+        Page { html: Bytes::from_static(DOCS.as_bytes()), policy: DOCS_POLICY }
+    }
+
+    /// This document: OpenAPI 3.1.
+    #[oai(path = "/openapi.json", method = "get", tag = "Tag::Documents")]
+    async fn openapi(&self, library: Data<&Arc<Library>>) -> Document {
+        Document(library.openapi.clone())
+    }
+
+    /// The WebSocket protocol, for people.
+    #[oai(path = "/docs/protocol", method = "get", tag = "Tag::Documents")]
+    async fn protocol(&self, library: Data<&Arc<Library>>) -> Page {
+        Page { html: library.protocol.clone(), policy: PROTOCOL_POLICY }
+    }
+
+    /// The WebSocket protocol, for programs: AsyncAPI 3.0.
+    #[oai(path = "/asyncapi.json", method = "get", tag = "Tag::Documents")]
+    async fn asyncapi(&self, library: Data<&Arc<Library>>) -> Document {
+        Document(library.asyncapi.clone())
+    }
+
+    /// JSON Schema of what clients send and get.
+    ///
+    /// `client.json` has every command, `server.json` every message of the gateway (2020-12).
+    #[oai(path = "/schema/:name", method = "get", tag = "Tag::Documents")]
+    async fn schema(&self, name: Path<Schema>, library: Data<&Arc<Library>>) -> Document {
+        match name.0 {
+            Schema::Client => Document(library.client.clone()),
+            Schema::Server => Document(library.server.clone()),
+        }
+    }
+
+    #[oai(path = "/docs/swagger-ui.js", method = "get", hidden)]
+    async fn script(&self) -> Asset {
+        Asset(SWAGGER_UI.0.clone(), "text/javascript; charset=utf-8")
+    }
+
+    #[oai(path = "/docs/swagger-ui.css", method = "get", hidden)]
+    async fn style(&self) -> Asset {
+        Asset(SWAGGER_UI.1.clone(), "text/css; charset=utf-8")
+    }
+
+    #[oai(path = "/docs/start.js", method = "get", hidden)]
+    async fn start(&self) -> Asset {
+        Asset(Bytes::from_static(START.as_bytes()), "text/javascript; charset=utf-8")
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        Response::builder().status(StatusCode::OK).content_type("application/json").body(self.0)
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder().content_type("text/html; charset=utf-8").body(self.html);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(self.policy));
+        response
+    }
+}
+
+impl IntoResponse for Asset {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder().content_type(self.1).body(self.0);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+        response
+    }
+}
+
+fn described(content_type: &'static str, schema: Value) -> MetaResponses {
+    let content = vec![MetaMediaType { content_type, schema: schema::inline(schema) }];
+    let response = MetaResponse { description: "", status: Some(200), status_range: None, content, headers: vec![] };
+    MetaResponses { responses: vec![response] }
+}
+
+impl ApiResponse for Document {
+    fn meta() -> MetaResponses {
+        described("application/json", json!({ "type": "object" }))
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+impl ApiResponse for Page {
+    fn meta() -> MetaResponses {
+        described("text/html; charset=utf-8", json!({ "type": "string" }))
+    }
+
+    fn register(_: &mut Registry) {}
+}
+
+impl ApiResponse for Asset {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_: &mut Registry) {}
+}

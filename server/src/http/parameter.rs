@@ -1,0 +1,152 @@
+//! Parameters in the path and the query, each a type that cannot be built wrong.
+
+use poem::{Request, RequestBody, Result};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaParamIn, MetaSchemaRef},
+};
+use realtime_gateway_protocol::{ClanId, HistoryLimit, MAX_OFFSET, MessageId, ServiceName, TopicName, UserId};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::{problem::Problem, schema};
+
+/// A value that can be written in a URL.
+pub(super) trait Parameter: Sized + Send {
+    /// Its name in problems.
+    const NAME: &'static str;
+
+    /// Reads it.
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// Its JSON Schema.
+    fn schema() -> Value;
+
+    /// What the caller is told who wrote something else.
+    fn refusal(problem: &str) -> Problem {
+        Problem::field(Self::NAME, problem)
+    }
+}
+
+/// A part of the path.
+pub(super) struct Path<T>(pub(super) T);
+
+/// A parameter of the query that must be there.
+pub(super) struct Query<T>(pub(super) T);
+
+/// A parameter of the query that may be left out.
+pub(super) struct Optional<T>(pub(super) Option<T>);
+
+fn read<T: Parameter>(text: &str) -> Result<T> {
+    T::read(text).map_err(|problem| T::refusal(&problem).into())
+}
+
+fn read_query<T: Parameter>(request: &Request, name: &str) -> Result<Option<T>> {
+    let query = request.uri().query().unwrap_or_default();
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
+    found.map(|(_, value)| read(&value)).transpose()
+}
+
+macro_rules! extractor {
+    ($name:ident, $place:ident, $required:literal, |$request:ident, $key:ident| $extract:expr) => {
+        impl<'a, T: Parameter> ApiExtractor<'a> for $name<T> {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+            const PARAM_IS_REQUIRED: bool = $required;
+
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn param_in() -> Option<MetaParamIn> {
+                Some(MetaParamIn::$place)
+            }
+
+            fn param_schema_ref() -> Option<MetaSchemaRef> {
+                Some(schema::inline(T::schema()))
+            }
+
+            async fn from_request(
+                $request: &'a Request,
+                _: &mut RequestBody,
+                options: ExtractParamOptions<()>,
+            ) -> Result<Self> {
+                let $key = options.name;
+                $extract
+            }
+        }
+    };
+}
+
+extractor!(Path, Path, true, |request, name| match request.raw_path_param(name) {
+    Some(text) => read(text).map(Self),
+    // The routes leave out what is not UTF-8 once its percent-encoding is undone.
+    None => Err(Problem::field(T::NAME, "not UTF-8").into()),
+});
+extractor!(Query, Query, true, |request, name| match read_query(request, name)? {
+    Some(value) => Ok(Self(value)),
+    None => Err(Problem::field(T::NAME, "missing").into()),
+});
+extractor!(Optional, Query, false, |request, name| read_query(request, name).map(Self));
+
+macro_rules! of_the_protocol {
+    ($($type:ty = $name:literal,)+) => {
+        $(impl Parameter for $type {
+            const NAME: &'static str = $name;
+
+            fn read(text: &str) -> Result<Self, String> {
+                Self::new(text).map_err(|error| error.to_string())
+            }
+
+            fn schema() -> Value {
+                Self::json_schema(&mut SchemaGenerator::default()).to_value()
+            }
+        })+
+    };
+}
+
+of_the_protocol! {
+    UserId = "userId",
+    ClanId = "clanId",
+    MessageId = "messageId",
+    ServiceName = "service",
+    TopicName = "topic",
+}
+
+/// A position in a log.
+pub(super) struct Position(pub(super) u64);
+
+impl Parameter for Position {
+    const NAME: &'static str = "position";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let position = text.parse().ok().filter(|position| *position <= MAX_OFFSET);
+        position.map(Self).ok_or_else(|| "before and after are whole numbers from 0 to 2^53-1".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 0, "maximum": MAX_OFFSET })
+    }
+}
+
+impl Parameter for HistoryLimit {
+    const NAME: &'static str = "limit";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().ok().and_then(Self::new).ok_or_else(|| "a whole number from 1 to 100".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 })
+    }
+}
+
+impl Parameter for bool {
+    const NAME: &'static str = "reconnect";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "true or false".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "boolean", "default": false })
+    }
+}

@@ -1,0 +1,191 @@
+//! What went wrong, as RFC 9457 problem details with the protocol's error code.
+
+use std::{borrow::Cow, time::Duration};
+
+use http::{HeaderValue, StatusCode, header};
+use poem::{Error, IntoResponse, Response, error::ResponseError};
+use poem_openapi::{
+    ApiResponse,
+    registry::{MetaResponses, Registry},
+};
+use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::command_error::CommandError;
+
+/// The media type of every error.
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A request that was refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{status}: {detail}")]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: ErrorCode,
+    detail: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    details: Option<RawJson>,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+/// Why a request was refused (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemDetails<'a> {
+    /// Where the code is explained, or `about:blank`.
+    #[schemars(extend("format" = "uri-reference"))]
+    r#type: String,
+    /// The status in words.
+    title: &'a str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What is wrong with this request, for people.
+    detail: &'a str,
+    /// For programs: an error code of the protocol, `not_found`, `method_not_allowed` or `unsupported_media_type`.
+    code: &'a ErrorCode,
+    /// When to try again, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// More for programs, such as the field that was wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a RawJson>,
+}
+
+impl Problem {
+    /// A refusal.
+    pub(super) fn new(status: StatusCode, code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after: None, details: None, headers: Vec::new() }
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::from("not_found"), detail)
+    }
+
+    /// A parameter or field was wrong.
+    pub(super) fn field(field: &str, problem: &str) -> Self {
+        CommandError::field(field, problem).into()
+    }
+
+    /// There is no valid key or token.
+    pub(super) fn unauthorized(detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// With one header more.
+    pub(super) fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// What an error of the routes stands for.
+    pub(super) fn of_error(error: &Error) -> Self {
+        if let Some(problem) = error.downcast_ref::<Self>() {
+            return problem.clone();
+        }
+        let status = error.status();
+        let (code, detail) = match status {
+            StatusCode::NOT_FOUND => (ErrorCode::from("not_found"), "there is nothing at this path"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                (ErrorCode::from("method_not_allowed"), "this path has other methods; see the Allow header")
+            }
+            _ if status.is_client_error() => (ErrorCode::InvalidMessage, "the request could not be read"),
+            _ => {
+                tracing::error!(%error, "a request failed");
+                (ErrorCode::Internal, "internal error")
+            }
+        };
+        Self::new(status, code, detail)
+    }
+
+    /// Whether the method was wrong.
+    pub(super) fn is_method_not_allowed(&self) -> bool {
+        self.status == StatusCode::METHOD_NOT_ALLOWED
+    }
+
+    /// The answer.
+    pub(super) fn response(&self) -> Response {
+        let known = ErrorCode::KNOWN.contains(&self.code);
+        let body = ProblemDetails {
+            r#type: if known { format!("/docs/protocol#error-{}", self.code) } else { "about:blank".to_owned() },
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: &self.code,
+            retry_after_ms: self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            details: self.details.as_ref(),
+        };
+        // A struct of texts and numbers can always be written as JSON.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::builder().status(self.status).content_type(CONTENT_TYPE).body(body);
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let status = match error.code {
+            ErrorCode::UnknownService => StatusCode::NOT_FOUND,
+            ErrorCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::Unauthorized | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::SubscriptionLimit | ErrorCode::SessionLimit => StatusCode::CONFLICT,
+            ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let CommandError { code, message, retry_after, details } = error;
+        Self { status, code, detail: message, retry_after, details, headers: Vec::new() }
+    }
+}
+
+impl From<DecodeError> for Problem {
+    fn from(error: DecodeError) -> Self {
+        match error.field() {
+            Some("") => Self::new(StatusCode::BAD_REQUEST, error.code(), "the body is not a JSON object"),
+            Some(field) => {
+                let text = error.to_string();
+                let problem = text.strip_prefix(field).and_then(|text| text.strip_prefix(": "));
+                Self::field(field, problem.unwrap_or(&text))
+            }
+            None => Self::new(StatusCode::BAD_REQUEST, error.code(), error.to_string()),
+        }
+    }
+}
+
+impl ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn as_response(&self) -> Response {
+        self.response()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.response()
+    }
+}
+
+/// Which problems an operation can have follows from what it takes, so the document adds them for all.
+impl ApiResponse for Problem {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: Vec::new() }
+    }
+
+    fn register(_: &mut Registry) {}
+}
