@@ -26,9 +26,9 @@ impl Loopback {
 
 /// Whether pages may ask for this path at all.
 pub(super) fn is_shared(path: &str) -> bool {
-    ["/dev", "/health"].iter().any(|shared| {
-        path.strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    ["/dev", "/health"]
+        .iter()
+        .any(|shared| path.strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// The answer to a browser that asks first.

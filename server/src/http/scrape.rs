@@ -69,7 +69,8 @@ impl ApiResponse for Exposition {
     fn meta() -> MetaResponses {
         let content =
             vec![MetaMediaType { content_type: CONTENT_TYPE, schema: schema::inline(json!({ "type": "string" })) }];
-        let response = MetaResponse { description: "", status: Some(200), status_range: None, content, headers: vec![] };
+        let response =
+            MetaResponse { description: "", status: Some(200), status_range: None, content, headers: vec![] };
         MetaResponses { responses: vec![response] }
     }
 

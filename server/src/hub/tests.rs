@@ -18,7 +18,7 @@ use crate::{
     outbound::{Outbound, Waiting},
     services::entry_frame,
     session::Session,
-    store::{Append, Log, Retention, Store, open::open},
+    store::{Append, Retention, Store, open::open},
     topic::{Shard, Topic},
 };
 

@@ -27,8 +27,8 @@ async fn one_comes_again_until_it_is_acknowledged() {
     let acked = alice.ask(json!({ "type": "notification_ack", "notificationId": id })).await;
     assert_eq!(acked["type"], "ack_confirmed");
     // Acknowledging again is confirmed again.
-    let again = alice.ask(json!({ "type": "notification_ack", "notificationIds": [id, "never seen"] })).await;
-    assert_eq!(again["notificationIds"], json!([id, "never seen"]));
+    let again = alice.ask(json!({ "type": "notification_ack", "notificationIds": [id, "never-seen"] })).await;
+    assert_eq!(again["notificationIds"], json!([id, "never-seen"]));
     alice.close().await;
     gateway.kill().await;
     gateway.restart().await;

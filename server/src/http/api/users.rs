@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{
-    CloseCode, DeviceId, ErrorCode, ServiceName, SessionId, Timestamp, TopicName, UserId,
-};
+use realtime_gateway_protocol::{CloseCode, DeviceId, ErrorCode, ServiceName, SessionId, Timestamp, TopicName, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
