@@ -129,7 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             writer: Writer::default(),
             decoder: Decoder::new(bounds.message_bytes, binary, now),
             bytes_received: early.len() as u64,
-            unread: early,
+            // A slice of hyper's buffer would keep all of it, even when it is empty.
+            unread: Bytes::copy_from_slice(&early),
             pace: Pace::new(bounds.heartbeat, now),
             flushed: true,
             bytes_sent: 0,

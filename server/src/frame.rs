@@ -14,7 +14,7 @@ pub struct Frame(Arc<Encoded>);
 
 struct Encoded {
     accepted: Instant,
-    type_name: &'static str,
+    kind: u8,
     addition: bool,
     header: u8,
     bytes: Box<[u8]>,
@@ -28,12 +28,11 @@ impl Frame {
 
     /// Encodes a message.
     pub fn encode(envelope: &Envelope<ServerMessage>) -> Self {
-        let type_name = ServerMessage::TYPES.iter().copied().find(|known| *known == envelope.message.type_name());
-        Self::text(type_name.unwrap_or("other"), &encode_server(envelope))
+        Self::text(envelope.message.type_name(), &encode_server(envelope))
     }
 
     /// Makes a text frame of a payload that is encoded already.
-    pub fn text(type_name: &'static str, payload: &str) -> Self {
+    pub fn text(type_name: &str, payload: &str) -> Self {
         Self::whole(0x81, type_name, payload.as_bytes())
     }
 
@@ -42,7 +41,7 @@ impl Frame {
         Self::whole(0x82, "other", payload)
     }
 
-    fn whole(first: u8, type_name: &'static str, payload: &[u8]) -> Self {
+    fn whole(first: u8, type_name: &str, payload: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(payload.len() + 10);
         bytes.push(first);
         match payload.len() {
@@ -57,9 +56,11 @@ impl Frame {
             }
         }
         let header = bytes.len() as u8;
+        let kind =
+            ServerMessage::TYPES.iter().position(|known| *known == type_name).unwrap_or(usize::from(u8::MAX)) as u8;
         let addition = ADDITIONS.contains(&type_name);
         bytes.extend_from_slice(payload);
-        Self(Arc::new(Encoded { accepted: Instant::now(), type_name, addition, header, bytes: bytes.into() }))
+        Self(Arc::new(Encoded { accepted: Instant::now(), kind, addition, header, bytes: bytes.into() }))
     }
 
     /// Header and payload: what is written to the socket.
@@ -85,7 +86,12 @@ impl Frame {
 
     /// The message's `type`.
     pub fn type_name(&self) -> &'static str {
-        self.0.type_name
+        ServerMessage::TYPES.get(self.kind()).copied().unwrap_or("other")
+    }
+
+    /// The place of its `type` in [`ServerMessage::TYPES`].
+    pub fn kind(&self) -> usize {
+        usize::from(self.0.kind)
     }
 
     /// Whether it is a push that only clients know who use more than the core messages.

@@ -23,8 +23,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// How often what is beyond its age is removed.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often what is beyond its age is removed, and the counters are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Why a gateway did not start. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,7 @@ async fn sweep(node: Arc<Node>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        node.metrics.look();
         loop {
             let now: Timestamp = node.now();
             match node.store.sweep(now).await {

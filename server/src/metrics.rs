@@ -34,6 +34,7 @@ pub struct Metrics {
     pub messages_sent_total: Counters,
     pub bytes_received_total: IntCounter,
     pub bytes_sent_total: IntCounter,
+    pub socket_writes_total: IntCounter,
     pub errors_total: Counters,
     pub closes_total: Counters,
     pub auth_failures_total: IntCounterVec,
@@ -107,6 +108,8 @@ impl Metrics {
             )?,
             bytes_received_total: make.counter("bytes_received_total", "Bytes read from clients")?,
             bytes_sent_total: make.counter("bytes_sent_total", "Bytes written to clients")?,
+            socket_writes_total: make
+                .counter("socket_writes_total", "Writes to clients' sockets, each of one or more frames")?,
             errors_total: make.known("errors_total", "Errors sent to clients", "code", &errors)?,
             closes_total: make.known("closes_total", "Connections closed, by close code", "code", &closes)?,
             auth_failures_total: make.counters("auth_failures_total", "Tokens refused", "reason")?,
@@ -191,22 +194,24 @@ impl Metrics {
     /// A client sent a message of this type.
     pub fn received(&self, type_name: &str) {
         self.messages_received_total.of(type_name).inc();
-        self.rates.received(1);
     }
 
     /// Frames were written to a client's socket, in order.
     pub fn written<'a>(&self, frames: impl Iterator<Item = &'a Frame>) {
-        let (mut run, mut type_name, mut all) = (0, "", 0);
+        let (mut run, mut kind) = (0, 0);
         for frame in frames {
-            if !std::ptr::eq(frame.type_name(), type_name) {
-                self.messages_sent_total.add(type_name, run);
-                (run, type_name) = (0, frame.type_name());
+            if frame.kind() != kind {
+                self.messages_sent_total.add_at(kind, run);
+                (run, kind) = (0, frame.kind());
             }
             run += 1;
-            all += 1;
         }
-        self.messages_sent_total.add(type_name, run);
-        self.rates.sent(all);
+        self.messages_sent_total.add_at(kind, run);
+    }
+
+    /// Looks at the counters from which the rates of the last minute come. To be called once a second.
+    pub fn look(&self) {
+        self.rates.look(self.messages_received_total.sum(), self.messages_sent_total.sum());
     }
 
     /// An `error` with this code was sent.

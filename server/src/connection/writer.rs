@@ -102,6 +102,7 @@ impl Writer {
     /// Removes what is written, and counts it.
     fn advance(&mut self, bytes: usize, metrics: &Metrics) -> Written {
         metrics.bytes_sent_total.inc_by(bytes as u64);
+        metrics.socket_writes_total.inc();
         let mut left = bytes;
         if self.begun == 0 {
             let control = left.min(self.control.len());

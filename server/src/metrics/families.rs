@@ -14,6 +14,8 @@ const LONG: [f64; 9] = [1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200
 /// Counters by a label whose values are known; others count as `other`.
 pub struct Counters {
     known: HashMap<String, IntCounter>,
+    /// The same counters, in the order in which the values were given.
+    ordered: Vec<IntCounter>,
     other: IntCounter,
 }
 
@@ -23,10 +25,10 @@ impl Counters {
         self.known.get(value).unwrap_or(&self.other)
     }
 
-    /// Adds to the counter of a label value.
-    pub fn add(&self, value: &str, count: u64) {
+    /// Adds to the counter of the label value at a place in the list of known ones.
+    pub fn add_at(&self, index: usize, count: u64) {
         if count > 0 {
-            self.of(value).inc_by(count);
+            self.ordered.get(index).unwrap_or(&self.other).inc_by(count);
         }
     }
 
@@ -96,8 +98,10 @@ impl Maker<'_> {
         values: &[&str],
     ) -> Result<Counters, prometheus::Error> {
         let family = self.counters(name, help, label)?;
-        let known = values.iter().map(|value| ((*value).to_owned(), family.with_label_values(&[value]))).collect();
-        Ok(Counters { known, other: family.with_label_values(&["other"]) })
+        let ordered: Vec<_> = values.iter().map(|value| family.with_label_values(&[value])).collect();
+        let known =
+            values.iter().zip(&ordered).map(|(value, counter)| ((*value).to_owned(), counter.clone())).collect();
+        Ok(Counters { known, ordered, other: family.with_label_values(&["other"]) })
     }
 
     pub(super) fn short(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {

@@ -1,58 +1,49 @@
-//! How much went on in the last minute, second by second.
+//! How much went on in the last minute, from counters that are looked at once a second.
 
-use std::time::Instant;
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
+/// How many looks are kept: a minute's, and the one before it.
+const LOOKS: usize = 61;
+
 /// Messages of the last minute.
+#[derive(Default)]
 pub struct Rates {
-    started: Instant,
-    seconds: Mutex<Seconds>,
-}
-
-struct Seconds {
-    /// The second that the last slot stands for, since the start.
-    last: u64,
-    slots: [(u64, u64); 60],
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        Self { started: Instant::now(), seconds: Mutex::new(Seconds { last: 0, slots: [(0, 0); 60] }) }
-    }
+    looks: Mutex<VecDeque<(u64, u64)>>,
 }
 
 impl Rates {
-    /// Counts messages from clients.
-    pub fn received(&self, count: u64) {
-        self.with_now(|(received, _)| *received += count);
+    /// Notes how many messages were received and sent since the start. To be called once a second.
+    pub fn look(&self, received: u64, sent: u64) {
+        let mut looks = self.looks.lock();
+        if looks.len() == LOOKS {
+            looks.pop_front();
+        }
+        looks.push_back((received, sent));
     }
 
-    /// Counts messages to clients.
-    pub fn sent(&self, count: u64) {
-        self.with_now(|(_, sent)| *sent += count);
-    }
-
-    /// Messages received and sent in the last minute.
+    /// Messages received and sent in the last minute, or since the start when that is less.
     pub fn last_minute(&self) -> (u64, u64) {
-        self.with_now(|_| ());
-        let seconds = self.seconds.lock();
-        seconds.slots.iter().fold((0, 0), |(received, sent), slot| (received + slot.0, sent + slot.1))
+        let looks = self.looks.lock();
+        match (looks.front(), looks.back()) {
+            (Some(first), Some(last)) if looks.len() == LOOKS => (last.0 - first.0, last.1 - first.1),
+            (_, Some(last)) => *last,
+            _ => (0, 0),
+        }
     }
+}
 
-    fn with_now(&self, count: impl FnOnce(&mut (u64, u64))) {
-        let now = self.started.elapsed().as_secs();
-        let mut seconds = self.seconds.lock();
-        // The slots of seconds in which nothing happened are cleared, at most all of them.
-        let first = (seconds.last + 1).max(now.saturating_sub(59));
-        for second in first..=now {
-            if let Some(slot) = seconds.slots.get_mut((second % 60) as usize) {
-                *slot = (0, 0);
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_minute_counts() {
+        let rates = Rates::default();
+        for second in 0..100 {
+            rates.look(second * 2, second * 3);
         }
-        seconds.last = now;
-        if let Some(slot) = seconds.slots.get_mut((now % 60) as usize) {
-            count(slot);
-        }
+        assert_eq!(rates.last_minute(), (120, 180));
     }
 }
