@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::tls::{Certificates, TlsError};
 use self::{
-    http_exchange::Exchange,
+    http_exchange::{Exchange, Granted},
     refuse::Refuser,
     throttle::{Place, Refused, Throttle},
 };
@@ -200,18 +200,15 @@ impl<R: Reception> Port<R> {
         }
         let until = began + config.limits.handshake_timeout;
         let guest = Guest { port: Arc::clone(self), peer, until };
+        let places = (counted, place);
         match self.certificates.clone() {
-            None => shared.node.tasks().spawn(async move {
-                guest.serve(socket, place).await;
-                drop(counted);
-            }),
+            None => shared.node.tasks().spawn(guest.serve(socket, places)),
             Some(certificates) => shared.node.tasks().spawn(async move {
                 match Box::pin(timeout_at(until, certificates.accept(socket))).await {
-                    Ok(Ok(socket)) => guest.serve(socket, place).await,
+                    Ok(Ok(socket)) => guest.serve(socket, places).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
                 }
-                drop(counted);
             }),
         };
     }
@@ -240,23 +237,29 @@ struct Guest<R> {
 }
 
 impl<R: Reception> Guest<R> {
-    /// Speaks HTTP, and then WebSocket if that was asked for and granted.
-    async fn serve<S>(self, socket: S, place: Option<Place>)
+    /// Speaks HTTP, and then WebSocket if that was asked for and granted. The places are kept until the end.
+    ///
+    /// What HTTP takes is boxed, and given back when it is over: the task lives as long as the connection does, and
+    /// should be no larger.
+    fn serve<S>(self, socket: S, places: (Counted, Option<Place>)) -> impl Future<Output = ()> + Send
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let node = Arc::clone(&self.port.shared.node);
-        // Boxed: what HTTP takes is given back when it is over, and the connection is small.
-        let Some((socket, early, granted)) = Box::pin(Exchange::new(self).run(socket)).await else { return };
-        let config = node.config();
-        let outbound = Arc::new(Outbound::new(config.limits.outbound_queue));
-        let bounds = Bounds { message_bytes: config.limits.message_bytes, heartbeat: config.heartbeat };
-        let metrics = Arc::clone(node.metrics());
-        metrics.connections_total.with_label_values(&["upgraded"]).inc();
-        let conversation = node.converse(Arc::clone(&outbound), *granted.opening);
-        drop((config, node));
-        connection::run(socket, early, outbound, metrics, bounds, conversation).await;
-        drop((place, granted.place, granted.counted));
+        let exchange = Box::pin(Exchange::new(self).run(socket));
+        async move {
+            let _places = places;
+            let Some((socket, early, granted)) = exchange.await else { return };
+            let config = node.config();
+            let outbound = Arc::new(Outbound::new(config.limits.outbound_queue));
+            let bounds = Bounds { message_bytes: config.limits.message_bytes, heartbeat: config.heartbeat };
+            let metrics = Arc::clone(node.metrics());
+            metrics.connections_total.with_label_values(&["upgraded"]).inc();
+            let Granted { opening, places: _places } = granted;
+            let conversation = node.converse(Arc::clone(&outbound), *opening);
+            drop((config, node));
+            connection::run(socket, early, outbound, metrics, bounds, conversation).await;
+        }
     }
 }
 

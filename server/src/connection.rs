@@ -48,41 +48,44 @@ pub struct Bounds {
 }
 
 /// Runs a connection to its end. `early` is what the client sent together with the request for the upgrade.
-pub async fn run<S, C>(
+///
+/// Every connection carries the size of this future for as long as it lives: what is rarely used is boxed, and nothing
+/// is an argument of an `async fn`, which would keep it twice.
+pub fn run<S, C>(
     socket: S,
     early: Bytes,
     outbound: Arc<Outbound>,
     metrics: Arc<Metrics>,
     bounds: Bounds,
     mut conversation: C,
-) where
+) -> impl Future<Output = ()> + Send
+where
     S: AsyncRead + AsyncWrite + Send + Unpin,
     C: Conversation,
 {
-    let began = Instant::now();
-    metrics.connections_active.inc();
     let mut connection = Connection::new(socket, early, outbound, metrics, bounds, C::BINARY);
-    let mut timer = pin!(sleep_until(connection.pace.next()));
-    connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
-    let end = loop {
-        let deadline = conversation.deadline();
-        match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
-            Event::Text(text) => {
-                connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;
+    async move {
+        let mut timer = pin!(sleep_until(connection.pace.next()));
+        connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
+        let end = loop {
+            let deadline = conversation.deadline();
+            match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
+                Event::Text(text) => {
+                    connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;
+                }
+                Event::Binary(bytes) => {
+                    connection.during(timer.as_mut(), Box::pin(conversation.receive_binary(&bytes))).await;
+                }
+                Event::Deadline => connection.during(timer.as_mut(), Box::pin(conversation.on_deadline())).await,
+                Event::End(end) => break end,
             }
-            Event::Binary(bytes) => {
-                connection.during(timer.as_mut(), Box::pin(conversation.receive_binary(&bytes))).await;
-            }
-            Event::Deadline => connection.during(timer.as_mut(), Box::pin(conversation.on_deadline())).await,
-            Event::End(end) => break end,
-        }
-    };
-    let ending = connection.ending(end.code(), began);
-    // The session ends at once, whether or not the client answers our close frame. The futures are boxed because every
-    // connection would carry their size for as long as it lives.
-    let closing = Box::pin(connection.close(end));
-    let ending = Box::pin(conversation.end(ending));
-    tokio::join!(closing, ending);
+        };
+        // The session ends at once, whether or not the client answers our close frame.
+        let ending = connection.ending(end.code());
+        let ended = Box::pin(conversation.end(ending));
+        let closed = Box::pin(connection.close(end));
+        Box::pin(async { tokio::join!(ended, closed) }).await;
+    }
 }
 
 /// What happens on a connection.
@@ -107,6 +110,7 @@ struct Connection<S> {
     pace: Pace,
     /// Whether the socket (TLS) holds nothing back of what it took.
     flushed: bool,
+    began: Instant,
     bytes_received: u64,
     bytes_sent: u64,
 }
@@ -121,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         binary: bool,
     ) -> Self {
         let now = Instant::now();
+        metrics.connections_active.inc();
         let binary = if binary { Binary::Taken } else { Binary::Refused };
         Self {
             socket,
@@ -133,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             unread: Bytes::copy_from_slice(&early),
             pace: Pace::new(bounds.heartbeat, now),
             flushed: true,
+            began: now,
             bytes_sent: 0,
         }
     }
@@ -248,8 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// What became of the connection, for the session and the metrics.
-    fn ending(&self, code: CloseCode, began: Instant) -> Ending {
-        let duration = began.elapsed();
+    fn ending(&self, code: CloseCode) -> Ending {
+        let duration = self.began.elapsed();
         self.metrics.connections_active.dec();
         self.metrics.bytes_received_total.inc_by(self.bytes_received);
         self.metrics.connection_duration_seconds.observe(duration.as_secs_f64());

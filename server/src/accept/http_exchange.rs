@@ -40,8 +40,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// A WebSocket that was granted.
 pub(super) struct Granted {
     pub(super) opening: Box<Opening>,
-    pub(super) place: Option<Place>,
-    pub(super) counted: Counted,
+    pub(super) places: (Counted, Option<Place>),
 }
 
 /// One socket's exchange of requests and answers.
@@ -168,7 +167,7 @@ impl<R: Reception> State<R> {
         };
         let counted = Counted::new(&shared.connections, config.limits.connections).ok_or_else(node_is_full)?;
         let opening = Box::new(upgrade::open(&*shared.node, request, client.unwrap_or(peer)).await?);
-        *self.progress.lock() = Progress::Upgrade(Granted { opening, place, counted });
+        *self.progress.lock() = Progress::Upgrade(Granted { opening, places: (counted, place) });
         Ok(answer.map(|()| whole(Bytes::new())))
     }
 

@@ -1,0 +1,161 @@
+//! Handshakes: each thing that can be wrong with one, and its HTTP answer.
+
+use realtime_gateway_protocol::{ErrorCode, SUBPROTOCOL};
+
+use crate::{
+    house::House,
+    raw::{Answer, HANDSHAKE, Raw, text},
+};
+
+async fn ask(house: &House, method: &str, target: &str, headers: &str) -> Answer {
+    house.connect().await.ask(method, target, headers).await
+}
+
+fn without(header: &str) -> String {
+    HANDSHAKE.split_inclusive("\r\n").filter(|line| !line.starts_with(header)).collect()
+}
+
+#[tokio::test]
+async fn the_key_is_answered_as_the_rfc_says() {
+    let house = House::open(|_| {});
+    let answer = ask(&house, "GET", "/ws", HANDSHAKE).await;
+    assert_eq!((answer.status, answer.header("upgrade")), (101, Some("websocket")));
+    assert_eq!(answer.header("connection"), Some("Upgrade"));
+    assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(answer.header("sec-websocket-protocol"), None);
+}
+
+#[tokio::test]
+async fn the_subprotocol_is_named_when_it_is_offered() {
+    let house = House::open(|_| {});
+    for (offered, named) in [
+        (SUBPROTOCOL, Some(SUBPROTOCOL)),
+        ("other, gateway.v1.json", Some(SUBPROTOCOL)),
+        ("other\r\nSec-WebSocket-Protocol: gateway.v1.json", Some(SUBPROTOCOL)),
+        ("other", None),
+    ] {
+        let answer = ask(&house, "GET", "/ws", &format!("{HANDSHAKE}Sec-WebSocket-Protocol: {offered}\r\n")).await;
+        assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, named), "{offered}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_told_why() {
+    let house = House::open(|_| {});
+    for (method, headers, status) in [
+        ("POST", HANDSHAKE.to_owned(), 405),
+        ("GET", without("Upgrade"), 400),
+        ("GET", without("Upgrade") + "Upgrade: h2c\r\n", 400),
+        ("GET", without("Connection"), 400),
+        ("GET", without("Sec-WebSocket-Key"), 400),
+        ("GET", without("Sec-WebSocket-Key") + "Sec-WebSocket-Key: c2hvcnQ=\r\n", 400),
+        ("GET", HANDSHAKE.to_owned() + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 400),
+        ("GET", without("Sec-WebSocket-Version"), 426),
+        ("GET", without("Sec-WebSocket-Version") + "Sec-WebSocket-Version: 8\r\n", 426),
+        ("GET", without("Host"), 400),
+    ] {
+        let answer = ask(&house, method, "/ws", &headers).await;
+        assert_eq!(answer.status, status, "{method} {headers}");
+        assert_eq!(answer.code(), ErrorCode::InvalidMessage.as_str());
+        assert_eq!(answer.header("allow"), (status == 405).then_some("GET"));
+        assert_eq!(answer.header("sec-websocket-version"), (status == 426).then_some("13"));
+    }
+    assert!(house.is_quiet().await);
+}
+
+#[tokio::test]
+async fn http_1_0_has_no_upgrade() {
+    let house = House::open(|_| {});
+    let mut raw = house.connect().await;
+    raw.send(format!("GET /ws HTTP/1.0\r\n{HANDSHAKE}\r\n")).await;
+    assert_eq!(raw.answer().await.status, 400);
+    raw.ended().await;
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_refused() {
+    let house = House::open(|config| config.origins_allowed = vec!["https://*.example.com".into()]);
+    for (origin, status) in [
+        ("https://gateway.test", 101),
+        ("https://app.example.com", 101),
+        ("https://evil.test", 403),
+        ("null", 403),
+        ("http://localhost:3000", 403),
+    ] {
+        let answer = ask(&house, "GET", "/ws", &format!("{HANDSHAKE}Origin: {origin}\r\n")).await;
+        assert_eq!(answer.status, status, "{origin}");
+        if status == 403 {
+            assert_eq!(answer.code(), "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_header_is_verified_before_the_upgrade() {
+    let house = House::open(|_| {});
+    let with = |authorization: &str| format!("{HANDSHAKE}Authorization: {authorization}\r\n");
+    for (authorization, status, code) in [
+        ("Bearer mallory", 401, "unauthorized"),
+        ("Bearer old", 401, "token_expired"),
+        ("Bearer later", 503, "unavailable"),
+        ("Basic YWxpY2U=", 401, "unauthorized"),
+    ] {
+        let answer = ask(&house, "GET", "/ws", &with(authorization)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{authorization}");
+        assert_eq!(answer.header("www-authenticate"), (status == 401).then_some("Bearer"));
+        assert!(!answer.body.contains("mallory"), "a token was repeated");
+    }
+    assert!(house.is_quiet().await);
+    assert_eq!(ask(&house, "GET", "/ws", &with("bearer alice")).await.status, 101);
+    assert_eq!(house.opened().await.0.identity.unwrap().user.as_str(), "alice");
+}
+
+#[tokio::test]
+async fn a_request_tells_token_device_and_instance() {
+    let house = House::open(|_| {});
+    let target = "/ws?token=t.0%2D&deviceId=d1&instance=i&attempt=7&other=1";
+    assert_eq!(ask(&house, "GET", target, HANDSHAKE).await.status, 101);
+    let opening = house.opened().await.0;
+    assert_eq!(opening.query_token.as_deref(), Some("t.0-"));
+    assert_eq!(opening.device.unwrap().as_str(), "d1");
+    let client = opening.client.unwrap();
+    assert_eq!((client.instance.as_deref(), client.attempt), (Some("i"), Some(7)));
+
+    assert_eq!(ask(&house, "GET", "/ws", &format!("{HANDSHAKE}X-Device-Id: d2\r\n")).await.status, 101);
+    assert_eq!(house.opened().await.0.device.unwrap().as_str(), "d2");
+    for target in ["/ws?deviceId=a%20b", "/ws?attempt=x&instance=i", "/ws?instance=%00"] {
+        assert_eq!(ask(&house, "GET", target, HANDSHAKE).await.status, 400, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_right_behind_the_request_is_not_lost() {
+    let house = House::open(|_| {});
+    let mut raw = house.connect().await;
+    let mut bytes = format!("GET /ws HTTP/1.1\r\n{HANDSHAKE}\r\n").into_bytes();
+    bytes.extend(text("one"));
+    bytes.extend(text("two"));
+    raw.send(bytes).await;
+    assert_eq!(raw.answer().await.status, 101);
+    assert_eq!((raw.text().await.as_str(), raw.text().await.as_str()), ("one", "two"));
+}
+
+#[tokio::test]
+async fn other_requests_are_for_the_endpoint_and_may_come_first() {
+    let house = House::open(|_| {});
+    let mut raw = house.connect().await;
+    let hello = raw.ask("GET", "/hello", "Host: gateway.test\r\n").await;
+    assert_eq!((hello.status, hello.body.as_str()), (200, "hello "));
+    assert_eq!(raw.ask("GET", "/nothing", "Host: gateway.test\r\n").await.status, 404);
+    raw.upgrade().await;
+    raw.send(text("after")).await;
+    assert_eq!(raw.text().await, "after");
+}
+
+#[tokio::test]
+async fn the_operators_port_has_no_websocket() {
+    let house = House::open(|config| config.internal_listen = Some(([127, 0, 0, 1], 0).into()));
+    let mut raw = Raw::connect(house.internal.unwrap()).await;
+    assert_eq!(raw.ask("GET", "/hello", "Host: x\r\n").await.status, 200);
+    assert_eq!(raw.ask("GET", "/ws", HANDSHAKE).await.status, 404);
+}
