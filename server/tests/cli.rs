@@ -177,7 +177,9 @@ fn schemas_are_written_to_the_folder_that_was_named() {
         let document: Value = serde_json::from_slice(&fs::read(place.folder.path().join(name)).unwrap()).unwrap();
         assert!(document.is_object(), "{name}");
     }
-    assert!(ended.out().contains("a/b/client.json\n") && ended.out().contains("a/b/asyncapi.json\n"));
+    for name in ["client.json", "server.json", "asyncapi.json", "openapi.json"] {
+        assert!(ended.out().contains(&format!("a/b/{name}\n")), "{name}");
+    }
 }
 
 /// Answers one request, and returns it.

@@ -28,6 +28,7 @@ fn expected(problem: &str) -> String {
     }
     let what = match problem.rsplit_once(", expected ").map(|(_, what)| what) {
         Some("u32" | "u64") => "a whole number from 0",
+        Some("f64") => "a number",
         Some("a sequence") => "a list",
         Some("any JSON value" | "any valid JSON value") => "JSON",
         Some(what) if what.starts_with("struct ") => "an object",

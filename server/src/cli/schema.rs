@@ -7,6 +7,8 @@ use clap::Args;
 use realtime_gateway_protocol::{asyncapi_document, client_schema, server_schema};
 use serde_json::Value;
 
+use crate::http::openapi_document;
+
 /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
 #[derive(Debug, Args)]
 pub(super) struct Schema {
@@ -32,5 +34,10 @@ impl Schema {
 
 /// The documents by the names under which the gateway serves them too.
 fn documents() -> Vec<(&'static str, Value)> {
-    vec![("client.json", client_schema()), ("server.json", server_schema()), ("asyncapi.json", asyncapi_document(&[]))]
+    vec![
+        ("client.json", client_schema()),
+        ("server.json", server_schema()),
+        ("asyncapi.json", asyncapi_document(&[])),
+        ("openapi.json", openapi_document()),
+    ]
 }

@@ -38,9 +38,12 @@ const MAX_SECONDS: u64 = 10 * 365 * 86_400;
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            seconds @ 1..=MAX_SECONDS => Ok(Self(seconds)),
-            _ => Err(de::Error::custom(format!("1 to {MAX_SECONDS} seconds"))),
+        // To JSON Schema `60.0` is a whole number too (2020-12 core, section 4.2.3).
+        let seconds = f64::deserialize(deserializer)?;
+        if seconds.fract() == 0.0 && (1.0..=MAX_SECONDS as f64).contains(&seconds) {
+            Ok(Self(seconds as u64))
+        } else {
+            Err(de::Error::custom(format!("a whole number from 1 to {MAX_SECONDS}")))
         }
     }
 }

@@ -32,10 +32,11 @@ fn complete(document: &mut Value) {
     document["info"]["license"]["identifier"] = json!("MIT OR Apache-2.0");
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["schemas"]["Problem"] = schema::of::<ProblemDetails<'_>>(Direction::Written);
-    let mut used = Vec::new();
+    let (mut used, mut tags) = (Vec::new(), Vec::new());
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for operation in operations.as_object_mut().into_iter().flat_map(Map::values_mut) {
             let problems = problems_of(path, operation);
+            tags.extend(operation["tags"].as_array().cloned().unwrap_or_default());
             if let Some(responses) = operation["responses"].as_object_mut() {
                 describe_successes(responses);
                 for status in &problems {
@@ -45,6 +46,9 @@ fn complete(document: &mut Value) {
             }
             used.extend(problems);
         }
+    }
+    if let Some(all) = document["tags"].as_array_mut() {
+        all.retain(|tag| tags.contains(&tag["name"]));
     }
     used.sort_unstable();
     used.dedup();

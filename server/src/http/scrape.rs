@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{key::bearer, problem::Problem, schema, tags::Tag};
 use crate::{bus::BusStatus, node::Node};
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Metrics in the Prometheus text format.
 pub(super) struct Exposition(String);

@@ -1,1 +1,103 @@
-//! The routes over a real socket.
+//! The routes over a real socket, asked as a backend service would.
+
+mod api;
+mod documents;
+mod health;
+mod keys;
+mod problems;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::{ApiKey, Config, Scope, Secret, Store},
+    gateway::Gateway,
+    running::Running,
+};
+
+/// A gateway that serves on a port of its own, and a client of it.
+struct Served {
+    running: Running,
+    client: Client,
+}
+
+/// What came back.
+struct Answered {
+    status: StatusCode,
+    headers: reqwest::header::HeaderMap,
+    text: String,
+}
+
+async fn served(change: impl FnOnce(&mut Config)) -> Served {
+    let key = |name: &str, scopes: &[Scope]| ApiKey {
+        name: name.into(),
+        sha256: Sha256::digest(name).into(),
+        scopes: scopes.to_vec(),
+    };
+    let mut config = Config::default();
+    config.listen.set_port(0);
+    config.store = Store { url: Secret("memory".into()), ..config.store };
+    config.auth.jwt_secrets = vec![Secret("a secret of more than thirty-two bytes".into())];
+    config.auth.api_keys = vec![
+        key("all", &[Scope::Publish, Scope::Read, Scope::Admin]),
+        key("publish", &[Scope::Publish]),
+        key("read", &[Scope::Read]),
+        key("admin", &[Scope::Admin]),
+    ];
+    change(&mut config);
+    Served { running: Gateway::new(config).start().await.unwrap(), client: Client::new() }
+}
+
+impl Served {
+    /// A request without a key.
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.running.address()))
+    }
+
+    async fn get(&self, path: &str) -> Answered {
+        answered(self.request(Method::GET, path).bearer_auth("all")).await
+    }
+
+    async fn delete(&self, path: &str) -> Answered {
+        answered(self.request(Method::DELETE, path).bearer_auth("all")).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answered {
+        answered(self.request(Method::POST, path).bearer_auth("all").json(body)).await
+    }
+}
+
+async fn answered(request: RequestBuilder) -> Answered {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answered { status, headers, text: response.text().await.unwrap() }
+}
+
+impl Answered {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body, which must come with this status.
+    #[track_caller]
+    fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// The code of the problem, which must come with this status and look like one.
+    #[track_caller]
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        assert!(body["type"].is_string() && body["title"].is_string() && body["detail"].is_string(), "{body}");
+        body["code"].as_str().unwrap().to_owned()
+    }
+}

@@ -1,0 +1,99 @@
+//! Pages that load nothing from elsewhere, and documents that hold together.
+
+use serde_json::Value;
+
+use super::served;
+
+/// What attributes of a page lead to.
+fn targets(page: &str) -> Vec<&str> {
+    let of = |attribute| page.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
+    of("src=\"").chain(of("href=\"")).collect()
+}
+
+#[tokio::test]
+async fn pages_load_what_the_gateway_itself_serves() {
+    let served = served(|_| ()).await;
+    for path in ["/docs", "/docs/protocol"] {
+        let page = served.get(path).await;
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert!(!page.text.contains("@import"), "{path}");
+        for target in targets(&page.text).into_iter().filter(|target| !target.starts_with(['#', 'd'])) {
+            assert!(
+                !target.contains("//") && served.get(&format!("/{target}")).await.status == 200,
+                "{path}: {target}"
+            );
+        }
+    }
+    let page = served.get("/docs").await.text;
+    for target in targets(&page).into_iter().filter(|target| target.starts_with("docs/")) {
+        assert!(served.get(&format!("/{target}")).await.status == 200, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn swagger_ui_is_whole_and_its_style_loads_nothing() {
+    let served = served(|_| ()).await;
+    let script = served.get("/docs/swagger-ui.js").await;
+    assert!(script.text.contains("SwaggerUIBundle") && script.text.len() > 500_000, "{}", script.text.len());
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+    let style = served.get("/docs/swagger-ui.css").await;
+    assert!(style.text.contains(".swagger-ui") && style.text.len() > 50_000);
+    assert!(!style.text.contains("@import") && !style.text.contains("url(http") && !style.text.contains("url(//"));
+}
+
+#[tokio::test]
+async fn documents_are_served_and_openapi_is_what_the_command_writes() {
+    let served = served(|_| ()).await;
+    for path in ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json"] {
+        let document = served.get(path).await;
+        assert!(document.ok(200).is_object() && document.header("content-type") == "application/json", "{path}");
+    }
+    assert_eq!(served.get("/openapi.json").await.json(), crate::http::openapi_document());
+    assert!(crate::http::openapi_document()["paths"].get("/dev/token").is_none());
+}
+
+/// Calls something for every object of a document.
+fn visit(value: &Value, seen: &mut impl FnMut(&serde_json::Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            seen(object);
+            object.values().for_each(|value| visit(value, seen));
+        }
+        Value::Array(values) => values.iter().for_each(|value| visit(value, seen)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_openapi_document_holds_together() {
+    let document = crate::http::openapi_document();
+    assert_eq!(document["openapi"], "3.1.0");
+    visit(&document, &mut |object| {
+        if let Some(Value::String(reference)) = object.get("$ref") {
+            let target = document.pointer(reference.strip_prefix('#').unwrap());
+            assert!(target.is_some_and(Value::is_object), "{reference}");
+        }
+        assert!(!object.get("title").is_some_and(|title| title.to_string().contains("carries")), "{object:?}");
+        assert!(!object.contains_key("nullable"), "a word of OpenAPI 3.0: {object:?}");
+    });
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let statuses: Vec<&str> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+            let needs = |status: &str| assert!(statuses.contains(&status), "{method} {path} lacks {status}");
+            assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
+            if operation["requestBody"].is_object() {
+                ["400", "413", "415"].into_iter().for_each(needs);
+            }
+            if path.starts_with("/api/") {
+                ["401", "403", "503"].into_iter().for_each(needs);
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let schema = parameter["schema"].as_object().unwrap();
+                let bounds = ["pattern", "enum", "maximum"].into_iter().any(|bound| schema.contains_key(bound));
+                assert!(bounds || schema["type"] == "boolean", "{method} {path}: {parameter}");
+            }
+        }
+    }
+}
