@@ -134,12 +134,12 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
 /// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     check_object(text)?;
+    // Read whole first, so that a broken end is not hidden by a broken field.
+    serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track));
-    let value = read.map_err(|error| from_json_error(&track.path().to_string(), &error))?;
-    json.end().map_err(|error| from_json_error("", &error))?;
-    Ok(value)
+    T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
+        .map_err(|error| from_json_error(&track.path().to_string(), &error))
 }
 
 fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
