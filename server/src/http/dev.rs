@@ -50,6 +50,7 @@ struct Token {
 pub(super) struct Dev;
 
 #[OpenApi(prefix_path = "/dev", tag = "Tag::Development")]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Dev {
     /// Make a token.
     #[oai(path = "/token", method = "post", operation_id = "makeToken")]

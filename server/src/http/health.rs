@@ -132,6 +132,7 @@ impl PublicHealth {
 pub(super) struct FullHealth;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl FullHealth {
     /// How the node is.
     ///
@@ -153,6 +154,7 @@ impl FullHealth {
 pub(super) struct Probes;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Probes {
     /// Whether the process is alive.
     #[oai(path = "/health/live", method = "get", tag = "Tag::Health")]

@@ -106,6 +106,7 @@ impl Parameter for Schema {
 pub(super) struct Pages;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Pages {
     /// This page.
     #[oai(path = "/docs", method = "get", tag = "Tag::Documents")]

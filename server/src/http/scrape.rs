@@ -22,6 +22,7 @@ pub(super) struct Exposition(String);
 pub(super) struct Scrape;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Scrape {
     /// Metrics in the Prometheus text format.
     ///

@@ -45,6 +45,7 @@ struct LiveNode {
 pub(in crate::http) struct Nodes;
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operation")]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Nodes {
     /// List the live nodes.
     #[oai(path = "/nodes", method = "get", operation_id = "getNodes")]

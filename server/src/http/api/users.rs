@@ -68,6 +68,7 @@ impl From<SessionRecord> for SessionSeen {
 pub(in crate::http) struct Users;
 
 #[OpenApi(prefix_path = "/api/v1/users", tag = "Tag::Users")]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Users {
     /// List a user's sessions.
     #[oai(path = "/:userId/sessions", method = "get", operation_id = "getSessions")]
