@@ -110,9 +110,9 @@ impl Listening {
         self.stop.cancel();
     }
 
-    /// What `/health` should show: a proxy that somebody forgot to configure.
-    pub fn warning(&self) -> Option<String> {
-        self.forwarding.warning()
+    /// Whose connections these are behind a proxy, for `/health`, which shows one that somebody forgot to configure.
+    pub(crate) fn forwarding(&self) -> Arc<Forwarding> {
+        Arc::clone(&self.forwarding)
     }
 }
 

@@ -97,6 +97,7 @@ impl Gateway {
             }
         });
         let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
+        node.note_listening(listening.address, listening.forwarding());
         let address = listening.address;
         if let Some(address) = listening.internal {
             tracing::info!(%address, "listening for operators");

@@ -2,8 +2,9 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -24,6 +25,7 @@ use crate::{
     metrics::Metrics,
     services::{Notifications, Presences, Topics, TypingUsers},
     store::{Append, Appended, Entry, Store, StoreError},
+    upgrade::Forwarding,
 };
 
 /// How long a confirmation may take, before the client is told `unavailable`.
@@ -63,6 +65,8 @@ pub struct Node {
     /// When the process began, by the clock on the wall.
     pub started_at: Timestamp,
     draining: AtomicBool,
+    /// Where clients connect, and whose connections these are behind a proxy; known once the node listens.
+    listening: OnceLock<(SocketAddr, Arc<Forwarding>)>,
 }
 
 /// The parts of a node that are made before it.
@@ -111,6 +115,7 @@ impl Node {
             started: Instant::now(),
             started_at: SystemTime::now().into(),
             draining: AtomicBool::new(false),
+            listening: OnceLock::new(),
         })
     }
 
@@ -138,6 +143,22 @@ impl Node {
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
         self.metrics.draining.set(1);
+    }
+
+    /// Notes that the node listens.
+    pub(crate) fn note_listening(&self, address: SocketAddr, forwarding: Arc<Forwarding>) {
+        // A node listens once.
+        let _ = self.listening.set((address, forwarding));
+    }
+
+    /// Where clients connect; the configured address until the node listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listening.get().map_or_else(|| self.config().listen, |(address, _)| *address)
+    }
+
+    /// What the accept loop noticed that an operator should look at.
+    pub fn warnings(&self) -> Vec<String> {
+        self.listening.get().and_then(|(_, forwarding)| forwarding.warning()).into_iter().collect()
     }
 
     /// The names of all services.

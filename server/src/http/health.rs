@@ -201,7 +201,7 @@ fn health_of(node: &Node, status: Status) -> Health {
     let store = node.store.status();
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
-    let mut warnings = Vec::new();
+    let mut warnings = node.warnings();
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
     }

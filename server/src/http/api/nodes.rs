@@ -53,7 +53,7 @@ impl Nodes {
         let config = node.config();
         let this = LiveNode {
             id: config.node_id.clone(),
-            address: config.listen.to_string(),
+            address: node.address().to_string(),
             connections: node.metrics.connections_active.get(),
             version: env!("CARGO_PKG_VERSION"),
             started: node.started_at,

@@ -60,7 +60,7 @@ async fn a_clans_messages_are_posted_read_and_taken_back() {
         ("?limit=2", json!([4, 5]), true),
         ("?limit=2&before=4", json!([2, 3]), true),
         ("?limit=2&after=1", json!([2, 3]), true),
-        ("?after=1&before=4", json!([2, 3]), false),
+        ("?after=1&before=4&limit=3", json!([2, 3]), false),
         ("?after=5", json!([]), false),
     ] {
         let page = served.get(&format!("{path}{query}")).await.ok(200);
@@ -142,5 +142,6 @@ async fn this_node_is_listed() {
     let nodes = served.get("/api/v1/nodes").await.ok(200);
     let node = &nodes["nodes"][0];
     assert_eq!((&node["id"], &node["draining"], &node["connections"]), (&json!("n1"), &json!(false), &json!(0)));
+    assert_eq!(node["address"], served.running.address().to_string());
     assert_eq!(served.get("/api/v1/users/a/sessions").await.ok(200), json!({ "sessions": [] }));
 }

@@ -55,3 +55,20 @@ async fn with_a_port_for_operators_the_other_tells_the_word_only() {
         assert_eq!(answered(request).await.status, 200, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_proxy_that_somebody_forgot_to_configure_is_shown() {
+    let served = served(|_| ()).await;
+    let handshake = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("x-forwarded-for", "203.0.113.5"),
+    ];
+    let request = served.request(Method::GET, "/ws");
+    let request = handshake.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    assert_eq!(request.send().await.unwrap().status(), 101);
+    let warnings = served.get("/health").await.ok(200)["warnings"].clone();
+    assert!(warnings[0].as_str().unwrap().contains("proxies.trusted = [\"127.0.0.1\"]"), "{warnings}");
+}
