@@ -1,3 +1,5 @@
+//! The wire contract of the realtime gateway, typed.
+//!
 #![doc = include_str!("../README.md")]
 
 mod asyncapi;
