@@ -1,5 +1,7 @@
 //! The documents that are derived from the types, and where they are committed.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// Stands at the top of every generated file.
@@ -12,8 +14,31 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("protocol/schema/client.json", pretty(&crate::client_schema())),
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
+        ("fuzz/protocol.dict", dictionary()),
         ("docs/protocol.md", crate::page::protocol_page_markdown()),
     ]
+}
+
+/// The words of the protocol for a fuzzer (libFuzzer's dictionary format): types, fields and enumerations.
+fn dictionary() -> String {
+    let mut words = BTreeSet::new();
+    for schema in [crate::client_schema(), crate::server_schema()] {
+        for (word, variant) in crate::schema::variants(&schema) {
+            words.insert(word.to_owned());
+            collect_words(variant, &mut words);
+        }
+    }
+    let lines: String = words.iter().map(|word| format!("\"\\\"{word}\\\"\"\n")).collect();
+    format!("# {NOTICE}\n{lines}")
+}
+
+fn collect_words(schema: &Value, words: &mut BTreeSet<String>) {
+    for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        words.insert(name.clone());
+        collect_words(field, words);
+        let known = field.get("examples").and_then(Value::as_array).into_iter().flatten();
+        words.extend(known.filter_map(Value::as_str).map(str::to_owned));
+    }
 }
 
 fn pretty(document: &Value) -> String {

@@ -1,15 +1,6 @@
-//! Every word that a client, the gateway and a backend service can say to one another.
+//! The wire contract of the realtime gateway, typed.
 //!
-//! The types here are the single source of the wire contract: the JSON Schemas, the AsyncAPI document, the readable
-//! protocol page and every SDK are derived from them. The crate does no I/O, reads no clock and compiles for wasm32.
-//!
-//! ```
-//! use realtime_gateway_protocol::{ClientMessage, decode_client};
-//!
-//! let command = decode_client(r#"{"type":"ping","requestId":"r1"}"#).unwrap();
-//! assert!(matches!(command.message, ClientMessage::Ping(_)));
-//! assert_eq!(command.request_id.unwrap().as_str(), "r1");
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod asyncapi;
 mod close_code;
