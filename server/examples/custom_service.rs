@@ -33,6 +33,6 @@ impl Service for Dice {
 }
 
 /// Serves as `gateway` does, with one service more.
-pub fn main() -> std::process::ExitCode {
+pub(crate) fn main() -> std::process::ExitCode {
     gateway::cli::main_with(|gateway| gateway.service(Dice))
 }

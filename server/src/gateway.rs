@@ -68,11 +68,11 @@ impl Gateway {
         self
     }
 
-    /// Builds the parts and begins to serve.
+    /// Builds the parts and begins to serve, on the runtime that this is called from.
     ///
     /// # Errors
     /// [`StartError`] says in one line what is wrong and how to mend it.
-    pub async fn start(self) -> Result<Running, StartError> {
+    pub fn start(self) -> Result<Running, StartError> {
         let Self { config, services } = self;
         descriptors::raise(config.limits.connections);
         let tasks = Tasks::default();
@@ -117,7 +117,7 @@ pub async fn run(
     customise: impl FnOnce(Gateway) -> Gateway,
 ) -> Result<(), StartError> {
     let gateway = customise(Gateway::new(loaded.config.clone()));
-    gateway.start().await?.until_told(loaded, &telemetry).await;
+    gateway.start()?.until_told(loaded, &telemetry).await;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     detail: Cow<'static, str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// What it counts as in `connections_total`.
     pub(crate) outcome: &'static str,
 }
@@ -42,7 +42,7 @@ impl Refusal {
 
     /// The answer carries one header more.
     pub(crate) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     /// It counts as this.
