@@ -72,6 +72,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`] says in one line what is wrong and how to mend it.
+    #[expect(clippy::unused_async, reason = "a store or broker across a network is connected to here")]
     pub async fn start(self) -> Result<Running, StartError> {
         let Self { config, services } = self;
         descriptors::raise(config.limits.connections);

@@ -12,7 +12,7 @@ pub(crate) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     detail: Cow<'static, str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// What it counts as in `connections_total`.
     pub(crate) outcome: &'static str,
 }
@@ -42,7 +42,7 @@ impl Refusal {
 
     /// The answer carries one header more.
     pub(crate) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     /// It counts as this.
@@ -62,7 +62,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        headers.extend(self.header.clone());
+        headers.extend(self.header.as_deref().cloned());
         response
     }
 
@@ -75,7 +75,7 @@ impl Refusal {
             self.status.as_u16(),
             body.len()
         );
-        if let Some((name, value)) = &self.header {
+        if let Some((name, value)) = self.header.as_deref() {
             text += &format!("{name}: {}\r\n", value.to_str().unwrap_or_default());
         }
         text += "\r\n";
