@@ -14,3 +14,4 @@ mod handshake;
 mod house;
 mod limits;
 mod raw;
+mod tls;
