@@ -83,6 +83,3 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

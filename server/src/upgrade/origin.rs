@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn only_the_own_and_the_configured_origins_are_allowed() {
-        let mut config = Config::default();
-        config.origins_allowed = vec!["https://*.example.com".into(), "https://app.example.org".into()];
+        let origins_allowed = vec!["https://*.example.com".into(), "https://app.example.org".into()];
+        let mut config = Config { origins_allowed, ..Config::default() };
         for (origin, allowed) in [
             ("https://gateway.test:4000", true),
             ("https://a.example.com", true),

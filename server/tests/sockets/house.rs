@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use gateway::{
-    accept::Listening,
+    accept::{Certificates, Listening},
     auth::{AuthError, Grants, Identity},
     config::Config,
     conversation::{Conversation, Ending, Reception},
@@ -66,6 +66,11 @@ fn hello(body: String) -> String {
 impl House {
     /// Opens on a port of its own.
     pub(crate) fn open(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_with(change, None)
+    }
+
+    /// Opens on a port of its own, with TLS.
+    pub(crate) fn open_with(change: impl FnOnce(&mut Config), certificates: Option<Certificates>) -> Self {
         let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
         change(&mut config);
         let (tasks, released) = (Tasks::default(), Arc::new(Semaphore::new(0)));
@@ -79,7 +84,7 @@ impl House {
         });
         let routes = || Route::new().at("/hello", get(hello).post(hello)).boxed().into();
         let routes = Routes { public: routes(), internal: Some(routes()) };
-        let listening = Listening::begin(&echoes, routes, None).unwrap();
+        let listening = Listening::begin(&echoes, routes, certificates).unwrap();
         let (address, internal) = (listening.address, listening.internal);
         Self { address, internal, listening, tasks, released, seen: Mutex::new(receiver) }
     }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
@@ -12,8 +12,8 @@ use tokio::{
 pub(crate) const HANDSHAKE: &str = "Host: gateway.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) stream: S,
     read: Vec<u8>,
 }
 
@@ -49,18 +49,25 @@ async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
     }
 
     /// With so little room that the server soon waits for us to read.
     pub(crate) async fn narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
-        Self { stream: socket.connect(address).await.unwrap(), read: Vec::new() }
+        Self::over(socket.connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, read: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon("room to send", self.stream.write_all(bytes.as_ref())).await.unwrap();
+        soon("room to send", self.stream.flush()).await.unwrap();
     }
 
     /// Asks for `target` with these headers.
@@ -95,6 +102,11 @@ impl Raw {
     /// Reads more; false at the end.
     pub(crate) async fn more(&mut self) -> bool {
         soon("anything", self.stream.read_buf(&mut self.read)).await.unwrap() > 0
+    }
+
+    /// Whether these bytes have come and were not looked at.
+    pub(crate) fn has_read(&self, bytes: &[u8]) -> bool {
+        self.read.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// The next frame: its first byte and its payload.
