@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    future::ready,
     sync::{Arc, Mutex},
 };
 
@@ -29,7 +30,7 @@ pub(crate) fn serve() {
             stream.set_nodelay(true).unwrap();
             let rooms = rooms.clone();
             spawn(async move {
-                let service = service_fn(|request| upgrade(request, rooms.clone()));
+                let service = service_fn(|request| ready(upgrade(request, &rooms)));
                 // A connection that breaks off during a bench shows in the client.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
             });
@@ -42,12 +43,10 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
 }
 
-async fn upgrade(
-    mut request: Request<Incoming>,
-    rooms: Rooms,
-) -> Result<Response<Empty<Bytes>>, std::convert::Infallible> {
+fn upgrade(mut request: Request<Incoming>, rooms: &Rooms) -> Result<Response<Empty<Bytes>>, std::convert::Infallible> {
     let room = request.uri().query().unwrap_or_default().to_owned();
     let upgraded = hyper::upgrade::on(&mut request);
+    let rooms = rooms.clone();
     spawn(async move {
         if let Ok(upgraded) = upgraded.await {
             let (reading, writing) = tokio::io::split(TokioIo::new(upgraded));

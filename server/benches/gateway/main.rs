@@ -5,8 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::panic,
     reason = "a bench that cannot go on ends"
 )]
 
