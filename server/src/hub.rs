@@ -12,7 +12,7 @@ mod tests;
 pub use sessions::SessionTable;
 pub use subscription::Subscription;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
@@ -106,7 +106,9 @@ impl Hub {
             self.bus.bind(shard);
         }
         let entered = Entered { hub: self.clone(), local };
+        let started = Instant::now();
         let ends = self.store.heads(std::slice::from_ref(topic)).await?;
+        self.metrics.store_took("heads", started.elapsed());
         let ends = ends.first().copied().unwrap_or(Head { head: 0, floor: 1 });
         entered.local.begin_at(self, &self.store.epoch(), ends.head);
         Ok((entered, ends))

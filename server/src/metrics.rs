@@ -244,6 +244,12 @@ impl Metrics {
         self.store_duration_seconds.of(operation).observe(time.as_secs_f64());
     }
 
+    /// A subscription asked to recover, and could or could not.
+    pub fn recovery(&self, recovered: bool) {
+        let outcome = if recovered { "recovered" } else { "unrecoverable" };
+        self.recoveries_total.with_label_values(&[outcome]).inc();
+    }
+
     /// Subscriptions could not go on without a hole.
     pub fn reset(&self, reason: &ResetReason) {
         if *reason == ResetReason::EpochChanged {

@@ -1,6 +1,9 @@
 //! Readers of the log: the paced replay of one subscription, and the reading of what a topic's doorbells missed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use realtime_gateway_protocol::ResetReason;
 
@@ -8,7 +11,11 @@ use super::{
     Delivery, Hub, Start, Subscription,
     local_topic::{CatchUp, LocalTopic},
 };
-use crate::{frame::Frame, services::reset_message, store::PageLimit};
+use crate::{
+    frame::Frame,
+    services::reset_message,
+    store::{Page, PageLimit, StoreError},
+};
 
 /// A page of a replay: well under half of the smallest outbound queue, so that replay alone never overflows it.
 const REPLAY_PAGE: PageLimit = PageLimit { entries: 128, bytes: 128 * 1024 };
@@ -27,7 +34,7 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn:
         if !session.outbound.room().await || !subscription.is_turn(turn) {
             return;
         }
-        let page = match hub.store.read(&local.topic, position, REPLAY_PAGE).await {
+        let page = match read(&hub, &local, position, REPLAY_PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::debug!(%error, "replay waits for the store");
@@ -74,7 +81,7 @@ pub(super) async fn catch_up(hub: Arc<Hub>, local: Arc<LocalTopic>) {
     tokio::task::yield_now().await;
     loop {
         hub.metrics.hub_gap_reads_total.inc();
-        let page = match hub.store.read(&local.topic, local.missing_after(), GAP_PAGE).await {
+        let page = match read(&hub, &local, local.missing_after(), GAP_PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::debug!(%error, "catching up waits for the store");
@@ -87,4 +94,11 @@ pub(super) async fn catch_up(hub: Arc<Hub>, local: Arc<LocalTopic>) {
             return;
         }
     }
+}
+
+async fn read(hub: &Hub, local: &LocalTopic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+    let started = Instant::now();
+    let page = hub.store.read(&local.topic, after, limit).await;
+    hub.metrics.store_took("read", started.elapsed());
+    page
 }

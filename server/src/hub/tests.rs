@@ -1,11 +1,11 @@
 //! What a bus may do to doorbells without a subscriber noticing: lose, repeat and reorder them.
 
-use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, MessageId, SessionId, Timestamp, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Hub, Start};
 use crate::{
@@ -61,8 +61,13 @@ fn clan() -> Topic {
 }
 
 async fn say(hub: &Arc<Hub>, n: u64) {
+    say_keeping(hub, n, 10_000).await;
+}
+
+/// Says something in a log that keeps only so many entries.
+async fn say_keeping(hub: &Arc<Hub>, n: u64, max_entries: u64) {
     let body = Bytes::from(format!(r#"{{"type":"chat","content":"{n}""#) + "}");
-    let retention = Retention { max_entries: 10_000, max_age: Duration::from_secs(3600) };
+    let retention = Retention { max_entries, max_age: Duration::from_secs(3600) };
     let (id, at) = (MessageId::new(format!("m{n}")).unwrap(), Timestamp::from(std::time::SystemTime::now()));
     let append = Append { topic: clan(), id, key: None, at, body: body.clone(), retention, redaction: None };
     let appended = hub.store.append(append).await.unwrap();
@@ -85,24 +90,25 @@ async fn subscriber(hub: &Arc<Hub>) -> Arc<Session> {
     session
 }
 
-/// The offsets of the next frames, as they come.
-async fn offsets(session: &Session, count: usize) -> Vec<u64> {
-    let mut offsets = Vec::new();
-    while offsets.len() < count {
+/// The next messages, as they come.
+async fn messages(session: &Session, count: usize) -> Vec<Value> {
+    let mut messages = Vec::new();
+    while messages.len() < count {
         let mut batch: VecDeque<Frame> = VecDeque::new();
-        let waiting = poll_fn(|context| match session.outbound.poll_take(context, &mut batch) {
-            Poll::Ready(waiting) => Poll::Ready(waiting),
-            Poll::Pending => Poll::Pending,
-        });
+        let waiting = poll_fn(|context| session.outbound.poll_take(context, &mut batch));
         let waiting = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a frame");
         assert_eq!(waiting, Waiting::Frames);
         for frame in &batch {
             session.outbound.written(frame.len());
-            let value: Value = serde_json::from_str(frame.payload()).unwrap();
-            offsets.push(value["offset"].as_u64().unwrap());
+            messages.push(serde_json::from_str(frame.payload()).unwrap());
         }
     }
-    offsets
+    messages
+}
+
+/// The offsets of the next frames, as they come.
+async fn offsets(session: &Session, count: usize) -> Vec<u64> {
+    messages(session, count).await.iter().map(|message| message["offset"].as_u64().unwrap()).collect()
 }
 
 fn listen(hub: &Arc<Hub>, mut doorbells: Doorbells) {
@@ -170,6 +176,29 @@ async fn doorbells_in_reverse_by_sevens() {
         carried
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_subscriber_whose_next_entry_is_gone_is_told_and_goes_on() {
+    let store = store();
+    let (far_bus, _doorbells) = EmbeddedBus::new();
+    let (near_bus, _near_doorbells) = far_bus.join();
+    let near = node(&store, near_bus);
+    let far = node(&store, far_bus);
+    let session = subscriber(&far).await;
+    session.extend();
+    // Nobody listens to the doorbells of the far node, and the log keeps only the last five entries.
+    for n in 0..20 {
+        say_keeping(&near, n, 5).await;
+    }
+    far.beat().await.unwrap();
+    let told = messages(&session, 6).await;
+    let (reset, entries) = told.split_first().unwrap();
+    assert_eq!((&reset["type"], &reset["reason"]), (&json!("subscription_reset"), &json!("trimmed")));
+    assert_eq!((&reset["clanId"], &reset["offset"]), (&json!("c"), &json!(15)));
+    let offsets: Vec<_> = entries.iter().map(|entry| entry["offset"].clone()).collect();
+    assert_eq!(offsets, [16, 17, 18, 19, 20]);
+    far.tasks.stop(Duration::from_secs(1)).await;
 }
 
 #[tokio::test]

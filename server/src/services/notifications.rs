@@ -1,6 +1,10 @@
 //! Notifications: each is kept until it is acknowledged, replayed on every subscription, told apart by its id.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{
@@ -83,7 +87,9 @@ impl Notifications {
         let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
         let max_pending = config.notifications.max_pending;
         let notify = Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending };
+        let started = Instant::now();
         let notified = in_time(node.store.notify(notify)).await?;
+        node.metrics.store_took("notify", started.elapsed());
         node.metrics.notifications_dropped("max_pending", notified.dropped.len() as u64);
         if !notified.duplicate {
             node.hub.publish(Doorbell {
@@ -104,7 +110,9 @@ impl Notifications {
     ) -> Result<AckConfirmed, CommandError> {
         let mut ids = ack.notification_ids.unwrap_or_default();
         ids.extend(ack.notification_id);
+        let started = Instant::now();
         let acked = in_time(node.store.acknowledge(&session.user, &ids)).await?;
+        node.metrics.store_took("acknowledge", started.elapsed());
         if !acked.is_empty() {
             for other in node.sessions.of_user(&session.user).iter().filter(|other| other.id != session.id) {
                 other.push_addition(NotificationAcked { notification_ids: acked.clone() });

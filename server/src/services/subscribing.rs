@@ -61,6 +61,9 @@ impl Node {
             }
             _ => begin(&asked, &epoch, ends, known.as_ref().map(|_| self.hub.cursor(&topic).unwrap_or(0))),
         };
+        if asked.recover.is_some() {
+            self.metrics.recovery(beginning.recovered);
+        }
         let subscription = known.unwrap_or_else(|| {
             let subscription = entered.subscribe(session);
             session.add(subscription.clone());
