@@ -48,6 +48,7 @@ async fn an_address_connects_so_often_in_a_minute() {
     let answer = fourth.answer().await;
     assert_eq!(answer.status, 429);
     assert!((1..=20).contains(&answer.header("retry-after").unwrap().parse::<u32>().unwrap()));
+    fourth.ended().await;
 }
 
 #[tokio::test]
