@@ -76,12 +76,22 @@ impl Outbound {
 
     /// Queues frames in order, with one wake of the connection.
     pub fn push_all(&self, frames: &[Frame]) -> Pushed {
+        self.queue_all(frames, self.limit)
+    }
+
+    /// Queues frames whose sender keeps to the client's pace, and which so never overflow: a replay waits for
+    /// [`room`](Self::room), and the next command is not read while more than half of the queue is taken.
+    pub fn push_paced(&self, frames: &[Frame]) -> Pushed {
+        self.queue_all(frames, usize::MAX)
+    }
+
+    fn queue_all(&self, frames: &[Frame], limit: usize) -> Pushed {
         let mut queue = self.queue.lock();
         if queue.ended || queue.close.is_some() {
             return Pushed::Dropped;
         }
         let more: usize = frames.iter().map(Frame::len).sum();
-        let pushed = if queue.bytes + more > self.limit && queue.bytes > 0 {
+        let pushed = if queue.bytes + more > limit && queue.bytes > 0 {
             let reason = "the client reads too slowly; reconnect and recover";
             queue.close = Some(CloseReason { code: CloseCode::SLOW_CONSUMER, reason });
             // What waits would only delay the close; recovery brings it again.
@@ -98,6 +108,11 @@ impl Outbound {
         drop(queue);
         connection.into_iter().chain(readers).for_each(Waker::wake);
         pushed
+    }
+
+    /// How many bytes it holds before it overflows.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Queues a frame that may be lost (typing, presence), unless a quarter of the queue is taken.

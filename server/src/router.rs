@@ -221,7 +221,7 @@ impl Router {
     }
 
     fn send(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) {
-        self.outbound.push(Frame::encode(&Envelope { request_id, message: message.into() }));
+        self.outbound.push_paced(&[Frame::encode(&Envelope { request_id, message: message.into() })]);
     }
 
     /// Answers nothing from here on.

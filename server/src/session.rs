@@ -79,7 +79,7 @@ impl Session {
 
     /// Sends the reply to a command.
     pub fn reply(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) {
-        self.outbound.push(Frame::encode(&Envelope { request_id, message: message.into() }));
+        self.outbound.push_paced(&[Frame::encode(&Envelope { request_id, message: message.into() })]);
     }
 
     /// Sends an addition that nobody asked for, if the client knows additions.

@@ -17,7 +17,7 @@ use crate::{
     store::{Page, PageLimit, StoreError},
 };
 
-/// A page of a replay: well under half of the smallest outbound queue, so that replay alone never overflows it.
+/// A page of a replay, unless a quarter of the outbound queue is less.
 const REPLAY_PAGE: PageLimit = PageLimit { entries: 128, bytes: 128 * 1024 };
 /// A page of a topic's missed entries.
 const GAP_PAGE: PageLimit = PageLimit { entries: 256, bytes: 256 * 1024 };
@@ -29,12 +29,13 @@ const STORE_RETRY: Duration = Duration::from_millis(250);
 pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn: u32, start: Start) {
     let session = subscription.session().clone();
     let local = subscription.local().clone();
+    let limit = PageLimit { bytes: REPLAY_PAGE.bytes.min(session.outbound.limit() / 4), ..REPLAY_PAGE };
     let (mut position, mut epoch) = (start.position, start.epoch);
     loop {
         if !session.outbound.room().await || !subscription.is_turn(turn) {
             return;
         }
-        let page = match read(&hub, &local, position, REPLAY_PAGE).await {
+        let page = match read(&hub, &local, position, limit).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::debug!(%error, "replay waits for the store");
@@ -67,7 +68,7 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn:
             })
             .filter(|frame| session.is_extended() || !frame.is_addition())
             .collect();
-        session.outbound.push_all(&frames);
+        session.outbound.push_paced(&frames);
         position = page.next;
         if local.go_live(&subscription, turn, position) {
             return;

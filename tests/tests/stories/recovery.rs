@@ -66,7 +66,8 @@ async fn beyond_retention_nothing_of_the_past_comes_unless_asked_for() {
 
 #[tokio::test]
 async fn a_slow_reader_recovers_a_thousand_long_messages() {
-    let settings = Settings::default().set("limits.outbound_queue", "\"1MiB\"");
+    // A queue that holds a few messages only: a replay that were not paced would overflow it at once.
+    let settings = Settings::default().set("limits.outbound_queue", "\"64KiB\"");
     let gateway = Gateway::with(settings).await;
     let mut writer = Socket::of(&gateway, "writer").await;
     let content = "é".repeat(4_000);
