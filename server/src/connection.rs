@@ -10,6 +10,7 @@ mod writer;
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -178,8 +179,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs a command of the conversation to its end. Meanwhile the connection writes and pings, and does not read.
     async fn during(&mut self, mut timer: Pin<&mut Sleep>, mut command: Pin<Box<impl Future<Output = ()>>>) {
         poll_fn(|context| {
-            if command.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
+            // A fault in one command must not leave its session behind: the connection ends as any other does.
+            match catch_unwind(AssertUnwindSafe(|| command.as_mut().poll(context))) {
+                Ok(Poll::Ready(())) => return Poll::Ready(()),
+                Ok(Poll::Pending) => {}
+                Err(_) => {
+                    tracing::error!("a command panicked; its connection is closed with 1011");
+                    self.outbound.close(CloseCode::INTERNAL_ERROR, "internal error");
+                    return Poll::Ready(());
+                }
             }
             self.pace.pause();
             loop {

@@ -187,7 +187,7 @@ impl Entered {
 
     /// Goes live from a position: at once when nothing is to be replayed, otherwise after a paced replay of the log.
     pub fn start(&self, subscription: &Arc<Subscription>, start: Start) {
-        let turn = subscription.next_turn();
+        let Some(turn) = subscription.next_turn() else { return };
         if !self.local.go_live(subscription, turn, start.position) {
             self.hub.tasks.spawn_until_stopped(reader::replay(self.hub.clone(), subscription.clone(), turn, start));
         }

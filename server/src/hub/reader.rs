@@ -68,7 +68,7 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn:
             })
             .filter(|frame| session.is_extended() || !frame.is_addition())
             .collect();
-        session.outbound.push_paced(&frames);
+        subscription.push_in_turn(turn, &frames);
         position = page.next;
         if local.go_live(&subscription, turn, position) {
             return;

@@ -2,19 +2,21 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use parking_lot::Mutex;
+
 use super::local_topic::LocalTopic;
-use crate::{session::Session, topic::Topic};
+use crate::{frame::Frame, session::Session, topic::Topic};
 
 /// One session's subscription to one topic.
 pub struct Subscription {
     session: Arc<Session>,
     local: Arc<LocalTopic>,
-    ended: AtomicBool,
-    /// Rises when the client asks anew for what it is subscribed to, which ends a replay under way.
-    turn: AtomicU32,
+    /// Rises when the client asks anew for what it is subscribed to, which ends a replay under way; none when the
+    /// subscription is over.
+    turn: Mutex<Option<u32>>,
     /// Whether it counts towards its user's presence.
     present: AtomicBool,
     /// Its place in the topic's list of live subscriptions. Read and written under the topic's lock.
@@ -29,8 +31,7 @@ impl Subscription {
         Self {
             session,
             local,
-            ended: AtomicBool::new(false),
-            turn: AtomicU32::new(0),
+            turn: Mutex::new(Some(0)),
             present: AtomicBool::new(false),
             slot: AtomicUsize::new(Self::NOT_LIVE),
         }
@@ -48,7 +49,7 @@ impl Subscription {
 
     /// Whether it is over.
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.turn.lock().is_none()
     }
 
     /// Counts it towards its user's presence, or no longer; true when that changes something.
@@ -62,15 +63,26 @@ impl Subscription {
 
     /// Ends it; true the first time.
     pub(super) fn end(&self) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel)
+        self.turn.lock().take().is_some()
     }
 
-    pub(super) fn next_turn(&self) -> u32 {
-        self.turn.fetch_add(1, Ordering::AcqRel) + 1
+    /// Begins a replay; any other of this subscription is over. None when the subscription is.
+    pub(super) fn next_turn(&self) -> Option<u32> {
+        let mut turn = self.turn.lock();
+        *turn = turn.map(|turn| turn + 1);
+        *turn
     }
 
     pub(super) fn is_turn(&self, turn: u32) -> bool {
-        self.turn.load(Ordering::Acquire) == turn && !self.is_ended()
+        *self.turn.lock() == Some(turn)
+    }
+
+    /// Sends what a replay has read, unless the replay is over: then nothing may follow what the client was told.
+    pub(super) fn push_in_turn(&self, turn: u32, frames: &[Frame]) {
+        let current = self.turn.lock();
+        if *current == Some(turn) {
+            self.session.outbound.push_paced(frames);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use gateway::frame::Frame;
 use realtime_gateway_protocol::CloseCode;
 
 use crate::{
-    house::{House, WAIT},
+    house::{FAULT, House, WAIT},
     raw::{Raw, frame, text},
 };
 
@@ -170,4 +170,15 @@ async fn a_client_that_does_not_read_is_ended_with_4508() {
     };
     assert!(arrived + 4 < pushed, "{arrived} of {pushed}");
     assert_eq!((close.0, u16::from_be_bytes([close.1[0], close.1[1]])), (0x88, 4508));
+}
+
+#[tokio::test]
+async fn a_fault_ends_its_own_connection_and_its_session() {
+    let house = House::open(|_| {});
+    let (mut raw, _) = house.join().await;
+    raw.send(&text(FAULT)).await;
+    assert_eq!(raw.closed().await, 1011);
+    assert_eq!(house.ended().await.code, CloseCode::INTERNAL_ERROR);
+    let (mut other, _) = house.join().await;
+    other.send(&text("still here")).await;
 }

@@ -33,6 +33,8 @@ pub(crate) enum Seen {
 
 /// What a test may say to make the conversation wait until [`House::release`].
 pub(crate) const WAIT: &str = "wait";
+/// The text at which the conversation panics.
+pub(crate) const FAULT: &str = "fault";
 
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
@@ -159,6 +161,7 @@ impl Conversation for Echo {
         if text == WAIT {
             self.released.acquire().await.unwrap().forget();
         }
+        assert!(text != FAULT, "a fault in a service");
         self.outbound.push(Frame::text("other", text));
     }
 

@@ -10,8 +10,9 @@ async fn sigterm_asks_clients_to_go_and_ends_with_zero() {
     let mut gateway = Gateway::with(settings).await;
     let mut alice = Socket::of(&gateway, "alice").await;
     alice.join("c").await;
-    gateway.signal("TERM").await;
     let api = gateway.api();
+    api.get("/health").await;
+    gateway.signal("TERM").await;
     eventually("not being ready", || async {
         api.call(reqwest::Method::GET, "/health/ready", None).await.status() == 503
     })

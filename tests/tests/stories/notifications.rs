@@ -76,8 +76,7 @@ async fn one_whose_time_has_ended_does_not_come() {
     let mut alice = Socket::of(&gateway, "alice").await;
     realtime_gateway_tests::must("the short one's end", async {
         loop {
-            let pending = subscribe(&mut alice).await["pending"].clone();
-            let _ = alice.drain().await;
+            let pending = alice.ask(json!({ "type": "subscribe_notifications" })).await["pending"].clone();
             alice.ask(json!({ "type": "unsubscribe_notifications" })).await;
             if pending == 1 {
                 break;
