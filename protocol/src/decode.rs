@@ -152,6 +152,17 @@ pub(crate) trait Tagged: Sized {
     fn decode_fields<'de, D: Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>>;
 }
 
+#[cfg(not(feature = "field-paths"))]
+fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    match M::decode_fields(word, &mut json) {
+        None => Err(DecodeError::UnknownType(word.to_owned())),
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(from_json_error("", &error)),
+    }
+}
+
+#[cfg(feature = "field-paths")]
 fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);
