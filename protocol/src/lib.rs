@@ -29,7 +29,7 @@ mod timestamp;
 
 pub use asyncapi::asyncapi_document;
 pub use close_code::{CloseCode, Reconnect};
-pub use decode::{DecodeError, Refusal, decode_client, decode_server};
+pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};
 pub use encode::{encode_client, encode_server};
 pub use error_code::ErrorCode;
 pub use id::{

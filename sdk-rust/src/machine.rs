@@ -19,6 +19,7 @@ mod seen;
 mod sends;
 mod subscription;
 mod subscriptions;
+mod table;
 mod tokens;
 mod typing;
 mod wire;

@@ -4,8 +4,8 @@ use realtime_gateway_sdk::{
     Topic,
     machine::{self, Command, Millis, SubscribeOptions, Ticket},
     protocol::{
-        DeviceId, GetChatHistory, GetPresence, NotificationAck, Publish, SendChat, SendTyping, Subscribe,
-        SubscribeClanChat,
+        DecodeError, DeviceId, GetChatHistory, GetPresence, NotificationAck, Publish, SendChat, SendTyping, Subscribe,
+        SubscribeClanChat, decode_object,
     },
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -81,10 +81,10 @@ pub(crate) fn subscription(type_name: &str, fields: &str) -> Result<(Topic, Subs
     Ok((topic, options))
 }
 
-/// What is wrong stands in the part before serde tells where in the text, which the app has never seen.
 fn read<T: DeserializeOwned>(fields: &str) -> Result<T, String> {
-    serde_json::from_str(fields).map_err(|error| {
-        let text = error.to_string();
-        text.rsplit_once(" at line ").map_or(text.clone(), |(problem, _)| problem.to_owned())
+    decode_object(fields).map_err(|error| match (error.field().is_some_and(str::is_empty), error) {
+        // Without a path there is only the sentence.
+        (true, DecodeError::InvalidMessage { problem, .. }) => problem,
+        (_, error) => error.to_string(),
     })
 }
