@@ -139,8 +139,8 @@ export class GatewayClient {
   }
 
   #become(state) {
-    // Closing says so itself, at once.
-    if (this.#state.status === state.status && state.status === "closed") return;
+    // Closing says so itself, at once; and the next attempt is no news while there is none of its cause.
+    if (this.#state.status === state.status && (state.status === "closed" || !(state.cause || state.session))) return;
     this.#state = state;
     this.#emit("state", state);
   }
