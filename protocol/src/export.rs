@@ -12,6 +12,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("protocol/schema/client.json", pretty(&crate::client_schema())),
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
+        ("sdk-wasm/js/messages.d.ts", crate::typescript::declarations()),
         ("docs/protocol.md", crate::page::protocol_page_markdown()),
     ]
 }

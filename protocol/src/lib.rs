@@ -26,6 +26,7 @@ mod page;
 mod schema;
 mod text;
 mod timestamp;
+mod typescript;
 
 pub use asyncapi::asyncapi_document;
 pub use close_code::{CloseCode, Reconnect};

@@ -1,8 +1,8 @@
 /** The browser's client of the realtime gateway. Importing it does nothing; it is safe under server-side rendering. */
 
 import type {
-  Chat, ChatDeleted, ChatHistory, ClientMessage, ErrorCode, Event as TopicMessage, MessageSent, Notification, Presence,
-  PresenceChanged, Connected, ServerMessage, Typing,
+  Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, Presence,
+  PresenceChanged, ServerMessage, TopicMessage, Typing,
 } from "./messages.js";
 
 export * from "./messages.js";
@@ -127,13 +127,7 @@ export interface ChatGap extends Gap {
   history(options?: CallOptions & { limit?: number }): Promise<Chat[]>;
 }
 
-/** A message of a later protocol version. */
-export interface UnknownMessage {
-  type: string & {};
-  [field: string]: unknown;
-}
-
-/** What happens in a clan's chat. */
+/** What happens in a clan's chat. Leave aside a `type` that you do not know: a later version may add some. */
 export type ChatEvent = Chat | ChatDeleted | Typing | Presence | PresenceChanged | ChatGap;
 
 /** What happens in a topic of a declared service. */
@@ -156,7 +150,7 @@ export interface Subscription<T> extends AsyncIterableIterator<T> {
   [Symbol.asyncIterator](): Subscription<T>;
 }
 
-/** How a log is subscribed to. */
+/** How a log is subscribed to. Without `timeoutMs` it waits for a connection as long as that takes. */
 export interface SubscribeOptions extends CallOptions {
   /** Begin with the last so many entries, 0 to 100. */
   history?: number;
@@ -176,6 +170,12 @@ export interface SendOptions extends CallOptions {
   clientMessageId?: string;
 }
 
+/** A page of a clan's past. */
+export type ChatPage = Omit<ChatHistory, "messages"> & {
+  /** In ascending offset. */
+  messages: Chat[];
+};
+
 /** The chat of a clan. */
 export interface ClanChat {
   readonly clanId: string;
@@ -190,7 +190,7 @@ export interface ClanChat {
   /** May be called at every key; the gateway hears of it every three seconds. */
   typing(isTyping?: boolean): void;
   /** A page of the past. `limit` is 1 to 100, 50 by default. */
-  history(options?: CallOptions & { before?: number; after?: number; limit?: number }): Promise<ChatHistory>;
+  history(options?: CallOptions & { before?: number; after?: number; limit?: number }): Promise<ChatPage>;
   /** Who is present. */
   presence(options?: CallOptions): Promise<Presence>;
 }

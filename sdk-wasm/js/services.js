@@ -34,7 +34,9 @@ export class ClanChat {
   }
 
   history({ before, after, limit, ...options } = {}) {
-    return this.#inside.call("chat_history", { clanId: this.clanId, before, after, limit }, options);
+    const asked = this.#inside.call("chat_history", { clanId: this.clanId, before, after, limit }, options);
+    // The same shape as what an iterator gives, so that a view needs one way to show it.
+    return asked.then(page => ({ ...page, messages: page.messages.map(chat => ({ type: "chat", ...chat })) }));
   }
 
   presence(options) {

@@ -95,13 +95,18 @@ struct Hole<'a> {
     reason: &'static str,
 }
 
+/// What the app sees of a message that this version knows and could not read.
+const UNREADABLE: &str = r#"{"type":"unreadable"}"#;
+
 /// A delivery as it came over the wire: what JavaScript reads is the frame, not this version's idea of it.
 pub(crate) fn carry(mut delivery: Delivery, frame: &str) -> Delivery {
-    if let Event::Message(message) = &mut delivery.event
-        && !matches!(**message, ServerMessage::Unknown(_))
-        && let Some(raw) = raw(frame)
-    {
-        **message = ServerMessage::Unknown(Unknown { type_name: message.type_name().to_owned(), raw });
+    if let Event::Message(message) = &mut delivery.event {
+        let type_name = message.type_name().to_owned();
+        // A message that is known and could not be read must not pass for what it is not; it moves the position.
+        let broken = matches!(**message, ServerMessage::Unknown(_)) && ServerMessage::TYPES.contains(&&*type_name);
+        if let Some(raw) = raw(if broken { UNREADABLE } else { frame }) {
+            **message = ServerMessage::Unknown(Unknown { type_name, raw });
+        }
     }
     delivery
 }
