@@ -170,12 +170,31 @@ fn read_request_id(head: &Head<'_>) -> Result<Option<RequestId>, DecodeError> {
     serde_json::from_str(raw.get()).map_err(|error| from_json_error("requestId", &error))
 }
 
+/// Reads the fields of one command or message whose type is known: an object, with or without a `type` in it.
+///
+/// # Errors
+/// [`DecodeError`] names the field that is missing, given twice, or (with the feature `field-paths`) wrong.
+pub fn decode_object<T: de::DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    object(&mut serde_json::Deserializer::from_str(text)).map_err(|error| from_json_error("", &error))
+}
+
 /// An enumeration whose `type` says which fields follow.
 pub(crate) trait Tagged: Sized {
     /// Reads the fields of a message whose `type` is known; none when this version does not know it.
     fn decode_fields<'de, D: Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>>;
 }
 
+#[cfg(not(feature = "field-paths"))]
+fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    match M::decode_fields(word, &mut json) {
+        None => Err(DecodeError::UnknownType(word.to_owned())),
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(from_json_error("", &error)),
+    }
+}
+
+#[cfg(feature = "field-paths")]
 fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);

@@ -2,24 +2,20 @@
 
 use serde::Serialize;
 
-use crate::{ClientMessage, Envelope, RequestId, ServerMessage};
-
-#[derive(Serialize)]
-struct WithRequestId<'a, M> {
-    #[serde(flatten)]
-    message: &'a M,
-    #[serde(rename = "requestId")]
-    request_id: &'a RequestId,
-}
+use crate::{ClientMessage, Envelope, ServerMessage};
 
 fn encode<M: Serialize>(envelope: &Envelope<M>) -> String {
-    let message = &envelope.message;
-    let text = match &envelope.request_id {
-        None => serde_json::to_string(message),
-        Some(request_id) => serde_json::to_string(&WithRequestId { message, request_id }),
-    };
     #[expect(clippy::expect_used, reason = "messages hold only strings, numbers, lists and JSON that was read before")]
-    text.expect("every message can be written as JSON")
+    let mut text = serde_json::to_string(&envelope.message).expect("every message can be written as JSON");
+    if let Some(request_id) = &envelope.request_id {
+        // Every message is an object with a `type` at least. Writing into it is far less code than a second way of
+        // writing each message, which counts in a browser.
+        text.pop();
+        text.push_str(",\"requestId\":");
+        text.push_str(&serde_json::Value::from(request_id.as_str()).to_string());
+        text.push('}');
+    }
+    text
 }
 
 /// The text of a command's frame.

@@ -15,6 +15,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
         ("fuzz/protocol.dict", dictionary()),
+        ("sdk-wasm/js/messages.d.ts", crate::typescript::declarations()),
         ("docs/protocol.md", crate::page::protocol_page_markdown()),
     ]
 }

@@ -17,6 +17,7 @@ mod page;
 mod schema;
 mod text;
 mod timestamp;
+mod typescript;
 
 pub use asyncapi::asyncapi_document;
 pub use close_code::{CloseCode, Reconnect};

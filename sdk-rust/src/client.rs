@@ -23,8 +23,8 @@ pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, TopicS
 
 use crate::{
     Error, ErrorKind, Outcome, Position, State, Topic,
-    driver::{self, Call, Driver, Mailbox, Op, Overflow},
-    machine::{Millis, SubscribeOptions},
+    driver::{self, Call, Driver, Mailbox, Op},
+    machine::{Millis, Overflow, SubscribeOptions},
 };
 
 /// A client of one gateway.

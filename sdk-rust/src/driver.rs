@@ -12,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-pub(crate) use mailbox::{Mailbox, Overflow, Taken};
+pub(crate) use mailbox::Mailbox;
 pub(crate) use socket::check_url;
 
 use crate::{

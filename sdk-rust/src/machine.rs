@@ -6,6 +6,7 @@
 mod acks;
 mod action;
 mod backoff;
+mod buffer;
 mod commands;
 mod frames;
 mod input;
@@ -18,6 +19,7 @@ mod seen;
 mod sends;
 mod subscription;
 mod subscriptions;
+mod table;
 mod tokens;
 mod typing;
 mod wire;
@@ -25,6 +27,7 @@ mod wire;
 use realtime_gateway_protocol::{ClientMessageId, DEFAULT_MAX_MESSAGE_BYTES};
 
 pub use action::Action;
+pub use buffer::{Buffer, Overflow, Taken};
 pub use input::{Attempt, Command, Config, Input, Millis, OpenFailure, StreamId, SubscribeOptions, Ticket};
 
 use crate::{Error, State};
@@ -58,6 +61,8 @@ pub struct Machine {
     backoff: Backoff,
     /// Not before this a new connection is opened.
     open_at: Millis,
+    /// Nobody asked for the wait until then: good news may end it.
+    hasty: bool,
     /// Why there is no connection.
     trouble: Option<Error>,
     tokens: Tokens,
@@ -88,6 +93,7 @@ impl Machine {
             authenticated: Attempt(0),
             backoff: Backoff::default(),
             open_at: 0,
+            hasty: false,
             trouble: None,
             tokens: Tokens::default(),
             subscriptions: Subscriptions::default(),
@@ -117,6 +123,7 @@ impl Machine {
             Input::Closed(attempt, code) => self.closed(attempt, code),
             Input::OpenFailed(attempt, failure) => self.open_failed(attempt, failure),
             Input::Token(result) => self.token(result),
+            Input::Woken => self.woken(),
             Input::Tick => {}
             Input::Command(command) => self.command(command),
         }

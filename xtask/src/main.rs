@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask dev`, `test`, `bench`, `fuzz` and `codegen`.
+//! The project's own commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen` and `wasm`.
 
 mod bench;
 mod codegen;
@@ -12,6 +12,7 @@ mod project;
 mod python;
 mod test;
 mod tidy;
+mod wasm;
 
 use std::{
     io::{self, Write as _},
@@ -41,6 +42,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Writes every generated file anew.
     Codegen,
+    /// Builds the npm package of the browser's SDK into `sdk-wasm/pkg/`.
+    Wasm,
     /// Prints the links of the gateway at this address once it is ready; `dev` starts this beside the gateway.
     #[command(hide = true)]
     Announce(dev::links::Arguments),
@@ -62,6 +65,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Bench(arguments) => bench::run(&project, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Task::Codegen => codegen::run(&project),
+        Task::Wasm => wasm::run(&project),
         Task::Announce(arguments) => dev::links::run(&arguments),
     }
 }

@@ -38,7 +38,7 @@ macro_rules! client_messages {
         impl crate::decode::Tagged for ClientMessage {
             fn decode_fields<'de, D: serde::Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>> {
                 match word {
-                    $($word => Some($name::deserialize(fields).map(Self::$name)),)+
+                    $($word => Some(crate::decode::object::<_, $name>(fields).map(Self::$name)),)+
                     _ => None,
                 }
             }

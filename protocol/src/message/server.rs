@@ -47,7 +47,7 @@ macro_rules! server_messages {
         impl crate::decode::Tagged for ServerMessage {
             fn decode_fields<'de, D: serde::Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>> {
                 match word {
-                    $($word => Some(<$fields>::deserialize(fields).map(Self::$name)),)+
+                    $($word => Some(crate::decode::object::<_, $fields>(fields).map(Self::$name)),)+
                     _ => None,
                 }
             }

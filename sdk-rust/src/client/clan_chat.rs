@@ -16,8 +16,8 @@ use serde::Serialize;
 use super::{ChatStream, Client};
 use crate::{
     Error, ErrorKind, Outcome, Position, Topic,
-    driver::{Call, Op, Overflow},
-    machine::SubscribeOptions,
+    driver::{Call, Op},
+    machine::{Overflow, SubscribeOptions},
 };
 
 type Later<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

@@ -5,8 +5,8 @@ use realtime_gateway_protocol::NotificationId;
 use super::{Client, NotificationStream};
 use crate::{
     Error, Topic,
-    driver::{Call, Overflow},
-    machine::SubscribeOptions,
+    driver::Call,
+    machine::{Overflow, SubscribeOptions},
 };
 
 /// The user's notifications.

@@ -11,7 +11,10 @@ use realtime_gateway_protocol::{ClientMessageId, RawJson, ServiceName, TopicName
 use serde::Serialize;
 
 use super::{Client, Receipt, TopicStream};
-use crate::{Error, Position, Topic, driver::Overflow, machine::SubscribeOptions};
+use crate::{
+    Error, Position, Topic,
+    machine::{Overflow, SubscribeOptions},
+};
 
 /// A topic of a declared service.
 #[derive(Debug, Clone)]

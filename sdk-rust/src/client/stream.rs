@@ -12,10 +12,7 @@ use futures_util::Stream;
 use realtime_gateway_protocol::{Notification, ServerMessage};
 
 use super::Client;
-use crate::{
-    ChatEvent, Error, Event, Position, TopicEvent,
-    driver::{Mailbox, Taken},
-};
+use crate::{ChatEvent, Error, Event, Position, TopicEvent, driver::Mailbox, machine::Taken};
 
 /// What all streams have in common.
 struct Source {

@@ -64,6 +64,8 @@ pub enum Input<'a> {
     OpenFailed(Attempt, OpenFailure),
     /// The token provider answered: a token, or what went wrong.
     Token(Result<String, String>),
+    /// The device woke up or has a network again: what waits is tried at once, and what is silent is looked into.
+    Woken,
     /// Time has passed (see [`Machine::deadline`](super::Machine::deadline)).
     Tick,
     /// The app wants something.

@@ -2,7 +2,12 @@
 
 use realtime_gateway_protocol::{Authenticate, ClientInfo, CloseCode, Connected, Ping, Reconnect, ReconnectHint};
 
-use super::{Action, Attempt, Link, Machine, Millis, OpenFailure, Stage, link::Pulse, pacing::Pacer, wire::Asked};
+use super::{
+    Action, Attempt, Link, Machine, Millis, OpenFailure, Stage,
+    link::{Pulse, Waking},
+    pacing::Pacer,
+    wire::Asked,
+};
 use crate::{Error, ErrorKind, Outcome, State};
 
 /// A connection that lasted this long was a good one: trouble after it is new trouble.
@@ -37,6 +42,21 @@ impl Machine {
                     self.lost(attempt, CloseCode::ABNORMAL);
                     return self.check_links();
                 }
+            }
+        }
+    }
+
+    /// The device woke up or has a network again.
+    pub(super) fn woken(&mut self) {
+        let now = self.now;
+        if std::mem::take(&mut self.hasty) {
+            self.open_at = now;
+        }
+        if let Some(link) = self.links.iter_mut().rev().find(|link| link.is_live()) {
+            match link.wake(now) {
+                Waking::Fine => {}
+                Waking::Ask => self.wire.tell(link.attempt, Ping {}.into()),
+                Waking::Replace => self.open_at = now,
             }
         }
     }
@@ -208,6 +228,7 @@ impl Machine {
         if advice == Reconnect::WithFreshToken && self.tokens.refused() {
             return self.end(Error::closed(code, TOKEN_REFUSED));
         }
+        self.hasty = link.retry_after.is_none() && !matches!(advice, Reconnect::After(_));
         match self.backoff.delay(advice, link.retry_after, &mut self.random) {
             None => self.end(Error::closed(code, meaning(code))),
             Some(delay) => self.open_at = self.now + delay,

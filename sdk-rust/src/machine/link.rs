@@ -47,6 +47,16 @@ pub(crate) enum Pulse {
     Dead,
 }
 
+/// What a connection calls for when the device has woken up.
+pub(crate) enum Waking {
+    /// It was heard of just now, or is being asked already.
+    Fine,
+    /// A ping shows whether it lives.
+    Ask,
+    /// It was silent for longer than a living one is: a new one is opened beside it.
+    Replace,
+}
+
 impl Link {
     pub(crate) fn new(attempt: Attempt, now: Millis) -> Self {
         Self { attempt, stage: Stage::Opening, since: now, retry_after: None, leaving: false, heard: now, pinged: None }
@@ -93,5 +103,20 @@ impl Link {
             return Pulse::Ping;
         }
         Pulse::Dead
+    }
+
+    /// Looks into it after a sleep; an `Ask` counts as sent.
+    pub(crate) fn wake(&mut self, now: Millis) -> Waking {
+        let Stage::Live { connected, .. } = &self.stage else { return Waking::Fine };
+        let silence = now.saturating_sub(self.heard);
+        if silence >= connected.heartbeat_interval_ms.max(MIN_HEARTBEAT).saturating_add(PONG_TIMEOUT) {
+            self.leaving = true;
+            return Waking::Replace;
+        }
+        if silence < MIN_HEARTBEAT || self.pinged.is_some() {
+            return Waking::Fine;
+        }
+        self.pinged = Some(now);
+        Waking::Ask
     }
 }

@@ -1,12 +1,13 @@
 //! What the app sends: first in first out per topic, one at a time, repeated under the same client message id.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use realtime_gateway_protocol::{ClientMessage, ClientMessageId, ErrorCode, ErrorReply, MessageSent};
 
 use super::{
     Attempt, Millis, Ticket,
     pacing::Pacer,
+    table::Table,
     wire::{Asked, Wire},
 };
 use crate::{Error, ErrorKind, Outcome, Topic};
@@ -37,7 +38,7 @@ struct Pending {
 /// What waits to be sent or answered, by topic.
 #[derive(Default)]
 pub(crate) struct Sends {
-    queues: BTreeMap<Topic, VecDeque<Pending>>,
+    queues: Table<Topic, VecDeque<Pending>>,
     turns: u64,
 }
 
@@ -77,7 +78,10 @@ impl Sends {
             outcome: Outcome::NotSent,
             refusal: None,
         };
-        self.queues.entry(topic).or_default().push_back(pending);
+        match self.queues.get_mut(&topic) {
+            Some(queue) => queue.push_back(pending),
+            None => self.queues.insert(topic, VecDeque::from([pending])),
+        }
         Ok(())
     }
 

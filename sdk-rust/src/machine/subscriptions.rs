@@ -1,7 +1,5 @@
 //! The subscriptions of a client, by topic.
 
-use std::collections::BTreeMap;
-
 use realtime_gateway_protocol::{
     ClientMessage, ErrorReply, NotificationId, ServerMessage, SubscriptionConfirmed, SubscriptionEnded,
     SubscriptionReset,
@@ -12,6 +10,7 @@ use super::{
     member::Member,
     seen::Seen,
     subscription::Subscription,
+    table::Table,
     wire::{Asked, Number, Wire},
 };
 use crate::{Error, Topic};
@@ -19,8 +18,8 @@ use crate::{Error, Topic};
 /// All subscriptions, and what is known of notifications across their streams.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
-    topics: BTreeMap<Topic, Subscription>,
-    streams: BTreeMap<StreamId, Topic>,
+    topics: Table<Topic, Subscription>,
+    streams: Table<StreamId, Topic>,
     /// Never shown again, on no stream.
     acknowledged: Seen,
 }
@@ -35,8 +34,12 @@ impl Subscriptions {
         wire: &mut Wire,
     ) {
         self.streams.insert(stream, topic.clone());
-        let subscription = self.topics.entry(topic.clone()).or_insert_with(|| Subscription::new(topic));
-        subscription.join(Member::new(stream, options, until), wire);
+        if self.topics.get(&topic).is_none() {
+            self.topics.insert(topic.clone(), Subscription::new(topic.clone()));
+        }
+        if let Some(subscription) = self.topics.get_mut(&topic) {
+            subscription.join(Member::new(stream, options, until), wire);
+        }
     }
 
     /// A stream is gone; the last of its topic takes the subscription with it.

@@ -1,10 +1,8 @@
 //! Typing: the app may call at every key, the gateway hears of it every three seconds.
 
-use std::collections::BTreeMap;
-
 use realtime_gateway_protocol::ClanId;
 
-use super::Millis;
+use super::{Millis, table::Table};
 
 /// How often "is typing" is refreshed.
 const REFRESH: Millis = 3_000;
@@ -14,7 +12,7 @@ const LIFE: Millis = 6_000;
 /// Since when the gateway was told that the user types, by clan.
 #[derive(Default)]
 pub(crate) struct Typing {
-    told: BTreeMap<ClanId, Millis>,
+    told: Table<ClanId, Millis>,
 }
 
 impl Typing {

@@ -1,11 +1,11 @@
 //! What goes out: actions for the driver, and commands with the `requestId` that finds their reply again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use realtime_gateway_protocol::{ClientMessage, Envelope, RequestId, ServerMessage, encode_client};
 use serde_json::{Map, Value};
 
-use super::{Action, Attempt, StreamId, Ticket};
+use super::{Action, Attempt, StreamId, Ticket, table::Table};
 use crate::{Delivery, Error, Event, Position, Topic};
 
 /// Which room waits for a reply.
@@ -27,7 +27,7 @@ pub(crate) struct Number(u64);
 #[derive(Default)]
 pub(crate) struct Wire {
     actions: VecDeque<Action>,
-    asked: BTreeMap<Number, (Attempt, Asked)>,
+    asked: Table<Number, (Attempt, Asked)>,
     last: u64,
 }
 

@@ -1,0 +1,314 @@
+//! The machine and the app's streams behind functions of numbers and strings: all that JavaScript sees.
+
+use realtime_gateway_sdk::{
+    Error, ErrorKind, Event, Outcome, State, Topic,
+    machine::{Action, Attempt, Command, Input, Machine, Millis, OpenFailure, StreamId, Ticket},
+    protocol::{CloseCode, ServerMessage},
+};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::{
+    fault::Fault,
+    input::{self, Config},
+    output::{self, Item, Order},
+    pending::Pending,
+    streams::{Streams, Wished},
+};
+
+/// The stream of everything, by which pending notifications are counted. The app's streams count from 1.
+const WATCHER: StreamId = StreamId(0);
+
+/// One client. What it wants done comes back as a JSON list of orders.
+#[wasm_bindgen]
+pub struct Core {
+    machine: Machine,
+    buffer: usize,
+    now: Millis,
+    attempts: Vec<Attempt>,
+    streams: Streams,
+    /// Counts once the app subscribes to notifications.
+    pending: Option<Pending>,
+    /// There was a connection or trouble before, so that the next attempt is a repeated one.
+    before: bool,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// Makes a client that waits for its first input.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: &str) -> Result<Core, String> {
+        let config: Config = serde_json::from_str(config).map_err(|error| error.to_string())?;
+        Ok(Self {
+            machine: Machine::new(config.machine()),
+            buffer: config.buffer,
+            now: 0,
+            attempts: Vec::new(),
+            streams: Streams::default(),
+            pending: None,
+            before: false,
+        })
+    }
+
+    /// Connects now rather than at the first command.
+    pub fn connect(&mut self, now: f64) -> String {
+        self.tell(now, Input::Connect)
+    }
+
+    /// A connection is open.
+    pub fn opened(&mut self, now: f64, attempt: f64) -> String {
+        match self.attempt(attempt) {
+            Some(attempt) => self.tell(now, Input::Opened(attempt)),
+            None => nothing(),
+        }
+    }
+
+    /// A text frame came.
+    pub fn frame(&mut self, now: f64, attempt: f64, frame: &str) -> String {
+        match self.attempt(attempt) {
+            Some(attempt) => self.tell(now, Input::Frame(attempt, frame)),
+            None => nothing(),
+        }
+    }
+
+    /// A connection ended.
+    pub fn closed(&mut self, now: f64, attempt: f64, code: u16) -> String {
+        match self.attempt(attempt) {
+            Some(attempt) => self.tell(now, Input::Closed(attempt, CloseCode(code))),
+            None => nothing(),
+        }
+    }
+
+    /// A connection could not be opened.
+    #[wasm_bindgen(js_name = openFailed)]
+    pub fn open_failed(&mut self, now: f64, attempt: f64, message: String) -> String {
+        let failure = OpenFailure { message, ..OpenFailure::default() };
+        match self.attempt(attempt) {
+            Some(attempt) => self.tell(now, Input::OpenFailed(attempt, failure)),
+            None => nothing(),
+        }
+    }
+
+    /// The token provider gave a token.
+    pub fn token(&mut self, now: f64, token: String) -> String {
+        self.tell(now, Input::Token(Ok(token)))
+    }
+
+    /// The token provider failed.
+    #[wasm_bindgen(js_name = tokenFailed)]
+    pub fn token_failed(&mut self, now: f64, problem: String) -> String {
+        self.tell(now, Input::Token(Err(problem)))
+    }
+
+    /// The device woke up or has a network again.
+    pub fn woken(&mut self, now: f64) -> String {
+        self.tell(now, Input::Woken)
+    }
+
+    /// The deadline has come.
+    pub fn tick(&mut self, now: f64) -> String {
+        self.tell(now, Input::Tick)
+    }
+
+    /// The client ends for good.
+    pub fn close(&mut self, now: f64) -> String {
+        self.tell(now, Input::Command(Command::Close))
+    }
+
+    /// Begins a call, given as the command that it comes down to; it ends with a `resolve` of this ticket.
+    pub fn call(&mut self, now: f64, ticket: f64, timeout: f64, type_name: &str, fields: &str) -> String {
+        match input::call(type_name, fields, number(ticket), number(timeout)) {
+            Ok(command) => self.tell(now, Input::Command(command)),
+            Err(problem) => refused(ticket, problem),
+        }
+    }
+
+    /// Begins a call that is any command; it is never repeated.
+    pub fn request(&mut self, now: f64, ticket: f64, timeout: f64, type_name: String, fields: &str) -> String {
+        match serde_json::from_str(fields) {
+            Ok(payload) => {
+                let (ticket, timeout) = (Ticket(number(ticket)), number(timeout));
+                self.tell(now, Input::Command(Command::Request { ticket, type_name, payload, timeout }))
+            }
+            Err(problem) => refused(ticket, problem.to_string()),
+        }
+    }
+
+    /// Begins a stream, given as the command that subscribes to it; answered by `subscribed`.
+    pub fn subscribe(&mut self, now: f64, stream: f64, timeout: f64, type_name: &str, fields: &str) -> String {
+        self.now = self.now.max(number(now));
+        let (name, mut orders) = (number(stream), Vec::new());
+        let (topic, options) = match input::subscription(type_name, fields) {
+            Ok(wish) => wish,
+            Err(problem) => {
+                let error = Some(invalid(problem));
+                return text(&[Order::Subscribed { stream: name, position: None, error }]);
+            }
+        };
+        if topic == Topic::Notifications && self.pending.is_none() {
+            self.pending = Some(Pending::default());
+            self.step(Input::Command(Command::Watch(WATCHER)), &mut orders);
+        }
+        match self.streams.wish(name, &topic, &options, self.buffer) {
+            Wished::New => {
+                let (stream, timeout) = (StreamId(name), number(timeout));
+                self.step(Input::Command(Command::Subscribe { stream, topic, options, timeout }), &mut orders);
+            }
+            Wished::Waiting => {}
+            Wished::Joined => {
+                orders.push(Order::Subscribed { stream: name, position: None, error: None });
+                orders.push(Order::Ready { stream: name });
+            }
+        }
+        text(&orders)
+    }
+
+    /// The app let a stream go.
+    pub fn leave(&mut self, now: f64, stream: f64) -> String {
+        self.now = self.now.max(number(now));
+        self.streams.leave(number(stream), self.now);
+        nothing()
+    }
+
+    /// A stream that missed notifications has room again.
+    pub fn drained(&mut self, now: f64, stream: f64) -> String {
+        match self.streams.drained(number(stream)) {
+            Some(id) => self.tell(now, Input::Command(Command::Drained(id))),
+            None => nothing(),
+        }
+    }
+
+    /// The next thing of a stream, as JSON; empty when there is nothing yet.
+    pub fn take(&mut self, stream: f64) -> String {
+        let Some((delivery, drained)) = self.streams.take(number(stream)) else { return String::new() };
+        Item::new(delivery, drained).and_then(|item| serde_json::to_string(&item).ok()).unwrap_or_default()
+    }
+
+    /// When a `tick` is due, unless something happens before; negative for never.
+    pub fn deadline(&self) -> f64 {
+        let rooms = [self.machine.deadline(), self.streams.deadline()];
+        // Far deadlines lose digits, which nobody will miss.
+        rooms.into_iter().flatten().min().map_or(-1.0, |at| at as f64)
+    }
+
+    fn attempt(&self, number: f64) -> Option<Attempt> {
+        self.attempts.iter().copied().find(|attempt| attempt.number() == self::number(number))
+    }
+
+    /// Gives the machine an input, and gives back what it wants done.
+    fn tell(&mut self, now: f64, input: Input<'_>) -> String {
+        self.now = self.now.max(number(now));
+        let mut orders = Vec::new();
+        self.step(input, &mut orders);
+        for id in self.streams.overdue(self.now) {
+            self.step(Input::Command(Command::Drop(id)), &mut orders);
+        }
+        text(&orders)
+    }
+
+    fn step(&mut self, input: Input<'_>, orders: &mut Vec<Order>) {
+        let frame = match &input {
+            Input::Frame(_, frame) => Some(*frame),
+            _ => None,
+        };
+        self.machine.handle(self.now, input);
+        while let Some(action) = self.machine.poll() {
+            if let Some(command) = self.act(action, frame, orders) {
+                self.machine.handle(self.now, Input::Command(command));
+            }
+        }
+    }
+
+    /// Turns an action into an order; returns what the machine must hear of at once.
+    fn act(&mut self, action: Action, frame: Option<&str>, orders: &mut Vec<Order>) -> Option<Command> {
+        match action {
+            Action::Open(attempt) => {
+                // At most the connection in use and its successor; those that failed without a word are in nobody's way.
+                self.attempts.retain(|old| old.number() + 4 > attempt.number());
+                self.attempts.push(attempt);
+                orders.push(Order::Open { attempt: attempt.number() });
+            }
+            Action::SendFrame(attempt, text) => orders.push(Order::Send { attempt: attempt.number(), text }),
+            Action::Close(attempt, code) => {
+                self.attempts.retain(|open| *open != attempt);
+                orders.push(Order::Shut { attempt: attempt.number(), code: code.0 });
+            }
+            Action::AskToken => orders.push(Order::AskToken),
+            Action::Subscribed(id, Ok(position)) => {
+                if let Some(stream) = self.streams.joined(id, position.clone()) {
+                    orders.push(Order::Subscribed { stream, position, error: None });
+                }
+            }
+            Action::Subscribed(id, Err(error)) => {
+                if let Some(stream) = self.streams.remove(id) {
+                    orders.push(Order::Subscribed { stream, position: None, error: Some(Fault::from(&error)) });
+                }
+            }
+            Action::Deliver(WATCHER, delivery) => {
+                if let (Event::Message(message), Some(pending)) = (&delivery.event, &mut self.pending)
+                    && let Some(count) = pending.hear(message)
+                {
+                    orders.push(Order::Pending { count });
+                }
+            }
+            Action::Deliver(id, delivery) => {
+                let notification = match &delivery.event {
+                    Event::Message(message) => match &**message {
+                        ServerMessage::Notification(notification) => Some(notification.id.clone()),
+                        _ => None,
+                    },
+                    Event::Gap(_) => None,
+                };
+                let delivery = match frame {
+                    Some(frame) => output::carry(delivery, frame),
+                    None => delivery,
+                };
+                let (ready, missed) = self.streams.push(id, delivery);
+                orders.extend(ready.map(|stream| Order::Ready { stream }));
+                return notification.filter(|_| missed).map(|notification| Command::Missed(id, notification));
+            }
+            // What is still in its buffer can be taken; the driver lets it go after that.
+            Action::Ended(id, error) => {
+                if let Some(stream) = self.streams.ended(id) {
+                    orders.push(Order::Ended { stream, error: Fault::from(&error) });
+                }
+            }
+            Action::Resolve(ticket, result) => {
+                let (message, error) = match result {
+                    Ok(_) => (frame.and_then(output::raw), None),
+                    Err(error) => (None, Some(Fault::from(&error))),
+                };
+                orders.push(Order::Resolve { ticket: ticket.0, message, error });
+            }
+            Action::State(state) => {
+                orders.push(output::state(&state, self.before, frame));
+                self.before |= matches!(state, State::Connected(_) | State::Waiting(Some(_)));
+            }
+        }
+        None
+    }
+}
+
+fn invalid(problem: String) -> Fault {
+    Fault::from(&Error::new(ErrorKind::Invalid(problem), Outcome::NotSent))
+}
+
+/// A number of JavaScript's, which has no other kind; infinity is as long as there is.
+fn number(value: f64) -> u64 {
+    value as u64
+}
+
+/// The answer to a call that is not one.
+fn refused(ticket: f64, problem: String) -> String {
+    text(&[Order::Resolve { ticket: number(ticket), message: None, error: Some(invalid(problem)) }])
+}
+
+fn nothing() -> String {
+    text(&[])
+}
+
+fn text(orders: &[Order]) -> String {
+    serde_json::to_string(orders).unwrap_or_else(|_| "[]".to_owned())
+}

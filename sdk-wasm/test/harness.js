@@ -1,0 +1,125 @@
+// A real gateway in a process of its own, and clients of the built package.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { createInterface } from "node:readline";
+import { join } from "node:path";
+import { WebSocket } from "ws";
+import { GatewayClient } from "../pkg/index.js";
+
+const PROGRAM = process.env.GATEWAY ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
+
+export class Gateway {
+  #folder = mkdtempSync(join(tmpdir(), "gateway-js-"));
+  #child;
+  #listen = "127.0.0.1:0";
+
+  /** Starts one that ends with the test; `settings` are lines of TOML. */
+  static async start(test, settings = "") {
+    const gateway = new Gateway();
+    writeFileSync(join(gateway.#folder, "gateway.toml"), `${settings}
+store.url = ${JSON.stringify(`redb:${join(gateway.#folder, "gateway.redb")}`)}
+auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
+`);
+    test.after(async () => {
+      await gateway.kill();
+      rmSync(gateway.#folder, { recursive: true });
+    });
+    await gateway.run();
+    return gateway;
+  }
+
+  /** Starts it, or starts it anew on the same port with the same data. */
+  async run() {
+    const args = ["serve", "--dev", "--config", "gateway.toml", "--listen", this.#listen];
+    const env = { ...process.env, GATEWAY_LOG__FORMAT: "json" };
+    this.#child = spawn(PROGRAM, args, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    const said = [];
+    const address = await new Promise((resolve, reject) => {
+      const read = line => {
+        said.push(line);
+        const found = /127\.0\.0\.1:(\d+)/.exec(line);
+        if (found && !found[0].endsWith(":0")) resolve(found[0]);
+      };
+      createInterface({ input: this.#child.stdout }).on("line", read);
+      createInterface({ input: this.#child.stderr }).on("line", read);
+      this.#child.once("exit", () => reject(new Error(`the gateway ended:\n${said.join("\n")}`)));
+      this.#child.once("error", reject);
+    });
+    this.#listen = address;
+    while (!(await fetch(`http://${address}/health/ready`).catch(() => undefined))?.ok) await new Promise(setImmediate);
+  }
+
+  kill() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return undefined;
+    const gone = new Promise(resolve => this.#child.once("exit", resolve));
+    this.#child.kill("SIGKILL");
+    return gone;
+  }
+
+  get url() {
+    return `ws://${this.#listen}/ws`;
+  }
+
+  async #post(path, body) {
+    const response = await fetch(`http://${this.#listen}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  async token(userId, clans = ["*"]) {
+    return (await this.#post("/dev/token", { userId, clans })).token;
+  }
+
+  notify(userId, title) {
+    return this.#post("/dev/notifications", { userId, title, message: "m" });
+  }
+
+  /** A client that ends with the test, and the frames and states that it saw. */
+  client(test, userId, options = {}) {
+    const frames = [];
+    const client = new GatewayClient({
+      url: this.url,
+      token: () => this.token(userId),
+      webSocket: WebSocket,
+      onFrame: frame => frames.push({ ...frame, message: JSON.parse(frame.text) }),
+      ...options,
+    });
+    const states = [];
+    client.on("state", state => states.push(state));
+    test.after(() => client.close());
+    return { client, frames, states };
+  }
+}
+
+/** The frames that a client sent of a type. */
+export function sent(frames, type) {
+  return frames.filter(({ direction, message }) => direction === "out" && message.type === type);
+}
+
+/** The first so many things of an iterator that are of a type. */
+export async function first(iterator, count, type = "chat") {
+  const events = [];
+  while (events.length < count) {
+    const { value, done } = await iterator.next();
+    if (done) throw new Error(`it ended after ${events.length} of ${count}`);
+    if (value.type === type) events.push(value);
+  }
+  return events;
+}
+
+/** Resolves with the next state of this status. */
+export function becomes(client, status) {
+  return new Promise(resolve => {
+    const off = client.on("state", state => {
+      if (state.status !== status) return;
+      off();
+      resolve(state);
+    });
+  });
+}

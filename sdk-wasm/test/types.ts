@@ -1,0 +1,39 @@
+// What the types promise, held by the compiler.
+
+import { GatewayClient, GatewayError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
+
+const gateway = new GatewayClient({ url: new URL("wss://gateway.test/ws"), token: "t" });
+
+function exhausted(event: ChatEvent): number {
+  switch (event.type) {
+    case "chat":
+      return event.offset;
+    case "chat_deleted":
+      return event.offset;
+    case "typing":
+      return Number(event.isTyping);
+    case "presence":
+      return event.count;
+    case "presence_changed":
+      return event.status.length;
+    case "gap":
+      return event.after.offset;
+    default: {
+      const never: never = event;
+      return never;
+    }
+  }
+}
+
+// An enumeration is open: a later word is no error.
+const later: ErrorCode = "a_word_of_a_later_version";
+const sending: Sending = gateway.clanChat("c").send("x");
+const name: string = sending.clientMessageId;
+const error: Error = null as unknown as GatewayError;
+const message: ServerMessage = await gateway.request("ping");
+if (message.type === "chat_history") exhausted({ type: "chat", ...message.messages[0]! });
+// @ts-expect-error a message type that no client may send
+gateway.clanChat("c").send("x", { messageType: "SYSTEM" });
+// @ts-expect-error the token is not optional
+new GatewayClient({ url: "/ws" });
+export { later, name, error };

@@ -1,0 +1,59 @@
+//! `cargo xtask wasm`: the npm package of the browser's SDK, built into `sdk-wasm/pkg/`.
+
+mod package;
+mod toolchain;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+
+use crate::{command, project::Project};
+use toolchain::Toolchain;
+
+/// The crate's file, as cargo names it.
+const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
+
+/// What WebAssembly every browser of the last years has; more would shut somebody out.
+const WASM_OPT: [&str; 9] = [
+    "-Oz",
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--strip-debug",
+    "--strip-producers",
+];
+
+/// Builds the package.
+///
+/// # Errors
+/// If no toolchain for wasm32 is to be had, which the error tells two ways to bring, or if a step fails.
+pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    let toolchain = Toolchain::find(project)?;
+    writeln!(out, "building for wasm32 with {toolchain}")?;
+    // A target directory of its own: two compilers must not invalidate each other's artefacts.
+    let target = project.target().join("wasm-build");
+    let mut build = toolchain.cargo(project)?;
+    command::run(build.env("CARGO_TARGET_DIR", &target))?;
+
+    let scratch = target.join("package");
+    fs::create_dir_all(&scratch).with_context(|| format!("make {}", scratch.display()))?;
+    let mut bindgen = project.cargo(&["run", "--quiet", "--package", "xtask-wasm-bindgen", "--"]);
+    command::run(bindgen.arg(target.join(WASM)).arg(&scratch))?;
+
+    package::install_node_modules(project)?;
+    let small = scratch.join("gateway.wasm");
+    let mut wasm_opt = project.program("sdk-wasm/node_modules/.bin/wasm-opt", &WASM_OPT);
+    command::run(wasm_opt.arg(scratch.join("glue_bg.wasm")).arg("-o").arg(&small))?;
+
+    let folder = package::write(project, &scratch.join("glue.js"), &small)?;
+    writeln!(out, "wrote {}", folder.display())?;
+    Ok(ExitCode::SUCCESS)
+}

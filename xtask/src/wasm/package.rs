@@ -1,0 +1,105 @@
+//! The npm package: what is committed, and what was built, in one folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use crate::{command, project::Project};
+
+/// Files of the repository that go along, from its root.
+const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Brings what building and testing the package takes, where it is not there yet.
+///
+/// # Errors
+/// If npm is missing or fails.
+pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
+    let folder = project.root().join("sdk-wasm");
+    // npm writes this file last, so an older one than the lock file shows that something has changed.
+    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|meta| meta.modified()).ok();
+    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+        return Ok(());
+    }
+    let mut npm = project.program("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    command::run(npm.current_dir(&folder)).context("Node.js with npm is needed for the npm package")
+}
+
+/// Writes the package anew and returns its folder.
+///
+/// # Errors
+/// If a file cannot be read or written, or if wasm-bindgen writes something else than it used to.
+pub(super) fn write(project: &Project, glue: &Path, wasm: &Path) -> anyhow::Result<PathBuf> {
+    let (root, folder) = (project.root(), project.root().join("sdk-wasm/pkg"));
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let put = |name: &str, content: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("write {}", path.display()))
+    };
+    let get = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
+
+    let committed = COMMITTED.iter().map(|path| root.join(path));
+    let scripts = fs::read_dir(root.join("sdk-wasm/js")).context("read sdk-wasm/js")?;
+    for path in committed.chain(scripts.flatten().map(|file| file.path())) {
+        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+        let content = get(&path)?;
+        let text = String::from_utf8(content).with_context(|| format!("{} is no text", path.display()))?;
+        put(&name, text.replace("__VERSION__", env!("CARGO_PKG_VERSION")).as_bytes())?;
+    }
+    let glue = String::from_utf8(get(glue)?).context("the glue is no text")?;
+    put("glue.js", callable_again(&glue)?.as_bytes())?;
+    let wasm = get(wasm)?;
+    put("gateway.wasm", &wasm)?;
+    let inlined = format!(
+        "// gateway.wasm, for pages that load no other file.\n\nexport const base64 = \"{}\";\n",
+        BASE64_STANDARD.encode(&wasm)
+    );
+    put("wasm.js", inlined.as_bytes())?;
+    Ok(folder)
+}
+
+/// Makes a module of wasm-bindgen's script. Each call of its one function gives a wasm instance of its own: after a
+/// trap only a fresh one will do, and no client's memory is another's.
+fn callable_again(script: &str) -> anyhow::Result<String> {
+    const OPENING: &str = "let wasm_bindgen = (function(exports) {";
+    const CLOSING: &str = "    return Object.assign(__wbg_init, { initSync }, exports);\n})({ __proto__: null });";
+    let script = script.trim();
+    let body = script.strip_prefix(OPENING).and_then(|rest| rest.strip_suffix(CLOSING));
+    ensure!(body.is_some(), "wasm-bindgen writes its script differently now: see callable_again in xtask/src/wasm");
+    let body = body.unwrap_or_default();
+    // What loads a file by itself is not used here: load.js gives the compiled module.
+    let body = match (body.find("    async function __wbg_load("), body.find("    function initSync(")) {
+        (Some(from), Some(to)) if from < to => [body.get(..from), body.get(to..)].into_iter().flatten().collect(),
+        _ => body.to_owned(),
+    };
+    let body = body.split("    let __wbg_init_promise;").next().unwrap_or_default();
+    Ok(format!(
+        "// Written by wasm-bindgen and made callable again by `cargo xtask wasm`.\n\n\
+         export function makeGlue() {{\n    const exports = {{}};{body}    return {{ initSync, ...exports }};\n}}\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_becomes_a_function() {
+        let script = "let wasm_bindgen = (function(exports) {\n    exports.A = 1;\n    function initSync() {}\n    \
+                      return Object.assign(__wbg_init, { initSync }, exports);\n})({ __proto__: null });\n";
+        let module = callable_again(script).expect("it has the known form");
+        assert!(module.contains("export function makeGlue() {"), "{module}");
+        assert!(module.contains("return { initSync, ...exports };"), "{module}");
+    }
+
+    #[test]
+    fn another_form_is_told() {
+        callable_again("export default 1").expect_err("that is not the known form");
+    }
+}
