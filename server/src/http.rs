@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod bounded;
 mod cors;
+mod demo;
 mod dev;
 mod document;
 mod guard;
@@ -34,6 +35,7 @@ use serde_json::Value;
 
 use self::{
     api::{Clans, Nodes, Notifications, Services, Users},
+    demo::Demo,
     dev::Dev,
     document::describe,
     guard::Guard,
@@ -96,7 +98,8 @@ fn endpoint(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
     let (service, document) = describe(apis);
     let library = Arc::new(Library::new(&document, &node.service_names()));
     let cors = node.config().dev.then_some(cors::Loopback);
-    let guard = Guard::new(service.into_endpoint(), &document, cors);
+    let has_demo = node.config().dev || node.config().demo_enabled;
+    let guard = Guard::new(Demo::before(service.into_endpoint(), has_demo), &document, cors);
     Endpoint(guard.data(node.clone()).data(library).boxed())
 }
 
