@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", root.join("web-demo").display());
     // What is not there cannot be watched for; the directory that it will appear in can.
-    println!("cargo::rerun-if-changed={}", if sdk.exists() { &sdk } else { &root.join("sdk-wasm") }.display());
+    let watched = if sdk.exists() { sdk.clone() } else { root.join("sdk-wasm") };
+    println!("cargo::rerun-if-changed={}", watched.display());
     let tables = format!("{}{}", table("PAGE", &root.join("web-demo"))?, table("SDK", &sdk)?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names OUT_DIR")?);
     Ok(fs::write(out.join("demo.rs"), tables)?)

@@ -206,7 +206,7 @@ export class Chat {
 
   #fail(error) {
     this.#log.removeAttribute("aria-busy");
-    this.#error.replaceChildren(errorCard(error.code ?? "failed", error.message, () => this.#error.replaceChildren()));
+    this.#error.replaceChildren(errorCard(error.code ?? "failed", error.message, { onDismiss: () => this.#error.replaceChildren() }));
   }
 
   #add(item) {

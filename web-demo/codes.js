@@ -56,7 +56,10 @@ export const LOCAL = {
   invalid: ["That cannot be sent as it is.", "A message has 1 to 4,000 characters; a name has 1 to 128 bytes and no blanks."],
   queue_full: ["Too much is waiting to be sent.", "Wait until the connection is back."],
   closed: ["The connection has been closed for good.", "Press Connect to come back."],
-  connection: ["There is no connection.", "The client tries again by itself."],
+  connection: ["There is no connection.", "The client tries again by itself. If it never connects, the set-up check below tells why."],
+  token: ["No token could be fetched.", "Is the gateway running, and with --dev? The client tries again by itself."],
+  replaced: ["This user connected somewhere else, and that session took over.", "A user has one live session. Press Connect to take it back."],
+  trap: ["The client stopped working.", "Connect again: it starts afresh. The browser's console has more."],
   failed: ["The client stopped working.", "Connect again: it starts afresh. The browser's console has more."],
 };
 
@@ -71,10 +74,10 @@ export function explain(code, message) {
   return { code, what, todo: "The frame log and the set-up check below may tell more." };
 }
 
-/** A card that tells one error: the words first, its code beside them. */
-export function errorCard(code, message, onDismiss) {
+/** A card that tells one error: the words first, its code beside them. `look` is `warn` for what mends itself. */
+export function errorCard(code, message, { onDismiss, look = "" } = {}) {
   const { what, todo } = explain(code, message);
-  return el("div", { class: "error-card" },
+  return el("div", { class: `error-card ${look}` },
     el("div", {}, el("strong", {}, what), " ", el("code", { class: "code" }, String(code ?? "error"))),
     el("p", {}, todo),
     onDismiss && el("button", { type: "button", class: "button quiet small", "aria-label": `Dismiss: ${what}`, onclick: onDismiss }, "Dismiss"));

@@ -117,6 +117,6 @@ export class Notifications {
 
   #fail(error) {
     if (error?.name === "AbortError") return;
-    this.#error.replaceChildren(errorCard(error.code ?? "failed", error.message, () => this.#error.replaceChildren()));
+    this.#error.replaceChildren(errorCard(error.code ?? "failed", error.message, { onDismiss: () => this.#error.replaceChildren() }));
   }
 }

@@ -36,8 +36,9 @@ export class Panel {
   #lastUser;
   #sdk;
 
-  /** `frames` takes frames, `troubled()` hears of what the set-up check may explain. */
-  constructor({ side, label, userId, otherId, sdk, frames, troubled }) {
+  /** `frames` takes frames, `troubled()` hears of what the set-up check may explain, `changed()` of every new state. */
+  constructor({ side, label, userId, otherId, sdk, frames, troubled, changed }) {
+    this.changed = changed;
     this.#sdk = sdk;
     this.troubled = troubled;
     this.#title = el("h2", { id: `title-${side}` }, userId);
@@ -73,7 +74,7 @@ export class Panel {
       button("connect", "Connect", "primary", () => this.connect()),
       button("drop", "Drop", "danger", () => this.#drop(0), "Drop the connection rudely"),
       button("cut", `Drop for ${CUT_MS / 1_000} s`, "danger", () => this.#drop(CUT_MS), `Drop the connection and stay away for ${CUT_MS / 1_000} seconds`),
-      button("disconnect", "Disconnect", "", () => this.#person.disconnect()));
+      button("disconnect", "Disconnect", "", () => this.disconnect()));
   }
 
   #identityForm(userId) {
@@ -170,7 +171,7 @@ export class Panel {
       this.#lostAt = performance.now();
       this.#noteAll("Connection lost. Coming back …");
     }
-    if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message);
+    if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, status === "reconnecting" ? "warn" : "");
     else if (status === "online" || status === "closed") this.#error.replaceChildren();
     if (cause && status !== "replaced" && before !== "online") this.troubled();
     const { isLive } = this;
@@ -179,8 +180,16 @@ export class Panel {
     this.#buttons.drop.disabled = this.#buttons.cut.disabled = status !== "online";
     const identity = this.element?.querySelector(".identity");
     if (identity && status === "online") identity.open = false;
-    if (!isLive && before !== status) for (const chat of this.#chats.values()) chat.stop();
-    if (!isLive && before !== status) this.notifications?.stop();
+    if (!isLive && before !== status) {
+      for (const chat of this.#chats.values()) chat.stop();
+      this.notifications?.stop();
+    }
+    this.changed();
+  }
+
+  /** Says goodbye. */
+  disconnect() {
+    this.#person.disconnect();
   }
 
   #online(session) {
@@ -198,8 +207,8 @@ export class Panel {
     for (const chat of this.#chats.values()) chat.note(text);
   }
 
-  #fail(code, message) {
-    this.#error.replaceChildren(errorCard(code, message));
+  #fail(code, message, look) {
+    this.#error.replaceChildren(errorCard(code, message, { look }));
   }
 
   #addClan(clanId) {

@@ -52,7 +52,7 @@ async function gateway() {
     await reach("health/live", { mode: "no-cors" });
     return unknown("Something answers there, but this page may not read what.", "Only a gateway with --dev lets other origins read its health. That alone is no fault.");
   } catch {
-    return bad("no_gateway", `Nothing answers at ${base.origin}.`, "Start a gateway (cargo xtask dev), correct the address below, or open the page from the gateway itself: its own content security policy may forbid other addresses.");
+    return bad("no_gateway", `Nothing answers at ${base.origin}.`, "Start a gateway (cargo xtask dev), correct the address above, or open the page from the gateway itself: its own content security policy may forbid other addresses.");
   }
 }
 
@@ -113,7 +113,7 @@ const STEPS = [
 
 const SIGNS = { good: ["✓", "fine"], bad: ["✕", "wrong"], unknown: ["–", "not known"] };
 
-/** The check as a list with a button; `run()` does it now. */
+/** The check as a list with a button; `run()` does it now, and `context.found` hears of the first thing that is wrong. */
 export function setUpCheck(body, context) {
   const list = el("ol", { class: "checks", "aria-live": "polite" });
   const button = el("button", { type: "button", class: "button", onclick: () => run() }, "Check my set-up");
@@ -142,6 +142,7 @@ export function setUpCheck(body, context) {
         el("div", {}, el("strong", {}, name), " ", result.code && el("code", { class: "code" }, result.code),
           el("p", {}, result.words), result.todo && el("p", { class: "muted" }, result.todo))));
     }
+    context.found([...results.values()].find((result) => result.look === "bad"));
     list.removeAttribute("aria-busy");
     button.disabled = false;
     isRunning = false;

@@ -59,8 +59,8 @@ class Plot {
   }
 }
 
-/** Fills the tiles and the pill for as long as the page is open; `lost()` hears of a gateway that does not answer. */
-export function watch({ tiles, note, pill, lost }) {
+/** Fills the tiles and the pill for as long as the page is open; `changed()` hears when the gateway is lost or is back. */
+export function watch({ tiles, note, pill, changed }) {
   const plots = PLOTS.map(([name, , unit]) => new Plot(name, unit));
   tiles.replaceChildren(...plots.map((plot) => plot.element));
   const tell = (look, words) => {
@@ -82,12 +82,13 @@ export function watch({ tiles, note, pill, lost }) {
       const last = before && now.messagesSent >= before.now.messagesSent ? before : { now, at: at - INTERVAL_MS };
       PLOTS.forEach(([, read], index) => plots[index].add(read(now, last.now, (at - last.at) / 1_000)));
       before = { now, at };
+      if (!wasThere) changed();
       wasThere = true;
     } catch (error) {
       if (error.code === "no_gateway") {
         tell("bad", `No gateway at ${base.host}`);
         note.textContent = "the gateway does not answer; asking again every 2 seconds";
-        if (wasThere) lost();
+        if (wasThere) changed();
         wasThere = false;
       } else {
         note.textContent = "this gateway keeps its statistics to its operators";

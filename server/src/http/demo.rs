@@ -17,13 +17,12 @@ const WITHOUT_SDK: &str = "without-sdk.html";
 /// Serves the demo page before all other routes.
 pub(super) struct Demo<E> {
     routes: E,
-    is_on: bool,
 }
 
 impl<E: Endpoint> Demo<E> {
-    /// These routes, with the page before them when it is on.
-    pub(super) fn before(routes: E, is_on: bool) -> Self {
-        Self { routes, is_on }
+    /// These routes, with the page before them.
+    pub(super) fn before(routes: E) -> Self {
+        Self { routes }
     }
 }
 
@@ -32,7 +31,7 @@ impl<E: Endpoint> Endpoint for Demo<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let path = request.uri().path();
-        match path.strip_prefix("/demo").filter(|rest| self.is_on && (rest.is_empty() || rest.starts_with('/'))) {
+        match path.strip_prefix("/demo").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
             None => self.routes.call(request).await.map(IntoResponse::into_response),
             Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => Err(MethodNotAllowedError.into()),
             // The page names its parts relative to itself.
@@ -83,9 +82,9 @@ mod tests {
 
     use super::*;
 
-    async fn asked(is_on: bool, method: Method, path: &str) -> Response {
+    async fn asked(method: Method, path: &str) -> Response {
         let routes = make_sync(|_| "the routes");
-        Demo::before(routes, is_on).map_to_response().get_response(
+        Demo::before(routes).map_to_response().get_response(
             Request::builder().method(method).uri_str(path).finish(),
         )
         .await
@@ -100,7 +99,7 @@ mod tests {
             ("/demo/app.js", "text/javascript; charset=utf-8"),
             ("/demo/favicon.svg", "image/svg+xml"),
         ] {
-            let response = asked(true, Method::GET, path).await;
+            let response = asked(Method::GET, path).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             assert_eq!(response.content_type(), Some(content_type), "{path}");
             let policy = response.header(header::CONTENT_SECURITY_POLICY).unwrap();
@@ -110,22 +109,22 @@ mod tests {
 
     #[tokio::test]
     async fn the_bare_path_leads_to_the_page_and_keeps_what_was_asked() {
-        let response = asked(true, Method::GET, "/demo?gateway=ws://a").await;
+        let response = asked(Method::GET, "/demo?gateway=ws://a").await;
         assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
         assert_eq!(response.header(header::LOCATION), Some("demo/?gateway=ws://a"));
     }
 
     #[tokio::test]
     async fn what_is_not_there_or_not_asked_for_is_refused() {
-        assert_eq!(asked(true, Method::GET, "/demo/csp.txt").await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(asked(true, Method::GET, "/demo/../Cargo.toml").await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(asked(true, Method::POST, "/demo/").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(asked(Method::GET, "/demo/csp.txt").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(asked(Method::GET, "/demo/../server/Cargo.toml").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(asked(Method::POST, "/demo/").await.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[tokio::test]
     async fn every_other_path_goes_on_to_the_routes() {
-        for (is_on, path) in [(true, "/demonstration"), (true, "/health"), (false, "/demo"), (false, "/demo/app.js")] {
-            let mut response = asked(is_on, Method::GET, path).await;
+        for path in ["/demonstration", "/health", "/"] {
+            let mut response = asked(Method::GET, path).await;
             assert_eq!(response.take_body().into_string().await.unwrap(), "the routes", "{path}");
         }
     }
