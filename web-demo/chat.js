@@ -17,7 +17,8 @@ export class Chat {
   #person;
   #clan;
   #bubbles = new Map();
-  #log;
+  #log = el("ol", { class: "messages" });
+  #scroller;
   #end;
   #error = el("div", { role: "alert" });
   #stop;
@@ -28,11 +29,11 @@ export class Chat {
     this.#person = person;
     this.onUnread = onUnread;
     this.presence = new Presence(clanId, () => person.userId);
-    this.#log = el("ol", { class: "log", role: "log", "aria-live": "polite", "aria-label": `Messages in ${clanId}`, tabIndex: 0,
-      onscroll: () => this.#follow() });
+    this.#scroller = el("div", { class: "log", role: "log", "aria-live": "polite", "aria-label": `Messages in ${clanId}`, tabIndex: 0,
+      onscroll: () => this.#follow() }, this.#log);
     this.#end = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.#toEnd() }, "New messages ↓");
     this.element = el("div", { class: "chat" }, this.presence.element,
-      el("div", { class: "log-wrap" }, this.#log, this.#end), this.presence.typingElement, this.#error, this.#composer());
+      el("div", { class: "log-wrap" }, this.#scroller, this.#end), this.presence.typingElement, this.#error, this.#composer());
     this.note("Connect to see the conversation.");
   }
 
@@ -61,7 +62,7 @@ export class Chat {
     for (const control of this.#send) control.disabled = false;
     this.#error.replaceChildren();
     this.#removeNotes();
-    this.#log.setAttribute("aria-busy", "true");
+    this.#scroller.setAttribute("aria-busy", "true");
     try {
       const events = this.#clan.subscribe({ signal, history: 50, presence: true });
       events.ready.then(() => this.#settled(), () => this.#settled());
@@ -72,7 +73,7 @@ export class Chat {
   }
 
   #settled() {
-    this.#log.removeAttribute("aria-busy");
+    this.#scroller.removeAttribute("aria-busy");
     if (this.#log.childElementCount === 0) this.note("No messages yet. Write the first one.");
   }
 
@@ -205,7 +206,7 @@ export class Chat {
   }
 
   #fail(error) {
-    this.#log.removeAttribute("aria-busy");
+    this.#scroller.removeAttribute("aria-busy");
     this.#error.replaceChildren(errorCard(error.code ?? "failed", error.message, { onDismiss: () => this.#error.replaceChildren() }));
   }
 
@@ -217,11 +218,11 @@ export class Chat {
   }
 
   #isAtEnd() {
-    return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 60;
+    return this.#scroller.scrollHeight - this.#scroller.scrollTop - this.#scroller.clientHeight < 60;
   }
 
   #toEnd() {
-    this.#log.scrollTop = this.#log.scrollHeight;
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#end.hidden = true;
   }
 

@@ -73,7 +73,7 @@ export class Panel {
     return el("div", { class: "actions", role: "group", "aria-label": "Connection" },
       button("connect", "Connect", "primary", () => this.connect()),
       button("drop", "Drop", "danger", () => this.#drop(0), "Drop the connection rudely"),
-      button("cut", `Drop for ${CUT_MS / 1_000} s`, "danger", () => this.#drop(CUT_MS), `Drop the connection and stay away for ${CUT_MS / 1_000} seconds`),
+      button("cut", `Drop for ${CUT_MS / 1_000} s`, "danger", () => this.#drop(CUT_MS), `Drop for ${CUT_MS / 1_000} s: the line stays dead meanwhile`),
       button("disconnect", "Disconnect", "", () => this.disconnect()));
   }
 
@@ -138,7 +138,7 @@ export class Panel {
       for (const chat of this.#chats.values()) chat.clear();
     }
     this.#lastUser = userId;
-    for (const clan of claims?.clans ?? this.clans) if (clan !== "*") this.#addClan(clan);
+    this.#showClans((claims?.clans ?? this.clans).filter((clan) => clan !== "*"));
     this.#name(userId);
     this.#person.connect({ userId, clans: split(this.#identity.clans.value), token });
   }
@@ -180,6 +180,7 @@ export class Panel {
     this.#buttons.drop.disabled = this.#buttons.cut.disabled = status !== "online";
     const identity = this.element?.querySelector(".identity");
     if (identity && status === "online") identity.open = false;
+    else if (identity && status === "closed") identity.open = true;
     if (!isLive && before !== status) {
       for (const chat of this.#chats.values()) chat.stop();
       this.notifications?.stop();
@@ -211,6 +212,12 @@ export class Panel {
     this.#error.replaceChildren(errorCard(code, message, { look }));
   }
 
+  /** The clans of a new identity take the place of those before. */
+  #showClans(clanIds) {
+    for (const clanId of [...this.#chats.keys()]) if (clanIds.length > 0 && !clanIds.includes(clanId)) this.#removeClan(clanId);
+    for (const clanId of clanIds) this.#addClan(clanId);
+  }
+
   #addClan(clanId) {
     if (this.#chats.has(clanId)) return;
     const tabId = uniqueName("tab");
@@ -234,17 +241,19 @@ export class Panel {
   }
 
   #leave(clanId) {
+    this.#removeClan(clanId);
+    this.#chats.get(this.#shown)?.tab.focus();
+  }
+
+  #removeClan(clanId) {
     const chat = this.#chats.get(clanId);
     chat.stop();
     chat.tab.remove();
     chat.room.remove();
     this.#chats.delete(clanId);
-    this.#shown = undefined;
-    const [next] = this.#chats.keys();
-    if (next) {
-      this.#select(next);
-      this.#chats.get(next).tab.focus();
-    }
+    if (this.#shown !== clanId) return;
+    [this.#shown] = this.#chats.keys();
+    if (this.#shown) this.#select(this.#shown);
   }
 
   #select(clanId) {

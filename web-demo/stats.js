@@ -73,7 +73,8 @@ export function watch({ tiles, note, pill, changed }) {
   const look = async () => {
     if (document.hidden) return;
     try {
-      const [health, now] = await Promise.all([getJson("health"), getJson("health/websocket")]);
+      const health = await getJson("health");
+      const now = await getJson("health/websocket");
       const at = performance.now();
       tell({ ok: "good", degraded: "warn", draining: "warn" }[health.status] ?? "bad", `Gateway ${health.version ?? ""} · ${health.status}`);
       if (now.messagesSent === undefined) throw new TypeError("no statistics here");
