@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a browser asks for; a package holds more, for other tools.
-const SERVED: [&str; 5] = ["html", "css", "js", "svg", "wasm"];
+/// What the page asks for; the package holds more, such as the WebAssembly that its scripts hold as well.
+const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
