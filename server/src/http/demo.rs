@@ -83,10 +83,10 @@ mod tests {
 
     async fn asked(method: Method, path: &str) -> Response {
         let routes = make_sync(|_| "the routes");
-        Demo::before(routes).map_to_response().get_response(
-            Request::builder().method(method).uri_str(path).finish(),
-        )
-        .await
+        Demo::before(routes)
+            .map_to_response()
+            .get_response(Request::builder().method(method).uri_str(path).finish())
+            .await
     }
 
     #[tokio::test]
