@@ -34,7 +34,7 @@ export class Chat {
     this.#end = el("button", { type: "button", class: "to-end", hidden: true, onclick: () => this.#toEnd() }, "New messages ↓");
     this.element = el("div", { class: "chat" }, this.presence.element,
       el("div", { class: "log-wrap" }, this.#scroller, this.#end), this.presence.typingElement, this.#error, this.#composer());
-    this.note("Connect to see the conversation.");
+    this.#hint("Connect to see the conversation.");
   }
 
   #composer() {
@@ -61,7 +61,7 @@ export class Chat {
     this.#clan = this.#person.clanChat(this.clanId);
     for (const control of this.#send) control.disabled = false;
     this.#error.replaceChildren();
-    this.#removeNotes();
+    this.#removeHints();
     this.#scroller.setAttribute("aria-busy", "true");
     try {
       const events = this.#clan.subscribe({ signal, history: 50, presence: true });
@@ -74,7 +74,7 @@ export class Chat {
 
   #settled() {
     this.#scroller.removeAttribute("aria-busy");
-    if (this.#log.childElementCount === 0) this.note("No messages yet. Write the first one.");
+    if (this.#log.childElementCount === 0) this.#hint("No messages yet. Write the first one.");
   }
 
   /** Ends the subscription; what was said stays to be read. */
@@ -98,8 +98,13 @@ export class Chat {
     this.#add(el("li", { class: "note" }, text));
   }
 
-  #removeNotes() {
-    for (const note of this.#log.querySelectorAll(".note")) note.remove();
+  /** A note that the first message takes the place of. */
+  #hint(text) {
+    this.#add(el("li", { class: "note hint" }, text));
+  }
+
+  #removeHints() {
+    for (const hint of this.#log.querySelectorAll(".hint")) hint.remove();
   }
 
   #take(event) {
@@ -128,7 +133,7 @@ export class Chat {
     const key = isOwn && message.clientMessageId ? message.clientMessageId : message.messageId;
     let bubble = this.#bubbles.get(key);
     if (!bubble) {
-      if (this.#bubbles.size === 0) this.#removeNotes();
+      this.#removeHints();
       bubble = this.#bubble(key, message.userId, message.content, isOwn);
       if (message.messageType === "SYSTEM") bubble.item.classList.add("system");
       if (!isOwn) this.onUnread();
@@ -187,7 +192,7 @@ export class Chat {
     const sending = clan.send(text, { timeoutMs: 30_000, clientMessageId: again, signal: this.#person.signal });
     let bubble = this.#bubbles.get(sending.clientMessageId);
     if (!bubble) {
-      if (this.#bubbles.size === 0) this.#removeNotes();
+      this.#removeHints();
       bubble = this.#bubble(sending.clientMessageId, this.#person.userId, text, true);
       this.#regroup();
     }

@@ -44,6 +44,7 @@ export const CLOSES = {
 
 /** What the client itself finds, before or without the gateway. */
 export const LOCAL = {
+  cut: ["You cut this line.", "The client finds that out by itself, and comes back by itself with all that it missed."],
   no_gateway: ["No gateway answers at this address.", "Start one (cargo xtask dev), or correct the address under Set-up."],
   no_dev_token: ["This gateway makes no tokens for visitors.", "It runs without --dev. Make one with gateway token --user alice --clans wolves, and paste it under Paste a token."],
   token_failed: ["No token could be fetched.", "The set-up check below tells what stands in between."],
@@ -90,6 +91,9 @@ export function codeTables() {
       el("caption", {}, caption),
       el("thead", {}, el("tr", {}, ...["Code", "What happened", "What to do"].map((head) => el("th", { scope: "col" }, head)))),
       el("tbody", {}, ...Object.entries(codes).map(([code, [what, todo]]) =>
-        el("tr", {}, el("th", { scope: "row" }, el("code", {}, code)), el("td", {}, what), el("td", {}, todo))))));
+        el("tr", {}, el("th", { scope: "row" }, el("code", {}, ...breakable(code))), el("td", {}, what), el("td", {}, todo))))));
   return [table("Errors: the connection stays open", ERRORS), table("Close codes: why a connection ended", CLOSES)];
 }
+
+/** A name that may be broken after its underscores, for narrow screens. */
+const breakable = (name) => name.split("_").flatMap((part, index) => (index === 0 ? [part] : ["_", el("wbr"), part]));

@@ -21,7 +21,7 @@ export class Line {
           });
         }
         line.#sockets.add(this);
-        if (Date.now() < line.#deadUntil) queueMicrotask(() => this.cut());
+        if (line.isDead) queueMicrotask(() => this.cut());
       }
 
       send(data) {
@@ -36,6 +36,11 @@ export class Line {
         this.dispatchEvent(new CloseEvent("close", { code: 1006, wasClean: false }));
       }
     };
+  }
+
+  /** Whether it is kept dead at this moment. */
+  get isDead() {
+    return Date.now() < this.#deadUntil;
   }
 
   /** Cuts the line, and keeps it dead for so long. */

@@ -171,9 +171,11 @@ export class Panel {
       this.#lostAt = performance.now();
       this.#noteAll("Connection lost. Coming back …");
     }
-    if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, status === "reconnecting" ? "warn" : "");
+    const { isCut } = this.#person;
+    if (cause && isCut) this.#fail("cut", "", "warn");
+    else if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, status === "reconnecting" ? "warn" : "");
     else if (status === "online" || status === "closed") this.#error.replaceChildren();
-    if (cause && status !== "replaced" && before !== "online") this.troubled();
+    if (cause && !isCut && status !== "replaced" && before !== "online") this.troubled();
     const { isLive } = this;
     this.#buttons.connect.hidden = isLive;
     for (const name of ["drop", "cut", "disconnect"]) this.#buttons[name].hidden = !isLive;

@@ -66,6 +66,11 @@ export class Person {
     this.#line.cut(milliseconds);
   }
 
+  /** Whether the line is dead because somebody here cut it. */
+  get isCut() {
+    return this.#line.isDead;
+  }
+
   /** Whether a client is there, connected or not. */
   get isAlive() {
     return this.#client !== undefined;

@@ -1,6 +1,11 @@
 //! The browser tests: Chromium, the demo page, and the gateway that serves it with the SDK inside.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -8,6 +13,17 @@ use crate::{command, counts::Counts, installed, project::Project};
 
 /// Where the tests are.
 const TESTS: &str = "tests/browser";
+
+/// What the SDK's package is made of.
+const SDK_SOURCES: [&str; 7] = [
+    "sdk-wasm/Cargo.toml",
+    "sdk-wasm/src",
+    "sdk-wasm/js",
+    "sdk-wasm/npm",
+    "sdk-rust/src",
+    "protocol/src",
+    "Cargo.lock",
+];
 
 /// What Chromium is called, first choice first.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -17,13 +33,26 @@ pub(crate) fn is_there(project: &Project) -> bool {
     project.root().join("sdk-wasm/Cargo.toml").exists()
 }
 
-/// Builds the SDK's package anew, with the program that is running.
+/// Builds the SDK's package unless it is newer than all that it is made of, so that the gateway is not built anew for nothing.
 ///
 /// # Errors
 /// If no toolchain can be had, which the output tells how to bring.
-pub(crate) fn build_sdk(project: &Project) -> anyhow::Result<()> {
+pub(crate) fn ensure_sdk(project: &Project) -> anyhow::Result<()> {
+    let newest = |paths: &[&str]| paths.iter().filter_map(|path| changed(&project.root().join(path))).max();
+    let built = newest(&["sdk-wasm/pkg/package.json"]);
+    if built.is_some() && newest(&SDK_SOURCES) <= built {
+        return Ok(());
+    }
     let xtask = env::current_exe().context("find xtask's own program")?;
     command::run(Command::new(xtask).arg("wasm").current_dir(project.root()))
+}
+
+/// When a file, or the newest below a directory, was last changed.
+fn changed(path: &Path) -> Option<SystemTime> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().filter_map(|entry| changed(&entry.path())).max(),
+        Err(_) => path.metadata().and_then(|it| it.modified()).ok(),
+    }
 }
 
 /// Runs the browser tests against a gateway with the SDK of this tree inside; screenshots stay in `test-output/`.
@@ -33,7 +62,7 @@ pub(crate) fn build_sdk(project: &Project) -> anyhow::Result<()> {
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
     let chromium = chromium()?;
     npm_ci(project)?;
-    build_sdk(project)?;
+    ensure_sdk(project)?;
     let arguments = ["build", "--package", "realtime-gateway-server", "--bin", "gateway", "--locked"];
     command::run(&mut project.cargo(&arguments))?;
     let mut node = project.program("npm", &["test", "--silent"]);
@@ -63,9 +92,8 @@ fn in_path() -> Option<PathBuf> {
 /// Installs what the lock file names, unless it is installed.
 fn npm_ci(project: &Project) -> anyhow::Result<()> {
     let folder = project.root().join(TESTS);
-    let changed = |path: &str| folder.join(path).metadata().and_then(|it| it.modified()).ok();
     // npm writes the second when it has finished.
-    if changed("package-lock.json") <= changed("node_modules/.package-lock.json") {
+    if changed(&folder.join("package-lock.json")) <= changed(&folder.join("node_modules/.package-lock.json")) {
         return Ok(());
     }
     let mut npm = project.program("npm", &["ci", "--no-audit", "--no-fund"]);
