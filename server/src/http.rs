@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod bounded;
 mod cors;
+mod demo;
 mod dev;
 mod document;
 mod guard;
@@ -34,6 +35,7 @@ use serde_json::Value;
 
 use self::{
     api::{Clans, Nodes, Notifications, Services, Users},
+    demo::Demo,
     dev::Dev,
     document::describe,
     guard::Guard,
@@ -75,7 +77,11 @@ pub struct Routes {
 
 /// The routes of a node.
 pub fn routes(node: &Arc<Node>) -> Routes {
-    let everything = if node.config().dev { endpoint(node, (all(), Dev)) } else { endpoint(node, all()) };
+    let everything = match (node.config().dev, node.config().demo_enabled) {
+        (true, _) => endpoint_with_demo(node, (all(), Dev)),
+        (false, true) => endpoint_with_demo(node, all()),
+        (false, false) => endpoint(node, all()),
+    };
     if node.config().internal_listen.is_some() {
         return Routes { public: endpoint(node, (PublicHealth, Probes)), internal: Some(everything) };
     }
@@ -94,9 +100,18 @@ fn all() -> impl OpenApi + 'static {
 
 fn endpoint(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
     let (service, document) = describe(apis);
-    let library = Arc::new(Library::new(&document, &node.service_names()));
+    guarded(node, service.into_endpoint(), &document)
+}
+
+fn endpoint_with_demo(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
+    let (service, document) = describe(apis);
+    guarded(node, Demo::before(service.into_endpoint()), &document)
+}
+
+fn guarded(node: &Arc<Node>, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {
+    let library = Arc::new(Library::new(document, &node.service_names()));
     let cors = node.config().dev.then_some(cors::Loopback);
-    let guard = Guard::new(service.into_endpoint(), &document, cors);
+    let guard = Guard::new(routes, document, cors);
     Endpoint(guard.data(node.clone()).data(library).boxed())
 }
 

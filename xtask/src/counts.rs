@@ -1,4 +1,4 @@
-//! How many tests passed and failed, as the closing lines of cargo test and nextest tell.
+//! How many tests passed and failed, as the closing lines of cargo test, nextest and Node tell.
 
 use std::ops::Add;
 
@@ -20,8 +20,22 @@ impl Counts {
             let (_, numbers) = result.split_once('.')?;
             return Some(Self::of_parts(numbers.split(';')));
         }
+        if let Some(result) = line.strip_prefix("# ").or_else(|| line.strip_prefix("\u{2139} ")) {
+            return Self::of_node(result);
+        }
         let (_, numbers) = line.strip_prefix("Summary [")?.split_once("run:")?;
         Some(Self::of_parts(without_brackets(numbers).split(',')))
+    }
+
+    /// Reads `pass 3` or `fail 1`: Node closes with a line for each, in TAP or for people.
+    fn of_node(result: &str) -> Option<Self> {
+        let (what, number) = result.split_once(' ')?;
+        let number = number.parse().ok()?;
+        match what {
+            "pass" => Some(Self { passed: number, failed: 0 }),
+            "fail" | "cancelled" => Some(Self { passed: 0, failed: number }),
+            _ => None,
+        }
     }
 
     /// Reads `3 passed`, `1 failed`, `1 timed out`; what was skipped or filtered out is no result.
@@ -82,6 +96,9 @@ mod tests {
                 1,
                 0,
             ),
+            ("# pass 11", 11, 0),
+            ("\u{2139} fail 2", 0, 2),
+            ("# cancelled 1", 0, 1),
         ];
         for (line, passed, failed) in lines {
             assert_eq!(Counts::of_closing_line(line), Some(Counts { passed, failed }), "{line}");
@@ -90,7 +107,15 @@ mod tests {
 
     #[test]
     fn other_lines_are_not() {
-        for line in ["", "running 3 tests", "test a::b ... ok", "Summary of the work", "3 passed, 1 failed"] {
+        for line in [
+            "",
+            "running 3 tests",
+            "test a::b ... ok",
+            "Summary of the work",
+            "3 passed, 1 failed",
+            "# duration_ms 3",
+            "# Subtest: pass 3",
+        ] {
             assert_eq!(Counts::of_closing_line(line), None, "{line}");
         }
     }

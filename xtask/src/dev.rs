@@ -1,9 +1,10 @@
-//! `cargo xtask dev`: the gateway, built and running with `--dev`, and its links once it is ready.
+//! `cargo xtask dev`: the gateway with its demo page, built and running with `--dev`, and its links once it is ready.
 
 pub(crate) mod links;
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Command, ExitCode},
@@ -11,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, project::Project};
+use crate::{browser, command, project::Project};
 
 /// What `cargo xtask dev` takes.
 #[derive(clap::Args)]
@@ -34,6 +35,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (listen, rest) = listen_address(arguments);
     let address = free_address(&listen)?;
+    if browser::is_there(project)
+        && let Err(error) = browser::ensure_sdk(project)
+    {
+        // The demo page then says what is missing; everything else is served.
+        writeln!(io::stderr(), "the gateway is built without the browser SDK: {error:#}")?;
+    }
     let mut build = project.cargo(&["build", "--package", "realtime-gateway-server", "--bin", "gateway"]);
     if arguments.release {
         build.arg("--release");

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen` and `wasm`.
 
 mod bench;
+mod browser;
 mod codegen;
 mod command;
 mod counts;

@@ -70,6 +70,7 @@ fn text(address: SocketAddr) -> String {
         "
 The gateway is ready.
 
+  demo          http://{address}/demo
   WebSocket     ws://{address}/ws
   health        http://{address}/health
   connections   http://{address}/health/websocket

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use crate::{command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy};
+use crate::{browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy};
 
 /// The name of the step that filters choose tests of.
 pub(super) const TESTS: &str = "tests";
@@ -40,6 +40,10 @@ pub(super) const ALL: &[Step] = &[
     Step::new("build", "the gateway and the examples compile", Action::Check(build)),
     Step::new(TESTS, "unit tests and stories", Action::Tests(tests)),
     Step::new("doctests", "the examples in the documentation", Action::Tests(doctests)),
+    Step {
+        applies: browser::is_there,
+        ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))
+    },
 ];
 
 impl Step {

@@ -1,0 +1,52 @@
+//! Embeds the demo page, and the browser SDK when it has been built: tables of paths and bytes for `http/demo.rs`.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What the page asks for; the package holds more, such as the WebAssembly that its scripts hold as well.
+const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sdk = root.join("sdk-wasm/pkg");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={}", root.join("web-demo").display());
+    // What is not there cannot be watched for; the directory that it will appear in can.
+    let watched = if sdk.exists() { sdk.clone() } else { root.join("sdk-wasm") };
+    println!("cargo::rerun-if-changed={}", watched.display());
+    let tables = format!("{}{}", table("PAGE", &root.join("web-demo"))?, table("SDK", &sdk)?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names OUT_DIR")?);
+    Ok(fs::write(out.join("demo.rs"), tables)?)
+}
+
+/// The source of a table of every served file below a directory, by its path there.
+fn table(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files = Vec::new();
+    if directory.exists() {
+        walk(directory, &mut files)?;
+    }
+    files.sort();
+    let mut source = format!("const {name}: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        let path = file.strip_prefix(directory)?.to_string_lossy().replace('\\', "/");
+        writeln!(source, "    ({path:?}, include_bytes!({:?})),", file.canonicalize()?)?;
+    }
+    Ok(source + "];\n")
+}
+
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else if path.extension().is_some_and(|extension| SERVED.iter().any(|served| extension == *served)) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

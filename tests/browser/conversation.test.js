@@ -1,0 +1,163 @@
+// What the SDK promises, seen by people: two pages talk, and whatever happens between them, nothing is lost or doubled.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, open, shoot, users } from "./browser.js";
+import { Gateway, token } from "./gateway.js";
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+/** Two pages in profiles of their own, with a user in each. */
+async function twoPages(gateway) {
+  const pages = await Promise.all([open(browser, gateway.demo), open(browser, gateway.demo)]);
+  const [alice, bob] = pages.map((page) => users(page)[0]);
+  await alice.connect("alice");
+  await bob.connect("bob");
+  return { pages, alice, bob, close: () => Promise.all(pages.map((page) => page.context().close())) };
+}
+
+test("two pages chat, and each message is marked when confirmed and when it is delivered back", async () => {
+  const gateway = await Gateway.start();
+  const { alice, bob, pages, close } = await twoPages(gateway);
+  await alice.say("Good evening");
+  await bob.sees("Good evening");
+  await bob.say("Good evening, alice");
+  await alice.sees("Good evening, alice");
+  await alice.fate("delivered", 1);
+  await bob.fate("delivered", 1);
+  assert.deepEqual(await alice.messages(), ["Good evening", "Good evening, alice"]);
+  assert.deepEqual(await bob.messages(), await alice.messages());
+  assert.deepEqual(pages.flatMap((page) => page.problems), []);
+  await close();
+  await gateway.end();
+});
+
+test("a gateway that is killed and comes back loses nothing and doubles nothing", async () => {
+  const gateway = await Gateway.start();
+  const { alice, bob, close } = await twoPages(gateway);
+  const sent = { alice: [], bob: [] };
+  const say = async (user, name) => {
+    const text = `${name} ${sent[name].length}`;
+    sent[name].push(text);
+    await user.say(text);
+  };
+  for (let round = 0; round < 3; round += 1) {
+    for (let i = 0; i < 4; i += 1) await Promise.all([say(alice, "alice"), say(bob, "bob")]);
+    await gateway.kill();
+    await Promise.all([alice.status("Reconnecting"), bob.status("Reconnecting")]);
+    for (let i = 0; i < 3; i += 1) await Promise.all([say(alice, "alice"), say(bob, "bob")]);
+    await gateway.restart();
+    await Promise.all([alice.status("Online"), bob.status("Online")]);
+  }
+  await alice.fate("delivered", sent.alice.length);
+  await bob.fate("delivered", sent.bob.length);
+  await bob.sees(sent.alice.at(-1));
+  await alice.sees(sent.bob.at(-1));
+  const [seenByAlice, seenByBob] = [await alice.messages(), await bob.messages()];
+  assert.deepEqual([...seenByAlice].sort(), [...sent.alice, ...sent.bob].sort());
+  assert.deepEqual(seenByBob, seenByAlice, "one order for everybody");
+  await shoot(alice.page, "after-three-kills");
+  await close();
+  await gateway.end();
+});
+
+test("a dropped line comes back by itself with what was missed", async () => {
+  const gateway = await Gateway.start();
+  const page = await open(browser, gateway.demo);
+  const [alice, bob] = users(page);
+  await alice.connect("alice");
+  await bob.connect("bob");
+  await bob.button("Drop for 8 s: the line stays dead meanwhile").click();
+  await bob.status("Reconnecting");
+  await alice.say("said while bob was away");
+  await bob.say("written while away");
+  await alice.fate("delivered", 1);
+  await shoot(page, "line-cut");
+  await bob.status("Online");
+  await bob.sees("said while bob was away");
+  await bob.fate("delivered", 1);
+  await alice.sees("written while away");
+  assert.deepEqual(await bob.messages(), ["said while bob was away", "written while away"]);
+  await page.context().close();
+  await gateway.end();
+});
+
+test("a second device replaces the first, which can take its place back", async () => {
+  const gateway = await Gateway.start();
+  const { alice, bob, close } = await twoPages(gateway);
+  await bob.button("Disconnect").click();
+  await bob.connect("alice");
+  await alice.status("Replaced by another session");
+  await alice.error("", "that session took over");
+  await alice.button("Connect").click();
+  await alice.status("Online");
+  await bob.status("Replaced by another session");
+  await alice.say("back again");
+  await alice.fate("delivered", 1);
+  await close();
+  await gateway.end();
+});
+
+test("offline and online again: what was written and said meanwhile arrives once", async () => {
+  const gateway = await Gateway.start();
+  const { alice, bob, close } = await twoPages(gateway);
+  await bob.page.context().setOffline(true);
+  await alice.say("while bob is offline");
+  await alice.fate("delivered", 1);
+  await bob.say("written offline");
+  await bob.page.context().setOffline(false);
+  await bob.fate("delivered", 1);
+  await bob.sees("while bob is offline");
+  await alice.sees("written offline");
+  assert.deepEqual((await alice.messages()).sort(), ["while bob is offline", "written offline"]);
+  assert.deepEqual(await bob.messages(), await alice.messages());
+  await close();
+  await gateway.end();
+});
+
+test("a token that runs out is renewed on the same connection", async () => {
+  const gateway = await Gateway.start();
+  const page = await open(browser, gateway.demo);
+  let fetched = 0;
+  await page.route("**/dev/token", async (route) => {
+    const asked = route.request().postDataJSON();
+    if (asked.userId !== "alice") return route.continue();
+    fetched += 1;
+    const seconds = fetched === 1 ? 4 : 3_600;
+    await route.fulfill({ json: { token: token("alice", asked.clans, seconds), expiresAt: new Date(Date.now() + seconds * 1_000).toISOString() } });
+  });
+  const [alice] = users(page);
+  await alice.connect("alice");
+  await page.locator("#frames .frame.in .frame-type", { hasText: /^authenticated$/ }).first().waitFor();
+  assert.equal(fetched, 2);
+  await alice.say("still here");
+  await alice.fate("delivered", 1);
+  assert.equal(await page.locator("#frames .frame.in .frame-type", { hasText: /^connected$/ }).count(), 1);
+  await page.context().close();
+  await gateway.end();
+});
+
+test("a notification waits for a user who is away, and is acknowledged once for all devices", async () => {
+  const gateway = await Gateway.start();
+  const page = await open(browser, gateway.demo);
+  const [alice, bob] = users(page);
+  await alice.connect("alice");
+  await alice.panel.getByText("Send a notification to somebody").click();
+  await alice.button("Send notification").click();
+  await alice.panel.getByText(/Stored for bob/).waitFor();
+  await bob.connect("bob");
+  await bob.panel.getByText("1 waiting").waitFor();
+  await bob.button("Acknowledge: The gate is open").click();
+  await bob.panel.getByText("✓ acknowledged").waitFor();
+  await bob.button("Disconnect").click();
+  await page.reload();
+  await page.locator("html[data-ready]").waitFor();
+  await bob.connect("bob");
+  await page.locator("#frames .frame.in", { hasText: '"pending":0' }).first().waitFor();
+  await page.context().close();
+  await gateway.end();
+});

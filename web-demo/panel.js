@@ -1,0 +1,285 @@
+// One user's half of the page: who they are, how they are connected, their clans and their notifications.
+
+import { Chat } from "./chat.js";
+import { errorCard } from "./codes.js";
+import { el, field, time, uniqueName } from "./dom.js";
+import { readToken } from "./gateway.js";
+import { Notifications } from "./notifications.js";
+import { Person } from "./person.js";
+
+/** What each status is called, and how it looks. */
+const STATUSES = {
+  idle: ["Not connected", ""], connecting: ["Connecting …", "warn"], online: ["Online", "good"],
+  reconnecting: ["Reconnecting …", "warn"], replaced: ["Replaced by another session", "bad"],
+  unauthorized: ["Token refused", "bad"], failed: ["Ended", "bad"], closed: ["Disconnected", ""],
+};
+
+/** How long the longer cut lasts. */
+const CUT_MS = 8_000;
+
+const split = (text) => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
+
+export class Panel {
+  #person;
+  #chats = new Map();
+  #shown;
+  #status = "idle";
+  #lostAt;
+  #title;
+  #pill = el("p", { class: "pill", role: "status" });
+  #session = el("p", { class: "session muted" });
+  #error = el("div", { role: "alert" });
+  #tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Clans" });
+  #rooms = el("div", { class: "rooms" });
+  #buttons = {};
+  #identity;
+  #lastUser;
+  #sdk;
+
+  /** `frames` takes frames, `troubled()` hears of what the set-up check may explain, `changed()` of every new state. */
+  constructor({ side, label, userId, otherId, sdk, frames, troubled, changed }) {
+    this.changed = changed;
+    this.#sdk = sdk;
+    this.troubled = troubled;
+    this.#title = el("h2", { id: `title-${side}` }, userId);
+    this.#person = new Person(side, sdk, {
+      state: (state) => this.#state(state),
+      frame: (frame) => frames.add(side, this.#person.userId, frame),
+      connected: () => this.#begin(),
+    });
+    this.#person.userId = userId;
+    this.notifications = new Notifications(this.#person, otherId);
+    this.element = el("section", { class: `person card ${side}`, id: `person-${side}`, "aria-labelledby": `title-${side}` },
+      el("div", { class: "person-head" },
+        el("span", { class: "avatar", "aria-hidden": "true" }, userId[0].toUpperCase()),
+        el("div", { class: "who" }, el("p", { class: "eyebrow" }, label), this.#title),
+        this.#pill),
+      this.#session, this.#actions(), this.#identityForm(userId), this.#error,
+      el("div", { class: "clan-bar" }, this.#tabs, this.#joinForm()), this.#rooms,
+      this.notifications.element);
+    this.#state({ status: "idle" });
+    for (const clan of this.clans) this.#addClan(clan);
+  }
+
+  get avatar() {
+    return this.element.querySelector(".avatar");
+  }
+
+  #actions() {
+    const button = (name, text, className, onclick, label) => {
+      this.#buttons[name] = el("button", { type: "button", class: `button ${className}`, onclick, "aria-label": label }, text);
+      return this.#buttons[name];
+    };
+    return el("div", { class: "actions", role: "group", "aria-label": "Connection" },
+      button("connect", "Connect", "primary", () => this.connect()),
+      button("drop", "Drop", "danger", () => this.#drop(0), "Drop the connection rudely"),
+      button("cut", `Drop for ${CUT_MS / 1_000} s`, "danger", () => this.#drop(CUT_MS), `Drop for ${CUT_MS / 1_000} s: the line stays dead meanwhile`),
+      button("disconnect", "Disconnect", "", () => this.disconnect()));
+  }
+
+  #identityForm(userId) {
+    const users = uniqueName("users");
+    const user = field("User", { value: userId, maxLength: 128, list: users });
+    const clans = field("Clans in the token", { value: "wolves, ravens" });
+    const tokenId = uniqueName("token");
+    const token = el("textarea", { id: tokenId, rows: 3, spellcheck: false, autocomplete: "off", placeholder: "eyJ…" });
+    this.#identity = { user: user.input, clans: clans.input, token };
+    return el("details", { class: "fold identity", open: true }, el("summary", {}, "Identity"),
+      el("form", { onsubmit: (event) => { event.preventDefault(); this.connect(); } },
+        el("datalist", { id: users }, ...["alice", "bob", "carol", "dave"].map((value) => el("option", { value }))),
+        el("div", { class: "pair" }, user.wrap, clans.wrap),
+        el("p", { class: "muted hint" }, "The token comes from ", el("code", {}, "POST /dev/token"), ", fresh each time one is needed."),
+        el("details", { class: "fold inner" }, el("summary", {}, "Paste a token instead"),
+          el("div", { class: "field" }, el("label", { for: tokenId }, "Token (JWT); empty to pick a user"), token)),
+        el("button", { type: "submit", class: "visually-hidden", tabIndex: -1 }, "Connect as this user")));
+  }
+
+  #joinForm() {
+    const { wrap, input } = field("Join another clan", { placeholder: "Join a clan", maxLength: 128, required: true }, "field bare");
+    return el("form", { class: "join", onsubmit: (event) => {
+      event.preventDefault();
+      const [clan] = split(input.value);
+      input.value = "";
+      if (!clan) return;
+      this.#addClan(clan);
+      this.#select(clan);
+    } }, wrap, el("button", { type: "submit", class: "button small" }, "Join"));
+  }
+
+  get clans() {
+    return split(this.#identity.clans.value).filter((clan) => clan !== "*");
+  }
+
+  /** What was pasted as a token; empty when nothing was. */
+  get pastedToken() {
+    return this.#identity.token.value.trim();
+  }
+
+  /** Whether a connection is there, or is being made. */
+  get isLive() {
+    return ["connecting", "online", "reconnecting"].includes(this.#status);
+  }
+
+  /** Connects as whoever the form says. */
+  connect() {
+    if (!this.#sdk) {
+      this.#fail("no_sdk");
+      return;
+    }
+    const token = this.pastedToken;
+    const claims = token ? readToken(token) : undefined;
+    const userId = claims?.sub ?? this.#identity.user.value.trim();
+    if (!userId) {
+      this.#fail("invalid", "a user has a name");
+      return;
+    }
+    if (userId !== this.#lastUser) {
+      this.notifications.clear();
+      for (const chat of this.#chats.values()) chat.clear();
+    }
+    this.#lastUser = userId;
+    this.#showClans((claims?.clans ?? this.clans).filter((clan) => clan !== "*"));
+    this.#name(userId);
+    this.#person.connect({ userId, clans: split(this.#identity.clans.value), token });
+  }
+
+  #name(userId) {
+    this.#title.textContent = userId;
+    this.avatar.textContent = [...userId][0].toUpperCase();
+  }
+
+  #begin() {
+    this.#error.replaceChildren();
+    this.#lostAt = undefined;
+    for (const chat of this.#chats.values()) chat.start();
+    this.notifications.start();
+  }
+
+  #drop(milliseconds) {
+    this.#person.drop(milliseconds);
+  }
+
+  #state({ status, session, cause }) {
+    const before = this.#status;
+    this.#status = status;
+    const [words, look] = STATUSES[status] ?? [status, ""];
+    this.#pill.className = `pill ${look}`;
+    this.#pill.replaceChildren(el("span", { class: "dot" }), el("span", {}, words));
+    if (status === "online") this.#online(session);
+    else this.#session.replaceChildren();
+    if (status === "reconnecting" && before === "online") {
+      this.#lostAt = performance.now();
+      this.#noteAll("Connection lost. Coming back …");
+    }
+    const { isCut } = this.#person;
+    if (cause && isCut) this.#fail("cut", "", "warn");
+    else if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, status === "reconnecting" ? "warn" : "");
+    else if (status === "online" || status === "closed") this.#error.replaceChildren();
+    if (cause && !isCut && status !== "replaced" && before !== "online") this.troubled();
+    const { isLive } = this;
+    this.#buttons.connect.hidden = isLive;
+    for (const name of ["drop", "cut", "disconnect"]) this.#buttons[name].hidden = !isLive;
+    this.#buttons.drop.disabled = this.#buttons.cut.disabled = status !== "online";
+    const identity = this.element?.querySelector(".identity");
+    if (identity && status === "online") identity.open = false;
+    else if (identity && status === "closed") identity.open = true;
+    if (!isLive && before !== status) {
+      for (const chat of this.#chats.values()) chat.stop();
+      this.notifications?.stop();
+    }
+    this.changed();
+  }
+
+  /** Says goodbye. */
+  disconnect() {
+    this.#person.disconnect();
+  }
+
+  #online(session) {
+    if (!session) return;
+    this.#name(session.userId);
+    this.#session.replaceChildren("Session ", el("code", { title: session.sessionId }, session.sessionId.slice(-8)), " · token until ", time(session.expiresAt));
+    if (this.#lostAt !== undefined) {
+      const seconds = ((performance.now() - this.#lostAt) / 1_000).toFixed(1);
+      this.#noteAll(`Back after ${seconds} s. What was missed follows.`);
+      this.#lostAt = undefined;
+    }
+  }
+
+  #noteAll(text) {
+    for (const chat of this.#chats.values()) chat.note(text);
+  }
+
+  #fail(code, message, look) {
+    this.#error.replaceChildren(errorCard(code, message, { look }));
+  }
+
+  /** The clans of a new identity take the place of those before. */
+  #showClans(clanIds) {
+    for (const clanId of [...this.#chats.keys()]) if (clanIds.length > 0 && !clanIds.includes(clanId)) this.#removeClan(clanId);
+    for (const clanId of clanIds) this.#addClan(clanId);
+  }
+
+  #addClan(clanId) {
+    if (this.#chats.has(clanId)) return;
+    const tabId = uniqueName("tab");
+    const roomId = uniqueName("room");
+    const unread = el("span", { class: "unread", hidden: true });
+    const tab = el("button", { type: "button", role: "tab", id: tabId, "aria-controls": roomId, class: "tab",
+      onclick: () => this.#select(clanId), onkeydown: (event) => this.#tabKey(event, clanId) }, clanId, unread);
+    const chat = new Chat(clanId, this.#person, () => {
+      if (this.#shown === clanId) return;
+      unread.hidden = false;
+      unread.textContent = String(Number(unread.textContent || 0) + 1);
+    });
+    const leave = el("button", { type: "button", class: "button quiet small leave", onclick: () => this.#leave(clanId) }, `Leave ${clanId}`);
+    chat.presence.element.append(leave);
+    Object.assign(chat, { tab, unread, room: el("div", { role: "tabpanel", id: roomId, "aria-labelledby": tabId, hidden: true }, chat.element) });
+    this.#chats.set(clanId, chat);
+    this.#tabs.append(tab);
+    this.#rooms.append(chat.room);
+    if (this.#person.isAlive) chat.start();
+    this.#select(this.#shown ?? clanId);
+  }
+
+  #leave(clanId) {
+    this.#removeClan(clanId);
+    this.#chats.get(this.#shown)?.tab.focus();
+  }
+
+  #removeClan(clanId) {
+    const chat = this.#chats.get(clanId);
+    chat.stop();
+    chat.tab.remove();
+    chat.room.remove();
+    this.#chats.delete(clanId);
+    if (this.#shown !== clanId) return;
+    [this.#shown] = this.#chats.keys();
+    if (this.#shown) this.#select(this.#shown);
+  }
+
+  #select(clanId) {
+    this.#shown = clanId;
+    for (const [id, chat] of this.#chats) {
+      const isShown = id === clanId;
+      chat.room.hidden = !isShown;
+      chat.tab.setAttribute("aria-selected", String(isShown));
+      chat.tab.tabIndex = isShown ? 0 : -1;
+      if (isShown) {
+        chat.unread.hidden = true;
+        chat.unread.textContent = "";
+        chat.shown();
+      }
+    }
+  }
+
+  #tabKey(event, clanId) {
+    const ids = [...this.#chats.keys()];
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = ids[(ids.indexOf(clanId) + step + ids.length) % ids.length];
+    this.#select(next);
+    this.#chats.get(next).tab.focus();
+  }
+}
