@@ -136,6 +136,16 @@ pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> 
     check_object(text)?;
     // Read whole first, so that a broken end is not hidden by a broken field.
     serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
+    decode_value(text)
+}
+
+#[cfg(not(feature = "field-paths"))]
+fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|error| from_json_error("", &error))
+}
+
+#[cfg(feature = "field-paths")]
+fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);
     T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
@@ -168,14 +178,6 @@ fn read_type(head: &Head<'_>) -> Result<String, DecodeError> {
 fn read_request_id(head: &Head<'_>) -> Result<Option<RequestId>, DecodeError> {
     let Some(raw) = head.request_id else { return Ok(None) };
     serde_json::from_str(raw.get()).map_err(|error| from_json_error("requestId", &error))
-}
-
-/// Reads the fields of one command or message whose type is known: an object, with or without a `type` in it.
-///
-/// # Errors
-/// [`DecodeError`] names the field that is missing, given twice, or (with the feature `field-paths`) wrong.
-pub fn decode_object<T: de::DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
-    object(&mut serde_json::Deserializer::from_str(text)).map_err(|error| from_json_error("", &error))
 }
 
 /// An enumeration whose `type` says which fields follow.
