@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, project::Project};
+use crate::{command, counts::Counts, project::Project};
 use toolchain::Toolchain;
 
 /// The crate's file, as cargo names it.
@@ -29,6 +29,22 @@ const WASM_OPT: [&str; 9] = [
     "--strip-debug",
     "--strip-producers",
 ];
+
+/// Builds the package and runs its tests against the gateway that was built before.
+///
+/// # Errors
+/// If it cannot be built, or Node.js cannot be started.
+pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    if !filters.is_empty() {
+        // They are parts of the names of Rust's tests.
+        return Ok(Counts::default());
+    }
+    run(project)?;
+    command::run(&mut project.cargo(&["build", "--package", "realtime-gateway-server", "--bin", "gateway"]))?;
+    let mut npm = project.program("npm", &["test"]);
+    npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY", project.target().join("debug/gateway"));
+    command::run_counted(&mut npm)
+}
 
 /// Builds the package.
 ///

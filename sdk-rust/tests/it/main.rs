@@ -13,4 +13,5 @@ mod gateway;
 mod model;
 mod stories;
 mod vectors;
+mod waking;
 mod world;

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use crate::{browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy};
+use crate::{browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy,
+    wasm};
 
 /// The name of the step that filters choose tests of.
 pub(super) const TESTS: &str = "tests";
@@ -39,6 +40,7 @@ pub(super) const ALL: &[Step] = &[
     Step::new("tools", "what the tests use is installed", Action::Check(tools)),
     Step::new("build", "the gateway and the examples compile", Action::Check(build)),
     Step::new(TESTS, "unit tests and stories", Action::Tests(tests)),
+    Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)),
     Step::new("doctests", "the examples in the documentation", Action::Tests(doctests)),
     Step {
         applies: browser::is_there,

@@ -94,7 +94,8 @@ fn is_there(project: &Project) -> bool {
 fn debian(project: &Project) -> Option<PathBuf> {
     let compiler = Path::new("/usr/bin/rustc");
     let source = Path::new("/usr/lib/rustlib/src/rust/library/std");
-    if !(compiler.exists() && source.exists()) && !DEBIAN_PACKAGES.iter().all(|name| installed::debian_package(name)) {
+    let is_there = compiler.exists() && source.exists();
+    if !is_there && !DEBIAN_PACKAGES.iter().all(|name| installed::debian_package(name)) {
         return None;
     }
     // rustup's linker is newer than Debian's `wasm-ld`, and knows what a newer compiler writes.
