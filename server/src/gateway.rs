@@ -16,7 +16,7 @@ use crate::{
     hub::Hub,
     metrics::Metrics,
     node::{Node, Parts},
-    running::Running,
+    running::{Running, Signals},
     service::Service,
     services::{Topics, entry_frame},
     store::open::{OpenError, open},
@@ -116,8 +116,10 @@ pub async fn run(
     telemetry: Telemetry,
     customise: impl FnOnce(Gateway) -> Gateway,
 ) -> Result<(), StartError> {
+    // A signal that comes while the parts are built must not be missed.
+    let signals = Signals::listen();
     let gateway = customise(Gateway::new(loaded.config.clone()));
-    gateway.start()?.until_told(loaded, &telemetry).await;
+    gateway.start()?.until_told(signals, loaded, &telemetry).await;
     Ok(())
 }
 

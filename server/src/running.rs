@@ -26,25 +26,13 @@ impl Running {
     }
 
     /// Serves until a signal, and drains.
-    pub async fn until_told(self, mut loaded: Loaded, telemetry: &Telemetry) {
-        let (mut hangup, mut terminate) = (listen(SignalKind::hangup()), listen(SignalKind::terminate()));
-        loop {
-            tokio::select! {
-                () = received(&mut hangup) => loaded = self.reload(loaded, telemetry),
-                () = received(&mut terminate) => break,
-                interrupted = tokio::signal::ctrl_c() => {
-                    if let Err(error) = interrupted {
-                        tracing::error!(%error, "signals cannot be waited for");
-                    }
-                    break;
-                }
-            }
+    pub async fn until_told(self, mut signals: Signals, mut loaded: Loaded, telemetry: &Telemetry) {
+        while signals.next().await == Told::Reload {
+            loaded = self.reload(loaded, telemetry);
         }
         tokio::select! {
             () = self.drain() => {}
-            // A second signal means now.
-            () = received(&mut terminate) => tracing::warn!("told to go twice; not waiting for sessions"),
-            _ = tokio::signal::ctrl_c() => tracing::warn!("told to go twice; not waiting for sessions"),
+            () = signals.leave() => tracing::warn!("told to go twice; not waiting for sessions"),
         }
         self.node.store.close().await;
         tracing::info!("gone");
@@ -95,6 +83,46 @@ impl Running {
             ..Config::clone(&current)
         });
         Ok(())
+    }
+}
+
+/// What a signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM, or Ctrl-C.
+    Leave,
+}
+
+/// The signals that the process listens to, from the moment that this is made.
+pub struct Signals {
+    hangup: Option<Signal>,
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+}
+
+impl Signals {
+    /// Begins to listen.
+    pub fn listen() -> Self {
+        Self {
+            hangup: listen(SignalKind::hangup()),
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+        }
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            () = received(&mut self.hangup) => Told::Reload,
+            () = received(&mut self.terminate) => Told::Leave,
+            () = received(&mut self.interrupt) => Told::Leave,
+        }
+    }
+
+    /// Resolves when the process is told to leave.
+    async fn leave(&mut self) {
+        while self.next().await != Told::Leave {}
     }
 }
 
