@@ -2,8 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use crate::{browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy,
-    wasm};
+use crate::{
+    browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy, wasm,
+};
 
 /// The name of the step that filters choose tests of.
 pub(super) const TESTS: &str = "tests";
