@@ -86,10 +86,6 @@ export class GatewayClient {
     this.#become({ status: "closed" });
   }
 
-  signOut() {
-    this.close();
-  }
-
   /** What the services may use. */
   #inside() {
     return {

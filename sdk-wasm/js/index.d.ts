@@ -97,8 +97,8 @@ export interface ClientOptions {
   webSocket?: new (url: string, protocols?: string | string[]) => unknown;
   /** Where the `.wasm` file is, when it should not be taken from inside the package. */
   wasmUrl?: string | URL;
-  /** One connection for all tabs of a profile; on by default where the browser has Web Locks and BroadcastChannel. */
-  shareTabs?: boolean;
+  /** One connection for all tabs of a profile: not in this version, in which each tab has a connection of its own. */
+  shareTabs?: false;
 }
 
 /** What happens to the client. */
@@ -249,6 +249,4 @@ export class GatewayClient {
   request(type: ClientMessage["type"] | (string & {}), fields?: object, options?: CallOptions): Promise<ServerMessage>;
   /** Ends this tab's use of the client: iterators end quietly, and calls that wait are rejected. */
   close(): void;
-  /** Ends it in every tab of the profile. */
-  signOut(): void;
 }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, counts::Counts, project::Project};
+use crate::{browser, command, counts::Counts, project::Project};
 use toolchain::Toolchain;
 
 /// The crate's file, as cargo names it.
@@ -39,7 +39,8 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
         // They are parts of the names of Rust's tests.
         return Ok(Counts::default());
     }
-    run(project)?;
+    browser::ensure_sdk(project)?;
+    package::install_node_modules(project)?;
     command::run(&mut project.cargo(&["build", "--package", "realtime-gateway-server", "--bin", "gateway"]))?;
     let mut npm = project.program("npm", &["test"]);
     npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY", project.target().join("debug/gateway"));
