@@ -12,14 +12,13 @@ use std::{
 const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sdk = root.join("sdk-wasm/pkg");
+    // Cargo runs this in the package's folder, and takes what is watched relative to it.
+    let (page, sdk) = (Path::new("../web-demo"), Path::new("../sdk-wasm/pkg"));
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", root.join("web-demo").display());
+    println!("cargo::rerun-if-changed={}", page.display());
     // What is not there cannot be watched for; the directory that it will appear in can.
-    let watched = if sdk.exists() { sdk.clone() } else { root.join("sdk-wasm") };
-    println!("cargo::rerun-if-changed={}", watched.display());
-    let tables = format!("{}{}", table("PAGE", &root.join("web-demo"))?, table("SDK", &sdk)?);
+    println!("cargo::rerun-if-changed={}", if sdk.exists() { "../sdk-wasm/pkg" } else { "../sdk-wasm" });
+    let tables = format!("{}{}", table("PAGE", page)?, table("SDK", sdk)?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names OUT_DIR")?);
     Ok(fs::write(out.join("demo.rs"), tables)?)
 }

@@ -3,13 +3,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch, open, shoot, users } from "./browser.js";
-import { Gateway, token } from "./gateway.js";
+import { Gateway, endAll, token } from "./gateway.js";
 
 let browser;
 before(async () => {
   browser = await launch();
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await endAll();
+});
 
 /** Two pages in profiles of their own, with a user in each. */
 async function twoPages(gateway) {

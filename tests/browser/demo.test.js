@@ -7,7 +7,7 @@ import { extname } from "node:path";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
 import { launch, open, shoot, users } from "./browser.js";
-import { Gateway, token } from "./gateway.js";
+import { Gateway, endAll, token } from "./gateway.js";
 
 let browser;
 let gateway;
@@ -16,7 +16,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  await gateway?.end();
+  await endAll();
 });
 
 /** No fault that axe calls serious or critical. Its script comes over the debugger, past the page's policy. */
@@ -168,7 +168,7 @@ test("a refused origin is found, with the line that lets it in", async () => {
     const file = path.startsWith("/sdk/") ? `../../sdk-wasm/pkg/${path.slice(5)}` : `../../web-demo${path === "/" ? "/index.html" : path}`;
     const bytes = await readFile(new URL(file, import.meta.url)).catch(() => undefined);
     response.writeHead(bytes ? 200 : 404, { "content-type": types[extname(file)] ?? "text/plain" }).end(bytes);
-  }).listen(0, "127.0.0.1");
+  }).listen(0, "127.0.0.1").unref();
   await new Promise((resolve) => files.once("listening", resolve));
   const origin = `http://127.0.0.1:${files.address().port}`;
   const page = await open(browser, `${origin}/?gateway=http://${plain.address}`);

@@ -14,6 +14,12 @@ const PROGRAM = process.env.GATEWAY_PROGRAM ?? new URL("../../target/debug/gatew
 /** The secret of every gateway here, so that a test can make tokens of its own. */
 const SECRET = "a secret of the browser tests, long enough";
 
+/** Those that run: a test that fails leaves its own behind. */
+const running = new Set();
+
+/** Ends what tests have left behind, so that a failure is told and does not hang. */
+export const endAll = () => Promise.all([...running].map((gateway) => gateway.end()));
+
 export class Gateway {
   #child;
   #dir;
@@ -23,6 +29,7 @@ export class Gateway {
   /** Starts one; `settings` are lines of TOML. */
   static async start({ dev = true, settings = [] } = {}) {
     const gateway = new Gateway();
+    running.add(gateway);
     gateway.#dir = await mkdtemp(join(tmpdir(), "gateway-browser-"));
     gateway.#flags = dev ? ["--dev"] : [];
     const config = ['log.format = "json"', `auth.jwt_secret = "${SECRET}"`, "limits.connects_per_ip_per_minute = 100000", ...settings];
@@ -54,7 +61,7 @@ export class Gateway {
 
   /** Ends it as a power cut would. */
   async kill() {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill("SIGKILL");
     await once(this.#child, "exit");
   }
@@ -64,12 +71,9 @@ export class Gateway {
     await this.#launch(this.address);
   }
 
-  async [Symbol.asyncDispose]() {
-    await this.end();
-  }
-
   /** Ends it and removes its data. */
   async end() {
+    running.delete(this);
     await this.kill();
     await rm(this.#dir, { recursive: true, force: true });
   }
