@@ -134,8 +134,6 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
 /// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     check_object(text)?;
-    // Read whole first, so that a broken end is not hidden by a broken field.
-    serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
     decode_value(text)
 }
 
@@ -147,6 +145,8 @@ fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
 
 #[cfg(feature = "field-paths")]
 fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    // Read whole first, so that a broken end is not hidden by a broken field.
+    serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);
     T::deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track))
