@@ -38,6 +38,14 @@ impl CommandError {
         Self { details, ..Self::new(ErrorCode::InvalidMessage, message) }
     }
 
+    /// A fault of the gateway. The cause goes to the log, under an id that the client is given.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        let error_id = uuid::Uuid::now_v7().to_string();
+        tracing::error!(%error_id, %cause, "internal error");
+        let details = RawJson::encode(&serde_json::json!({ "errorId": error_id })).ok();
+        Self { details, ..Self::new(ErrorCode::Internal, "internal error") }
+    }
+
     /// Not confirmed in time.
     pub fn unavailable() -> Self {
         let message = "not confirmed in time; repeat with the same clientMessageId";
@@ -49,5 +57,18 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "the store refused");
         Self::unavailable()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_named_and_its_cause_is_not() {
+        let error = CommandError::internal("the cause");
+        let details: serde_json::Value = error.details.unwrap().decode().unwrap();
+        assert!(details["errorId"].as_str().is_some_and(|id| id.len() == 36));
+        assert!(!error.message.contains("the cause"));
     }
 }

@@ -22,7 +22,6 @@ use crate::{
     drain::Tasks,
     frame::Frame,
     metrics::Metrics,
-    outbound::Pushed,
     session::Session,
     store::{Entry, Epoch, Head, Store, StoreError},
     topic::{SHARDS, Topic},
@@ -124,21 +123,16 @@ impl Hub {
         }
     }
 
-    /// Passes an ephemeral frame on to the topic's live subscribers, but not to one session. Returns the subscriptions
-    /// that could not take it.
-    pub fn whisper(&self, topic: &Topic, frame: &Frame, except: Option<&Session>) -> Vec<Arc<Subscription>> {
-        let Some(local) = self.local(topic) else { return Vec::new() };
-        let mut missed = Vec::new();
+    /// Passes an ephemeral frame on to the topic's live subscribers, but not to one session. Whoever cannot take it
+    /// misses it.
+    pub fn whisper(&self, topic: &Topic, frame: &Frame, except: &Session) {
+        let Some(local) = self.local(topic) else { return };
         for subscription in local.live() {
             let session = subscription.session();
-            if except.is_some_and(|sender| std::ptr::eq(sender, &**session)) {
-                continue;
-            }
-            if session.outbound.push_ephemeral(frame.clone()) == Pushed::Dropped {
-                missed.push(subscription);
+            if !std::ptr::eq(except, &**session) {
+                session.outbound.push_ephemeral(frame.clone());
             }
         }
-        missed
     }
 
     /// The position up to which the topic's subscribers on this node have been served, if it has any.

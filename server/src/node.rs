@@ -184,10 +184,7 @@ impl Node {
 
     /// What was encoded for the log, unless it is too large for it.
     pub(crate) fn checked_body(&self, body: Result<Bytes, serde_json::Error>) -> Result<Bytes, CommandError> {
-        let body = body.map_err(|error| {
-            tracing::error!(%error, "an entry could not be encoded");
-            CommandError::new(ErrorCode::Internal, "internal error")
-        })?;
+        let body = body.map_err(CommandError::internal)?;
         if body.len() > self.config().limits.message_bytes {
             let message = "the message is over maxMessageBytes once it is stored";
             return Err(CommandError::new(ErrorCode::MessageTooLarge, message));
@@ -207,5 +204,5 @@ pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError
 /// An identifier of the gateway's own making (UUIDv7, RFC 9562 section 5.7).
 pub(crate) fn new_id<T: TryFrom<String, Error = IdError>>() -> Result<T, CommandError> {
     let id = T::try_from(Uuid::now_v7().to_string());
-    id.map_err(|_| CommandError::new(ErrorCode::Internal, "internal error"))
+    id.map_err(CommandError::internal)
 }

@@ -6,8 +6,8 @@ mod dispatch;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{
-    Authenticate, Authenticated, ClientInfo, ClientMessage, CloseCode, DeviceId, Envelope, ErrorCode, ErrorReply, Pong,
-    RawJson, Refusal, RequestId, ServerMessage, decode_client,
+    Authenticate, Authenticated, ClanId, ClientInfo, ClientMessage, CloseCode, DeviceId, Envelope, ErrorCode,
+    ErrorReply, Pong, RawJson, Refusal, RequestId, ServerMessage, TopicName, decode_client,
 };
 use tokio::time::Instant;
 
@@ -91,8 +91,9 @@ impl Router {
     async fn take(&mut self, command: Envelope<ClientMessage>) {
         let type_name = command.message.type_name();
         let request_id = command.request_id.clone();
+        let (clan_id, topic) = dispatch::subject(&command.message);
         if let Err(error) = self.try_take(command).await {
-            self.refuse(request_id, Some(type_name), &error);
+            self.refuse_about(request_id, Some(type_name), &error, clan_id, topic);
         }
     }
 
@@ -193,13 +194,24 @@ impl Router {
     }
 
     fn refuse(&self, request_id: Option<RequestId>, in_reply_to: Option<&'static str>, error: &CommandError) {
+        self.refuse_about(request_id, in_reply_to, error, None, None);
+    }
+
+    fn refuse_about(
+        &self,
+        request_id: Option<RequestId>,
+        in_reply_to: Option<&'static str>,
+        error: &CommandError,
+        clan_id: Option<ClanId>,
+        topic: Option<TopicName>,
+    ) {
         self.node.metrics.error(&error.code);
         let reply = ErrorReply {
             message: error.message.to_string(),
             code: error.code.clone(),
             in_reply_to: in_reply_to.map(str::to_owned),
-            clan_id: None,
-            topic: None,
+            clan_id,
+            topic,
             retry_after_ms: error.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             details: error.details.clone(),
         };

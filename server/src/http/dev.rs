@@ -64,10 +64,7 @@ impl Dev {
         };
         let minted = mint(&node.config().auth, &wish).map_err(|error| match error {
             MintError::System => Problem::field("userId", "no token may carry the user `system`"),
-            MintError::NoSecret | MintError::Signing(_) => {
-                tracing::error!(%error, "no token was made");
-                CommandError::new(ErrorCode::Internal, "internal error").into()
-            }
+            MintError::NoSecret | MintError::Signing(_) => CommandError::internal(error).into(),
         })?;
         Ok(Answer(Token { token: minted.token, expires_at: minted.expires_at }))
     }

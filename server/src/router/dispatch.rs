@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use realtime_gateway_protocol::{ClientMessage, ErrorCode, RequestId};
+use realtime_gateway_protocol::{ClanId, ClientMessage, RequestId, TopicName};
 
 use crate::{
     command_error::CommandError,
@@ -43,6 +43,26 @@ pub(super) fn uses_additions(message: &ClientMessage) -> bool {
         ClientMessage::NotificationAck(ack) => ack.notification_ids.is_some(),
         ClientMessage::SendTyping(_) | ClientMessage::Ping(_) => false,
         _ => true,
+    }
+}
+
+/// The clan or topic that a command is about, which its error names.
+pub(super) fn subject(message: &ClientMessage) -> (Option<ClanId>, Option<TopicName>) {
+    match message {
+        ClientMessage::SubscribeClanChat(asked) => (Some(asked.clan_id.clone()), None),
+        ClientMessage::UnsubscribeClanChat(asked) => (Some(asked.clan_id.clone()), None),
+        ClientMessage::SendChat(chat) => (Some(chat.clan_id.clone()), None),
+        ClientMessage::SendTyping(typing) => (Some(typing.clan_id.clone()), None),
+        ClientMessage::GetChatHistory(get) => (Some(get.clan_id.clone()), None),
+        ClientMessage::GetPresence(get) => (Some(get.clan_id.clone()), None),
+        ClientMessage::Subscribe(asked) => (None, Some(asked.topic.clone())),
+        ClientMessage::Unsubscribe(asked) => (None, Some(asked.topic.clone())),
+        ClientMessage::Publish(asked) => (None, Some(asked.topic.clone())),
+        ClientMessage::Authenticate(_)
+        | ClientMessage::SubscribeNotifications(_)
+        | ClientMessage::UnsubscribeNotifications(_)
+        | ClientMessage::NotificationAck(_)
+        | ClientMessage::Ping(_) => (None, None),
     }
 }
 
@@ -102,7 +122,7 @@ async fn answer(
         }
         ClientMessage::Authenticate(_) | ClientMessage::Ping(_) => {
             // The router answers these itself, with or without an identity.
-            return Err(CommandError::new(ErrorCode::Internal, "internal error"));
+            return Err(CommandError::internal("the router passed on a command of its own"));
         }
     }
     Ok(())

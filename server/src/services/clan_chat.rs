@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{
-    Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, ErrorCode, GetChatHistory,
-    MAX_SERVER_MESSAGE_BYTES, MessageId, MessageSent, MessageType, RequestId, SendChat, ServerMessage,
-    SubscribeClanChat, Timestamp, UserId, decode_server,
+    Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, MAX_SERVER_MESSAGE_BYTES,
+    MessageId, MessageSent, MessageType, RequestId, SendChat, ServerMessage, SubscribeClanChat, Timestamp, UserId,
+    decode_server,
 };
 use serde::Serialize;
 
@@ -246,7 +246,7 @@ fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
 }
 
 fn system_user() -> Result<UserId, CommandError> {
-    UserId::new(UserId::SYSTEM).map_err(|_| CommandError::new(ErrorCode::Internal, "internal error"))
+    UserId::new(UserId::SYSTEM).map_err(CommandError::internal)
 }
 
 impl Node {

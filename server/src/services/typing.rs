@@ -122,7 +122,7 @@ impl Node {
             let typing = Typing { user_id: user.clone(), clan_id: clan.clone(), is_typing };
             let topic = Topic::Clan(clan.clone());
             // Typing is the first to go under pressure: whoever missed it misses little.
-            let _ = self.hub.whisper(&topic, &Frame::push(typing.into()), Some(&session));
+            self.hub.whisper(&topic, &Frame::push(typing.into()), &session);
         }
     }
 }

@@ -56,7 +56,8 @@ async fn what_the_token_does_not_grant_is_forbidden() {
         json!({ "type": "chat_history", "clanId": "other" }),
         json!({ "type": "presence", "clanId": "other" }),
     ] {
-        assert_eq!(socket.ask(command).await["code"], "forbidden");
+        let refused = socket.ask(command).await;
+        assert_eq!((&refused["code"], &refused["clanId"]), (&json!("forbidden"), &json!("other")));
     }
     assert_eq!(socket.chat("mine", "allowed").await["type"], "message_sent");
 }
