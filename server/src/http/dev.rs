@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, DeviceId, ErrorCode, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, DeviceId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
