@@ -8,7 +8,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, ensure};
 use gateway::{
     config::Durability,
-    store::{Append, IdempotencyKey, Log, Notify, Pending, Redaction, Retention, Store, clock::Clock, redb::RedbStore},
+    store::{
+        Append, IdempotencyKey, Log, NodeName, Notify, Options, Pending, Redaction, Retention, Store, clock::Clock,
+        redb::RedbStore,
+    },
     topic::Topic,
 };
 use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
@@ -18,8 +21,8 @@ async fn main() -> anyhow::Result<()> {
     let path: PathBuf = std::env::args().nth(1).context("name the file to write")?.into();
     ensure!(!path.exists(), "{} exists; a released fixture is never written again", path.display());
     let at = Timestamp::from_millis(1_800_000_000_000);
-    let window = Duration::from_secs(3_600);
-    let store = RedbStore::open(&path, Durability::Fsync, window, Clock::new(move || at))?;
+    let options = Options { window: Duration::from_secs(3_600), node: NodeName::new("fixture"), outbox: None };
+    let store = RedbStore::open(&path, Durability::Fsync, options, Clock::new(move || at))?;
     let anna = UserId::new("anna")?;
     for n in 1..=5 {
         store
@@ -31,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
                 body: format!("{{\"n\":{n}}}").into(),
                 retention: Retention { max_entries: 3, max_age: Duration::from_secs(1_000 * 365 * 24 * 3_600) },
                 redaction: (n == 5).then(|| Redaction { offset: 4, body: "{\"redacted\":true}".into() }),
+                event: None,
             })
             .await?;
     }
@@ -43,10 +47,11 @@ async fn main() -> anyhow::Result<()> {
                 body: format!("{{\"title\":\"{title}\"}}").into(),
                 expires: Timestamp::from_millis(u64::MAX),
                 max_pending: 10,
+                dropped_event: None,
             })
             .await?;
     }
-    store.acknowledge(&anna, &[NotificationId::new("n1")?]).await?;
+    store.acknowledge(&anna, &[NotificationId::new("n1")?], None).await?;
     store.close().await;
     drop(store);
     redb::Database::open(&path)?.compact()?;

@@ -10,6 +10,7 @@ mod keys;
 mod load;
 mod random;
 mod setting;
+mod shared;
 mod show;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};

@@ -8,18 +8,21 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     accept::{Certificates, Listening, ServeError, TlsError},
     auth::{ApiKeys, Authenticator, KeyError, Permissions, PermissionsError},
-    bus::EmbeddedBus,
+    bus::{Bus, EmbeddedBus},
     config::{Config, Loaded},
     descriptors,
     drain::Tasks,
     http,
     hub::Hub,
     metrics::Metrics,
-    node::{Node, Parts},
+    node::{Lease, Node, Parts},
     running::{Running, Signals},
     service::Service,
     services::{Topics, entry_frame},
-    store::open::{OpenError, open},
+    store::{
+        NodeName,
+        open::{OpenError, open},
+    },
     telemetry::Telemetry,
 };
 
@@ -72,30 +75,41 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`] says in one line what is wrong and how to mend it.
-    pub fn start(self) -> Result<Running, StartError> {
+    pub async fn start(self) -> Result<Running, StartError> {
         let Self { config, services } = self;
         descriptors::raise(config.limits.connections);
         let tasks = Tasks::default();
         let metrics = Arc::new(Metrics::new()?);
-        let store = open(&config.store, config.idempotency_window)?;
-        let (bus, mut doorbells) = EmbeddedBus::new();
-        let bus = Arc::new(bus);
-        let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone());
+        let name = NodeName::new(&config.node_id);
+        let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
+        let store = open(&config.store, config.store_options(&name)).await?;
+        let (bus, hearing) = EmbeddedBus::new(&name.id);
+        let bus: Arc<dyn Bus> = Arc::new(bus);
+        let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
         let auth = Authenticator::new(&config.auth)?;
         let permissions = Permissions::new(&config.permissions)?;
         let api_keys = ApiKeys::new(&config.auth.api_keys);
         let certificates = config.tls.as_ref().map(Certificates::read).transpose()?;
         let topics = Topics::new(services);
-        let node = Node::new(Parts { config, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics });
-
-        node.tasks.spawn_until_stopped(node.hub.clone().pulse());
-        node.tasks.spawn_until_stopped(sweep(node.clone()));
-        let ringing = node.clone();
-        node.tasks.spawn_until_stopped(async move {
-            while let Some(doorbell) = doorbells.recv().await {
-                ringing.hub.ring(doorbell);
-            }
+        let node = Node::new(Parts {
+            config,
+            name,
+            lease,
+            store,
+            bus,
+            hub,
+            auth,
+            permissions,
+            api_keys,
+            metrics,
+            tasks,
+            topics,
         });
+
+        node.tasks.spawn_until_stopped(node.clone().pulse());
+        node.tasks.spawn_until_stopped(sweep(node.clone()));
+        node.tasks.spawn_until_stopped(node.clone().listen(hearing));
+        node.tasks.spawn_until_stopped(node.clone().keep_presence());
         let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
         node.note_listening(listening.address, listening.forwarding());
         let address = listening.address;
@@ -119,7 +133,7 @@ pub async fn run(
     // A signal that comes while the parts are built must not be missed.
     let signals = Signals::listen();
     let gateway = customise(Gateway::new(loaded.config.clone()));
-    gateway.start()?.until_told(signals, loaded, &telemetry).await;
+    gateway.start().await?.until_told(signals, loaded, &telemetry).await;
     Ok(())
 }
 

@@ -22,8 +22,9 @@ use crate::{
     drain::Tasks,
     frame::Frame,
     metrics::Metrics,
+    node::Lease,
     session::Session,
-    store::{Entry, Epoch, Head, Store, StoreError},
+    store::{Entry, Epoch, Head, Heads, Store, StoreError},
     topic::{SHARDS, Topic},
 };
 
@@ -60,19 +61,23 @@ pub struct Hub {
     /// One table for each shard.
     tables: Vec<Mutex<HashMap<Topic, Arc<LocalTopic>>>>,
     shards: Shards,
+    lease: Arc<Lease>,
 }
 
 impl Hub {
-    /// A hub without subscribers. `pulse` has to be run beside it.
+    /// A hub without subscribers. Somebody has to bring it the counters of its shards, see [`Hub::compare`]. While the
+    /// lease is lost it delivers nothing.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the node")]
     pub fn new(
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
         encode: EncodeEntry,
         metrics: Arc<Metrics>,
         tasks: Tasks,
+        lease: Arc<Lease>,
     ) -> Arc<Self> {
         let tables = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self { store, bus, encode, metrics, tasks, tables, shards: Shards::default() })
+        Arc::new(Self { store, bus, encode, metrics, tasks, tables, shards: Shards::default(), lease })
     }
 
     /// Tells everybody that a topic has grown: the subscribers on this node at once, the other nodes by the bus.
@@ -83,6 +88,10 @@ impl Hub {
 
     /// Takes a doorbell, which may be late, repeated, or the first after lost ones.
     pub fn ring(self: &Arc<Self>, doorbell: Doorbell) {
+        if self.lease.is_lost() {
+            // Unheard, so that the counters lead here once the lease is back.
+            return;
+        }
         self.shards.heard(doorbell.topic.shard(), doorbell.shard_count);
         if let Some(local) = self.local(&doorbell.topic) {
             local.ring(self, &doorbell.epoch, doorbell.entry);
@@ -93,24 +102,26 @@ impl Hub {
     ///
     /// # Errors
     /// When the store does not answer; the topic is not followed then.
-    pub async fn enter(self: &Arc<Self>, topic: &Topic) -> Result<(Entered, Head), StoreError> {
+    pub async fn enter(self: &Arc<Self>, topic: &Topic) -> Result<(Entered, Head, Epoch), StoreError> {
         let shard = topic.shard();
-        let local = {
+        let (local, first) = {
             let mut table = self.table(topic).lock();
-            let local = table.entry(topic.clone()).or_insert_with(|| Arc::new(LocalTopic::new(topic.clone())));
+            let known = table.len();
+            let local = table.entry(topic.clone()).or_insert_with(|| Arc::new(LocalTopic::new(topic.clone()))).clone();
             local.hold();
-            local.clone()
+            (local, table.len() > known && self.shards.bind(shard))
         };
-        if self.shards.bind(shard) {
-            self.bus.bind(shard);
-        }
         let entered = Entered { hub: self.clone(), local };
+        if first {
+            self.bus.bind(shard).await;
+        }
         let started = Instant::now();
         let ends = self.store.heads(std::slice::from_ref(topic)).await?;
         self.metrics.store_took("heads", started.elapsed());
+        let Heads { epoch, ends } = ends;
         let ends = ends.first().copied().unwrap_or(Head { head: 0, floor: 1 });
-        entered.local.begin_at(self, &self.store.epoch(), ends.head);
-        Ok((entered, ends))
+        entered.local.begin_at(self, &epoch, ends.head);
+        Ok((entered, ends, epoch))
     }
 
     /// Ends a subscription: nothing is delivered to it any more.
@@ -123,13 +134,13 @@ impl Hub {
         }
     }
 
-    /// Passes an ephemeral frame on to the topic's live subscribers, but not to one session. Whoever cannot take it
-    /// misses it.
-    pub fn whisper(&self, topic: &Topic, frame: &Frame, except: &Session) {
-        let Some(local) = self.local(topic) else { return };
+    /// Passes an ephemeral frame on to the topic's live subscribers on this node, but not to the session that it comes
+    /// from. Whoever cannot take it misses it.
+    pub fn whisper(&self, topic: &Topic, frame: &Frame, from: Option<&Session>) {
+        let Some(local) = self.local(topic).filter(|_| !self.lease.is_lost()) else { return };
         for subscription in local.live() {
             let session = subscription.session();
-            if !std::ptr::eq(except, &**session) {
+            if !from.is_some_and(|from| std::ptr::eq(from, &**session)) {
                 session.outbound.push_ephemeral(frame.clone());
             }
         }
@@ -159,8 +170,10 @@ impl Hub {
         let mut table = self.table(&local.topic).lock();
         if local.release() {
             table.remove(&local.topic);
-            drop(table);
-            self.shards.release(local.topic.shard());
+            let shard = local.topic.shard();
+            if self.shards.release(shard) {
+                self.bus.release(shard);
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::RwLock;
-use realtime_gateway_protocol::{ErrorCode, IdError, ServiceName, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use realtime_gateway_protocol::{CloseCode, ErrorCode, IdError, ServiceName, SessionId, Timestamp, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -24,9 +24,17 @@ use crate::{
     hub::{Hub, SessionTable},
     metrics::Metrics,
     services::{Notifications, Presences, Topics, TypingUsers},
-    store::{Append, Appended, Entry, Store, StoreError},
+    store::{Append, Appended, Entry, NodeName, SessionPolicy, Store, StoreError},
     upgrade::Forwarding,
 };
+
+mod hearing;
+mod lease;
+mod notes;
+mod peers;
+mod pulse;
+
+pub use lease::Lease;
 
 /// How long a confirmation may take, before the client is told `unavailable`.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
@@ -34,6 +42,12 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 /// One gateway process.
 pub struct Node {
     config: RwLock<Arc<Config>>,
+    /// Names this node and this life of it.
+    pub name: NodeName,
+    /// Whether its sessions are its own.
+    pub lease: Arc<Lease>,
+    /// Whether backend services are told what clients do.
+    pub reports: bool,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
     /// How nodes tell each other.
@@ -65,6 +79,9 @@ pub struct Node {
     /// When the process began, by the clock on the wall.
     pub started_at: Timestamp,
     draining: AtomicBool,
+    /// Sessions that ended while the store was away: their records are still to be removed. Bounded by the sessions
+    /// that the node had, because none can open meanwhile.
+    left_records: Mutex<Vec<(UserId, SessionId, CloseCode)>>,
     /// Where clients connect, and whose connections these are behind a proxy; known once the node listens.
     listening: OnceLock<(SocketAddr, Arc<Forwarding>)>,
 }
@@ -73,6 +90,10 @@ pub struct Node {
 pub struct Parts {
     /// The configuration.
     pub config: Config,
+    /// Names the node.
+    pub name: NodeName,
+    /// Whether its sessions are its own.
+    pub lease: Arc<Lease>,
     /// What must outlive the process.
     pub store: Arc<dyn Store>,
     /// How nodes tell each other.
@@ -96,9 +117,12 @@ pub struct Parts {
 impl Node {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
+        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
         Arc::new(Self {
+            reports: !config.bus.is_embedded(),
             config: RwLock::new(Arc::new(config)),
+            name,
+            lease,
             store,
             bus,
             hub,
@@ -115,6 +139,7 @@ impl Node {
             started: Instant::now(),
             started_at: SystemTime::now().into(),
             draining: AtomicBool::new(false),
+            left_records: Mutex::default(),
             listening: OnceLock::new(),
         })
     }
@@ -161,6 +186,17 @@ impl Node {
         self.listening.get().and_then(|(_, forwarding)| forwarding.warning()).into_iter().collect()
     }
 
+    /// The rule for sessions of one user.
+    pub(crate) fn session_policy(&self) -> SessionPolicy {
+        let sessions = self.config().sessions;
+        SessionPolicy {
+            max: sessions.max_per_user,
+            on_excess: sessions.on_excess,
+            key: sessions.key,
+            max_devices: sessions.max_devices,
+        }
+    }
+
     /// The names of all services.
     pub fn service_names(&self) -> Vec<ServiceName> {
         let mut names = vec![ServiceName::notifications(), ServiceName::clan_chat()];
@@ -176,7 +212,7 @@ impl Node {
         self.metrics.store_took("append", started.elapsed());
         if !appended.duplicate {
             let entry = Arc::new(Entry { offset: appended.offset, at, body });
-            let epoch = self.store.epoch();
+            let epoch = appended.epoch.clone();
             self.hub.publish(Doorbell { topic, epoch, shard_count: appended.shard_count, entry });
         }
         Ok(appended)

@@ -111,6 +111,8 @@ impl Router {
             (_, State::Expired { .. }) => {
                 Err(CommandError::new(ErrorCode::TokenExpired, "the token has expired; authenticate with a fresh one"))
             }
+            // Others may have taken this session over; what it asks for could be done twice, or for nobody.
+            (_, State::Known { .. }) if self.node.lease.is_lost() => Err(CommandError::unavailable()),
             (message, State::Known { session, .. }) => {
                 if dispatch::uses_additions(&message) || request_id.is_some() {
                     session.extend();

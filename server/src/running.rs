@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     accept::{Certificates, Listening},
     config::{Config, Loaded},
-    node::Node,
+    node::{Node, in_time},
     telemetry::Telemetry,
 };
 
@@ -34,8 +34,22 @@ impl Running {
             () = self.drain() => {}
             () = signals.leave() => tracing::warn!("told to go twice; not waiting for sessions"),
         }
+        self.resign().await;
+        self.node.bus.close().await;
         self.node.store.close().await;
         tracing::info!("gone");
+    }
+
+    /// Leaves nothing behind that other nodes would have to clear up.
+    async fn resign(&self) {
+        let node = &self.node;
+        let left = in_time(async {
+            node.close_left_records().await?;
+            node.store.resign().await
+        });
+        if let Err(error) = left.await {
+            tracing::warn!(%error, "this node's records stay until its lease ends");
+        }
     }
 
     /// Reads the configuration again. What can change takes effect, and what cannot is named.

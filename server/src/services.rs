@@ -4,6 +4,7 @@ mod clan_chat;
 mod entry;
 mod notifications;
 mod presence;
+mod reports;
 mod subscribing;
 mod topics;
 mod typing;

@@ -7,7 +7,8 @@ use std::sync::{
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{
-    DeviceId, Envelope, ReconnectHint, ReconnectReason, RequestId, ServerMessage, SessionId, Timestamp, UserId,
+    ClientInfo, DeviceId, Envelope, ReconnectHint, ReconnectReason, RequestId, ServerMessage, SessionId, Timestamp,
+    UserId,
 };
 
 use crate::{
@@ -15,8 +16,35 @@ use crate::{
     frame::Frame,
     hub::Subscription,
     outbound::{Outbound, Pushed},
+    store::{NodeName, SessionRecord},
     topic::Topic,
 };
+
+/// What is known of the client besides its identity.
+#[derive(Debug, Default)]
+pub struct Comer {
+    /// On which device it is.
+    pub device: Option<DeviceId>,
+    /// Which life of a client that reconnects by itself.
+    pub client: Option<Box<ClientLife>>,
+}
+
+/// A client that names its lives, so that a late attempt does not replace its own successor.
+#[derive(Debug)]
+pub struct ClientLife {
+    /// Made once by the client.
+    pub instance: Arc<str>,
+    /// Rises with every attempt to connect.
+    pub attempt: Option<u64>,
+}
+
+impl ClientLife {
+    /// What a client says of itself; none when it names no instance.
+    pub fn of(client: &ClientInfo) -> Option<Box<Self>> {
+        let instance = client.instance.as_deref()?;
+        Some(Box::new(Self { instance: instance.into(), attempt: client.attempt }))
+    }
+}
 
 /// One authenticated presence.
 #[derive(Debug)]
@@ -25,8 +53,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
-    /// On which device.
-    pub device: Option<DeviceId>,
+    /// What it is.
+    pub comer: Comer,
     /// Where frames for it wait.
     pub outbound: Arc<Outbound>,
     /// Since when.
@@ -38,22 +66,30 @@ pub struct Session {
 
 impl Session {
     /// A session of a verified identity.
-    pub fn new(
-        id: SessionId,
-        device: Option<DeviceId>,
-        identity: Identity,
-        outbound: Arc<Outbound>,
-        since: Timestamp,
-    ) -> Self {
+    pub fn new(id: SessionId, comer: Comer, identity: Identity, outbound: Arc<Outbound>, since: Timestamp) -> Self {
         Self {
             id,
             user: identity.user.clone(),
-            device,
+            comer,
             outbound,
             since,
             identity: Mutex::new(identity),
             extended: AtomicBool::new(false),
             subscriptions: Mutex::default(),
+        }
+    }
+
+    /// The session as all nodes see it.
+    pub fn record(&self, node: &NodeName) -> SessionRecord {
+        let client = self.comer.client.as_deref();
+        SessionRecord {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            device: self.comer.device.clone(),
+            node: node.id.clone(),
+            since: self.since,
+            instance: client.map(|client| client.instance.clone()),
+            attempt: client.and_then(|client| client.attempt),
         }
     }
 

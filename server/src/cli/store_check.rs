@@ -8,7 +8,10 @@ use std::{
 use super::check::Finding;
 use crate::{
     config::Config,
-    store::open::{OpenError, open},
+    store::{
+        NodeName,
+        open::{OpenError, open},
+    },
 };
 
 /// Opens the store and closes it again.
@@ -24,7 +27,7 @@ pub(super) async fn store(config: &Config) -> Finding {
             )),
         };
     }
-    match open(&config.store, config.idempotency_window) {
+    match open(&config.store, config.store_options(&NodeName::new(&config.node_id))).await {
         Ok(store) => {
             store.close().await;
             Finding::Fine("the store can be opened".into())

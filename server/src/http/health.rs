@@ -190,10 +190,7 @@ async fn status_of(node: &Node) -> Status {
 }
 
 fn bus_status(node: &Node) -> Status {
-    match node.bus.status() {
-        BusStatus::Embedded | BusStatus::Connected => Status::Ok,
-        BusStatus::Reconnecting => Status::Degraded,
-    }
+    if node.bus.status().is_well() { Status::Ok } else { Status::Degraded }
 }
 
 fn health_of(node: &Node, status: Status) -> Health {

@@ -52,7 +52,7 @@ fn note_state(node: &Node) {
     metrics.store_up.set(i64::from(store.writable));
     metrics.store_bytes.set(whole(store.bytes.unwrap_or(0)));
     metrics.pending_notifications.set(whole(store.pending_notifications));
-    metrics.bus_connected.set(i64::from(node.bus.status() != BusStatus::Reconnecting));
+    metrics.bus_connected.set(i64::from(!matches!(node.bus.status(), BusStatus::Reconnecting { .. })));
     metrics.connections_limit.set(whole(node.config().limits.connections as u64));
     let waiting: usize = node.sessions.all().iter().map(|session| session.outbound.bytes()).sum();
     metrics.outbound_queue_bytes.set(whole(waiting as u64));

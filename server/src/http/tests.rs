@@ -46,7 +46,7 @@ async fn served(change: impl FnOnce(&mut Config)) -> Served {
         key("admin", &[Scope::Admin]),
     ];
     change(&mut config);
-    Served { running: Gateway::new(config).start().unwrap(), client: Client::new() }
+    Served { running: Gateway::new(config).start().await.unwrap(), client: Client::new() }
 }
 
 impl Served {

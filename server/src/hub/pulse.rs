@@ -1,54 +1,50 @@
-//! The pulse: once a second the store's counters are compared with the doorbells heard, so that a lost one costs at
+//! What the hub makes of a pulse: the store's counters are compared with the doorbells heard, so that a lost one costs at
 //! most about a second.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::time::{MissedTickBehavior, interval};
+use std::sync::Arc;
 
 use super::{Hub, local_topic::LocalTopic};
 use crate::{store::StoreError, topic::Shard};
 
-/// How often.
-const PULSE: Duration = Duration::from_secs(1);
-
 impl Hub {
-    /// Compares for ever.
-    pub async fn pulse(self: Arc<Self>) {
-        let mut ticks = interval(PULSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            if let Err(error) = self.beat().await {
-                tracing::debug!(%error, "the pulse found the store away");
-            }
-        }
+    /// The shards whose counters have to be read.
+    pub fn bound_shards(&self) -> Vec<Shard> {
+        self.shards.bound()
     }
 
-    /// Compares once: where a doorbell is missing, topics that are behind their log catch up.
+    /// The epoch is another one: the counters have begun anew, and every topic has to be looked at.
+    pub fn forget_counts(&self) {
+        self.shards.forget();
+    }
+
+    /// Takes the counters of shards: where a doorbell is missing, topics that are behind their log catch up.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn beat(self: &Arc<Self>) -> Result<(), StoreError> {
-        let shards = self.shards.bound();
-        let counts = self.store.shard_counts(&shards).await?;
-        for (shard, count) in shards.into_iter().zip(counts) {
-            if self.shards.compare(shard, count) {
-                self.look_into(shard).await?;
-            }
+    /// When the store does not answer. What was to be looked into is then found by the next comparison.
+    pub async fn compare(self: &Arc<Self>, shards: &[Shard], counts: &[u64]) -> Result<(), StoreError> {
+        let behind = |(shard, count): (&Shard, &u64)| self.shards.compare(*shard, *count).then_some(*shard);
+        let shards: Vec<Shard> = shards.iter().zip(counts).filter_map(behind).collect();
+        if shards.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let looked = self.look_into(&shards).await;
+        if looked.is_err() {
+            shards.iter().for_each(|shard| self.shards.doubt(*shard));
+        }
+        looked
     }
 
-    async fn look_into(self: &Arc<Self>, shard: Shard) -> Result<(), StoreError> {
-        let locals: Vec<Arc<LocalTopic>> = match self.tables.get(usize::from(shard.0)) {
-            Some(table) => table.lock().values().cloned().collect(),
-            None => Vec::new(),
-        };
+    async fn look_into(self: &Arc<Self>, shards: &[Shard]) -> Result<(), StoreError> {
+        let table = |shard: &Shard| self.tables.get(usize::from(shard.0));
+        let locals: Vec<Arc<LocalTopic>> = shards
+            .iter()
+            .filter_map(table)
+            .flat_map(|table| table.lock().values().cloned().collect::<Vec<_>>())
+            .collect();
         let topics: Vec<_> = locals.iter().map(|local| local.topic.clone()).collect();
-        let ends = self.store.heads(&topics).await?;
-        let epoch = self.store.epoch();
-        for (local, ends) in locals.iter().zip(ends) {
-            local.compare(self, &epoch, ends.head);
+        let heads = self.store.heads(&topics).await?;
+        for (local, ends) in locals.iter().zip(heads.ends) {
+            local.compare(self, &heads.epoch, ends.head);
         }
         Ok(())
     }

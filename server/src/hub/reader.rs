@@ -21,7 +21,7 @@ use crate::{
 const REPLAY_PAGE: PageLimit = PageLimit { entries: 128, bytes: 128 * 1024 };
 /// A page of a topic's missed entries.
 const GAP_PAGE: PageLimit = PageLimit { entries: 256, bytes: 256 * 1024 };
-/// How long a reader waits before it asks a store again that did not answer.
+/// How long a reader waits before it asks a store again that did not answer, or while the node's lease is lost.
 const STORE_RETRY: Duration = Duration::from_millis(250);
 
 /// Sends the entries after a position, a page whenever the outbound queue is half empty, until the subscription has
@@ -98,6 +98,9 @@ pub(super) async fn catch_up(hub: Arc<Hub>, local: Arc<LocalTopic>) {
 }
 
 async fn read(hub: &Hub, local: &LocalTopic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+    if hub.lease.is_lost() {
+        return Err(StoreError::Unavailable("this node's lease is lost".into()));
+    }
     let started = Instant::now();
     let page = hub.store.read(&local.topic, after, limit).await;
     hub.metrics.store_took("read", started.elapsed());

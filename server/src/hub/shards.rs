@@ -39,13 +39,25 @@ impl Shards {
         heard.topics == 1
     }
 
-    /// Counts one topic less.
-    pub(super) fn release(&self, shard: Shard) {
+    /// Counts one topic less; true for the last of its shard.
+    pub(super) fn release(&self, shard: Shard) -> bool {
         let mut heard = self.of(shard).lock();
         heard.topics = heard.topics.saturating_sub(1);
         if heard.topics == 0 {
             (heard.through, heard.beyond) = (None, 0);
         }
+        heard.topics == 0
+    }
+
+    /// Forgets what was heard, because the counters begin anew: the next comparison looks into every shard.
+    pub(super) fn forget(&self) {
+        (0..=u8::MAX).map(Shard).for_each(|shard| self.doubt(shard));
+    }
+
+    /// A shard was not looked into that should have been: the next comparison does.
+    pub(super) fn doubt(&self, shard: Shard) {
+        let mut heard = self.of(shard).lock();
+        (heard.through, heard.beyond) = (None, 0);
     }
 
     /// The shards in which topics are followed.

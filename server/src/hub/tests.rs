@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, future::poll_fn, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, MessageId, SessionId, Timestamp, UserId};
@@ -10,15 +11,19 @@ use serde_json::{Value, json};
 use super::{Hub, Start};
 use crate::{
     auth::Identity,
-    bus::{Bus, BusStatus, Doorbell, Doorbells, EmbeddedBus},
-    config,
+    bus::{Bus, BusStatus, Doorbell, EmbeddedBus, Heard, Hearing, Whisper},
     drain::Tasks,
     frame::Frame,
     metrics::Metrics,
     outbound::{Outbound, Waiting},
     services::entry_frame,
-    session::Session,
-    store::{Append, Retention, Store, open::open},
+    session::{Comer, Session},
+    store::{
+        Append, Note, Retention, Store,
+        clock::Clock,
+        conformance::{counts, options},
+        memory::MemoryStore,
+    },
     topic::{Shard, Topic},
 };
 
@@ -32,28 +37,49 @@ struct FaultyBus {
     fault: Fault,
 }
 
+#[async_trait]
 impl Bus for FaultyBus {
     fn ring(&self, doorbell: &Doorbell) {
         let carried = (self.fault)(&mut self.kept.lock(), doorbell.clone());
         carried.iter().for_each(|doorbell| self.below.ring(doorbell));
     }
 
-    fn bind(&self, shard: Shard) {
-        self.below.bind(shard);
+    fn whisper(&self, whisper: &Whisper) {
+        self.below.whisper(whisper);
+    }
+
+    fn tell(&self, node: &str, note: &Note) {
+        self.below.tell(node, note);
+    }
+
+    async fn bind(&self, shard: Shard) {
+        self.below.bind(shard).await;
+    }
+
+    fn release(&self, shard: Shard) {
+        self.below.release(shard);
     }
 
     fn status(&self) -> BusStatus {
         self.below.status()
     }
+
+    async fn close(&self) {}
 }
 
 fn store() -> Arc<dyn Store> {
-    let config = config::Store { url: config::Secret("memory".into()), ..config::Config::default().store };
-    open(&config, Duration::from_secs(3600)).unwrap()
+    Arc::new(MemoryStore::new(options(), Clock::system()))
 }
 
 fn node(store: &Arc<dyn Store>, bus: impl Bus) -> Arc<Hub> {
-    Hub::new(store.clone(), Arc::new(bus), entry_frame, Arc::new(Metrics::new().unwrap()), Tasks::default())
+    Hub::new(
+        store.clone(),
+        Arc::new(bus),
+        entry_frame,
+        Arc::new(Metrics::new().unwrap()),
+        Tasks::default(),
+        Arc::default(),
+    )
 }
 
 fn clan() -> Topic {
@@ -69,10 +95,11 @@ async fn say_keeping(hub: &Arc<Hub>, n: u64, max_entries: u64) {
     let body = Bytes::from(format!(r#"{{"type":"chat","content":"{n}""#) + "}");
     let retention = Retention { max_entries, max_age: Duration::from_secs(3600) };
     let (id, at) = (MessageId::new(format!("m{n}")).unwrap(), Timestamp::from(std::time::SystemTime::now()));
-    let append = Append { topic: clan(), id, key: None, at, body: body.clone(), retention, redaction: None };
+    let append =
+        Append { topic: clan(), id, key: None, at, body: body.clone(), retention, redaction: None, event: None };
     let appended = hub.store.append(append).await.unwrap();
     let entry = Arc::new(crate::store::Entry { offset: appended.offset, at, body });
-    let epoch = hub.store.epoch();
+    let epoch = appended.epoch;
     hub.publish(Doorbell { topic: clan(), epoch, shard_count: appended.shard_count, entry });
 }
 
@@ -82,11 +109,11 @@ async fn subscriber(hub: &Arc<Hub>) -> Arc<Session> {
     let identity = Identity { user, device: None, expires_at: Timestamp::from_millis(0), grants };
     let outbound = Arc::new(Outbound::new(1 << 20));
     let id = SessionId::new("s").unwrap();
-    let session = Arc::new(Session::new(id, None, identity, outbound, Timestamp::from_millis(0)));
-    let (entered, ends) = hub.enter(&clan()).await.unwrap();
+    let session = Arc::new(Session::new(id, Comer::default(), identity, outbound, Timestamp::from_millis(0)));
+    let (entered, ends, epoch) = hub.enter(&clan()).await.unwrap();
     let subscription = entered.subscribe(&session);
     session.add(subscription.clone());
-    entered.start(&subscription, Start { epoch: hub.store.epoch(), position: ends.head, delivered: 0 });
+    entered.start(&subscription, Start { epoch, position: ends.head, delivered: 0 });
     session
 }
 
@@ -111,24 +138,41 @@ async fn offsets(session: &Session, count: usize) -> Vec<u64> {
     messages(session, count).await.iter().map(|message| message["offset"].as_u64().unwrap()).collect()
 }
 
-fn listen(hub: &Arc<Hub>, mut doorbells: Doorbells) {
+fn listen(hub: &Arc<Hub>, mut hearing: Hearing) {
     let (tasks, hub) = (hub.tasks.clone(), hub.clone());
     tasks.spawn_until_stopped(async move {
-        while let Some(doorbell) = doorbells.recv().await {
-            hub.ring(doorbell);
+        while let Some(heard) = hearing.recv().await {
+            if let Heard::Doorbell(doorbell) = heard {
+                hub.ring(doorbell);
+            }
         }
     });
+}
+
+/// Compares counters, as a node's pulse does.
+async fn compare(hub: &Arc<Hub>) {
+    let shards = hub.bound_shards();
+    let counts = counts(&*hub.store, &shards).await;
+    hub.compare(&shards, &counts).await.unwrap();
+}
+
+async fn pulse(hub: Arc<Hub>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        compare(&hub).await;
+    }
 }
 
 /// Says a hundred things on one node and listens on another, behind a bus with a fault.
 async fn everything_arrives(fault: Fault) {
     let store = store();
-    let (far_bus, doorbells) = EmbeddedBus::new();
-    let (near_bus, _near_doorbells) = far_bus.join();
+    let (far_bus, doorbells) = EmbeddedBus::new("far");
+    let (near_bus, _near_doorbells) = far_bus.join("near");
     let near = node(&store, FaultyBus { below: near_bus, kept: Mutex::default(), fault });
     let far = node(&store, far_bus);
     listen(&far, doorbells);
-    far.tasks.spawn_until_stopped(far.clone().pulse());
+    far.tasks.spawn_until_stopped(pulse(far.clone()));
     let session = subscriber(&far).await;
     for n in 0..100 {
         say(&near, n).await;
@@ -181,8 +225,8 @@ async fn doorbells_in_reverse_by_sevens() {
 #[tokio::test]
 async fn a_subscriber_whose_next_entry_is_gone_is_told_and_goes_on() {
     let store = store();
-    let (far_bus, _doorbells) = EmbeddedBus::new();
-    let (near_bus, _near_doorbells) = far_bus.join();
+    let (far_bus, _doorbells) = EmbeddedBus::new("far");
+    let (near_bus, _near_doorbells) = far_bus.join("near");
     let near = node(&store, near_bus);
     let far = node(&store, far_bus);
     let session = subscriber(&far).await;
@@ -191,7 +235,7 @@ async fn a_subscriber_whose_next_entry_is_gone_is_told_and_goes_on() {
     for n in 0..20 {
         say_keeping(&near, n, 5).await;
     }
-    far.beat().await.unwrap();
+    compare(&far).await;
     let told = messages(&session, 6).await;
     let (reset, entries) = told.split_first().unwrap();
     assert_eq!((&reset["type"], &reset["reason"]), (&json!("subscription_reset"), &json!("trimmed")));
@@ -204,7 +248,7 @@ async fn a_subscriber_whose_next_entry_is_gone_is_told_and_goes_on() {
 #[tokio::test]
 async fn a_topic_is_forgotten_with_its_last_subscriber() {
     let store = store();
-    let (bus, _doorbells) = EmbeddedBus::new();
+    let (bus, _doorbells) = EmbeddedBus::new("far");
     let hub = node(&store, bus);
     let session = subscriber(&hub).await;
     assert_eq!(hub.topic_count(), 1);

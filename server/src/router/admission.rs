@@ -11,8 +11,8 @@ use crate::{
     config::Config,
     conversation::Ending,
     node::{Node, in_time, new_id},
-    session::Session,
-    store::{Admission, SessionPolicy, SessionRecord},
+    session::{ClientLife, Comer, Session},
+    store::Admission,
 };
 
 /// What this version offers beyond the core messages.
@@ -29,22 +29,14 @@ impl Router {
         let device = identity.device.clone().or(opening.device.clone());
         let expires_at = identity.expires_at;
         let id: SessionId = new_id()?;
-        let session = Arc::new(Session::new(id, device, identity, self.outbound.clone(), node.now()));
         let client = opening.client.as_ref();
-        let record = SessionRecord {
-            id: session.id.clone(),
-            user: session.user.clone(),
-            device: session.device.clone(),
-            node: config.node_id.as_str().into(),
-            since: session.since,
-            instance: client.and_then(|client| client.instance.as_deref().map(Arc::from)),
-            attempt: client.and_then(|client| client.attempt),
-        };
+        let comer = Comer { device, client: client.and_then(ClientLife::of) };
+        let session = Arc::new(Session::new(id, comer, identity, self.outbound.clone(), node.now()));
         // It is in the table before the store knows it, so that whoever evicts it finds it.
         node.sessions.insert(session.clone());
-        let admission = in_time(node.store.open_session(record, policy(&config))).await;
+        let admission = in_time(node.store.open_session(session.record(&node.name), node.session_policy())).await;
         match admission {
-            Ok(Admission::Admitted(evicted)) => evict(&node, &evicted),
+            Ok(Admission::Admitted(evicted)) => node.evict(&evicted),
             Ok(Admission::Refused) => {
                 node.sessions.remove(&session);
                 let message = "another session of this user is live";
@@ -62,6 +54,8 @@ impl Router {
             }
             Err(error) => {
                 node.sessions.remove(&session);
+                // The store may have admitted it all the same.
+                node.leave_record(&session, CloseCode::TRY_AGAIN_LATER);
                 self.opening = Some(opening);
                 return Err(error);
             }
@@ -83,8 +77,9 @@ impl Router {
             node.left(&subscription);
         }
         node.sessions.remove(session);
-        if let Err(error) = in_time(node.store.close_session(&session.user, &session.id)).await {
-            tracing::warn!(%error, session = %session.id, "a session's record stays until its node's lease ends");
+        if let Err(error) = in_time(node.store.close_session(&session.user, &session.id, ending.code)).await {
+            tracing::debug!(%error, session = %session.id, "a session's record stays until the store is back");
+            node.leave_record(session, ending.code);
         }
         node.metrics.sessions_active.dec();
         tracing::info!(
@@ -95,26 +90,6 @@ impl Router {
             bytes_sent = ending.bytes_sent,
             "session ended"
         );
-    }
-}
-
-fn policy(config: &Config) -> SessionPolicy {
-    let sessions = config.sessions;
-    SessionPolicy {
-        max: sessions.max_per_user,
-        on_excess: sessions.on_excess,
-        key: sessions.key,
-        max_devices: sessions.max_devices,
-    }
-}
-
-/// Closes the sessions that the store evicted, those that are on this node.
-fn evict(node: &Node, evicted: &[SessionRecord]) {
-    for record in evicted {
-        node.metrics.sessions_replaced_total.inc();
-        if let Some(session) = node.sessions.get(&record.user, &record.id) {
-            session.outbound.close(CloseCode::REPLACED, "replaced by a newer session");
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{
     Subscribing,
     entry::{entry_body, entry_text},
+    reports::{About, ChatReport},
 };
 use crate::{
     auth::Action,
@@ -86,7 +87,7 @@ impl ClanChat {
         let topic = Topic::Clan(asked.clan_id.clone());
         let what = Subscribing { recover: asked.recover, history: asked.history.unwrap_or(0) };
         let subscription = node.subscribe(session, request_id, topic, what).await?;
-        node.presences.came(node, &asked.clan_id, &subscription, asked.presence.unwrap_or(false));
+        node.presences.came(&asked.clan_id, &subscription, asked.presence.unwrap_or(false)).await;
         Ok(())
     }
 
@@ -135,10 +136,16 @@ impl ClanChat {
         });
         let body = node.checked_body(body)?;
         let key = saying.client_message_id.map(|id| IdempotencyKey { sender: saying.user.clone(), id: id.clone() });
-        let topic = Topic::Clan(clan.clone());
-        let appended = node
-            .append(Append { topic, id, key, at, body, retention: node.history_retention(), redaction: None })
-            .await?;
+        let report = ChatReport {
+            user_id: saying.user,
+            content: saying.content,
+            message_id: &id,
+            message_type: &saying.message_type,
+            data: saying.data,
+        };
+        let event = node.report(id.as_str(), &About::Chat(clan), &report)?;
+        let (topic, retention) = (Topic::Clan(clan.clone()), node.history_retention());
+        let appended = node.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
         Ok(MessageSent {
             message_id: appended.id,
             clan_id: Some(clan.clone()),
@@ -210,7 +217,8 @@ impl ClanChat {
             .map(|id| system_user().map(|sender| IdempotencyKey { sender, id }))
             .transpose()?;
         let retention = node.history_retention();
-        node.append(Append { topic, id: new_id()?, key, at: node.now(), body, retention, redaction }).await?;
+        let (id, at) = (new_id()?, node.now());
+        node.append(Append { topic, id, key, at, body, retention, redaction, event: None }).await?;
         Ok(())
     }
 

@@ -7,12 +7,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{
-    AckConfirmed, NotificationAck, NotificationAcked, NotificationId, RawJson, Timestamp, UserId,
-};
+use realtime_gateway_protocol::{AckConfirmed, NotificationAck, NotificationId, RawJson, Timestamp, UserId};
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::entry::entry_body;
+use super::{
+    entry::entry_body,
+    reports::{About, StoreKnows},
+};
 use crate::{
     bus::Doorbell,
     command_error::CommandError,
@@ -86,7 +88,10 @@ impl Notifications {
         let ttl = u64::try_from(new.ttl.unwrap_or(config.notifications.ttl).as_millis()).unwrap_or(u64::MAX);
         let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
         let max_pending = config.notifications.max_pending;
-        let notify = Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending };
+        let event_id = Uuid::now_v7().to_string();
+        let dropped_event = node.report(&event_id, &About::Dropped(&user), &StoreKnows {})?;
+        let notify =
+            Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending, dropped_event };
         let started = Instant::now();
         let notified = in_time(node.store.notify(notify)).await?;
         node.metrics.store_took("notify", started.elapsed());
@@ -94,7 +99,7 @@ impl Notifications {
         if !notified.duplicate {
             node.hub.publish(Doorbell {
                 topic: Topic::User(user),
-                epoch: node.store.epoch(),
+                epoch: notified.epoch,
                 shard_count: notified.shard_count,
                 entry: Arc::new(Entry { offset: notified.offset, at, body }),
             });
@@ -110,12 +115,15 @@ impl Notifications {
     ) -> Result<AckConfirmed, CommandError> {
         let mut ids = ack.notification_ids.unwrap_or_default();
         ids.extend(ack.notification_id);
+        let event_id = Uuid::now_v7().to_string();
+        let event = node.report(&event_id, &About::Acknowledged(&session.user), &StoreKnows {})?;
         let started = Instant::now();
-        let acked = in_time(node.store.acknowledge(&session.user, &ids)).await?;
+        let acked = in_time(node.store.acknowledge(&session.user, &ids, event)).await?;
         node.metrics.store_took("acknowledge", started.elapsed());
         if !acked.is_empty() {
-            for other in node.sessions.of_user(&session.user).iter().filter(|other| other.id != session.id) {
-                other.push_addition(NotificationAcked { notification_ids: acked.clone() });
+            // Acknowledged is acknowledged, whether the user's other sessions hear of it or not.
+            if let Err(error) = in_time(node.tell_acknowledged(session, acked)).await {
+                tracing::debug!(%error, "other nodes were not told of an acknowledgement");
             }
         }
         Ok(AckConfirmed { notification_ids: ids })

@@ -1,16 +1,26 @@
 //! Presence: who is in a clan, announced when a user comes, and when they have been gone for a while.
+//!
+//! This file knows the sessions of this node, and who wants to be told; `worker` tells the store, which knows all
+//! nodes, and announces what that changes.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod work;
+mod worker;
+
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, GetPresence, Presence, PresenceChanged, PresenceStatus, PresentUser, UserId};
+use realtime_gateway_protocol::{ClanId, GetPresence, Presence, PresentUser, UserId};
+use tokio::sync::oneshot;
 
+use self::work::{Job, Telling, Work};
 use crate::{
-    auth::Action, command_error::CommandError, frame::Frame, hub::Subscription, node::Node, outbound::Pushed,
-    session::Session, topic::Topic,
+    auth::Action,
+    command_error::CommandError,
+    hub::Subscription,
+    node::{Node, in_time},
+    session::Session,
+    store::{Present, StoreError},
+    topic::Topic,
 };
 
 /// How many users a `presence` message names.
@@ -20,17 +30,20 @@ const NAMED_USERS: usize = 200;
 #[derive(Default)]
 pub struct Presences {
     clans: Mutex<HashMap<ClanId, Clan>>,
+    work: Work,
 }
 
 #[derive(Default)]
 struct Clan {
-    users: BTreeMap<UserId, Present>,
+    users: HashMap<UserId, Here>,
     /// Subscriptions that asked to be told.
     watchers: Vec<Arc<Subscription>>,
 }
 
+/// A user in a clan, on this node.
 #[derive(Default)]
-struct Present {
+struct Here {
+    /// Sessions that subscribe; none while the grace runs.
     sessions: u32,
     /// Rises with every change, so that a departure that was taken back is not announced.
     turn: u64,
@@ -40,33 +53,35 @@ impl Presences {
     /// `presence`
     pub(crate) async fn read(node: &Arc<Node>, session: &Session, get: &GetPresence) -> Result<Presence, CommandError> {
         node.permissions.check(&session.identity(), Action::Read, &Topic::Clan(get.clan_id.clone())).await?;
-        Ok(node.presences.snapshot(&get.clan_id))
+        // In turn, so that whoever subscribed before finds themselves.
+        let (asker, answer) = oneshot::channel();
+        node.presences.work.add(Job::Look(get.clan_id.clone(), Some(asker)));
+        let present = in_time(async { answer.await.map_err(|_| gone()) }).await?;
+        Ok(snapshot(&get.clan_id, present))
     }
 
-    /// Notes a subscription to a clan, and whether it wants to be told who comes and goes.
-    pub(crate) fn came(&self, node: &Arc<Node>, clan_id: &ClanId, subscription: &Arc<Subscription>, watches: bool) {
+    /// Notes a subscription to a clan. With `watcher` it wants to be told who comes and goes: this resolves when it
+    /// has got the snapshot that comes before, or when the store does not answer in time and the snapshot comes later.
+    pub(crate) async fn came(&self, clan_id: &ClanId, subscription: &Arc<Subscription>, watches: bool) {
         let user = &subscription.session().user;
-        let mut clans = self.clans.lock();
-        if subscription.is_ended() {
-            return;
-        }
-        let clan = clans.entry(clan_id.clone()).or_default();
-        let mut appeared = false;
-        if subscription.set_present(true) {
-            appeared = !clan.users.contains_key(user);
-            let present = clan.users.entry(user.clone()).or_default();
-            present.sessions += 1;
-            present.turn += 1;
-        }
-        let missed = if appeared { clan.announce(clan_id, user, PresenceStatus::Online) } else { Vec::new() };
-        if watches && !clan.watchers.iter().any(|watcher| Arc::ptr_eq(watcher, subscription)) {
-            clan.watchers.push(subscription.clone());
+        {
+            let mut clans = self.clans.lock();
+            if subscription.is_ended() {
+                return;
+            }
+            if subscription.set_present(true) {
+                let here = clans.entry(clan_id.clone()).or_default().users.entry(user.clone()).or_default();
+                here.sessions += 1;
+                here.turn += 1;
+                self.work.tell(clan_id, user, Telling::Aloud);
+            }
         }
         if watches {
-            subscription.session().outbound.push(Frame::push(clan.snapshot(clan_id).into()));
+            let (done, told) = oneshot::channel();
+            self.work.add(Job::Watch(clan_id.clone(), subscription.clone(), Some(done)));
+            // Too late is no error: the snapshot is sent once the store answers.
+            let _ = in_time(async { told.await.map_err(|_| gone()) }).await;
         }
-        drop(clans);
-        self.make_up(node, clan_id, missed);
     }
 
     /// Notes that a subscription to a clan is over. The user counts as present for `presence.grace` more.
@@ -78,72 +93,82 @@ impl Presences {
         if !subscription.set_present(false) {
             return;
         }
-        let Some(present) = clan.users.get_mut(&user) else { return };
-        present.sessions = present.sessions.saturating_sub(1);
-        present.turn += 1;
-        if present.sessions > 0 {
-            return;
+        let Some(here) = clan.users.get_mut(&user) else { return };
+        here.sessions = here.sessions.saturating_sub(1);
+        here.turn += 1;
+        if here.sessions > 0 {
+            return self.work.tell(clan_id, &user, Telling::Aloud);
         }
-        let turn = present.turn;
+        let turn = here.turn;
         drop(clans);
         let (node, clan_id) = (node.clone(), clan_id.clone());
         node.tasks.clone().spawn_until_stopped(async move {
             tokio::time::sleep(node.config().presence_grace).await;
-            node.presences.depart(&node, &clan_id, &user, turn);
+            node.presences.depart(&clan_id, &user, turn);
         });
     }
 
-    /// Announces that a user is gone, unless something changed since.
-    fn depart(&self, node: &Arc<Node>, clan_id: &ClanId, user: &UserId, turn: u64) {
+    /// The grace is over: the user is gone from this node, unless something changed since.
+    fn depart(&self, clan_id: &ClanId, user: &UserId, turn: u64) {
         let mut clans = self.clans.lock();
         let Some(clan) = clans.get_mut(clan_id) else { return };
-        if clan.users.get(user).is_none_or(|present| present.turn != turn) {
+        if clan.users.get(user).is_none_or(|here| here.turn != turn) {
             return;
         }
         clan.users.remove(user);
-        let missed = clan.announce(clan_id, user, PresenceStatus::Offline);
-        if clan.users.is_empty() {
+        if clan.users.is_empty() && clan.watchers.is_empty() {
             clans.remove(clan_id);
         }
-        drop(clans);
-        self.make_up(node, clan_id, missed);
+        self.work.tell(clan_id, user, Telling::Aloud);
     }
 
-    /// Sends a new snapshot to those who could not take a change, once they can.
-    fn make_up(&self, node: &Arc<Node>, clan_id: &ClanId, missed: Vec<Arc<Subscription>>) {
-        for watcher in missed {
-            let (node, clan_id) = (node.clone(), clan_id.clone());
-            node.tasks.clone().spawn_until_stopped(async move {
-                if watcher.session().outbound.room().await && !watcher.is_ended() {
-                    watcher.session().outbound.push(Frame::push(node.presences.snapshot(&clan_id).into()));
-                }
-            });
+    /// How many sessions count for a user here: one while the grace runs.
+    fn sessions_here(&self, clan_id: &ClanId, user: &UserId) -> u32 {
+        let clans = self.clans.lock();
+        clans.get(clan_id).and_then(|clan| clan.users.get(user)).map_or(0, |here| here.sessions.max(1))
+    }
+
+    /// Takes a watcher, unless it has ended meanwhile.
+    fn watch(&self, clan_id: &ClanId, subscription: &Arc<Subscription>) {
+        let mut clans = self.clans.lock();
+        if subscription.is_ended() {
+            return;
+        }
+        let watchers = &mut clans.entry(clan_id.clone()).or_default().watchers;
+        if !watchers.iter().any(|watcher| Arc::ptr_eq(watcher, subscription)) {
+            watchers.push(subscription.clone());
         }
     }
 
-    fn snapshot(&self, clan_id: &ClanId) -> Presence {
+    fn watchers(&self, clan_id: &ClanId) -> Vec<Arc<Subscription>> {
+        self.clans.lock().get(clan_id).map(|clan| clan.watchers.clone()).unwrap_or_default()
+    }
+
+    /// The store may have lost what this node told it: it is told again.
+    pub(crate) fn tell_again(&self) {
         let clans = self.clans.lock();
-        let empty = Presence { clan_id: clan_id.clone(), users: Vec::new(), count: 0 };
-        clans.get(clan_id).map_or(empty, |clan| clan.snapshot(clan_id))
+        for (clan_id, clan) in clans.iter() {
+            clan.users.keys().for_each(|user| self.work.tell(clan_id, user, Telling::Quietly));
+        }
+        drop(clans);
+        self.tell_watchers_again();
+    }
+
+    /// Changes on other nodes may have been missed: watchers get a new snapshot.
+    pub(crate) fn tell_watchers_again(&self) {
+        let clans = self.clans.lock();
+        for watcher in clans.values().flat_map(|clan| &clan.watchers) {
+            self.work.add(Job::Snapshot(watcher.clone()));
+        }
     }
 }
 
-impl Clan {
-    fn snapshot(&self, clan_id: &ClanId) -> Presence {
-        let named = self.users.iter().take(NAMED_USERS);
-        let users = named.map(|(user, present)| PresentUser { user_id: user.clone(), sessions: present.sessions });
-        Presence { clan_id: clan_id.clone(), users: users.collect(), count: self.users.len() as u64 }
-    }
+/// The gateway is on its way out.
+fn gone() -> StoreError {
+    StoreError::Unavailable("presence has ended".into())
+}
 
-    /// Tells the watchers of a change. Returns those who could not take it.
-    fn announce(&self, clan_id: &ClanId, user: &UserId, status: PresenceStatus) -> Vec<Arc<Subscription>> {
-        if self.watchers.is_empty() {
-            return Vec::new();
-        }
-        let changed = PresenceChanged { clan_id: clan_id.clone(), user_id: user.clone(), status };
-        let frame = Frame::push(changed.into());
-        let missed =
-            |watcher: &&Arc<Subscription>| watcher.session().outbound.push_ephemeral(frame.clone()) == Pushed::Dropped;
-        self.watchers.iter().filter(missed).cloned().collect()
-    }
+fn snapshot(clan_id: &ClanId, present: Present) -> Presence {
+    let user = |(user_id, sessions)| PresentUser { user_id, sessions };
+    Presence { clan_id: clan_id.clone(), users: present.users.into_iter().map(user).collect(), count: present.count }
 }

@@ -48,12 +48,11 @@ impl Node {
             return Err(CommandError::new(ErrorCode::SubscriptionLimit, message));
         }
         let delivered = self.delivered_before(&topic);
-        let (entered, ends) = in_time(self.hub.enter(&topic)).await?;
+        let (entered, ends, epoch) = in_time(self.hub.enter(&topic)).await?;
         let pending = match &topic {
             Topic::User(user) => Some(in_time(self.store.pending_count(user)).await?),
             _ => None,
         };
-        let epoch = self.store.epoch();
         let beginning = match &topic {
             Topic::User(_) => {
                 let start = known.is_none().then(|| Start { position: 0, delivered, epoch: epoch.clone() });

@@ -8,7 +8,11 @@ use realtime_gateway_protocol::{
 };
 use serde::Serialize;
 
-use super::{Subscribing, entry::entry_body};
+use super::{
+    Subscribing,
+    entry::entry_body,
+    reports::{About, TopicReport},
+};
 use crate::{
     auth::Action,
     command_error::CommandError,
@@ -134,7 +138,9 @@ impl Topics {
         };
         let topic = Topic::Service(service.clone(), name.clone());
         let retention = node.history_retention();
-        let appended = node.append(Append { topic, id, key, at, body, retention, redaction: None }).await?;
+        let report = TopicReport { user_id: user, data };
+        let event = node.report(id.as_str(), &About::Topic(&service, &name), &report)?;
+        let appended = node.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
         Ok(MessageSent {
             message_id: appended.id,
             clan_id: None,

@@ -3,13 +3,15 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, SendTyping, Typing, UserId};
+use realtime_gateway_protocol::{ClanId, SendTyping, ServerMessage, Typing, UserId};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
 
-use crate::{auth::Action, command_error::CommandError, frame::Frame, node::Node, session::Session, topic::Topic};
+use crate::{
+    auth::Action, bus::Whisper, command_error::CommandError, frame::Frame, node::Node, session::Session, topic::Topic,
+};
 
 /// How long a user types without saying so again.
 const LASTS: Duration = Duration::from_secs(6);
@@ -120,9 +122,10 @@ impl Node {
     fn perform(&self, (clan, user): &(ClanId, UserId), step: Step) {
         if let Step::Tell(is_typing, session) = step {
             let typing = Typing { user_id: user.clone(), clan_id: clan.clone(), is_typing };
-            let topic = Topic::Clan(clan.clone());
+            let (topic, message) = (Topic::Clan(clan.clone()), ServerMessage::from(typing));
             // Typing is the first to go under pressure: whoever missed it misses little.
-            self.hub.whisper(&topic, &Frame::push(typing.into()), &session);
+            self.hub.whisper(&topic, &Frame::push(message.clone()), Some(&session));
+            self.bus.whisper(&Whisper { topic, message });
         }
     }
 }

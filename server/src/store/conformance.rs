@@ -19,13 +19,44 @@ use std::{
 use bytes::Bytes;
 use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
 
-use super::{Append, IdempotencyKey, Notified, Notify, Page, PageLimit, Retention, Store, clock::Clock};
-use crate::{drain::Tasks, topic::Topic};
+use super::{
+    Append, Beat, IdempotencyKey, NodeName, NodeRecord, Notified, Notify, Options, Page, PageLimit, Retention, Store,
+    clock::Clock,
+};
+use crate::{
+    drain::Tasks,
+    topic::{Shard, Topic},
+};
 
 pub(crate) use self::{append::*, inbox::*, paging::*, retention::*, sessions::*, whole::*};
 
 /// The idempotency window that a subject's store is made with.
 pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
+/// What a subject's store is opened with.
+pub(crate) fn options() -> Options {
+    Options { window: WINDOW, node: NodeName::new("n"), outbox: None }
+}
+
+/// A pulse of the node under test.
+pub(crate) fn beat(shards: &[Shard]) -> Beat {
+    let node = NodeRecord {
+        id: "n".into(),
+        incarnation: "1".into(),
+        address: "127.0.0.1:4000".into(),
+        version: "0".into(),
+        started: Timestamp::from_millis(0),
+        connections: 0,
+        draining: false,
+        settings: Vec::new(),
+    };
+    Beat { node, shards: shards.to_vec(), read: 0 }
+}
+
+/// The counters of shards.
+pub(crate) async fn counts(store: &dyn Store, shards: &[Shard]) -> Vec<u64> {
+    store.pulse(beat(shards)).await.unwrap().counts
+}
+
 /// Retention that removes nothing.
 pub(crate) const KEEP: Retention = Retention { max_entries: 1_000_000, max_age: Duration::from_secs(365 * 24 * 3600) };
 /// A page that holds everything.
@@ -69,6 +100,7 @@ impl Subject {
             body: Bytes::copy_from_slice(body.as_bytes()),
             retention: KEEP,
             redaction: None,
+            event: None,
         }
     }
 
@@ -86,6 +118,7 @@ impl Subject {
             body: Bytes::copy_from_slice(id.as_bytes()),
             expires: Timestamp::from_millis(self.now().millis() + 600_000),
             max_pending: 1_000,
+            dropped_event: None,
         }
     }
 

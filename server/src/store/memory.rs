@@ -11,15 +11,16 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{NotificationId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
 
 use self::{inbox::Inbox, log::MemoryLog};
 use super::{
-    Admission, Append, Appended, Epoch, Head, IdempotencyKey, Log, Notified, Notify, Page, PageLimit, Pending,
-    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, clock::Clock,
-    sessions::EmbeddedSessions, shards::ShardCounts,
+    Admission, Append, Appended, Beat, Epoch, Event, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes, Note,
+    Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange,
+    Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept,
+    alone::Alone, clock::Clock, shards::ShardCounts,
 };
-use crate::topic::{Shard, Topic};
+use crate::topic::Topic;
 
 /// A store that lives as long as its process. Nothing in it waits, so every call resolves at once.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct MemoryStore {
     clock: Clock,
     window: Duration,
     shards: ShardCounts,
-    sessions: EmbeddedSessions,
+    alone: Alone,
     state: Mutex<State>,
 }
 
@@ -49,14 +50,14 @@ struct State {
 }
 
 impl MemoryStore {
-    /// An empty store. `window` is how long repeats are recognised.
-    pub fn new(window: Duration, clock: Clock) -> Self {
+    /// An empty store.
+    pub fn new(options: Options, clock: Clock) -> Self {
         Self {
             epoch: uuid::Uuid::now_v7().to_string().into(),
             clock,
-            window,
+            window: options.window,
             shards: ShardCounts::default(),
-            sessions: EmbeddedSessions::default(),
+            alone: Alone::new(options.node),
             state: Mutex::default(),
         }
     }
@@ -68,6 +69,11 @@ impl MemoryStore {
             return Err(StoreError::Unavailable("the store is closed".into()));
         }
         step(&mut state)
+    }
+
+    /// Does a step of what lives with the process, unless the store is closed.
+    fn while_open<T>(&self, step: impl FnOnce(&Alone) -> T) -> Result<T, StoreError> {
+        self.step(|_| Ok(step(&self.alone)))
     }
 
     fn page(
@@ -125,7 +131,7 @@ impl Log for MemoryStore {
                 }
             }
             let shard_count = if duplicate { self.shards.get(shard) } else { self.shards.raise(shard) };
-            Ok(Appended { offset, id, duplicate, shard_count })
+            Ok(Appended { offset, id, duplicate, shard_count, epoch: self.epoch.clone() })
         })
     }
 
@@ -147,19 +153,15 @@ impl Log for MemoryStore {
         })
     }
 
-    async fn heads(&self, topics: &[Topic]) -> Result<Vec<Head>, StoreError> {
+    async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
         let now = self.clock.now();
         self.step(|state| {
             let head = |topic: &Topic| match topic {
                 Topic::User(user) => state.inboxes.get(user).map_or(EMPTY, Inbox::ends),
                 topic => state.logs.get(topic).map_or(EMPTY, |log| log.ends(now)),
             };
-            Ok(topics.iter().map(head).collect())
+            Ok(Heads { epoch: self.epoch.clone(), ends: topics.iter().map(head).collect() })
         })
-    }
-
-    async fn shard_counts(&self, shards: &[Shard]) -> Result<Vec<u64>, StoreError> {
-        self.step(|_| Ok(shards.iter().map(|shard| self.shards.get(*shard)).collect()))
     }
 }
 
@@ -171,7 +173,8 @@ impl Pending for MemoryStore {
             let inbox = state.inboxes.entry(notify.user.clone()).or_default();
             if let Some(offset) = inbox.offset_of_copy(&notify, self.window) {
                 let shard_count = self.shards.get(shard);
-                return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count });
+                let epoch = self.epoch.clone();
+                return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
             }
             let (offset, removed) = inbox.store(&notify, self.window);
             let mut dropped = Vec::new();
@@ -183,11 +186,17 @@ impl Pending for MemoryStore {
             }
             state.expiries.insert((notify.expires, notify.user.clone(), offset));
             state.ids.push_back((notify.at, notify.user, notify.id));
-            Ok(Notified { offset, duplicate: false, dropped, shard_count: self.shards.raise(shard) })
+            let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
+            Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
         })
     }
 
-    async fn acknowledge(&self, user: &UserId, ids: &[NotificationId]) -> Result<Vec<NotificationId>, StoreError> {
+    async fn acknowledge(
+        &self,
+        user: &UserId,
+        ids: &[NotificationId],
+        _event: Option<Event>,
+    ) -> Result<Vec<NotificationId>, StoreError> {
         let now = self.clock.now();
         self.step(|state| {
             let Some(inbox) = state.inboxes.get_mut(user) else { return Ok(Vec::new()) };
@@ -213,18 +222,73 @@ impl Pending for MemoryStore {
 #[async_trait]
 impl Sessions for MemoryStore {
     async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.step(|_| Ok(self.sessions.open(record, policy)))
+        self.while_open(|alone| alone.sessions.open(record, policy))
     }
 
-    async fn close_session(&self, user: &UserId, session: &SessionId) -> Result<(), StoreError> {
-        self.step(|_| {
-            self.sessions.close(user, session);
-            Ok(())
-        })
+    async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
+        self.while_open(|alone| alone.sessions.restore(record, policy))
+    }
+
+    async fn close_session(&self, user: &UserId, session: &SessionId, _code: CloseCode) -> Result<(), StoreError> {
+        self.while_open(|alone| alone.sessions.close(user, session))
     }
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
-        self.step(|_| Ok(self.sessions.of(user)))
+        self.while_open(|alone| alone.sessions.of(user))
+    }
+}
+
+#[async_trait]
+impl Presence for MemoryStore {
+    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
+        self.while_open(|alone| alone.set_present(clan, user, sessions))
+    }
+
+    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
+        self.while_open(|alone| alone.present(clan, at_most))
+    }
+}
+
+#[async_trait]
+impl Nodes for MemoryStore {
+    async fn pulse(&self, beat: Beat) -> Result<Pulse, StoreError> {
+        self.while_open(|alone| alone.pulse(beat, &self.shards))
+    }
+
+    async fn post(&self, _node: &str, _note: &Note) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        self.while_open(Alone::nodes)
+    }
+
+    async fn reap(&self) -> Result<Reaped, StoreError> {
+        Ok(Reaped::default())
+    }
+
+    async fn resign(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn lease_outbox(&self, _ttl: Duration) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn read_outbox(&self, _after: u64, _at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        tokio::time::sleep(wait).await;
+        Ok(Vec::new())
+    }
+
+    async fn remove_from_outbox(&self, _sequences: &[u64]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
+        Ok(OutboxStatus::default())
     }
 }
 
@@ -253,10 +317,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance::{Subject, WINDOW, conformance};
+    use crate::store::conformance::{Subject, conformance, options};
 
     fn subject() -> Subject {
-        Subject::new(|clock| Arc::new(MemoryStore::new(WINDOW, clock)))
+        Subject::new(|clock| Arc::new(MemoryStore::new(options(), clock)))
     }
 
     conformance!(subject());

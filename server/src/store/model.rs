@@ -12,7 +12,7 @@ use self::naive::Naive;
 use super::{
     Append, Notify, Redaction, Retention, Store,
     clock::Clock,
-    conformance::{Subject, WINDOW, inbox, key, topic},
+    conformance::{Subject, WINDOW, inbox, key, options, topic},
     memory::MemoryStore,
     redb::RedbStore,
 };
@@ -107,7 +107,7 @@ async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn()
             Step::Acknowledge { user: name, ids } => {
                 let ids: Vec<NotificationId> = ids.iter().map(id).collect();
                 let user = subject.notification(&format!("u{name}"), "x").user;
-                let answer = store.acknowledge(&user, &ids).await.unwrap();
+                let answer = store.acknowledge(&user, &ids, None).await.unwrap();
                 assert_eq!(answer, model.acknowledge(&user, &ids, now), "{step:?}");
             }
             Step::Pass(seconds) => subject.pass(Duration::from_secs(seconds)),
@@ -149,14 +149,14 @@ async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn()
 }
 
 fn open(path: &Path, clock: Clock) -> Arc<dyn Store> {
-    Arc::new(RedbStore::open(path, Durability::Os, WINDOW, clock).unwrap())
+    Arc::new(RedbStore::open(path, Durability::Os, options(), clock).unwrap())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn memory_agrees_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        let mut subject = Subject::new(|clock| Arc::new(MemoryStore::new(WINDOW, clock)));
+        let mut subject = Subject::new(|clock| Arc::new(MemoryStore::new(options(), clock)));
         Runtime::new().unwrap().block_on(agree(&mut subject, steps, None));
     }
 }

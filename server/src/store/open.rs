@@ -4,10 +4,9 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use super::{Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
+use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
 use crate::config;
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
@@ -69,20 +68,21 @@ pub enum OpenError {
     },
 }
 
-/// Opens the store that is configured. `idempotency_window` is how long repeats are recognised.
+/// Opens the store that is configured.
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong with the URL or the file.
-pub fn open(config: &config::Store, idempotency_window: Duration) -> Result<Arc<dyn Store>, OpenError> {
+#[expect(clippy::unused_async, reason = "a store behind a network is asked whether it is there")]
+pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn Store>, OpenError> {
     let url = config.url.0.as_str();
     if url == "memory" {
-        return Ok(Arc::new(MemoryStore::new(idempotency_window, Clock::system())));
+        return Ok(Arc::new(MemoryStore::new(options, Clock::system())));
     }
     if url.starts_with("redis://") || url.starts_with("rediss://") {
         return Err(OpenError::NotInThisVersion);
     }
     if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
-        let store = RedbStore::open(Path::new(path), config.durability, idempotency_window, Clock::system())?;
+        let store = RedbStore::open(Path::new(path), config.durability, options, Clock::system())?;
         return Ok(Arc::new(store));
     }
     Err(OpenError::UnknownUrl)
@@ -91,27 +91,30 @@ pub fn open(config: &config::Store, idempotency_window: Duration) -> Result<Arc<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Durability, Secret};
+    use crate::{
+        config::{Durability, Secret},
+        store::conformance::options,
+    };
 
-    fn opened(url: &str) -> Result<Arc<dyn Store>, OpenError> {
+    async fn opened(url: &str) -> Result<Arc<dyn Store>, OpenError> {
         let config = config::Store { url: Secret(url.into()), durability: Durability::Fsync, prefix: "gw".into() };
-        open(&config, Duration::from_secs(1))
+        open(&config, options()).await
     }
 
-    #[test]
-    fn the_url_names_the_kind_of_store() {
+    #[tokio::test]
+    async fn the_url_names_the_kind_of_store() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b.redb");
-        assert!(opened("memory").is_ok());
-        assert!(opened(&format!("redb:{}", path.display())).is_ok());
+        assert!(opened("memory").await.is_ok());
+        assert!(opened(&format!("redb:{}", path.display())).await.is_ok());
         assert!(path.exists());
         for url in ["redis://localhost", "rediss://user:secret@host:6379/0"] {
-            let error = opened(url).map(drop).unwrap_err();
+            let error = opened(url).await.map(drop).unwrap_err();
             assert!(matches!(error, OpenError::NotInThisVersion));
             assert!(!error.to_string().contains("secret"));
         }
         for url in ["", "redb:", "sqlite:x", "memory:"] {
-            assert!(matches!(opened(url).map(drop), Err(OpenError::UnknownUrl)), "{url}");
+            assert!(matches!(opened(url).await.map(drop), Err(OpenError::UnknownUrl)), "{url}");
         }
     }
 }

@@ -28,7 +28,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{NotificationId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
 use redb::{ReadTransaction, ReadableTableMetadata};
 use tokio::sync::watch;
 
@@ -37,32 +37,29 @@ use self::{
     reader::Place, sweep::Sweep, writer::Shared,
 };
 use super::{
-    Admission, Append, Appended, Epoch, Head, Log, Notified, Notify, Page, PageLimit, Pending, SessionPolicy,
-    SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError,
-    sessions::EmbeddedSessions, shards::ShardCounts,
+    Admission, Append, Appended, Beat, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options,
+    Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped,
+    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone, clock::Clock,
+    open::OpenError, shards::ShardCounts,
 };
-use crate::{
-    config::Durability,
-    topic::{Shard, Topic},
-};
+use crate::{config::Durability, topic::Topic};
 
 /// A store in one file of its own.
 #[derive(Debug)]
 pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    sessions: EmbeddedSessions,
+    alone: Alone,
     clock: Clock,
     epoch: Epoch,
 }
 
 impl RedbStore {
-    /// Opens the file, and makes it and its directory when they are not there. `window` is how long repeats are
-    /// recognised. Blocks while the file is repaired after a crash, which takes a while when it is large.
+    /// Opens the file, and makes it and its directory when they are not there. Blocks while the file is repaired after a crash, which takes a while when it is large.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the file and how to mend it.
-    pub fn open(path: &Path, durability: Durability, window: Duration, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, durability: Durability, options: Options, clock: Clock) -> Result<Self, OpenError> {
         let file = DataFile::open(path, durability)?;
         let read = |transaction: &ReadTransaction| {
             Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?))
@@ -73,7 +70,8 @@ impl RedbStore {
             file,
             queue: queue::Queue::default(),
             shards: ShardCounts::default(),
-            window,
+            epoch: epoch.clone(),
+            window: options.window,
             writable: watch::Sender::new(true),
             last_error: Mutex::default(),
             pending: pending.into(),
@@ -86,7 +84,7 @@ impl RedbStore {
             .spawn(move || writer::run(writing))
             .map_err(|source| OpenError::Unwritable { path: path.into(), source })?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self { shared, writer, sessions: EmbeddedSessions::default(), clock, epoch })
+        Ok(Self { shared, writer, alone: Alone::new(options.node), clock, epoch })
     }
 
     /// Whether writes are served, as it changes.
@@ -122,9 +120,9 @@ impl RedbStore {
         Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next })
     }
 
-    /// Does a step of the sessions, unless the store is closed.
-    fn while_open<T>(&self, step: impl FnOnce(&EmbeddedSessions) -> T) -> Result<T, StoreError> {
-        if self.shared.queue.is_closed() { Err(closed()) } else { Ok(step(&self.sessions)) }
+    /// Does a step of what lives with the process, unless the store is closed.
+    fn while_open<T>(&self, step: impl FnOnce(&Alone) -> T) -> Result<T, StoreError> {
+        if self.shared.queue.is_closed() { Err(closed()) } else { Ok(step(&self.alone)) }
     }
 }
 
@@ -167,13 +165,10 @@ impl Log for RedbStore {
         self.page(topic, Place::Before(before), limit).await
     }
 
-    async fn heads(&self, topics: &[Topic]) -> Result<Vec<Head>, StoreError> {
+    async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
         let (topics, now) = (topics.to_vec(), self.clock.now().millis());
-        self.look(move |transaction| reader::heads(transaction, &topics, now)).await
-    }
-
-    async fn shard_counts(&self, shards: &[Shard]) -> Result<Vec<u64>, StoreError> {
-        self.while_open(|_| shards.iter().map(|shard| self.shared.shards.get(*shard)).collect())
+        let ends = self.look(move |transaction| reader::heads(transaction, &topics, now)).await?;
+        Ok(Heads { epoch: self.epoch.clone(), ends })
     }
 }
 
@@ -183,7 +178,12 @@ impl Pending for RedbStore {
         self.ask(notify).await
     }
 
-    async fn acknowledge(&self, user: &UserId, ids: &[NotificationId]) -> Result<Vec<NotificationId>, StoreError> {
+    async fn acknowledge(
+        &self,
+        user: &UserId,
+        ids: &[NotificationId],
+        _event: Option<Event>,
+    ) -> Result<Vec<NotificationId>, StoreError> {
         self.ask(Acknowledge { user: user.clone(), ids: ids.to_vec(), now: self.clock.now() }).await
     }
 
@@ -196,15 +196,73 @@ impl Pending for RedbStore {
 #[async_trait]
 impl Sessions for RedbStore {
     async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.while_open(|sessions| sessions.open(record, policy))
+        self.while_open(|alone| alone.sessions.open(record, policy))
     }
 
-    async fn close_session(&self, user: &UserId, session: &SessionId) -> Result<(), StoreError> {
-        self.while_open(|sessions| sessions.close(user, session))
+    async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
+        self.while_open(|alone| alone.sessions.restore(record, policy))
+    }
+
+    async fn close_session(&self, user: &UserId, session: &SessionId, _code: CloseCode) -> Result<(), StoreError> {
+        self.while_open(|alone| alone.sessions.close(user, session))
     }
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
-        self.while_open(|sessions| sessions.of(user))
+        self.while_open(|alone| alone.sessions.of(user))
+    }
+}
+
+#[async_trait]
+impl Presence for RedbStore {
+    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
+        self.while_open(|alone| alone.set_present(clan, user, sessions))
+    }
+
+    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
+        self.while_open(|alone| alone.present(clan, at_most))
+    }
+}
+
+#[async_trait]
+impl Nodes for RedbStore {
+    async fn pulse(&self, beat: Beat) -> Result<Pulse, StoreError> {
+        self.while_open(|alone| alone.pulse(beat, &self.shared.shards))
+    }
+
+    async fn post(&self, _node: &str, _note: &Note) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        self.while_open(Alone::nodes)
+    }
+
+    async fn reap(&self) -> Result<Reaped, StoreError> {
+        Ok(Reaped::default())
+    }
+
+    async fn resign(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for RedbStore {
+    async fn lease_outbox(&self, _ttl: Duration) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn read_outbox(&self, _after: u64, _at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        tokio::time::sleep(wait).await;
+        Ok(Vec::new())
+    }
+
+    async fn remove_from_outbox(&self, _sequences: &[u64]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
+        Ok(OutboxStatus::default())
     }
 }
 

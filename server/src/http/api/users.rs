@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{CloseCode, DeviceId, ErrorCode, ServiceName, SessionId, Timestamp, TopicName, UserId};
+use realtime_gateway_protocol::{CloseCode, DeviceId, ServiceName, SessionId, Timestamp, TopicName, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    command_error::CommandError,
     http::{
         body::Answer,
         key::{Admin, Key, Read},
@@ -18,9 +17,7 @@ use crate::{
         tags::Tag,
     },
     node::{Node, in_time},
-    services::end_subscription,
     store::SessionRecord,
-    topic::Topic,
 };
 
 /// A user's live sessions on all nodes, oldest first.
@@ -54,7 +51,7 @@ struct Disconnected {
 /// Subscriptions were ended.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Unsubscribed {
-    /// How many subscriptions.
+    /// How many subscriptions on the node that was asked; other nodes end theirs within a second.
     subscriptions: usize,
 }
 
@@ -68,7 +65,6 @@ impl From<SessionRecord> for SessionSeen {
 pub(in crate::http) struct Users;
 
 #[OpenApi(prefix_path = "/api/v1/users", tag = "Tag::Users")]
-#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Users {
     /// List a user's sessions.
     #[oai(path = "/:userId/sessions", method = "get", operation_id = "getSessions")]
@@ -93,17 +89,11 @@ impl Users {
         /// Whether clients are asked to come back.
         reconnect: Optional<bool>,
         node: Data<&Arc<Node>>,
-    ) -> Answer<Disconnected> {
-        let (code, reason) = if reconnect.0.unwrap_or(false) {
-            (CloseCode::RECONNECT_REQUESTED, "an operator asks you to reconnect")
-        } else {
-            (CloseCode::DISCONNECTED, "disconnected by an operator")
-        };
-        let sessions = node.sessions.of_user(&user.0);
-        for session in &sessions {
-            session.outbound.close(code, reason);
-        }
-        Answer(Disconnected { sessions: sessions.len() })
+    ) -> Result<Answer<Disconnected>, Problem> {
+        let again = reconnect.0.unwrap_or(false);
+        let code = if again { CloseCode::RECONNECT_REQUESTED } else { CloseCode::DISCONNECTED };
+        let sessions = in_time(node.disconnect(&user.0, code)).await?;
+        Ok(Answer(Disconnected { sessions }))
     }
 
     /// End a user's subscriptions.
@@ -119,27 +109,8 @@ impl Users {
         /// The topic; of `clan_chat` it is the clan.
         topic: Optional<TopicName>,
         node: Data<&Arc<Node>>,
-    ) -> Answer<Unsubscribed> {
-        let ended = CommandError::new(ErrorCode::Forbidden, "ended by an operator");
-        let mut subscriptions = 0;
-        for session in node.sessions.of_user(&user.0) {
-            for subscription in session.subscriptions() {
-                if is_meant(subscription.topic(), &service.0, topic.0.as_ref()) {
-                    end_subscription(&node, &subscription, &ended);
-                    subscriptions += 1;
-                }
-            }
-        }
-        Answer(Unsubscribed { subscriptions })
+    ) -> Result<Answer<Unsubscribed>, Problem> {
+        let ended = node.end_subscriptions(&user.0, &service.0, topic.0.as_ref());
+        Ok(Answer(Unsubscribed { subscriptions: in_time(ended).await? }))
     }
-}
-
-/// Whether a service, and a topic of it, stand for this topic.
-fn is_meant(topic: &Topic, service: &ServiceName, name: Option<&TopicName>) -> bool {
-    let is_named = name.is_none_or(|name| match topic {
-        Topic::User(user) => user.as_str() == name.as_str(),
-        Topic::Clan(clan) => clan.as_str() == name.as_str(),
-        Topic::Service(_, topic) => topic == name,
-    });
-    topic.service() == *service && is_named
 }

@@ -10,7 +10,7 @@ use crate::{
     auth::{Grants, Identity},
     outbound::{CloseReason, Outbound, Waiting},
     services::Subscribing,
-    session::Session,
+    session::{Comer, Session},
     store::PageLimit,
     topic::Topic,
 };
@@ -95,7 +95,8 @@ fn session(served: &Served) -> Arc<Session> {
     let grants = Arc::new(Grants { clans: vec!["*".into()], ..Grants::default() });
     let identity = Identity { user: UserId::new("a").unwrap(), device: None, expires_at: node.now(), grants };
     let outbound = Arc::new(Outbound::new(1 << 20));
-    let session = Arc::new(Session::new(SessionId::new("s").unwrap(), None, identity, outbound, node.now()));
+    let session =
+        Arc::new(Session::new(SessionId::new("s").unwrap(), Comer::default(), identity, outbound, node.now()));
     node.sessions.insert(session.clone());
     session
 }

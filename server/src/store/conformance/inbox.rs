@@ -16,7 +16,7 @@ fn ids(texts: &[&str]) -> Vec<NotificationId> {
 }
 
 async fn acknowledge(subject: &Subject, texts: &[&str]) -> Vec<NotificationId> {
-    subject.store.acknowledge(&user(), &ids(texts)).await.unwrap()
+    subject.store.acknowledge(&user(), &ids(texts), None).await.unwrap()
 }
 
 async fn count(subject: &Subject) -> u64 {
@@ -163,7 +163,7 @@ pub(crate) async fn users_do_not_see_each_other(subject: &Subject) {
     subject.notify(subject.notification("u", "a")).await;
     assert!(!subject.notify(subject.notification("v", "a")).await.duplicate);
     let other = UserId::new("v").unwrap();
-    assert_eq!(subject.store.acknowledge(&other, &ids(&["a"])).await.unwrap(), ids(&["a"]));
+    assert_eq!(subject.store.acknowledge(&other, &ids(&["a"]), None).await.unwrap(), ids(&["a"]));
     assert_eq!(count(subject).await, 1);
     assert_eq!(subject.store.pending_count(&other).await.unwrap(), 0);
     assert_eq!(subject.store.pending_count(&UserId::new("w").unwrap()).await.unwrap(), 0);

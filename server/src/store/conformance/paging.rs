@@ -89,9 +89,9 @@ pub(crate) async fn heads_come_in_the_order_asked(subject: &Subject) {
     filled(subject, "b", 5).await;
     subject.notify(subject.notification("u", "1")).await;
     let asked = [topic("b"), topic("never"), topic("a"), super::inbox("u"), topic("b")];
-    let heads: Vec<u64> = subject.store.heads(&asked).await.unwrap().iter().map(|ends| ends.head).collect();
+    let heads: Vec<u64> = subject.store.heads(&asked).await.unwrap().ends.iter().map(|ends| ends.head).collect();
     assert_eq!(heads, [5, 0, 3, 1, 5]);
-    assert!(subject.store.heads(&[]).await.unwrap().is_empty());
+    assert!(subject.store.heads(&[]).await.unwrap().ends.is_empty());
 }
 
 pub(crate) async fn large_bodies_come_back_whole(subject: &Subject) {

@@ -18,7 +18,7 @@ async fn append(subject: &Subject, clan: &str, retention: Retention) -> u64 {
 }
 
 async fn ends(subject: &Subject, clan: &str) -> Head {
-    let [ends] = subject.store.heads(&[topic(clan)]).await.unwrap()[..] else { panic!("one was asked") };
+    let [ends] = subject.store.heads(&[topic(clan)]).await.unwrap().ends[..] else { panic!("one was asked") };
     assert_eq!(subject.read(&topic(clan), 0).await.ends, ends);
     ends
 }

@@ -1,6 +1,6 @@
 //! Sessions: who lives when a user has too many.
 
-use realtime_gateway_protocol::{DeviceId, SessionId, UserId};
+use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, UserId};
 
 use super::Subject;
 use crate::store::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord};
@@ -76,7 +76,7 @@ pub(crate) async fn a_full_user_is_refused_under_reject(subject: &Subject) {
     assert_eq!(open(subject, session(subject, "a"), REJECT).await, Ok(vec![]));
     assert_eq!(open(subject, on(subject, "b", "phone"), REJECT).await, Err(Admission::Refused));
     assert_eq!(live(subject).await, ["a"]);
-    subject.store.close_session(&user(), &SessionId::new("a").unwrap()).await.unwrap();
+    subject.store.close_session(&user(), &SessionId::new("a").unwrap(), CloseCode::NORMAL).await.unwrap();
     assert_eq!(open(subject, session(subject, "c"), REJECT).await, Ok(vec![]));
 }
 
@@ -132,10 +132,10 @@ pub(crate) async fn a_lower_attempt_never_replaces_a_higher(subject: &Subject) {
     assert_eq!(open(subject, attempt("d", "i", 6), three).await, Ok(vec!["a".into()]), "its own predecessor");
     assert_eq!(open(subject, attempt("e", "j", 2), REJECT).await, Err(Admission::Refused), "d lives beside it");
     assert_eq!(live(subject).await, ["c", "d"], "a refusal changes nothing");
-    subject.store.close_session(&user(), &SessionId::new("c").unwrap()).await.unwrap();
+    subject.store.close_session(&user(), &SessionId::new("c").unwrap(), CloseCode::NORMAL).await.unwrap();
     assert_eq!(open(subject, attempt("f", "i", 7), REJECT).await, Ok(vec!["d".into()]), "its ghost locks nobody out");
     assert_eq!(open(subject, attempt("g", "i", 5), ONE).await, Err(Admission::Superseded));
-    subject.store.close_session(&user(), &SessionId::new("f").unwrap()).await.unwrap();
+    subject.store.close_session(&user(), &SessionId::new("f").unwrap(), CloseCode::NORMAL).await.unwrap();
     assert_eq!(open(subject, attempt("h", "i", 5), ONE).await, Ok(vec![]), "it lives no more");
 }
 
@@ -144,7 +144,7 @@ pub(crate) async fn a_closed_session_is_gone(subject: &Subject) {
     open(subject, session(subject, "a"), two).await.unwrap();
     open(subject, session(subject, "b"), two).await.unwrap();
     for id in ["a", "a", "unknown"] {
-        subject.store.close_session(&user(), &SessionId::new(id).unwrap()).await.unwrap();
+        subject.store.close_session(&user(), &SessionId::new(id).unwrap(), CloseCode::NORMAL).await.unwrap();
     }
     assert_eq!(live(subject).await, ["b"]);
     assert!(subject.store.sessions_of(&UserId::new("v").unwrap()).await.unwrap().is_empty());

@@ -2,7 +2,7 @@
 
 use realtime_gateway_protocol::{NotificationId, UserId};
 
-use super::{ALL, Subject, inbox, topic};
+use super::{ALL, Subject, beat, inbox, topic};
 use crate::topic::Shard;
 
 pub(crate) async fn the_epoch_is_the_same_on_every_page(subject: &Subject) {
@@ -22,11 +22,11 @@ pub(crate) async fn a_closed_store_answers_unavailable(subject: &Subject) {
     let user = UserId::new("u").unwrap();
     assert!(subject.store.append(subject.entry("a", "y")).await.is_err());
     assert!(subject.store.notify(subject.notification("u", "n")).await.is_err());
-    assert!(subject.store.acknowledge(&user, &[NotificationId::new("n").unwrap()]).await.is_err());
+    assert!(subject.store.acknowledge(&user, &[NotificationId::new("n").unwrap()], None).await.is_err());
     assert!(subject.store.read(&topic("a"), 0, ALL).await.is_err());
     assert!(subject.store.read_back(&topic("a"), 9, ALL).await.is_err());
     assert!(subject.store.heads(&[topic("a")]).await.is_err());
-    assert!(subject.store.shard_counts(&[Shard(0)]).await.is_err());
+    assert!(subject.store.pulse(beat(&[Shard(0)])).await.is_err());
     assert!(subject.store.pending_count(&user).await.is_err());
     assert!(subject.store.sessions_of(&user).await.is_err());
     assert!(subject.store.sweep(subject.now()).await.is_err());
@@ -39,7 +39,7 @@ pub(crate) async fn status_tells_what_is_pending(subject: &Subject) {
         subject.notify(subject.notification(user, id)).await;
     }
     assert_eq!(subject.store.status().pending_notifications, 3);
-    subject.store.acknowledge(&UserId::new("u").unwrap(), &[NotificationId::new("1").unwrap()]).await.unwrap();
+    subject.store.acknowledge(&UserId::new("u").unwrap(), &[NotificationId::new("1").unwrap()], None).await.unwrap();
     assert_eq!(subject.store.status().pending_notifications, 2);
     subject.pass(std::time::Duration::from_secs(600));
     subject.sweep().await;

@@ -92,7 +92,8 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
             None => false,
         };
         if pending || after(time(first.at), tables.window) > notify.at {
-            return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0 });
+            let epoch = tables.epoch.clone();
+            return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0, epoch });
         }
     }
     let dropped = make_room(tables, &mut user, notify)?;
@@ -107,7 +108,7 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     tables.ids_by_time.insert((now, user.number, offset), id.as_slice())?;
     tables.expiries.insert((expires, user.number, offset), name)?;
     tables.users.insert(name, user.encode().as_slice())?;
-    Ok(Notified { offset, duplicate: false, dropped, shard_count: 0 })
+    Ok(Notified { offset, duplicate: false, dropped, shard_count: 0, epoch: tables.epoch.clone() })
 }
 
 /// Removes what expired, then the oldest, until one more fits; gives what was dropped before its time.

@@ -61,7 +61,13 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
         let first = KeyRow::decode(row.value())?;
         if after(time(first.at), tables.window) > append.at {
             let id = first.message.try_into().map_err(|_| Fault::Damaged)?;
-            return Ok(Appended { offset: first.offset, id, duplicate: true, shard_count: 0 });
+            return Ok(Appended {
+                offset: first.offset,
+                id,
+                duplicate: true,
+                shard_count: 0,
+                epoch: tables.epoch.clone(),
+            });
         }
     }
     tables.changed = true;
@@ -77,7 +83,13 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     }
     retain(tables, &mut log, append, &topic)?;
     tables.logs.insert(topic.as_str(), log.encode().as_slice())?;
-    Ok(Appended { offset: log.head, id: append.id.clone(), duplicate: false, shard_count: 0 })
+    Ok(Appended {
+        offset: log.head,
+        id: append.id.clone(),
+        duplicate: false,
+        shard_count: 0,
+        epoch: tables.epoch.clone(),
+    })
 }
 
 fn replace_body(tables: &mut Tables<'_>, place: Pair, body: &[u8]) -> Result<(), Fault> {

@@ -79,7 +79,7 @@ fn migrate(database: &Database, from: u32) -> Result<(), Fault> {
     }
     transaction.open_table(META)?.insert("format", FORMAT.to_le_bytes().as_slice())?;
     // Makes the tables that are not there, so that readers find them.
-    drop(Tables::open(&transaction, std::time::Duration::ZERO)?);
+    drop(Tables::open(&transaction, "".into(), std::time::Duration::ZERO)?);
     transaction.commit()?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::{
     fault::Fault,
     format::{AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, PENDING, Pair, Triple, USERS},
 };
+use crate::store::Epoch;
 
 type Bytes = &'static [u8];
 type Text = &'static str;
@@ -24,6 +25,8 @@ pub(super) struct Tables<'t> {
     pub(super) ids: Table<'t, Bytes, Bytes>,
     pub(super) ids_by_time: Table<'t, Triple, Bytes>,
     pub(super) expiries: Table<'t, Triple, Text>,
+    /// The file's epoch.
+    pub(super) epoch: Epoch,
     /// How long repeats are recognised.
     pub(super) window: Duration,
     /// Whether anything was written, so that there is something to commit.
@@ -32,7 +35,7 @@ pub(super) struct Tables<'t> {
 
 impl<'t> Tables<'t> {
     /// Opens them, and makes those that are not there.
-    pub(super) fn open(transaction: &'t WriteTransaction, window: Duration) -> Result<Self, Fault> {
+    pub(super) fn open(transaction: &'t WriteTransaction, epoch: Epoch, window: Duration) -> Result<Self, Fault> {
         Ok(Self {
             logs: transaction.open_table(LOGS)?,
             entries: transaction.open_table(ENTRIES)?,
@@ -44,6 +47,7 @@ impl<'t> Tables<'t> {
             ids: transaction.open_table(IDS)?,
             ids_by_time: transaction.open_table(IDS_BY_TIME)?,
             expiries: transaction.open_table(EXPIRIES)?,
+            epoch,
             window,
             changed: false,
         })

@@ -15,7 +15,7 @@ use crate::{
     config::Durability,
     store::{
         clock::Clock,
-        conformance::{Subject, WINDOW, conformance},
+        conformance::{Subject, conformance, options},
     },
 };
 
@@ -24,7 +24,7 @@ const CHILD: &str = "GATEWAY_TEST_STORE_CHILD";
 
 /// Opens a file with the conformance suite's window.
 fn open(path: &Path, durability: Durability, clock: Clock) -> RedbStore {
-    RedbStore::open(path, durability, WINDOW, clock).unwrap()
+    RedbStore::open(path, durability, options(), clock).unwrap()
 }
 
 /// A store in a directory of its own.

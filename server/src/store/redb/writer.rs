@@ -20,7 +20,7 @@ use super::{
     queue::{Queue, Taken},
     tables::Tables,
 };
-use crate::store::{StoreError, shards::ShardCounts};
+use crate::store::{Epoch, StoreError, shards::ShardCounts};
 
 /// After a failed commit the file is tried again after so long, and then ever more seldom.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -35,6 +35,7 @@ pub(super) struct Shared {
     pub(super) file: DataFile,
     pub(super) queue: Queue,
     pub(super) shards: ShardCounts,
+    pub(super) epoch: Epoch,
     pub(super) window: Duration,
     /// Whether the last commit succeeded.
     pub(super) writable: watch::Sender<bool>,
@@ -78,7 +79,7 @@ impl Writer {
     fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let generation = self.shared.file.generation();
         let committed = self.shared.file.write(|transaction| {
-            let mut tables = Tables::open(transaction, self.shared.window)?;
+            let mut tables = Tables::open(transaction, self.shared.epoch.clone(), self.shared.window)?;
             for operation in &mut batch {
                 operation.apply(&mut tables)?;
             }

@@ -15,7 +15,7 @@ use crate::{
     store::{
         Log, Store,
         clock::Clock,
-        conformance::{ALL, Subject, WINDOW, topic},
+        conformance::{ALL, Subject, options, topic},
         open::OpenError,
     },
 };
@@ -75,7 +75,7 @@ async fn kill_and_look(mut again: std::process::Command, durability: Durability)
         let [writer, offset, body] = rest.split(' ').collect::<Vec<_>>()[..] else { continue };
         confirmed.insert((writer.parse().unwrap(), offset.parse().unwrap()), body.into());
         if confirmed.len() == CONFIRMED {
-            let second = RedbStore::open(&path, durability, WINDOW, Clock::system());
+            let second = RedbStore::open(&path, durability, options(), Clock::system());
             assert!(matches!(second, Err(OpenError::InUse { .. })), "a second process is told so");
             child.kill().unwrap();
             killed = true;

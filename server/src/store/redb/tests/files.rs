@@ -9,14 +9,14 @@ use super::{Durability, RedbStore, open};
 use crate::store::{
     Append, Log, Pending, Store,
     clock::Clock,
-    conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, topic},
+    conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, options, topic},
     open::OpenError,
 };
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 fn refused(path: &Path) -> OpenError {
-    RedbStore::open(path, Durability::Fsync, WINDOW, Clock::system()).unwrap_err()
+    RedbStore::open(path, Durability::Fsync, options(), Clock::system()).unwrap_err()
 }
 
 fn set_format(path: &Path, format: u32) {
@@ -184,7 +184,7 @@ async fn files_of_every_release_are_read() {
         copy.at = later;
         assert!(subject.notify(copy).await.duplicate, "the id of an acknowledged notification is known");
         let ids = [NotificationId::new("n2").unwrap()];
-        assert_eq!(subject.store.acknowledge(&user, &ids).await.unwrap(), ids);
+        assert_eq!(subject.store.acknowledge(&user, &ids, None).await.unwrap(), ids);
         let next = Append { at: later, retention: KEEP, ..subject.entry("fixture", "next") };
         assert_eq!(subject.append(next).await, 6);
         subject.store.sweep(Timestamp::from_millis(later.millis() + WINDOW.as_millis() as u64)).await.unwrap();

@@ -17,7 +17,7 @@ use crate::{
     drain::Tasks,
     store::{
         Append, Log,
-        conformance::{ALL, Subject, inbox, offsets, topic},
+        conformance::{ALL, Subject, counts, inbox, offsets, topic},
     },
 };
 
@@ -93,7 +93,7 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
         }
         assert!(confirmed < 1_000, "the disk is never full");
     };
-    let counted = store.shard_counts(&shard).await.unwrap()[0];
+    let counted = counts(&**store, &shard).await[0];
     assert_eq!(counted, confirmed + 1, "what was refused may be there all the same, so it is to be looked for");
     let status = store.status();
     assert!(!status.writable, "refused with {refused}, but writable");
@@ -120,7 +120,7 @@ async fn fill_and_recover(directory: &Path, make_space: impl FnOnce()) {
     make_space();
     // It recovers although nobody writes.
     tokio::time::timeout(Duration::from_secs(60), writable.wait_for(|writable| *writable)).await.unwrap().unwrap();
-    let before = store.heads(&[topic("a")]).await.unwrap()[0].head;
+    let before = store.heads(&[topic("a")]).await.unwrap().ends[0].head;
     let appended = store.append(large()).await.unwrap();
     assert_eq!(appended.offset, before + 1);
     assert_eq!(store.status().last_error, None);

@@ -24,6 +24,30 @@ impl EmbeddedSessions {
         admission
     }
 
+    /// Puts a session back where its age says, unless newer ones have taken its place.
+    pub fn restore(&self, record: SessionRecord, policy: SessionPolicy) -> Admission {
+        let mut users = self.0.lock();
+        let live = users.entry(record.user.clone()).or_default();
+        if live.iter().any(|other| other.id == record.id) {
+            return Admission::Admitted(Vec::new());
+        }
+        let mut all = live.clone();
+        let at = all.partition_point(|other| (other.since, &other.id) < (record.since, &record.id));
+        all.insert(at, record.clone());
+        // Those that came are admitted again, one after the other, as if they came now.
+        let (mut admitted, replacing) = (Vec::new(), SessionPolicy { on_excess: OnExcess::Replace, ..policy });
+        for record in all {
+            admit(&mut admitted, record, replacing);
+        }
+        if !admitted.iter().any(|other| other.id == record.id) {
+            return Admission::Superseded;
+        }
+        let gone = |old: &&SessionRecord| !admitted.iter().any(|other| other.id == old.id);
+        let evicted = live.iter().filter(gone).cloned().collect();
+        *live = admitted;
+        Admission::Admitted(evicted)
+    }
+
     /// Removes a session's record, if it is there.
     pub fn close(&self, user: &UserId, session: &SessionId) {
         let mut users = self.0.lock();

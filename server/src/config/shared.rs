@@ -1,0 +1,43 @@
+//! Settings that all nodes must agree on, and what a store is opened with.
+
+use super::{Bus, Config, Store};
+use crate::store::{NodeName, Options};
+
+impl Config {
+    /// The settings that all nodes must agree on, as `key=value`, without secrets.
+    pub fn shared_settings(&self) -> Vec<String> {
+        let Config { sessions, history, notifications, .. } = self;
+        vec![
+            format!("sessions.max_per_user={}", sessions.max_per_user),
+            format!("sessions.on_excess={:?}", sessions.on_excess).to_lowercase(),
+            format!("sessions.key={:?}", sessions.key).to_lowercase(),
+            format!("sessions.max_devices={}", sessions.max_devices),
+            format!("idempotency.window={:?}", self.idempotency_window),
+            format!("history.max_entries={}", history.max_entries),
+            format!("history.max_age={:?}", history.max_age),
+            format!("notifications.max_pending={}", notifications.max_pending),
+            format!("presence.grace={:?}", self.presence_grace),
+            format!("outbox.max_entries={}", self.outbox_max_entries),
+        ]
+    }
+
+    /// What the store of a node is opened with.
+    pub fn store_options(&self, node: &NodeName) -> Options {
+        let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
+        Options { window: self.idempotency_window, node: node.clone(), outbox }
+    }
+}
+
+impl Store {
+    /// Whether several nodes may stand on it.
+    pub fn is_shared(&self) -> bool {
+        self.url.0.starts_with("redis")
+    }
+}
+
+impl Bus {
+    /// Whether there is no broker.
+    pub fn is_embedded(&self) -> bool {
+        self.url.0 == "embedded"
+    }
+}

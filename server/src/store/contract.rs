@@ -1,0 +1,19 @@
+//! The contract of every store: what must outlive a process, and what all nodes must agree on.
+
+mod log;
+mod nodes;
+mod outbox;
+mod pending;
+mod presence;
+mod sessions;
+mod whole;
+
+pub use log::{
+    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Page, PageLimit, Redaction, Retention,
+};
+pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped};
+pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
+pub use pending::{Notified, Notify, Pending};
+pub use presence::{Absent, Presence, PresenceChange, Present};
+pub use sessions::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions};
+pub use whole::{Options, Store, StoreError, StoreStatus, Swept};
