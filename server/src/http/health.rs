@@ -164,7 +164,7 @@ impl Probes {
 
     /// Whether the node takes new connections.
     ///
-    /// 503 while it drains, and when the store that it has to itself is broken.
+    /// 503 while it drains, and when a store that it has to itself is broken; not for a shared one that is away.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
         let status = status_of(&node).await;
@@ -184,7 +184,8 @@ async fn status_of(node: &Node) -> Status {
     // The store is asked for something, because a broken one may not know that it is.
     let Ok(clan) = ClanId::new("health") else { return Status::Unavailable };
     if in_time(node.store.heads(&[Topic::Clan(clan)])).await.is_err() {
-        return Status::Unavailable;
+        // A shared store that is away is away for every node: nobody gains when all are taken out at once.
+        return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
     }
     if bus_status(node) == Status::Ok && node.store.status().writable { Status::Ok } else { Status::Degraded }
 }
@@ -204,6 +205,9 @@ fn health_of(node: &Node, status: Status) -> Health {
     }
     if bus_status(node) != Status::Ok {
         warnings.push("the broker is away; nodes hear of each other once a second".to_owned());
+    }
+    if node.lease.is_lost() {
+        warnings.push("this node could not renew its lease: its sessions are frozen until the store is back".to_owned());
     }
     if config.dev {
         warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());

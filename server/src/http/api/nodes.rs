@@ -12,9 +12,11 @@ use crate::{
     http::{
         body::Answer,
         key::{Key, Read},
+        problem::Problem,
         tags::Tag,
     },
-    node::Node,
+    node::{Node, in_time},
+    store::NodeRecord,
 };
 
 /// The live nodes.
@@ -32,9 +34,9 @@ struct LiveNode {
     /// Where it listens.
     address: String,
     /// Its open connections.
-    connections: i64,
+    connections: u64,
     /// Its version.
-    version: &'static str,
+    version: String,
     /// When it began.
     started: Timestamp,
     /// Whether it is on its way out.
@@ -44,21 +46,27 @@ struct LiveNode {
 /// The route of nodes.
 pub(in crate::http) struct Nodes;
 
+impl From<NodeRecord> for LiveNode {
+    fn from(record: NodeRecord) -> Self {
+        let NodeRecord { id, address, connections, version, started, draining, .. } = record;
+        Self { id, address, connections, version, started, draining }
+    }
+}
+
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Operation")]
-#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Nodes {
     /// List the live nodes.
+    ///
+    /// A node that was killed is among them until its lease ends, half a minute later.
     #[oai(path = "/nodes", method = "get", operation_id = "getNodes")]
-    async fn nodes(&self, _key: Key<Read>, node: Data<&Arc<Node>>) -> Answer<LiveNodes> {
-        let config = node.config();
-        let this = LiveNode {
-            id: config.node_id.clone(),
-            address: node.address().to_string(),
-            connections: node.metrics.connections_active.get(),
-            version: env!("CARGO_PKG_VERSION"),
-            started: node.started_at,
-            draining: node.is_draining(),
-        };
-        Answer(LiveNodes { nodes: vec![this] })
+    async fn nodes(&self, _key: Key<Read>, node: Data<&Arc<Node>>) -> Result<Answer<LiveNodes>, Problem> {
+        let mut records = in_time(node.store.nodes()).await?;
+        // What this node says of itself is newer than its last pulse.
+        let own = node.record();
+        match records.iter_mut().find(|record| record.incarnation == own.incarnation) {
+            Some(record) => *record = own,
+            None => records.push(own),
+        }
+        Ok(Answer(LiveNodes { nodes: records.into_iter().map(Into::into).collect() }))
     }
 }
