@@ -1,0 +1,205 @@
+//! Redis and Redis Sentinel from Debian's packages.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{Guarded, PATIENCE, free_port};
+
+/// How a Redis keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Not at all.
+    None,
+    /// Every write is on the disk before it is answered.
+    Always,
+}
+
+impl Persistence {
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::None => &[("save", ""), ("appendonly", "no")],
+            Self::Always => &[("save", ""), ("appendonly", "yes"), ("appendfsync", "always")],
+        }
+    }
+}
+
+/// A Redis or a Sentinel on a port of its own.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Guarded,
+    program: &'static str,
+    arguments: Vec<String>,
+    port: u16,
+    directory: Arc<TempDir>,
+}
+
+impl RedisServer {
+    /// Begins one that keeps its data so.
+    pub fn start(persistence: Persistence) -> Self {
+        Self::with(persistence.settings())
+    }
+
+    /// Begins one with these settings, such as `("requirepass", "secret")`.
+    ///
+    /// # Panics
+    /// When it does not serve in time; `apt-get install redis-server` may be what is missing.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        Self::launch("redis-server", |_| {
+            settings.iter().flat_map(|(key, value)| [format!("--{key}"), (*value).to_owned()]).collect()
+        })
+    }
+
+    /// Begins a Sentinel that watches a master by the name `main`, and takes it for dead after so long.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
+    pub fn sentinel(master_port: u16, quorum: usize, dead_after: Duration) -> Self {
+        Self::launch("redis-sentinel", |directory| {
+            let path = directory.join("sentinel.conf");
+            let text = format!(
+                "sentinel monitor main 127.0.0.1 {master_port} {quorum}\n\
+                 sentinel down-after-milliseconds main {}\nsentinel failover-timeout main 5000\n",
+                dead_after.as_millis()
+            );
+            std::fs::write(&path, text).unwrap();
+            vec![path.display().to_string()]
+        })
+    }
+
+    fn launch(program: &'static str, arguments: impl Fn(&std::path::Path) -> Vec<String>) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        // Somebody else may take the port in between.
+        for _ in 0..5 {
+            let port = free_port();
+            let mut all = arguments(directory.path());
+            let path = directory.path().display().to_string();
+            let common = [("port", port.to_string()), ("bind", "127.0.0.1".to_owned()), ("dir", path)];
+            all.extend(common.into_iter().flat_map(|(key, value)| [format!("--{key}"), value]));
+            let process = begin(program, &all, &directory);
+            let server = Self { process, program, arguments: all, port, directory: directory.clone() };
+            if server.wait() {
+                return server;
+            }
+        }
+        panic!("{program} does not serve:\n{}", log(&directory));
+    }
+
+    /// Whether it serves, once it does or has ended.
+    fn wait(&self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if self.answers() {
+                return true;
+            }
+            if log(&self.directory).contains("Address already in use") {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let mut answer = [0; 8];
+        let limit = Some(Duration::from_secs(1));
+        // It answers this before it asks for a password, and with `-LOADING` while it reads its data.
+        let asked = socket.set_read_timeout(limit).and_then(|()| socket.write_all(b"*1\r\n$4\r\nPING\r\n"));
+        let length = asked.and_then(|()| socket.read(&mut answer)).unwrap_or(0);
+        let answer = answer.get(..length).unwrap_or_default();
+        !answer.is_empty() && !answer.starts_with(b"-LOADING")
+    }
+
+    /// The port that it listens on, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `redis://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Guarded {
+        &mut self.process
+    }
+
+    /// Begins it again on the same port and folder, after it has ended.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process = begin(self.program, &self.arguments, &self.directory);
+        assert!(self.wait(), "{} does not serve again:\n{}", self.program, log(&self.directory));
+    }
+
+    /// Runs `redis-cli` with these arguments and gives what it prints.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let mut command = std::process::Command::new("redis-cli");
+        let output = command.args(["-p", &port]).args(arguments).output();
+        String::from_utf8_lossy(&output.unwrap().stdout).trim().to_owned()
+    }
+
+    /// Its folder.
+    pub fn directory(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        log(&self.directory)
+    }
+}
+
+fn begin(program: &str, arguments: &[String], directory: &TempDir) -> Guarded {
+    Guarded::begin(program, arguments, directory.path(), &directory.path().join("log"))
+}
+
+fn log(directory: &TempDir) -> String {
+    std::fs::read_to_string(directory.path().join("log")).unwrap_or_default()
+}
+
+/// A Redis that all tests of this process share; it keeps nothing. Whoever uses it takes a prefix of their own.
+pub fn shared() -> &'static RedisServer {
+    static SHARED: OnceLock<RedisServer> = OnceLock::new();
+    SHARED.get_or_init(|| RedisServer::start(Persistence::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_serves_keeps_its_data_and_ends() {
+        let mut server = RedisServer::start(Persistence::Always);
+        assert_eq!(server.cli(&["set", "a", "1"]), "OK");
+        server.process().kill();
+        assert!(!server.answers());
+        server.restart();
+        assert_eq!(server.cli(&["get", "a"]), "1");
+        server.process().terminate();
+        assert!(!server.answers());
+    }
+
+    #[test]
+    fn a_sentinel_knows_its_master() {
+        let server = RedisServer::start(Persistence::None);
+        let sentinel = RedisServer::sentinel(server.port(), 1, Duration::from_secs(1));
+        let master = sentinel.cli(&["sentinel", "get-master-addr-by-name", "main"]);
+        assert!(master.contains(&server.port().to_string()), "{master}");
+    }
+}
