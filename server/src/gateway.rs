@@ -20,7 +20,7 @@ use crate::{
     service::Service,
     services::{Topics, entry_frame},
     store::{
-        NodeName,
+        NodeName, StoreError,
         open::{OpenError, open},
     },
     telemetry::Telemetry,
@@ -35,6 +35,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store was there, and then did not answer.
+    #[error("{0}; start again when it is back")]
+    StoreAway(#[from] StoreError),
     /// The keys that tokens are verified with.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -106,7 +109,8 @@ impl Gateway {
             topics,
         });
 
-        node.tasks.spawn_until_stopped(node.clone().pulse());
+        let beat = node.first_beat().await?;
+        node.tasks.spawn_until_stopped(node.clone().pulse(beat));
         node.tasks.spawn_until_stopped(sweep(node.clone()));
         node.tasks.spawn_until_stopped(node.clone().listen(hearing));
         node.tasks.spawn_until_stopped(node.clone().keep_presence());

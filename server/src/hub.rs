@@ -67,7 +67,6 @@ pub struct Hub {
 impl Hub {
     /// A hub without subscribers. Somebody has to bring it the counters of its shards, see [`Hub::compare`]. While the
     /// lease is lost it delivers nothing.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the node")]
     pub fn new(
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,

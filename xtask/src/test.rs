@@ -62,12 +62,14 @@ impl Plan {
     fn of(filters: &[String]) -> Self {
         let (named, tests): (Vec<_>, Vec<_>) =
             filters.iter().cloned().partition(|filter| steps::ALL.iter().any(|step| step.name == filter));
+        let is_named = |name: &str| named.iter().any(|named| named == name);
+        // Beside `faults` they are names of its cases.
+        let filters_choose_tests = !tests.is_empty() && !is_named(steps::FAULTS);
         let is_chosen = |step: &Step| {
-            filters.is_empty()
-                || named.iter().any(|name| name == step.name)
-                || (!tests.is_empty() && step.name == steps::TESTS)
+            filters.is_empty() || is_named(step.name) || (filters_choose_tests && step.name == steps::TESTS)
         };
-        let runs_tests = steps::ALL.iter().any(|step| step.name == steps::TESTS && is_chosen(step));
+        let needs_build = [steps::TESTS, steps::FAULTS];
+        let runs_tests = steps::ALL.iter().any(|step| needs_build.contains(&step.name) && is_chosen(step));
         let prepares = |step: &Step| runs_tests && steps::BEFORE_TESTS.contains(&step.name);
         Self { steps: steps::ALL.iter().filter(|step| is_chosen(step) || prepares(step)).collect(), tests }
     }
@@ -96,5 +98,13 @@ mod tests {
     fn any_other_filter_chooses_tests_and_what_they_need() {
         assert_eq!(plan(&["recovery"]), (vec!["tools", "build", "tests"], vec!["recovery".to_owned()]));
         assert_eq!(plan(&["tests"]), (vec!["tools", "build", "tests"], vec![]));
+    }
+
+    #[test]
+    fn beside_faults_a_filter_chooses_one_of_its_cases() {
+        assert_eq!(
+            plan(&["faults", "kill_broker"]),
+            (vec!["tools", "build", "faults"], vec!["kill_broker".to_owned()])
+        );
     }
 }

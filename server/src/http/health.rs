@@ -207,7 +207,8 @@ fn health_of(node: &Node, status: Status) -> Health {
         warnings.push("the broker is away; nodes hear of each other once a second".to_owned());
     }
     if node.lease.is_lost() {
-        warnings.push("this node could not renew its lease: its sessions are frozen until the store is back".to_owned());
+        warnings
+            .push("this node could not renew its lease: its sessions are frozen until the store is back".to_owned());
     }
     if config.dev {
         warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());

@@ -26,7 +26,7 @@ const PEERS_EVERY: u64 = 5;
 const RESTORED_AT_ONCE: usize = 64;
 
 /// What a node remembers from one pulse to the next.
-struct Last {
+pub(crate) struct Last {
     epoch: Epoch,
     /// Up to where this node has read its inbox.
     read: u64,
@@ -39,12 +39,21 @@ struct Last {
 }
 
 impl Node {
-    /// Beats for ever.
-    pub(crate) async fn pulse(self: Arc<Self>) {
-        let mut ticks = interval(PULSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// The first beat, before anybody can connect: a session of a node without a lease would count as left behind.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn first_beat(self: &Arc<Self>) -> Result<Last, StoreError> {
         let (epoch, peers) = (self.store.epoch(), Peers::default());
         let mut last = Last { epoch, read: 0, unregistered: false, found: true, count: 0, peers };
+        self.beat(&mut last).await?;
+        Ok(last)
+    }
+
+    /// Beats for ever.
+    pub(crate) async fn pulse(self: Arc<Self>, mut last: Last) {
+        let mut ticks = interval(PULSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let result = self.beat(&mut last).await;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, GetPresence, Presence, PresentUser, UserId};
 use tokio::sync::oneshot;
 
-use self::work::{Job, Telling, Work};
+use self::work::{Job, Work};
 use crate::{
     auth::Action,
     command_error::CommandError,
@@ -73,7 +73,7 @@ impl Presences {
                 let here = clans.entry(clan_id.clone()).or_default().users.entry(user.clone()).or_default();
                 here.sessions += 1;
                 here.turn += 1;
-                self.work.tell(clan_id, user, Telling::Aloud);
+                self.work.tell(clan_id, user);
             }
         }
         if watches {
@@ -97,7 +97,7 @@ impl Presences {
         here.sessions = here.sessions.saturating_sub(1);
         here.turn += 1;
         if here.sessions > 0 {
-            return self.work.tell(clan_id, &user, Telling::Aloud);
+            return self.work.tell(clan_id, &user);
         }
         let turn = here.turn;
         drop(clans);
@@ -119,7 +119,7 @@ impl Presences {
         if clan.users.is_empty() && clan.watchers.is_empty() {
             clans.remove(clan_id);
         }
-        self.work.tell(clan_id, user, Telling::Aloud);
+        self.work.tell(clan_id, user);
     }
 
     /// How many sessions count for a user here: one while the grace runs.
@@ -144,11 +144,12 @@ impl Presences {
         self.clans.lock().get(clan_id).map(|clan| clan.watchers.clone()).unwrap_or_default()
     }
 
-    /// The store may have lost what this node told it: it is told again.
+    /// The store may have lost what this node told it: it is told again. Watchers who knew are told once more, which
+    /// changes nothing for them.
     pub(crate) fn tell_again(&self) {
         let clans = self.clans.lock();
         for (clan_id, clan) in clans.iter() {
-            clan.users.keys().for_each(|user| self.work.tell(clan_id, user, Telling::Quietly));
+            clan.users.keys().for_each(|user| self.work.tell(clan_id, user));
         }
         drop(clans);
         self.tell_watchers_again();

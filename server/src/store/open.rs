@@ -72,7 +72,6 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong with the URL or the file.
-#[expect(clippy::unused_async, reason = "a store behind a network is asked whether it is there")]
 pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn Store>, OpenError> {
     let url = config.url.0.as_str();
     if url == "memory" {

@@ -9,6 +9,9 @@ use crate::{
 /// The name of the step that filters choose tests of.
 pub(super) const TESTS: &str = "tests";
 
+/// The name of the step that they choose cases of, where it is named beside them.
+pub(super) const FAULTS: &str = "faults";
+
 /// Steps that make what the tests run.
 pub(super) const BEFORE_TESTS: [&str; 2] = ["tools", "build"];
 
@@ -47,6 +50,7 @@ pub(super) const ALL: &[Step] = &[
         applies: browser::is_there,
         ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))
     },
+    Step::new(FAULTS, "brokers, stores and nodes are hurt, and nothing is lost", Action::Tests(faults)),
 ];
 
 impl Step {
@@ -95,11 +99,26 @@ fn build(project: &Project) -> anyhow::Result<()> {
 
 fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
     let mut runner = if installed::is_there(project, "nextest") {
-        project.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
+        project.cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", "not binary(faults)"])
     } else {
         project.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast", "--"])
     };
     command::run_counted(runner.args(filters).envs(Environment::of(project).variables()))
+}
+
+/// Each case has servers of its own, so they run one after the other; what they measure is printed as they go.
+fn faults(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    let cases = ["--package", "realtime-gateway-tests", "--test", "faults", "--locked"];
+    let mut runner = if installed::is_there(project, "nextest") {
+        let mut nextest = project.cargo(&["nextest", "run"]);
+        nextest.args(cases).args(["--no-fail-fast", "--success-output", "immediate"]);
+        nextest
+    } else {
+        let mut test = project.cargo(&["test"]);
+        test.args(cases).args(["--no-fail-fast", "--", "--nocapture", "--test-threads", "1"]);
+        test
+    };
+    command::run_counted(runner.args(filters))
 }
 
 fn doctests(project: &Project, _: &[String]) -> anyhow::Result<Counts> {

@@ -17,7 +17,7 @@ const WAITING_CHANGES: usize = 16_384;
 /// One thing to do.
 pub(super) enum Job {
     /// Tell the store how many sessions this node has of a user in a clan.
-    Tell(ClanId, UserId, Telling),
+    Tell(ClanId, UserId),
     /// Tell whoever asks who is in a clan.
     Look(ClanId, Option<oneshot::Sender<Present>>),
     /// Begin to tell a subscription of changes, with a snapshot first.
@@ -28,15 +28,6 @@ pub(super) enum Job {
     Announce(PresenceChanged),
     /// Tell everybody of a change that no node of its own will tell of.
     Spread(PresenceChanged),
-}
-
-/// Whether others are told what telling the store changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Telling {
-    /// They are.
-    Aloud,
-    /// They know it: the store has only forgotten.
-    Quietly,
 }
 
 /// Things to do, in order. What the store is told is bounded by this node's subscriptions, because the same user in
@@ -56,10 +47,10 @@ struct Waiting {
 
 impl Work {
     /// Has the store told of a user. Where that waits already, the later number is told.
-    pub(super) fn tell(&self, clan: &ClanId, user: &UserId, telling: Telling) {
+    pub(super) fn tell(&self, clan: &ClanId, user: &UserId) {
         let mut waiting = self.waiting.lock();
         if waiting.told.insert((clan.clone(), user.clone())) {
-            waiting.jobs.push_back(Job::Tell(clan.clone(), user.clone(), telling));
+            waiting.jobs.push_back(Job::Tell(clan.clone(), user.clone()));
             self.news.notify_one();
         }
     }
@@ -96,7 +87,7 @@ impl Work {
         let mut waiting = self.waiting.lock();
         let job = waiting.jobs.pop_front()?;
         match &job {
-            Job::Tell(clan, user, _) => {
+            Job::Tell(clan, user) => {
                 waiting.told.remove(&(clan.clone(), user.clone()));
             }
             Job::Announce(_) => waiting.changes -= 1,

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{ClanId, PresenceChanged, PresenceStatus};
 
-use super::{
-    NAMED_USERS, Presences, snapshot,
-    work::{Job, Telling},
-};
+use super::{NAMED_USERS, Presences, snapshot, work::Job};
 use crate::{
     bus::Whisper,
     frame::Frame,
@@ -50,7 +47,7 @@ impl Node {
 
     async fn do_presence(self: &Arc<Self>, job: &mut Job) -> Result<(), StoreError> {
         match job {
-            Job::Tell(clan_id, user_id, telling) => {
+            Job::Tell(clan_id, user_id) => {
                 let sessions = self.presences.sessions_here(clan_id, user_id);
                 let change = self.store.set_present(clan_id, user_id, sessions).await?;
                 let status = match change {
@@ -58,10 +55,8 @@ impl Node {
                     PresenceChange::Left => PresenceStatus::Offline,
                     PresenceChange::None => return Ok(()),
                 };
-                if *telling == Telling::Aloud {
-                    let (clan_id, user_id) = (clan_id.clone(), user_id.clone());
-                    self.spread(PresenceChanged { clan_id, user_id, status });
-                }
+                let (clan_id, user_id) = (clan_id.clone(), user_id.clone());
+                self.spread(PresenceChanged { clan_id, user_id, status });
             }
             Job::Look(clan_id, asker) => {
                 let present = self.store.present(clan_id, NAMED_USERS).await?;
