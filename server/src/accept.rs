@@ -1,6 +1,7 @@
 //! The front door: accepts sockets, refuses what is too much, and runs each from its first byte to its end.
 
 mod http_exchange;
+mod proxy_header;
 mod refuse;
 mod throttle;
 mod tls;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::tls::{Certificates, TlsError};
 use self::{
     http_exchange::{Exchange, Granted},
+    proxy_header::HeaderError,
     refuse::Refuser,
     throttle::{Place, Refused, Throttle},
 };
@@ -179,26 +181,50 @@ impl<R: Reception> Port<R> {
     fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
         let shared = &self.shared;
         let config = shared.node.config();
-        let began = Instant::now();
-        let address = peer.ip().to_canonical();
-        // Behind a trusted proxy the client counts, whose address the request tells. Operators have a port of their own.
-        let place = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
-            Ok(None)
-        } else {
-            shared.throttle.admit(address, &config.limits, began).map(Some)
-        };
-        let counted = Counted::new(&shared.sockets, config.limits.connections.saturating_add(SPARE));
-        let (counted, place) = match (counted, place) {
-            (Some(counted), Ok(place)) => (counted, place),
-            (None, _) => return self.refuse(socket, node_is_full()),
-            (_, Err(refused)) => return self.refuse(socket, refused.into()),
+        let until = Instant::now() + config.limits.handshake_timeout;
+        let Some(counted) = Counted::new(&shared.sockets, config.limits.connections.saturating_add(SPARE)) else {
+            return self.refuse(socket, node_is_full());
         };
         // Without it a small frame could wait for the acknowledgement of the one before (RFC 896).
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "a socket was gone before it was served");
             return;
         }
-        let until = began + config.limits.handshake_timeout;
+        if is_trusted(peer.ip().to_canonical(), &config.proxies_trusted) {
+            // A task that ends with the header, so that a long connection does not carry what that took.
+            shared.node.tasks().spawn(Arc::clone(self).introduce(socket, peer, until, counted));
+        } else {
+            self.welcome(socket, peer, until, counted);
+        }
+    }
+
+    /// Lets a trusted proxy say whose connection it hands on.
+    async fn introduce(self: Arc<Self>, mut socket: TcpStream, proxy: SocketAddr, until: Instant, counted: Counted) {
+        match timeout_at(until, proxy_header::take(&mut socket)).await {
+            Ok(Ok(source)) => self.welcome(socket, source.unwrap_or(proxy), until, counted),
+            Ok(Err(HeaderError::Invalid(why))) => {
+                tracing::debug!(%proxy, why, "a socket was refused: a bad PROXY protocol header");
+                self.refuse(socket, Refusal::bad_request("the PROXY protocol header is not valid"));
+            }
+            Ok(Err(HeaderError::Io(error))) => tracing::debug!(%error, "a socket was closed"),
+            Err(_) => tracing::debug!("a socket was closed: no request in time"),
+        }
+    }
+
+    /// Serves a socket, unless its peer has too many.
+    fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, until: Instant, counted: Counted) {
+        let shared = &self.shared;
+        let config = shared.node.config();
+        let address = peer.ip().to_canonical();
+        // Behind a trusted proxy the client counts, whose address the request tells. Operators have a port of their own.
+        let place = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
+            None
+        } else {
+            match shared.throttle.admit(address, &config.limits, Instant::now()) {
+                Ok(place) => Some(place),
+                Err(refused) => return self.refuse(socket, refused.into()),
+            }
+        };
         let guest = Guest { port: Arc::clone(self), peer, until };
         let places = (counted, place);
         match self.certificates.clone() {
@@ -231,6 +257,7 @@ fn is_of_one_socket(error: &io::Error) -> bool {
 /// A socket that was let in, and what is known of it.
 struct Guest<R> {
     port: Arc<Port<R>>,
+    /// Who connected, or whom a trusted proxy named in its header.
     peer: SocketAddr,
     /// By when it must have asked for something, and have become a WebSocket if that is what it asked for.
     until: Instant,

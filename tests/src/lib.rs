@@ -3,11 +3,13 @@
 
 mod api;
 mod process;
+mod proxy;
 mod socket;
 mod token;
 
 pub use api::Api;
 pub use process::{Gateway, Settings};
+pub use proxy::Proxy;
 pub use socket::{Socket, end_of};
 pub use token::{SECRET, Token};
 

@@ -4,11 +4,11 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
 };
 
-use crate::{Gateway, Token, must};
+use crate::{Gateway, Proxy, Token, must};
 
 /// A client without any SDK.
 #[derive(Debug)]
@@ -53,6 +53,23 @@ impl Socket {
         }
         match must("the upgrade", connect_async(request)).await {
             Ok((stream, _)) => Ok(Self { stream }),
+            Err(Error::Http(response)) => Err(response.status()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Connects through a proxy from an address of this machine, and is greeted; the HTTP status when there is no upgrade.
+    pub async fn through(proxy: &Proxy, client: &str, user: &str) -> Result<Self, StatusCode> {
+        let stream = proxy.connect_from(client.parse().unwrap()).await.unwrap();
+        let mut request = format!("ws://{}/ws", proxy.address()).into_client_request().unwrap();
+        let bearer = format!("Bearer {}", Token::of(user).text());
+        request.headers_mut().insert("authorization", bearer.parse().unwrap());
+        match must("the upgrade", client_async(request, MaybeTlsStream::Plain(stream))).await {
+            Ok((stream, _)) => {
+                let mut socket = Self { stream };
+                socket.expect("connected").await;
+                Ok(socket)
+            }
             Err(Error::Http(response)) => Err(response.status()),
             Err(other) => panic!("{other}"),
         }

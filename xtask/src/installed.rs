@@ -1,7 +1,9 @@
-//! Cargo subcommands that the checks need; a missing one is installed from crates.io.
+//! Programs that the checks need: cargo subcommands from crates.io, others from Debian's packages.
 
 use std::{
+    env,
     io::{self, Write as _},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -28,6 +30,25 @@ pub(crate) fn ensure(project: &Project, subcommand: &str) -> anyhow::Result<()> 
 /// Whether cargo knows this subcommand.
 pub(crate) fn is_there(project: &Project, subcommand: &str) -> bool {
     command::succeeds(&mut project.cargo(&[subcommand, "--version"]))
+}
+
+/// Where a program is: on the path, or where Debian keeps what administrators run.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    places.map(|place| place.join(name)).find(|program| program.is_file())
+}
+
+/// Makes sure that a program is there, which this Debian package brings, and tells where it is.
+///
+/// # Errors
+/// If it is missing and cannot be installed; the error says what to do by hand.
+pub(crate) fn ensure_program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+    if program(name).is_none() {
+        writeln!(io::stderr(), "{name} is missing: installing Debian's package {package}")?;
+        debian_package(package);
+    }
+    program(name).with_context(|| format!("{name} is missing; install it by hand (Debian: apt-get install {package})"))
 }
 
 /// Installs a Debian package if this machine has apt-get and we are root; says whether it did.

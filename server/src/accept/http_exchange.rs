@@ -106,15 +106,18 @@ impl<R: Reception> Exchange<R> {
             })
             .await
         };
-        match ended {
-            None => {
-                tracing::debug!("a socket was closed: no request in time");
-                return None;
-            }
-            Some(Err(error)) => tracing::debug!(%error, "a socket was closed"),
-            Some(Ok(())) => {}
-        }
+        let Some(ended) = ended else {
+            tracing::debug!("a socket was closed: no request in time");
+            return None;
+        };
         let parts = http.into_parts();
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a socket was closed");
+            if error.is_parse() {
+                let guest = &state.guest;
+                guest.port.shared.forwarding.no_request(guest.peer.ip().to_canonical(), &parts.read_buf);
+            }
+        }
         let socket = parts.io.into_inner();
         let progress = std::mem::replace(&mut *state.progress.lock(), Progress::Plain);
         if let Progress::Upgrade(granted) = progress {

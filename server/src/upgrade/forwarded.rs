@@ -1,4 +1,4 @@
-//! Whose connection it is behind a proxy: `X-Forwarded-For`, believed only from configured networks.
+//! Whose connection it is behind a proxy: `X-Forwarded-For`, believed only from configured networks, and forgotten ones.
 
 use std::{net::IpAddr, sync::OnceLock};
 
@@ -10,7 +10,16 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Finds the client's address, and remembers a proxy that somebody forgot to configure.
 #[derive(Debug, Default)]
 pub(crate) struct Forwarding {
-    unknown_proxy: OnceLock<IpAddr>,
+    unknown_proxy: OnceLock<(IpAddr, Saying)>,
+}
+
+/// How a proxy says whose connection it hands on.
+#[derive(Debug, Clone, Copy)]
+enum Saying {
+    /// The header `X-Forwarded-For` of a request.
+    Request,
+    /// The PROXY protocol, ahead of any request.
+    Protocol,
 }
 
 impl Forwarding {
@@ -18,8 +27,8 @@ impl Forwarding {
     pub(crate) fn client(&self, headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Option<IpAddr> {
         let forwarded = headers.get_all(FORWARDED_FOR);
         if !is_trusted(peer, trusted) {
-            if forwarded.iter().next().is_some() && is_private(peer) && self.unknown_proxy.set(peer).is_ok() {
-                tracing::warn!("{}", self.warning().unwrap_or_default());
+            if forwarded.iter().next().is_some() {
+                self.forgotten(peer, Saying::Request);
             }
             return None;
         }
@@ -37,13 +46,27 @@ impl Forwarding {
         client
     }
 
+    /// Looks at what came from `peer` in place of a request, without the line breaks that it began with.
+    pub(crate) fn no_request(&self, peer: IpAddr, bytes: &[u8]) {
+        if bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\0\r\nQUIT\n") {
+            self.forgotten(peer, Saying::Protocol);
+        }
+    }
+
     /// What `/health` and `check` say of a proxy that is not trusted.
     pub(crate) fn warning(&self) -> Option<String> {
-        let proxy = self.unknown_proxy.get()?;
-        Some(format!(
-            "{proxy} sends X-Forwarded-For and is not trusted: all of its clients count as one address. \
-             If it is your proxy, set: proxies.trusted = [\"{proxy}\"]"
-        ))
+        let (proxy, saying) = self.unknown_proxy.get()?;
+        let consequence = match saying {
+            Saying::Request => "sends X-Forwarded-For and is not trusted: all of its clients count as one address",
+            Saying::Protocol => "speaks the PROXY protocol and is not trusted: all of its connections are refused",
+        };
+        Some(format!("{proxy} {consequence}. If it is your proxy, set: proxies.trusted = [\"{proxy}\"]"))
+    }
+
+    fn forgotten(&self, proxy: IpAddr, saying: Saying) {
+        if is_private(proxy) && self.unknown_proxy.set((proxy, saying)).is_ok() {
+            tracing::warn!("{}", self.warning().unwrap_or_default());
+        }
     }
 }
 

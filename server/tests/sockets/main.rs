@@ -13,5 +13,6 @@ mod flow;
 mod handshake;
 mod house;
 mod limits;
+mod proxied;
 mod raw;
 mod tls;

@@ -12,11 +12,12 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     house::House,
+    proxied,
     raw::{Raw, frame, text},
 };
 
@@ -34,12 +35,15 @@ fn next() -> Tls {
 
 /// Connects, and trusts this certificate alone.
 async fn connect(house: &House, trusted: &Tls) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
+    shake_hands(TcpStream::connect(house.address).await?, trusted).await
+}
+
+async fn shake_hands(socket: TcpStream, trusted: &Tls) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&trusted.cert).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
-    let socket = TcpStream::connect(house.address).await?;
     Ok(Raw::over(connector.connect(ServerName::try_from("gateway.test").unwrap(), socket).await?))
 }
 
@@ -95,4 +99,20 @@ async fn a_socket_that_does_not_speak_tls_is_closed() {
     // An alert of TLS may come, and no answer of HTTP.
     while plain.more().await {}
     assert!(!plain.has_read(b"HTTP"));
+}
+
+#[tokio::test]
+async fn a_proxy_speaks_before_the_handshake() {
+    let trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let certificates = Certificates::read(&first()).unwrap();
+    let house = House::open_with(|config| config.proxies_trusted = trusted, Some(certificates));
+    let mut socket = TcpStream::connect(house.address).await.unwrap();
+    socket.write_all(&proxied::header(0x21, 0x11, &proxied::V4)).await.unwrap();
+    let mut raw = shake_hands(socket, &first()).await.unwrap();
+    raw.upgrade().await;
+    assert_eq!(house.opened().await.0.peer.to_string(), "203.0.113.5");
+    // What is refused before the handshake is closed without a word.
+    let mut bad = house.connect().await;
+    bad.send(proxied::header(0x21, 0x11, &[])).await;
+    bad.ended().await;
 }

@@ -20,6 +20,7 @@ mod notifications;
 mod openapi;
 mod permissions;
 mod presence;
+mod proxies;
 mod recovery;
 mod refusals;
 mod sdk;

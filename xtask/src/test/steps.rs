@@ -15,6 +15,9 @@ pub(super) const FAULTS: &str = "faults";
 /// Steps that make what the tests run.
 pub(super) const BEFORE_TESTS: [&str; 2] = ["tools", "build"];
 
+/// What stands in front of gateways in the stories, and the Debian packages that bring it.
+const PROXIES: [(&str, &str); 2] = [("haproxy", "haproxy"), ("nginx", "nginx-light")];
+
 /// One thing that must hold.
 pub(super) struct Step {
     /// How it is chosen on the command line.
@@ -87,6 +90,9 @@ fn docs(project: &Project) -> anyhow::Result<()> {
 fn tools(project: &Project) -> anyhow::Result<()> {
     if let Err(error) = installed::ensure(project, "nextest") {
         writeln!(io::stderr(), "cargo test takes the place of nextest: {error:#}")?;
+    }
+    for (program, package) in PROXIES {
+        installed::ensure_program(program, package)?;
     }
     Environment::of(project).ensure()
 }

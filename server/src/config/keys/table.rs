@@ -102,7 +102,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
         "Origins of web pages that may connect, beside the gateway's own host.";
     "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,
-        "Networks whose X-Forwarded-For is believed.";
+        "Networks whose X-Forwarded-For, or PROXY protocol header, is believed.";
     "sessions.max_per_user" fixed Number, default("1"), config.sessions.max_per_user,
         "Live sessions that a user (or device) may have.";
     "sessions.on_excess" fixed Choice(OnExcess::NAMES), default("replace"), config.sessions.on_excess,
