@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod guarded;
+pub mod rabbitmq;
 pub mod redis;
 
 pub use guarded::{Guarded, free_port};

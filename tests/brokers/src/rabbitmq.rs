@@ -1,0 +1,172 @@
+//! RabbitMQ from Debian's packages, apart from the machine's own: with an epmd, a cookie and folders of its own.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{Guarded, free_port};
+
+/// The programs themselves: Debian's wrappers would change to another user.
+const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
+/// How long a broker may take to begin on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A broker on ports of its own.
+#[derive(Debug)]
+pub struct RabbitServer {
+    process: Guarded,
+    /// Erlang's port mapper, which would otherwise be the machine's, and stay behind.
+    _epmd: Guarded,
+    port: u16,
+    epmd_port: u16,
+    directory: Arc<TempDir>,
+}
+
+impl RabbitServer {
+    /// Begins one.
+    ///
+    /// # Panics
+    /// When it does not serve in time; `apt-get install rabbitmq-server` may be what is missing.
+    pub fn start() -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let (port, epmd_port) = (free_port(), free_port());
+        let settings = format!(
+            "listeners.tcp.default = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n\
+             vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n"
+        );
+        fs::write(directory.path().join("rabbitmq.conf"), settings).unwrap();
+        fs::write(directory.path().join("plugins"), "[].\n").unwrap();
+        let arguments = ["-port".into(), epmd_port.to_string(), "-address".into(), "127.0.0.1".into()];
+        let epmd = Guarded::begin("epmd", &arguments, directory.path(), &directory.path().join("epmd"));
+        wait_for(epmd_port, || "epmd does not begin".into());
+        let process = begin(&directory, port, epmd_port);
+        let server = Self { process, _epmd: epmd, port, epmd_port, directory };
+        server.wait_until_it_serves();
+        server
+    }
+
+    fn wait_until_it_serves(&self) {
+        // The listener is the last thing that a broker begins.
+        wait_for(self.port, || format!("RabbitMQ does not begin:\n{}", self.log()));
+    }
+
+    /// The port that it listens on, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `amqp://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("amqp://127.0.0.1:{}", self.port)
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Guarded {
+        &mut self.process
+    }
+
+    /// Begins it again on the same ports and folder, after it has ended.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process = begin(&self.directory, self.port, self.epmd_port);
+        self.wait_until_it_serves();
+    }
+
+    /// Runs `rabbitmqctl` with these arguments and gives what it prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(Path::new(PROGRAMS).join("rabbitmqctl"));
+        let environment = environment(&self.directory, self.port, self.epmd_port);
+        let output = command.arg("-q").args(arguments).envs(environment).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {text}{problem}");
+        text
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log(&self.directory)).unwrap_or_default()
+    }
+}
+
+fn begin(directory: &TempDir, port: u16, epmd_port: u16) -> Guarded {
+    let assignments = environment(directory, port, epmd_port).into_iter().map(|(key, value)| format!("{key}={value}"));
+    let program = Path::new(PROGRAMS).join("rabbitmq-server").display().to_string();
+    let arguments: Vec<String> = assignments.chain([program]).collect();
+    Guarded::begin("env", &arguments, directory.path(), &log(directory))
+}
+
+/// Waits until somebody listens on a port.
+fn wait_for(port: u16, problem: impl Fn() -> String) {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(began.elapsed() < PATIENCE, "{}", problem());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn log(directory: &TempDir) -> PathBuf {
+    directory.path().join("output")
+}
+
+/// What keeps a broker apart from every other on this machine.
+fn environment(directory: &TempDir, port: u16, epmd_port: u16) -> Vec<(&'static str, String)> {
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    vec![
+        ("HOME", path("")),
+        ("RABBITMQ_NODENAME", format!("test{port}@localhost")),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
+        ("RABBITMQ_NODE_PORT", port.to_string()),
+        // Any will do: epmd tells who asks.
+        ("RABBITMQ_DIST_PORT", free_port().to_string()),
+        ("ERL_EPMD_PORT", epmd_port.to_string()),
+        ("RABBITMQ_CONF_ENV_FILE", path("no-such-file")),
+        ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", path("plugins")),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", path("generated")),
+        ("RABBITMQ_MNESIA_BASE", path("mnesia")),
+        ("RABBITMQ_LOG_BASE", path("log")),
+        ("RABBITMQ_PID_FILE", path("pid")),
+        // The process that is begun is the broker, and not a script that waits for it.
+        ("RUNNING_UNDER_SYSTEMD", "true".into()),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none".into()),
+    ]
+}
+
+/// A broker that all tests of this process share; whoever uses it takes a prefix of their own. `GATEWAY_TEST_AMQP`
+/// names one that several processes share.
+pub fn shared() -> String {
+    static SHARED: OnceLock<RabbitServer> = OnceLock::new();
+    std::env::var("GATEWAY_TEST_AMQP").unwrap_or_else(|_| SHARED.get_or_init(RabbitServer::start).url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_ends_and_begins_again() {
+        let mut server = RabbitServer::start();
+        assert!(server.ctl(&["list_queues", "name"]).trim().is_empty() || !server.log().is_empty());
+        server.ctl(&["stop_app"]);
+        server.ctl(&["start_app"]);
+        server.process().kill();
+        assert!(TcpStream::connect(("127.0.0.1", server.port())).is_err());
+        server.restart();
+        server.ctl(&["list_connections"]);
+    }
+}
