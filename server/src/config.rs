@@ -112,12 +112,14 @@ pub struct Bus {
 /// `store.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// `redb:PATH` or `memory`.
+    /// `redb:PATH`, `memory`, or where Redis is.
     pub url: Secret,
     /// When an append counts as confirmed.
     pub durability: Durability,
     /// Prefix of all keys in a shared store.
     pub prefix: String,
+    /// The certificate authority of a shared store, in PEM; without it those of the operating system.
+    pub ca: Option<PathBuf>,
 }
 
 /// When an append counts as confirmed.
@@ -294,6 +296,7 @@ impl Default for Config {
                 url: Secret("redb:./data/gateway.redb".into()),
                 durability: Durability::Fsync,
                 prefix: "gw".into(),
+                ca: None,
             },
             outbox_max_entries: 1_000_000,
             idempotency_window: Duration::from_secs(24 * 3600),

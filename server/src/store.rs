@@ -15,4 +15,5 @@ mod model;
 pub mod open;
 mod page;
 pub mod redb;
+pub mod redis;
 pub mod shards;

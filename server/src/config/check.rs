@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::redis::check_url;
+
 use super::{Config, ConfigError, PermissionSource, draft::Draft};
 
 /// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
@@ -90,12 +92,12 @@ fn versions(config: &Config) -> Result<(), String> {
         return Err("bus.url is not `embedded`, and RabbitMQ is not in this version: leave bus.url out".into());
     }
     let store = config.store.url.0.as_str();
-    if store.starts_with("redis:") || store.starts_with("rediss:") {
-        return Err("store.url is a Redis URL, and Redis is not in this version: use redb:PATH or memory".into());
+    if config.store.is_shared() {
+        return check_url(store).map_err(|problem| format!("store.url cannot be used: {problem}"));
     }
     match store.strip_prefix("redb:") {
         Some("") => Err("store.url has no path: write redb:./data/gateway.redb".into()),
-        None if store != "memory" => Err("store.url is neither redb:PATH nor memory".into()),
+        None if store != "memory" => Err("store.url is none of redb:PATH, redis://HOST and memory".into()),
         _ => Ok(()),
     }
 }
@@ -106,7 +108,7 @@ fn names(config: &Config) -> Result<(), String> {
         return Err("node_id is not 1 to 64 letters, digits, `-`, `_` or `.`".into());
     }
     for (key, prefix) in [("bus.prefix", &config.bus.prefix), ("store.prefix", &config.store.prefix)] {
-        if prefix.len() > 32 || !prefix.chars().all(in_node_id) {
+        if prefix.is_empty() || prefix.len() > 32 || !prefix.chars().all(in_node_id) {
             return Err(format!("{key} is not 1 to 32 letters, digits, `-`, `_` or `.`"));
         }
     }

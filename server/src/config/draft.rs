@@ -27,7 +27,6 @@ pub(super) struct Draft {
     // Known, so that one file serves this version and those that use them.
     pub(super) bus_prefetch: u32,
     pub(super) bus_ca: Option<PathBuf>,
-    pub(super) store_ca: Option<PathBuf>,
 }
 
 impl Default for Draft {
@@ -44,7 +43,6 @@ impl Default for Draft {
             tls_key: None,
             bus_prefetch: 256,
             bus_ca: None,
-            store_ca: None,
         }
     }
 }

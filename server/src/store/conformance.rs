@@ -74,10 +74,14 @@ pub(crate) struct Subject {
 impl Subject {
     /// A subject whose store is made with a clock that the cases set.
     pub(crate) fn new(make: impl FnOnce(Clock) -> Arc<dyn Store>) -> Self {
-        let now = Arc::new(AtomicU64::new(1_800_000_000_000));
-        let told = now.clone();
-        let clock = Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst)));
+        let (now, clock) = clock();
         Self { store: make(clock), now, tasks: Tasks::default(), keep: None }
+    }
+
+    /// The same, for a store that is made in a while.
+    pub(crate) async fn made(make: impl AsyncFnOnce(Clock) -> Arc<dyn Store>) -> Self {
+        let (now, clock) = clock();
+        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None }
     }
 
     /// What time it is.
@@ -157,6 +161,13 @@ impl Subject {
         }
         outputs
     }
+}
+
+/// A time that can be set, and a clock that tells it.
+fn clock() -> (Arc<AtomicU64>, Clock) {
+    let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+    let told = now.clone();
+    (now, Clock::new(move || Timestamp::from_millis(told.load(Ordering::SeqCst))))
 }
 
 /// A clan's topic.

@@ -1,4 +1,4 @@
-//! Random operations on both embedded stores agree with a model that is too simple to be wrong.
+//! Random operations on every store agree with a model that is too simple to be wrong.
 
 mod naive;
 
@@ -15,6 +15,7 @@ use super::{
     conformance::{Subject, WINDOW, inbox, key, options, topic},
     memory::MemoryStore,
     redb::RedbStore,
+    redis,
 };
 use crate::{config::Durability, store::PageLimit};
 
@@ -175,5 +176,13 @@ proptest! {
         let clock = told.unwrap();
         let reopen = || open(&path, clock.clone());
         Runtime::new().unwrap().block_on(agree(&mut subject, steps, Some(&reopen)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn redis_agrees_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
+        Runtime::new().unwrap().block_on(async { agree(&mut redis::tests::subject().await, steps, None).await });
     }
 }

@@ -6,18 +6,35 @@ use std::{
     sync::Arc,
 };
 
-use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
+use super::{
+    Options, Store,
+    clock::Clock,
+    memory::MemoryStore,
+    redb::RedbStore,
+    redis::{CaError, RedisOptions, RedisStore},
+};
 use crate::config;
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no kind of store.
-    #[error("store.url names no store that is known; use `redb:PATH` or `memory`")]
+    #[error("store.url names no store that is known; use `redb:PATH`, `redis://HOST` or `memory`")]
     UnknownUrl,
-    /// The URL names a kind of store that comes later.
-    #[error("store.url names Redis, which is not in this version; use `redb:PATH` or `memory`")]
-    NotInThisVersion,
+    /// The URL of Redis cannot be read.
+    #[error("store.url cannot be used: {0}")]
+    RedisUrl(Arc<str>),
+    /// Nobody can be trusted.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// Redis does not serve.
+    #[error("{address} cannot be used ({reason}); start it, or set store.url to one that serves")]
+    Redis {
+        /// Where it is, without secrets.
+        address: String,
+        /// What it, or the operating system, says.
+        reason: String,
+    },
     /// Another process has the file.
     #[error("{path} is in use by another process; stop that gateway, or give this one a file of its own (store.url)")]
     InUse {
@@ -77,8 +94,9 @@ pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn St
     if url == "memory" {
         return Ok(Arc::new(MemoryStore::new(options, Clock::system())));
     }
-    if url.starts_with("redis://") || url.starts_with("rediss://") {
-        return Err(OpenError::NotInThisVersion);
+    if config.is_shared() {
+        let redis = RedisOptions { ca: config.ca.clone(), ..RedisOptions::new(url, &config.prefix) };
+        return Ok(Arc::new(RedisStore::open(redis, options, Clock::system()).await?));
     }
     if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
         let store = RedbStore::open(Path::new(path), config.durability, options, Clock::system())?;
@@ -90,13 +108,10 @@ pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::{Durability, Secret},
-        store::conformance::options,
-    };
+    use crate::{config::Secret, store::conformance::options};
 
     async fn opened(url: &str) -> Result<Arc<dyn Store>, OpenError> {
-        let config = config::Store { url: Secret(url.into()), durability: Durability::Fsync, prefix: "gw".into() };
+        let config = config::Store { url: Secret(url.into()), ..config::Config::default().store };
         open(&config, options()).await
     }
 
@@ -107,9 +122,10 @@ mod tests {
         assert!(opened("memory").await.is_ok());
         assert!(opened(&format!("redb:{}", path.display())).await.is_ok());
         assert!(path.exists());
-        for url in ["redis://localhost", "rediss://user:secret@host:6379/0"] {
+        assert!(opened(&realtime_gateway_brokers::redis::shared().url()).await.is_ok());
+        for url in ["redis://", "rediss://user:secret@host:6379/x", "redis+sentinel://user:secret@host"] {
             let error = opened(url).await.map(drop).unwrap_err();
-            assert!(matches!(error, OpenError::NotInThisVersion));
+            assert!(matches!(error, OpenError::RedisUrl(_)));
             assert!(!error.to_string().contains("secret"));
         }
         for url in ["", "redb:", "sqlite:x", "memory:"] {

@@ -281,6 +281,7 @@ impl Store for RedbStore {
             pending_notifications: shared.pending.load(Ordering::Relaxed),
             commits: shared.commits.load(Ordering::Relaxed),
             committed_operations: shared.operations.load(Ordering::Relaxed),
+            warnings: Vec::new(),
         }
     }
 

@@ -60,13 +60,13 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "bus.ca" fixed Path, sample("ca.pem"), bus_ca,
         "Certificate authority of the broker, in PEM. Not used by the embedded bus.";
     "store.url" fixed Url, default("redb:./data/gateway.redb"), config.store.url,
-        "A data file of this node's own, or memory, which forgets everything when the process ends.";
+        "A data file of this node's own; or Redis, which any number of nodes share: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DATABASE]; or memory, which forgets everything when the process ends.";
     "store.durability" fixed Choice(Durability::NAMES), default("fsync"), config.store.durability,
         "When a write counts as confirmed. With os the operating system flushes when it likes: a machine that crashes may lose what was confirmed.";
     "store.prefix" fixed Text, default("gw"), config.store.prefix,
-        "Prefix of all keys in a shared store. Not used by the embedded store.";
-    "store.ca" fixed Path, sample("ca.pem"), store_ca,
-        "Certificate authority of a shared store, in PEM. Not used by the embedded store.";
+        "All keys in Redis begin with it, in braces. Not used by the embedded store.";
+    "store.ca" fixed Path, sample("ca.pem"), config.store.ca,
+        "Certificate authority of Redis, in PEM. When not set: those of the operating system.";
     "outbox.max_entries" fixed Number, default("1000000"), config.outbox_max_entries,
         "Events that may wait for the broker.";
     "idempotency.window" fixed Duration, default("24h"), config.idempotency_window,

@@ -122,7 +122,8 @@ fn what_is_in_no_version_yet_says_so() {
         let refusal = refused_toml(&format!("[bus]\nurl = \"{url}\""));
         assert!(refusal.contains("RabbitMQ is not in this version") && !refusal.contains("u:p"), "{refusal}");
     }
-    assert!(refused_toml("[store]\nurl = \"rediss://h\"").contains("Redis is not in this version"));
+    let wrong = refused_toml("[store]\nurl = \"rediss://anna:secret@h:x\"");
+    assert!(wrong.contains("redis+sentinel://") && !wrong.contains("secret"), "{wrong}");
     let mut story = Story::new();
     story.file("gateway.toml", "[bus]\nprefetch = 5\nca = \"ca.pem\"\n[store]\nca = \"ca.pem\"\n");
     assert!(story.load().is_ok(), "harmless");
@@ -211,7 +212,7 @@ fn values_must_fit_together() {
         ("[tls]\ncert = \"c.pem\"", "belong together"),
         ("[origins]\nallowed = [\"https://app.example.com/\"]", "origins.allowed has"),
         ("[origins]\nallowed = [\"*\"]", "origins.allowed has"),
-        ("[store]\nurl = \"postgres://x\"", "neither redb:PATH nor memory"),
+        ("[store]\nurl = \"postgres://x\"", "none of redb:PATH"),
         ("node_id = \"a b\"", "node_id is not"),
         ("[limits]\nburst = 0", "limits.burst is 0"),
         ("[limits]\nmessage_bytes = 12", "limits.message_bytes is under 1KiB"),

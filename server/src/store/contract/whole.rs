@@ -41,6 +41,8 @@ pub struct StoreStatus {
     pub commits: u64,
     /// Operations that those commits confirmed.
     pub committed_operations: u64,
+    /// What an operator should look at, in sentences.
+    pub warnings: Vec<Arc<str>>,
 }
 
 /// What a sweep removed.

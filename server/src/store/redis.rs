@@ -1,0 +1,185 @@
+//! The store that any number of nodes share (`store.url = redis://…`): one Redis decides order, sessions and leases.
+//!
+//! Every operation is one script, and so one atomic step for all nodes. What is time to a client comes with the request;
+//! how long a lease lasts is measured by Redis alone. All keys begin with `{prefix}:`, so that a cluster would keep
+//! them in one slot, as scripts need it:
+//!
+//! | key | type | |
+//! | --- | --- | --- |
+//! | `store` | hash | `epoch`, `format`; `run` and `durable`: which life of the server was entered last, and how it kept its data |
+//! | `log:<topic>`, `entries:<topic>`, `redacted:<topic>` | hash, stream, hash | a log |
+//! | `repeat:<topic> <sender> <id>` | text | what an append with this key was answered; goes with the window |
+//! | `user:<user>`, `pending:<user>` | hash, stream | what a user has not acknowledged |
+//! | `notified:<user> <id>` | text | an id that came; goes with the window, or with its notification if that is later |
+//! | `ages`, `expiries` | sorted set | when a log's oldest entry, and when a notification, ends |
+//! | `shards` | hash | the counters of shards |
+//! | `sessions:<user>` | text | the live sessions of a user, oldest first |
+//! | `clan:<clan>`, `present:<clan>` | hash, sorted set | who is present, with the sessions of each node |
+//! | `nodes`, `lease:<incarnation>`, `inbox:<incarnation>`, `held:<incarnation>` | hash, text, stream, set | a node: what others see of it, its lease, what it is told, what is to be removed when it is gone |
+//! | `outbox`, `publisher` | stream, text | events for the broker, and who publishes them |
+
+mod address;
+mod advice;
+mod connect;
+mod enter;
+mod fault;
+mod link;
+mod log;
+mod nodes;
+mod outbox;
+mod pending;
+mod presence;
+mod request;
+mod sessions;
+mod steps;
+mod stream_id;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use connect::CaError;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use realtime_gateway_protocol::Timestamp;
+
+use self::{
+    address::Address,
+    connect::Connector,
+    link::Link,
+    request::{Request, Step},
+};
+use super::{LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError};
+
+/// How much longer than it matters a row is kept, so that clocks may differ a little.
+const SLACK: Duration = Duration::from_secs(60);
+/// Redis refuses to keep something for longer than it can count.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// Where Redis is, and how it is used.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// `store.url`
+    pub url: String,
+    /// `store.prefix`
+    pub prefix: String,
+    /// `store.ca`
+    pub ca: Option<PathBuf>,
+    /// How long a lease lasts: [`LEASE`], but for tests.
+    pub lease: Duration,
+    /// How long the first connection may take.
+    pub patience: Duration,
+}
+
+impl RedisOptions {
+    /// The usual options for a URL and a prefix.
+    pub fn new(url: &str, prefix: &str) -> Self {
+        let (url, prefix) = (url.to_owned(), prefix.to_owned());
+        Self { url, prefix, ca: None, lease: LEASE, patience: Duration::from_secs(10) }
+    }
+}
+
+/// A store in Redis.
+pub struct RedisStore {
+    link: Arc<Link>,
+    prefix: String,
+    node: NodeName,
+    window: Duration,
+    lease: Duration,
+    /// Empty without an outbox.
+    max_events: String,
+    clock: Clock,
+    pending: AtomicU64,
+    overflowed: AtomicU64,
+}
+
+/// Whether this is a URL of Redis that can be read.
+///
+/// # Errors
+/// A sentence that says how to write one, without anything of the URL.
+pub fn check_url(url: &str) -> Result<(), Arc<str>> {
+    Address::parse(url).map(drop)
+}
+
+impl RedisStore {
+    /// Connects, and makes a new store where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong and how to mend it.
+    pub async fn open(redis: RedisOptions, options: Options, clock: Clock) -> Result<Self, OpenError> {
+        let address = Address::parse(&redis.url).map_err(OpenError::RedisUrl)?;
+        let shown = address.to_string();
+        let connector = Connector::new(address, redis.ca.as_deref())?;
+        let prefix = format!("{{{}}}:", redis.prefix);
+        let link = Link::new(connector, format!("{prefix}store"));
+        if let Err(fault) = link.begin(redis.patience).await {
+            link.close().await;
+            return Err(OpenError::Redis { address: shown, reason: fault.to_string() });
+        }
+        Ok(Self {
+            link,
+            prefix,
+            node: options.node,
+            window: options.window,
+            lease: redis.lease,
+            max_events: options.outbox.map(|max| max.to_string()).unwrap_or_default(),
+            clock,
+            pending: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+        })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A request for a script that may write events.
+    fn reporting(&self, step: &Step) -> Request {
+        self.link.request(step).text(&self.node.id).text(&self.max_events)
+    }
+
+    /// For how many milliseconds Redis keeps what matters for so long.
+    fn kept_for(&self, time: Duration) -> u64 {
+        millis(time.min(LONGEST).saturating_add(SLACK))
+    }
+}
+
+/// A duration as scripts take it.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        self.link.shut();
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        Ok(self.sweep_some(now).await?)
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus {
+            writable: self.link.is_connected(),
+            last_error: self.link.last_error(),
+            bytes: self.link.used_memory(),
+            pending_notifications: self.pending.load(Ordering::Relaxed),
+            warnings: self.link.warnings(),
+            ..StoreStatus::default()
+        }
+    }
+
+    async fn close(&self) {
+        self.link.close().await;
+    }
+}

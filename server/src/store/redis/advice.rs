@@ -1,0 +1,137 @@
+//! What a server tells of itself, and which of its settings hurt.
+
+use std::{collections::HashMap, sync::Arc};
+
+/// The oldest version that has what the scripts use: `XTRIM MINID`, and ranges that leave an end out.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// A server as it described itself when a connection was made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Server {
+    info: HashMap<String, String>,
+    settings: HashMap<String, String>,
+}
+
+impl Server {
+    /// Reads the answer to `INFO` and what `CONFIG GET` told, if anything.
+    pub(super) fn of(info: &str, settings: HashMap<String, String>) -> Self {
+        let fields = info.lines().filter_map(|line| line.trim().split_once(':'));
+        Self { info: fields.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(), settings }
+    }
+
+    fn info(&self, key: &str) -> &str {
+        self.info.get(key).map_or("", String::as_str)
+    }
+
+    fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.get(key).map(String::as_str)
+    }
+
+    /// Names this life of the server.
+    pub(super) fn run_id(&self) -> &str {
+        self.info("run_id")
+    }
+
+    /// Whether it takes writes.
+    pub(super) fn is_master(&self) -> bool {
+        self.info("role") != "slave"
+    }
+
+    /// Whether it was a replica that was promoted, which knows the replication id of its former master.
+    pub(super) fn was_a_replica(&self) -> bool {
+        self.info("master_replid2").bytes().any(|byte| byte != b'0')
+    }
+
+    /// Whether a write is on the disk before it is answered.
+    pub(super) fn has_writes_on_disk(&self) -> bool {
+        self.info("aof_enabled") == "1" && self.setting("appendfsync") == Some("always")
+    }
+
+    /// How much memory it uses.
+    pub(super) fn used_memory(&self) -> Option<u64> {
+        self.info("used_memory").parse().ok()
+    }
+
+    /// What an operator should change, in sentences.
+    pub(super) fn warnings(&self) -> Vec<Arc<str>> {
+        let mut warnings = Vec::new();
+        let mut warn = |text: String| warnings.push(Arc::from(text));
+        let version = self.info("redis_version");
+        if version_of(version).is_some_and(|version| version < OLDEST) {
+            warn(format!("Redis {version} is too old; the gateway needs {}.{} or later", OLDEST.0, OLDEST.1));
+        }
+        let policy = self.setting("maxmemory-policy").unwrap_or_else(|| self.info("maxmemory_policy"));
+        if !policy.is_empty() && policy != "noeviction" {
+            warn(format!(
+                "Redis has maxmemory-policy {policy}: when memory is short it removes what was confirmed; \
+                 set it to noeviction"
+            ));
+        }
+        let has_snapshots = self.setting("save").is_none_or(|save| !save.is_empty());
+        match (self.info("aof_enabled"), self.setting("appendfsync")) {
+            ("1", Some("always") | None) => {}
+            ("1", Some(when)) => warn(format!(
+                "Redis has appendfsync {when}: a crash loses what was confirmed last, and every restart begins a new \
+                 epoch; set it to always"
+            )),
+            _ if has_snapshots => warn(
+                "Redis has appendonly no: a crash loses what was confirmed since the last snapshot; set appendonly yes \
+                 and appendfsync always"
+                    .to_owned(),
+            ),
+            _ => warn(
+                "Redis keeps nothing on its disk: a restart loses everything; set appendonly yes and appendfsync always"
+                    .to_owned(),
+            ),
+        }
+        warnings
+    }
+}
+
+fn version_of(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(info: &str, settings: &[(&str, &str)]) -> Server {
+        Server::of(info, settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_server_that_is_set_right_is_left_alone() {
+        let info = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\naof_enabled:1\r\nrole:master\r\n";
+        let settings = [("appendfsync", "always"), ("maxmemory-policy", "noeviction"), ("save", "")];
+        let right = server(info, &settings);
+        assert!(right.warnings().is_empty(), "{:?}", right.warnings());
+        assert!(right.has_writes_on_disk() && right.is_master() && !right.was_a_replica());
+        assert_eq!(right.run_id(), "abc");
+    }
+
+    #[test]
+    fn what_hurts_is_named() {
+        let always = ("appendfsync", "always");
+        for (info, settings, word) in [
+            ("redis_version:6.0.16\naof_enabled:1", vec![always], "6.0.16"),
+            ("aof_enabled:1", vec![("appendfsync", "everysec")], "everysec"),
+            ("aof_enabled:1", vec![always, ("maxmemory-policy", "allkeys-lru")], "allkeys-lru"),
+            ("aof_enabled:1\nmaxmemory_policy:volatile-ttl", vec![], "volatile-ttl"),
+            ("aof_enabled:0", vec![("save", "3600 1")], "appendonly no"),
+            ("aof_enabled:0", vec![("save", "")], "loses everything"),
+        ] {
+            let warnings = server(info, &settings).warnings();
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].contains(word), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_promoted_replica_is_told_from_a_master() {
+        let zeros = "0".repeat(40);
+        assert!(!server(&format!("master_replid2:{zeros}"), &[]).was_a_replica());
+        assert!(server("master_replid2:8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb", &[]).was_a_replica());
+    }
+}

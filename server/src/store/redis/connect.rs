@@ -1,0 +1,173 @@
+//! One connection: TCP, TLS, login, database, and first of all the question which life of the server this is.
+
+use std::{
+    fs,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnection, cmd};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    address::{Address, Host, Login, Place},
+    fault::Fault,
+};
+
+/// How long one server may take to be connected to, so that the next Sentinel is asked soon.
+const ONE_SERVER: Duration = Duration::from_millis(1_500);
+/// How many requests may wait to be written, before whoever asks waits. What waits is bounded in bytes elsewhere.
+const WAITING: usize = 1_024;
+
+/// What moves a connection's bytes until it ends. Somebody has to run it.
+pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How to connect.
+pub(super) struct Connector {
+    pub(super) address: Address,
+    tls: Option<TlsConnector>,
+}
+
+impl Connector {
+    /// Reads the certificate authority; without one, those of the operating system are trusted.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or there is no authority at all.
+    pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, CaError> {
+        let tls = if address.tls { Some(tls(ca)?) } else { None };
+        Ok(Self { address, tls })
+    }
+
+    /// Connects to the server that takes writes, and logs in.
+    pub(super) async fn connect(&self) -> Result<(MultiplexedConnection, Driver), Fault> {
+        match &self.address.place {
+            Place::Server(host) => self.server(host, &self.address.login, self.address.database).await,
+            Place::Sentinels { hosts, service, login } => {
+                let mut fault = Fault::Away("no Sentinel answers".into());
+                for sentinel in hosts {
+                    match self.master(sentinel, service, login).await {
+                        Ok(master) => return self.server(&master, &self.address.login, self.address.database).await,
+                        Err(error) => fault = Fault::Away(format!("Sentinel {sentinel}: {error}").into()),
+                    }
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Asks a Sentinel which server is the master now.
+    async fn master(&self, sentinel: &Host, service: &str, login: &Login) -> Result<Host, Fault> {
+        let (mut connection, driver) = self.server(sentinel, login, 0).await?;
+        let mut ask = cmd("SENTINEL");
+        ask.arg("get-master-addr-by-name").arg(service);
+        let asking = async {
+            tokio::select! {
+                answer = ask.query_async::<Option<(String, u16)>>(&mut connection) => answer.map_err(Fault::from),
+                () = driver => Err(Fault::Connection("the connection ended".into())),
+            }
+        };
+        match timeout(ONE_SERVER, asking).await.unwrap_or(Err(Fault::Late))? {
+            Some((name, port)) => Ok(Host { name, port }),
+            None => Err(Fault::Away("it knows no such service".into())),
+        }
+    }
+
+    async fn server(
+        &self,
+        host: &Host,
+        login: &Login,
+        database: i64,
+    ) -> Result<(MultiplexedConnection, Driver), Fault> {
+        let connecting = async {
+            let stream = self.stream(host).await.map_err(|error| Fault::Away(format!("{host}: {error}").into()))?;
+            let config = AsyncConnectionConfig::new()
+                // Each request has a deadline of its own.
+                .set_response_timeout(None)
+                .set_pipeline_buffer_size(WAITING);
+            let mut settings = RedisConnectionInfo::default().set_db(database);
+            if let Some(user) = &login.user {
+                settings = settings.set_username(user);
+            }
+            if let Some(password) = &login.password {
+                settings = settings.set_password(password);
+            }
+            let (connection, driver) = MultiplexedConnection::new_with_config(&settings, stream, config).await?;
+            Ok((connection, Box::pin(driver) as Driver))
+        };
+        timeout(ONE_SERVER, connecting)
+            .await
+            .unwrap_or_else(|_| Err(Fault::Away(format!("{host} does not answer").into())))
+    }
+
+    async fn stream(&self, host: &Host) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect((host.name.as_str(), host.port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(host.name.clone()).map_err(io::Error::other)?;
+        Ok(Box::new(tls.connect(name, stream).await?))
+    }
+}
+
+/// TCP, with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Why nobody can be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The file cannot be used.
+    #[error("store.ca ({}) cannot be used: {problem}; it holds the certificate authority of Redis in PEM", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no file, and the operating system has none.
+    #[error("this system trusts no certificate authority; set store.ca")]
+    None,
+}
+
+fn tls(ca: Option<&Path>) -> Result<TlsConnector, CaError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let file = |problem: String| CaError::File { path: path.into(), problem };
+            let pem = fs::read(path).map_err(|error| file(error.to_string()))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(|error| file(error.to_string()))?;
+                roots.add(certificate).map_err(|error| file(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(file("it holds no certificate".into()));
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(CaError::None);
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| CaError::None)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}

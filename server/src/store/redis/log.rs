@@ -1,0 +1,130 @@
+//! Logs in Redis: appending in one step, pages, and the ends of many logs at once.
+
+use async_trait::async_trait;
+use realtime_gateway_protocol::Timestamp;
+
+use super::{RedisStore, fault::Fault, millis, request::Reply, steps};
+use crate::{
+    store::{Append, Appended, Entry, Epoch, Head, Heads, Log, Page, PageLimit, StoreError},
+    topic::Topic,
+};
+
+/// How many ends one script reads, so that nobody waits long for it.
+const HEADS_AT_ONCE: usize = 256;
+/// How often heads are read again when the epoch changes in between.
+const TRIES: usize = 3;
+
+/// From which side of which offset a page is read.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Ascending after a position.
+    After(u64),
+    /// The last before an offset.
+    Before(u64),
+}
+
+#[async_trait]
+impl Log for RedisStore {
+    fn epoch(&self) -> Epoch {
+        self.link.epoch()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        if matches!(append.topic, Topic::User(_)) {
+            return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
+        }
+        let name = append.key.as_ref().map(|key| format!("{} {}", key.sender, key.id)).unwrap_or_default();
+        let topic = append.topic.to_string();
+        let (retention, redaction) = (append.retention, append.redaction.as_ref());
+        let request = |epoch: &Epoch| {
+            let request = self.reporting(&steps::APPEND).text(epoch).text(&topic);
+            let request = request.number(append.topic.shard().0.into()).at(append.at);
+            let request = request.number(millis(self.window)).number(self.kept_for(self.window));
+            let request = request.text(&name).text(append.id.as_str()).bytes(&append.body);
+            let request = request.number(retention.max_entries).number(millis(retention.max_age));
+            let request = match redaction {
+                Some(redaction) => request.number(redaction.offset).bytes(&redaction.body),
+                None => request.text("").text(""),
+            };
+            request.event(append.event.as_ref())
+        };
+        let (epoch, mut reply) = self.link.run(&steps::APPEND, request).await?;
+        let appended = Appended {
+            offset: reply.number()?,
+            id: reply.id()?,
+            duplicate: reply.number()? == 1,
+            shard_count: reply.number()?,
+            epoch,
+        };
+        self.note_overflow(reply.number()?);
+        Ok(appended)
+    }
+
+    async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        Ok(self.page(topic, Place::After(after), limit).await?)
+    }
+
+    async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        Ok(self.page(topic, Place::Before(before), limit).await?)
+    }
+
+    async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
+        Ok(self.ends_of(topics).await?)
+    }
+}
+
+impl RedisStore {
+    async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, Fault> {
+        let (step, name) = match topic {
+            Topic::User(user) => (&steps::READ_PENDING, user.to_string()),
+            topic => (&steps::READ_LOG, topic.to_string()),
+        };
+        let (direction, from) = match place {
+            Place::After(position) => ("after", position),
+            Place::Before(offset) => ("before", offset),
+        };
+        let now = self.clock.now();
+        let request = |_: &_| {
+            let request = self.link.request(step).number(limit.entries as u64).number(limit.bytes as u64);
+            request.text(&name).text(direction).number(from).at(now)
+        };
+        let (epoch, mut reply) = self.link.run(step, request).await?;
+        let ends = head(&mut reply)?;
+        let next = reply.number()?;
+        let mut entries = reply.list()?.all(entry)?;
+        if matches!(place, Place::Before(_)) {
+            entries.reverse();
+        }
+        Ok(Page { epoch, ends, entries, next })
+    }
+
+    async fn ends_of(&self, topics: &[Topic]) -> Result<Heads, Fault> {
+        let now = self.clock.now();
+        for _ in 0..TRIES {
+            let chunks = topics.chunks(HEADS_AT_ONCE).map(|chunk| self.ends_of_some(chunk, now));
+            let read = futures_util::future::try_join_all(chunks).await?;
+            let epoch = read.first().map_or_else(|| self.link.epoch(), |first| first.epoch.clone());
+            if read.iter().all(|heads| heads.epoch == epoch) {
+                return Ok(Heads { epoch, ends: read.into_iter().flat_map(|heads| heads.ends).collect() });
+            }
+        }
+        Err(Fault::Away("its epoch changes too fast".into()))
+    }
+
+    async fn ends_of_some(&self, topics: &[Topic], now: Timestamp) -> Result<Heads, Fault> {
+        let request = |_: &_| {
+            let request = self.link.request(&steps::HEADS).at(now);
+            topics.iter().fold(request, |request, topic| request.text(&topic.to_string()))
+        };
+        let (epoch, mut reply) = self.link.run(&steps::HEADS, request).await?;
+        Ok(Heads { epoch, ends: reply.list()?.all(head)? })
+    }
+}
+
+fn head(reply: &mut Reply) -> Result<Head, Fault> {
+    Ok(Head { head: reply.number()?, floor: reply.number()? })
+}
+
+fn entry(reply: &mut Reply) -> Result<Entry, Fault> {
+    Ok(Entry { offset: reply.number()?, at: reply.at()?, body: reply.bytes()? })
+}

@@ -1,0 +1,51 @@
+-- A page of a log: ascending after a position, or descending before an offset.
+local topic, direction, from, now = arg(), arg(), number(), number()
+local log = open_log(topic)
+if not log.known then return {1, epoch, 0, 1, 0, page} end
+local floor = floor_at(log, now)
+local step = direction == 'after' and 1 or -1
+local next_offset = step == 1 and math.max(from + 1, floor) or math.min(from - 1, log.head)
+local redacted, gone = {}, {}
+if log.has_redacted then
+  local all = call('HGETALL', log.redacted)
+  for i = 1, #all, 2 do redacted[tonumber(all[i])] = all[i + 1] end
+end
+local exhausted = true
+-- Offsets have no holes: what is not in the stream was redacted.
+local function put_redacted_up_to(offset)
+  while exhausted and next_offset ~= offset do
+    local row = redacted[next_offset]
+    if row then
+      local at, body = string.match(row, '^(%d+) (.*)$')
+      exhausted = put(next_offset, at, body)
+    end
+    if exhausted then next_offset = next_offset + step end
+  end
+end
+local function within() return next_offset >= floor and next_offset <= log.head end
+while exhausted and within() do
+  local rows
+  if step == 1 then
+    rows = call('XRANGE', log.entries, text(next_offset) .. '-0', '+', 'COUNT', at_once())
+  else
+    rows = call('XREVRANGE', log.entries, text(next_offset) .. '-0', text(floor) .. '-0', 'COUNT', at_once())
+  end
+  for _, row in ipairs(rows) do
+    local offset = offset_of(row[1])
+    put_redacted_up_to(offset)
+    if not exhausted then break end
+    exhausted = put(offset, row[2][2], row[2][4])
+    if not exhausted then break end
+    next_offset = offset + step
+  end
+  if #rows == 0 then put_redacted_up_to(step == 1 and log.head + 1 or floor - 1) end
+end
+local position
+if step == -1 then
+  position = last or log.head
+elseif exhausted then
+  position = log.head
+else
+  position = page[#page - 2] or math.min(from, log.head)
+end
+return {1, epoch, log.head, floor, position, page}
