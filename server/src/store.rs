@@ -13,6 +13,9 @@ pub mod memory;
 #[cfg(test)]
 mod model;
 pub mod open;
+mod outbox_bound;
 mod page;
 pub mod redb;
+mod session_events;
 pub mod shards;
+mod wait;

@@ -25,8 +25,6 @@ pub(super) struct Draft {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     // Known, so that one file serves this version and those that use them.
-    pub(super) bus_prefetch: u32,
-    pub(super) bus_ca: Option<PathBuf>,
     pub(super) store_ca: Option<PathBuf>,
 }
 
@@ -42,8 +40,6 @@ impl Default for Draft {
             permission_url: None,
             tls_cert: None,
             tls_key: None,
-            bus_prefetch: 256,
-            bus_ca: None,
             store_ca: None,
         }
     }
