@@ -1,5 +1,6 @@
-//! The AsyncAPI 3.0 document of the WebSocket, derived from the types.
+//! The AsyncAPI 3.0 document of the WebSocket and of the broker, derived from the types.
 
+mod amqp;
 mod security;
 
 use serde_json::{Map, Value, json};
@@ -34,8 +35,23 @@ pub fn asyncapi_document(services: &[ServiceName]) -> Value {
             operations.insert(format!("send{}", title(variant)), push(variant));
         }
     }
+    operations.extend(amqp::operations());
     let in_channel: Map<String, Value> =
         messages.keys().map(|key| (key.clone(), json!({ "$ref": format!("#/components/messages/{key}") }))).collect();
+    messages.extend(amqp::messages());
+    let mut channels = Map::new();
+    channels.insert(
+        "gateway".to_owned(),
+        json!({
+            "address": "/ws",
+            "title": "The WebSocket",
+            "description": "One JSON object per text frame, UTF-8. A binary frame is refused with close code 1003.",
+            "servers": [{ "$ref": "#/servers/local" }, { "$ref": "#/servers/public" }],
+            "messages": in_channel,
+            "bindings": { "ws": security::upgrade() },
+        }),
+    );
+    channels.extend(amqp::channels());
     json!({
         "asyncapi": "3.0.0",
         "x-generated": crate::export::NOTICE,
@@ -47,15 +63,7 @@ pub fn asyncapi_document(services: &[ServiceName]) -> Value {
         },
         "defaultContentType": "application/json",
         "servers": security::servers(),
-        "channels": {
-            "gateway": {
-                "address": "/ws",
-                "title": "The WebSocket",
-                "description": "One JSON object per text frame, UTF-8. A binary frame is refused with close code 1003.",
-                "messages": in_channel,
-                "bindings": { "ws": security::upgrade() },
-            },
-        },
+        "channels": channels,
         "operations": operations,
         "components": { "messages": messages, "securitySchemes": security::schemes() },
         "x-websocket-subprotocol": SUBPROTOCOL,
@@ -150,6 +158,8 @@ fn description(declared: &[&str]) -> String {
         "The WebSocket protocol of the gateway, from the gateway's side: it *receives* the commands of clients and \
          *sends* messages to them. Every command may carry a `requestId`, which its one reply echoes. A client ignores \
          a `type` and a field that it does not know. The readable page is at `/docs/protocol`.\n\n\
+         Backend services publish to the exchange `gateway.inbound` of a RabbitMQ broker and consume from \
+         `gateway.outbound`; `bus.prefix` stands for `gateway` in these names.\n\n\
          The token comes in the `Authorization` header, in the first message (`authenticate`), or as `?token=`.\n\n\
          ## Close codes\n\n\
          | code | meaning | may the client reconnect by itself? |\n| --- | --- | --- |\n",

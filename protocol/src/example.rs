@@ -39,6 +39,14 @@ pub(crate) fn examples(side: Side, word: &str) -> Vec<Example> {
     all.into_iter().filter(shown).take(2).collect()
 }
 
+/// The minimal and the full form of a body, or as many as there are.
+pub(crate) fn backend_examples(name: &str) -> Vec<Example> {
+    let file = include_str!("../vectors/backend/accepted.json");
+    let all: Vec<Example> = serde_json::from_str(file).unwrap_or_default();
+    let shown = |example: &Example| example.type_name == name && example.message.is_object() && !example.schema_refuses;
+    all.into_iter().filter(shown).take(2).collect()
+}
+
 /// The one of them that shows most.
 pub(crate) fn fullest_example(side: Side, word: &str) -> Option<Value> {
     let fields = |message: &Value| message.as_object().map_or(0, serde_json::Map::len);
@@ -57,6 +65,9 @@ mod tests {
         }
         for word in ServerMessage::TYPES {
             assert!(fullest_example(Side::Server, word).is_some(), "server: {word}");
+        }
+        for kind in crate::backend::KINDS {
+            assert!(!backend_examples(kind.name).is_empty(), "backend: {}", kind.name);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::backend::{Flow, backend_schema};
+
 /// Stands at the top of every generated file.
 pub(crate) const NOTICE: &str =
     "Generated from the types of the protocol crate by `cargo run -p realtime-gateway-protocol --example export`.";
@@ -13,6 +15,8 @@ pub fn files() -> Vec<(&'static str, String)> {
     vec![
         ("protocol/schema/client.json", pretty(&crate::client_schema())),
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
+        ("protocol/schema/inbound.json", pretty(&backend_schema(Flow::Inbound))),
+        ("protocol/schema/outbound.json", pretty(&backend_schema(Flow::Outbound))),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
         ("fuzz/protocol.dict", dictionary()),
         ("sdk-wasm/js/messages.d.ts", crate::typescript::declarations()),

@@ -3,6 +3,8 @@
 #![doc = include_str!("../README.md")]
 
 mod asyncapi;
+pub mod backend;
+mod bounded;
 mod close_code;
 mod decode;
 mod encode;
@@ -20,6 +22,7 @@ mod timestamp;
 mod typescript;
 
 pub use asyncapi::asyncapi_document;
+pub use bounded::{NotificationText, NotificationTitle, TtlSeconds};
 pub use close_code::{CloseCode, Reconnect};
 pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};
 pub use encode::{encode_client, encode_server};

@@ -1,5 +1,6 @@
 //! The readable page of the protocol: rules in prose, every message, every code. As HTML and as Markdown.
 
+mod backend;
 mod block;
 mod code;
 mod field;
@@ -28,6 +29,7 @@ fn blocks() -> Vec<Block> {
     let mut blocks = block::read(include_str!("page/rules.md"));
     blocks.extend(message::commands());
     blocks.extend(message::server_messages());
+    blocks.extend(backend::events());
     blocks.extend(code::error_codes());
     blocks.extend(code::close_codes());
     blocks
@@ -53,6 +55,7 @@ mod tests {
             .map(|word| format!("client-{word}"))
             .chain(ServerMessage::TYPES.iter().map(|word| format!("server-{word}")))
             .chain(ErrorCode::KNOWN.iter().map(|code| format!("error-{code}")))
+            .chain(crate::backend::KINDS.iter().map(|kind| format!("backend-{}", kind.name)))
             .chain(CloseCode::KNOWN.iter().map(|(code, ..)| format!("close-{code}")));
         for anchor in wanted {
             assert!(anchors.contains(&anchor), "{anchor}");

@@ -69,8 +69,8 @@ fn request_id() -> Value {
 /// Leaves out what other tools trip over: `null` beside a type (a field that may be absent is not required), the
 /// names of Rust's integers, and titles below a message (generators make a second type of the same name).
 #[derive(Debug, Clone)]
-struct Plain {
-    depth: usize,
+pub(crate) struct Plain {
+    pub(crate) depth: usize,
 }
 
 impl Transform for Plain {
@@ -94,7 +94,7 @@ impl Transform for Plain {
 }
 
 /// Moves what a person looks for to the front.
-fn read_in_order(keys: &mut Map<String, Value>) {
+pub(crate) fn read_in_order(keys: &mut Map<String, Value>) {
     let mut rest = std::mem::take(keys);
     for key in ["title", "description", "type", "const", "properties", "required"] {
         if let Some(value) = rest.shift_remove(key) {

@@ -4,9 +4,13 @@
 //! ephemeral, and a note lies in the inbox of the store as well.
 
 mod embedded;
+mod envelope;
+pub mod open;
+mod rabbitmq;
 pub mod routing;
 
 pub use embedded::EmbeddedBus;
+pub use rabbitmq::{Peers, RabbitError};
 
 use std::{sync::Arc, time::Duration};
 
@@ -139,6 +143,10 @@ pub trait Bus: Send + Sync + 'static {
     /// How the bus is.
     fn status(&self) -> BusStatus;
 
+    /// Takes no more events from backend services, because this node is going; what is under way is finished. Another
+    /// node takes them.
+    fn stop_taking(&self) {}
+
     /// Says goodbye to the broker, once everything else has ended.
     async fn close(&self);
 }
@@ -146,5 +154,6 @@ pub trait Bus: Send + Sync + 'static {
 /// What the other nodes say to this one.
 pub type Hearing = mpsc::Receiver<Heard>;
 
-/// What backend services publish for clients.
+/// What backend services publish for clients. Those of one topic come one after the other: the next comes when there is
+/// a verdict on the last.
 pub type Arrivals = mpsc::Receiver<Arrival>;

@@ -103,10 +103,14 @@ pub enum LogFormat {
 /// `bus.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {
-    /// `embedded`.
+    /// `embedded`, or the URLs of a broker's hosts, separated by commas.
     pub url: Secret,
     /// Stands for `gateway` in every AMQP name.
     pub prefix: String,
+    /// How many inbound events are in flight at most.
+    pub prefetch: u16,
+    /// Certificate authority of the broker, PEM.
+    pub ca: Option<PathBuf>,
 }
 
 /// `store.*`
@@ -291,7 +295,7 @@ impl Default for Config {
             node_id: "node".into(),
             dev: false,
             log: Log { level: "info".into(), format: LogFormat::Json },
-            bus: Bus { url: Secret("embedded".into()), prefix: "gateway".into() },
+            bus: Bus { url: Secret("embedded".into()), prefix: "gateway".into(), prefetch: 256, ca: None },
             store: Store {
                 url: Secret("redb:./data/gateway.redb".into()),
                 durability: Durability::Fsync,

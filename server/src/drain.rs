@@ -61,6 +61,7 @@ impl Running {
         let drain = self.node.config().drain;
         let over = Instant::now() + drain.grace;
         self.node.set_draining();
+        self.node.bus.stop_taking();
         tracing::info!(delay = ?drain.delay, spread = ?drain.spread, grace = ?drain.grace, "draining");
         sleep(drain.delay.min(drain.grace)).await;
         self.listening.stop();

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     accept::{Certificates, Listening, ServeError, TlsError},
     auth::{ApiKeys, Authenticator, KeyError, Permissions, PermissionsError},
-    bus::{Bus, EmbeddedBus},
+    bus::{self, open::Opened},
     config::{Config, Loaded},
     descriptors,
     drain::Tasks,
@@ -38,6 +38,9 @@ pub enum StartError {
     /// The store was there, and then did not answer.
     #[error("{0}; start again when it is back")]
     StoreAway(#[from] StoreError),
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] bus::open::OpenError),
     /// The keys that tokens are verified with.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -86,8 +89,8 @@ impl Gateway {
         let name = NodeName::new(&config.node_id);
         let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
         let store = open(&config.store, config.store_options(&name)).await?;
-        let (bus, hearing) = EmbeddedBus::new(&name.id);
-        let bus: Arc<dyn Bus> = Arc::new(bus);
+        let opened = bus::open::open(&config, &name, store.clone(), metrics.clone()).await?;
+        let Opened { bus, hearing, arrivals } = opened;
         let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
         let auth = Authenticator::new(&config.auth)?;
         let permissions = Permissions::new(&config.permissions)?;
@@ -113,6 +116,9 @@ impl Gateway {
         node.tasks.spawn_until_stopped(node.clone().pulse(beat));
         node.tasks.spawn_until_stopped(sweep(node.clone()));
         node.tasks.spawn_until_stopped(node.clone().listen(hearing));
+        if let Some(arrivals) = arrivals {
+            node.tasks.spawn_until_stopped(node.clone().take_arrivals(arrivals));
+        }
         node.tasks.spawn_until_stopped(node.clone().keep_presence());
         let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
         node.note_listening(listening.address, listening.forwarding());

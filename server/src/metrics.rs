@@ -54,6 +54,7 @@ pub struct Metrics {
     pub bus_unroutable_total: IntCounter,
     pub outbox_entries: IntGauge,
     pub outbox_oldest_seconds: IntGauge,
+    pub outbox_overflowed_total: IntCounter,
     pub store_up: IntGauge,
     pub store_bytes: IntGauge,
     pub store_duration_seconds: Histograms,
@@ -140,6 +141,8 @@ impl Metrics {
             bus_unroutable_total: make.counter("bus_unroutable_total", "Events that nobody was bound to")?,
             outbox_entries: make.gauge("outbox_entries", "Events waiting for the broker")?,
             outbox_oldest_seconds: make.gauge("outbox_oldest_seconds", "Age of the oldest event waiting")?,
+            outbox_overflowed_total: make
+                .counter("outbox_overflowed_total", "Events that were left out because outbox.max_entries waited")?,
             store_up: make.gauge("store_up", "Whether the store serves writes")?,
             store_bytes: make.gauge("store_bytes", "Bytes that the store holds")?,
             store_duration_seconds: make.timed(
@@ -263,6 +266,11 @@ impl Metrics {
         if count > 0 {
             self.notifications_dropped_total.with_label_values(&[reason]).inc_by(count);
         }
+    }
+
+    /// So many events were left out since the start.
+    pub fn outbox_overflowed(&self, count: u64) {
+        self.outbox_overflowed_total.inc_by(count.saturating_sub(self.outbox_overflowed_total.get()));
     }
 
     /// A client library connected. Only so many are told apart, because a client says what it likes.

@@ -2,6 +2,7 @@
 
 mod clan_chat;
 mod entry;
+mod inbound;
 mod notifications;
 mod presence;
 mod reports;

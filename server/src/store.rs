@@ -13,7 +13,10 @@ pub mod memory;
 #[cfg(test)]
 mod model;
 pub mod open;
+mod outbox_bound;
 mod page;
 pub mod redb;
 pub mod redis;
+mod session_events;
 pub mod shards;
+mod wait;

@@ -22,6 +22,7 @@ pub(super) fn servers() -> Value {
             "variables": { "host": { "default": "gateway.example.com", "description": "Its name." } },
             "security": security,
         },
+        "broker": super::amqp::server(),
     })
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use super::store_check::store;
 use crate::{
     auth::Authenticator,
+    bus::open::probe,
     config::{Config, Durability, Loaded},
     descriptors,
 };
@@ -17,6 +18,9 @@ pub(super) struct Check {
     #[command(flatten)]
     source: super::Source,
 }
+
+/// Hosts that are this machine.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// What was found.
 pub(super) enum Finding {
@@ -54,6 +58,7 @@ async fn findings(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(loaded.notices.iter().cloned().map(Finding::Warning));
     findings.push(keys(config).await);
     findings.push(store(config).await);
+    findings.extend(broker(config).await);
     findings.extend(files(config));
     findings.push(open_files(config));
     findings.extend(network(config));
@@ -75,6 +80,29 @@ async fn keys(config: &Config) -> Finding {
     } else {
         Finding::Warning("auth.jwks_url gives no keys now: its tokens are refused until it does".into())
     }
+}
+
+async fn broker(config: &Config) -> Vec<Finding> {
+    if config.bus.is_embedded() {
+        return Vec::new();
+    }
+    let mut findings = vec![match probe(config).await {
+        Ok(()) => Finding::Fine("the broker lets the gateway in".into()),
+        // The gateway starts without it, but whoever checks wants it to be there.
+        Err(error) => Finding::Error(error.to_string()),
+    }];
+    let in_clear = |url: &str| url.trim().starts_with("amqp://") && !LOOPBACK.iter().any(|host| url.contains(host));
+    if config.bus.url.0.split(',').any(in_clear) {
+        findings.push(Finding::Warning(
+            "bus.url is amqp://: what is said, and the password, travel in clear; amqps:// does not".into(),
+        ));
+    }
+    if !config.store.is_shared() {
+        findings.push(Finding::Fine(
+            "the store is this node's own, so no second gateway may use this broker and bus.prefix".into(),
+        ));
+    }
+    findings
 }
 
 fn files(config: &Config) -> Vec<Finding> {

@@ -4,7 +4,11 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
-use realtime_gateway_protocol::{asyncapi_document, client_schema, server_schema};
+use realtime_gateway_protocol::{
+    asyncapi_document,
+    backend::{Flow, backend_schema},
+    client_schema, server_schema,
+};
 use serde_json::Value;
 
 use crate::http::openapi_document;
@@ -37,6 +41,8 @@ fn documents() -> Vec<(&'static str, Value)> {
     vec![
         ("client.json", client_schema()),
         ("server.json", server_schema()),
+        ("inbound.json", backend_schema(Flow::Inbound)),
+        ("outbound.json", backend_schema(Flow::Outbound)),
         ("asyncapi.json", asyncapi_document(&[])),
         ("openapi.json", openapi_document()),
     ]

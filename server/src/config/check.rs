@@ -88,8 +88,12 @@ fn keys(config: &Config) -> Result<(), String> {
 }
 
 fn versions(config: &Config) -> Result<(), String> {
-    if config.bus.url.0 != "embedded" {
-        return Err("bus.url is not `embedded`, and RabbitMQ is not in this version: leave bus.url out".into());
+    let is_broker = |url: &str| {
+        let rest = url.trim().strip_prefix("amqp://").or_else(|| url.trim().strip_prefix("amqps://"));
+        rest.is_some_and(|rest| !rest.is_empty())
+    };
+    if !config.bus.is_embedded() && !config.bus.url.0.split(',').all(is_broker) {
+        return Err("bus.url is neither `embedded` nor a list of URLs such as amqp://user:password@host:5672/vhost".into());
     }
     let store = config.store.url.0.as_str();
     if config.store.is_shared() {
@@ -150,6 +154,8 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("limits.messages_per_second", limits.messages_per_second as usize),
         ("limits.burst", limits.burst as usize),
         ("limits.subscriptions", limits.subscriptions),
+        ("bus.prefetch", usize::from(config.bus.prefetch)),
+        ("outbox.max_entries", usize::try_from(config.outbox_max_entries).unwrap_or(usize::MAX)),
         ("history.max_entries", usize::try_from(config.history.max_entries).unwrap_or(usize::MAX)),
         ("notifications.max_pending", usize::try_from(config.notifications.max_pending).unwrap_or(usize::MAX)),
     ];

@@ -24,9 +24,6 @@ pub(super) struct Draft {
     pub(super) permission_url: Option<Secret>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
-    // Known, so that one file serves this version and those that use them.
-    pub(super) bus_prefetch: u32,
-    pub(super) bus_ca: Option<PathBuf>,
 }
 
 impl Default for Draft {
@@ -41,8 +38,6 @@ impl Default for Draft {
             permission_url: None,
             tls_cert: None,
             tls_key: None,
-            bus_prefetch: 256,
-            bus_ca: None,
         }
     }
 }

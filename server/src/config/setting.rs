@@ -194,7 +194,7 @@ macro_rules! smaller_number {
         }
     )* };
 }
-smaller_number!(u32, usize);
+smaller_number!(u16, u32, usize);
 
 fn no_choice(text: &str, choices: &[&str]) -> String {
     format!("is {text:?}, which is none of {}", choices.join(", "))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::ClanId;
+use realtime_gateway_protocol::{ClanId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     bus::BusStatus,
     node::{Node, in_time},
+    store::OutboxStatus,
     topic::Topic,
 };
 
@@ -60,11 +61,73 @@ struct Health {
 
 /// How the bus is.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct BusHealth {
     status: Status,
     /// `embedded` or `rabbitmq`.
     kind: &'static str,
+    /// `connected`, `reconnecting`, or `blocked` while the broker takes nothing.
+    state: &'static str,
+    /// Since when it is not connected, or blocked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// When the next try is, in milliseconds; absent while one is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_ms: Option<u64>,
+    /// What went wrong last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    /// Why the broker takes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_reason: Option<String>,
+    /// Events for backend services that wait for the broker, of all nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<OutboxHealth>,
+}
+
+/// How the outbox is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct OutboxHealth {
+    /// How many events wait.
+    entries: u64,
+    /// When the oldest of them happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Timestamp>,
+    /// Events of this process that were left out because `outbox.max_entries` waited.
+    overflowed: u64,
+}
+
+impl BusHealth {
+    fn of(bus: &BusStatus, status: Status, outbox: Option<OutboxStatus>) -> Self {
+        let kind = if *bus == BusStatus::Embedded { "embedded" } else { "rabbitmq" };
+        let outbox = outbox.map(|OutboxStatus { entries, oldest, overflowed }| OutboxHealth { entries, oldest, overflowed });
+        let well = Self {
+            status,
+            kind,
+            state: "connected",
+            since: None,
+            next_try_ms: None,
+            last_error: None,
+            blocked_reason: None,
+            outbox,
+        };
+        match bus {
+            BusStatus::Embedded | BusStatus::Connected => well,
+            BusStatus::Blocked { reason, since } => {
+                Self { state: "blocked", since: Some(*since), blocked_reason: Some(reason.to_string()), ..well }
+            }
+            BusStatus::Reconnecting { since, next_try, last_error } => Self {
+                state: "reconnecting",
+                since: Some(*since),
+                next_try_ms: next_try.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+                last_error: Some(last_error.to_string()),
+                ..well
+            },
+        }
+    }
 }
 
 /// How the store is.
@@ -140,7 +203,7 @@ impl FullHealth {
     #[oai(path = "/health", method = "get", tag = "Tag::Health")]
     async fn health(&self, node: Data<&Arc<Node>>) -> Serving<Health> {
         let status = status_of(&node).await;
-        Serving { serves: serves(status), body: health_of(&node, status) }
+        Serving { serves: serves(status), body: health_of(&node, status).await }
     }
 
     /// What goes on over WebSockets on this node.
@@ -187,14 +250,24 @@ async fn status_of(node: &Node) -> Status {
         // A shared store that is away is away for every node: nobody gains when all are taken out at once.
         return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
     }
-    if bus_status(node) == Status::Ok && node.store.status().writable { Status::Ok } else { Status::Degraded }
+    let well = node.bus.status().is_well() && node.store.status().writable && !is_overflowing(outbox_of(node).await);
+    if well { Status::Ok } else { Status::Degraded }
 }
 
-fn bus_status(node: &Node) -> Status {
-    if node.bus.status().is_well() { Status::Ok } else { Status::Degraded }
+/// How the outbox is, when there is one and the store answers.
+async fn outbox_of(node: &Node) -> Option<OutboxStatus> {
+    if !node.reports {
+        return None;
+    }
+    in_time(node.store.outbox_status()).await.ok()
 }
 
-fn health_of(node: &Node, status: Status) -> Health {
+/// Whether backend services are not told of something: as long as what was left out is not far behind what waits.
+fn is_overflowing(outbox: Option<OutboxStatus>) -> bool {
+    outbox.is_some_and(|outbox| outbox.overflowed > 0 && outbox.entries > 0)
+}
+
+async fn health_of(node: &Node, status: Status) -> Health {
     let config = node.config();
     let store = node.store.status();
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
@@ -203,13 +276,27 @@ fn health_of(node: &Node, status: Status) -> Health {
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
     }
-    if bus_status(node) != Status::Ok {
-        warnings.push("the broker is away; nodes hear of each other once a second".to_owned());
+    let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
+    match &bus {
+        BusStatus::Embedded | BusStatus::Connected => {}
+        BusStatus::Blocked { reason, .. } => {
+            warnings.push(format!("the broker takes nothing now ({reason}); events wait in the outbox"));
+        }
+        BusStatus::Reconnecting { last_error, .. } => {
+            warnings.push(format!("the broker is away ({last_error}); nodes hear of each other once a second"));
+        }
     }
     if node.lease.is_lost() {
         warnings
             .push("this node could not renew its lease: its sessions are frozen until the store is back".to_owned());
     }
+    if let Some(outbox) = outbox.filter(|outbox| is_overflowing(Some(*outbox))) {
+        warnings.push(format!(
+            "outbox.max_entries events waited for the broker: {} events were left out since the start",
+            outbox.overflowed
+        ));
+    }
+    let bus_status = if bus.is_well() && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
     if config.dev {
         warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());
     }
@@ -218,10 +305,7 @@ fn health_of(node: &Node, status: Status) -> Health {
         version: env!("CARGO_PKG_VERSION"),
         node_id: config.node_id.clone(),
         uptime_seconds: node.started.elapsed().as_secs(),
-        bus: BusHealth {
-            status: bus_status(node),
-            kind: if node.bus.status() == BusStatus::Embedded { "embedded" } else { "rabbitmq" },
-        },
+        bus: BusHealth::of(&bus, bus_status, outbox),
         store: StoreHealth {
             status: store_status,
             epoch: node.store.epoch().to_string(),

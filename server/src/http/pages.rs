@@ -9,7 +9,11 @@ use poem_openapi::{
     ApiResponse, OpenApi, OpenApiService,
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
 };
-use realtime_gateway_protocol::{ServiceName, asyncapi_document, client_schema, protocol_page_html, server_schema};
+use realtime_gateway_protocol::{
+    ServiceName, asyncapi_document,
+    backend::{Flow, backend_schema},
+    client_schema, protocol_page_html, server_schema,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -47,6 +51,8 @@ pub(super) struct Library {
     asyncapi: Bytes,
     client: Bytes,
     server: Bytes,
+    inbound: Bytes,
+    outbound: Bytes,
     protocol: Bytes,
 }
 
@@ -59,6 +65,8 @@ impl Library {
             asyncapi: bytes(&asyncapi_document(services)),
             client: bytes(&client_schema()),
             server: bytes(&server_schema()),
+            inbound: bytes(&backend_schema(Flow::Inbound)),
+            outbound: bytes(&backend_schema(Flow::Outbound)),
             protocol: Bytes::from(protocol_page_html()),
         }
     }
@@ -80,6 +88,12 @@ pub(super) struct Asset(Bytes, &'static str);
 enum Schema {
     Client,
     Server,
+    Inbound,
+    Outbound,
+}
+
+impl Schema {
+    const NAMES: [&str; 4] = ["client.json", "server.json", "inbound.json", "outbound.json"];
 }
 
 impl Parameter for Schema {
@@ -89,7 +103,9 @@ impl Parameter for Schema {
         match text {
             "client.json" => Ok(Self::Client),
             "server.json" => Ok(Self::Server),
-            _ => Err("client.json or server.json".to_owned()),
+            "inbound.json" => Ok(Self::Inbound),
+            "outbound.json" => Ok(Self::Outbound),
+            _ => Err(Self::NAMES.join(", ")),
         }
     }
 
@@ -98,7 +114,7 @@ impl Parameter for Schema {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "enum": ["client.json", "server.json"] })
+        json!({ "type": "string", "enum": Self::NAMES })
     }
 }
 
@@ -126,20 +142,23 @@ impl Pages {
         Page { html: library.protocol.clone(), policy: PROTOCOL_POLICY }
     }
 
-    /// The WebSocket protocol, for programs: AsyncAPI 3.0.
+    /// The WebSocket protocol and the events over AMQP, for programs: AsyncAPI 3.0.
     #[oai(path = "/asyncapi.json", method = "get", tag = "Tag::Documents")]
     async fn asyncapi(&self, library: Data<&Arc<Library>>) -> Document {
         Document(library.asyncapi.clone())
     }
 
-    /// JSON Schema of what clients send and get.
+    /// JSON Schema of what clients and backend services send and get.
     ///
-    /// `client.json` has every command, `server.json` every message of the gateway (2020-12).
+    /// `client.json` has every command, `server.json` every message of the gateway; `inbound.json` and `outbound.json`
+    /// have the bodies of events over AMQP (2020-12).
     #[oai(path = "/schema/:name", method = "get", tag = "Tag::Documents")]
     async fn schema(&self, name: Path<Schema>, library: Data<&Arc<Library>>) -> Document {
         match name.0 {
             Schema::Client => Document(library.client.clone()),
             Schema::Server => Document(library.server.clone()),
+            Schema::Inbound => Document(library.inbound.clone()),
+            Schema::Outbound => Document(library.outbound.clone()),
         }
     }
 

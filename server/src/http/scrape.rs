@@ -11,7 +11,10 @@ use poem_openapi::{
 use serde_json::json;
 
 use super::{key::bearer, problem::Problem, schema, tags::Tag};
-use crate::{bus::BusStatus, node::Node};
+use crate::{
+    bus::BusStatus,
+    node::{Node, in_time},
+};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -22,7 +25,6 @@ pub(super) struct Exposition(String);
 pub(super) struct Scrape;
 
 #[OpenApi]
-#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Scrape {
     /// Metrics in the Prometheus text format.
     ///
@@ -34,7 +36,7 @@ impl Scrape {
         {
             return Err(Problem::unauthorized("send Authorization: Bearer <metrics.token>"));
         }
-        note_state(&node);
+        note_state(&node).await;
         Ok(Exposition(node.metrics.render()))
     }
 }
@@ -45,7 +47,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Sets the gauges of what is not counted but looked at.
-fn note_state(node: &Node) {
+async fn note_state(node: &Node) {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let store = node.store.status();
     let metrics = &node.metrics;
@@ -53,6 +55,14 @@ fn note_state(node: &Node) {
     metrics.store_bytes.set(whole(store.bytes.unwrap_or(0)));
     metrics.pending_notifications.set(whole(store.pending_notifications));
     metrics.bus_connected.set(i64::from(!matches!(node.bus.status(), BusStatus::Reconnecting { .. })));
+    if node.reports
+        && let Ok(outbox) = in_time(node.store.outbox_status()).await
+    {
+        let age = outbox.oldest.map_or(0, |oldest| node.now().millis().saturating_sub(oldest.millis()));
+        metrics.outbox_entries.set(whole(outbox.entries));
+        metrics.outbox_oldest_seconds.set(whole(age / 1_000));
+        metrics.outbox_overflowed(outbox.overflowed);
+    }
     metrics.connections_limit.set(whole(node.config().limits.connections as u64));
     let waiting: usize = node.sessions.all().iter().map(|session| session.outbound.bytes()).sum();
     metrics.outbound_queue_bytes.set(whole(waiting as u64));

@@ -7,7 +7,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{AckConfirmed, NotificationAck, NotificationId, RawJson, Timestamp, UserId};
+use realtime_gateway_protocol::{
+    AckConfirmed, NotificationAck, NotificationId, NotificationText, NotificationTitle, RawJson, Timestamp, UserId,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -33,9 +35,9 @@ pub struct NewNotification {
     /// Tells copies apart; made by the gateway when absent.
     pub id: Option<NotificationId>,
     /// A headline.
-    pub title: String,
+    pub title: NotificationTitle,
     /// The text.
-    pub message: String,
+    pub message: NotificationText,
     /// Whatever the backend adds.
     pub data: Option<RawJson>,
     /// How long it is kept; `notifications.ttl` when absent.

@@ -2,6 +2,7 @@
 
 mod append;
 mod inbox;
+mod outbox;
 mod paging;
 mod retention;
 mod sessions;
@@ -28,13 +29,20 @@ use crate::{
     topic::{Shard, Topic},
 };
 
-pub(crate) use self::{append::*, inbox::*, paging::*, retention::*, sessions::*, whole::*};
+pub(crate) use self::{append::*, inbox::*, outbox::*, paging::*, retention::*, sessions::*, whole::*};
 
 /// The idempotency window that a subject's store is made with.
 pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
 /// What a subject's store is opened with.
 pub(crate) fn options() -> Options {
     Options { window: WINDOW, node: NodeName::new("n"), outbox: None }
+}
+
+/// How many events wait at most in the outbox of a subject that has one.
+pub(crate) const OUTBOX: u64 = 8;
+/// What a subject's store is opened with when there is a broker.
+pub(crate) fn options_with_outbox() -> Options {
+    Options { outbox: Some(OUTBOX), ..options() }
 }
 
 /// A pulse of the node under test.
@@ -195,7 +203,8 @@ pub(crate) fn offsets(page: &Page) -> Vec<u64> {
     page.entries.iter().map(|entry| entry.offset).collect()
 }
 
-/// Makes one test of each case for the subject that the expression makes.
+/// Makes one test of each case for the subject that the expression makes; with `outbox:`, of those of the outbox, for a
+/// subject that is opened with [`options_with_outbox`].
 macro_rules! conformance {
     ($subject:expr) => {
         $crate::store::conformance::conformance!($subject;
@@ -243,6 +252,17 @@ macro_rules! conformance {
             the_epoch_is_the_same_on_every_page
             a_closed_store_answers_unavailable
             status_tells_what_is_pending
+        );
+    };
+    (outbox: $subject:expr) => {
+        $crate::store::conformance::conformance!($subject;
+            events_come_in_the_order_of_what_they_report
+            what_did_not_happen_is_not_reported
+            events_are_read_on_from_a_place_and_removed
+            whoever_waits_for_an_event_gets_it
+            beyond_the_bound_events_are_left_out_and_counted
+            the_outbox_tells_how_old_it_is
+            a_session_is_reported_as_opened_once_and_as_closed_once
         );
     };
     ($subject:expr; $($case:ident)*) => {

@@ -48,15 +48,16 @@ impl EmbeddedSessions {
         Admission::Admitted(evicted)
     }
 
-    /// Removes a session's record, if it is there.
-    pub fn close(&self, user: &UserId, session: &SessionId) {
+    /// Removes a session's record, if it is there, and gives it back.
+    pub fn close(&self, user: &UserId, session: &SessionId) -> Option<SessionRecord> {
         let mut users = self.0.lock();
-        if let Some(live) = users.get_mut(user) {
-            live.retain(|other| other.id != *session);
-            if live.is_empty() {
-                users.remove(user);
-            }
+        let live = users.get_mut(user)?;
+        let at = live.iter().position(|other| other.id == *session)?;
+        let record = live.remove(at);
+        if live.is_empty() {
+            users.remove(user);
         }
+        Some(record)
     }
 
     /// The user's sessions, oldest first.

@@ -2,6 +2,7 @@
 
 mod inbox;
 mod log;
+mod outbox;
 mod sweep;
 
 use std::{
@@ -12,13 +13,14 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
+use tokio::sync::watch;
 
-use self::{inbox::Inbox, log::MemoryLog};
+use self::{inbox::Inbox, log::MemoryLog, outbox::MemoryOutbox};
 use super::{
-    Admission, Append, Appended, Beat, Epoch, Event, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes, Note,
-    Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange,
-    Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept,
-    alone::Alone, clock::Clock, shards::ShardCounts,
+    Admission, Append, Appended, Beat, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes,
+    Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange,
+    Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus,
+    Swept, alone::Alone, clock::Clock, session_events, shards::ShardCounts,
 };
 use crate::topic::Topic;
 
@@ -30,6 +32,8 @@ pub struct MemoryStore {
     window: Duration,
     shards: ShardCounts,
     alone: Alone,
+    /// Rises when an event was written, for whoever waits for one.
+    written: watch::Sender<u64>,
     state: Mutex<State>,
 }
 
@@ -47,18 +51,22 @@ struct State {
     expiries: BTreeSet<(Timestamp, UserId, u64)>,
     /// Ids of notifications in the order in which they came.
     ids: VecDeque<(Timestamp, UserId, NotificationId)>,
+    /// Events for the broker, when there is one.
+    outbox: Option<MemoryOutbox>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new(options: Options, clock: Clock) -> Self {
+        let outbox = options.outbox.map(|limit| MemoryOutbox::new(limit, options.node.id.clone()));
         Self {
             epoch: uuid::Uuid::now_v7().to_string().into(),
             clock,
             window: options.window,
             shards: ShardCounts::default(),
             alone: Alone::new(options.node),
-            state: Mutex::default(),
+            written: watch::Sender::new(0),
+            state: Mutex::new(State { outbox, ..State::default() }),
         }
     }
 
@@ -69,6 +77,26 @@ impl MemoryStore {
             return Err(StoreError::Unavailable("the store is closed".into()));
         }
         step(&mut state)
+    }
+
+    /// Writes events for the broker, as a part of the step that they report.
+    fn report(&self, state: &mut State, events: impl IntoIterator<Item = (Event, EventDetail)>) {
+        let Some(outbox) = &mut state.outbox else { return };
+        for (event, detail) in events {
+            outbox.write(event, detail);
+        }
+        self.written.send_modify(|written| *written += 1);
+    }
+
+    /// Reports that a session took the places of others.
+    fn report_admission(&self, state: &mut State, record: &SessionRecord, admission: &Admission) {
+        let Admission::Admitted(evicted) = admission else { return };
+        let now = self.clock.now();
+        let closed = evicted.iter().map(|old| {
+            (session_events::closed(&old.user, &old.id, old.since, CloseCode::REPLACED, now), EventDetail::None)
+        });
+        let opened = session_events::opened(&record.user, &record.id, record.device.as_ref(), record.since);
+        self.report(state, closed.chain([(opened, EventDetail::None)]));
     }
 
     /// Does a step of what lives with the process, unless the store is closed.
@@ -130,6 +158,9 @@ impl Log for MemoryStore {
                     state.keys.push_back((append.at, append.topic, key));
                 }
             }
+            if let Some(event) = append.event.filter(|_| !duplicate) {
+                self.report(state, [(event, EventDetail::Entry { offset, epoch: self.epoch.clone() })]);
+            }
             let shard_count = if duplicate { self.shards.get(shard) } else { self.shards.raise(shard) };
             Ok(Appended { offset, id, duplicate, shard_count, epoch: self.epoch.clone() })
         })
@@ -186,6 +217,9 @@ impl Pending for MemoryStore {
             }
             state.expiries.insert((notify.expires, notify.user.clone(), offset));
             state.ids.push_back((notify.at, notify.user, notify.id));
+            if let Some(event) = notify.dropped_event.filter(|_| !dropped.is_empty()) {
+                self.report(state, [(event, EventDetail::Notifications(dropped.clone()))]);
+            }
             let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
             Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
         })
@@ -195,7 +229,7 @@ impl Pending for MemoryStore {
         &self,
         user: &UserId,
         ids: &[NotificationId],
-        _event: Option<Event>,
+        event: Option<Event>,
     ) -> Result<Vec<NotificationId>, StoreError> {
         let now = self.clock.now();
         self.step(|state| {
@@ -208,6 +242,9 @@ impl Pending for MemoryStore {
                         acknowledged.push(pending.id);
                     }
                 }
+            }
+            if let Some(event) = event.filter(|_| !acknowledged.is_empty()) {
+                self.report(state, [(event, EventDetail::Notifications(acknowledged.clone()))]);
             }
             Ok(acknowledged)
         })
@@ -222,15 +259,32 @@ impl Pending for MemoryStore {
 #[async_trait]
 impl Sessions for MemoryStore {
     async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.while_open(|alone| alone.sessions.open(record, policy))
+        self.step(|state| {
+            let admission = self.alone.sessions.open(record.clone(), policy);
+            self.report_admission(state, &record, &admission);
+            Ok(admission)
+        })
     }
 
     async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.while_open(|alone| alone.sessions.restore(record, policy))
+        self.step(|state| {
+            if self.alone.sessions.of(&record.user).iter().any(|live| live.id == record.id) {
+                return Ok(Admission::Admitted(Vec::new()));
+            }
+            let admission = self.alone.sessions.restore(record.clone(), policy);
+            self.report_admission(state, &record, &admission);
+            Ok(admission)
+        })
     }
 
-    async fn close_session(&self, user: &UserId, session: &SessionId, _code: CloseCode) -> Result<(), StoreError> {
-        self.while_open(|alone| alone.sessions.close(user, session))
+    async fn close_session(&self, user: &UserId, session: &SessionId, code: CloseCode) -> Result<(), StoreError> {
+        self.step(|state| {
+            if let Some(old) = self.alone.sessions.close(user, session) {
+                let closed = session_events::closed(user, session, old.since, code, self.clock.now());
+                self.report(state, [(closed, EventDetail::None)]);
+            }
+            Ok(())
+        })
     }
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
@@ -273,26 +327,6 @@ impl Nodes for MemoryStore {
 }
 
 #[async_trait]
-impl Outbox for MemoryStore {
-    async fn lease_outbox(&self, _ttl: Duration) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn read_outbox(&self, _after: u64, _at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
-        tokio::time::sleep(wait).await;
-        Ok(Vec::new())
-    }
-
-    async fn remove_from_outbox(&self, _sequences: &[u64]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
-        Ok(OutboxStatus::default())
-    }
-}
-
-#[async_trait]
 impl Store for MemoryStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.step(|state| Ok(state.sweep(now, self.window)))
@@ -309,6 +343,7 @@ impl Store for MemoryStore {
 
     async fn close(&self) {
         self.state.lock().closed = true;
+        self.written.send_modify(|written| *written += 1);
     }
 }
 
@@ -317,11 +352,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance::{Subject, conformance, options};
+    use crate::store::conformance::{Subject, conformance, options, options_with_outbox};
 
-    fn subject() -> Subject {
-        Subject::new(|clock| Arc::new(MemoryStore::new(options(), clock)))
+    fn subject(options: Options) -> Subject {
+        Subject::new(|clock| Arc::new(MemoryStore::new(options, clock)))
     }
 
-    conformance!(subject());
+    conformance!(subject(options()));
+    conformance!(outbox: subject(options_with_outbox()));
 }

@@ -11,8 +11,10 @@ mod inbox;
 mod log;
 mod migrations;
 mod operation;
+mod outbox;
 mod queue;
 mod reader;
+mod sessions;
 mod sweep;
 mod tables;
 #[cfg(test)]
@@ -23,24 +25,29 @@ use std::{
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId};
 use redb::{ReadTransaction, ReadableTableMetadata};
 use tokio::sync::watch;
 
 use self::{
-    fault::Fault, file::DataFile, format::PENDING, inbox::Acknowledge, operation::Request, queue::Refused,
-    reader::Place, sweep::Sweep, writer::Shared,
+    fault::Fault,
+    file::DataFile,
+    format::{OUTBOX, PENDING},
+    inbox::Acknowledge,
+    operation::{Answer, Request},
+    queue::Refused,
+    reader::Place,
+    sweep::Sweep,
+    writer::{OutboxOptions, Shared},
 };
 use super::{
-    Admission, Append, Appended, Beat, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options,
-    Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped,
-    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone, clock::Clock,
-    open::OpenError, shards::ShardCounts,
+    Append, Appended, Beat, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options, Page,
+    PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
+    alone::Alone, clock::Clock, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
 };
 use crate::{config::Durability, topic::Topic};
 
@@ -50,6 +57,8 @@ pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     alone: Alone,
+    /// Held while it is decided which sessions live, so that the file follows in the same order.
+    session_order: Mutex<()>,
     clock: Clock,
     epoch: Epoch,
 }
@@ -62,10 +71,13 @@ impl RedbStore {
     pub fn open(path: &Path, durability: Durability, options: Options, clock: Clock) -> Result<Self, OpenError> {
         let file = DataFile::open(path, durability)?;
         let read = |transaction: &ReadTransaction| {
-            Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?))
+            let outbox = outbox::last(&transaction.open_table(OUTBOX)?)?;
+            Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?, outbox))
         };
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
-        let (epoch, pending) = file.read(read).map_err(damaged)?;
+        let (epoch, pending, outbox_last) = file.read(read).map_err(damaged)?;
+        let node = options.node.id.clone();
+        let outbox = options.outbox.map(|limit| OutboxOptions { node, bound: OutboxBound::new(limit) });
         let shared = Arc::new(Shared {
             file,
             queue: queue::Queue::default(),
@@ -77,14 +89,19 @@ impl RedbStore {
             pending: pending.into(),
             commits: 0.into(),
             operations: 0.into(),
+            outbox,
+            outbox_last: outbox_last.into(),
+            reported: watch::Sender::new(0),
         });
+        shared.begin(clock.now()).map_err(damaged)?;
         let writing = shared.clone();
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer::run(writing))
             .map_err(|source| OpenError::Unwritable { path: path.into(), source })?;
         let writer = Mutex::new(Some(writer));
-        Ok(Self { shared, writer, alone: Alone::new(options.node), clock, epoch })
+        let (alone, session_order) = (Alone::new(options.node), Mutex::new(()));
+        Ok(Self { shared, writer, alone, session_order, clock, epoch })
     }
 
     /// Whether writes are served, as it changes.
@@ -94,12 +111,23 @@ impl RedbStore {
 
     /// Has the writer do something, and waits for the commit.
     async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, StoreError> {
+        let answer = self.queue(request)?;
+        self.written(answer).await
+    }
+
+    /// Waits for the commit.
+    async fn written<T>(&self, answer: Answer<T>) -> Result<T, StoreError> {
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writer has stopped".into())))
+    }
+
+    /// Hands something to the writer; the answer comes with the commit.
+    fn queue<R: Request>(&self, request: R) -> Result<Answer<R::Answer>, StoreError> {
         let (operation, answer) = operation::operation(request);
         self.shared.queue.push(operation).map_err(|refused| match refused {
             Refused::Full => StoreError::Unavailable("too much waits to be written".into()),
             Refused::Closed => closed(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writer has stopped".into())))
+        Ok(answer)
     }
 
     /// Reads on a thread that may wait for the disk.
@@ -182,33 +210,14 @@ impl Pending for RedbStore {
         &self,
         user: &UserId,
         ids: &[NotificationId],
-        _event: Option<Event>,
+        event: Option<Event>,
     ) -> Result<Vec<NotificationId>, StoreError> {
-        self.ask(Acknowledge { user: user.clone(), ids: ids.to_vec(), now: self.clock.now() }).await
+        self.ask(Acknowledge { user: user.clone(), ids: ids.to_vec(), now: self.clock.now(), event }).await
     }
 
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
         let (user, now) = (user.clone(), self.clock.now().millis());
         self.look(move |transaction| reader::pending_count(transaction, &user, now)).await
-    }
-}
-
-#[async_trait]
-impl Sessions for RedbStore {
-    async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.while_open(|alone| alone.sessions.open(record, policy))
-    }
-
-    async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.while_open(|alone| alone.sessions.restore(record, policy))
-    }
-
-    async fn close_session(&self, user: &UserId, session: &SessionId, _code: CloseCode) -> Result<(), StoreError> {
-        self.while_open(|alone| alone.sessions.close(user, session))
-    }
-
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
-        self.while_open(|alone| alone.sessions.of(user))
     }
 }
 
@@ -243,26 +252,6 @@ impl Nodes for RedbStore {
 
     async fn resign(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Outbox for RedbStore {
-    async fn lease_outbox(&self, _ttl: Duration) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn read_outbox(&self, _after: u64, _at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
-        tokio::time::sleep(wait).await;
-        Ok(Vec::new())
-    }
-
-    async fn remove_from_outbox(&self, _sequences: &[u64]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
-        Ok(OutboxStatus::default())
     }
 }
 

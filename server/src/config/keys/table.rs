@@ -52,13 +52,13 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "log.format" fixed Choice(LogFormat::NAMES), sample("json"), log_format,
         "How lines look. When not set: pretty on a terminal, json elsewhere.";
     "bus.url" fixed Url, default("embedded"), config.bus.url,
-        "The bus between nodes and backend services. This version has the embedded one only.";
+        "The bus between nodes and backend services: embedded, or amqp:// or amqps:// URLs of one RabbitMQ, separated by commas and tried in turn.";
     "bus.prefix" fixed Text, default("gateway"), config.bus.prefix,
         "Stands for gateway in every AMQP name.";
-    "bus.prefetch" fixed Number, default("256"), bus_prefetch,
-        "Inbound events in flight. Not used by the embedded bus.";
-    "bus.ca" fixed Path, sample("ca.pem"), bus_ca,
-        "Certificate authority of the broker, in PEM. Not used by the embedded bus.";
+    "bus.prefetch" fixed Number, default("256"), config.bus.prefetch,
+        "Events of backend services that are in flight at most.";
+    "bus.ca" fixed Path, sample("ca.pem"), config.bus.ca,
+        "Certificate authority of an amqps:// broker, in PEM, beside those of the system.";
     "store.url" fixed Url, default("redb:./data/gateway.redb"), config.store.url,
         "A data file of this node's own; or Redis, which any number of nodes share: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DATABASE]; or memory, which forgets everything when the process ends.";
     "store.durability" fixed Choice(Durability::NAMES), default("fsync"), config.store.durability,
@@ -68,7 +68,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "store.ca" fixed Path, sample("ca.pem"), config.store.ca,
         "Certificate authority of Redis, in PEM. When not set: those of the operating system.";
     "outbox.max_entries" fixed Number, default("1000000"), config.outbox_max_entries,
-        "Events that may wait for the broker.";
+        "Events that may wait for the broker. What happens beyond that is not told to backend services.";
     "idempotency.window" fixed Duration, default("24h"), config.idempotency_window,
         "How long repeats are recognised.";
     "auth.jwt_secret" live Secret, sample("at least 32 random bytes"), jwt_secret,

@@ -6,14 +6,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ErrorCode, NotificationId, RawJson, UserId};
+use realtime_gateway_protocol::{
+    ErrorCode, NotificationId, NotificationText, NotificationTitle, RawJson, TtlSeconds, UserId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     http::{
         body::{Accepted, Answer, Body},
-        bounded::{Seconds, Some1To, Text},
+        bounded::Some1To,
         key::{Key, Publish},
         problem::Problem,
         tags::Tag,
@@ -38,15 +40,15 @@ pub(in crate::http) struct SendNotification {
     /// For whom, when they are several.
     user_ids: Option<Some1To<UserId, 1_000>>,
     /// A headline.
-    title: Text<256>,
+    title: NotificationTitle,
     /// The text.
-    message: Text<10_000>,
+    message: NotificationText,
     /// Whatever you add; clients get it as it is.
     data: Option<RawJson>,
     /// Makes it safe to repeat: the same one is not sent to the same user twice.
     id: Option<NotificationId>,
     /// How long it is kept unacknowledged; `notifications.ttl` when absent.
-    ttl_seconds: Option<Seconds>,
+    ttl_seconds: Option<TtlSeconds>,
 }
 
 /// The notifications are stored, and will be delivered until they are acknowledged.
@@ -90,10 +92,10 @@ pub(in crate::http) async fn send(
     };
     let new = NewNotification {
         id: asked.id,
-        title: asked.title.0,
-        message: asked.message.0,
+        title: asked.title,
+        message: asked.message,
         data: asked.data,
-        ttl: asked.ttl_seconds.map(|seconds| Duration::from_secs(seconds.0)),
+        ttl: asked.ttl_seconds.map(|seconds| Duration::from_secs(seconds.get())),
     };
     let sends = users.into_iter().map(|user| services::Notifications::send(node, user, new.clone()));
     let sent: Vec<_> = stream::iter(sends).buffered(AT_ONCE).try_collect().await?;

@@ -5,16 +5,16 @@ use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, UserId};
 use super::Subject;
 use crate::store::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord};
 
-const ONE: SessionPolicy =
+pub(crate) const ONE: SessionPolicy =
     SessionPolicy { max: 1, on_excess: OnExcess::Replace, key: SessionKey::User, max_devices: 10 };
-const REJECT: SessionPolicy = SessionPolicy { on_excess: OnExcess::Reject, ..ONE };
+pub(crate) const REJECT: SessionPolicy = SessionPolicy { on_excess: OnExcess::Reject, ..ONE };
 const PER_DEVICE: SessionPolicy = SessionPolicy { key: SessionKey::Device, ..ONE };
 
 fn user() -> UserId {
     UserId::new("u").unwrap()
 }
 
-fn session(subject: &Subject, id: &str) -> SessionRecord {
+pub(crate) fn session(subject: &Subject, id: &str) -> SessionRecord {
     SessionRecord {
         id: SessionId::new(id).unwrap(),
         user: user(),

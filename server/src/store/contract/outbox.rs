@@ -71,6 +71,11 @@ pub trait Outbox {
     /// A store that one process has to itself always says so.
     async fn lease_outbox(&self, ttl: Duration) -> Result<bool, StoreError>;
 
+    /// Gives the outbox's lease back, so that another node need not wait for its end.
+    async fn release_outbox(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The oldest events after a sequence, at most so many; waits at most so long for one to come.
     async fn read_outbox(&self, after: u64, at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
 

@@ -1,4 +1,4 @@
-//! What stands in the file: tables, keys and rows of format version 1.
+//! What stands in the file: tables, keys and rows of format version 2.
 //!
 //! Numbers in rows are little-endian. Every row begins with a byte that names its layout, so that one kind of row can
 //! change without the others. Times are milliseconds since 1970. A log and a user are known by a number, given in
@@ -17,6 +17,8 @@
 //! | `ids` | user (8 bytes), notification id | [`IdRow`] |
 //! | `ids_by_time` | time, user, offset | the key in `ids` |
 //! | `expiries` | time, user, offset | user's name |
+//! | `outbox` | sequence | [`OutboxRow`] |
+//! | `open_sessions` | session | [`OpenSessionRow`] |
 
 use realtime_gateway_protocol::Timestamp;
 use redb::TableDefinition;
@@ -24,7 +26,7 @@ use redb::TableDefinition;
 use super::fault::Fault;
 
 /// The format that this version writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// A pair of numbers.
 pub(super) type Pair = (u64, u64);
@@ -43,8 +45,10 @@ pub(super) const PENDING: Definition<Pair> = TableDefinition::new("pending");
 pub(super) const IDS: Definition<&'static [u8]> = TableDefinition::new("ids");
 pub(super) const IDS_BY_TIME: Definition<Triple> = TableDefinition::new("ids_by_time");
 pub(super) const EXPIRIES: Definition<Triple, &'static str> = TableDefinition::new("expiries");
+pub(super) const OUTBOX: Definition<u64> = TableDefinition::new("outbox");
+pub(super) const OPEN_SESSIONS: Definition<&'static str> = TableDefinition::new("open_sessions");
 
-/// The layout of all rows of version 1.
+/// The layout of all rows, as yet.
 const LAYOUT: u8 = 1;
 
 /// What is known of a log.
@@ -168,6 +172,64 @@ impl IdRow {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let ([offset, at], _) = fields(bytes)?;
         Ok(Self { offset, at })
+    }
+}
+
+/// An event that waits for the broker: the lengths of its texts precede them and the body.
+pub(super) struct OutboxRow<'a> {
+    pub(super) at: u64,
+    /// Which detail the store knows of it.
+    pub(super) kind: u64,
+    /// Of an entry.
+    pub(super) offset: u64,
+    pub(super) id: &'a str,
+    pub(super) key: &'a str,
+    /// Who wrote it.
+    pub(super) node: &'a str,
+    /// The epoch of an entry; the ids of notifications, a line each.
+    pub(super) more: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> OutboxRow<'a> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let texts = [self.id, self.key, self.node, self.more];
+        let [id, key, node, more] = texts.map(|text| text.len() as u64);
+        let [id_text, key_text, node_text, more_text] = texts.map(str::as_bytes);
+        let numbers = [self.at, self.kind, self.offset, id, key, node, more];
+        row(numbers, &[id_text, key_text, node_text, more_text, self.body])
+    }
+
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([at, kind, offset, id, key, node, more], mut rest) = fields(bytes)?;
+        let mut take = |length: u64| {
+            let length = usize::try_from(length).map_err(|_| Fault::Damaged)?;
+            let (part, after) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
+            rest = after;
+            text(part)
+        };
+        let (id, key, node, more) = (take(id)?, take(key)?, take(node)?, take(more)?);
+        Ok(Self { at, kind, offset, id, key, node, more, body: rest })
+    }
+}
+
+/// A session that is open: the length of the user's name precedes it and the device's, which may be empty.
+pub(super) struct OpenSessionRow<'a> {
+    pub(super) since: u64,
+    pub(super) user: &'a str,
+    pub(super) device: &'a str,
+}
+
+impl<'a> OpenSessionRow<'a> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        row([self.since, self.user.len() as u64], &[self.user.as_bytes(), self.device.as_bytes()])
+    }
+
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([since, length], rest) = fields(bytes)?;
+        let (user, device) =
+            usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::Damaged)?;
+        Ok(Self { since, user: text(user)?, device: text(device)? })
     }
 }
 

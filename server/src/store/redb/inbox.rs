@@ -7,10 +7,11 @@ use super::{
     fault::Fault,
     format::{IdRow, PendingRow, UserRow, id_of, time},
     operation::Request,
+    outbox,
     tables::Tables,
 };
 use crate::{
-    store::{Notified, Notify, clock::after, shards::ShardCounts},
+    store::{Event, EventDetail, Notified, Notify, clock::after, shards::ShardCounts},
     topic::{Shard, Topic},
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Acknowledge {
     pub(super) user: UserId,
     pub(super) ids: Vec<NotificationId>,
     pub(super) now: Timestamp,
+    /// What backend services are told of those that were pending.
+    pub(super) event: Option<Event>,
 }
 
 impl Request for Notify {
@@ -58,11 +61,14 @@ impl Request for Acknowledge {
                 acknowledged.extend((!removed.expired).then_some(removed.id));
             }
         }
+        if let Some(event) = self.event.as_ref().filter(|_| !acknowledged.is_empty()) {
+            outbox::write(tables, event, &EventDetail::Notifications(acknowledged.clone()))?;
+        }
         Ok(acknowledged)
     }
 
     fn bytes(&self) -> usize {
-        256 + 256 * self.ids.len()
+        512 + 256 * self.ids.len()
     }
 }
 
@@ -108,6 +114,9 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     tables.ids_by_time.insert((now, user.number, offset), id.as_slice())?;
     tables.expiries.insert((expires, user.number, offset), name)?;
     tables.users.insert(name, user.encode().as_slice())?;
+    if let Some(event) = notify.dropped_event.as_ref().filter(|_| !dropped.is_empty()) {
+        outbox::write(tables, event, &EventDetail::Notifications(dropped.clone()))?;
+    }
     Ok(Notified { offset, duplicate: false, dropped, shard_count: 0, epoch: tables.epoch.clone() })
 }
 

@@ -8,10 +8,11 @@ use super::{
     fault::Fault,
     format::{EntryRow, KeyRow, LogRow, Pair, key_of, time},
     operation::Request,
+    outbox,
     tables::Tables,
 };
 use crate::{
-    store::{Append, Appended, clock::after, shards::ShardCounts},
+    store::{Append, Appended, EventDetail, clock::after, shards::ShardCounts},
     topic::Shard,
 };
 
@@ -26,7 +27,8 @@ impl Request for Append {
     }
 
     fn bytes(&self) -> usize {
-        256 + self.body.len() + self.redaction.as_ref().map_or(0, |redaction| redaction.body.len())
+        let event = self.event.as_ref().map_or(0, |event| 256 + event.body.len());
+        256 + event + self.body.len() + self.redaction.as_ref().map_or(0, |redaction| redaction.body.len())
     }
 
     fn shard(&self) -> Option<Shard> {
@@ -83,6 +85,10 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     }
     retain(tables, &mut log, append, &topic)?;
     tables.logs.insert(topic.as_str(), log.encode().as_slice())?;
+    if let Some(event) = &append.event {
+        let detail = EventDetail::Entry { offset: log.head, epoch: tables.epoch.clone() };
+        outbox::write(tables, event, &detail)?;
+    }
     Ok(Appended {
         offset: log.head,
         id: append.id.clone(),

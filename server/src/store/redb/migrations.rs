@@ -7,7 +7,7 @@ use redb::{Database, ReadableDatabase, TableDefinition, TableError, TableHandle,
 use super::{
     fault::Fault,
     format::{FORMAT, META, text},
-    tables::Tables,
+    tables,
 };
 use crate::store::{Epoch, open::OpenError};
 
@@ -15,12 +15,17 @@ use crate::store::{Epoch, open::OpenError};
 type Migration = fn(&WriteTransaction) -> Result<(), Fault>;
 
 /// The steps, the one from format 0 first. Each runs in the transaction that also notes the new format.
-const MIGRATIONS: [Migration; FORMAT as usize] = [give_epoch];
+const MIGRATIONS: [Migration; FORMAT as usize] = [give_epoch, keep_outbox];
 
 /// 0 to 1: files from before the first release had no epoch.
 fn give_epoch(transaction: &WriteTransaction) -> Result<(), Fault> {
     let epoch = uuid::Uuid::now_v7().to_string();
     transaction.open_table(META)?.insert("epoch", epoch.as_bytes())?;
+    Ok(())
+}
+
+/// 1 to 2: events for a broker and open sessions have tables, which are empty at first; all tables are made below.
+fn keep_outbox(_: &WriteTransaction) -> Result<(), Fault> {
     Ok(())
 }
 
@@ -78,8 +83,7 @@ fn migrate(database: &Database, from: u32) -> Result<(), Fault> {
         migration(&transaction)?;
     }
     transaction.open_table(META)?.insert("format", FORMAT.to_le_bytes().as_slice())?;
-    // Makes the tables that are not there, so that readers find them.
-    drop(Tables::open(&transaction, "".into(), std::time::Duration::ZERO)?);
+    tables::make(&transaction)?;
     transaction.commit()?;
     Ok(())
 }

@@ -59,10 +59,10 @@ struct Asked<R: Request> {
 }
 
 /// Where an answer comes.
-pub(super) type Answer<R> = Receiver<Result<<R as Request>::Answer, StoreError>>;
+pub(super) type Answer<T> = Receiver<Result<T, StoreError>>;
 
 /// A request as an operation, and where its answer comes.
-pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Answer<R>) {
+pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Answer<R::Answer>) {
     let (asker, answer) = oneshot::channel();
     (Box::new(Asked { request, answer: None, asker }), answer)
 }

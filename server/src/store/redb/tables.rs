@@ -1,12 +1,16 @@
 //! All tables of the file within one write transaction.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use redb::{Table, WriteTransaction};
 
 use super::{
     fault::Fault,
-    format::{AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, PENDING, Pair, Triple, USERS},
+    format::{
+        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, OPEN_SESSIONS, OUTBOX, PENDING, Pair, Triple,
+        USERS,
+    },
+    writer::{OutboxOptions, Shared},
 };
 use crate::store::Epoch;
 
@@ -25,17 +29,23 @@ pub(super) struct Tables<'t> {
     pub(super) ids: Table<'t, Bytes, Bytes>,
     pub(super) ids_by_time: Table<'t, Triple, Bytes>,
     pub(super) expiries: Table<'t, Triple, Text>,
+    pub(super) outbox: Table<'t, u64, Bytes>,
+    pub(super) open_sessions: Table<'t, Text, Bytes>,
     /// The file's epoch.
     pub(super) epoch: Epoch,
     /// How long repeats are recognised.
     pub(super) window: Duration,
+    /// Where events go; none when nobody would read them.
+    pub(super) outbox_options: Option<&'t OutboxOptions>,
+    /// The last event's sequence.
+    pub(super) outbox_last: u64,
     /// Whether anything was written, so that there is something to commit.
     pub(super) changed: bool,
 }
 
 impl<'t> Tables<'t> {
-    /// Opens them, and makes those that are not there.
-    pub(super) fn open(transaction: &'t WriteTransaction, epoch: Epoch, window: Duration) -> Result<Self, Fault> {
+    /// Opens them.
+    pub(super) fn open(transaction: &'t WriteTransaction, shared: &'t Shared) -> Result<Self, Fault> {
         Ok(Self {
             logs: transaction.open_table(LOGS)?,
             entries: transaction.open_table(ENTRIES)?,
@@ -47,9 +57,33 @@ impl<'t> Tables<'t> {
             ids: transaction.open_table(IDS)?,
             ids_by_time: transaction.open_table(IDS_BY_TIME)?,
             expiries: transaction.open_table(EXPIRIES)?,
-            epoch,
-            window,
+            outbox: transaction.open_table(OUTBOX)?,
+            open_sessions: transaction.open_table(OPEN_SESSIONS)?,
+            epoch: shared.epoch.clone(),
+            window: shared.window,
+            outbox_options: shared.outbox.as_ref(),
+            outbox_last: shared.outbox_last.load(Ordering::Relaxed),
             changed: false,
         })
     }
+}
+
+/// Makes the tables that are not there, so that readers find them.
+pub(super) fn make(transaction: &WriteTransaction) -> Result<(), Fault> {
+    for table in [ENTRIES, PENDING] {
+        transaction.open_table(table)?;
+    }
+    for table in [LOGS, USERS, OPEN_SESSIONS] {
+        transaction.open_table(table)?;
+    }
+    for table in [KEYS, IDS] {
+        transaction.open_table(table)?;
+    }
+    for table in [KEYS_BY_TIME, IDS_BY_TIME] {
+        transaction.open_table(table)?;
+    }
+    transaction.open_table(AGES)?;
+    transaction.open_table(EXPIRIES)?;
+    transaction.open_table(OUTBOX)?;
+    Ok(())
 }

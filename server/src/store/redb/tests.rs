@@ -3,6 +3,7 @@
 mod crash;
 mod files;
 mod full_disk;
+mod outbox;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,8 +15,9 @@ use super::RedbStore;
 use crate::{
     config::Durability,
     store::{
+        Options, Store,
         clock::Clock,
-        conformance::{Subject, conformance, options},
+        conformance::{Subject, conformance, options, options_with_outbox},
     },
 };
 
@@ -29,9 +31,14 @@ fn open(path: &Path, durability: Durability, clock: Clock) -> RedbStore {
 
 /// A store in a directory of its own.
 fn subject(durability: Durability) -> Subject {
+    subject_with(durability, options())
+}
+
+fn subject_with(durability: Durability, options: Options) -> Subject {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("made/on/the/way.redb");
-    let mut subject = Subject::new(|clock| Arc::new(open(&path, durability, clock)));
+    let open = |clock| Arc::new(RedbStore::open(&path, durability, options, clock).unwrap()) as Arc<dyn Store>;
+    let mut subject = Subject::new(open);
     subject.keep = Some(directory);
     subject
 }
@@ -54,4 +61,8 @@ mod fsync {
 
 mod os {
     super::conformance!(super::subject(super::Durability::Os));
+}
+
+mod with_outbox {
+    super::conformance!(outbox: super::subject_with(super::Durability::Os, super::options_with_outbox()));
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use realtime_gateway_protocol::Timestamp;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tokio::sync::watch;
 
@@ -18,9 +19,10 @@ use super::{
     format::META,
     operation::Operation,
     queue::{Queue, Taken},
+    sessions,
     tables::Tables,
 };
-use crate::store::{Epoch, StoreError, shards::ShardCounts};
+use crate::store::{Epoch, StoreError, outbox_bound::OutboxBound, shards::ShardCounts};
 
 /// After a failed commit the file is tried again after so long, and then ever more seldom.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -43,6 +45,33 @@ pub(super) struct Shared {
     pub(super) pending: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) operations: AtomicU64,
+    /// Where events for the broker go, when there is one.
+    pub(super) outbox: Option<OutboxOptions>,
+    /// The last event's sequence.
+    pub(super) outbox_last: AtomicU64,
+    /// Rises when events were committed, for whoever waits for one.
+    pub(super) reported: watch::Sender<u64>,
+}
+
+/// Whose events the outbox takes, and how many.
+#[derive(Debug)]
+pub(super) struct OutboxOptions {
+    pub(super) node: Arc<str>,
+    pub(super) bound: OutboxBound,
+}
+
+impl Shared {
+    /// Reports what the last process could not, before anything else is written.
+    pub(super) fn begin(&self, now: Timestamp) -> Result<(), Fault> {
+        let last = self.file.write(|transaction| {
+            let mut tables = Tables::open(transaction, self)?;
+            sessions::close_all(&mut tables, now)?;
+            let change = if tables.changed { Change::Made } else { Change::None };
+            Ok((tables.outbox_last, change))
+        })?;
+        self.outbox_last.store(last, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// The thread's own state.
@@ -79,16 +108,19 @@ impl Writer {
     fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let generation = self.shared.file.generation();
         let committed = self.shared.file.write(|transaction| {
-            let mut tables = Tables::open(transaction, self.shared.epoch.clone(), self.shared.window)?;
+            let mut tables = Tables::open(transaction, &self.shared)?;
             for operation in &mut batch {
                 operation.apply(&mut tables)?;
             }
             let change = if tables.changed { Change::Made } else { Change::None };
-            Ok(((tables.pending.len()?, change), change))
+            Ok(((tables.pending.len()?, tables.outbox_last, change), change))
         });
         match committed {
-            Ok((pending, change)) => {
+            Ok((pending, outbox_last, change)) => {
                 self.shared.pending.store(pending, Ordering::Relaxed);
+                if self.shared.outbox_last.swap(outbox_last, Ordering::Relaxed) != outbox_last {
+                    self.shared.reported.send_modify(|reported| *reported += 1);
+                }
                 if change == Change::Made {
                     self.shared.commits.fetch_add(1, Ordering::Relaxed);
                     self.backoff = FIRST_BACKOFF;

@@ -1,0 +1,72 @@
+//! Bodies of what backend services publish for clients. A field marked optional may be absent or `null`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    ChatContent, ChatData, ClientMessageId, NotificationId, NotificationText, NotificationTitle, RawJson, ServiceName,
+    TopicName, TtlSeconds, UserId,
+};
+
+/// `notification.{userId}`: a notification for the user of the routing key.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "NewNotification")]
+pub struct NewNotification {
+    /// Makes it safe to repeat: the same one is not sent to the same user twice. The message's `message_id` takes its place when it is absent.
+    pub id: Option<NotificationId>,
+    /// A headline.
+    pub title: NotificationTitle,
+    /// The text.
+    pub message: NotificationText,
+    /// Whatever you add; clients get it as it is.
+    pub data: Option<RawJson>,
+    /// How long it is kept unacknowledged; `notifications.ttl` when absent.
+    pub ttl_seconds: Option<TtlSeconds>,
+}
+
+/// `clan_chat.{clanId}`: a chat message of type `SYSTEM` in the clan of the routing key.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "NewChatMessage")]
+pub struct NewChatMessage {
+    /// Makes it safe to repeat. The message's `message_id` takes its place when it is absent.
+    pub id: Option<ClientMessageId>,
+    /// What is said.
+    pub content: ChatContent,
+    /// Who says it; `system` when absent.
+    pub user_id: Option<UserId>,
+    /// Replies, mentions, attachments.
+    pub data: Option<ChatData>,
+}
+
+/// `service.{service}.{topic}`: an event for the subscribers of the topic.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "NewServiceEvent")]
+pub struct NewServiceEvent {
+    /// Makes it safe to repeat. The message's `message_id` takes its place when it is absent.
+    pub id: Option<ClientMessageId>,
+    /// What is published; subscribers get it as it is.
+    pub data: RawJson,
+}
+
+/// `control.disconnect.{userId}`: ends the user's sessions on every node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Disconnect")]
+pub struct Disconnect {
+    /// Whether clients are asked to come back (4500); otherwise they stay away (4403).
+    pub reconnect: Option<bool>,
+}
+
+/// `control.unsubscribe.{userId}`: ends the user's subscriptions on every node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "EndSubscriptions")]
+pub struct EndSubscriptions {
+    /// `notifications`, `clan_chat` or a declared service.
+    pub service: ServiceName,
+    /// The topic; of `clan_chat` it is the clan. All topics of the service when absent.
+    pub topic: Option<TopicName>,
+}

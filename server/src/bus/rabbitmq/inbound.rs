@@ -1,0 +1,237 @@
+//! Consumes what backend services publish for clients: in order for each topic, several topics at once, each event
+//! acknowledged only when the store has it or the dead letters do.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lapin::{
+    Channel,
+    message::Delivery,
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use realtime_gateway_protocol::ClanId;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared,
+    dead_letters::DeadLetter,
+    fault::Fault,
+    link::{Link, in_time},
+};
+use crate::{
+    bus::{Arrival, Verdict},
+    store::Store,
+    topic::Topic,
+};
+
+/// How many topics are worked on at once. Topics are spread over them by their names.
+const LANES: usize = 64;
+/// How often a store that is away is asked whether it is back.
+const ASK: Duration = Duration::from_millis(500);
+/// How long it may take to answer.
+const STORE_ANSWER: Duration = Duration::from_secs(2);
+
+/// Takes what comes from backend services.
+pub(super) struct Inbound {
+    pub(super) shared: Shared,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) prefetch: u16,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+    pub(super) dead_letters: mpsc::Sender<DeadLetter>,
+    /// Tells to take nothing more, and to finish what is under way.
+    pub(super) stop: CancellationToken,
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// The broker may forget it.
+    Acknowledged,
+    /// It is to be given again later; nothing that comes after it on its topic may be stored before.
+    Later,
+}
+
+/// One topic's events at a time, because a lane never works on two.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Delivery>,
+    busy: bool,
+}
+
+type Handling<'a> = BoxFuture<'a, (usize, Result<Handled, Fault>)>;
+
+impl Inbound {
+    /// Consumes until the connection is lost, or until it is told to stop and has finished.
+    pub(super) async fn consume(&self, link: &Link) -> Result<(), Fault> {
+        while !self.stop.is_cancelled() {
+            let channel = link.channel().await?;
+            let consumed = self.consume_on(&channel).await;
+            // The broker gives what was not acknowledged again, in its order.
+            if let Err(error) = in_time(channel.close(200, "OK".into())).await {
+                tracing::debug!(%error, "a channel did not close");
+            }
+            consumed?;
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.store_is_back() => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn consume_on(&self, channel: &Channel) -> Result<(), Fault> {
+        in_time(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
+        let (queue, tag) = (self.shared.names.inbound.as_str().into(), self.shared.consumer_tag());
+        let options = BasicConsumeOptions::default();
+        let consuming = channel.basic_consume(queue, tag.as_str().into(), options, FieldTable::default());
+        let mut consumer = in_time(consuming).await?;
+        let mut lanes: Vec<Lane> = (0..LANES).map(|_| Lane::default()).collect();
+        let mut handling: FuturesUnordered<Handling<'_>> = FuturesUnordered::new();
+        let mut taking = true;
+        while taking || !handling.is_empty() {
+            tokio::select! {
+                delivery = consumer.next(), if taking => {
+                    let delivery = match delivery {
+                        Some(delivery) => delivery?,
+                        None => return Err(Fault::of("the queue of inbound events is gone")),
+                    };
+                    let number = lane_of(delivery.routing_key.as_str());
+                    let Some(lane) = lanes.get_mut(number) else { continue };
+                    if lane.busy {
+                        // As many wait as the prefetch allows.
+                        lane.waiting.push_back(delivery);
+                    } else {
+                        lane.busy = true;
+                        handling.push(Box::pin(self.handle(number, delivery)));
+                    }
+                }
+                Some((number, handled)) = handling.next() => {
+                    let next = match (handled?, lanes.get_mut(number)) {
+                        (Handled::Acknowledged, Some(lane)) if taking => {
+                            let next = lane.waiting.pop_front();
+                            lane.busy = next.is_some();
+                            next
+                        }
+                        (Handled::Acknowledged, _) => None,
+                        (Handled::Later, _) => {
+                            if std::mem::take(&mut taking) {
+                                tracing::warn!("the store takes no inbound events; they wait at the broker");
+                                self.cancel(channel, &tag).await?;
+                            }
+                            None
+                        }
+                    };
+                    handling.extend(next.map(|delivery| Box::pin(self.handle(number, delivery)) as Handling<'_>));
+                }
+                () = self.stop.cancelled(), if taking => {
+                    taking = false;
+                    self.cancel(channel, &tag).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, channel: &Channel, tag: &str) -> Result<(), Fault> {
+        in_time(channel.basic_cancel(tag.into(), BasicCancelOptions::default())).await
+    }
+
+    async fn handle(&self, lane: usize, delivery: Delivery) -> (usize, Result<Handled, Fault>) {
+        (lane, self.judge(delivery).await)
+    }
+
+    async fn judge(&self, mut delivery: Delivery) -> Result<Handled, Fault> {
+        let body = Bytes::from(std::mem::take(&mut delivery.data));
+        let key = delivery.routing_key.to_string();
+        let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        let (verdict, told) = oneshot::channel();
+        let arrival = Arrival { key: key.clone(), id, body: body.clone(), verdict };
+        let verdict = match self.arrivals.send(arrival).await {
+            Ok(()) => told.await.unwrap_or(Verdict::NotNow),
+            Err(_) => Verdict::NotNow,
+        };
+        let consumed = &self.shared.metrics.bus_consumed_total;
+        match verdict {
+            Verdict::Stored => consumed.with_label_values(&["stored"]).inc(),
+            Verdict::Refused { reason, detail } => {
+                tracing::warn!(key, reason, detail, "an inbound event goes to the dead letters");
+                self.bury(&delivery, &key, &body, reason, &detail).await;
+                consumed.with_label_values(&["refused"]).inc();
+                self.shared.metrics.dead_lettered_total.with_label_values(&[reason]).inc();
+            }
+            Verdict::NotNow => {
+                consumed.with_label_values(&["returned"]).inc();
+                return Ok(Handled::Later);
+            }
+        }
+        delivery.ack(BasicAckOptions::default()).await?;
+        Ok(Handled::Acknowledged)
+    }
+
+    /// Puts an event to the dead letters, and tries again until they have it.
+    async fn bury(&self, delivery: &Delivery, key: &str, body: &Bytes, reason: &'static str, detail: &str) {
+        loop {
+            let (kept, told) = oneshot::channel();
+            let letter = DeadLetter {
+                key: key.to_owned(),
+                body: body.clone(),
+                properties: delivery.properties.clone(),
+                reason,
+                detail: detail.to_owned(),
+                kept,
+            };
+            if self.dead_letters.send(letter).await.is_err() {
+                return std::future::pending().await;
+            }
+            if told.await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Resolves once the store answers and takes writes.
+    async fn store_is_back(&self) {
+        let Ok(clan) = ClanId::new("health") else { return };
+        let topics = [Topic::Clan(clan)];
+        loop {
+            let answers = matches!(timeout(STORE_ANSWER, self.store.heads(&topics)).await, Ok(Ok(_)));
+            if answers && self.store.status().writable {
+                return;
+            }
+            sleep(ASK).await;
+        }
+    }
+}
+
+/// The lane of a topic. What is done to one user by `control` is one topic.
+fn lane_of(key: &str) -> usize {
+    let topic = match key.strip_prefix("control.") {
+        Some(rest) => rest.rsplit('.').next().unwrap_or(rest),
+        None => key,
+    };
+    // FNV-1a: any hash that spreads will do.
+    let hash = topic.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    usize::try_from((hash ^ (hash >> 32)) % LANES as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_one_lane_and_topics_are_spread() {
+        assert_eq!(lane_of("control.disconnect.alice"), lane_of("control.unsubscribe.alice"));
+        let mut used: Vec<_> = (0..1_000).map(|n| lane_of(&format!("notification.user{n}"))).collect();
+        used.sort_unstable();
+        used.dedup();
+        assert_eq!(used.len(), LANES);
+    }
+}

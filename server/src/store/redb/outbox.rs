@@ -1,0 +1,132 @@
+//! Events that wait for the broker, in the file: written within the batch that does what they report.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use realtime_gateway_protocol::NotificationId;
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+
+use super::{
+    RedbStore,
+    fault::Fault,
+    format::{OUTBOX, OutboxRow, time},
+    operation::Request,
+    tables::Tables,
+};
+use crate::store::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError, wait::Wait};
+
+/// Entries without a detail, with an entry of a log, with notifications: what the row's kind says.
+const PLAIN: u64 = 0;
+const ENTRY: u64 = 1;
+const NOTIFICATIONS: u64 = 2;
+
+/// Writes an event, if there is an outbox and room in it.
+pub(super) fn write(tables: &mut Tables<'_>, event: &Event, detail: &EventDetail) -> Result<(), Fault> {
+    let Some(outbox) = tables.outbox_options else { return Ok(()) };
+    if !outbox.bound.admits(tables.outbox.len()?) {
+        return Ok(());
+    }
+    // Identifiers hold no white space, so a line ends each.
+    let (kind, offset, more) = match detail {
+        EventDetail::None => (PLAIN, 0, String::new()),
+        EventDetail::Entry { offset, epoch } => (ENTRY, *offset, epoch.to_string()),
+        EventDetail::Notifications(ids) => {
+            (NOTIFICATIONS, 0, ids.iter().map(NotificationId::as_str).collect::<Vec<_>>().join("\n"))
+        }
+    };
+    let row = OutboxRow {
+        at: event.at.millis(),
+        kind,
+        offset,
+        id: &event.id,
+        key: &event.key,
+        node: &outbox.node,
+        more: &more,
+        body: &event.body,
+    };
+    tables.changed = true;
+    tables.outbox_last += 1;
+    tables.outbox.insert(tables.outbox_last, row.encode().as_slice())?;
+    Ok(())
+}
+
+/// The last sequence in the file; later ones are higher, also when the outbox was empty meanwhile.
+pub(super) fn last(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, Fault> {
+    Ok(table.last()?.map_or(0, |(sequence, _)| sequence.value()))
+}
+
+fn read(transaction: &ReadTransaction, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
+    let table = transaction.open_table(OUTBOX)?;
+    let rows = table.range(after.saturating_add(1)..)?.take(at_most);
+    rows.map(|row| {
+        let (sequence, row) = row?;
+        entry(sequence.value(), row.value())
+    })
+    .collect()
+}
+
+fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
+    let row = OutboxRow::decode(bytes)?;
+    let notification = |id: &str| NotificationId::new(id).map_err(|_| Fault::Damaged);
+    let detail = match row.kind {
+        PLAIN => EventDetail::None,
+        ENTRY => EventDetail::Entry { offset: row.offset, epoch: row.more.into() },
+        NOTIFICATIONS => EventDetail::Notifications(row.more.lines().map(notification).collect::<Result<_, _>>()?),
+        _ => return Err(Fault::Damaged),
+    };
+    let body = bytes::Bytes::copy_from_slice(row.body);
+    let event = Event { id: row.id.into(), key: row.key.into(), at: time(row.at), body };
+    Ok(OutboxEntry { sequence, node: row.node.into(), event, detail })
+}
+
+/// Events that the broker has.
+struct Remove(Vec<u64>);
+
+impl Request for Remove {
+    type Answer = ();
+
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<(), Fault> {
+        for sequence in &self.0 {
+            tables.changed |= tables.outbox.remove(sequence)?.is_some();
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        64 + 8 * self.0.len()
+    }
+}
+
+#[async_trait]
+impl Outbox for RedbStore {
+    async fn lease_outbox(&self, _ttl: Duration) -> Result<bool, StoreError> {
+        self.while_open(|_| true)
+    }
+
+    async fn read_outbox(&self, after: u64, at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        let mut wait = Wait::begin(self.shared.reported.subscribe(), wait);
+        loop {
+            let found = self.look(move |transaction| read(transaction, after, at_most)).await?;
+            if !found.is_empty() || !wait.again().await {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn remove_from_outbox(&self, sequences: &[u64]) -> Result<(), StoreError> {
+        self.ask(Remove(sequences.to_vec())).await
+    }
+
+    async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
+        let overflowed = self.shared.outbox.as_ref().map_or(0, |outbox| outbox.bound.overflowed());
+        self.look(move |transaction| {
+            let table = transaction.open_table(OUTBOX)?;
+            let oldest = match table.first()? {
+                Some((_, row)) => Some(time(OutboxRow::decode(row.value())?.at)),
+                None => None,
+            };
+            Ok(OutboxStatus { entries: table.len()?, oldest, overflowed })
+        })
+        .await
+    }
+}
