@@ -10,7 +10,7 @@ mod rabbitmq;
 pub mod routing;
 
 pub use embedded::EmbeddedBus;
-pub use rabbitmq::{Peers, RabbitError};
+pub use rabbitmq::RabbitError;
 
 use std::{sync::Arc, time::Duration};
 

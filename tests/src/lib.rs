@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod api;
+mod backend;
 mod process;
 mod proxy;
 mod socket;
 mod token;
 
 pub use api::Api;
+pub use backend::{Backend, Event, Events};
 pub use process::{Gateway, Settings};
 pub use proxy::Proxy;
 pub use socket::{Socket, end_of};

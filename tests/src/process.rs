@@ -1,6 +1,10 @@
 //! A gateway in a process of its own, on a port of its own, with a folder of its own.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, sync::Mutex};
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+};
 
 use tempfile::TempDir;
 use tokio::{
@@ -50,15 +54,31 @@ impl Gateway {
 
     /// Starts the example of a gateway with a service of its own.
     pub async fn custom_service() -> Self {
+        Self::custom_service_with(Settings::default()).await
+    }
+
+    /// Starts that example with some settings changed.
+    pub async fn custom_service_with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let program = option_env!("CARGO_BIN_EXE_custom-service-under-test");
-        Self::launch(Program::at(program, "custom-service-under-test"), dir, Settings::default(), "127.0.0.1:0").await
+        Self::launch(Program::at(program, "custom-service-under-test"), dir, settings, "127.0.0.1:0").await
     }
 
     /// Starts it anew on the same port and the same data, after it was killed or has gone.
     pub async fn restart(&mut self) {
         let address = self.address.clone();
         *self = Self::launch(self.program.clone(), self.dir.clone(), self.settings.clone(), &address).await;
+    }
+
+    /// Runs a command of the gateway's program to its end.
+    pub async fn run_once(settings: Settings, command: &str) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("gateway.toml");
+        std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, "127.0.0.1:0")).unwrap();
+        let program = Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test");
+        let mut run = Command::new(&program.0);
+        run.args([command, "--config"]).arg(&config).current_dir(dir.path()).env_remove("RUST_LOG").kill_on_drop(true);
+        must("the program's end", run.stdin(Stdio::null()).output()).await.unwrap()
     }
 
     async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {

@@ -2,7 +2,9 @@
 
 use std::{
     env,
+    fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -51,7 +53,29 @@ pub(crate) fn ensure_program(name: &str, package: &str) -> anyhow::Result<PathBu
     program(name).with_context(|| format!("{name} is missing; install it by hand (Debian: apt-get install {package})"))
 }
 
-/// Installs a Debian package if this machine has apt-get and we are root; says whether it did.
+/// While this lives, Debian's packages begin no services (Debian Policy, section 9.3.3.1), unless this machine has a
+/// rule of its own for that.
+struct Quiet(bool);
+
+impl Quiet {
+    const RULE: &str = "/usr/sbin/policy-rc.d";
+
+    fn begin() -> Self {
+        let rule = File::options().write(true).create_new(true).mode(0o755).open(Self::RULE);
+        Self(rule.and_then(|mut rule| rule.write_all(b"#!/bin/sh\nexit 101\n")).is_ok())
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if self.0 {
+            fs::remove_file(Self::RULE).ok();
+        }
+    }
+}
+
+/// Installs a Debian package if this machine has apt-get and we are root; says whether it did. A server that it brings is
+/// not begun: tests begin their own, and what runs on this machine is none of ours.
 pub(crate) fn debian_package(package: &str) -> bool {
     let is_root = Command::new("id")
         .arg("-u")
@@ -61,5 +85,6 @@ pub(crate) fn debian_package(package: &str) -> bool {
     let apt_get = |arguments: &[&str]| {
         command::succeeds(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
+    let _quiet = is_root.then(Quiet::begin);
     is_root && apt_get(&["update"]) && apt_get(&["install", "--yes", "--no-install-recommends", package])
 }

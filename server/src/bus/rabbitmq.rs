@@ -66,7 +66,7 @@ const FINISH: Duration = Duration::from_secs(5);
 
 /// Whether there are other nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peers {
+pub(super) enum Peers {
     /// The store is this node's own, so there can be no other.
     None,
     /// There may be any number.
@@ -121,21 +121,21 @@ impl Shared {
 }
 
 /// What the bus is made of.
-pub struct Parts<'a> {
+pub(super) struct Parts<'a> {
     /// `bus.*`
-    pub config: &'a config::Bus,
+    pub(super) config: &'a config::Bus,
     /// `node_id`
-    pub node: Arc<str>,
+    pub(super) node: Arc<str>,
     /// Whether there are other nodes.
-    pub peers: Peers,
+    pub(super) peers: Peers,
     /// Holds the outbox.
-    pub store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// A node's end of the bus.
-pub struct RabbitBus {
+pub(super) struct RabbitBus {
     shared: Shared,
     sender: Sender,
     peers: Peers,
@@ -162,7 +162,7 @@ impl RabbitBus {
     ///
     /// # Errors
     /// [`RabbitError`] for what waiting does not mend. A broker that is away is no error.
-    pub async fn open(parts: Parts<'_>) -> Result<(Self, Hearing, Arrivals), RabbitError> {
+    pub(super) async fn open(parts: Parts<'_>) -> Result<(Self, Hearing, Arrivals), RabbitError> {
         let Parts { config, node, peers, store, metrics } = parts;
         let addresses = addresses(&config.url.0)?;
         let ca = ca(config)?;
@@ -237,7 +237,7 @@ impl RabbitBus {
 ///
 /// # Errors
 /// [`RabbitError`] says why not.
-pub async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
+pub(super) async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
     let (addresses, ca) = (addresses(&config.url.0)?, ca(config)?);
     let mut last = Fault::of("bus.url names no host");
     for uri in addresses {

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::{Guarded, free_port};
 
+/// The variable that names a broker which several processes share.
+pub const SHARED: &str = "GATEWAY_TEST_AMQP";
+
 /// The programs themselves: Debian's wrappers would change to another user.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a broker may take to begin on a machine that has much else to do.
@@ -63,9 +66,9 @@ impl RabbitServer {
         self.port
     }
 
-    /// `amqp://127.0.0.1:PORT`.
+    /// `amqp://guest:guest@127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("amqp://127.0.0.1:{}", self.port)
+        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
     }
 
     /// The process.
@@ -147,11 +150,13 @@ fn environment(directory: &TempDir, port: u16, epmd_port: u16) -> Vec<(&'static 
     ]
 }
 
-/// A broker that all tests of this process share; whoever uses it takes a prefix of their own. `GATEWAY_TEST_AMQP`
-/// names one that several processes share.
+/// A broker that tests share: the one that [`SHARED`] names, or else one of this process. Whoever uses it takes a prefix
+/// of their own, and does it no harm.
 pub fn shared() -> String {
-    static SHARED: OnceLock<RabbitServer> = OnceLock::new();
-    std::env::var("GATEWAY_TEST_AMQP").unwrap_or_else(|_| SHARED.get_or_init(RabbitServer::start).url())
+    static OWN: OnceLock<RabbitServer> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "a test is told by its environment what was begun for it")]
+    let begun = std::env::var(SHARED);
+    begun.unwrap_or_else(|_| OWN.get_or_init(RabbitServer::start).url())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use realtime_gateway_brokers::rabbitmq::{self, RabbitServer};
+
 use crate::{
     browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy, wasm,
 };
@@ -15,8 +17,9 @@ pub(super) const FAULTS: &str = "faults";
 /// Steps that make what the tests run.
 pub(super) const BEFORE_TESTS: [&str; 2] = ["tools", "build"];
 
-/// What stands in front of gateways in the stories, and the Debian packages that bring it.
-const PROXIES: [(&str, &str); 2] = [("haproxy", "haproxy"), ("nginx", "nginx-light")];
+/// What stands around gateways in the tests, and the Debian packages that bring it.
+const SERVERS: [(&str, &str); 3] =
+    [("haproxy", "haproxy"), ("nginx", "nginx-light"), ("rabbitmq-server", "rabbitmq-server")];
 
 /// One thing that must hold.
 pub(super) struct Step {
@@ -91,7 +94,7 @@ fn tools(project: &Project) -> anyhow::Result<()> {
     if let Err(error) = installed::ensure(project, "nextest") {
         writeln!(io::stderr(), "cargo test takes the place of nextest: {error:#}")?;
     }
-    for (program, package) in PROXIES {
+    for (program, package) in SERVERS {
         installed::ensure_program(program, package)?;
     }
     Environment::of(project).ensure()
@@ -109,7 +112,20 @@ fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
     } else {
         project.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast", "--"])
     };
-    command::run_counted(runner.args(filters).envs(Environment::of(project).variables()))
+    let broker = wants_broker(filters).then(broker).flatten();
+    let variables = broker.as_ref().map(|broker| (rabbitmq::SHARED, broker.url()));
+    command::run_counted(runner.args(filters).envs(Environment::of(project).variables()).envs(variables))
+}
+
+/// Whether many of the chosen tests need a broker, so that one for all is worth its start.
+fn wants_broker(filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| filter.contains("rabbit"))
+}
+
+/// A broker for all tests, each with a prefix of its own. Without it each begins one, which takes longer.
+fn broker() -> Option<RabbitServer> {
+    // The harness panics, as it does in a test; here that is no reason to end.
+    std::thread::spawn(RabbitServer::start).join().ok()
 }
 
 /// Each case has servers of its own, so they run one after the other; what they measure is printed as they go.

@@ -55,6 +55,8 @@ struct Flight {
     leased: bool,
     /// The last look found nothing more.
     empty: bool,
+    /// It was told to finish.
+    finishing: bool,
 }
 
 impl Outbound {
@@ -71,6 +73,7 @@ impl Outbound {
             progress: now,
             leased: false,
             empty: false,
+            finishing: false,
         };
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,9 +105,11 @@ impl Outbound {
                     }
                     flight.progress = Instant::now();
                 }
-                () = self.finish.cancelled(), if flight.reading.is_some() => {
+                () = self.finish.cancelled(), if !flight.finishing => {
                     // What is being waited for need not come; what is there is read without waiting.
+                    flight.finishing = true;
                     flight.reading = None;
+                    flight.empty = false;
                 }
             }
         }
@@ -139,14 +144,14 @@ impl Outbound {
         }
         let room = WINDOW.saturating_sub(flight.confirming.len());
         let may = flight.leased && !blocked && room >= WINDOW / 2 && Instant::now() >= flight.resume;
-        let done = self.finish.is_cancelled() && flight.empty;
+        let done = flight.finishing && flight.empty;
         if flight.reading.is_some() || !may || done {
             return;
         }
         if flight.again {
             (flight.again, flight.after) = (false, 0);
         }
-        let wait = if self.finish.is_cancelled() { Duration::ZERO } else { WAIT };
+        let wait = if flight.finishing { Duration::ZERO } else { WAIT };
         let (store, after) = (self.store.clone(), flight.after);
         flight.reading = Some(Box::pin(async move { store.read_outbox(after, room, wait).await }));
     }
@@ -256,7 +261,7 @@ impl Outbound {
     fn is_finished(&self, flight: &Flight, blocked: bool) -> bool {
         let settled = flight.confirming.is_empty() && flight.removing.is_none() && self.confirmed.is_empty();
         let published = !flight.leased || (flight.empty && settled && !flight.again);
-        self.finish.is_cancelled() && (blocked || published)
+        flight.finishing && (blocked || published)
     }
 
     async fn release(&self) {

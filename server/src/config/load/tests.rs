@@ -118,15 +118,26 @@ fn what_is_in_no_version_yet_says_so() {
         refused_toml("[services.orders]\ntopics = \"order-{id}\"")
             .contains("declared services are not in this version")
     );
-    for url in ["amqp://u:p@h", "amqps://u:p@h"] {
-        let refusal = refused_toml(&format!("[bus]\nurl = \"{url}\""));
-        assert!(refusal.contains("RabbitMQ is not in this version") && !refusal.contains("u:p"), "{refusal}");
-    }
     let wrong = refused_toml("[store]\nurl = \"rediss://anna:secret@h:x\"");
     assert!(wrong.contains("redis+sentinel://") && !wrong.contains("secret"), "{wrong}");
     let mut story = Story::new();
-    story.file("gateway.toml", "[bus]\nprefetch = 5\nca = \"ca.pem\"\n[store]\nca = \"ca.pem\"\n");
+    story.file("gateway.toml", "[store]\nca = \"ca.pem\"\n");
     assert!(story.load().is_ok(), "harmless");
+}
+
+#[test]
+fn a_broker_is_named_by_one_url_or_several() {
+    for url in ["http://u:p@h", "amqp://u:p@h,", "amqp://", "rabbit", "amqp://u:p@h,http://h"] {
+        let refusal = refused_toml(&format!("[bus]\nurl = \"{url}\""));
+        assert!(refusal.contains("bus.url is neither") && !refusal.contains("u:p"), "{refusal}");
+    }
+    assert!(refused_toml("[bus]\nprefetch = 0").contains("bus.prefetch is 0"));
+    assert!(refused_toml("[bus]\nprefetch = 70000").contains("too large"));
+    let mut story = Story::new();
+    story.file("gateway.toml", "[bus]\nurl = \"amqps://u:p@a, amqp://b:5673/v\"\nprefetch = 5\nca = \"ca.pem\"\n");
+    let bus = story.load().unwrap().config.bus;
+    assert_eq!((bus.prefetch, bus.ca.as_deref()), (5, Some(Path::new("ca.pem"))));
+    assert!(!bus.is_embedded());
 }
 
 #[test]

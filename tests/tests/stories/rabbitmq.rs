@@ -1,0 +1,212 @@
+//! A broker beside the gateway: what backend services publish reaches clients, and what clients do reaches them.
+
+use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_tests::{Api, Backend, Gateway, Socket, Token, eventually};
+use serde_json::{Value, json};
+
+async fn gateway() -> (Backend, Gateway) {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    (backend, gateway)
+}
+
+/// A counter of `/metrics`, by its name and labels as they are written.
+pub(crate) async fn metric(api: &Api, name: &str) -> f64 {
+    let text = api.call(reqwest::Method::GET, "/metrics", None).await.text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    line.unwrap_or(0.0)
+}
+
+#[tokio::test]
+async fn every_kind_of_event_reaches_clients() {
+    let (backend, gateway) = gateway().await;
+    let mut alice = Socket::of(&gateway, "alice@home").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    alice.join("c.1").await;
+    // A dot and an at sign stand encoded in a routing key.
+    let notification = json!({ "id": "n1", "title": "Quest", "message": "It is open.", "data": { "n": 1 } });
+    backend.publish("notification.alice%40home", notification).await;
+    let got = alice.expect("notification").await;
+    assert_eq!((&got["id"], &got["title"], &got["data"]), (&json!("n1"), &json!("Quest"), &json!({ "n": 1 })));
+    backend.publish("clan_chat.c%2E1", json!({ "content": "War!", "userId": "herald", "data": { "at": "noon" } })).await;
+    let chat = alice.expect("chat").await;
+    assert_eq!((&chat["content"], &chat["userId"]), (&json!("War!"), &json!("herald")));
+    assert_eq!((&chat["messageType"], &chat["clanId"]), (&json!("SYSTEM"), &json!("c.1")));
+    backend.publish("control.unsubscribe.alice%40home", json!({ "service": "clan_chat", "topic": "c.1" })).await;
+    assert_eq!(alice.expect("subscription_ended").await["clanId"], "c.1");
+    backend.publish("control.disconnect.alice%40home", json!({ "reconnect": true })).await;
+    assert_eq!(alice.closed().await, 4500);
+    let mut alice = Socket::of(&gateway, "alice@home").await;
+    backend.publish("control.disconnect.alice%40home", json!({})).await;
+    assert_eq!(alice.closed().await, 4403);
+    let stored = || async { metric(&gateway.api(), "gateway_bus_consumed_total{outcome=\"stored\"}").await >= 5.0 };
+    eventually("all acknowledgements", stored).await;
+}
+
+#[tokio::test]
+async fn a_service_of_ones_own_gets_its_events() {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::custom_service_with(backend.settings()).await;
+    let mut events = backend.listen("service.#").await;
+    let mut alice = Socket::with(&gateway, &Token::of("alice").claim("topics", json!({ "dice": ["*"] }))).await;
+    alice.ask(json!({ "type": "subscribe", "service": "dice", "topic": "table-1" })).await;
+    backend.publish("service.dice.table-1", json!({ "id": "e1", "data": { "closes": "at noon" } })).await;
+    assert_eq!(alice.expect("event").await["data"], json!({ "closes": "at noon" }));
+    let reported = events.expect("service.dice.table-1").await;
+    assert_eq!((&reported["data"], &reported["offset"]), (&json!({ "closes": "at noon" }), &json!(1)));
+    assert!(reported.get("userId").is_none(), "{reported}");
+    alice.ask(json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6 })).await;
+    assert_eq!(events.expect("service.dice.table-1").await["userId"], "alice");
+    backend.publish("service.dice.elsewhere", json!({ "data": 1 })).await;
+    assert_eq!(backend.dead_letters().await.next().await.detail.as_deref(), Some("topic: the service has no such topic"));
+}
+
+#[tokio::test]
+async fn events_of_a_topic_come_in_order_and_copies_once() {
+    let (backend, gateway) = gateway().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    for n in 0..100 {
+        let body = json!({ "id": format!("n{n}"), "title": n.to_string(), "message": "m" });
+        backend.publish("notification.alice", body.clone()).await;
+        if n % 3 == 0 {
+            backend.publish("notification.alice", body).await;
+        }
+        if n % 7 == 0 {
+            // The message's name does what an id in the body does.
+            let (body, id) = (json!({ "title": "copy", "message": "m" }).to_string(), format!("n{n}"));
+            backend.publish_as("notification.alice", body.as_bytes(), Some(&id)).await;
+        }
+    }
+    for n in 0..100 {
+        assert_eq!(alice.expect("notification").await["title"], n.to_string());
+    }
+    assert!(alice.drain().await.is_empty());
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_and_the_rest_goes_on() {
+    let (backend, gateway) = gateway().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let poison: [(&str, &[u8], &str, &str); 7] = [
+        ("notification.alice", b"{\"title\":", "invalid_json", "not JSON"),
+        ("notification.alice", b"\xff\xfe", "invalid_json", "UTF-8"),
+        ("notification.alice", b"{\"title\":\"a-secret-word\"}", "invalid_message", "message: missing"),
+        ("notification.%zz", b"{\"title\":\"t\",\"message\":\"m\"}", "invalid_message", "userId"),
+        ("clan_chat.c", b"{\"content\":7}", "invalid_message", "content"),
+        ("service.orders.a", b"{\"data\":1}", "unknown_service", "no service"),
+        ("weather.today", b"{}", "unknown_key", "routing key"),
+    ];
+    for (n, (key, body, ..)) in poison.iter().enumerate() {
+        backend.publish("notification.alice", json!({ "title": n.to_string(), "message": "m" })).await;
+        backend.publish_as(key, body, Some(&format!("poison-{n}"))).await;
+    }
+    backend.publish("notification.alice", json!({ "title": "last", "message": "m" })).await;
+    for n in 0..poison.len() {
+        assert_eq!(alice.expect("notification").await["title"], n.to_string());
+    }
+    assert_eq!(alice.expect("notification").await["title"], "last");
+
+    let mut letters = backend.dead_letters().await;
+    let mut buried = Vec::new();
+    for _ in &poison {
+        buried.push(letters.next().await);
+    }
+    for (n, (key, _, reason, detail)) in poison.iter().enumerate() {
+        let letter = buried.iter().find(|letter| letter.message_id.as_deref() == Some(&format!("poison-{n}"))).unwrap();
+        assert_eq!((letter.key.as_str(), letter.reason.as_deref()), (*key, Some(*reason)));
+        assert!(letter.detail.as_deref().is_some_and(|told| told.contains(detail)), "{letter:?}");
+    }
+    assert_eq!(metric(&gateway.api(), "gateway_dead_lettered_total{reason=\"invalid_message\"}").await, 3.0);
+    assert!(!gateway.log().iter().any(|line| line.contains("a-secret-word")));
+}
+
+#[tokio::test]
+async fn backend_services_hear_what_clients_do() {
+    let backend = Backend::at(&shared()).await;
+    let settings = backend.settings().set("notifications.max_pending", "1").set("node_id", "\"node-1\"");
+    let gateway = Gateway::with(settings).await;
+    let mut events = backend.listen("#").await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    let opened = events.expect("session.opened.alice").await;
+    assert_eq!(opened["nodeId"], "node-1");
+    assert!(opened["sessionId"].is_string() && opened["at"].is_string());
+
+    let sent = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" })).await;
+    let said = events.expect("chat.message.c").await;
+    assert_eq!((&said["messageId"], &said["offset"]), (&sent["messageId"], &sent["offset"]));
+    assert_eq!((&said["userId"], &said["content"], &said["data"]), (&json!("alice"), &json!("Hi"), &json!({ "x": 1 })));
+    assert_eq!(said["messageType"], "TEXT");
+    let again = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "clientMessageId": "1" })).await;
+    assert_eq!(again["duplicate"], true);
+
+    gateway.api().notify("bob", "one").await;
+    let second = gateway.api().notify("bob", "two").await;
+    let dropped = events.expect("notification.dropped.bob").await;
+    assert_eq!(dropped["notificationIds"].as_array().unwrap().len(), 1);
+    let mut bob = Socket::of(&gateway, "bob").await;
+    events.expect("session.opened.bob").await;
+    bob.ask(json!({ "type": "notification_ack", "notificationIds": [second, "never-there"] })).await;
+    assert_eq!(events.expect("notification.acked.bob").await["notificationIds"], json!([second]));
+
+    let mut newer = Socket::of(&gateway, "alice").await;
+    assert_eq!(alice.closed().await, 4409);
+    let closed = events.expect("session.closed.alice").await;
+    assert_eq!((&closed["sessionId"], &closed["code"]), (&opened["sessionId"], &json!(4409)));
+    events.expect("session.opened.alice").await;
+    newer.drain().await;
+    newer.close().await;
+    let closed = events.expect("session.closed.alice").await;
+    assert!(closed["durationMs"].is_u64());
+    let health = gateway.api().get("/health").await;
+    assert_eq!((&health["bus"]["state"], &health["bus"]["kind"]), (&json!("connected"), &json!("rabbitmq")));
+}
+
+#[tokio::test]
+async fn what_nobody_is_bound_to_is_counted_and_forgotten() {
+    let (_backend, gateway) = gateway().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    for n in 0..10 {
+        alice.chat("c", &n.to_string()).await;
+    }
+    let api = gateway.api();
+    eventually("an empty outbox", || async { metric(&api, "gateway_bus_unroutable_total").await >= 11.0 }).await;
+    let is_empty = || async { api.get("/health").await["bus"]["outbox"]["entries"] == json!(0) };
+    eventually("an empty outbox", is_empty).await;
+}
+
+#[tokio::test]
+async fn sessions_of_a_killed_gateway_are_reported_when_it_is_back() {
+    let backend = Backend::at(&shared()).await;
+    let mut gateway = Gateway::with(backend.settings()).await;
+    let mut events = backend.listen("session.#").await;
+    let mut sockets = Vec::new();
+    for n in 0..5 {
+        sockets.push(Socket::of(&gateway, &format!("user{n}")).await);
+        events.expect(&format!("session.opened.user{n}")).await;
+    }
+    gateway.kill().await;
+    gateway.restart().await;
+    let mut closed: Vec<(String, Value)> = Vec::new();
+    for _ in 0..5 {
+        let event = events.next().await;
+        closed.push((event.key, event.body["code"].clone()));
+    }
+    closed.sort_by(|one, other| one.0.cmp(&other.0));
+    let wanted: Vec<_> = (0..5).map(|n| (format!("session.closed.user{n}"), json!(1006))).collect();
+    assert_eq!(closed, wanted);
+}
+
+#[tokio::test]
+async fn a_gateway_that_goes_reports_the_last_before_it_is_gone() {
+    let backend = Backend::at(&shared()).await;
+    let settings = backend.settings().set("drain.delay", "\"0s\"").set("drain.spread", "\"100ms\"");
+    let mut gateway = Gateway::with(settings).await;
+    let mut events = backend.listen("session.closed.#").await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    gateway.signal("TERM").await;
+    assert_eq!(alice.closed().await, 1012);
+    assert_eq!(gateway.exit_code().await, Some(0));
+    assert_eq!(events.expect("session.closed.alice").await["code"], 1012);
+}

@@ -1,0 +1,107 @@
+//! Exchanges and queues that are not as the gateway left them, and gateways that do not fit together.
+
+use std::process::Output;
+
+use lapin::{
+    ExchangeKind,
+    options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeleteOptions},
+    types::FieldTable,
+};
+use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, eventually};
+use serde_json::json;
+
+#[tokio::test]
+async fn queues_that_are_deleted_are_declared_again() {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    for n in 0..3 {
+        let queue = backend.name("inbound");
+        backend.channel().queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        // Published at once it would reach no queue: a backend sees that, because it publishes as mandatory.
+        let is_back = || async {
+            let declared = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+            let probe = backend.again().await;
+            probe.channel().queue_declare(queue.as_str().into(), declared, FieldTable::default()).await.is_ok()
+        };
+        eventually("the queue", is_back).await;
+        let is_bound = || async {
+            gateway.api().get("/health").await["bus"]["state"] == "connected"
+        };
+        eventually("the connection", is_bound).await;
+        backend.publish("notification.alice", json!({ "title": n.to_string(), "message": "m" })).await;
+        assert_eq!(alice.expect("notification").await["title"], n.to_string());
+    }
+    let dead = backend.name("dead_letter");
+    backend.channel().queue_delete(dead.into(), QueueDeleteOptions::default()).await.unwrap();
+    backend.publish("weather.today", json!({})).await;
+    let is_declared = || async { gateway.log().iter().any(|line| line.contains("the queue of the dead letters is gone")) };
+    eventually("the loss of the queue", is_declared).await;
+    let is_counted = || async {
+        super::rabbitmq::metric(&gateway.api(), "gateway_dead_lettered_total{reason=\"unknown_key\"}").await >= 1.0
+    };
+    eventually("the burial", is_counted).await;
+    assert_eq!(backend.dead_letters().await.next().await.key, "weather.today");
+}
+
+#[tokio::test]
+async fn an_exchange_with_other_arguments_is_named_and_tried_again() {
+    let backend = Backend::at(&shared()).await;
+    let exchange = backend.name("inbound");
+    let transient = ExchangeDeclareOptions::default();
+    let declaring = backend.channel().exchange_declare(exchange.as_str().into(), ExchangeKind::Fanout, transient, FieldTable::default());
+    declaring.await.unwrap();
+    let gateway = Gateway::with(backend.settings()).await;
+    let api = gateway.api();
+    let health = api.get("/health").await;
+    assert_eq!((&health["status"], &health["bus"]["state"]), (&json!("degraded"), &json!("reconnecting")));
+    let told = health["bus"]["lastError"].as_str().unwrap().to_owned();
+    assert!(told.contains("PRECONDITION_FAILED") && told.contains(&exchange), "{told}");
+    api.get("/health/ready").await;
+    // What goes out has a connection of its own, and clients notice nothing.
+    let mut events = backend.listen("chat.#").await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.chat("c", "all the same").await;
+    events.expect("chat.message.c").await;
+    let complaints = || gateway.log().iter().filter(|line| line.contains("PRECONDITION_FAILED") && line.contains("ERROR")).count();
+    assert_eq!(complaints(), 1);
+    let deleting = backend.channel().exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+    deleting.await.unwrap();
+    let is_well = || async { api.get("/health").await["status"] == "ok" };
+    eventually("the recovery", is_well).await;
+    assert_eq!(complaints(), 1, "once, however often it was tried");
+}
+
+#[tokio::test]
+async fn a_second_gateway_with_a_store_of_its_own_is_refused() {
+    let backend = Backend::at(&shared()).await;
+    let mut first = Gateway::with(backend.settings()).await;
+    let refused = run(&backend.settings(), "serve").await;
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("another gateway with a store of its own") && told.contains(&backend.name("single")), "{told}");
+    first.kill().await;
+    let _second = Gateway::with(backend.settings()).await;
+}
+
+#[tokio::test]
+async fn check_tells_whether_the_broker_lets_the_gateway_in() {
+    let backend = Backend::at(&shared()).await;
+    let found = run(&backend.settings(), "check").await;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(text.contains("ok       the broker lets the gateway in"), "{text}");
+    assert_eq!(found.status.code(), Some(0), "{text}");
+    let wrong = shared().replace("guest:guest@", "guest:a-wrong-password@");
+    let found = run(&backend.settings().set("bus.url", &format!("{wrong:?}")), "check").await;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(text.contains("error    the broker cannot be used") && text.contains("ACCESS_REFUSED"), "{text}");
+    assert!(!text.contains("a-wrong-password"), "{text}");
+    assert_eq!(found.status.code(), Some(1));
+}
+
+/// Runs the gateway's program once.
+async fn run(settings: &Settings, command: &str) -> Output {
+    Gateway::run_once(settings.clone(), command).await
+}
