@@ -50,10 +50,12 @@ impl Telemetry {
     }
 }
 
-/// A plain level is the gateway's: the libraries below it stay at `info`, or nobody finds the line that matters.
+/// A plain level is the gateway's: the libraries below it stay at `info`, or nobody finds the line that matters. lapin
+/// says each error of each try, and what matters of it the bus says once.
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let directives = match level {
-        "debug" | "trace" => format!("info,gateway={level}"),
+        "debug" | "trace" => format!("info,gateway={level},lapin=off"),
+        "info" | "warn" | "error" => format!("{level},lapin=off"),
         other => other.to_owned(),
     };
     EnvFilter::try_new(directives).map_err(|error| TelemetryError::Filter(error.to_string()))
@@ -65,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_level_is_the_gateways_and_a_filter_is_taken_as_it_is() {
-        assert_eq!(filter("warn").unwrap().to_string(), "warn");
-        assert_eq!(filter("debug").unwrap().to_string(), "gateway=debug,info");
+        assert_eq!(filter("warn").unwrap().to_string(), "lapin=off,warn");
+        assert_eq!(filter("debug").unwrap().to_string(), "gateway=debug,lapin=off,info");
         assert_eq!(filter("hyper=trace").unwrap().to_string(), "hyper=trace");
         assert!(matches!(filter("gateway=loud"), Err(TelemetryError::Filter(_))));
     }

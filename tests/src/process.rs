@@ -13,7 +13,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{Api, SECRET, must};
+use crate::{Api, SECRET, eventually, must};
 
 /// What a story changes of the configuration: lines of TOML, section by section.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +110,15 @@ impl Gateway {
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Waits until it is connected to its broker.
+    pub async fn connected(&self) {
+        let api = self.api();
+        eventually("the broker's connection", || async {
+            api.get("/health").await["bus"]["state"] == "connected"
+        })
+        .await;
     }
 
     /// The process id.

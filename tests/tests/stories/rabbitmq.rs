@@ -189,9 +189,12 @@ async fn sessions_of_a_killed_gateway_are_reported_when_it_is_back() {
     gateway.kill().await;
     gateway.restart().await;
     let mut closed: Vec<(String, Value)> = Vec::new();
-    for _ in 0..5 {
+    while closed.len() < 5 {
         let event = events.next().await;
-        closed.push((event.key, event.body["code"].clone()));
+        // What the killed process had not crossed out yet is published again.
+        if !event.key.starts_with("session.opened.") {
+            closed.push((event.key, event.body["code"].clone()));
+        }
     }
     closed.sort_by(|one, other| one.0.cmp(&other.0));
     let wanted: Vec<_> = (0..5).map(|n| (format!("session.closed.user{n}"), json!(1006))).collect();

@@ -27,10 +27,7 @@ async fn queues_that_are_deleted_are_declared_again() {
             probe.channel().queue_declare(queue.as_str().into(), declared, FieldTable::default()).await.is_ok()
         };
         eventually("the queue", is_back).await;
-        let is_bound = || async {
-            gateway.api().get("/health").await["bus"]["state"] == "connected"
-        };
-        eventually("the connection", is_bound).await;
+        gateway.connected().await;
         backend.publish("notification.alice", json!({ "title": n.to_string(), "message": "m" })).await;
         assert_eq!(alice.expect("notification").await["title"], n.to_string());
     }
@@ -78,6 +75,7 @@ async fn an_exchange_with_other_arguments_is_named_and_tried_again() {
 async fn a_second_gateway_with_a_store_of_its_own_is_refused() {
     let backend = Backend::at(&shared()).await;
     let mut first = Gateway::with(backend.settings()).await;
+    first.connected().await;
     let refused = run(&backend.settings(), "serve").await;
     assert_eq!(refused.status.code(), Some(1));
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -139,8 +139,14 @@ impl States {
 
     /// How the bus is.
     pub(super) fn status(&self) -> BusStatus {
-        let (publish, consume) = (self.publish.lock().state.clone(), self.consume.lock().state.clone());
-        match (publish, consume) {
+        let look = |seen: &Mutex<Seen>| {
+            let seen = seen.lock();
+            (seen.state.clone(), seen.said.is_empty())
+        };
+        let ((publish, publish_untried), (consume, _)) = (look(&self.publish), look(&self.consume));
+        // Of two that are away the one that was tried knows why.
+        let (worse, other) = if publish_untried { (consume, publish) } else { (publish, consume) };
+        match (worse, other) {
             (LinkState::Away { since, next_try, last_error }, _) | (_, LinkState::Away { since, next_try, last_error }) => {
                 let next_try = next_try.map(|at| at.saturating_duration_since(Instant::now()));
                 BusStatus::Reconnecting { since, next_try, last_error }
