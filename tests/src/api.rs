@@ -46,6 +46,11 @@ impl Api {
         body
     }
 
+    /// `GET /health`, whatever its status.
+    pub async fn health(&self) -> Value {
+        self.json(Method::GET, "/health", None).await.1
+    }
+
     /// `POST`, whose answer must be 202.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         let (status, answer) = self.json(Method::POST, path, Some(body)).await;

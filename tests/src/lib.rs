@@ -3,6 +3,7 @@
 
 mod api;
 mod backend;
+mod line;
 mod process;
 mod proxy;
 mod socket;
@@ -10,6 +11,7 @@ mod token;
 
 pub use api::Api;
 pub use backend::{Backend, Event, Events};
+pub use line::{Line, Weather};
 pub use process::{Gateway, Settings};
 pub use proxy::Proxy;
 pub use socket::{Socket, end_of};
@@ -35,11 +37,19 @@ pub async fn must<T>(what: &str, future: impl Future<Output = T>) -> T {
 ///
 /// # Panics
 /// When it does not come to hold in time.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    must(what, async {
+pub async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    within(PATIENCE, what, holds).await;
+}
+
+/// The same for what takes longer by its nature, such as the end of a lease.
+///
+/// # Panics
+/// When it does not come to hold in time.
+pub async fn within<F: Future<Output = bool>>(time: Duration, what: &str, mut holds: impl FnMut() -> F) {
+    let waited = tokio::time::timeout(time, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    })
-    .await;
+    });
+    assert!(waited.await.is_ok(), "{what} did not come to hold within {time:?}");
 }

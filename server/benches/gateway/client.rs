@@ -61,6 +61,13 @@ impl Client {
         client
     }
 
+    /// Subscribes to a room with all that was said in it.
+    pub(crate) async fn recover(&mut self, room: &str, epoch: &str) {
+        let recover = format!(r#"{{"offset":0,"epoch":"{epoch}"}}"#);
+        let command = format!(r#"{{"type":"subscribe_clan_chat","clanId":"{room}","recover":{recover}}}"#);
+        self.stream.write_all(&text(&command)).await.unwrap();
+    }
+
     /// Says something of 128 bytes in its room.
     pub(crate) async fn say(&mut self) {
         let frame = self.saying();

@@ -14,6 +14,7 @@ mod append;
 mod bare;
 mod client;
 mod frames;
+mod nodes;
 mod scenarios;
 mod server;
 mod table;
@@ -36,6 +37,9 @@ fn main() {
     }
     if wanted("append") {
         rows.extend(runtime.block_on(append::run()));
+    }
+    if wanted("nodes") {
+        rows.extend(runtime.block_on(nodes::run()));
     }
     println!("{}", table::markdown(&rows));
 }

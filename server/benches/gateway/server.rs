@@ -28,6 +28,11 @@ impl Server {
         Self::gateway("memory")
     }
 
+    /// One of several nodes.
+    pub(crate) fn node(name: &str, store: &str, bus: &str) -> Self {
+        Self::configured(tempfile::tempdir().unwrap(), store, &format!("node_id = \"{name}\"\nbus.url = \"{bus}\"\n"))
+    }
+
     /// The gateway with a store.
     pub(crate) fn gateway(store: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -36,8 +41,12 @@ impl Server {
         } else {
             format!("redb:{}", dir.path().join("bench.redb").display())
         };
+        Self::configured(dir, &url, "")
+    }
+
+    fn configured(dir: TempDir, url: &str, more: &str) -> Self {
         let config = format!(
-            "listen = \"127.0.0.1:0\"\nlog.format = \"json\"\nstore.url = \"{url}\"\nauth.jwt_secret = \"{SECRET}\"\n\
+            "{more}listen = \"127.0.0.1:0\"\nlog.format = \"json\"\nstore.url = \"{url}\"\nauth.jwt_secret = \"{SECRET}\"\n\
              limits.messages_per_second = 1000000\nlimits.burst = 1000000\nlimits.connections_per_ip = 20000\n\
              limits.connects_per_ip_per_minute = 1000000\nlimits.outbound_queue = \"16MiB\"\n"
         );
@@ -97,12 +106,27 @@ impl Server {
         if !self.is_ours {
             return 0;
         }
-        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        let text = self.get("/metrics");
         let line = text.lines().find(|line| line.starts_with("gateway_socket_writes_total")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Server {
+    /// The epoch of its store.
+    pub(crate) fn epoch(&self) -> String {
+        let text = self.get("/health");
+        let epoch = text.split("\"epoch\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        epoch.unwrap().to_owned()
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 }
 

@@ -16,6 +16,7 @@ mod drain;
 mod identity;
 mod limits;
 mod logs;
+mod many_nodes;
 mod notifications;
 mod openapi;
 mod permissions;

@@ -1,0 +1,154 @@
+//! The load: apps on the SDK that chat, read and acknowledge, and what they see goes into the ledger.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use realtime_gateway_sdk::{ChatEvent, Client, State};
+use realtime_gateway_tests::Token;
+use tokio::{sync::watch, task::JoinSet, time::sleep};
+
+use crate::ledger::{Confirmed, Ledger, Shown};
+
+/// How often each user says something.
+const EVERY: Duration = Duration::from_millis(150);
+
+/// Users who chat. Dropping it ends them.
+pub(crate) struct Load {
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    writing: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+    confirmed: watch::Receiver<u64>,
+}
+
+impl Load {
+    /// So many users in so many clans, each in one clan, all connected to one address. Resolves when all are subscribed.
+    pub(crate) async fn start(address: &str, users: usize, clans: usize, ledger: &Arc<Mutex<Ledger>>) -> Self {
+        let writing = watch::Sender::new(false);
+        let (count, confirmed) = watch::channel(0);
+        let count = Arc::new(count);
+        let mut tasks = JoinSet::new();
+        for n in 0..users {
+            let (user, clan) = (format!("user-{n}"), format!("clan-{}", n % clans));
+            let user = User { client: client(address, &user), name: user, clan, ledger: ledger.clone() };
+            user.begin(&mut tasks, writing.subscribe(), count.clone()).await;
+        }
+        // Only now: who is not subscribed yet would lack what is said.
+        writing.send_replace(true);
+        Self { ledger: ledger.clone(), writing, _tasks: tasks, confirmed }
+    }
+
+    /// Waits until so many more messages were confirmed.
+    pub(crate) async fn more(&mut self, count: u64) {
+        let target = *self.confirmed.borrow() + count;
+        let waited = tokio::time::timeout(Duration::from_secs(90), self.confirmed.wait_for(|count| *count >= target));
+        assert!(waited.await.is_ok(), "no {count} more messages were confirmed in 90 s");
+    }
+
+    /// Nobody says anything any more; all go on reading.
+    pub(crate) fn hush(&self) {
+        self.writing.send_replace(false);
+    }
+
+    /// The names of the users.
+    pub(crate) fn users(&self) -> Vec<String> {
+        let mut users: Vec<String> = self.ledger.lock().shown.keys().map(|(user, _)| user.clone()).collect();
+        users.sort();
+        users
+    }
+}
+
+/// One app.
+struct User {
+    client: Client,
+    name: String,
+    clan: String,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl User {
+    async fn begin(
+        self,
+        tasks: &mut JoinSet<()>,
+        mut writing: watch::Receiver<bool>,
+        confirmed: Arc<watch::Sender<u64>>,
+    ) {
+        let Self { client, name, clan, ledger } = self;
+        let chat = client.clan_chat(&clan).unwrap();
+        let mut hears = chat.subscribe().await.unwrap();
+        let mut inbox = client.notifications().subscribe().await.unwrap();
+        ledger.lock().shown.insert((name.clone(), clan.clone()), Vec::new());
+
+        let (stream, reading) = ((name.clone(), clan.clone()), ledger.clone());
+        tasks.spawn(async move {
+            while let Some(event) = hears.next().await {
+                let epoch = hears.position().map(|position| position.epoch().to_owned()).unwrap_or_default();
+                let mut ledger = reading.lock();
+                match event {
+                    ChatEvent::Message(message) => {
+                        let (offset, id) = (message.offset, message.message_id.to_string());
+                        let shown = ledger.shown.entry(stream.clone()).or_default();
+                        shown.push(Shown { epoch, offset, id, at: Instant::now() });
+                    }
+                    ChatEvent::Gap(gap) => ledger.gaps.push((stream.clone(), format!("{:?}", gap.reason))),
+                    _ => {}
+                }
+            }
+        });
+
+        let (user, notified) = (name.clone(), ledger.clone());
+        tasks.spawn(async move {
+            while let Some(notification) = inbox.next().await {
+                notified.lock().notified.push((user.clone(), notification.id.to_string()));
+                // What cannot be acknowledged comes again, and the SDK does not show it twice.
+                let _ = inbox.ack(&notification).await;
+            }
+        });
+
+        let (mut state, watching) = (client.state(), ledger.clone());
+        tasks.spawn(async move {
+            let mut connected = true;
+            while state.changed().await.is_ok() {
+                let is_connected = matches!(*state.borrow_and_update(), State::Connected(_));
+                if connected && !is_connected {
+                    watching.lock().lost_connections += 1;
+                }
+                connected = is_connected;
+            }
+        });
+
+        tasks.spawn(async move {
+            // The client lives as long as this task.
+            let _client = client;
+            // An error means that the load has ended.
+            let _ = writing.wait_for(|writing| *writing).await;
+            for n in 0_u64.. {
+                if !*writing.borrow() {
+                    break;
+                }
+                match chat.send(format!("{name} says {n}")).await {
+                    Ok(receipt) => {
+                        let (id, at) = (receipt.message_id.to_string(), Instant::now());
+                        ledger.lock().confirmed.push(Confirmed { clan: clan.clone(), id, at });
+                        confirmed.send_modify(|count| *count += 1);
+                    }
+                    Err(_) => ledger.lock().unconfirmed += 1,
+                }
+                sleep(EVERY).await;
+            }
+            std::future::pending().await
+        });
+    }
+}
+
+/// A client of a user who may do everything.
+pub(crate) fn client(address: &str, user: &str) -> Client {
+    let token = Token::of(user).text();
+    let provider = move || {
+        let token = token.clone();
+        async move { Ok::<_, std::io::Error>(token) }
+    };
+    Client::builder(format!("ws://{address}/ws")).token(provider).build().unwrap()
+}
