@@ -53,7 +53,8 @@ impl Backend {
     }
 
     async fn with_prefix(url: &str, prefix: &str) -> Self {
-        let connection = must("the backend's connection", Connection::connect(url, ConnectionProperties::default())).await;
+        let connection =
+            must("the backend's connection", Connection::connect(url, ConnectionProperties::default())).await;
         let connection = connection.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
@@ -82,7 +83,8 @@ impl Backend {
 
     /// Publishes any bytes, perhaps with a `message_id`.
     pub async fn publish_as(&self, key: &str, body: &[u8], message_id: Option<&str>) {
-        let mut properties = BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
+        let mut properties =
+            BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
         if let Some(id) = message_id {
             properties = properties.with_message_id(id.into());
         }
@@ -96,7 +98,12 @@ impl Backend {
     pub async fn listen(&self, pattern: &str) -> Events {
         let exchange = self.name("outbound");
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let declaring = self.channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, durable, FieldTable::default());
+        let declaring = self.channel.exchange_declare(
+            exchange.as_str().into(),
+            ExchangeKind::Topic,
+            durable,
+            FieldTable::default(),
+        );
         declaring.await.unwrap();
         let queue = self.name(&format!("backend.{pattern}"));
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };

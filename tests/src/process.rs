@@ -115,10 +115,8 @@ impl Gateway {
     /// Waits until it is connected to its broker.
     pub async fn connected(&self) {
         let api = self.api();
-        eventually("the broker's connection", || async {
-            api.get("/health").await["bus"]["state"] == "connected"
-        })
-        .await;
+        eventually("the broker's connection", || async { api.get("/health").await["bus"]["state"] == "connected" })
+            .await;
     }
 
     /// The process id.

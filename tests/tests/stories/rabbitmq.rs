@@ -28,7 +28,9 @@ async fn every_kind_of_event_reaches_clients() {
     backend.publish("notification.alice%40home", notification).await;
     let got = alice.expect("notification").await;
     assert_eq!((&got["id"], &got["title"], &got["data"]), (&json!("n1"), &json!("Quest"), &json!({ "n": 1 })));
-    backend.publish("clan_chat.c%2E1", json!({ "content": "War!", "userId": "herald", "data": { "at": "noon" } })).await;
+    backend
+        .publish("clan_chat.c%2E1", json!({ "content": "War!", "userId": "herald", "data": { "at": "noon" } }))
+        .await;
     let chat = alice.expect("chat").await;
     assert_eq!((&chat["content"], &chat["userId"]), (&json!("War!"), &json!("herald")));
     assert_eq!((&chat["messageType"], &chat["clanId"]), (&json!("SYSTEM"), &json!("c.1")));
@@ -58,7 +60,10 @@ async fn a_service_of_ones_own_gets_its_events() {
     alice.ask(json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6 })).await;
     assert_eq!(events.expect("service.dice.table-1").await["userId"], "alice");
     backend.publish("service.dice.elsewhere", json!({ "data": 1 })).await;
-    assert_eq!(backend.dead_letters().await.next().await.detail.as_deref(), Some("topic: the service has no such topic"));
+    assert_eq!(
+        backend.dead_letters().await.next().await.detail.as_deref(),
+        Some("topic: the service has no such topic")
+    );
 }
 
 #[tokio::test]
@@ -133,7 +138,9 @@ async fn backend_services_hear_what_clients_do() {
     assert_eq!(opened["nodeId"], "node-1");
     assert!(opened["sessionId"].is_string() && opened["at"].is_string());
 
-    let sent = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" })).await;
+    let sent = alice
+        .ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
+        .await;
     let said = events.expect("chat.message.c").await;
     assert_eq!((&said["messageId"], &said["offset"]), (&sent["messageId"], &sent["offset"]));
     assert_eq!((&said["userId"], &said["content"], &said["data"]), (&json!("alice"), &json!("Hi"), &json!({ "x": 1 })));

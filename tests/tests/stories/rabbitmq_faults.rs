@@ -104,7 +104,8 @@ async fn stopped_for_three_seconds() {
     house.until_state("connected").await;
     house.say(10).await;
     house.is_whole().await;
-    let warnings = |what: &str| house.gateway.log().iter().filter(|line| line.contains("WARN") && line.contains(what)).count();
+    let warnings =
+        |what: &str| house.gateway.log().iter().filter(|line| line.contains("WARN") && line.contains(what)).count();
     // Two connections, and a cause or two each: not a line for every try.
     assert!(warnings("the broker is away") <= 6, "{:#?}", house.gateway.log());
     assert!(metric(&house.gateway.api(), "gateway_bus_reconnects_total").await >= 1.0);

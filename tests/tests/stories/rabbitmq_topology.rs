@@ -34,7 +34,8 @@ async fn queues_that_are_deleted_are_declared_again() {
     let dead = backend.name("dead_letter");
     backend.channel().queue_delete(dead.into(), QueueDeleteOptions::default()).await.unwrap();
     backend.publish("weather.today", json!({})).await;
-    let is_declared = || async { gateway.log().iter().any(|line| line.contains("the queue of the dead letters is gone")) };
+    let is_declared =
+        || async { gateway.log().iter().any(|line| line.contains("the queue of the dead letters is gone")) };
     eventually("the loss of the queue", is_declared).await;
     let is_counted = || async {
         super::rabbitmq::metric(&gateway.api(), "gateway_dead_lettered_total{reason=\"unknown_key\"}").await >= 1.0
@@ -48,7 +49,12 @@ async fn an_exchange_with_other_arguments_is_named_and_tried_again() {
     let backend = Backend::at(&shared()).await;
     let exchange = backend.name("inbound");
     let transient = ExchangeDeclareOptions::default();
-    let declaring = backend.channel().exchange_declare(exchange.as_str().into(), ExchangeKind::Fanout, transient, FieldTable::default());
+    let declaring = backend.channel().exchange_declare(
+        exchange.as_str().into(),
+        ExchangeKind::Fanout,
+        transient,
+        FieldTable::default(),
+    );
     declaring.await.unwrap();
     let gateway = Gateway::with(backend.settings()).await;
     let api = gateway.api();
@@ -62,7 +68,8 @@ async fn an_exchange_with_other_arguments_is_named_and_tried_again() {
     let mut alice = Socket::of(&gateway, "alice").await;
     alice.chat("c", "all the same").await;
     events.expect("chat.message.c").await;
-    let complaints = || gateway.log().iter().filter(|line| line.contains("PRECONDITION_FAILED") && line.contains("ERROR")).count();
+    let complaints =
+        || gateway.log().iter().filter(|line| line.contains("PRECONDITION_FAILED") && line.contains("ERROR")).count();
     assert_eq!(complaints(), 1);
     let deleting = backend.channel().exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
     deleting.await.unwrap();
@@ -79,7 +86,10 @@ async fn a_second_gateway_with_a_store_of_its_own_is_refused() {
     let refused = run(&backend.settings(), "serve").await;
     assert_eq!(refused.status.code(), Some(1));
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains("another gateway with a store of its own") && told.contains(&backend.name("single")), "{told}");
+    assert!(
+        told.contains("another gateway with a store of its own") && told.contains(&backend.name("single")),
+        "{told}"
+    );
     first.kill().await;
     let _second = Gateway::with(backend.settings()).await;
 }

@@ -75,7 +75,11 @@ impl States {
         let again = seen.known;
         *seen = Seen { state: LinkState::Up, said: HashSet::new(), known: true };
         drop(seen);
-        tracing::info!(connection = role.name(), "{}", if again { "the broker is back" } else { "the broker is there" });
+        tracing::info!(
+            connection = role.name(),
+            "{}",
+            if again { "the broker is back" } else { "the broker is there" }
+        );
         again
     }
 
@@ -147,7 +151,8 @@ impl States {
         // Of two that are away the one that was tried knows why.
         let (worse, other) = if publish_untried { (consume, publish) } else { (publish, consume) };
         match (worse, other) {
-            (LinkState::Away { since, next_try, last_error }, _) | (_, LinkState::Away { since, next_try, last_error }) => {
+            (LinkState::Away { since, next_try, last_error }, _)
+            | (_, LinkState::Away { since, next_try, last_error }) => {
                 let next_try = next_try.map(|at| at.saturating_duration_since(Instant::now()));
                 BusStatus::Reconnecting { since, next_try, last_error }
             }
