@@ -68,8 +68,7 @@ fn the_schemas_agree_with_the_decoder() {
         let schema = kind.schema();
         jsonschema::draft202012::meta::validate(&schema).unwrap();
         let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
-        let judge =
-            |vector: &Vector| serde_json::from_str(&vector.text()).ok().map(|value| validator.is_valid(&value));
+        let judge = |vector: &Vector| serde_json::from_str(&vector.text()).ok().map(|value| validator.is_valid(&value));
         let of_kind = |vector: &&Vector| vector.body == kind.name;
         for vector in vectors("accepted").iter().filter(of_kind) {
             assert_eq!(judge(vector), Some(!vector.schema_refuses), "{}", vector.name);

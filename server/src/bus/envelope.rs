@@ -277,11 +277,8 @@ mod tests {
 
     #[test]
     fn what_a_later_version_says_is_ignored() {
-        let sent = Note::Unsubscribe {
-            user_id: UserId::new("u").unwrap(),
-            service: ServiceName::clan_chat(),
-            topic: None,
-        };
+        let sent =
+            Note::Unsubscribe { user_id: UserId::new("u").unwrap(), service: ServiceName::clan_chat(), topic: None };
         let bytes = note(OTHER, &sent);
         assert!(matches!(read(OTHER, &bytes), Read::Own));
         let mut version = bytes.clone();

@@ -271,9 +271,8 @@ async fn first_try(mut outcome: watch::Receiver<Outcome>) -> Result<(), RabbitEr
 }
 
 fn ca(config: &config::Bus) -> Result<Option<String>, RabbitError> {
-    let read = |path: &PathBuf| {
-        fs::read_to_string(path).map_err(|source| RabbitError::Ca { path: path.clone(), source })
-    };
+    let read =
+        |path: &PathBuf| fs::read_to_string(path).map_err(|source| RabbitError::Ca { path: path.clone(), source });
     config.ca.as_ref().map(read).transpose()
 }
 

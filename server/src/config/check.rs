@@ -93,7 +93,9 @@ fn versions(config: &Config) -> Result<(), String> {
         rest.is_some_and(|rest| !rest.is_empty())
     };
     if !config.bus.is_embedded() && !config.bus.url.0.split(',').all(is_broker) {
-        return Err("bus.url is neither `embedded` nor a list of URLs such as amqp://user:password@host:5672/vhost".into());
+        return Err(
+            "bus.url is neither `embedded` nor a list of URLs such as amqp://user:password@host:5672/vhost".into()
+        );
     }
     let store = config.store.url.0.as_str();
     if config.store.is_shared() {

@@ -103,7 +103,8 @@ struct OutboxHealth {
 impl BusHealth {
     fn of(bus: &BusStatus, status: Status, outbox: Option<OutboxStatus>) -> Self {
         let kind = if *bus == BusStatus::Embedded { "embedded" } else { "rabbitmq" };
-        let outbox = outbox.map(|OutboxStatus { entries, oldest, overflowed }| OutboxHealth { entries, oldest, overflowed });
+        let outbox =
+            outbox.map(|OutboxStatus { entries, oldest, overflowed }| OutboxHealth { entries, oldest, overflowed });
         let well = Self {
             status,
             kind,

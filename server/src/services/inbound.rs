@@ -85,7 +85,10 @@ impl Node {
         }
         let limit = self.config().limits.http_body;
         if arrival.body.len() > limit {
-            return Err(Untaken::refused("message_too_large", format!("the body is over limits.http_body ({limit} bytes)")));
+            return Err(Untaken::refused(
+                "message_too_large",
+                format!("the body is over limits.http_body ({limit} bytes)"),
+            ));
         }
         let words: Vec<&str> = arrival.key.split('.').collect();
         match words[..] {

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use self::{inbox::Inbox, log::MemoryLog, outbox::MemoryOutbox};
 use super::{
     Admission, Append, Appended, Beat, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes,
-    Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange,
-    Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus,
-    Swept, alone::Alone, clock::Clock, session_events, shards::ShardCounts,
+    Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped,
+    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone, clock::Clock,
+    session_events, shards::ShardCounts,
 };
 use crate::topic::Topic;
 

@@ -26,7 +26,9 @@ async fn health_tells_how_the_node_is() {
 async fn documents_and_pages_are_served_and_load_nothing_from_elsewhere() {
     let gateway = Gateway::start().await;
     let api = gateway.api();
-    for path in ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json", "/schema/inbound.json"] {
+    for path in
+        ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json", "/schema/inbound.json"]
+    {
         assert!(api.get(path).await.is_object(), "{path}");
     }
     for path in ["/docs", "/docs/protocol"] {

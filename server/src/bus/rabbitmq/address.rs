@@ -25,7 +25,9 @@ pub(super) fn addresses(urls: &str) -> Result<Vec<AMQPUri>, AddressError> {
 fn address(url: &str) -> Option<AMQPUri> {
     let mut uri: AMQPUri = url.parse().ok()?;
     // What is between brackets is an IPv6 address (RFC 3986, section 3.2.2), which the parser leaves out.
-    if let Some((host, _)) = url.split_once("@[").or_else(|| url.split_once("://[")).and_then(|(_, rest)| rest.split_once(']')) {
+    if let Some((host, _)) =
+        url.split_once("@[").or_else(|| url.split_once("://[")).and_then(|(_, rest)| rest.split_once(']'))
+    {
         uri.authority.host = host.to_owned();
     }
     if uri.authority.host.is_empty() {

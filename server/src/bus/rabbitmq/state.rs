@@ -75,7 +75,11 @@ impl States {
         let again = seen.known;
         *seen = Seen { state: LinkState::Up, said: HashSet::new(), known: true };
         drop(seen);
-        tracing::info!(connection = role.name(), "{}", if again { "the broker is back" } else { "the broker is there" });
+        tracing::info!(
+            connection = role.name(),
+            "{}",
+            if again { "the broker is back" } else { "the broker is there" }
+        );
         again
     }
 
@@ -141,7 +145,8 @@ impl States {
     pub(super) fn status(&self) -> BusStatus {
         let (publish, consume) = (self.publish.lock().state.clone(), self.consume.lock().state.clone());
         match (publish, consume) {
-            (LinkState::Away { since, next_try, last_error }, _) | (_, LinkState::Away { since, next_try, last_error }) => {
+            (LinkState::Away { since, next_try, last_error }, _)
+            | (_, LinkState::Away { since, next_try, last_error }) => {
                 let next_try = next_try.map(|at| at.saturating_duration_since(Instant::now()));
                 BusStatus::Reconnecting { since, next_try, last_error }
             }

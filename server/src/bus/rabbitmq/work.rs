@@ -124,10 +124,7 @@ impl Consuming {
         }
         let shared = &self.inbound.shared;
         let heard = async {
-            tokio::try_join!(
-                nodes::hear(link, self.sender, shared),
-                self.bindings.keep(channel, &shared.names)
-            )
+            tokio::try_join!(nodes::hear(link, self.sender, shared), self.bindings.keep(channel, &shared.names))
         };
         match heard.await {
             Ok(_) => Fault::of("the bus is going"),

@@ -50,7 +50,9 @@ async fn swagger_ui_is_whole_and_its_style_loads_nothing() {
 #[tokio::test]
 async fn documents_are_served_and_openapi_is_what_the_command_writes() {
     let served = served(|_| ()).await;
-    for path in ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json", "/schema/inbound.json"] {
+    for path in
+        ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json", "/schema/inbound.json"]
+    {
         let document = served.get(path).await;
         assert!(document.ok(200).is_object() && document.header("content-type") == "application/json", "{path}");
     }

@@ -68,11 +68,7 @@ impl Outbox for MemoryStore {
         self.step(|state| {
             let Some(outbox) = &state.outbox else { return Ok(OutboxStatus::default()) };
             let oldest = outbox.entries.first_key_value().map(|(_, entry)| entry.event.at);
-            Ok(OutboxStatus {
-                entries: outbox.entries.len() as u64,
-                oldest,
-                overflowed: outbox.bound.overflowed(),
-            })
+            Ok(OutboxStatus { entries: outbox.entries.len() as u64, oldest, overflowed: outbox.bound.overflowed() })
         })
     }
 }

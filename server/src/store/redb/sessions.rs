@@ -13,9 +13,7 @@ use super::{
     outbox,
     tables::Tables,
 };
-use crate::store::{
-    Admission, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, session_events,
-};
+use crate::store::{Admission, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, session_events};
 
 /// A session begins, and takes the places of others.
 struct Opened {

@@ -7,8 +7,8 @@ use redb::{Table, WriteTransaction};
 use super::{
     fault::Fault,
     format::{
-        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, OPEN_SESSIONS, OUTBOX, PENDING, Pair, Triple,
-        USERS,
+        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, OPEN_SESSIONS, OUTBOX, PENDING, Pair,
+        Triple, USERS,
     },
     writer::{OutboxOptions, Shared},
 };
