@@ -109,16 +109,7 @@ impl Subject {
 
     /// An append to a clan with nothing special.
     pub(crate) fn entry(&self, clan: &str, body: &str) -> Append {
-        Append {
-            topic: topic(clan),
-            id: MessageId::new(format!("m-{body}")).unwrap(),
-            key: None,
-            at: self.now(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            retention: KEEP,
-            redaction: None,
-            event: None,
-        }
+        entry_at(self.now(), clan, body)
     }
 
     /// Appends and gives the offset.
@@ -173,6 +164,20 @@ impl Subject {
             outputs.push(task.await.unwrap());
         }
         outputs
+    }
+}
+
+/// An append to a clan with nothing special.
+pub(crate) fn entry_at(at: Timestamp, clan: &str, body: &str) -> Append {
+    Append {
+        topic: topic(clan),
+        id: MessageId::new(format!("m-{body}")).unwrap(),
+        key: None,
+        at,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        retention: KEEP,
+        redaction: None,
+        event: None,
     }
 }
 
