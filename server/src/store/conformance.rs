@@ -92,9 +92,9 @@ impl Subject {
     }
 
     /// The same, for a store that is made in a while.
-    pub(crate) async fn made(make: impl AsyncFnOnce(Clock) -> Arc<dyn Store>) -> Self {
+    pub(crate) async fn made<S: Store>(make: impl AsyncFnOnce(Clock) -> S) -> Self {
         let (now, clock) = clock();
-        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None }
+        Self { store: Arc::new(make(clock).await), now, tasks: Tasks::default(), keep: None }
     }
 
     /// What time it is.

@@ -8,10 +8,7 @@ mod outbox;
 mod takeover;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -20,9 +17,9 @@ use realtime_gateway_protocol::{SessionId, UserId};
 
 use super::{RedisOptions, RedisStore};
 use crate::store::{
-    Beat, NodeName, NodeRecord, Nodes, OnExcess, Options, Pulse, SessionKey, SessionPolicy, SessionRecord, Store,
+    Beat, NodeName, NodeRecord, Nodes, OnExcess, Options, Pulse, SessionKey, SessionPolicy, SessionRecord,
     clock::Clock,
-    conformance::{Subject, beat, conformance, options},
+    conformance::{Subject, beat, conformance, options, options_with_outbox},
 };
 
 /// Options for the server that all tests of this process share, with a prefix that no other has.
@@ -31,17 +28,17 @@ fn alone() -> RedisOptions {
     RedisOptions::new(&shared().url(), &format!("t{}", TESTS.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// A new store.
-async fn opened(clock: Clock) -> Arc<dyn Store> {
-    Arc::new(RedisStore::open(alone(), options(), clock).await.unwrap())
-}
-
 /// A subject in a store of its own.
 pub(in crate::store) async fn subject() -> Subject {
-    Subject::made(opened).await
+    subject_with(options()).await
+}
+
+async fn subject_with(options: Options) -> Subject {
+    Subject::made(async |clock| RedisStore::open(alone(), options, clock).await.unwrap()).await
 }
 
 conformance!(subject().await);
+conformance!(outbox: subject_with(options_with_outbox()).await);
 
 /// One of several nodes on one Redis.
 struct TestNode {
