@@ -57,7 +57,7 @@ async fn findings(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = vec![Finding::Fine("the configuration is valid".into())];
     findings.extend(loaded.notices.iter().cloned().map(Finding::Warning));
     findings.push(keys(config).await);
-    findings.push(store(config).await);
+    findings.extend(store(config).await);
     findings.extend(broker(config).await);
     findings.extend(files(config));
     findings.push(open_files(config));

@@ -14,28 +14,30 @@ use crate::{
     },
 };
 
-/// Opens the store and closes it again.
-pub(super) async fn store(config: &Config) -> Finding {
+/// Opens the store and closes it again. What of a shared store's settings hurts is found too.
+pub(super) async fn store(config: &Config) -> Vec<Finding> {
     let path = config.store.url.0.strip_prefix("redb:").map(Path::new);
     if let Some(path) = path.filter(|path| !path.exists()) {
-        return match unwritable(path) {
+        return vec![match unwritable(path) {
             None => Finding::Fine(format!("{} will be made by the first start", path.display())),
             Some((folder, error)) => Finding::Error(format!(
                 "{} cannot be made: {} cannot be written ({error}); set store.url to another place",
                 path.display(),
                 folder.display()
             )),
-        };
+        }];
     }
     match open(&config.store, config.store_options(&NodeName::new(&config.node_id))).await {
         Ok(store) => {
+            let warnings = store.status().warnings;
             store.close().await;
-            Finding::Fine("the store can be opened".into())
+            let found = warnings.iter().map(|warning| Finding::Warning(warning.to_string()));
+            [Finding::Fine("the store can be opened".into())].into_iter().chain(found).collect()
         }
         Err(OpenError::InUse { path }) => {
-            Finding::Warning(format!("{} is in use: a gateway runs on it, so it was not opened", path.display()))
+            vec![Finding::Warning(format!("{} is in use: a gateway runs on it, so it was not opened", path.display()))]
         }
-        Err(error) => Finding::Error(error.to_string()),
+        Err(error) => vec![Finding::Error(error.to_string())],
     }
 }
 

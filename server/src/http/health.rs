@@ -274,6 +274,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
     let mut warnings = node.warnings();
+    warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
     }

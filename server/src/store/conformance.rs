@@ -2,8 +2,11 @@
 
 mod append;
 mod inbox;
+mod nodes;
 mod outbox;
 mod paging;
+mod presence;
+mod restore;
 mod retention;
 mod sessions;
 mod whole;
@@ -29,7 +32,9 @@ use crate::{
     topic::{Shard, Topic},
 };
 
-pub(crate) use self::{append::*, inbox::*, outbox::*, paging::*, retention::*, sessions::*, whole::*};
+pub(crate) use self::{
+    append::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*, retention::*, sessions::*, whole::*,
+};
 
 /// The idempotency window that a subject's store is made with.
 pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
@@ -87,9 +92,9 @@ impl Subject {
     }
 
     /// The same, for a store that is made in a while.
-    pub(crate) async fn made(make: impl AsyncFnOnce(Clock) -> Arc<dyn Store>) -> Self {
+    pub(crate) async fn made<S: Store>(make: impl AsyncFnOnce(Clock) -> S) -> Self {
         let (now, clock) = clock();
-        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None }
+        Self { store: Arc::new(make(clock).await), now, tasks: Tasks::default(), keep: None }
     }
 
     /// What time it is.
@@ -104,16 +109,7 @@ impl Subject {
 
     /// An append to a clan with nothing special.
     pub(crate) fn entry(&self, clan: &str, body: &str) -> Append {
-        Append {
-            topic: topic(clan),
-            id: MessageId::new(format!("m-{body}")).unwrap(),
-            key: None,
-            at: self.now(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            retention: KEEP,
-            redaction: None,
-            event: None,
-        }
+        entry_at(self.now(), clan, body)
     }
 
     /// Appends and gives the offset.
@@ -168,6 +164,20 @@ impl Subject {
             outputs.push(task.await.unwrap());
         }
         outputs
+    }
+}
+
+/// An append to a clan with nothing special.
+pub(crate) fn entry_at(at: Timestamp, clan: &str, body: &str) -> Append {
+    Append {
+        topic: topic(clan),
+        id: MessageId::new(format!("m-{body}")).unwrap(),
+        key: None,
+        at,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        retention: KEEP,
+        redaction: None,
+        event: None,
     }
 }
 
@@ -249,7 +259,17 @@ macro_rules! conformance {
             the_oldest_device_goes
             a_lower_attempt_never_replaces_a_higher
             a_closed_session_is_gone
-            the_epoch_is_the_same_on_every_page
+            a_restored_session_takes_its_old_place
+            of_restored_sessions_the_newest_live
+            a_restored_session_gives_way_to_a_newer_of_its_device
+            restoring_what_is_there_changes_nothing
+            who_comes_and_goes_is_told_once
+            the_first_users_are_named_and_all_are_counted
+            a_pulse_renews_the_lease_and_tells_others_of_the_node
+            a_pulse_reads_counters_in_the_order_asked
+            what_lives_is_not_reaped
+            a_note_to_nobody_is_lost
+            the_epoch_is_the_same_everywhere
             a_closed_store_answers_unavailable
             status_tells_what_is_pending
         );

@@ -3,10 +3,12 @@
 //! however it ends.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod authority;
 mod guarded;
 pub mod rabbitmq;
 pub mod redis;
 
+pub use authority::Authority;
 pub use guarded::{Guarded, free_port};
 
 use std::time::Duration;

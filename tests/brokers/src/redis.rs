@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Guarded, PATIENCE, free_port};
+use crate::{Authority, Guarded, PATIENCE, free_port};
 
 /// How a Redis keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,9 @@ impl Persistence {
 pub struct RedisServer {
     process: Guarded,
     program: &'static str,
-    arguments: Vec<String>,
+    settings: Vec<(String, String)>,
     port: u16,
+    tls_port: Option<u16>,
     directory: Arc<TempDir>,
 }
 
@@ -47,44 +48,58 @@ impl RedisServer {
         Self::with(persistence.settings())
     }
 
-    /// Begins one with these settings, such as `("requirepass", "secret")`.
+    /// Begins one with these settings, written as in its configuration, such as `("appendfsync", "always")`.
     ///
     /// # Panics
     /// When it does not serve in time; `apt-get install redis-server` may be what is missing.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        Self::launch("redis-server", |_| {
-            settings.iter().flat_map(|(key, value)| [format!("--{key}"), (*value).to_owned()]).collect()
-        })
+        Self::launch("redis-server", settings, None)
+    }
+
+    /// Begins one that keeps nothing, and can be come to by TLS too.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
+    pub fn with_tls(authority: &Authority) -> Self {
+        let (port, path) = (free_port(), |name: &str| authority.directory().join(name).display().to_string());
+        let settings = [
+            ("save", "".to_owned()),
+            ("tls-port", port.to_string()),
+            ("tls-cert-file", path("server.pem")),
+            ("tls-key-file", path("server.key")),
+            ("tls-ca-cert-file", path("ca.pem")),
+            ("tls-auth-clients", "no".to_owned()),
+        ];
+        let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Self::launch("redis-server", &settings, Some(port))
     }
 
     /// Begins a Sentinel that watches a master by the name `main`, and takes it for dead after so long.
     ///
     /// # Panics
-    /// When it does not serve in time.
+    /// When it does not serve in time; `apt-get install redis-sentinel` may be what is missing.
     pub fn sentinel(master_port: u16, quorum: usize, dead_after: Duration) -> Self {
-        Self::launch("redis-sentinel", |directory| {
-            let path = directory.join("sentinel.conf");
-            let text = format!(
-                "sentinel monitor main 127.0.0.1 {master_port} {quorum}\n\
-                 sentinel down-after-milliseconds main {}\nsentinel failover-timeout main 5000\n",
-                dead_after.as_millis()
-            );
-            std::fs::write(&path, text).unwrap();
-            vec![path.display().to_string()]
-        })
+        let (monitor, dead_after) = (format!("monitor main 127.0.0.1 {master_port} {quorum}"), dead_after.as_millis());
+        let settings = [
+            ("sentinel", monitor.as_str()),
+            ("sentinel", &format!("down-after-milliseconds main {dead_after}")),
+            ("sentinel", "failover-timeout main 5000"),
+        ];
+        Self::launch("redis-sentinel", &settings, None)
     }
 
-    fn launch(program: &'static str, arguments: impl Fn(&std::path::Path) -> Vec<String>) -> Self {
+    fn launch(program: &'static str, settings: &[(&str, &str)], tls_port: Option<u16>) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         // Somebody else may take the port in between.
         for _ in 0..5 {
             let port = free_port();
-            let mut all = arguments(directory.path());
             let path = directory.path().display().to_string();
             let common = [("port", port.to_string()), ("bind", "127.0.0.1".to_owned()), ("dir", path)];
-            all.extend(common.into_iter().flat_map(|(key, value)| [format!("--{key}"), value]));
-            let process = begin(program, &all, &directory);
-            let server = Self { process, program, arguments: all, port, directory: directory.clone() };
+            let given = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let settings =
+                common.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(given).collect::<Vec<_>>();
+            let process = begin(program, &settings, &directory);
+            let server = Self { process, program, settings, port, tls_port, directory: directory.clone() };
             if server.wait() {
                 return server;
             }
@@ -128,6 +143,17 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The port for TLS, if it has one.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
+    }
+
+    /// Changes a setting for the next time that it is begun.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.retain(|(other, _)| other != key);
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Guarded {
         &mut self.process
@@ -139,7 +165,7 @@ impl RedisServer {
     /// When it does not serve in time.
     pub fn restart(&mut self) {
         self.process.kill();
-        self.process = begin(self.program, &self.arguments, &self.directory);
+        self.process = begin(self.program, &self.settings, &self.directory);
         assert!(self.wait(), "{} does not serve again:\n{}", self.program, log(&self.directory));
     }
 
@@ -154,6 +180,13 @@ impl RedisServer {
         String::from_utf8_lossy(&output.unwrap().stdout).trim().to_owned()
     }
 
+    /// Removes the keys that a pattern stands for.
+    pub fn empty(&self, pattern: &str) {
+        for key in self.cli(&["--scan", "--pattern", pattern]).lines() {
+            self.cli(&["del", key]);
+        }
+    }
+
     /// Its folder.
     pub fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
@@ -165,8 +198,14 @@ impl RedisServer {
     }
 }
 
-fn begin(program: &str, arguments: &[String], directory: &TempDir) -> Guarded {
-    Guarded::begin(program, arguments, directory.path(), &directory.path().join("log"))
+fn begin(program: &str, settings: &[(String, String)], directory: &TempDir) -> Guarded {
+    let line = |(key, value): &(String, String)| match value.as_str() {
+        "" => format!("{key} \"\"\n"),
+        value => format!("{key} {value}\n"),
+    };
+    let path = directory.path().join("redis.conf");
+    std::fs::write(&path, settings.iter().map(line).collect::<String>()).unwrap();
+    Guarded::begin(program, &[path.display().to_string()], directory.path(), &directory.path().join("log"))
 }
 
 fn log(directory: &TempDir) -> String {

@@ -10,7 +10,7 @@ pub(crate) const ONE: SessionPolicy =
 pub(crate) const REJECT: SessionPolicy = SessionPolicy { on_excess: OnExcess::Reject, ..ONE };
 const PER_DEVICE: SessionPolicy = SessionPolicy { key: SessionKey::Device, ..ONE };
 
-fn user() -> UserId {
+pub(super) fn user() -> UserId {
     UserId::new("u").unwrap()
 }
 
@@ -26,18 +26,22 @@ pub(crate) fn session(subject: &Subject, id: &str) -> SessionRecord {
     }
 }
 
-fn on(subject: &Subject, id: &str, device: &str) -> SessionRecord {
+pub(super) fn on(subject: &Subject, id: &str, device: &str) -> SessionRecord {
     SessionRecord { device: Some(DeviceId::new(device).unwrap()), ..session(subject, id) }
 }
 
-async fn open(subject: &Subject, record: SessionRecord, policy: SessionPolicy) -> Result<Vec<String>, Admission> {
+pub(super) async fn open(
+    subject: &Subject,
+    record: SessionRecord,
+    policy: SessionPolicy,
+) -> Result<Vec<String>, Admission> {
     match subject.store.open_session(record, policy).await.unwrap() {
         Admission::Admitted(replaced) => Ok(replaced.iter().map(|record| record.id.to_string()).collect()),
         other => Err(other),
     }
 }
 
-async fn live(subject: &Subject) -> Vec<String> {
+pub(super) async fn live(subject: &Subject) -> Vec<String> {
     subject.store.sessions_of(&user()).await.unwrap().iter().map(|record| record.id.to_string()).collect()
 }
 

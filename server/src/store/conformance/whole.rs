@@ -2,13 +2,18 @@
 
 use realtime_gateway_protocol::{NotificationId, UserId};
 
-use super::{ALL, Subject, beat, inbox, topic};
-use crate::topic::Shard;
+use super::{ALL, Subject, beat, inbox, key, topic};
+use crate::{store::Append, topic::Shard};
 
-pub(crate) async fn the_epoch_is_the_same_on_every_page(subject: &Subject) {
+pub(crate) async fn the_epoch_is_the_same_everywhere(subject: &Subject) {
     let epoch = subject.store.epoch();
     assert!(!epoch.is_empty());
-    subject.append(subject.entry("a", "x")).await;
+    let append = || Append { key: key("u", "1"), ..subject.entry("a", "x") };
+    for _ in 0..2 {
+        assert_eq!(subject.store.append(append()).await.unwrap().epoch, epoch);
+        assert_eq!(subject.notify(subject.notification("u", "1")).await.epoch, epoch);
+    }
+    assert_eq!(subject.store.heads(&[topic("a")]).await.unwrap().epoch, epoch);
     for topic in [topic("a"), topic("never"), inbox("u")] {
         assert_eq!(subject.read(&topic, 0).await.epoch, epoch);
         assert_eq!(subject.store.read_back(&topic, 9, ALL).await.unwrap().epoch, epoch);

@@ -1,0 +1,118 @@
+//! Who may come, and what whoever starts a gateway is told when something is wrong.
+
+use std::time::{Duration, Instant};
+
+use realtime_gateway_brokers::{
+    free_port,
+    redis::{Persistence, RedisServer},
+};
+
+use super::{RedisOptions, RedisStore, own};
+use crate::store::{Log, Store, clock::Clock, conformance::options, open::OpenError};
+
+async fn open(redis: RedisOptions) -> Result<RedisStore, OpenError> {
+    RedisStore::open(redis, options(), Clock::system()).await
+}
+
+async fn refused(redis: RedisOptions) -> String {
+    let error = open(redis).await.map(drop).unwrap_err().to_string();
+    assert!(!error.contains("secret") && !error.contains('\n'), "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let redis = RedisOptions {
+        patience: Duration::from_millis(300),
+        ..RedisOptions::new(&format!("redis://anna:secret@127.0.0.1:{}", free_port()), "own")
+    };
+    let began = Instant::now();
+    let error = refused(redis.clone()).await;
+    assert!(began.elapsed() >= redis.patience, "it is waited for");
+    assert!(error.starts_with("Redis at 127.0.0.1:") && error.contains("start it"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_a_little_later_is_waited_for() {
+    let mut server = RedisServer::start(Persistence::None);
+    let redis = own(&server);
+    server.process().kill();
+    let (opened, ()) = tokio::join!(open(redis), async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::task::block_in_place(|| server.restart());
+    });
+    assert!(opened.unwrap().status().writable);
+}
+
+#[tokio::test]
+async fn passwords_users_and_databases_are_used_and_not_told() {
+    let server = RedisServer::with(&[
+        ("save", ""),
+        ("requirepass", "\"secret word\""),
+        ("user", "anna on >secret2 ~* &* +@all"),
+    ]);
+    let at = format!("127.0.0.1:{}", server.port());
+    let with = |url: String| RedisOptions { patience: Duration::from_secs(5), ..RedisOptions::new(&url, "own") };
+    for url in [format!("redis://:secret%20word@{at}/3"), format!("redis://anna:secret2@{at}/3")] {
+        let store = open(with(url)).await.unwrap();
+        assert!(!store.epoch().is_empty());
+    }
+    let auth = ["--no-auth-warning", "-a", "secret word"];
+    let keys = |database: &str| server.cli(&[&auth[..], &["-n", database, "keys", "*"]].concat());
+    assert_eq!((keys("3").as_str(), keys("0").as_str()), ("{own}:store", ""));
+    let began = Instant::now();
+    for url in [format!("redis://:secretly@{at}"), format!("redis://bert:secret2@{at}"), format!("redis://{at}")] {
+        let error = refused(with(url)).await;
+        assert!(error.contains("Redis refuses"), "{error}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "waiting would not help");
+}
+
+#[tokio::test]
+async fn a_later_format_is_refused_at_once() {
+    let server = RedisServer::start(Persistence::None);
+    server.cli(&["hset", "{own}:store", "epoch", "e", "format", "2"]);
+    let error = refused(own(&server)).await;
+    assert!(error.contains("format 2"), "{error}");
+    assert_eq!(server.cli(&["hget", "{own}:store", "run"]), "", "it is left alone");
+}
+
+#[tokio::test]
+async fn a_replica_is_no_store() {
+    let master = RedisServer::start(Persistence::None);
+    let replica = RedisServer::with(&[("save", ""), ("replicaof", &format!("127.0.0.1 {}", master.port()))]);
+    let error = refused(RedisOptions { patience: Duration::from_millis(300), ..own(&replica) }).await;
+    assert!(error.contains("replica"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_persistence_is_warned_of() {
+    let bare = RedisServer::start(Persistence::None);
+    let store = open(own(&bare)).await.unwrap();
+    assert!(store.status().warnings.iter().any(|warning| warning.contains("loses everything")));
+    let right = RedisServer::start(Persistence::Always);
+    assert!(open(own(&right)).await.unwrap().status().warnings.is_empty());
+    assert!(store.status().bytes.is_some_and(|bytes| bytes > 100_000));
+}
+
+#[tokio::test]
+async fn tls_wants_an_authority_that_is_trusted() {
+    let authority = realtime_gateway_brokers::Authority::make();
+    let server = RedisServer::with_tls(&authority);
+    let url = format!("rediss://localhost:{}", server.tls_port().unwrap());
+    let with = |ca: Option<std::path::PathBuf>| RedisOptions {
+        ca,
+        patience: Duration::from_millis(500),
+        ..RedisOptions::new(&url, "own")
+    };
+    let store = open(with(Some(authority.certificate()))).await.unwrap();
+    assert!(store.status().writable);
+    let other = realtime_gateway_brokers::Authority::make();
+    let error = refused(with(Some(other.certificate()))).await;
+    assert!(error.contains("certificate"), "{error}");
+    let missing = server.directory().join("nothing.pem");
+    let error = refused(with(Some(missing.clone()))).await;
+    assert!(error.starts_with("store.ca (") && error.contains("nothing.pem"), "{error}");
+    std::fs::write(&missing, "not PEM").unwrap();
+    assert!(refused(with(Some(missing))).await.contains("no certificate"));
+}

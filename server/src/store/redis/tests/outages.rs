@@ -1,0 +1,177 @@
+//! Redis away: everything is answered in time, and goes on by itself.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::future::join_all;
+use realtime_gateway_brokers::redis::{Persistence, RedisServer};
+
+use super::{ONE, TestNode, eventually, own};
+use crate::store::{
+    Append, Beat, Log, Nodes, Outbox, Pending, Presence, Sessions, Store, StoreError,
+    conformance::{ALL, beat, entry_at, topic},
+};
+
+/// What a client may wait, with room for a machine that is busy.
+const IN_TIME: Duration = Duration::from_millis(2_400);
+
+fn entry(body: &str) -> Append {
+    entry_at(SystemTime::now().into(), "a", body)
+}
+
+async fn in_time<T>(operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let began = Instant::now();
+    let result = operation.await;
+    assert!(began.elapsed() < IN_TIME, "{:?}", began.elapsed());
+    result
+}
+
+/// Everything fails, and in time.
+async fn all_refused(node: &TestNode) {
+    let store = &node.store;
+    let (user, clan) = (node.session("u", "s").user, "c".to_owned().try_into().unwrap());
+    let notify = crate::store::Notify {
+        user: user.clone(),
+        id: "n".to_owned().try_into().unwrap(),
+        at: SystemTime::now().into(),
+        body: "x".into(),
+        expires: (SystemTime::now() + Duration::from_secs(60)).into(),
+        max_pending: 10,
+        dropped_event: None,
+    };
+    let began = Instant::now();
+    let refused = tokio::join!(
+        async { store.append(entry("x")).await.is_err() },
+        async { store.notify(notify).await.is_err() },
+        async { store.read(&topic("a"), 0, ALL).await.is_err() },
+        async { store.heads(&[topic("a")]).await.is_err() },
+        async { store.open_session(node.session("u", "s"), ONE).await.is_err() },
+        async { store.set_present(&clan, &user, 1).await.is_err() },
+        async { store.pulse(Beat { read: 0, ..beat(&[]) }).await.is_err() },
+        async { store.lease_outbox(Duration::from_secs(1)).await.is_err() },
+        async { store.read_outbox(0, 1, Duration::from_millis(10)).await.is_err() },
+        async { store.sweep(SystemTime::now().into()).await.is_err() },
+    );
+    assert_eq!(refused, (true, true, true, true, true, true, true, true, true, true));
+    assert!(began.elapsed() < IN_TIME, "{:?}", began.elapsed());
+}
+
+async fn is_back(node: &TestNode) {
+    eventually("the connection", async || in_time(node.store.append(entry("probe"))).await.is_ok()).await;
+    assert!(node.store.status().writable);
+    assert_eq!(node.store.status().last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_does_not_answer_is_away_and_comes_back() {
+    let mut server = RedisServer::start(Persistence::None);
+    let node = TestNode::join(&own(&server), "a").await;
+    node.store.append(entry("before")).await.unwrap();
+    server.process().pause();
+    all_refused(&node).await;
+    eventually("that it is noticed", async || !node.store.status().writable).await;
+    // From now on nobody waits at all.
+    eventually("a refusal at once", async || {
+        let began = Instant::now();
+        node.store.append(entry("x")).await.unwrap_err();
+        began.elapsed() < Duration::from_millis(50)
+    })
+    .await;
+    assert!(node.store.status().last_error.is_some());
+    server.process().resume();
+    is_back(&node).await;
+    let first = node.store.read(&topic("a"), 0, ALL).await.unwrap().entries.remove(0);
+    assert_eq!(first.body, "before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_killed_is_away_and_comes_back_with_its_data() {
+    let mut server = RedisServer::start(Persistence::Always);
+    let node = TestNode::join(&own(&server), "a").await;
+    node.store.append(entry("before")).await.unwrap();
+    server.process().kill();
+    all_refused(&node).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let began = Instant::now();
+    let error = node.store.append(entry("x")).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_millis(50), "a longer absence is known");
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    assert!(!node.store.status().writable);
+    server.restart();
+    is_back(&node).await;
+    assert_eq!(node.store.read(&topic("a"), 0, ALL).await.unwrap().entries[0].body, "before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_appends_under_way_when_it_dies_are_all_answered_and_none_confirmed_is_lost() {
+    let mut server = RedisServer::start(Persistence::Always);
+    let node = TestNode::join(&own(&server), "a").await;
+    let appends = (0..400).map(|n: u32| {
+        let (store, append) = (&node.store, entry(&n.to_string()));
+        async move {
+            tokio::time::sleep(Duration::from_micros(u64::from(n) * 100)).await;
+            in_time(store.append(append)).await.ok().map(|appended| (appended.offset, n.to_string()))
+        }
+    });
+    let dying = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::spawn_blocking(move || {
+            server.process().kill();
+            server
+        })
+        .await
+        .unwrap()
+    };
+    let (answers, mut server) = tokio::join!(join_all(appends), dying);
+    let confirmed: Vec<_> = answers.into_iter().flatten().collect();
+    assert!(!confirmed.is_empty() && confirmed.len() < 400, "{} of 400", confirmed.len());
+    server.restart();
+    is_back(&node).await;
+    let entries = node.store.read(&topic("a"), 0, ALL).await.unwrap().entries;
+    for (offset, body) in confirmed {
+        let entry = entries.iter().find(|entry| entry.offset == offset);
+        assert_eq!(entry.map(|entry| String::from_utf8_lossy(&entry.body).into_owned()), Some(body));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_absence_is_waited_for() {
+    let mut server = RedisServer::start(Persistence::Always);
+    let node = TestNode::join(&own(&server), "a").await;
+    for round in 0..3 {
+        // Its connections are closed, as by a proxy that restarts; the server itself goes on.
+        server.cli(&["client", "kill", "type", "normal"]);
+        eventually("a connection", async || node.store.append(entry("probe")).await.is_ok()).await;
+        let began = Instant::now();
+        in_time(node.store.append(entry("x"))).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1), "round {round}");
+    }
+    server.process().terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_forgets_its_scripts_is_told_them_again() {
+    let server = RedisServer::start(Persistence::None);
+    let node = TestNode::join(&own(&server), "a").await;
+    for offset in 1..4 {
+        assert_eq!(node.store.append(entry("x")).await.unwrap().offset, offset);
+        server.cli(&["script", "flush"]);
+    }
+    assert_eq!(node.store.heads(&[topic("a")]).await.unwrap().ends[0].head, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_the_outbox_comes_back_too() {
+    let mut server = RedisServer::start(Persistence::Always);
+    let node = TestNode::join(&own(&server), "a").await;
+    assert!(node.store.read_outbox(0, 1, Duration::from_millis(10)).await.unwrap().is_empty());
+    let waiting = node.store.read_outbox(0, 1, Duration::from_secs(60));
+    let dying = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        server.process().kill();
+    };
+    let (waited, ()) = tokio::join!(waiting, dying);
+    waited.unwrap_err();
+    server.restart();
+    is_back(&node).await;
+    assert!(node.store.read_outbox(0, 1, Duration::from_millis(10)).await.unwrap().is_empty());
+}
