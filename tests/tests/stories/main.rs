@@ -29,4 +29,5 @@ mod recovery;
 mod refusals;
 mod sdk;
 mod sessions;
+mod setup;
 mod typing;
