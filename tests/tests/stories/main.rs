@@ -13,6 +13,7 @@ mod core_messages;
 mod crash;
 mod custom_service;
 mod drain;
+mod examples;
 mod identity;
 mod limits;
 mod logs;

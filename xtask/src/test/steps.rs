@@ -99,6 +99,7 @@ fn tools(project: &Project) -> anyhow::Result<()> {
     for (program, package) in SERVERS {
         installed::ensure_program(program, package)?;
     }
+    browser::npm_ci(project, "docs/examples")?;
     Environment::of(project).ensure()
 }
 
