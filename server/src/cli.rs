@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod healthcheck;
 mod notify;
 mod schema;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     Token(token::Token),
     /// Tells whether the gateway would start, and what would hurt it.
     Check(check::Check),
+    /// Asks a running gateway whether it is well.
+    Healthcheck(healthcheck::Healthcheck),
     /// Sends one notification through the HTTP API of a running gateway.
     Notify(notify::Notify),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
@@ -79,6 +82,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Serve(serve) => runtime()?.block_on(serve.run(customise)),
         Command::Token(token) => token.run(),
         Command::Check(check) => runtime()?.block_on(check.run()),
+        Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.run()),
         Command::Notify(notify) => runtime()?.block_on(notify.run()),
         Command::Schema(schema) => schema.run(),
         Command::Config(config) => config.run(),

@@ -6,14 +6,14 @@ mod rates;
 use std::{collections::HashSet, time::Duration};
 
 use parking_lot::Mutex;
-use prometheus::{
-    Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
-    process_collector::ProcessCollector,
-};
+use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use realtime_gateway_protocol::{ClientMessage, CloseCode, ErrorCode, ResetReason, ServerMessage};
 
 use self::families::{Counters, Histograms, Maker};
-pub use self::rates::Rates;
+pub use self::{
+    families::{Family, Kind},
+    rates::Rates,
+};
 use crate::{auth::AuthError, frame::Frame, topic::Topic};
 
 /// How many client names and versions are told apart; the rest count as `other`.
@@ -23,6 +23,7 @@ const CLIENTS: usize = 100;
 #[expect(missing_docs, reason = "each field is described by the help text that it is registered with")]
 pub struct Metrics {
     registry: Registry,
+    families: Vec<Family>,
     pub connections_active: IntGauge,
     pub connections_limit: IntGauge,
     pub connections_total: IntCounterVec,
@@ -76,8 +77,7 @@ impl Metrics {
     /// When two have one name, which a test rules out.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        registry.register(Box::new(ProcessCollector::for_self()))?;
-        let make = Maker { registry: &registry };
+        let make = Maker::new(&registry)?;
         let build = make.gauges("build_info", "The build that runs", &["version", "commit"])?;
         let commit = option_env!("GATEWAY_COMMIT").unwrap_or("unknown");
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
@@ -162,9 +162,15 @@ impl Metrics {
             client_info: make.gauges("client_info", "Client libraries seen", &["name", "version"])?,
             clients: Mutex::default(),
             rates: Rates::default(),
+            families: make.families(),
             registry: registry.clone(),
         };
         Ok(metrics)
+    }
+
+    /// Every family, also one of which no series is there yet.
+    pub fn families(&self) -> &[Family] {
+        &self.families
     }
 
     /// The Prometheus text format.

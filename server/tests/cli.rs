@@ -194,7 +194,8 @@ fn answer_once(status: &str, body: &Value) -> (String, thread::JoinHandle<String
     let served = thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
         let mut request = Vec::new();
-        while !request.ends_with(b"}") {
+        // The end of a JSON body, or of a request that has none.
+        while !request.ends_with(b"}") && !(request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
             let mut buffer = [0; 4096];
             let read = socket.read(&mut buffer).unwrap();
             request.extend_from_slice(&buffer[..read]);
@@ -233,4 +234,22 @@ fn a_notification_that_is_refused_is_1_with_the_reason() {
     assert!(refusal.contains("--api-key"), "{refusal}");
     assert!(served.join().unwrap().starts_with("POST /dev/notifications "));
     assert!(notify("http://127.0.0.1:1", Place::empty()).contains("does not answer"));
+}
+
+#[test]
+fn a_healthcheck_tells_by_its_exit_code() {
+    let (url, served) = answer_once("200 OK", &json!({ "status": "ok" }));
+    // The configured address, as an image's health check asks it.
+    let place = Place::with_secret().variable("GATEWAY_LISTEN", url.trim_start_matches("http://"));
+    let ended = place.run(&["healthcheck"]);
+    assert_eq!((ended.code(), ended.out().contains(r#""status":"ok""#)), (0, true), "{}", ended.err());
+    assert!(served.join().unwrap().starts_with("GET /health/ready "));
+
+    let (url, served) = answer_once("503 Service Unavailable", &json!({ "status": "draining" }));
+    let health = format!("{url}/health");
+    let refusal = Place::empty().run(&["healthcheck", "--url", &health]).refusal();
+    assert!(refusal.contains("503") && refusal.contains("draining"), "{refusal}");
+    assert!(served.join().unwrap().starts_with("GET /health "));
+    let nobody = Place::empty().run(&["healthcheck", "--url", "http://127.0.0.1:1/health"]).refusal();
+    assert!(nobody.contains("http://127.0.0.1:1/health does not answer"), "{nobody}");
 }

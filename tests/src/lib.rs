@@ -12,7 +12,7 @@ mod token;
 pub use api::Api;
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
-pub use process::{Gateway, Settings};
+pub use process::{Gateway, Settings, gateway_program};
 pub use proxy::Proxy;
 pub use socket::{Socket, end_of};
 pub use token::{SECRET, Token};

@@ -48,8 +48,7 @@ impl Gateway {
     /// Starts one with some settings changed.
     pub async fn with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        let program = option_env!("CARGO_BIN_EXE_gateway-under-test");
-        Self::launch(Program::at(program, "gateway-under-test"), dir, settings, "127.0.0.1:0").await
+        Self::launch(Program(gateway_program()), dir, settings, "127.0.0.1:0").await
     }
 
     /// Starts the example of a gateway with a service of its own.
@@ -183,6 +182,11 @@ fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> 
         lines.push(line.clone());
     }
     lines.join("\n")
+}
+
+/// The gateway's binary, as the stories run it.
+pub fn gateway_program() -> PathBuf {
+    Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test").0
 }
 
 /// A gateway's binary.

@@ -61,7 +61,7 @@ fn changed(path: &Path) -> Option<SystemTime> {
 /// If something that they need cannot be had; the error says what to do by hand.
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
     let chromium = chromium()?;
-    npm_ci(project)?;
+    npm_ci(project, TESTS)?;
     ensure_sdk(project)?;
     let arguments = ["build", "--package", "realtime-gateway-server", "--bin", "gateway", "--locked"];
     command::run(&mut project.cargo(&arguments))?;
@@ -89,16 +89,19 @@ fn in_path() -> Option<PathBuf> {
         .find_map(|name| env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file()))
 }
 
-/// Installs what the lock file names, unless it is installed.
-fn npm_ci(project: &Project) -> anyhow::Result<()> {
-    let folder = project.root().join(TESTS);
+/// Installs what the lock file of a folder names, unless it is installed.
+///
+/// # Errors
+/// If npm is missing or fails.
+pub(crate) fn npm_ci(project: &Project, folder: &str) -> anyhow::Result<()> {
+    let folder = project.root().join(folder);
     // npm writes the second when it has finished.
     if changed(&folder.join("package-lock.json")) <= changed(&folder.join("node_modules/.package-lock.json")) {
         return Ok(());
     }
     let mut npm = project.program("npm", &["ci", "--no-audit", "--no-fund"]);
     if !command::succeeds(Command::new("npm").arg("--version")) {
-        bail!("the browser tests need Node 20 or later with npm; on Debian: apt-get install nodejs npm");
+        bail!("the tests need Node 20 or later with npm; on Debian: apt-get install nodejs npm");
     }
     command::run(npm.current_dir(folder))
 }

@@ -10,9 +10,12 @@ use anyhow::Context as _;
 
 use crate::{command, project::Project};
 
-/// Files that the gateway prints: each path, and the arguments that print it.
-const PRINTED: [(&str, &[&str]); 2] =
-    [("gateway.example.toml", &["config", "--example", "toml"]), ("env.example", &["config", "--example", "env"])];
+/// Files that programs of the gateway print: each path, and which program with which arguments prints it.
+const PRINTED: [(&str, &[&str]); 3] = [
+    ("gateway.example.toml", &["--bin", "gateway", "--", "config", "--example", "toml"]),
+    ("env.example", &["--bin", "gateway", "--", "config", "--example", "env"]),
+    ("deploy/grafana/gateway.json", &["--example", "dashboard"]),
+];
 
 /// Writes every generated file.
 ///
@@ -22,10 +25,9 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-protocol", "--example", "export"]))?;
     writeln!(out, "wrote what the protocol exports")?;
-    for (path, arguments) in PRINTED {
-        let mut gateway =
-            project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server", "--bin", "gateway", "--"]);
-        let printed = command::output(gateway.args(arguments))?;
+    for (path, program) in PRINTED {
+        let mut gateway = project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server"]);
+        let printed = command::output(gateway.args(program))?;
         fs::write(project.root().join(path), printed).with_context(|| format!("write {path}"))?;
         writeln!(out, "wrote {path}")?;
     }

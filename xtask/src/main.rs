@@ -5,6 +5,7 @@ mod browser;
 mod codegen;
 mod command;
 mod counts;
+mod deploy;
 mod dev;
 mod fuzz;
 mod installed;

@@ -48,9 +48,10 @@ impl Environment {
         fs::rename(requirements, stamp).context("note what was installed")
     }
 
-    /// The variables that tell the tests where each program is.
+    /// The variables that tell the tests where each program is, and the Python that runs examples.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
-        PROGRAMS.into_iter().map(|(variable, program)| (variable, self.program(program)))
+        let python = ("GATEWAY_TEST_PYTHON", "python");
+        PROGRAMS.into_iter().chain([python]).map(|(variable, program)| (variable, self.program(program)))
     }
 
     fn create(&self) -> anyhow::Result<()> {
@@ -68,7 +69,8 @@ impl Environment {
         )
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    /// Where a program of the environment is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         let programs = if cfg!(windows) { "Scripts" } else { "bin" };
         self.directory.join(programs).join(name).with_extension(std::env::consts::EXE_EXTENSION)
     }

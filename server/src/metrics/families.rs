@@ -1,15 +1,48 @@
-//! Families of metrics whose label values are known beforehand, so that no string is looked up in the registry later.
+//! Families of metrics: made, registered and listed; where label values are known beforehand, no string is looked up later.
 
-use std::collections::HashMap;
+use std::{cell::RefCell, collections::HashMap};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::{Collector, Desc},
+    process_collector::ProcessCollector,
 };
 
 /// Bounds for what usually takes micro- to milliseconds.
 const SHORT: [f64; 12] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 /// Bounds for what takes seconds to days.
 const LONG: [f64; 9] = [1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
+
+/// What a family is, for dashboards and rules that are made from the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Family {
+    /// The whole name, such as `gateway_connections_active`.
+    pub name: String,
+    /// What it says, in a few words.
+    pub help: String,
+    /// How its values are to be read.
+    pub kind: Kind,
+    /// The labels that tell its series apart, beside the node's own.
+    pub labels: Vec<String>,
+}
+
+impl Family {
+    fn of(desc: &Desc, kind: Kind) -> Self {
+        let (name, help, labels) = (desc.fq_name.clone(), desc.help.clone(), desc.variable_labels.clone());
+        Self { name, help, kind, labels }
+    }
+}
+
+/// How values are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// They only grow, until the process starts again.
+    Counter,
+    /// They say how it is now.
+    Gauge,
+    /// They are counted by size.
+    Histogram,
+}
 
 /// Counters by a label whose values are known; others count as `other`.
 pub struct Counters {
@@ -60,33 +93,53 @@ impl Histograms {
     }
 }
 
-/// Makes metrics and registers them.
+/// Makes metrics, registers them, and keeps the list of their families.
 pub(super) struct Maker<'a> {
-    pub(super) registry: &'a Registry,
+    registry: &'a Registry,
+    families: RefCell<Vec<Family>>,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    /// Begins with what is measured of the process.
+    pub(super) fn new(registry: &'a Registry) -> Result<Self, prometheus::Error> {
+        let process = ProcessCollector::for_self();
+        let kind = |desc: &Desc| if desc.fq_name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
+        let families = process.desc().into_iter().map(|desc| Family::of(desc, kind(desc))).collect();
+        registry.register(Box::new(process))?;
+        Ok(Self { registry, families: RefCell::new(families) })
+    }
+
+    /// Everything that was made.
+    pub(super) fn families(self) -> Vec<Family> {
+        self.families.into_inner()
+    }
+
+    fn register(&self, family: impl Collector + 'static, kind: Kind) -> Result<(), prometheus::Error> {
+        self.families.borrow_mut().extend(family.desc().into_iter().map(|desc| Family::of(desc, kind)));
+        self.registry.register(Box::new(family))
+    }
+
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let gauge = IntGauge::with_opts(opts(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
+        self.register(gauge.clone(), Kind::Gauge)?;
         Ok(gauge)
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         let gauges = IntGaugeVec::new(opts(name, help), labels)?;
-        self.registry.register(Box::new(gauges.clone()))?;
+        self.register(gauges.clone(), Kind::Gauge)?;
         Ok(gauges)
     }
 
     pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
         let counter = IntCounter::with_opts(opts(name, help))?;
-        self.registry.register(Box::new(counter.clone()))?;
+        self.register(counter.clone(), Kind::Counter)?;
         Ok(counter)
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
         let counters = IntCounterVec::new(opts(name, help), &[label])?;
-        self.registry.register(Box::new(counters.clone()))?;
+        self.register(counters.clone(), Kind::Counter)?;
         Ok(counters)
     }
 
@@ -121,14 +174,14 @@ impl Maker<'_> {
     ) -> Result<Histograms, prometheus::Error> {
         let options = HistogramOpts::from(opts(name, help)).buckets(SHORT.to_vec());
         let family = HistogramVec::new(options, &[label])?;
-        self.registry.register(Box::new(family.clone()))?;
+        self.register(family.clone(), Kind::Histogram)?;
         let known = values.iter().map(|value| ((*value).to_owned(), family.with_label_values(&[value]))).collect();
         Ok(Histograms { known, other: family.with_label_values(&["other"]) })
     }
 
     fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram, prometheus::Error> {
         let histogram = Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(bounds.to_vec()))?;
-        self.registry.register(Box::new(histogram.clone()))?;
+        self.register(histogram.clone(), Kind::Histogram)?;
         Ok(histogram)
     }
 }

@@ -75,3 +75,60 @@ async fn an_old_client_gets_no_addition_that_it_did_not_ask_for() {
     let types: Vec<_> = alice.drain().await.into_iter().map(|message| message["type"].clone()).collect();
     assert_eq!(types, [json!("chat")]);
 }
+
+/// The messages in a table of the guide, without those of the transport.
+fn in_the_guide(heading: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../MIGRATION_GUIDE.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let table = guide.split_once(heading).unwrap().1.trim_start();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let message = |row: &str| Some(row.split_once("`{")?.1.split_once("}` |")?.0.to_owned());
+    rows.filter_map(message).map(|inside| format!("{{{inside}}}")).collect()
+}
+
+#[test]
+fn the_guide_shows_old_messages_that_are_still_spoken() {
+    let old = in_the_guide("\nFrom clients:\n");
+    assert_eq!(old.len(), 6, "{old:?}");
+    for text in old {
+        let decoded = realtime_gateway_protocol::decode_client(&text);
+        assert!(decoded.is_ok(), "{text}: {decoded:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_guide_shows_what_old_clients_get() {
+    let gateway = Gateway::start().await;
+    let mut alice = old_client(&gateway, "user123").await;
+    let mut bob = old_client(&gateway, "bob").await;
+    bob.expect("connected").await;
+    let mut got = vec![alice.expect("connected").await];
+    alice.send_text(r#"{"type":"subscribe_notifications"}"#).await;
+    alice.expect("subscription_confirmed").await;
+    alice.send_text(r#"{"type":"subscribe_clan_chat","clanId":"clan123"}"#).await;
+    got.push(alice.expect("subscription_confirmed").await);
+    let id = gateway.api().notify("user123", "Quest").await;
+    got.push(alice.expect("notification").await);
+    bob.send_text(r#"{"type":"typing","isTyping":true,"clanId":"clan123"}"#).await;
+    got.push(alice.expect("typing").await);
+    bob.chat("clan123", "Hello!").await;
+    got.push(alice.until("chat").await);
+    alice.send_text(r#"{"type":"chat","content":"Hello!","clanId":"clan123"}"#).await;
+    got.push(alice.until("message_sent").await);
+    alice.send(json!({ "type": "notification_ack", "notificationId": id })).await;
+    got.push(alice.until("ack_confirmed").await);
+    alice.send_text("{").await;
+    got.push(alice.until("error").await);
+    alice.send_text(r#"{"type":"ping"}"#).await;
+    got.push(alice.until("pong").await);
+
+    let shown = in_the_guide("\nFrom the gateway:\n");
+    assert_eq!(shown.len(), got.len());
+    for text in shown {
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let came = got.iter().find(|message| message["type"] == shown["type"]).unwrap();
+        for name in shown.as_object().unwrap().keys().filter(|name| *name != "data") {
+            assert!(came.get(name).is_some(), "{name} of {text} is not in {came}");
+        }
+    }
+}

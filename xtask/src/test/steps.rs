@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use realtime_gateway_brokers::rabbitmq::{self, RabbitServer};
 
 use crate::{
-    browser, command, counts::Counts, fuzz, installed, policy, project::Project, python::Environment, tidy, wasm,
+    browser, command, counts::Counts, deploy, fuzz, installed, policy, project::Project, python::Environment, tidy,
+    wasm,
 };
 
 /// The name of the step that filters choose tests of.
@@ -48,6 +49,7 @@ pub(super) const ALL: &[Step] = &[
     Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
     Step::new("policy", "the dependencies are such as deny.toml allows", Action::Check(policy::check)),
     Step::new("tools", "what the tests use is installed", Action::Check(tools)),
+    Step::new("deploy", "what deploy/ holds is valid", Action::Tests(deploy::test)),
     Step::new("build", "the gateway and the examples compile", Action::Check(build)),
     Step::new(TESTS, "unit tests and stories", Action::Tests(tests)),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)),
@@ -97,6 +99,7 @@ fn tools(project: &Project) -> anyhow::Result<()> {
     for (program, package) in SERVERS {
         installed::ensure_program(program, package)?;
     }
+    browser::npm_ci(project, "docs/examples")?;
     Environment::of(project).ensure()
 }
 

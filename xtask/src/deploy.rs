@@ -1,0 +1,153 @@
+//! The step `deploy`: what `deploy/` holds is valid, by the programs that will read it or by validators for them.
+
+mod check;
+mod proxies;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use self::check::Check;
+use crate::{counts::Counts, installed, project::Project, python::Environment};
+
+/// The worst exposure of the unit that `systemd-analyze security` may find, in tenths: 2.0 is `OK`.
+const EXPOSURE: &str = "--threshold=20";
+
+/// Scripts that people run.
+const SCRIPTS: [&str; 3] = ["setup-gateway.sh", "deploy/compose/secrets.sh", ".ci/run"];
+
+/// Every check.
+const CHECKS: [Check; 9] = [
+    Check { name: "alert rules", run: alerts },
+    Check { name: "Grafana dashboard", run: dashboard },
+    Check { name: "Kubernetes manifests", run: kubernetes },
+    Check { name: "compose file", run: compose },
+    Check { name: "Dockerfile", run: dockerfile },
+    Check { name: "systemd unit", run: systemd },
+    Check { name: "nginx configuration", run: proxies::nginx },
+    Check { name: "HAProxy configurations", run: proxies::haproxy },
+    Check { name: "scripts", run: scripts },
+];
+
+/// Runs every check and tells how many passed.
+///
+/// # Errors
+/// If the validators cannot be installed, or nobody reads standard output.
+pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
+    Environment::of(project).ensure()?;
+    let mut counts = Counts::default();
+    for check in CHECKS {
+        match (check.run)(project) {
+            Ok(()) => {
+                counts.passed += 1;
+                writeln!(io::stdout(), "ok      {}", check.name)?;
+            }
+            Err(error) => {
+                counts.failed += 1;
+                writeln!(io::stdout(), "FAILED  {}: {error:#}", check.name)?;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// A program of Debian, called in the root.
+fn debian(project: &Project, name: &str, package: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new(installed::ensure_program(name, package)?);
+    command.current_dir(project.root());
+    Ok(command)
+}
+
+/// A program from PyPI, called in the root.
+fn python(project: &Project, name: &str) -> Command {
+    let mut command = Command::new(Environment::of(project).program(name));
+    command.current_dir(project.root());
+    command
+}
+
+/// A new folder below cargo's target directory.
+fn scratch(project: &Project) -> anyhow::Result<PathBuf> {
+    let folder = project.target().join("deploy");
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn alerts(project: &Project) -> anyhow::Result<()> {
+    for arguments in [
+        ["check", "rules", "deploy/prometheus/alerts.yml"],
+        ["test", "rules", "deploy/prometheus/alerts.test.yml"],
+        ["check", "config", "deploy/prometheus/prometheus.yml"],
+    ] {
+        check::quietly(debian(project, "promtool", "prometheus")?.args(arguments))?;
+    }
+    Ok(())
+}
+
+/// Prometheus understands what the panels ask for: each expression is checked as if it were a rule.
+fn dashboard(project: &Project) -> anyhow::Result<()> {
+    let text = fs::read_to_string(project.root().join("deploy/grafana/gateway.json")).context("read the dashboard")?;
+    let dashboard: Value = serde_json::from_str(&text).context("the dashboard is no JSON")?;
+    let expressions = expressions(&dashboard);
+    if expressions.is_empty() {
+        bail!("the dashboard asks for nothing");
+    }
+    let rule =
+        |(index, expression): (usize, &String)| json!({ "record": format!("panel:{index}"), "expr": expression });
+    let rules: Vec<_> = expressions.iter().enumerate().map(rule).collect();
+    let file = scratch(project)?.join("dashboard.rules.json");
+    fs::write(&file, json!({ "groups": [{ "name": "dashboard", "rules": rules }] }).to_string())?;
+    check::quietly(debian(project, "promtool", "prometheus")?.args(["check", "rules"]).arg(file))
+}
+
+/// What the panels ask for, with Grafana's own variable filled in.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let targets = list(dashboard, "panels").into_iter().flat_map(|panel| list(&panel, "targets"));
+    let asked = targets.filter_map(|target| Some(target.get("expr")?.as_str()?.replace("$__rate_interval", "5m")));
+    asked.collect()
+}
+
+fn kubernetes(project: &Project) -> anyhow::Result<()> {
+    let mut manifests = Vec::new();
+    for folder in ["deploy/kubernetes", "deploy/kubernetes/examples"] {
+        for entry in fs::read_dir(project.root().join(folder)).with_context(|| format!("read {folder}"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                manifests.push(path);
+            }
+        }
+    }
+    check::quietly(python(project, "kubernetes-validate").arg("--strict").args(manifests))
+}
+
+fn compose(project: &Project) -> anyhow::Result<()> {
+    let arguments = ["--builtin-schema", "vendor.compose-spec", "deploy/compose/compose.yaml"];
+    check::quietly(python(project, "check-jsonschema").args(arguments))
+}
+
+fn dockerfile(project: &Project) -> anyhow::Result<()> {
+    check::quietly(python(project, "hadolint").arg("deploy/Dockerfile"))
+}
+
+fn systemd(project: &Project) -> anyhow::Result<()> {
+    let path = project.root().join("deploy/systemd/gateway.service");
+    let unit = fs::read_to_string(&path).context("read the unit")?;
+    // The program is not installed here; one that is stands in for it.
+    let installed = unit.replace("/usr/local/bin/gateway", "/bin/true");
+    let file = scratch(project)?.join("gateway.service");
+    fs::write(&file, installed).context("write the unit")?;
+    check::quietly(debian(project, "systemd-analyze", "systemd")?.arg("verify").arg(&file))?;
+    check::quietly(
+        debian(project, "systemd-analyze", "systemd")?.args(["security", "--offline=true", EXPOSURE]).arg(file),
+    )
+}
+
+fn scripts(project: &Project) -> anyhow::Result<()> {
+    check::quietly(debian(project, "shellcheck", "shellcheck")?.args(SCRIPTS))
+}
