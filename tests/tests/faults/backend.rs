@@ -1,6 +1,9 @@
 //! A backend service on RabbitMQ: it publishes notifications with confirms, and hears of every chat message.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -106,7 +109,7 @@ async fn publish(
             .await?;
         match tokio::time::timeout(PATIENCE, confirm).await {
             Ok(Ok(Confirmation::Ack(None))) => {
-                ledger.lock().published.push((user, id));
+                ledger.lock().published.push((user, id, Instant::now()));
                 *unconfirmed = None;
             }
             Ok(Err(error)) => return Err(error),

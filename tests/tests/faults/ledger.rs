@@ -36,8 +36,8 @@ pub(crate) struct Ledger {
     pub(crate) shown: HashMap<Stream, Vec<Shown>>,
     /// Where a stream was told that something is missing.
     pub(crate) gaps: Vec<(Stream, String)>,
-    /// Notifications that the broker, or the HTTP API, has confirmed: user, id.
-    pub(crate) published: Vec<(String, String)>,
+    /// Notifications that the broker has confirmed: user, id, when.
+    pub(crate) published: Vec<(String, String, Instant)>,
     /// Notifications that apps were shown: user, id.
     pub(crate) notified: Vec<(String, String)>,
     /// Message ids that backend services were told of.
@@ -70,28 +70,25 @@ impl Ledger {
         for (stream, shown) in &self.shown {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
             let lacks = |said: &&Confirmed| said.clan == stream.1 && !ids.contains(said.id.as_str());
-            let of_clan = self.confirmed.iter().filter(|said| self.counts(said)).filter(lacks);
+            let of_clan = self.confirmed.iter().filter(|said| self.must_be_there(said.at)).filter(lacks);
             missing.extend(of_clan.map(|said| format!("{stream:?} lacks {}", said.id)));
         }
-        let notified: HashSet<_> = self.notified.iter().collect();
-        missing.extend(
-            self.published
-                .iter()
-                .filter(|published| !notified.contains(published))
-                .map(|published| format!("not notified: {published:?}")),
-        );
+        let notified: HashSet<(&str, &str)> = self.notified.iter().map(|(user, id)| (&**user, &**id)).collect();
+        let published = self.published.iter().filter(|(.., at)| self.must_be_there(*at));
+        let absent = published.filter(|(user, id, _)| !notified.contains(&(user, id)));
+        missing.extend(absent.map(|(user, id, _)| format!("{user} was not notified of {id}")));
         missing
     }
 
-    /// Whether a confirmed message must be everywhere. One that was confirmed before the store lost some may be lost
-    /// too, where its readers were told so.
-    fn counts(&self, said: &Confirmed) -> bool {
-        !self.store_lost_writes || self.healed.is_some_and(|healed| said.at >= healed)
+    /// Whether what was confirmed at some moment must be everywhere. What was confirmed before the store lost some of it
+    /// may be lost too, where its readers were told so.
+    fn must_be_there(&self, confirmed: Instant) -> bool {
+        !self.store_lost_writes || self.healed.is_some_and(|healed| confirmed >= healed)
     }
 
     /// Confirmed messages that backend services were not told of.
     pub(crate) fn unreported(&self) -> usize {
-        self.confirmed.iter().filter(|said| self.counts(said) && !self.reported.contains(&said.id)).count()
+        self.confirmed.iter().filter(|said| self.must_be_there(said.at) && !self.reported.contains(&said.id)).count()
     }
 
     /// Streams on which something that was confirmed is missing, and that were not told of any gap.
@@ -180,7 +177,7 @@ mod tests {
     fn what_one_reader_lacks_is_lost() {
         let ledger = ledger(&[&[(1, "a"), (2, "b"), (3, "c")], &[(1, "a"), (3, "c")]]);
         assert_eq!(ledger.missing(), [r#"("u1", "c") lacks b"#]);
-        let notified = Ledger { published: vec![("u".into(), "n".into())], ..Ledger::default() };
+        let notified = Ledger { published: vec![("u".into(), "n".into(), Instant::now())], ..Ledger::default() };
         assert_eq!(notified.missing().len(), 1);
     }
 
