@@ -1,5 +1,6 @@
 //! The configuration: what can be set, and the defaults. `config/` reads it from its layers.
 
+mod agreement;
 mod check;
 mod draft;
 mod environment;
@@ -10,7 +11,6 @@ mod keys;
 mod load;
 mod random;
 mod setting;
-mod shared;
 mod show;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
