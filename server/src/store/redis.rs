@@ -21,6 +21,7 @@
 mod address;
 mod advice;
 mod connect;
+mod copy;
 mod enter;
 mod fault;
 mod link;

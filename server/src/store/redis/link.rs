@@ -13,7 +13,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use redis::{Cmd, Value, aio::MultiplexedConnection, cmd};
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection, cmd};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
@@ -173,6 +173,16 @@ impl Link {
             self.distrust.notify_one();
         }
         answer
+    }
+
+    /// Sends several commands together, whose answers say nothing but that they were done.
+    pub(super) async fn send_all(&self, commands: &Pipeline) -> Result<(), Fault> {
+        let deadline = Instant::now() + DEADLINE;
+        let (mut connection, _) = self.connection(deadline).await?;
+        match timeout_at(deadline, commands.query_async::<Value>(&mut connection)).await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(Fault::Late),
+        }
     }
 
     /// The connection; a lost one is waited for, but only for a moment.

@@ -16,7 +16,7 @@ const TRIES: usize = 3;
 
 /// From which side of which offset a page is read.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     /// Ascending after a position.
     After(u64),
     /// The last before an offset.
@@ -75,6 +75,17 @@ impl Log for RedisStore {
 
 impl RedisStore {
     async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, Fault> {
+        self.page_at(topic, place, limit, self.clock.now()).await
+    }
+
+    /// A page as it is at the given time.
+    pub(super) async fn page_at(
+        &self,
+        topic: &Topic,
+        place: Place,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<Page, Fault> {
         let (step, name) = match topic {
             Topic::User(user) => (&steps::READ_PENDING, user.to_string()),
             topic => (&steps::READ_LOG, topic.to_string()),
@@ -83,7 +94,6 @@ impl RedisStore {
             Place::After(position) => ("after", position),
             Place::Before(offset) => ("before", offset),
         };
-        let now = self.clock.now();
         let request = |_: &_| {
             let request = self.link.request(step).number(limit.entries as u64).number(limit.bytes as u64);
             request.text(&name).text(direction).number(from).at(now)
