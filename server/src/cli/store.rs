@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 
 use crate::{
     config::{self, Config, Flags, Loaded, Secret},
+    store::redis::{RedisOptions, RedisStore},
     store::{
         NodeName, Nodes, Options, Store as _,
         clock::Clock,
         copy::{Copied, copy},
         open::OpenError,
         redb::RedbStore,
-        redis::{RedisOptions, RedisStore},
     },
 };
 
@@ -93,8 +93,8 @@ fn redb_path(store: &config::Store) -> Option<&Path> {
 
 /// A store of a kind that can be copied.
 enum Opened {
-    Redb(RedbStore),
-    Redis(RedisStore),
+    Redb(Box<RedbStore>),
+    Redis(Box<RedisStore>),
 }
 
 impl Opened {
@@ -104,19 +104,19 @@ impl Opened {
         let options = Options { window: config.idempotency_window, node, outbox: Some(u64::MAX) };
         let store = &config.store;
         if store.is_shared() {
-            let redis = RedisOptions { ca: store.ca.clone(), ..RedisOptions::new(&store.url.0, &store.prefix) };
-            return Ok(Self::Redis(RedisStore::open(redis, options, Clock::system()).await?));
+            let place = RedisOptions { ca: store.ca.clone(), ..RedisOptions::new(&store.url.0, &store.prefix) };
+            return Ok(Self::Redis(Box::new(RedisStore::open(place, options, Clock::system()).await?)));
         }
         match redb_path(store) {
-            Some(path) => Ok(Self::Redb(RedbStore::open(path, store.durability, options, Clock::system())?)),
+            Some(path) => Ok(Self::Redb(Box::new(RedbStore::open(path, store.durability, options, Clock::system())?))),
             None => Err(OpenError::UnknownUrl.into()),
         }
     }
 
     fn copied(&self) -> &dyn Copied {
         match self {
-            Self::Redb(store) => store,
-            Self::Redis(store) => store,
+            Self::Redb(store) => &**store,
+            Self::Redis(store) => &**store,
         }
     }
 
