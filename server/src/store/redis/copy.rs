@@ -33,17 +33,13 @@ const PAGE: PageLimit = PageLimit { entries: ROWS, bytes: 1024 * 1024 };
 #[async_trait]
 impl Copied for RedisStore {
     async fn is_empty(&self) -> Result<bool, StoreError> {
-        let mut cursor = 0;
-        loop {
-            let (next, keys) = self.scan(cursor).await?;
+        let mut cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
             if keys.iter().any(|key| key != "store") {
                 return Ok(false);
             }
-            if next == 0 {
-                return Ok(true);
-            }
-            cursor = next;
         }
+        Ok(true)
     }
 
     async fn dump(&self, mut pages: Pages) {
@@ -62,13 +58,15 @@ impl Copied for RedisStore {
 }
 
 impl RedisStore {
-    /// Some keys under the prefix, without it, and where to go on; 0 when that was all.
-    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<String>), Fault> {
+    /// Some more keys under the prefix, without it; none when that was all.
+    async fn more_keys(&self, cursor: &mut Option<u64>) -> Result<Option<Vec<String>>, Fault> {
+        let Some(from) = cursor.take() else { return Ok(None) };
         let mut scan = cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(self.key("*")).arg("COUNT").arg(ROWS);
+        scan.arg(from).arg("MATCH").arg(self.key("*")).arg("COUNT").arg(ROWS);
         let (next, keys): (u64, Vec<String>) = self.answer(&scan).await?;
+        *cursor = Some(next).filter(|next| *next != 0);
         let without = |key: String| key.strip_prefix(&self.prefix).map(str::to_owned);
-        Ok((next, keys.into_iter().filter_map(without).collect()))
+        Ok(Some(keys.into_iter().filter_map(without).collect()))
     }
 
     async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
@@ -78,15 +76,10 @@ impl RedisStore {
     async fn dump_all(&self, pages: &mut Pages) -> Result<(), Fault> {
         // A scan may name a key twice, and logs and users must come before what belongs to them.
         let (mut logs, mut users) = (BTreeSet::new(), BTreeSet::new());
-        let mut cursor = 0;
-        loop {
-            let (next, keys) = self.scan(cursor).await?;
+        let mut cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
             logs.extend(keys.iter().filter_map(|key| key.strip_prefix("log:").map(str::to_owned)));
             users.extend(keys.iter().filter_map(|key| key.strip_prefix("user:").map(str::to_owned)));
-            if next == 0 {
-                break;
-            }
-            cursor = next;
         }
         for topic in logs {
             self.dump_log(topic.parse().map_err(|_| Fault::Strange)?, pages).await?;
@@ -94,14 +87,9 @@ impl RedisStore {
         for user in users {
             self.dump_user(user.try_into().map_err(|_| Fault::Strange)?, pages).await?;
         }
-        cursor = 0;
-        loop {
-            let (next, keys) = self.scan(cursor).await?;
+        cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
             self.dump_names(keys, pages).await?;
-            if next == 0 {
-                break;
-            }
-            cursor = next;
         }
         let mut after = 0;
         loop {

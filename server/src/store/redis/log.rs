@@ -36,7 +36,10 @@ impl Log for RedisStore {
         let name = append.key.as_ref().map(|key| format!("{} {}", key.sender, key.id)).unwrap_or_default();
         let topic = append.topic.to_string();
         let (retention, redaction) = (append.retention, append.redaction.as_ref());
+        // What is to be taken back stands at an offset of this epoch; in another one it would be something else.
+        let of_redaction = redaction.map(|_| self.link.epoch());
         let request = |epoch: &Epoch| {
+            let epoch = of_redaction.as_ref().unwrap_or(epoch);
             let request = self.reporting(&steps::APPEND).text(epoch).text(&topic);
             let request = request.number(append.topic.shard().0.into()).at(append.at);
             let request = request.number(millis(self.window)).number(self.kept_for(self.window));
