@@ -251,7 +251,7 @@ fn answer_once(status: &str, body: &Value) -> (String, thread::JoinHandle<String
         let (mut socket, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         // The end of a JSON body, or of a request that has none.
-        while !request.ends_with(b"}") && !(request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
+        while !(request.ends_with(b"}") || request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
             let mut buffer = [0; 4096];
             let read = socket.read(&mut buffer).unwrap();
             request.extend_from_slice(&buffer[..read]);
