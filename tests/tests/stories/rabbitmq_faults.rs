@@ -21,7 +21,8 @@ impl House {
     async fn new() -> Self {
         let broker = tokio::task::spawn_blocking(RabbitServer::start).await.unwrap();
         let backend = Backend::at(&broker.url()).await;
-        let gateway = Gateway::with(backend.settings()).await;
+        let settings = backend.settings().set("drain.delay", "\"0s\"").set("drain.spread", "\"100ms\"");
+        let gateway = Gateway::with(settings).await;
         let mut alice = Socket::of(&gateway, "alice").await;
         alice.ask(json!({ "type": "subscribe_notifications" })).await;
         alice.join("c").await;
@@ -165,6 +166,28 @@ async fn halted_without_a_word() {
     house.until_state("reconnecting").await;
     house.is_ready().await;
     house.broker.process().resume();
+    house.until_state("connected").await;
+    house.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broker_and_gateway_both_begun_again() {
+    let mut house = House::new().await;
+    house.say(30).await;
+    house.broker.process().kill();
+    house.say(30).await;
+    house.until_state("reconnecting").await;
+    // It goes without waiting for a broker that is not there.
+    house.gateway.signal("TERM").await;
+    assert_eq!(house.alice.closed().await, 1012);
+    assert_eq!(house.gateway.exit_code().await, Some(0));
+    // And begins without it.
+    house.gateway.restart().await;
+    house.is_ready().await;
+    house.alice = Socket::of(&house.gateway, "alice").await;
+    house.alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    house.say(30).await;
+    house.broker.restart();
     house.until_state("connected").await;
     house.is_whole().await;
 }
