@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use realtime_gateway_brokers::rabbitmq::RabbitServer;
+use realtime_gateway_brokers::{
+    rabbitmq::{RabbitServer, shared},
+    redis::{Persistence, RedisServer},
+};
 use realtime_gateway_tests::{Backend, Event, Events, Gateway, Socket, eventually};
 use serde_json::json;
 
@@ -190,4 +193,33 @@ async fn broker_and_gateway_both_begun_again() {
     house.broker.restart();
     house.until_state("connected").await;
     house.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_store_is_away_events_wait_in_their_order() {
+    let mut store = tokio::task::spawn_blocking(|| RedisServer::start(Persistence::Always)).await.unwrap();
+    let backend = Backend::at(&shared()).await;
+    let settings = backend.settings().set("store.url", &format!("{:?}", store.url()));
+    let gateway = Gateway::with(settings).await;
+    gateway.connected().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let publish = async |from: u64, to: u64| {
+        for n in from..to {
+            let body = json!({ "id": format!("n{n}"), "title": n.to_string(), "message": "m" });
+            backend.publish("notification.alice", body).await;
+        }
+    };
+    publish(0, 10).await;
+    store.process().pause();
+    publish(10, 60).await;
+    let wait = || async { gateway.log().iter().any(|line| line.contains("the store takes no inbound events")) };
+    eventually("the pause", wait).await;
+    publish(60, 100).await;
+    store.process().resume();
+    for n in 0..100 {
+        assert_eq!(alice.until("notification").await["title"], n.to_string());
+    }
+    let refused = metric(&gateway.api(), "gateway_bus_consumed_total{outcome=\"refused\"}").await;
+    assert_eq!(refused, 0.0, "nothing was wrong with them");
 }
