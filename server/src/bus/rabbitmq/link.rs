@@ -127,8 +127,10 @@ impl Link {
     /// Says goodbye, so that the broker knows at once.
     pub(super) async fn close(self) {
         let farewell = self.connection.close(200, "OK".into());
-        if !matches!(timeout(FAREWELL, farewell).await, Ok(Ok(()))) {
-            tracing::debug!("the broker did not hear the farewell");
+        match timeout(FAREWELL, farewell).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the broker did not hear the farewell"),
+            Err(_) => tracing::debug!("the broker did not answer the farewell"),
         }
     }
 }
