@@ -24,6 +24,11 @@ impl Outbox for RedisStore {
         Ok(self.link.run(&steps::LEASE_OUTBOX, request).await?.1.number()? == 1)
     }
 
+    async fn release_outbox(&self) -> Result<(), StoreError> {
+        // Whoever holds it lets it end; whoever does not changes nothing.
+        self.lease_outbox(Duration::from_millis(1)).await.map(drop)
+    }
+
     async fn read_outbox(&self, after: u64, at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         let events = self.read_events(after, at_most).await?;
         if !events.is_empty() || wait.is_zero() {
