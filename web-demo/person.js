@@ -3,8 +3,16 @@
 import { fetchToken, socketUrl } from "./gateway.js";
 import { Line } from "./line.js";
 
-/** A name for this page's devices, so that the two users never take each other's place as one device. */
-const page = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** A name for this browser's devices, the same in all tabs, so that those share a connection. */
+const profile = (() => {
+  const fresh = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    return (localStorage.gatewayDemo ??= fresh);
+  } catch {
+    // A page that may store nothing is a device of its own.
+    return fresh;
+  }
+})();
 
 export class Person {
   #sdk;
@@ -12,12 +20,15 @@ export class Person {
   #client;
   #line = new Line();
   #life = new AbortController();
+  /** The line of this user may be in another tab, which has the connection of all. */
+  #otherTabs;
 
   /** `on` has `state(state)`, `frame(frame)` and `connected()`; `sdk` is the SDK's module. */
   constructor(side, sdk, on) {
     this.#sdk = sdk;
     this.#on = on;
-    this.deviceId = `demo-${side}-${page}`;
+    // The left user and the right one never take each other's place as one device.
+    this.deviceId = `demo-${side}-${profile}`;
   }
 
   /** The user's id as the gateway confirmed it, or else as it was asked for. */
@@ -29,12 +40,12 @@ export class Person {
     this.userId = userId;
     const { deviceId } = this;
     const life = (this.#life = new AbortController());
+    this.#otherTabs = new BroadcastChannel(`line of ${userId} on ${deviceId}`);
+    this.#otherTabs.onmessage = ({ data }) => this.#line.cut(data);
     const client = new this.#sdk.GatewayClient({
       url: socketUrl,
       token: token ? token : ({ signal }) => fetchToken({ userId, clans, deviceId }, signal),
       deviceId,
-      // Here two users live in one page on purpose.
-      shareTabs: false,
       webSocket: this.#line.WebSocket,
       onFrame: (frame) => this.#on.frame(frame),
     });
@@ -59,11 +70,13 @@ export class Person {
     this.#life.abort();
     this.#client?.close();
     this.#client = undefined;
+    this.#otherTabs?.close();
   }
 
   /** Cuts the line without a goodbye; the SDK is left to notice, and to come back. */
   drop(milliseconds) {
     this.#line.cut(milliseconds);
+    this.#otherTabs.postMessage(milliseconds);
   }
 
   /** Whether the line is dead because somebody here cut it. */

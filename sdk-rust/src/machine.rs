@@ -45,7 +45,7 @@ use wire::Wire;
 /// One client: its connections, and all that must outlive each of them.
 pub struct Machine {
     config: Config,
-    /// Made once: by it the gateway knows this client's connections as successors of one another.
+    /// Made once, or another's (see `succeed`): by it the gateway knows connections as successors of one another.
     instance: String,
     now: Millis,
     random: Random,
@@ -105,6 +105,13 @@ impl Machine {
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             state: State::Idle,
         }
+    }
+
+    /// Goes on as the instance of a client elsewhere, which has made at most so many attempts: the gateway then takes
+    /// this one for its successor, and lets nothing that the other still tries replace this one.
+    pub fn succeed(&mut self, instance: String, attempts: u64) {
+        self.instance = instance;
+        self.attempts = self.attempts.max(attempts);
     }
 
     /// Takes in what happened at `now`, a clock that never goes back.

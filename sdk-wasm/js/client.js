@@ -3,6 +3,8 @@
 import { ClanChat, Notifications, ServiceTopic } from "./services.js";
 import { Engine, guard } from "./engine.js";
 import { GatewayError, closedByApp } from "./error.js";
+import { canShare } from "./group.js";
+import { Tab } from "./tab.js";
 
 const ENDED = ["replaced", "unauthorized", "failed", "closed"];
 
@@ -37,6 +39,7 @@ export class GatewayClient {
     };
     if (signal?.aborted) return off;
     listeners.add(entry);
+    if (event === "frame") this.#engine?.tapped?.();
     signal?.addEventListener("abort", off, { once: true });
     return off;
   }
@@ -86,6 +89,11 @@ export class GatewayClient {
     this.#become({ status: "closed" });
   }
 
+  signOut() {
+    this.#engine.signOut?.();
+    this.close();
+  }
+
   /** What the services may use. */
   #inside() {
     return {
@@ -116,9 +124,10 @@ export class GatewayClient {
   }
 
   #makeEngine() {
-    const engine = new Engine(this.#options, {
+    const engine = new (canShare(this.#options) ? Tab : Engine)(this.#options, {
       state: state => engine === this.#engine && this.#become(state),
       frame: frame => this.#emit("frame", frame),
+      tapped: () => this.#listeners.frame.size > 0,
       pending: count => {
         this.#pending = count;
         for (const listener of [...this.#badges]) guard(() => listener(count));
@@ -142,16 +151,6 @@ export class GatewayClient {
   }
 
   #emit(event, value) {
-    const listeners = this.#listeners[event];
-    if (listeners.size === 0) return;
-    const shown = event === "frame" ? { ...value, text: masked(value.text) } : value;
-    for (const listener of [...listeners]) guard(() => listener(shown));
+    for (const listener of [...this.#listeners[event]]) guard(() => listener(value));
   }
-}
-
-/** A frame without the token that stands in it. */
-function masked(text) {
-  if (!text.includes('"authenticate"')) return text;
-  const message = JSON.parse(text);
-  return message.type === "authenticate" ? JSON.stringify({ ...message, token: "…" }) : text;
 }

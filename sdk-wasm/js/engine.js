@@ -5,7 +5,7 @@ import { GatewayError, closedByApp, trap } from "./error.js";
 import { loadCore } from "./load.js";
 import { Sockets } from "./sockets.js";
 
-const VERSION = "__VERSION__";
+export const VERSION = "__VERSION__";
 
 export class Engine {
   #options;
@@ -24,6 +24,9 @@ export class Engine {
   #clock = new Clock(slept => this.#tick(slept));
   #stopWaking;
   #question;
+  /** Whose successor this is, and how many attempts were made so far; those before this engine's own. */
+  #succession;
+  #earlier = 0;
 
   /** `events` hears `state(state)`, `frame(frame)` and `pending(count)`. */
   constructor(options, events) {
@@ -42,6 +45,23 @@ export class Engine {
 
   connect() {
     this.#ask(core => core.connect(this.#clock.now()));
+  }
+
+  /** Goes on as this instance, which has made at most so many attempts elsewhere. */
+  succeed(...succession) {
+    this.#succession = succession;
+    [, this.#earlier] = succession;
+    this.#core?.succeed(...succession);
+  }
+
+  /** The device woke up, or has a network again. */
+  woken() {
+    this.#tell(core => core.woken(this.#clock.now()));
+  }
+
+  /** Does what is due: whoever's timers run on time may call it for a page whose do not. */
+  tick() {
+    this.#tell(core => core.tick(this.#clock.now()));
   }
 
   /** Ends everything; the engine is of no more use. */
@@ -66,13 +86,13 @@ export class Engine {
   }
 
   /** Begins a stream, which hears `subscribed(position, error)`, `ready()` and `ended(error)`. Returns its number. */
-  subscribe(stream, type, fields, timeoutMs) {
+  subscribe(stream, type, fields, timeoutMs, bufferSize = this.#options.bufferSize ?? 1_000) {
     const number = ++this.#last;
     this.#streams.set(number, stream);
     this.#ask(core => {
       // It may have been let go before the core was there.
       if (!this.#streams.has(number)) return "[]";
-      return core.subscribe(this.#clock.now(), number, timeoutMs, type, fields);
+      return core.subscribe(this.#clock.now(), number, timeoutMs, bufferSize, type, fields);
     });
     return number;
   }
@@ -115,19 +135,20 @@ export class Engine {
   #start(Core) {
     if (this.#closed) return;
     const seed = Array.from(crypto.getRandomValues(new Uint32Array(4)));
-    const { deviceId, bufferSize = 1_000 } = this.#options;
+    const { deviceId } = this.#options;
     try {
-      this.#core = new Core(JSON.stringify({ seed, deviceId, buffer: bufferSize, name: "realtime-gateway-js", version: VERSION }));
+      this.#core = new Core(JSON.stringify({ seed, deviceId, name: "realtime-gateway-js", version: VERSION }));
+      if (this.#succession) this.#core.succeed(...this.#succession);
     } catch (error) {
       return this.#trapped(error);
     }
-    this.#stopWaking = onWake(() => this.#tell(core => core.woken(this.#clock.now())));
+    this.#stopWaking = onWake(() => this.woken());
     for (const what of this.#early.splice(0)) this.#tell(what);
   }
 
   #tick(slept) {
-    if (slept) this.#tell(core => core.woken(this.#clock.now()));
-    this.#tell(core => core.tick(this.#clock.now()));
+    if (slept) this.woken();
+    this.tick();
   }
 
   /** Gives the core something, and carries out its orders: those of a listener's own calls after those before them. */
@@ -152,6 +173,8 @@ export class Engine {
     const error = order.error && new GatewayError(order.error);
     switch (order.type) {
       case "open":
+        // A fresh core after a trap goes on from here.
+        if (this.#succession) this.#succession[1] = order.attempt;
         return this.#sockets.open(order.attempt);
       case "send":
         this.#tap("out", order.attempt, order.text);
@@ -204,7 +227,7 @@ export class Engine {
   }
 
   #tap(direction, connection, text) {
-    guard(() => this.#events.frame({ direction, connection, text, at: Date.now() }));
+    guard(() => this.#events.frame({ direction, text: masked(text), connection: connection - this.#earlier, at: Date.now() }));
   }
 
   /** The WebAssembly has failed: everybody is told, and the next call makes a fresh instance. */
@@ -231,6 +254,13 @@ export class Engine {
     for (const ticket of [...this.#calls.keys()]) this.#settle(ticket, error);
     for (const stream of [...this.#streams.values()]) stream.ended(error);
   }
+}
+
+/** A frame without the token that stands in it. */
+function masked(text) {
+  if (!text.includes('"authenticate"')) return text;
+  const message = JSON.parse(text);
+  return message.type === "authenticate" ? JSON.stringify({ ...message, token: "…" }) : text;
 }
 
 /** What a listener throws is the app's affair, and stops nothing here. */

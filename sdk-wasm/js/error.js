@@ -26,3 +26,14 @@ export function trap(problem) {
   const message = `the SDK has failed: ${problem?.message ?? problem}`;
   return new GatewayError({ code: "trap", message, outcome: "unknown", retryable: true });
 }
+
+/** What a call that is never repeated is told when those who carried it are gone. */
+export function lostOnTheWay() {
+  const message = "the connection was lost before the answer came";
+  return new GatewayError({ code: "disconnected", message, outcome: "unknown", retryable: true });
+}
+
+/** An error as plain data, of which another tab can make one again. */
+export function plain(error) {
+  return error && { ...error, message: error.message };
+}

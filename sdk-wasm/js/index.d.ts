@@ -44,10 +44,10 @@ export class GatewayError extends Error {
  * - `connecting`: the first connection is being made.
  * - `online`: commands reach the gateway.
  * - `reconnecting`: the connection is lost or could not be made; the SDK tries again by itself.
- * - `replaced`: another session of this user took over. `connect()` takes it back.
+ * - `replaced`: another device of this user took over, from all tabs. `connect()` takes it back.
  * - `unauthorized`: the token was refused, and a fresh one too. `connect()` tries again.
  * - `failed`: it ended for another reason, see `cause`. `connect()` tries again.
- * - `closed`: the app called `close()`.
+ * - `closed`: the app called `close()`, or `signOut()` in any tab.
  */
 export type Status =
   | "idle" | "connecting" | "online" | "reconnecting" | "replaced" | "unauthorized" | "failed" | "closed";
@@ -61,7 +61,7 @@ export interface State {
   cause?: GatewayError;
 }
 
-/** One frame, as it went over the wire; a token in it is shown as `"…"`. */
+/** One frame, as it went over the wire for any tab; a token in it is shown as `"…"`. */
 export interface Frame {
   direction: "in" | "out";
   /** The JSON text. */
@@ -83,9 +83,12 @@ export interface CallOptions {
 export interface ClientOptions {
   /** `/ws`, or a whole `ws:`, `wss:`, `http:` or `https:` URL; what is relative is relative to the page. */
   url: string | URL;
-  /** A token, or how to get a fresh one: asked at each need, never stored. */
+  /**
+   * A token, or how to get a fresh one: asked at each need, never stored. While tabs share a connection, one tab is
+   * asked, and where it fails or takes longer than 5 s another.
+   */
   token: string | ((context: { signal: AbortSignal }) => string | Promise<string>);
-  /** Names the device. */
+  /** Names the device; where it is given, tabs share a connection only with those of the same name. */
   deviceId?: string;
   /** How long a call may take, in milliseconds; 10,000 by default. */
   timeoutMs?: number;
@@ -93,12 +96,16 @@ export interface ClientOptions {
   bufferSize?: number;
   /** Sees every frame. Also `on("frame", …)`. */
   onFrame?: (frame: Frame) => void;
-  /** The WebSocket to use; the global one by default. Node 20 needs `ws`. */
+  /** The WebSocket to use, in the tab that has the connection; the global one by default. Node 20 needs `ws`. */
   webSocket?: new (url: string, protocols?: string | string[]) => unknown;
   /** Where the `.wasm` file is, when it should not be taken from inside the package. */
   wasmUrl?: string | URL;
-  /** One connection for all tabs of a profile: not in this version, in which each tab has a connection of its own. */
-  shareTabs?: false;
+  /**
+   * Whether all tabs of a browser profile share one connection, as far as url, user, `deviceId` and the SDK's major
+   * version are the same; true by default. It takes Web Locks and BroadcastChannel, so a secure context (https, or
+   * localhost), and a token with a `sub` that can be read; elsewhere each client has a connection of its own.
+   */
+  shareTabs?: boolean;
 }
 
 /** What happens to the client. */
@@ -245,8 +252,13 @@ export class GatewayClient {
   clanChat(clanId: string): ClanChat;
   /** A topic of a declared service. */
   topic<T = unknown>(service: string, topic: string): ServiceTopic<T>;
-  /** Any command, never repeated; resolves with its reply. */
+  /** Any command, never repeated; resolves with its reply. Its outcome is `unknown` where the tab that sent it is gone. */
   request(type: ClientMessage["type"] | (string & {}), fields?: object, options?: CallOptions): Promise<ServerMessage>;
-  /** Ends this tab's use of the client: iterators end quietly, and calls that wait are rejected. */
+  /** Ends this tab's use of the client: iterators end quietly, and calls that wait are rejected. Other tabs go on. */
   close(): void;
+  /**
+   * The same in every connected tab of this user, all of which become `closed`. A tab that has not connected yet asks
+   * its token provider whose tabs are meant.
+   */
+  signOut(): void;
 }

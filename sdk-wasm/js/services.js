@@ -1,6 +1,7 @@
 // What a client does: clan chat, notifications, topics of declared services.
 
 import { guard } from "./engine.js";
+import { makeId } from "./group.js";
 import { Stream } from "./stream.js";
 
 export class ClanChat {
@@ -114,9 +115,4 @@ function sending(clientMessageId, promise) {
     throw error;
   });
   return Object.assign(named, { clientMessageId });
-}
-
-/** 128 random bits; `randomUUID` is for secure contexts only. */
-function makeId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -8,19 +8,30 @@ export class Sockets {
   #sockets = new Map();
   #everOpened = false;
 
-  /** The listener hears `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection. */
+  /**
+   * The listener hears `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection. A `fence`
+   * among the options is asked before a socket is opened, and before the end of one is believed: a page that was
+   * frozen may have been replaced by another, and its old sockets with it.
+   */
   constructor(options, listener) {
     this.#options = options;
     this.#listener = listener;
   }
 
   open(attempt) {
+    // The place for it; `shut` may take it away before the fence has answered.
+    this.#sockets.set(attempt, undefined);
+    this.#fenced(() => this.#sockets.has(attempt) && this.#open(attempt));
+  }
+
+  #open(attempt) {
     let socket;
     try {
       const WebSocket = this.#options.webSocket ?? globalThis.WebSocket;
       if (WebSocket === undefined) throw new Error("there is no WebSocket here: give one by `webSocket` (Node 20: ws)");
       socket = new WebSocket(address(this.#options.url), SUBPROTOCOL);
     } catch (error) {
+      this.#sockets.delete(attempt);
       // Not at once: whoever asked is not done with his orders.
       queueMicrotask(() => this.#listener.openFailed(attempt, String(error?.message ?? error)));
       return;
@@ -38,12 +49,18 @@ export class Sockets {
     };
     // The close that follows says all that a browser tells.
     socket.onerror = () => {};
-    socket.onclose = ({ code }) => {
+    socket.onclose = ({ code }) => this.#fenced(() => {
       if (!ours()) return;
       this.#sockets.delete(attempt);
       if (opened) this.#listener.closed(attempt, code);
       else this.#listener.openFailed(attempt, this.#whyNot());
-    };
+    });
+  }
+
+  #fenced(goOn) {
+    const { fence } = this.#options;
+    if (fence) void fence().then(passes => passes && goOn());
+    else goOn();
   }
 
   send(attempt, text) {
@@ -71,7 +88,8 @@ export class Sockets {
   }
 }
 
-function address(url) {
+/** The gateway's address as a WebSocket's. */
+export function address(url) {
   const absolute = new URL(url, globalThis.location?.href);
   absolute.protocol = absolute.protocol.replace(/^http/, "ws");
   return absolute.href;

@@ -22,7 +22,6 @@ const WATCHER: StreamId = StreamId(0);
 #[wasm_bindgen]
 pub struct Core {
     machine: Machine,
-    buffer: usize,
     now: Millis,
     attempts: Vec<Attempt>,
     streams: Streams,
@@ -43,13 +42,19 @@ impl Core {
         let config: Config = serde_json::from_str(config).map_err(|error| error.to_string())?;
         Ok(Self {
             machine: Machine::new(config.machine()),
-            buffer: config.buffer,
             now: 0,
             attempts: Vec::new(),
             streams: Streams::default(),
             pending: None,
             before: false,
         })
+    }
+
+    /// Speaks for several clients from now on, as the successor of one elsewhere that has made at most so many
+    /// attempts; `before` says whether they had a connection or trouble already.
+    pub fn succeed(&mut self, instance: &str, attempts: f64, before: bool) {
+        self.machine.succeed(instance.to_owned(), number(attempts));
+        self.before |= before;
     }
 
     /// Connects now rather than at the first command.
@@ -136,8 +141,17 @@ impl Core {
         }
     }
 
-    /// Begins a stream, given as the command that subscribes to it; answered by `subscribed`.
-    pub fn subscribe(&mut self, now: f64, stream: f64, timeout: f64, type_name: &str, fields: &str) -> String {
+    /// Begins a stream that buffers so many deliveries, given as the command that subscribes to it; answered by
+    /// `subscribed`.
+    pub fn subscribe(
+        &mut self,
+        now: f64,
+        stream: f64,
+        timeout: f64,
+        buffer: f64,
+        type_name: &str,
+        fields: &str,
+    ) -> String {
         self.now = self.now.max(number(now));
         let (name, mut orders) = (number(stream), Vec::new());
         let (topic, options) = match input::subscription(type_name, fields) {
@@ -151,14 +165,15 @@ impl Core {
             self.pending = Some(Pending::default());
             self.step(Input::Command(Command::Watch(WATCHER)), &mut orders);
         }
-        match self.streams.wish(name, &topic, &options, self.buffer) {
+        let buffer = usize::try_from(number(buffer)).unwrap_or(usize::MAX);
+        match self.streams.wish(name, &topic, &options, buffer) {
             Wished::New => {
                 let (stream, timeout) = (StreamId(name), number(timeout));
                 self.step(Input::Command(Command::Subscribe { stream, topic, options, timeout }), &mut orders);
             }
             Wished::Waiting => {}
-            Wished::Joined => {
-                orders.push(Order::Subscribed { stream: name, position: None, error: None });
+            Wished::Joined(position) => {
+                orders.push(Order::Subscribed { stream: name, position, error: None });
                 orders.push(Order::Ready { stream: name });
             }
         }

@@ -20,8 +20,6 @@ pub(crate) struct Config {
     device_id: Option<DeviceId>,
     name: String,
     version: String,
-    /// How many deliveries each stream buffers.
-    pub(crate) buffer: usize,
 }
 
 impl Config {

@@ -14,8 +14,10 @@ struct Stream {
     name: u64,
     topic: Topic,
     options: SubscribeOptions,
+    capacity: usize,
     buffer: Buffer,
-    joined: bool,
+    /// Confirmed, and where it begins.
+    joined: Option<Option<Position>>,
     /// Nothing was taken from it yet: it is as good as a new one.
     fresh: bool,
     /// Let go, and kept until then.
@@ -34,20 +36,21 @@ pub(crate) enum Wished {
     New,
     /// One that was let go just now is the app's again, and waits for its confirmation.
     Waiting,
-    /// One that was let go just now is the app's again, and was confirmed.
-    Joined,
+    /// One that was let go just now is the app's again, and was confirmed with this position.
+    Joined(Option<Position>),
 }
 
 impl Streams {
     /// A new stream, unless one that lingers is just what is asked for.
     pub(crate) fn wish(&mut self, name: u64, topic: &Topic, options: &SubscribeOptions, capacity: usize) -> Wished {
         let lingering = self.streams.iter_mut().find(|stream| {
-            stream.until.is_some() && stream.fresh && stream.topic == *topic && stream.options == *options
+            let same = stream.topic == *topic && stream.options == *options && stream.capacity == capacity;
+            stream.until.is_some() && stream.fresh && same
         });
         if let Some(stream) = lingering {
             stream.name = name;
             stream.until = None;
-            return if stream.joined { Wished::Joined } else { Wished::Waiting };
+            return stream.joined.clone().map_or(Wished::Waiting, Wished::Joined);
         }
         let overflow = if *topic == Topic::Notifications { Overflow::Redeliver } else { Overflow::Gap };
         self.streams.push(Stream {
@@ -55,8 +58,9 @@ impl Streams {
             name,
             topic: topic.clone(),
             options: options.clone(),
+            capacity,
             buffer: Buffer::new(capacity, overflow),
-            joined: false,
+            joined: None,
             fresh: true,
             until: None,
         });
@@ -89,7 +93,7 @@ impl Streams {
     /// The machine confirmed a stream; the app's name for it, if the app has it.
     pub(crate) fn joined(&mut self, id: StreamId, position: Option<Position>) -> Option<u64> {
         let stream = self.stream(id)?;
-        stream.joined = true;
+        stream.joined = Some(position.clone());
         stream.buffer.begin_at(position);
         stream.until.is_none().then_some(stream.name)
     }

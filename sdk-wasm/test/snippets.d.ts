@@ -15,6 +15,7 @@ declare global {
   const pending: { clientMessageId: string };
   const oldest: sdk.Chat;
   const input: HTMLInputElement;
+  const signOutButton: HTMLButtonElement;
   function getJwt(signal: AbortSignal): Promise<string>;
   function banner(...what: unknown[]): void;
   function hideBanner(): void;

@@ -17,12 +17,12 @@ const greeting = vectors("server/accepted.json").find(({ type }) => type === "co
 
 /** A core with a connection that works, subscribed to a topic from the beginning of its log. */
 function subscribed(type, fields, confirmed) {
-  const core = new Core(JSON.stringify({ seed: [1, 2, 3, 4], name: "test", version: "0", buffer: 10 }));
+  const core = new Core(JSON.stringify({ seed: [1, 2, 3, 4], name: "test", version: "0" }));
   const sent = [];
   const run = text => {
     for (const order of JSON.parse(text)) if (order.type === "send") sent.push(JSON.parse(order.text));
   };
-  run(core.subscribe(0, 1, Infinity, type, JSON.stringify(fields)));
+  run(core.subscribe(0, 1, Infinity, 10, type, JSON.stringify(fields)));
   run(core.token(0, "t"));
   run(core.opened(0, 1));
   run(core.frame(0, 1, greeting));

@@ -12,13 +12,31 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 const SHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL("../../test-output/screenshots", import.meta.url));
 
 /** Starts Chromium. */
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+export function launch(options = {}) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, ...options });
+}
+
+/** Starts Chromium so that it treats pages in the background as it does for people: their timers are slow. */
+export function launchWithBackground() {
+  const ignoreDefaultArgs = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding"];
+  return launch({ ignoreDefaultArgs });
+}
+
+/** Lets a page be hidden while another of its profile is in front: Playwright shows every page at once. */
+export async function mayHide(page) {
+  // Only the session that turned the emulation on can turn it off, and Playwright keeps that to itself.
+  const { delegate } = page._connection.toImpl(page);
+  await delegate._mainFrameSession._client.send("Emulation.setFocusEmulationEnabled", { enabled: false });
 }
 
 /** Opens the demo in a profile of its own; what goes wrong in the page itself fails the test by `problems`. */
 export async function open(browser, url, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, reducedMotion: "reduce", ...options });
+  return openTab(await browser.newContext({ viewport: { width: 1360, height: 900 }, reducedMotion: "reduce", ...options }), url);
+}
+
+/** Opens the demo in a tab of this profile. */
+export async function openTab(context, url) {
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(`${error}`));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open, shoot, users } from "./browser.js";
+import { launch, open, openTab, shoot, users } from "./browser.js";
 import { Gateway, endAll, token } from "./gateway.js";
 
 let browser;
@@ -102,6 +102,35 @@ test("a second device replaces the first, which can take its place back", async 
   await alice.say("back again");
   await alice.fate("delivered", 1);
   await close();
+  await gateway.end();
+});
+
+test("two tabs of one user share a line, and the second goes on with it when the first is closed", async () => {
+  const gateway = await Gateway.start();
+  const first = await open(browser, gateway.demo);
+  await users(first)[0].connect("alice");
+  await users(first)[1].connect("bob");
+  const second = await openTab(first.context(), gateway.demo);
+  const [alice, bob] = users(second);
+  await alice.connect("alice");
+  await bob.connect("bob");
+  const health = await (await fetch(`http://${gateway.address}/health/websocket`)).json();
+  assert.equal(health.activeConnections, 2);
+  await alice.say("from the second tab");
+  await alice.fate("delivered", 1);
+  await users(first)[1].say("and back from the first");
+  await alice.sees("and back from the first");
+  // The line is in the first tab.
+  await bob.button("Drop for 8 s: the line stays dead meanwhile").click();
+  await bob.status("Reconnecting");
+  await users(first)[1].status("Reconnecting");
+  await first.close();
+  await bob.say("written while away");
+  await alice.sees("written while away");
+  assert.deepEqual(await alice.messages(), ["from the second tab", "and back from the first", "written while away"]);
+  assert.deepEqual(second.problems, []);
+  await shoot(second, "second-tab");
+  await second.context().close();
   await gateway.end();
 });
 

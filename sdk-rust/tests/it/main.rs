@@ -12,6 +12,7 @@ mod driver;
 mod gateway;
 mod model;
 mod stories;
+mod succession;
 mod vectors;
 mod waking;
 mod world;
