@@ -34,9 +34,9 @@ async fn stop_app_for_60_s() {
 
 async fn stop_app(name: &'static str, time: Duration) {
     let mut case = begin(name).await;
-    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["stop_app"]))).await;
+    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["stop_app"])));
     sleep(time).await;
-    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["start_app"]))).await;
+    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["start_app"])));
     connected(&case).await;
     case.end().await;
 }
@@ -44,9 +44,9 @@ async fn stop_app(name: &'static str, time: Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_broker() {
     let mut case = begin("kill_broker").await;
-    case.cluster.broker(|rabbit| rabbit.process().kill()).await;
+    case.cluster.broker(|rabbit| rabbit.process().kill());
     case.load.more(60).await;
-    case.cluster.broker(|rabbit| rabbit.restart()).await;
+    case.cluster.broker(|rabbit| rabbit.restart());
     connected(&case).await;
     case.end().await;
 }
@@ -55,7 +55,7 @@ async fn kill_broker() {
 async fn close_all_connections() {
     let mut case = begin("close_all_connections").await;
     for _ in 0..3 {
-        case.cluster.broker(|rabbit| drop(rabbit.ctl(&["close_all_connections", "a test"]))).await;
+        case.cluster.broker(|rabbit| drop(rabbit.ctl(&["close_all_connections", "a test"])));
         case.load.more(30).await;
     }
     connected(&case).await;
@@ -65,10 +65,10 @@ async fn close_all_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_alarm() {
     let mut case = begin("memory_alarm").await;
-    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "0"]))).await;
+    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "0"])));
     eventually("the alarm shows", || async { case.cluster.health(0).await["bus"]["state"] == "blocked" }).await;
     case.load.more(60).await;
-    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "0.4"]))).await;
+    case.cluster.broker(|rabbit| drop(rabbit.ctl(&["set_vm_memory_high_watermark", "0.4"])));
     connected(&case).await;
     case.end().await;
 }
@@ -77,7 +77,7 @@ async fn memory_alarm() {
 async fn queue_deleted_under_us() {
     let mut case = begin("queue_deleted_under_us").await;
     for queue in ["gateway.inbound", "gateway.nodes.node-0"] {
-        case.cluster.broker(|rabbit| drop(rabbit.ctl(&["delete_queue", queue]))).await;
+        case.cluster.broker(|rabbit| drop(rabbit.ctl(&["delete_queue", queue])));
         case.load.more(30).await;
     }
     connected(&case).await;
@@ -87,9 +87,9 @@ async fn queue_deleted_under_us() {
 #[tokio::test(flavor = "multi_thread")]
 async fn broker_halted() {
     let mut case = begin("broker_halted").await;
-    case.cluster.broker(|rabbit| rabbit.process().pause()).await;
+    case.cluster.broker(|rabbit| rabbit.process().pause());
     case.load.more(120).await;
-    case.cluster.broker(|rabbit| rabbit.process().resume()).await;
+    case.cluster.broker(|rabbit| rabbit.process().resume());
     connected(&case).await;
     case.end().await;
 }

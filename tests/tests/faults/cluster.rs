@@ -80,12 +80,12 @@ impl Cluster {
     }
 
     /// Does something that waits for processes, away from the tasks that serve the load.
-    pub(crate) async fn broker(&mut self, hurt: impl FnOnce(&mut RabbitServer) + Send) {
+    pub(crate) fn broker(&mut self, hurt: impl FnOnce(&mut RabbitServer) + Send) {
         tokio::task::block_in_place(|| hurt(&mut self.rabbit));
     }
 
     /// The same for Redis.
-    pub(crate) async fn store(&mut self, hurt: impl FnOnce(&mut RedisServer) + Send) {
+    pub(crate) fn store(&mut self, hurt: impl FnOnce(&mut RedisServer) + Send) {
         tokio::task::block_in_place(|| hurt(&mut self.redis));
     }
 }

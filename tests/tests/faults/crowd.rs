@@ -75,6 +75,7 @@ fn held(gateway: &Gateway, health: &Value) -> Held {
 }
 
 /// `GATEWAY_SOAK_SECONDS`, or a minute.
+#[expect(clippy::disallowed_methods, reason = "whoever runs it by command says for how long")]
 fn soak_time() -> Duration {
     let told = std::env::var("GATEWAY_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(told.unwrap_or(60))

@@ -28,7 +28,7 @@ async fn sentinel_fails_over_with_lost_writes() {
     replica.process().pause();
     case.load.more(40).await;
     case.load.ledger.lock().store_lost_writes = true;
-    case.cluster.store(|redis| redis.process().kill()).await;
+    case.cluster.store(|redis| redis.process().kill());
     replica.process().resume();
 
     for node in 0..2 {

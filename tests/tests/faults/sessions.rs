@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 const AT_ONCE: usize = 50;
 
 /// How many rounds: `GATEWAY_ROUNDS`, or these.
+#[expect(clippy::disallowed_methods, reason = "whoever runs it by command says for how long")]
 fn rounds(usual: usize) -> usize {
     std::env::var("GATEWAY_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }

@@ -26,9 +26,9 @@ async fn serving(case: &Case) {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_paused() {
     let mut case = begin("redis_paused").await;
-    case.cluster.store(|redis| redis.process().pause()).await;
+    case.cluster.store(|redis| redis.process().pause());
     sleep(Duration::from_secs(6)).await;
-    case.cluster.store(|redis| redis.process().resume()).await;
+    case.cluster.store(|redis| redis.process().resume());
     serving(&case).await;
     case.end().await;
 }
@@ -36,9 +36,9 @@ async fn redis_paused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_killed() {
     let mut case = begin("redis_killed").await;
-    case.cluster.store(|redis| redis.process().kill()).await;
+    case.cluster.store(|redis| redis.process().kill());
     sleep(Duration::from_secs(3)).await;
-    case.cluster.store(|redis| redis.restart()).await;
+    case.cluster.store(|redis| redis.restart());
     serving(&case).await;
     case.end().await;
 }
@@ -46,9 +46,9 @@ async fn redis_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stopped() {
     let mut case = begin("redis_stopped").await;
-    case.cluster.store(|redis| redis.process().terminate()).await;
+    case.cluster.store(|redis| redis.process().terminate());
     sleep(Duration::from_secs(3)).await;
-    case.cluster.store(|redis| redis.restart()).await;
+    case.cluster.store(|redis| redis.restart());
     serving(&case).await;
     case.end().await;
 }
