@@ -34,10 +34,14 @@ impl RawJson {
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
+}
 
-    fn is_object(&self) -> bool {
-        self.as_str().starts_with('{')
+/// Checks a value that is to be `chat.data`, as it was written.
+pub(crate) fn check_data(written: &str) -> Result<(), &'static str> {
+    if !written.starts_with('{') {
+        return Err("data is a JSON object");
     }
+    if written.len() > MAX_CHAT_DATA_BYTES { Err("data has at most 8192 bytes") } else { Ok(()) }
 }
 
 impl PartialEq for RawJson {
@@ -89,13 +93,7 @@ impl ChatData {
     /// # Errors
     /// The sentence that says which of the two it is not.
     pub fn new(value: RawJson) -> Result<Self, &'static str> {
-        if !value.is_object() {
-            return Err("data is a JSON object");
-        }
-        if value.as_str().len() > MAX_CHAT_DATA_BYTES {
-            return Err("data has at most 8192 bytes");
-        }
-        Ok(Self(value))
+        check_data(value.as_str()).map(|()| Self(value))
     }
 
     /// The object.
