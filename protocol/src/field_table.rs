@@ -9,7 +9,8 @@ use crate::{ClientMessage, ServerMessage, export::NOTICE, schema::variants};
 
 /// A Rust file: what each side may say, with the fields of each message.
 pub(crate) fn table() -> String {
-    let mut out = format!("//! The fields of every message. @generated\n//! {NOTICE}\n\nuse super::check::{{Field, Kind}};\n");
+    let mut out =
+        format!("//! The fields of every message. @generated\n//! {NOTICE}\n\nuse super::check::{{Field, Kind}};\n");
     let sides = [
         ("CLIENT", "Every command.", of::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize())),
         ("SERVER", "Every server message.", of::<ServerMessage>(SchemaSettings::draft2020_12().for_serialize())),

@@ -22,6 +22,14 @@ impl RawJson {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
+    /// Takes JSON as it was written.
+    ///
+    /// # Errors
+    /// When the text is not one JSON value.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
     /// Reads the value as a type of yours.
     ///
     /// # Errors
@@ -33,6 +41,13 @@ impl RawJson {
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+}
+
+impl Default for RawJson {
+    /// `null`.
+    fn default() -> Self {
+        Self(RawValue::NULL.to_owned())
     }
 }
 

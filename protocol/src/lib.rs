@@ -15,6 +15,7 @@ mod field_table;
 mod id;
 mod json;
 mod message;
+mod object_text;
 mod open_enum;
 mod outline;
 mod page;
@@ -42,6 +43,7 @@ pub use message::{
     Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
     SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
+pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};
 pub use page::protocol_page_html;
 pub use schema::{client_schema, server_schema};

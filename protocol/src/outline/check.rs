@@ -71,9 +71,10 @@ fn value(kind: &Kind, written: &str) -> Result<(), Fault> {
         },
         Kind::List(kind) => {
             let items = Scanner::new(written).items().ok_or_else(|| fault("", "a list is expected"))?;
-            items.iter().enumerate().try_for_each(|(at, item)| {
-                value(kind, item).map_err(|fault| within(&format!("[{at}]"), fault))
-            })
+            items
+                .iter()
+                .enumerate()
+                .try_for_each(|(at, item)| value(kind, item).map_err(|fault| within(&format!("[{at}]"), fault)))
         }
         Kind::Object(expected) => match Scanner::new(written).whole() {
             Ok(Some(members)) => fields(expected, &members),

@@ -169,7 +169,11 @@ impl<'a> Scanner<'a> {
         if self.next_is(b'-') {
             self.at += 1;
         }
-        if self.next_is(b'0') { self.at += 1 } else { self.digits()? }
+        if self.next_is(b'0') {
+            self.at += 1
+        } else {
+            self.digits()?
+        }
         if self.next_is(b'.') {
             self.at += 1;
             self.digits()?;

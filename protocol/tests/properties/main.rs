@@ -1,6 +1,11 @@
 //! What holds for every message and every text: encoding then decoding changes nothing, and nothing panics.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test file: what fails here is a failed test")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test file: what fails here is a failed test"
+)]
 
 mod client;
 mod part;
@@ -26,9 +31,7 @@ fn frames() -> Vec<String> {
         include_str!("../../vectors/server/refused.json"),
     ];
     let vectors = files.into_iter().flat_map(|file| serde_json::from_str::<Vec<Value>>(file).expect("vectors"));
-    vectors
-        .map(|vector| vector["text"].as_str().map_or_else(|| vector["message"].to_string(), str::to_owned))
-        .collect()
+    vectors.map(|vector| vector["text"].as_str().map_or_else(|| vector["message"].to_string(), str::to_owned)).collect()
 }
 
 /// A frame that was damaged in a few places: bytes changed, cut out, put in, or repeated.
