@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::{ClientMessage, Envelope, ObjectText, ServerMessage};
 
 fn encode<M: Serialize>(envelope: &Envelope<M>) -> String {
-    #[expect(clippy::expect_used, reason = "messages hold only strings, numbers, lists and JSON that was read before")]
-    let text = serde_json::to_string(&envelope.message).expect("every message can be written as JSON");
+    let Ok(text) = serde_json::to_string(&envelope.message) else {
+        unreachable!("messages hold only strings, numbers, lists and JSON that was read before");
+    };
     let Some(request_id) = &envelope.request_id else { return text };
     let mut text = ObjectText::of_object(text);
     text.text("requestId", request_id.as_str());

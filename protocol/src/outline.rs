@@ -125,8 +125,16 @@ impl<'a> Outline<'a> {
 
     /// A field that is a list of strings; what is none is left out.
     pub fn texts(&self, name: &str) -> Vec<Cow<'a, str>> {
-        let items = self.raw(name).and_then(|written| Scanner::new(written).items());
-        items.into_iter().flatten().filter_map(unescaped).collect()
+        self.items(name).into_iter().filter_map(unescaped).collect()
+    }
+
+    /// A field that is a list of whole numbers; what is none is left out.
+    pub fn wholes(&self, name: &str) -> Vec<u64> {
+        self.items(name).into_iter().filter_map(check::whole).collect()
+    }
+
+    fn items(&self, name: &str) -> Vec<&'a str> {
+        self.raw(name).and_then(|written| Scanner::new(written).items()).unwrap_or_default()
     }
 }
 

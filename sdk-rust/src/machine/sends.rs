@@ -81,14 +81,11 @@ impl Sends {
 
     /// Sends the head of each topic, those first that the app sent first, as far as the pace allows.
     pub(crate) fn advance(&mut self, now: Millis, attempt: Attempt, pacer: &mut Pacer, wire: &mut Wire) {
-        let mut heads: Vec<(&Topic, &mut Pending)> = self
-            .queues
-            .iter_mut()
-            .filter_map(|(topic, queue)| Some((topic, queue.front_mut()?)))
-            .filter(|(_, head)| !head.in_flight && now >= head.not_before)
-            .collect();
-        heads.sort_by_key(|(_, head)| head.turn);
-        for (topic, head) in heads {
+        loop {
+            let heads = self.queues.iter_mut().filter_map(|(topic, queue)| Some((topic, queue.front_mut()?)));
+            let ready = heads.filter(|(_, head)| !head.in_flight && now >= head.not_before);
+            // Looked for anew each time: a pace allows few at once, and sorting would be more code.
+            let Some((topic, head)) = ready.min_by_key(|(_, head)| head.turn) else { return };
             if !pacer.take(now) {
                 return;
             }

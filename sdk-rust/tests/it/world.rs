@@ -318,10 +318,11 @@ impl World {
             Action::Resolve(ticket, result) => {
                 if let Some(sent) = self.sent.get_mut(&ticket) {
                     assert!(sent.result.is_none(), "a send is answered once");
-                    sent.result = Some(result.map(|answer| match answer.expect("a send is answered by a message").message() {
-                        ServerMessage::MessageSent(sent) => sent,
-                        other => panic!("{}", other.type_name()),
-                    }));
+                    sent.result =
+                        Some(result.map(|answer| match answer.expect("a send is answered by a message").message() {
+                            ServerMessage::MessageSent(sent) => sent,
+                            other => panic!("{}", other.type_name()),
+                        }));
                 } else {
                     let ack = self.acks.get_mut(&ticket).unwrap();
                     assert!(ack.is_none(), "an acknowledgement is answered once");
