@@ -33,14 +33,12 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Makes a client that waits for its first input.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
+    /// Makes a client that waits for its first input. Throws when something is wrong with the configuration.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str) -> Result<Core, String> {
-        let config = Config::read(config)?;
-        Ok(Self {
+    pub fn new(config: &str) -> Core {
+        // Thrown, not returned: no value of JavaScript's ever crosses over, so the module needs no table for them.
+        let config = Config::read(config).unwrap_or_else(|problem| wasm_bindgen::throw_str(&problem));
+        Self {
             machine: Machine::new(config.machine()),
             buffer: config.buffer,
             now: 0,
@@ -48,7 +46,7 @@ impl Core {
             streams: Streams::default(),
             pending: None,
             before: false,
-        })
+        }
     }
 
     /// Connects now rather than at the first command.
@@ -281,9 +279,13 @@ fn invalid(problem: String) -> Error {
     Error::new(ErrorKind::Invalid(problem), Outcome::NotSent)
 }
 
-/// A number of JavaScript's, which has no other kind; infinity is as long as there is.
+/// The largest whole number that JavaScript's numbers count to.
+const MOST: f64 = 9_007_199_254_740_991.0;
+
+/// A number of JavaScript's, which has no other kind; infinity is as long as there is. It is brought within bounds
+/// before the cast: where the WebAssembly is turned into JavaScript, casting does not do that.
 fn number(value: f64) -> u64 {
-    value as u64
+    if value > 0.0 { value.min(MOST) as u64 } else { 0 }
 }
 
 /// The answer to a call that is not one.
