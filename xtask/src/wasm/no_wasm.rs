@@ -8,14 +8,13 @@ use crate::{command, project::Project};
 
 /// Turns what JavaScript has no equal for into what it has. binaryen's translator knows no other WebAssembly than the
 /// first version's.
-const LOWER: [&str; 8] = [
+const LOWER: [&str; 7] = [
     "-Oz",
     "--enable-bulk-memory",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
     "--llvm-nontrapping-fptoint-lowering",
-    "--llvm-memory-copy-fill-lowering",
     "--signext-lowering",
 ];
 
@@ -28,7 +27,9 @@ pub(super) fn machine(project: &Project, wasm: &Path, scratch: &Path) -> anyhow:
     let (lowered, script) = (scratch.join("lowered.wasm"), scratch.join("machine.js"));
     let mut wasm_opt = project.program(&tool("wasm-opt"), &LOWER);
     command::run(wasm_opt.arg(wasm).arg("-o").arg(&lowered))?;
-    command::run(project.program(&tool("wasm2js"), &["-Oz"]).arg(&lowered).arg("-o").arg(&script))?;
+    command::run(
+        project.program(&tool("wasm2js"), &["-Oz", "--enable-bulk-memory"]).arg(&lowered).arg("-o").arg(&script),
+    )?;
     let text = fs::read_to_string(&script).with_context(|| format!("read {}", script.display()))?;
     fs::write(&script, callable_again(&text)?).with_context(|| format!("write {}", script.display()))?;
     // Two thirds of the text is white space and long names.
