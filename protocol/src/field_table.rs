@@ -57,7 +57,7 @@ fn kind(schema: &Value, indent: &str) -> String {
         Some("string") if schema.get("format").is_some_and(|format| format == "date-time") => "Kind::Time".into(),
         Some("string") if has("pattern") && has("maxLength") => "Kind::Id".into(),
         Some("string") if has("pattern") => "Kind::Service".into(),
-        Some("string") if has("maxLength") => "Kind::Content".into(),
+        Some("string") if number("maxLength") == Some(4_000) => "Kind::Content".into(),
         Some("string") if has("enum") => "Kind::Sendable".into(),
         Some("string") => "Kind::Text".into(),
         Some("boolean") => "Kind::Flag".into(),
