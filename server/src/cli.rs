@@ -7,6 +7,7 @@ mod healthcheck;
 mod notify;
 mod schema;
 mod serve;
+mod store;
 mod store_check;
 mod token;
 
@@ -42,6 +43,8 @@ enum Command {
     Notify(notify::Notify),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
     Schema(schema::Schema),
+    /// Copies a store while no gateway runs on it.
+    Store(store::Store),
     /// Prints the configuration with secrets masked and where each value came from, or an example.
     Config(config::Config),
 }
@@ -85,6 +88,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.run()),
         Command::Notify(notify) => runtime()?.block_on(notify.run()),
         Command::Schema(schema) => schema.run(),
+        Command::Store(store) => runtime()?.block_on(store.run()),
         Command::Config(config) => config.run(),
     }
 }
@@ -100,4 +104,10 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Tells on standard error what is worth knowing although it is no failure.
+fn warn(text: &str) {
+    // Without a place to write to there is nobody to tell.
+    let _ = writeln!(io::stderr(), "gateway: {text}");
 }

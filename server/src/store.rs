@@ -8,6 +8,7 @@ pub mod alone;
 pub mod clock;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod copy;
 pub mod embedded_sessions;
 pub mod memory;
 #[cfg(test)]

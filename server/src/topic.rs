@@ -1,6 +1,9 @@
 //! The address of a publication: a user's notifications, a clan's chat, or a topic of a declared service.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
 
@@ -41,6 +44,29 @@ impl Topic {
     }
 }
 
+/// A text that names no topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it names no topic")]
+pub struct NoTopic;
+
+impl FromStr for Topic {
+    type Err = NoTopic;
+
+    fn from_str(text: &str) -> Result<Self, NoTopic> {
+        let (kind, rest) = text.split_once(':').ok_or(NoTopic)?;
+        match kind {
+            "user" => UserId::new(rest).map(Self::User).map_err(|_| NoTopic),
+            "clan" => ClanId::new(rest).map(Self::Clan).map_err(|_| NoTopic),
+            "service" => {
+                let (service, topic) = rest.split_once(':').ok_or(NoTopic)?;
+                let topic = TopicName::new(topic).map_err(|_| NoTopic)?;
+                Ok(Self::Service(ServiceName::new(service).map_err(|_| NoTopic)?, topic))
+            }
+            _ => Err(NoTopic),
+        }
+    }
+}
+
 /// The FNV-1a hash of what is written into it, which is the same on every node and in every release.
 struct Fnv1a(u64);
 
@@ -59,6 +85,21 @@ impl fmt::Display for Topic {
             Self::User(user) => write!(f, "user:{user}"),
             Self::Clan(clan) => write!(f, "clan:{clan}"),
             Self::Service(service, topic) => write!(f, "service:{service}:{topic}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_back_to_its_topic() {
+        for name in ["user:anna", "clan:a:b", "service:orders:order:1"] {
+            assert_eq!(name.parse::<Topic>().unwrap().to_string(), name);
+        }
+        for name in ["anna", "user:", "clan:a b", "service:orders", "service:Orders:1", "room:1"] {
+            assert_eq!(name.parse::<Topic>(), Err(NoTopic), "{name}");
         }
     }
 }

@@ -169,6 +169,62 @@ fn check_is_1_when_the_gateway_would_not_start() {
 }
 
 #[test]
+fn check_names_settings_of_redis_that_hurt_and_hides_its_password() {
+    use realtime_gateway_brokers::redis::RedisServer;
+    let server = RedisServer::with(&[("save", ""), ("requirepass", "hush"), ("maxmemory-policy", "allkeys-lru")]);
+    let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}/1", server.port());
+    let ended = Place::with_secret().variable("GATEWAY_STORE__URL", &url("hush")).run(&["check"]);
+    assert_eq!(ended.code(), 0, "{}", ended.out());
+    for line in
+        ["ok       the store can be opened", "warning  Redis has maxmemory-policy", "warning  Redis keeps nothing"]
+    {
+        assert!(ended.out().lines().any(|found| found.starts_with(line)), "{}", ended.out());
+    }
+    let ended = Place::with_secret().variable("GATEWAY_STORE__URL", &url("hushhush")).run(&["check"]);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.out().contains("error    Redis at 127.0.0.1:"), "{}", ended.out());
+    assert!(!ended.out().contains("hush") && !ended.err().contains("hush"));
+}
+
+#[test]
+fn a_store_is_copied_there_and_back() {
+    use realtime_gateway_brokers::redis::{Persistence, RedisServer};
+    let server = RedisServer::start(Persistence::None);
+    let place = Place::empty();
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    let fixture = fs::read_dir(fixtures).unwrap().next().unwrap().unwrap().path();
+    fs::copy(fixture, place.folder.path().join("old.redb")).unwrap();
+    let said = "copied 1 logs with 3 entries, 5 idempotency keys, 1 pending notifications, 0 events\n";
+    let copied = place.run(&["store", "copy", "redb:old.redb", &server.url()]);
+    assert_eq!((copied.code(), copied.out().as_str()), (0, said), "{}", copied.err());
+    let full = place.run(&["store", "copy", "redb:old.redb", &server.url()]).refusal();
+    assert!(full.contains("the target is not empty"), "{full}");
+
+    // A configuration file knows a prefix; here it has none of its own, so it means the same.
+    let config = format!("store.url = \"{}\"\nauth.jwt_secret = \"{SECRET}\"\n", server.url());
+    let place = place.file("redis.toml", &config);
+    let copied = place.run(&["store", "copy", "redis.toml", "redb:back.redb"]);
+    assert_eq!((copied.code(), copied.out().as_str()), (0, said), "{}", copied.err());
+    let missing = place.run(&["store", "copy", "redb:none.redb", "redb:new.redb"]).refusal();
+    assert!(missing.contains("there is no store at none.redb"), "{missing}");
+    assert!(!place.folder.path().join("none.redb").exists());
+    let unknown = place.run(&["store", "copy", "nothing.toml", "redb:new.redb"]).refusal();
+    assert!(unknown.contains("nothing.toml"), "{unknown}");
+
+    let open = redb::Database::open(place.folder.path().join("back.redb")).unwrap();
+    let used = place.run(&["store", "copy", "redb:back.redb", "redb:new.redb"]).refusal();
+    assert!(used.contains("in use"), "{used}");
+    drop(open);
+
+    // Whoever runs on Redis is warned of.
+    server.cli(&["hset", "{gw}:nodes", "1", r#"{"id":"n1","incarnation":"1","address":"a","version":"0","started":"2026-01-01T00:00:00Z","connections":0,"draining":false}"#]);
+    server.cli(&["set", "{gw}:lease:1", "e"]);
+    let copied = place.run(&["store", "copy", &server.url(), "redb:live.redb"]);
+    assert_eq!(copied.code(), 0);
+    assert!(copied.err().contains("warning  n1 runs on the source"), "{}", copied.err());
+}
+
+#[test]
 fn schemas_are_written_to_the_folder_that_was_named() {
     let place = Place::empty();
     let ended = place.run(&["schema", "--out", "a/b"]);
@@ -195,7 +251,7 @@ fn answer_once(status: &str, body: &Value) -> (String, thread::JoinHandle<String
         let (mut socket, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         // The end of a JSON body, or of a request that has none.
-        while !request.ends_with(b"}") && !(request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
+        while !(request.ends_with(b"}") || request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")) {
             let mut buffer = [0; 4096];
             let read = socket.read(&mut buffer).unwrap();
             request.extend_from_slice(&buffer[..read]);

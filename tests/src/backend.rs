@@ -140,7 +140,8 @@ pub struct Events {
 impl Events {
     /// The next event.
     pub async fn next(&mut self) -> Event {
-        let delivery = must("an event", self.consumer.next()).await.expect("the queue is gone").unwrap();
+        let Some(delivery) = must("an event", self.consumer.next()).await else { panic!("the queue is gone") };
+        let delivery = delivery.unwrap();
         delivery.ack(BasicAckOptions::default()).await.unwrap();
         let header = |name: &str| match delivery.properties.headers().as_ref()?.inner().get(name)? {
             AMQPValue::LongString(text) => Some(text.to_string()),

@@ -97,6 +97,12 @@ impl Subject {
         Self { store: Arc::new(make(clock).await), now, tasks: Tasks::default(), keep: None }
     }
 
+    /// The same, for a store that is shared already.
+    pub(crate) async fn made_of(make: impl AsyncFnOnce(Clock) -> Arc<dyn Store>) -> Self {
+        let (now, clock) = clock();
+        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None }
+    }
+
     /// What time it is.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now.load(Ordering::SeqCst))

@@ -9,13 +9,13 @@ use realtime_gateway_protocol::{NotificationId, Timestamp};
 use tokio::runtime::Runtime;
 
 use self::naive::Naive;
+use super::redis::tests as redis_tests;
 use super::{
     Append, Notify, Redaction, Retention, Store,
     clock::Clock,
     conformance::{Subject, WINDOW, inbox, key, options, topic},
     memory::MemoryStore,
     redb::RedbStore,
-    redis,
 };
 use crate::{config::Durability, store::PageLimit};
 
@@ -183,6 +183,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn redis_agrees_with_the_model(steps in prop::collection::vec(step(), 1..120)) {
-        Runtime::new().unwrap().block_on(async { agree(&mut redis::tests::subject().await, steps, None).await });
+        Runtime::new().unwrap().block_on(async { agree(&mut redis_tests::subject().await, steps, None).await });
     }
 }

@@ -6,13 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Options, Store,
-    clock::Clock,
-    memory::MemoryStore,
-    redb::RedbStore,
-    redis::{CaError, RedisOptions, RedisStore},
-};
+use super::redis::{CaError, RedisOptions, RedisStore};
+use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
 use crate::config;
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
@@ -95,8 +90,8 @@ pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn St
         return Ok(Arc::new(MemoryStore::new(options, Clock::system())));
     }
     if config.is_shared() {
-        let redis = RedisOptions { ca: config.ca.clone(), ..RedisOptions::new(url, &config.prefix) };
-        return Ok(Arc::new(RedisStore::open(redis, options, Clock::system()).await?));
+        let place = RedisOptions { ca: config.ca.clone(), ..RedisOptions::new(url, &config.prefix) };
+        return Ok(Arc::new(RedisStore::open(place, options, Clock::system()).await?));
     }
     if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
         let store = RedbStore::open(Path::new(path), config.durability, options, Clock::system())?;

@@ -4,6 +4,7 @@
 //! waits while a commit runs shares the next one. Reads see the last commit and never wait for a writer.
 
 mod backend;
+mod copy;
 mod fault;
 mod file;
 mod format;

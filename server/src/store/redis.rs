@@ -21,6 +21,7 @@
 mod address;
 mod advice;
 mod connect;
+mod copy;
 mod enter;
 mod fault;
 mod link;
@@ -57,6 +58,7 @@ use self::{
     request::{Request, Step},
 };
 use super::{LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError};
+use crate::config::Secret;
 
 /// How much longer than it matters a row is kept, so that clocks may differ a little.
 const SLACK: Duration = Duration::from_secs(60);
@@ -67,7 +69,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
     /// `store.url`
-    pub url: String,
+    pub url: Secret,
     /// `store.prefix`
     pub prefix: String,
     /// `store.ca`
@@ -81,7 +83,7 @@ pub struct RedisOptions {
 impl RedisOptions {
     /// The usual options for a URL and a prefix.
     pub fn new(url: &str, prefix: &str) -> Self {
-        let (url, prefix) = (url.to_owned(), prefix.to_owned());
+        let (url, prefix) = (Secret(url.to_owned()), prefix.to_owned());
         Self { url, prefix, ca: None, lease: LEASE, patience: Duration::from_secs(10) }
     }
 }
@@ -114,7 +116,7 @@ impl RedisStore {
     /// # Errors
     /// [`OpenError`] says what is wrong and how to mend it.
     pub async fn open(redis: RedisOptions, options: Options, clock: Clock) -> Result<Self, OpenError> {
-        let address = Address::parse(&redis.url).map_err(OpenError::RedisUrl)?;
+        let address = Address::parse(&redis.url.0).map_err(OpenError::RedisUrl)?;
         let shown = address.to_string();
         let connector = Connector::new(address, redis.ca.as_deref())?;
         let prefix = format!("{{{}}}:", redis.prefix);
@@ -170,7 +172,7 @@ impl Store for RedisStore {
 
     fn status(&self) -> StoreStatus {
         StoreStatus {
-            writable: self.link.is_connected(),
+            writable: self.link.is_writable(),
             last_error: self.link.last_error(),
             bytes: self.link.used_memory(),
             pending_notifications: self.pending.load(Ordering::Relaxed),

@@ -22,6 +22,9 @@ const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a broker may take to begin on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The authority of the certificate that a broker with TLS shows, for `localhost` and 127.0.0.1.
+pub const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificate/TEST_ONLY_ca.pem");
+
 /// A broker on ports of its own.
 #[derive(Debug)]
 pub struct RabbitServer {
@@ -39,10 +42,24 @@ impl RabbitServer {
     /// # Panics
     /// When it does not serve in time; `apt-get install rabbitmq-server` may be what is missing.
     pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// Begins one that listens with TLS too, and tells the port for that.
+    pub fn with_tls() -> (Self, u16) {
+        let (port, folder) = (free_port(), concat!(env!("CARGO_MANIFEST_DIR"), "/certificate"));
+        let settings = format!(
+            "listeners.ssl.default = 127.0.0.1:{port}\nssl_options.cacertfile = {CA}\n\
+             ssl_options.certfile = {folder}/TEST_ONLY_certificate.pem\nssl_options.keyfile = {folder}/TEST_ONLY_key.pem\n"
+        );
+        (Self::with(&settings), port)
+    }
+
+    fn with(more: &str) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let (port, epmd_port) = (free_port(), free_port());
         let settings = format!(
-            "listeners.tcp.default = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n\
+            "{more}listeners.tcp.default = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n\
              vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n"
         );
         fs::write(directory.path().join("rabbitmq.conf"), settings).unwrap();

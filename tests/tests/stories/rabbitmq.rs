@@ -90,6 +90,27 @@ async fn events_of_a_topic_come_in_order_and_copies_once() {
 }
 
 #[tokio::test]
+async fn what_waited_at_the_broker_is_taken_in_its_order() {
+    let backend = Backend::at(&shared()).await;
+    let mut gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
+    gateway.kill().await;
+    for n in 0..300 {
+        let body = json!({ "title": n.to_string(), "message": "m" });
+        backend.publish(&format!("notification.user{}", n % 3), body).await;
+    }
+    // Now all of them come at once.
+    gateway.restart().await;
+    for user in 0..3 {
+        let mut socket = Socket::of(&gateway, &format!("user{user}")).await;
+        socket.ask(json!({ "type": "subscribe_notifications" })).await;
+        for n in (user..300).step_by(3) {
+            assert_eq!(socket.expect("notification").await["title"], n.to_string());
+        }
+    }
+}
+
+#[tokio::test]
 async fn poison_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let (backend, gateway) = gateway().await;
     let mut alice = Socket::of(&gateway, "alice").await;

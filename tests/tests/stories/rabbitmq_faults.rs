@@ -2,11 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use realtime_gateway_brokers::rabbitmq::RabbitServer;
+use realtime_gateway_brokers::{
+    rabbitmq::{RabbitServer, shared},
+    redis::{Persistence, RedisServer},
+};
 use realtime_gateway_tests::{Backend, Event, Events, Gateway, Socket, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::rabbitmq::metric;
+
+/// A broker that was hurt may owe a confirmation for so long, before it is asked again.
+const CONFIRMED: Duration = Duration::from_secs(10);
 
 /// A gateway at a broker of its own, with a client and a backend service that listens.
 struct House {
@@ -21,7 +28,8 @@ impl House {
     async fn new() -> Self {
         let broker = tokio::task::spawn_blocking(RabbitServer::start).await.unwrap();
         let backend = Backend::at(&broker.url()).await;
-        let gateway = Gateway::with(backend.settings()).await;
+        let settings = backend.settings().set("drain.delay", "\"0s\"").set("drain.spread", "\"100ms\"");
+        let gateway = Gateway::with(settings).await;
         let mut alice = Socket::of(&gateway, "alice").await;
         alice.ask(json!({ "type": "subscribe_notifications" })).await;
         alice.join("c").await;
@@ -65,6 +73,13 @@ impl House {
         contents
     }
 
+    /// Publishes as a backend service should: again, by another connection, where no confirmation came.
+    async fn publish_until_confirmed(&mut self, body: Value) {
+        while timeout(CONFIRMED, self.backend.publish("notification.alice", body.clone())).await.is_err() {
+            self.backend = self.backend.again().await;
+        }
+    }
+
     /// Whatever was said has come, in order apart from what came twice, and the way in works too.
     async fn is_whole(&mut self) {
         let said = self.all_said().await;
@@ -75,7 +90,7 @@ impl House {
                 highest = Some(content);
             }
         }
-        self.backend.publish("notification.alice", json!({ "id": "after", "title": "after", "message": "m" })).await;
+        self.publish_until_confirmed(json!({ "id": "after", "title": "after", "message": "m" })).await;
         assert_eq!(self.alice.until("notification").await["title"], "after");
         let api = self.gateway.api();
         let is_empty = || async { api.get("/health").await["bus"]["outbox"]["entries"] == json!(0) };
@@ -167,4 +182,55 @@ async fn halted_without_a_word() {
     house.broker.process().resume();
     house.until_state("connected").await;
     house.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broker_and_gateway_both_begun_again() {
+    let mut house = House::new().await;
+    house.say(30).await;
+    house.broker.process().kill();
+    house.say(30).await;
+    house.until_state("reconnecting").await;
+    // It goes without waiting for a broker that is not there.
+    house.gateway.signal("TERM").await;
+    assert_eq!(house.alice.closed().await, 1012);
+    assert_eq!(house.gateway.exit_code().await, Some(0));
+    // And begins without it.
+    house.gateway.restart().await;
+    house.is_ready().await;
+    house.alice = Socket::of(&house.gateway, "alice").await;
+    house.alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    house.say(30).await;
+    house.broker.restart();
+    house.until_state("connected").await;
+    house.is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_store_is_away_events_wait_in_their_order() {
+    let mut store = tokio::task::spawn_blocking(|| RedisServer::start(Persistence::Always)).await.unwrap();
+    let backend = Backend::at(&shared()).await;
+    let settings = backend.settings().set("store.url", &format!("{:?}", store.url()));
+    let gateway = Gateway::with(settings).await;
+    gateway.connected().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let publish = async |from: u64, to: u64| {
+        for n in from..to {
+            let body = json!({ "id": format!("n{n}"), "title": n.to_string(), "message": "m" });
+            backend.publish("notification.alice", body).await;
+        }
+    };
+    publish(0, 10).await;
+    store.process().pause();
+    publish(10, 60).await;
+    let wait = || async { gateway.log().iter().any(|line| line.contains("the store takes no inbound events")) };
+    eventually("the pause", wait).await;
+    publish(60, 100).await;
+    store.process().resume();
+    for n in 0..100 {
+        assert_eq!(alice.until("notification").await["title"], n.to_string());
+    }
+    let refused = metric(&gateway.api(), "gateway_bus_consumed_total{outcome=\"refused\"}").await;
+    assert_eq!(refused, 0.0, "nothing was wrong with them");
 }

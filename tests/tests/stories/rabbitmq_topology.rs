@@ -7,7 +7,7 @@ use lapin::{
     options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeleteOptions},
     types::FieldTable,
 };
-use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_brokers::rabbitmq::{CA, RabbitServer, shared};
 use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, eventually};
 use serde_json::json;
 
@@ -107,6 +107,35 @@ async fn check_tells_whether_the_broker_lets_the_gateway_in() {
     assert!(text.contains("error    the broker cannot be used") && text.contains("ACCESS_REFUSED"), "{text}");
     assert!(!text.contains("a-wrong-password"), "{text}");
     assert_eq!(found.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn of_several_hosts_the_one_that_answers_is_taken() {
+    let backend = Backend::at(&shared()).await;
+    let urls = format!("amqp://u:a-password@127.0.0.1:1,{},amqp://no-such-host.invalid", shared());
+    let gateway = Gateway::with(backend.settings().set("bus.url", &format!("{urls:?}"))).await;
+    gateway.connected().await;
+    assert!(!gateway.log().iter().any(|line| line.contains("a-password")));
+}
+
+#[tokio::test]
+async fn a_broker_with_tls_is_trusted_by_its_authority() {
+    let (broker, port) = tokio::task::spawn_blocking(RabbitServer::with_tls).await.unwrap();
+    let backend = Backend::at(&broker.url()).await;
+    let secure = backend.settings().set("bus.url", &format!("\"amqps://guest:guest@localhost:{port}\""));
+    let trusting = Gateway::with(secure.clone().set("bus.ca", &format!("{CA:?}"))).await;
+    trusting.connected().await;
+    let mut alice = Socket::of(&trusting, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    backend.publish("notification.alice", json!({ "title": "safe", "message": "m" })).await;
+    assert_eq!(alice.expect("notification").await["title"], "safe");
+
+    let wary = Gateway::with(secure.set("bus.prefix", "\"another\"")).await;
+    let health = wary.api().get("/health").await;
+    assert!(health["bus"]["lastError"].as_str().unwrap().contains("certificate"), "{health}");
+    let wrong = Settings::default().set("bus.url", "\"amqps://localhost\"").set("bus.ca", "\"no-such-file.pem\"");
+    let refused = run(&wrong, "serve").await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("bus.ca (no-such-file.pem) cannot be read"));
 }
 
 /// Runs the gateway's program once.

@@ -15,7 +15,10 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 use parking_lot::Mutex;
-use tokio::{net::lookup_host, time::timeout};
+use tokio::{
+    net::lookup_host,
+    time::{sleep, timeout},
+};
 
 use super::fault::Fault;
 
@@ -25,6 +28,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long channels get for theirs.
+const CHANNELS: Duration = Duration::from_millis(50);
 /// How often it is looked whether the connection is still there, beside what it tells by itself.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -124,11 +129,15 @@ impl Link {
         }
     }
 
-    /// Says goodbye, so that the broker knows at once.
+    /// Says goodbye, so that the broker knows at once, and not by a socket that broke.
     pub(super) async fn close(self) {
+        // Channels that were dropped say goodbye by themselves, and lapin breaks off when that is still under way.
+        sleep(CHANNELS).await;
         let farewell = self.connection.close(200, "OK".into());
-        if !matches!(timeout(FAREWELL, farewell).await, Ok(Ok(()))) {
-            tracing::debug!("the broker did not hear the farewell");
+        match timeout(FAREWELL, farewell).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the broker did not hear the farewell"),
+            Err(_) => tracing::debug!("the broker did not answer the farewell"),
         }
     }
 }

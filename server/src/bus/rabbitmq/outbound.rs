@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, body::body, fault::Fault, link::ANSWER};
@@ -240,7 +240,12 @@ impl Outbound {
         if !flight.confirming.is_empty() && !blocked && flight.progress.elapsed() > ANSWER {
             return Err(Fault::of("the broker did not confirm in time"));
         }
-        match self.store.lease_outbox(LEASE).await {
+        let lease = match timeout(LOOK, self.store.lease_outbox(LEASE)).await {
+            Ok(lease) => lease,
+            // Confirmations wait meanwhile.
+            Err(_) => return Ok(()),
+        };
+        match lease {
             Ok(leased) => {
                 if flight.leased && !leased {
                     tracing::info!("another node publishes the outbox now");
@@ -263,7 +268,8 @@ impl Outbound {
     }
 
     async fn release(&self) {
-        if let Err(error) = self.store.release_outbox().await {
+        let released = timeout(LOOK, self.store.release_outbox()).await;
+        if let Ok(Err(error)) = released {
             tracing::debug!(%error, "the outbox's lease ends by itself");
         }
     }

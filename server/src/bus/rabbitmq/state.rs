@@ -103,7 +103,7 @@ impl States {
                 tracing::error!(connection = role.name(), error = &*last_error, "the broker refuses what is declared");
             }
             (true, _) => tracing::warn!(connection = role.name(), error = &*last_error, "the broker is away"),
-            (false, _) => tracing::debug!(connection = role.name(), error = &*last_error, "the broker is still away"),
+            (false, _) => {}
         }
     }
 

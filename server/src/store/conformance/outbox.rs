@@ -88,7 +88,9 @@ pub(crate) async fn whoever_waits_for_an_event_gets_it(subject: &Subject) {
     let waits = async { store.read_outbox(0, 10, SOON).await.unwrap() };
     let (found, _) = tokio::join!(waits, subject.append(reported(subject, "a", "one")));
     assert_eq!(ids(&found), ["one"]);
-    assert!(subject.store.lease_outbox(Duration::from_secs(10)).await.unwrap());
+    let leased = subject.store.lease_outbox(Duration::from_secs(10)).await.unwrap();
+    assert!(leased, "nobody else publishes");
+    subject.store.release_outbox().await.unwrap();
 }
 
 pub(crate) async fn beyond_the_bound_events_are_left_out_and_counted(subject: &Subject) {

@@ -1,6 +1,6 @@
 //! What goes wrong with the file while it is used.
 
-use crate::store::StoreError;
+use crate::store::{StoreError, copy::Abandoned};
 
 /// Why a step on the file failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub(super) enum Fault {
     /// The file could not be opened again yet.
     #[error("the data file cannot be opened")]
     Absent,
+    /// Whoever wanted the rows has gone.
+    #[error(transparent)]
+    Abandoned(#[from] Abandoned),
     /// The store is closed, for good.
     #[error("the store is closed")]
     Closed,

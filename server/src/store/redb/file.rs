@@ -68,7 +68,11 @@ impl DataFile {
         }
     }
 
-    fn read_once<T>(&self, read: impl Fn(&ReadTransaction) -> Result<T, Fault>) -> (Result<T, Fault>, u64) {
+    /// Runs a read, and tells which opening of the file it was on.
+    pub(super) fn read_once<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
+    ) -> (Result<T, Fault>, u64) {
         // The lock covers the beginning only: a transaction outlives a closed file, with an error.
         let opened = self.opened.read();
         let generation = opened.generation;

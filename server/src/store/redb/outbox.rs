@@ -26,6 +26,11 @@ pub(super) fn write(tables: &mut Tables<'_>, event: &Event, detail: &EventDetail
     if !outbox.bound.admits(tables.outbox.len()?) {
         return Ok(());
     }
+    insert(tables, &outbox.node, event, detail)
+}
+
+/// Writes an event of a node, whatever waits already.
+pub(super) fn insert(tables: &mut Tables<'_>, node: &str, event: &Event, detail: &EventDetail) -> Result<(), Fault> {
     // Identifiers hold no white space, so a line ends each.
     let (kind, offset, more) = match detail {
         EventDetail::None => (PLAIN, 0, String::new()),
@@ -40,7 +45,7 @@ pub(super) fn write(tables: &mut Tables<'_>, event: &Event, detail: &EventDetail
         offset,
         id: &event.id,
         key: &event.key,
-        node: &outbox.node,
+        node,
         more: &more,
         body: &event.body,
     };
@@ -55,7 +60,8 @@ pub(super) fn last(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64
     Ok(table.last()?.map_or(0, |(sequence, _)| sequence.value()))
 }
 
-fn read(transaction: &ReadTransaction, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
+/// The oldest events after a sequence.
+pub(super) fn read(transaction: &ReadTransaction, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
     let table = transaction.open_table(OUTBOX)?;
     let rows = table.range(after.saturating_add(1)..)?.take(at_most);
     rows.map(|row| {

@@ -7,8 +7,8 @@ use redb::{Table, WriteTransaction};
 use super::{
     fault::Fault,
     format::{
-        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, OPEN_SESSIONS, OUTBOX, PENDING, Pair,
-        Triple, USERS,
+        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, META, OPEN_SESSIONS, OUTBOX, PENDING,
+        Pair, Triple, USERS,
     },
     writer::{OutboxOptions, Shared},
 };
@@ -19,6 +19,7 @@ type Text = &'static str;
 
 /// The tables, opened once for a whole batch.
 pub(super) struct Tables<'t> {
+    pub(super) meta: Table<'t, Text, Bytes>,
     pub(super) logs: Table<'t, Text, Bytes>,
     pub(super) entries: Table<'t, Pair, Bytes>,
     pub(super) keys: Table<'t, Bytes, Bytes>,
@@ -47,6 +48,7 @@ impl<'t> Tables<'t> {
     /// Opens them.
     pub(super) fn open(transaction: &'t WriteTransaction, shared: &'t Shared) -> Result<Self, Fault> {
         Ok(Self {
+            meta: transaction.open_table(META)?,
             logs: transaction.open_table(LOGS)?,
             entries: transaction.open_table(ENTRIES)?,
             keys: transaction.open_table(KEYS)?,

@@ -27,9 +27,10 @@ impl Server {
         self.settings.get(key).map(String::as_str)
     }
 
-    /// Names this life of the server.
-    pub(super) fn run_id(&self) -> &str {
-        self.info("run_id")
+    /// Names this life of the server: the process, and the history that it has as a master. A server that was a replica
+    /// in between goes on with another history.
+    pub(super) fn life(&self) -> String {
+        format!("{}:{}", self.info("run_id"), self.info("master_replid"))
     }
 
     /// Whether it takes writes.
@@ -103,12 +104,13 @@ mod tests {
 
     #[test]
     fn a_server_that_is_set_right_is_left_alone() {
-        let info = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\naof_enabled:1\r\nrole:master\r\n";
+        let info =
+            "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nmaster_replid:def\r\naof_enabled:1\r\nrole:master\r\n";
         let settings = [("appendfsync", "always"), ("maxmemory-policy", "noeviction"), ("save", "")];
         let right = server(info, &settings);
         assert!(right.warnings().is_empty(), "{:?}", right.warnings());
         assert!(right.has_writes_on_disk() && right.is_master() && !right.was_a_replica());
-        assert_eq!(right.run_id(), "abc");
+        assert_eq!(right.life(), "abc:def");
     }
 
     #[test]

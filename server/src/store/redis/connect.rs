@@ -6,7 +6,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,7 @@ pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Connector {
     pub(super) address: Address,
     tls: Option<TlsConnector>,
+    attempts: AtomicUsize,
 }
 
 impl Connector {
@@ -48,7 +52,7 @@ impl Connector {
     /// When the file cannot be read, or there is no authority at all.
     pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, CaError> {
         let tls = if address.tls { Some(tls(ca)?) } else { None };
-        Ok(Self { address, tls })
+        Ok(Self { address, tls, attempts: AtomicUsize::new(0) })
     }
 
     /// Connects to the server that takes writes, and logs in.
@@ -56,10 +60,15 @@ impl Connector {
         match &self.address.place {
             Place::Server(host) => self.server(host, &self.address.login, self.address.database).await,
             Place::Sentinels { hosts, service, login } => {
-                let mut fault = Fault::Away("no Sentinel answers".into());
-                for sentinel in hosts {
+                let mut fault = Fault::Away("there is no Sentinel".into());
+                // Each attempt begins with the next one: what one says may be out of date.
+                let first = self.attempts.fetch_add(1, Ordering::Relaxed);
+                for sentinel in hosts.iter().cycle().skip(first % hosts.len().max(1)).take(hosts.len()) {
                     match self.master(sentinel, service, login).await {
-                        Ok(master) => return self.server(&master, &self.address.login, self.address.database).await,
+                        Ok(master) => match self.server(&master, &self.address.login, self.address.database).await {
+                            Ok(connected) => return Ok(connected),
+                            Err(error) => fault = error,
+                        },
                         Err(error) => fault = Fault::Away(format!("Sentinel {sentinel}: {error}").into()),
                     }
                 }

@@ -64,7 +64,7 @@ pub(super) async fn enter(
     let _: Vec<String> = loads.query_async(connection).await?;
     let durable = matches!(place, Place::Server(_)) && server.has_writes_on_disk() && !server.was_a_replica();
     let mut ask = cmd("EVAL");
-    ask.arg(ENTER).arg(1).arg(store).arg(server.run_id()).arg(u8::from(durable));
+    ask.arg(ENTER).arg(1).arg(store).arg(server.life()).arg(u8::from(durable));
     ask.arg(uuid::Uuid::now_v7().to_string()).arg(FORMAT);
     let mut reply = Reply::of(ask.query_async::<Value>(connection).await?)?;
     let outcome = match reply.text()?.as_str() {

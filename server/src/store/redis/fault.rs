@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, copy::Abandoned};
 
 /// Why a step on Redis failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +35,9 @@ pub(super) enum Fault {
         "its data has format {0}, which is newer than this version's; start the version that wrote it, or a later one"
     )]
     Newer(u32),
+    /// Whoever wanted the data has gone.
+    #[error("the copy was abandoned")]
+    Abandoned,
     /// The store is closed, for good.
     #[error("the store is closed")]
     Closed,
@@ -59,6 +62,12 @@ impl From<RedisError> for Fault {
             _ if error.is_timeout() => Self::Late,
             _ => Self::Connection(text),
         }
+    }
+}
+
+impl From<Abandoned> for Fault {
+    fn from(_: Abandoned) -> Self {
+        Self::Abandoned
     }
 }
 

@@ -3,8 +3,9 @@
 //! Concurrent requests are written together and answered in order. Each has a deadline, so nothing ever hangs; while
 //! there is no connection, requests fail at once, but for a moment after one was lost.
 
+mod supervisor;
+
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,14 +14,13 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use redis::{Cmd, Value, aio::MultiplexedConnection, cmd};
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, Semaphore, watch},
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
-use uuid::Uuid;
 
+use self::supervisor::Driving;
 use super::{
     advice::Server,
     connect::Connector,
@@ -34,10 +34,6 @@ use crate::{drain::Tasks, store::Epoch};
 pub(super) const DEADLINE: Duration = Duration::from_millis(1_800);
 /// For so long after a connection was lost requests wait for the next one.
 const BLINK: Duration = Duration::from_secs(1);
-/// How often a connection is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// Between two attempts to connect, at first and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How much may wait for an answer, in bytes.
 const ROOM: usize = 64 * 1024 * 1024;
 
@@ -56,6 +52,8 @@ pub(super) struct Link {
     room: Semaphore,
     tasks: Tasks,
     last_error: Mutex<Option<Arc<str>>>,
+    /// Why the server refused something last, until it is known to take writes.
+    refused: Mutex<Option<Arc<str>>>,
     server: RwLock<Server>,
     used_memory: AtomicU64,
 }
@@ -85,6 +83,7 @@ impl Link {
             room: Semaphore::new(ROOM),
             tasks: Tasks::default(),
             last_error: Mutex::default(),
+            refused: Mutex::default(),
             server: RwLock::default(),
             used_memory: AtomicU64::new(0),
         })
@@ -108,8 +107,8 @@ impl Link {
             State::Away { fault, .. } => matches!(fault, Fault::Newer(_) | Fault::Refused(_)),
             _ => true,
         };
-        let waited = timeout(within, state.wait_for(settled)).await;
-        drop(waited);
+        // Whether it came to that is seen below.
+        let _ = timeout(within, state.wait_for(settled)).await;
         match &*self.state.borrow() {
             State::Connected(..) => Ok(()),
             State::Away { fault, .. } => Err(fault.clone()),
@@ -135,7 +134,12 @@ impl Link {
             let believed = self.epoch();
             match self.ask(&request(&believed), deadline).await {
                 Err(Fault::NoScript) => drop(self.send(&step.load(), deadline).await?),
-                Err(fault) => return Err(fault),
+                Err(fault) => {
+                    if let Fault::Refused(_) = &fault {
+                        *self.refused.lock() = Some(fault.to_string().into());
+                    }
+                    return Err(fault);
+                }
                 Ok(mut reply) => {
                     let done = reply.number()? == 1;
                     let epoch = reply.text()?;
@@ -175,6 +179,16 @@ impl Link {
         answer
     }
 
+    /// Sends several commands together, whose answers say nothing but that they were done.
+    pub(super) async fn send_all(&self, commands: &Pipeline) -> Result<(), Fault> {
+        let deadline = Instant::now() + DEADLINE;
+        let (mut connection, _) = self.connection(deadline).await?;
+        match timeout_at(deadline, commands.query_async::<Value>(&mut connection)).await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(Fault::Late),
+        }
+    }
+
     /// The connection; a lost one is waited for, but only for a moment.
     async fn connection(&self, deadline: Instant) -> Result<(MultiplexedConnection, u64), Fault> {
         let mut state = self.state.subscribe();
@@ -200,8 +214,8 @@ impl Link {
             }
             None => self.entered().await?,
         };
-        let answer = timeout(within + DEADLINE, command.query_async(&mut connection)).await;
-        let answer = answer.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
+        let asking = command.query_async(&mut connection);
+        let answer = timeout(within + DEADLINE, asking).await.map_err(|_| Fault::Late)??;
         *self.waiting.lock() = Some((connection, driver));
         Ok(answer)
     }
@@ -233,6 +247,7 @@ impl Link {
             tracing::warn!("{warning}");
         }
         self.used_memory.store(entered.server.used_memory().unwrap_or(0), Ordering::Relaxed);
+        self.note_written();
         *self.server.write() = entered.server;
     }
 
@@ -241,109 +256,28 @@ impl Link {
         self.server.read().warnings()
     }
 
-    /// Whether there is a connection.
-    pub(super) fn is_connected(&self) -> bool {
+    fn is_connected(&self) -> bool {
         matches!(&*self.state.borrow(), State::Connected(..))
     }
 
-    /// Why there was no connection last.
+    /// Whether there is a server that takes writes, as far as is known.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_connected() && self.refused.lock().is_none()
+    }
+
+    /// The server has taken a write.
+    pub(super) fn note_written(&self) {
+        *self.refused.lock() = None;
+    }
+
+    /// Why there is no connection, or why the server refuses.
     pub(super) fn last_error(&self) -> Option<Arc<str>> {
-        self.last_error.lock().clone()
+        self.last_error.lock().clone().or_else(|| self.refused.lock().clone())
     }
 
     /// How much memory Redis uses, when that was told.
     pub(super) fn used_memory(&self) -> Option<u64> {
         Some(self.used_memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
-    }
-
-    /// Connects for ever.
-    async fn supervise(self: &Arc<Self>) {
-        let mut generation = 0;
-        let mut backoff = BACKOFF.0;
-        loop {
-            generation += 1;
-            let fault = match self.connect(generation).await {
-                Ok((connection, driver)) => {
-                    backoff = BACKOFF.0;
-                    let fault = self.look_after(connection, generation, driver).await;
-                    tracing::warn!(error = %fault, "the connection to Redis is lost");
-                    fault
-                }
-                Err(fault) => {
-                    tracing::debug!(error = %fault, "Redis cannot be connected to");
-                    fault
-                }
-            };
-            self.lost(fault);
-            sleep(jittered(backoff)).await;
-            backoff = (backoff * 2).min(BACKOFF.1);
-        }
-    }
-
-    /// Makes a connection, and shows it to everybody once the store is entered.
-    async fn connect(self: &Arc<Self>, generation: u64) -> Result<(MultiplexedConnection, Driving), Fault> {
-        let (connection, driver) = self.entered().await?;
-        *self.last_error.lock() = None;
-        let connected = State::Connected(connection.clone(), generation);
-        self.state.send_if_modified(|state| {
-            let open = !matches!(state, State::Closed);
-            if open {
-                *state = connected;
-            }
-            open
-        });
-        Ok((connection, driver))
-    }
-
-    /// A new connection on which the store is entered.
-    async fn entered(&self) -> Result<(MultiplexedConnection, Driving), Fault> {
-        let (mut connection, driver) = self.connector.connect().await?;
-        let driver = Driving(self.tasks.spawn_until_stopped(driver));
-        let entering = enter(&mut connection, &self.store, &self.connector.address.place);
-        self.note(timeout(DEADLINE, entering).await.unwrap_or(Err(Fault::Late))?);
-        Ok((connection, driver))
-    }
-
-    /// Watches a connection until it is of no use any more, and tells why.
-    async fn look_after(&self, mut connection: MultiplexedConnection, generation: u64, mut driver: Driving) -> Fault {
-        let mut look = Instant::now() + LOOK;
-        loop {
-            tokio::select! {
-                _ = &mut driver.0 => return Fault::Connection("Redis closed the connection".into()),
-                () = self.distrust.notified() => {
-                    if self.distrusted.load(Ordering::Acquire) >= generation {
-                        return Fault::Connection("Redis does not answer as it should".into());
-                    }
-                }
-                () = sleep_until(look) => {
-                    let memory = cmd("INFO").arg("memory").to_owned();
-                    match timeout(DEADLINE, memory.query_async::<String>(&mut connection)).await {
-                        Ok(Ok(info)) => {
-                            let used = Server::of(&info, HashMap::new()).used_memory();
-                            self.used_memory.store(used.unwrap_or(0), Ordering::Relaxed);
-                        }
-                        Ok(Err(error)) => return error.into(),
-                        Err(_) => return Fault::Late,
-                    }
-                    look = Instant::now() + LOOK;
-                }
-            }
-        }
-    }
-
-    fn lost(&self, fault: Fault) {
-        *self.last_error.lock() = Some(fault.to_string().into());
-        self.state.send_if_modified(|state| match state {
-            State::Closed => false,
-            State::Connected(..) => {
-                *state = State::Away { since: Instant::now(), fault };
-                true
-            }
-            State::Away { fault: last, .. } => {
-                *last = fault;
-                true
-            }
-        });
     }
 
     /// Ends it, for good, and does not wait.
@@ -356,19 +290,4 @@ impl Link {
         self.shut();
         self.tasks.stop(Duration::from_secs(1)).await;
     }
-}
-
-/// The task that moves a connection's bytes; it ends with this.
-struct Driving(JoinHandle<()>);
-
-impl Drop for Driving {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Half of it to all of it, so that nodes do not come together.
-fn jittered(time: Duration) -> Duration {
-    // The last bits of a UUIDv7 are random.
-    time.mul_f64(0.5 + f64::from(Uuid::now_v7().as_u128() as u32) / f64::from(u32::MAX) / 2.0)
 }

@@ -16,7 +16,7 @@ const TRIES: usize = 3;
 
 /// From which side of which offset a page is read.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     /// Ascending after a position.
     After(u64),
     /// The last before an offset.
@@ -36,7 +36,10 @@ impl Log for RedisStore {
         let name = append.key.as_ref().map(|key| format!("{} {}", key.sender, key.id)).unwrap_or_default();
         let topic = append.topic.to_string();
         let (retention, redaction) = (append.retention, append.redaction.as_ref());
+        // What is to be taken back stands at an offset of this epoch; in another one it would be something else.
+        let of_redaction = redaction.map(|_| self.link.epoch());
         let request = |epoch: &Epoch| {
+            let epoch = of_redaction.as_ref().unwrap_or(epoch);
             let request = self.reporting(&steps::APPEND).text(epoch).text(&topic);
             let request = request.number(append.topic.shard().0.into()).at(append.at);
             let request = request.number(millis(self.window)).number(self.kept_for(self.window));
@@ -75,6 +78,17 @@ impl Log for RedisStore {
 
 impl RedisStore {
     async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, Fault> {
+        self.page_at(topic, place, limit, self.clock.now()).await
+    }
+
+    /// A page as it is at the given time.
+    pub(super) async fn page_at(
+        &self,
+        topic: &Topic,
+        place: Place,
+        limit: PageLimit,
+        now: Timestamp,
+    ) -> Result<Page, Fault> {
         let (step, name) = match topic {
             Topic::User(user) => (&steps::READ_PENDING, user.to_string()),
             topic => (&steps::READ_LOG, topic.to_string()),
@@ -83,7 +97,6 @@ impl RedisStore {
             Place::After(position) => ("after", position),
             Place::Before(offset) => ("before", offset),
         };
-        let now = self.clock.now();
         let request = |_: &_| {
             let request = self.link.request(step).number(limit.entries as u64).number(limit.bytes as u64);
             request.text(&name).text(direction).number(from).at(now)

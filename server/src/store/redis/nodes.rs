@@ -28,6 +28,8 @@ impl Nodes for RedisStore {
             beat.shards.iter().fold(request, |request, shard| request.number(shard.0.into()))
         };
         let (_, mut reply) = self.link.run(&steps::PULSE, request).await?;
+        // A pulse always writes.
+        self.link.note_written();
         let lease = if reply.number()? == 1 { LeaseHeld::Held } else { LeaseHeld::Anew };
         self.note_pending(reply.number()?);
         let mut notes = reply.list()?;

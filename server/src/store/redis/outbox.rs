@@ -24,6 +24,11 @@ impl Outbox for RedisStore {
         Ok(self.link.run(&steps::LEASE_OUTBOX, request).await?.1.number()? == 1)
     }
 
+    async fn release_outbox(&self) -> Result<(), StoreError> {
+        // Whoever holds it lets it end; whoever does not changes nothing.
+        self.lease_outbox(Duration::from_millis(1)).await.map(drop)
+    }
+
     async fn read_outbox(&self, after: u64, at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         let events = self.read_events(after, at_most).await?;
         if !events.is_empty() || wait.is_zero() {
@@ -62,10 +67,20 @@ impl Outbox for RedisStore {
 }
 
 impl RedisStore {
-    async fn read_events(&self, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
+    pub(super) async fn read_events(&self, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
         let after = id_of(after);
         let request = |_: &_| self.link.request(&steps::READ_OUTBOX).text(&after).number(at_most as u64);
         self.link.run(&steps::READ_OUTBOX, request).await?.1.list()?.all(entry)
+    }
+}
+
+/// What the store knows of an event, as its kind and a text.
+pub(super) fn detail_of(detail: &EventDetail) -> (&'static str, String) {
+    match detail {
+        EventDetail::None => ("none", String::new()),
+        EventDetail::Entry { offset, epoch } => ("entry", format!("{offset} {epoch}")),
+        // A list of texts can always be written.
+        EventDetail::Notifications(ids) => ("notifications", serde_json::to_string(ids).unwrap_or_default()),
     }
 }
 

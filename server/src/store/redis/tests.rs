@@ -23,7 +23,7 @@ use crate::store::{
 };
 
 /// Options for the server that all tests of this process share, with a prefix that no other has.
-fn alone() -> RedisOptions {
+pub(in crate::store) fn alone() -> RedisOptions {
     static TESTS: AtomicU64 = AtomicU64::new(0);
     RedisOptions::new(&shared().url(), &format!("t{}", TESTS.fetch_add(1, Ordering::Relaxed)))
 }

@@ -10,7 +10,7 @@ use realtime_gateway_protocol::Timestamp;
 
 use super::{ONE, RedisOptions, TestNode, alone, eventually, own};
 use crate::store::{
-    Append, Beat, LeaseHeld, Log, Nodes, Sessions,
+    Append, Beat, LeaseHeld, Log, Nodes, Redaction, Sessions,
     conformance::{ALL, beat, entry_at, key, topic},
 };
 
@@ -118,6 +118,20 @@ async fn an_append_of_an_older_epoch_is_made_again_and_stored_once() {
     assert_eq!((pulse.lease, &*b.store.epoch()), (LeaseHeld::Anew, "second"));
     assert_eq!(a.pulse().await.lease, LeaseHeld::Anew);
     assert_eq!(&*b.store.heads(&[topic("a")]).await.unwrap().epoch, "second");
+}
+
+#[tokio::test]
+async fn what_stood_in_an_older_epoch_is_not_taken_back_in_a_newer() {
+    let redis = alone();
+    let node = TestNode::join(&redis, "a").await;
+    append(&node, "1").await;
+    let server = realtime_gateway_brokers::redis::shared();
+    server.cli(&["hset", &format!("{{{}}}:store", redis.prefix), "epoch", "second"]);
+    let taking_back = || Append { redaction: Some(Redaction { offset: 1, body: "-".into() }), ..entry("2") };
+    node.store.append(taking_back()).await.unwrap_err();
+    assert_eq!(node.store.read(&topic("a"), 0, ALL).await.unwrap().entries[0].body, "1");
+    // Whoever asks again has looked where it is now.
+    assert_eq!(node.store.append(taking_back()).await.unwrap().offset, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

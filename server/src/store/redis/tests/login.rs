@@ -1,14 +1,22 @@
 //! Who may come, and what whoever starts a gateway is told when something is wrong.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use realtime_gateway_brokers::{
     free_port,
     redis::{Persistence, RedisServer},
 };
 
-use super::{RedisOptions, RedisStore, own};
-use crate::store::{Log, Store, clock::Clock, conformance::options, open::OpenError};
+use realtime_gateway_protocol::Timestamp;
+
+use super::{ONE, RedisOptions, RedisStore, TestNode, own};
+use crate::store::{
+    Append, Log, Nodes, Notify, Outbox, Pending, Presence, Sessions, Store, Swept,
+    clock::Clock,
+    conformance::{entry_at, key, options},
+    copy::Copied,
+    open::OpenError,
+};
 
 async fn open(redis: RedisOptions) -> Result<RedisStore, OpenError> {
     RedisStore::open(redis, options(), Clock::system()).await
@@ -66,6 +74,45 @@ async fn passwords_users_and_databases_are_used_and_not_told() {
         assert!(error.contains("Redis refuses"), "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(4), "waiting would not help");
+}
+
+#[tokio::test]
+async fn the_commands_that_the_manual_names_are_enough() {
+    let manual = include_str!("../../../../../docs/redis.md");
+    let (_, rules) = manual.split_once("the commands `").unwrap();
+    let (rules, _) = rules.split_once('`').unwrap();
+    let user = format!("anna on >word ~{{own}}:* {rules}");
+    let server = RedisServer::with(&[("save", ""), ("user", &user), ("user", "default off")]);
+    let url = format!("redis://anna:word@127.0.0.1:{}", server.port());
+    let redis = RedisOptions { patience: Duration::from_secs(5), ..RedisOptions::new(&url, "own") };
+    let mut node = TestNode::join(&redis, "a").await;
+    let store = &node.store;
+    let entry = entry_at(SystemTime::now().into(), "a", "x");
+    store.append(Append { key: key("u", "1"), ..entry }).await.unwrap();
+    store.open_session(node.session("anna", "1"), ONE).await.unwrap();
+    store.open_session(node.session("anna", "2"), ONE).await.unwrap();
+    store.set_present(&"c".to_owned().try_into().unwrap(), &"anna".to_owned().try_into().unwrap(), 1).await.unwrap();
+    let late = Timestamp::from_millis(u64::MAX);
+    let notify = Notify {
+        user: "anna".to_owned().try_into().unwrap(),
+        id: "n".to_owned().try_into().unwrap(),
+        at: SystemTime::now().into(),
+        body: "x".into(),
+        expires: SystemTime::now().into(),
+        max_pending: 1,
+        dropped_event: None,
+    };
+    store.notify(notify).await.unwrap();
+    assert_eq!(store.sweep(late).await.unwrap(), Swept { entries: 1, expired: 1, more: false });
+    assert!(store.lease_outbox(Duration::from_secs(1)).await.unwrap());
+    let events = store.read_outbox(0, 10, Duration::ZERO).await.unwrap();
+    store.remove_from_outbox(&events.iter().map(|event| event.sequence).collect::<Vec<_>>()).await.unwrap();
+    assert!(store.read_outbox(0, 10, Duration::from_millis(10)).await.unwrap().is_empty());
+    assert!(!store.is_empty().await.unwrap());
+    node.pulse().await;
+    node.store.reap().await.unwrap();
+    node.store.resign().await.unwrap();
+    assert!(!node.store.status().warnings.is_empty(), "its settings can be seen");
 }
 
 #[tokio::test]

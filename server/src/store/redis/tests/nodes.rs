@@ -69,7 +69,8 @@ async fn what_a_dead_node_left_is_removed_and_reported_once() {
     }
     b.store.open_session(b.session("anna", "b1"), ONE).await.unwrap();
     eventually("the end of the lease", async || {
-        (b.pulse().await, c.pulse().await);
+        b.pulse().await;
+        c.pulse().await;
         ids(&b).await == ["b", "c"]
     })
     .await;

@@ -175,3 +175,20 @@ async fn a_reader_of_the_outbox_comes_back_too() {
     is_back(&node).await;
     assert!(node.store.read_outbox(0, 1, Duration::from_millis(10)).await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_whose_memory_is_full_takes_no_writes_and_says_so() {
+    let server = RedisServer::with(&[("save", ""), ("maxmemory-policy", "noeviction")]);
+    let mut node = TestNode::join(&own(&server), "a").await;
+    node.store.append(entry("before")).await.unwrap();
+    server.cli(&["config", "set", "maxmemory", "1"]);
+    let error = in_time(node.store.append(entry("x"))).await.unwrap_err();
+    assert!(error.to_string().contains("OOM"), "{error}");
+    assert!(!node.store.status().writable);
+    assert!(node.store.status().last_error.is_some_and(|error| error.contains("OOM")));
+    assert_eq!(node.store.read(&topic("a"), 0, ALL).await.unwrap().entries.len(), 1, "reads go on");
+    server.cli(&["config", "set", "maxmemory", "0"]);
+    assert_eq!(node.store.append(entry("after")).await.unwrap().offset, 2);
+    node.pulse().await;
+    assert_eq!((node.store.status().writable, node.store.status().last_error), (true, None));
+}

@@ -1,0 +1,137 @@
+//! `gateway store copy`: one store into another, while no gateway runs on either.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    config::{self, Config, Flags, Loaded, Secret},
+    store::redis::{RedisOptions, RedisStore},
+    store::{
+        NodeName, Nodes, Options, Store as _,
+        clock::Clock,
+        copy::{Copied, copy},
+        open::OpenError,
+        redb::RedbStore,
+    },
+};
+
+/// What can be done with a store while no gateway runs on it.
+#[derive(Debug, Args)]
+pub(super) struct Store {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Copies a store into an empty one: offsets, epoch, idempotency keys, pending notifications and the outbox.
+    ///
+    /// Each is a URL as in store.url (redb:PATH, redis://…), or a configuration file, which keeps passwords off the
+    /// command line and knows a prefix and a certificate authority. Stop every gateway on the source first.
+    Copy(Copy),
+}
+
+#[derive(Debug, Args)]
+struct Copy {
+    /// The store to copy.
+    from: String,
+    /// The store to make; it must be empty.
+    to: String,
+}
+
+impl Store {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Copy(copy) => copy.run().await,
+        }
+    }
+}
+
+impl Copy {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let (from, to) = (config_of(&self.from)?, config_of(&self.to)?);
+        if let Some(path) = redb_path(&from.store).filter(|path| !path.exists()) {
+            anyhow::bail!("there is no store at {}", path.display());
+        }
+        let source = Opened::open(&from).await?;
+        if let Some(nodes) = source.nodes().await? {
+            super::warn(&format!(
+                "warning  {nodes} on the source: what is written meanwhile may be missing from the copy"
+            ));
+        }
+        let target = Opened::open(&to).await?;
+        let copied = copy(source.copied(), target.copied(), from.idempotency_window, SystemTime::now().into()).await;
+        target.close().await;
+        source.close().await;
+        let tally = copied?;
+        super::print(&format!(
+            "copied {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events\n",
+            tally.logs, tally.entries, tally.keys, tally.pending, tally.events
+        ))
+    }
+}
+
+/// The configuration that an argument stands for.
+fn config_of(argument: &str) -> anyhow::Result<Config> {
+    let is_url = argument.starts_with("redb:") || argument.starts_with("redis") && argument.contains("://");
+    if !is_url {
+        let flags = Flags { config: Some(PathBuf::from(argument)), ..Flags::default() };
+        return Ok(Loaded::read(&flags)?.config);
+    }
+    let defaults = Config::default();
+    Ok(Config { store: config::Store { url: Secret(argument.to_owned()), ..defaults.store }, ..defaults })
+}
+
+fn redb_path(store: &config::Store) -> Option<&Path> {
+    store.url.0.strip_prefix("redb:").map(Path::new)
+}
+
+/// A store of a kind that can be copied.
+enum Opened {
+    Redb(Box<RedbStore>),
+    Redis(Box<RedisStore>),
+}
+
+impl Opened {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        // Without a bound: nothing that waits for the broker may be left out.
+        let node = NodeName::new("copy");
+        let options = Options { window: config.idempotency_window, node, outbox: Some(u64::MAX) };
+        let store = &config.store;
+        if store.is_shared() {
+            let place = RedisOptions { ca: store.ca.clone(), ..RedisOptions::new(&store.url.0, &store.prefix) };
+            return Ok(Self::Redis(Box::new(RedisStore::open(place, options, Clock::system()).await?)));
+        }
+        match redb_path(store) {
+            Some(path) => Ok(Self::Redb(Box::new(RedbStore::open(path, store.durability, options, Clock::system())?))),
+            None => Err(OpenError::UnknownUrl.into()),
+        }
+    }
+
+    fn copied(&self) -> &dyn Copied {
+        match self {
+            Self::Redb(store) => &**store,
+            Self::Redis(store) => &**store,
+        }
+    }
+
+    /// Which gateways run on it, if any; a data file would not have opened.
+    async fn nodes(&self) -> anyhow::Result<Option<String>> {
+        let Self::Redis(store) = self else { return Ok(None) };
+        let names: Vec<String> = store.nodes().await?.into_iter().map(|node| node.id).collect();
+        let verb = if names.len() == 1 { "runs" } else { "run" };
+        Ok((!names.is_empty()).then(|| format!("{} {verb}", names.join(", "))))
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Redb(store) => store.close().await,
+            Self::Redis(store) => store.close().await,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Copies in every direction, compared by everything that the contract can read.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use realtime_gateway_protocol::{CloseCode, NotificationId, UserId};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    config::Durability,
+    store::{
+        Append, Event, Notify, Options, Redaction, Retention, Store,
+        clock::Clock,
+        conformance::{ALL, ONE, Subject, WINDOW, inbox, key, options, session, topic},
+        redb::RedbStore,
+        redis::{RedisOptions, RedisStore, tests::alone},
+    },
+};
+
+/// Where a store is.
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Redis(RedisOptions),
+}
+
+/// A store that can be used and copied.
+#[derive(Clone)]
+struct Both {
+    store: Arc<dyn Store>,
+    copied: Arc<dyn Copied>,
+}
+
+impl Place {
+    async fn open(&self, clock: Clock) -> Both {
+        let options = Options { outbox: Some(1_000), ..options() };
+        match self {
+            Self::File(path) => {
+                let store = Arc::new(RedbStore::open(path, Durability::Os, options, clock).unwrap());
+                Both { store: store.clone(), copied: store }
+            }
+            Self::Redis(redis) => {
+                let store = Arc::new(RedisStore::open(redis.clone(), options, clock).await.unwrap());
+                Both { store: store.clone(), copied: store }
+            }
+        }
+    }
+}
+
+/// Places in a folder that is theirs.
+struct Places(TempDir);
+
+impl Places {
+    fn file(&self, name: &str) -> Place {
+        Place::File(self.0.path().join(name))
+    }
+}
+
+fn event(subject: &Subject, id: &str) -> Event {
+    Event {
+        id: id.into(),
+        key: format!("chat.{id}").into(),
+        at: subject.now(),
+        body: Bytes::from(format!("{{\"{id}\":1}}")),
+    }
+}
+
+/// Something of everything.
+async fn fill(subject: &Subject) {
+    for n in 0..700 {
+        let named = key("anna", &n.to_string());
+        let body = Bytes::from(format!("{n:0900}"));
+        subject.append(Append { key: named, body, ..subject.entry("long", &n.to_string()) }).await;
+    }
+    let few = Retention { max_entries: 3, max_age: Duration::from_secs(100_000) };
+    for n in 1..=5 {
+        let redaction = (n == 5).then(|| Redaction { offset: 4, body: "-".into() });
+        let append = Append { retention: few, redaction, ..subject.entry("few", &n.to_string()) };
+        subject.append(Append { event: Some(event(subject, &format!("e{n}"))), ..append }).await;
+    }
+    // An empty log, whose head outlives what stood in it.
+    let short = Retention { max_age: Duration::from_secs(10), ..few };
+    subject.append(Append { retention: short, ..subject.entry("gone", "x") }).await;
+    subject.pass(Duration::from_secs(10));
+    subject.sweep().await;
+    for n in 1..=5 {
+        let dropped_event = Some(event(subject, "dropped"));
+        let base = subject.notification("anna", &format!("n{n}"));
+        subject.notify(Notify { max_pending: 4, dropped_event, ..base }).await;
+    }
+    let long = Timestamp::from_millis(subject.now().millis() + 100 * WINDOW.as_millis() as u64);
+    subject.notify(Notify { expires: long, ..subject.notification("bert", "n1") }).await;
+    let (anna, n3) = (UserId::new("anna").unwrap(), [NotificationId::new("n3").unwrap()]);
+    subject.store.acknowledge(&anna, &n3, Some(event(subject, "acked"))).await.unwrap();
+    let record = session(subject, "s");
+    subject.store.open_session(record.clone(), ONE).await.unwrap();
+    subject.store.close_session(&record.user, &record.id, CloseCode::NORMAL).await.unwrap();
+}
+
+/// Everything that can be read.
+async fn seen(store: &dyn Store) -> String {
+    let topics = [topic("long"), topic("few"), topic("gone"), topic("never"), inbox("anna"), inbox("bert")];
+    let mut seen = format!("{:?}\n{:?}\n", store.epoch(), store.heads(&topics).await.unwrap().ends);
+    for topic in &topics {
+        let page = store.read(topic, 0, ALL).await.unwrap();
+        seen += &format!("{topic}: {:?} {:?} {:?}\n", page.epoch, page.ends, page.entries);
+    }
+    for user in ["anna", "bert"] {
+        seen += &format!("{:?}\n", store.pending_count(&UserId::new(user).unwrap()).await.unwrap());
+    }
+    for entry in store.read_outbox(0, 1_000, Duration::ZERO).await.unwrap() {
+        seen += &format!("{:?} {:?} {:?}\n", entry.node, entry.event, entry.detail);
+    }
+    seen
+}
+
+/// What the store does next shows what cannot be read.
+async fn goes_on(subject: &Subject) {
+    let store = &subject.store;
+    for (n, offset) in [(0, 1), (699, 700)] {
+        let repeat = Append { key: key("anna", &n.to_string()), ..subject.entry("long", "again") };
+        let repeated = store.append(repeat).await.unwrap();
+        assert_eq!((repeated.duplicate, repeated.offset), (true, offset));
+        assert_eq!(repeated.id.as_str(), format!("m-{n}"));
+    }
+    assert_eq!(subject.append(subject.entry("long", "next")).await, 701);
+    assert_eq!(subject.append(subject.entry("gone", "next")).await, 2);
+    for id in ["n1", "n2", "n3"] {
+        assert!(subject.notify(subject.notification("anna", id)).await.duplicate, "{id} is remembered");
+    }
+    let notified = subject.notify(Notify { max_pending: 4, ..subject.notification("anna", "n6") }).await;
+    assert_eq!((notified.offset, notified.dropped.len()), (6, 0));
+    let n2 = [NotificationId::new("n2").unwrap()];
+    assert_eq!(store.acknowledge(&UserId::new("anna").unwrap(), &n2, None).await.unwrap(), n2);
+    // Ages and expiries are kept too.
+    subject.pass(WINDOW * 2);
+    assert!(subject.notify(subject.notification("bert", "n1")).await.duplicate, "it is pending still");
+    let swept = subject.sweep().await;
+    assert_eq!(swept.1, 3, "those of anna have ended");
+    subject.pass(Duration::from_secs(100_000));
+    subject.sweep().await;
+    assert_eq!(store.heads(&[topic("few")]).await.unwrap().ends[0].floor, 6);
+    subject.pass(WINDOW * 100);
+    assert_eq!(subject.sweep().await.1, 1);
+}
+
+async fn there_and_back(from: Place, to: Place) {
+    let mut told = None;
+    let mut subject = Subject::made_of(async |clock| {
+        told = Some(clock.clone());
+        from.open(clock).await.store
+    })
+    .await;
+    let clock = told.unwrap();
+    fill(&subject).await;
+    let expected = seen(&*subject.store).await;
+    subject.store.close().await;
+
+    let (source, target) = (from.open(clock.clone()).await, to.open(clock.clone()).await);
+    let now = subject.now();
+    let tally = copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap();
+    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 4, events: 9 });
+    // What is full is left as it is.
+    assert!(matches!(copy(&*source.copied, &*target.copied, WINDOW, now).await, Err(CopyError::NotEmpty)));
+    target.store.close().await;
+    assert_eq!(seen(&*source.store).await, expected, "the source is as it was");
+    source.store.close().await;
+    subject.store = to.open(clock).await.store;
+    assert_eq!(seen(&*subject.store).await, expected);
+    goes_on(&subject).await;
+}
+
+fn places() -> Places {
+    Places(tempfile::tempdir().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_a_file_to_redis() {
+    there_and_back(places().file("a"), Place::Redis(alone())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_redis_to_a_file() {
+    let places = places();
+    there_and_back(Place::Redis(alone()), places.file("a")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_a_file_to_a_file() {
+    let places = places();
+    there_and_back(places.file("a"), places.file("b")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_redis_to_redis() {
+    there_and_back(Place::Redis(alone()), Place::Redis(alone())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_out_of_the_window_stay_behind() {
+    let places = places();
+    let (from, to) = (places.file("a"), places.file("b"));
+    let subject = Subject::made_of(async |clock| from.open(clock).await.store).await;
+    subject.append(Append { key: key("anna", "1"), ..subject.entry("a", "x") }).await;
+    subject.pass(WINDOW);
+    subject.store.close().await;
+    let now = subject.now();
+    let clock = Clock::new(move || now);
+    let (source, target) = (from.open(clock.clone()).await, to.open(clock).await);
+    assert_eq!(copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap().keys, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_fails_ends_the_copy() {
+    let places = places();
+    let (from, to) = (places.file("a"), places.file("b"));
+    let subject = Subject::made_of(async |clock| from.open(clock).await.store).await;
+    for n in 0..3_000 {
+        subject.append(subject.entry("a", &n.to_string())).await;
+    }
+    subject.store.close().await;
+    let (source, target) = (from.open(Clock::system()).await, to.open(Clock::system()).await);
+    let copying = copy(&*source.copied, &*target.copied, WINDOW, subject.now());
+    // It has begun by then, or has not: it ends either way, and nobody waits for room that never comes.
+    let (copied, ()) = tokio::join!(copying, target.store.close());
+    assert!(matches!(copied, Err(CopyError::Store(_))));
+}

@@ -1,0 +1,275 @@
+//! A store in Redis copied: everything under its prefix, page after page; and an empty one filled from another store.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use realtime_gateway_protocol::{ClientMessageId, NotificationId, Timestamp, UserId};
+use redis::{Cmd, FromRedisValue, Pipeline, Value, cmd, pipe};
+use tokio::time::Instant;
+
+use super::{
+    RedisStore,
+    fault::Fault,
+    link::DEADLINE,
+    log::Place,
+    outbox::detail_of,
+    request::{LARGEST, Reply},
+};
+use crate::{
+    store::{
+        Head, IdempotencyKey, PageLimit, StoreError,
+        clock::after,
+        copy::{Copied, Item, Pages},
+    },
+    topic::Topic,
+};
+
+/// How many keys or rows are read at once.
+const ROWS: usize = 256;
+/// How much of a log is read at once.
+const PAGE: PageLimit = PageLimit { entries: ROWS, bytes: 1024 * 1024 };
+
+#[async_trait]
+impl Copied for RedisStore {
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let mut cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
+            if keys.iter().any(|key| key != "store") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn dump(&self, mut pages: Pages) {
+        let dumped = self.dump_all(&mut pages).await;
+        pages.end(dumped.map_err(StoreError::from)).await;
+    }
+
+    async fn load(&self, page: Vec<Item>) -> Result<(), StoreError> {
+        let mut writes = pipe();
+        page.iter().for_each(|item| self.write(&mut writes, item));
+        if writes.is_empty() {
+            return Ok(());
+        }
+        Ok(self.link.send_all(&writes).await?)
+    }
+}
+
+impl RedisStore {
+    /// Some more keys under the prefix, without it; none when that was all.
+    async fn more_keys(&self, cursor: &mut Option<u64>) -> Result<Option<Vec<String>>, Fault> {
+        let Some(from) = cursor.take() else { return Ok(None) };
+        let mut scan = cmd("SCAN");
+        scan.arg(from).arg("MATCH").arg(self.key("*")).arg("COUNT").arg(ROWS);
+        let (next, keys): (u64, Vec<String>) = self.answer(&scan).await?;
+        *cursor = Some(next).filter(|next| *next != 0);
+        let without = |key: String| key.strip_prefix(&self.prefix).map(str::to_owned);
+        Ok(Some(keys.into_iter().filter_map(without).collect()))
+    }
+
+    async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
+        T::from_redis_value(self.link.send(command, Instant::now() + DEADLINE).await?).map_err(|_| Fault::Strange)
+    }
+
+    async fn dump_all(&self, pages: &mut Pages) -> Result<(), Fault> {
+        // A scan may name a key twice, and logs and users must come before what belongs to them.
+        let (mut logs, mut users) = (BTreeSet::new(), BTreeSet::new());
+        let mut cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
+            logs.extend(keys.iter().filter_map(|key| key.strip_prefix("log:").map(str::to_owned)));
+            users.extend(keys.iter().filter_map(|key| key.strip_prefix("user:").map(str::to_owned)));
+        }
+        for topic in logs {
+            self.dump_log(topic.parse().map_err(|_| Fault::Strange)?, pages).await?;
+        }
+        for user in users {
+            self.dump_user(user.try_into().map_err(|_| Fault::Strange)?, pages).await?;
+        }
+        cursor = Some(0);
+        while let Some(keys) = self.more_keys(&mut cursor).await? {
+            self.dump_names(keys, pages).await?;
+        }
+        let mut after = 0;
+        loop {
+            let events = self.read_events(after, ROWS).await?;
+            let Some(last) = events.last() else { break };
+            after = last.sequence;
+            for event in events {
+                pages.add(Item::Event(event)).await?;
+            }
+        }
+        let mut ask = cmd("HGET");
+        let epoch: String = self.answer(ask.arg(self.key("store")).arg("epoch")).await?;
+        Ok(pages.add(Item::Epoch(epoch.into())).await?)
+    }
+
+    async fn dump_log(&self, topic: Topic, pages: &mut Pages) -> Result<(), Fault> {
+        let mut ask = cmd("HMGET");
+        ask.arg(self.key(&format!("log:{topic}"))).arg(&["h", "f", "a"]);
+        let (head, floor, max_age): (u64, u64, u64) = self.answer(&ask).await?;
+        // At the beginning of time nothing is too old.
+        let mut position = floor.saturating_sub(1);
+        let mut page = self.page_at(&topic, Place::After(position), PAGE, Timestamp::from_millis(0)).await?;
+        let (ends, oldest) = (Head { head, floor }, page.entries.first().map(|entry| entry.at));
+        pages.add(Item::Log { topic: topic.clone(), ends, max_age, oldest }).await?;
+        loop {
+            position = page.next;
+            for entry in page.entries {
+                pages.add(Item::Entry(topic.clone(), entry)).await?;
+            }
+            if position >= head {
+                return Ok(());
+            }
+            page = self.page_at(&topic, Place::After(position), PAGE, Timestamp::from_millis(0)).await?;
+        }
+    }
+
+    async fn dump_user(&self, user: UserId, pages: &mut Pages) -> Result<(), Fault> {
+        let mut ask = cmd("HMGET");
+        ask.arg(self.key(&format!("user:{user}"))).arg(&["h", "s"]);
+        let (head, soonest): (u64, u64) = self.answer(&ask).await?;
+        let soonest = Timestamp::from_millis(soonest);
+        pages.add(Item::User { user: user.clone(), head, soonest }).await?;
+        let mut from = "-".to_owned();
+        loop {
+            let mut ask = cmd("XRANGE");
+            ask.arg(self.key(&format!("pending:{user}"))).arg(&from).arg("+").arg("COUNT").arg(ROWS);
+            let rows = Reply::of(self.answer::<Value>(&ask).await?)?.all(pending)?;
+            let Some((last, ..)) = rows.last() else { return Ok(()) };
+            from = format!("({last}-0");
+            for (offset, at, expires, id, body) in rows {
+                pages.add(Item::Pending { user: user.clone(), offset, id, at, expires, body }).await?;
+            }
+        }
+    }
+
+    /// What is remembered of appends and notifications, of those keys that are about such.
+    async fn dump_names(&self, keys: Vec<String>, pages: &mut Pages) -> Result<(), Fault> {
+        let keys: Vec<String> =
+            keys.into_iter().filter(|key| key.starts_with("repeat:") || key.starts_with("notified:")).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut ask = cmd("MGET");
+        for key in &keys {
+            ask.arg(self.key(key));
+        }
+        let rows: Vec<Option<String>> = self.answer(&ask).await?;
+        for (key, row) in keys.iter().zip(rows) {
+            // One that has just ended is none.
+            if let Some(row) = row {
+                pages.add(named(key, &row).ok_or(Fault::Strange)?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what writes a thing.
+    fn write(&self, writes: &mut Pipeline, item: &Item) {
+        let now = self.clock.now();
+        match item {
+            Item::Log { topic, ends, max_age, oldest } => {
+                let due = oldest.map(|at| after(at, Duration::from_millis(*max_age)).millis());
+                let row = writes.cmd("HSET").arg(self.key(&format!("log:{topic}")));
+                row.arg("h").arg(ends.head).arg("f").arg(ends.floor).arg("a").arg((*max_age).min(LARGEST));
+                if let Some(due) = due {
+                    row.arg("d").arg(due);
+                    writes.cmd("ZADD").arg(self.key("ages")).arg(due).arg(topic.to_string());
+                }
+            }
+            Item::Entry(topic, entry) => {
+                let add =
+                    writes.cmd("XADD").arg(self.key(&format!("entries:{topic}"))).arg(format!("{}-0", entry.offset));
+                add.arg("t").arg(entry.at.millis()).arg("b").arg(&entry.body[..]);
+            }
+            Item::Repeat { topic, key, at, offset, id } => {
+                let left = after(*at, self.window).millis().saturating_sub(now.millis());
+                let name = self.key(&format!("repeat:{topic} {} {}", key.sender, key.id));
+                let value = format!("{} {offset} {id}", at.millis());
+                writes.cmd("SET").arg(name).arg(value).arg("PX").arg(self.kept_for(Duration::from_millis(left)));
+            }
+            Item::User { user, head, soonest } => {
+                let row = writes.cmd("HSET").arg(self.key(&format!("user:{user}")));
+                row.arg("h").arg(*head).arg("s").arg(soonest.millis());
+            }
+            Item::Pending { user, offset, id, at, expires, body } => {
+                let add = writes.cmd("XADD").arg(self.key(&format!("pending:{user}"))).arg(format!("{offset}-0"));
+                add.arg("t").arg(at.millis()).arg("x").arg(expires.millis()).arg("i").arg(id.as_str());
+                add.arg("b").arg(&body[..]);
+                let index = writes.cmd("ZADD").arg(self.key("expiries"));
+                index.arg(expires.millis()).arg(format!("{offset} {user}"));
+                let until = after(*at, self.window).max(*expires);
+                self.write_name(writes, user, id, *offset, *at, until);
+            }
+            Item::Notified { user, id, offset, at } => {
+                self.write_name(writes, user, id, *offset, *at, after(*at, self.window));
+            }
+            Item::Event(entry) => {
+                let (kind, detail) = detail_of(&entry.detail);
+                let add = writes.cmd("XADD").arg(self.key("outbox")).arg("*").arg("n").arg(&*entry.node);
+                add.arg("i")
+                    .arg(&*entry.event.id)
+                    .arg("k")
+                    .arg(&*entry.event.key)
+                    .arg("t")
+                    .arg(entry.event.at.millis());
+                add.arg("b").arg(&entry.event.body[..]).arg("d").arg(kind).arg("v").arg(detail);
+            }
+            Item::Epoch(epoch) => {
+                writes.cmd("HSET").arg(self.key("store")).arg("epoch").arg(&**epoch);
+            }
+        }
+    }
+
+    /// Remembers an id, unless its notification, which is pending, has done so for longer.
+    fn write_name(
+        &self,
+        writes: &mut Pipeline,
+        user: &UserId,
+        id: &NotificationId,
+        offset: u64,
+        at: Timestamp,
+        until: Timestamp,
+    ) {
+        let left = Duration::from_millis(until.millis().saturating_sub(self.clock.now().millis()));
+        let set = writes.cmd("SET").arg(self.key(&format!("notified:{user} {id}")));
+        set.arg(format!("{offset} {}", at.millis())).arg("NX").arg("PX").arg(self.kept_for(left));
+    }
+}
+
+type PendingRow = (u64, Timestamp, Timestamp, NotificationId, Bytes);
+
+/// `[offset-0, [t, at, x, expires, i, id, b, body]]`
+fn pending(reply: &mut Reply) -> Result<PendingRow, Fault> {
+    let mut row = reply.list()?;
+    let offset = row.text()?.split_once('-').and_then(|(offset, _)| offset.parse().ok()).ok_or(Fault::Strange)?;
+    let mut fields = row.list()?;
+    fields.bytes()?;
+    let at = fields.at()?;
+    fields.bytes()?;
+    let expires = fields.at()?;
+    fields.bytes()?;
+    let id = fields.id()?;
+    fields.bytes()?;
+    Ok((offset, at, expires, id, fields.bytes()?))
+}
+
+/// What a key and its text remember.
+fn named(key: &str, row: &str) -> Option<Item> {
+    let time = |text: &str| text.parse().ok().map(Timestamp::from_millis);
+    if let Some(name) = key.strip_prefix("repeat:") {
+        let mut name = name.splitn(3, ' ');
+        let topic = name.next()?.parse().ok()?;
+        let sender = UserId::new(name.next()?).ok()?;
+        let key = IdempotencyKey { sender, id: ClientMessageId::new(name.next()?).ok()? };
+        let mut row = row.splitn(3, ' ');
+        let (at, offset) = (time(row.next()?)?, row.next()?.parse().ok()?);
+        return Some(Item::Repeat { topic, key, at, offset, id: row.next()?.try_into().ok()? });
+    }
+    let (user, id) = key.strip_prefix("notified:")?.split_once(' ')?;
+    let (offset, at) = row.split_once(' ')?;
+    let (user, id) = (UserId::new(user).ok()?, NotificationId::new(id).ok()?);
+    Some(Item::Notified { user, id, offset: offset.parse().ok()?, at: time(at)? })
+}
