@@ -11,6 +11,9 @@ use std::{
 /// What the page asks for; the package holds more, such as the WebAssembly that its scripts hold as well.
 const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 
+/// A folder of the package that the page has no use for: its policy allows WebAssembly.
+const LEFT_OUT: &str = "no-wasm";
+
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo runs this in the package's folder, and takes what is watched relative to it.
     let (page, sdk) = (Path::new("../web-demo"), Path::new("../sdk-wasm/pkg"));
@@ -41,6 +44,9 @@ fn table(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
+        if path.is_dir() && path.ends_with(LEFT_OUT) {
+            continue;
+        }
         if path.is_dir() {
             walk(&path, files)?;
         } else if path.extension().is_some_and(|extension| SERVED.iter().any(|served| extension == *served)) {

@@ -134,17 +134,6 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
 /// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     check_object(text)?;
-    decode_value(text)
-}
-
-#[cfg(not(feature = "field-paths"))]
-fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
-    // Only from an object, which halves the code that is made for each type.
-    object(&mut serde_json::Deserializer::from_str(text)).map_err(|error| from_json_error("", &error))
-}
-
-#[cfg(feature = "field-paths")]
-fn decode_value<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     // Read whole first, so that a broken end is not hidden by a broken field.
     serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
     let mut track = serde_path_to_error::Track::new();
@@ -187,17 +176,6 @@ pub(crate) trait Tagged: Sized {
     fn decode_fields<'de, D: Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>>;
 }
 
-#[cfg(not(feature = "field-paths"))]
-fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    match M::decode_fields(word, &mut json) {
-        None => Err(DecodeError::UnknownType(word.to_owned())),
-        Some(Ok(message)) => Ok(message),
-        Some(Err(error)) => Err(from_json_error("", &error)),
-    }
-}
-
-#[cfg(feature = "field-paths")]
 fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);

@@ -18,6 +18,7 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("protocol/schema/inbound.json", pretty(&backend_schema(Flow::Inbound))),
         ("protocol/schema/outbound.json", pretty(&backend_schema(Flow::Outbound))),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
+        ("protocol/src/outline/table.rs", crate::field_table::table()),
         ("fuzz/protocol.dict", dictionary()),
         ("sdk-wasm/js/messages.d.ts", crate::typescript::declarations()),
         ("docs/protocol.md", crate::page::protocol_page_markdown()),

@@ -12,22 +12,30 @@ const MAX_ENCODED_BYTES: usize = 200;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum IdError {
     /// It is empty or over 128 bytes.
-    #[error("an identifier has 1 to 128 bytes of UTF-8")]
     Length,
     /// It holds a control character or white space.
-    #[error("an identifier has no control characters and no white space")]
     Character,
     /// It has over 200 bytes when percent-encoded.
-    #[error("an identifier has at most 200 bytes when percent-encoded")]
     Encoded,
     /// It does not match `[a-z][a-z0-9_]{0,31}`.
-    #[error("a service name matches [a-z][a-z0-9_]{{0,31}}")]
     ServiceName,
 }
 
-fn check_identifier(text: &str) -> Result<(), IdError> {
+impl IdError {
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Length => "an identifier has 1 to 128 bytes of UTF-8",
+            Self::Character => "an identifier has no control characters and no white space",
+            Self::Encoded => "an identifier has at most 200 bytes when percent-encoded",
+            Self::ServiceName => "a service name matches [a-z][a-z0-9_]{0,31}",
+        }
+    }
+}
+
+pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > MAX_BYTES {
         return Err(IdError::Length);
     }
@@ -39,7 +47,7 @@ fn check_identifier(text: &str) -> Result<(), IdError> {
     if encoded > MAX_ENCODED_BYTES { Err(IdError::Encoded) } else { Ok(()) }
 }
 
-fn check_service_name(text: &str) -> Result<(), IdError> {
+pub(crate) fn check_service_name(text: &str) -> Result<(), IdError> {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
     let rest = bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');

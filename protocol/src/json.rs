@@ -22,6 +22,14 @@ impl RawJson {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
+    /// Takes JSON as it was written.
+    ///
+    /// # Errors
+    /// When the text is not one JSON value.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
     /// Reads the value as a type of yours.
     ///
     /// # Errors
@@ -34,10 +42,21 @@ impl RawJson {
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
+}
 
-    fn is_object(&self) -> bool {
-        self.as_str().starts_with('{')
+impl Default for RawJson {
+    /// `null`.
+    fn default() -> Self {
+        Self(RawValue::NULL.to_owned())
     }
+}
+
+/// Checks a value that is to be `chat.data`, as it was written.
+pub(crate) fn check_data(written: &str) -> Result<(), &'static str> {
+    if !written.starts_with('{') {
+        return Err("data is a JSON object");
+    }
+    if written.len() > MAX_CHAT_DATA_BYTES { Err("data has at most 8192 bytes") } else { Ok(()) }
 }
 
 impl PartialEq for RawJson {
@@ -89,13 +108,7 @@ impl ChatData {
     /// # Errors
     /// The sentence that says which of the two it is not.
     pub fn new(value: RawJson) -> Result<Self, &'static str> {
-        if !value.is_object() {
-            return Err("data is a JSON object");
-        }
-        if value.as_str().len() > MAX_CHAT_DATA_BYTES {
-            return Err("data has at most 8192 bytes");
-        }
-        Ok(Self(value))
+        check_data(value.as_str()).map(|()| Self(value))
     }
 
     /// The object.

@@ -11,10 +11,13 @@ mod encode;
 mod error_code;
 mod example;
 pub mod export;
+mod field_table;
 mod id;
 mod json;
 mod message;
+mod object_text;
 mod open_enum;
+mod outline;
 mod page;
 mod schema;
 mod text;
@@ -40,6 +43,8 @@ pub use message::{
     Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
     SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
+pub use object_text::ObjectText;
+pub use outline::{Outline, Verdict};
 pub use page::protocol_page_html;
 pub use schema::{client_schema, server_schema};
 pub use text::{ChatContent, TextError};

@@ -8,10 +8,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The most characters (Unicode code points) of a chat message.
 const MAX_CONTENT_CHARS: usize = 4_000;
 
+/// What a chat message's content is.
+pub(crate) const CONTENT: &str = "the content of a chat message has 1 to 4000 characters";
+
 /// Why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the content of a chat message has 1 to 4000 characters")]
+#[error("{CONTENT}")]
 pub struct TextError;
+
+/// Whether a text may be the content of a chat message.
+pub(crate) fn is_content(text: &str) -> bool {
+    // Code points are at most as many as bytes, so most texts need no count.
+    !text.is_empty() && (text.len() <= MAX_CONTENT_CHARS || text.chars().count() <= MAX_CONTENT_CHARS)
+}
 
 /// The content of a chat message: 1 to 4,000 characters, counted as Unicode code points.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -24,9 +33,7 @@ impl ChatContent {
     /// [`TextError`] when the text is empty or too long.
     pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
         let text = text.as_ref();
-        // Code points are at most as many as bytes, so most texts need no count.
-        let fits = text.len() <= MAX_CONTENT_CHARS || text.chars().count() <= MAX_CONTENT_CHARS;
-        if text.is_empty() || !fits { Err(TextError) } else { Ok(Self(text.into())) }
+        if is_content(text) { Ok(Self(text.into())) } else { Err(TextError) }
     }
 
     /// The text itself.

@@ -28,6 +28,16 @@ impl Timestamp {
     }
 }
 
+/// How a point in time is written.
+pub(crate) const FORM: &str = "a time is RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z";
+
+impl Timestamp {
+    /// Reads what RFC 3339 writes; none for anything else.
+    pub fn read(text: &str) -> Option<Self> {
+        humantime::parse_rfc3339(text).ok().map(Self::from)
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -62,9 +72,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let time = humantime::parse_rfc3339(&text)
-            .map_err(|_| de::Error::custom("a time is RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z"))?;
-        Ok(time.into())
+        Self::read(&text).ok_or_else(|| de::Error::custom(FORM))
     }
 }
 

@@ -22,9 +22,9 @@ pub use service_topic::{Publish, ServiceTopic, SubscribeTopic};
 pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, TopicStream};
 
 use crate::{
-    Error, ErrorKind, Outcome, Position, State, Topic,
+    Error, ErrorKind, Frame, Outcome, Position, State, Topic,
     driver::{self, Call, Driver, Mailbox, Op},
-    machine::{Millis, Overflow, SubscribeOptions},
+    machine::{Draft, Millis, Overflow, SubscribeOptions},
 };
 
 /// A client of one gateway.
@@ -129,11 +129,13 @@ impl Client {
     /// The gateway's refusal; [`Outcome::Unknown`] when the connection was lost before the answer came. A command
     /// without a reply (`typing`) times out.
     pub async fn request(&self, type_name: impl Into<String>, payload: impl Serialize) -> Result<ServerMessage, Error> {
-        match serde_json::to_value(payload).map_err(Error::invalid)? {
-            Value::Object(payload) => self.call(Call::Request(type_name.into(), payload), None).await,
-            Value::Null => self.call(Call::Request(type_name.into(), serde_json::Map::new()), None).await,
-            _ => Err(Error::invalid("the payload of a request is an object")),
-        }
+        let payload = match serde_json::to_value(payload).map_err(Error::invalid)? {
+            Value::Object(payload) => Value::Object(payload).to_string(),
+            Value::Null => "{}".to_owned(),
+            _ => return Err(Error::invalid("the payload of a request is an object")),
+        };
+        let command = Draft::any(&type_name.into(), &payload).map_err(Error::invalid)?;
+        self.call(Call::Request(command), None).await
     }
 
     /// Every message that arrives, also of types that this version of the SDK does not know.
@@ -164,7 +166,16 @@ impl Client {
         answer.await.map_err(|_| task_ended())?
     }
 
+    /// Makes a call that is answered by a message.
     async fn call(&self, call: Call, timeout: Option<Duration>) -> Result<ServerMessage, Error> {
+        match self.ticket(call, timeout).await? {
+            Some(answer) => Ok(answer.message()),
+            None => Err(Error::new(ErrorKind::Connection("there was no answer".to_owned()), Outcome::Unknown)),
+        }
+    }
+
+    /// Makes any call, and waits for its end.
+    async fn ticket(&self, call: Call, timeout: Option<Duration>) -> Result<Option<Frame>, Error> {
         let (reply, answer) = oneshot::channel();
         let timeout = millis(timeout.unwrap_or(self.shared.timeout));
         self.op(Op::Call { call, timeout, reply }).await?;

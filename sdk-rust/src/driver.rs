@@ -5,8 +5,7 @@ mod socket;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{ClanId, ClientMessage, NotificationId, ServerMessage};
-use serde_json::{Map, Value};
+use realtime_gateway_protocol::{ClanId, NotificationId, ServerMessage};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
@@ -16,9 +15,11 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use socket::check_url;
 
 use crate::{
-    Error, Event, Position, State, Topic,
+    Error, Event, Frame, Position, State, Topic,
     client::TokenProvider,
-    machine::{Action, Command, Config, Input, Machine, Millis, StreamId, SubscribeOptions, Ticket},
+    machine::{
+        Action, Command, Config, Draft, Input, Machine, Millis, Publication, StreamId, SubscribeOptions, Ticket,
+    },
 };
 use realtime_gateway_protocol::CloseCode;
 use socket::{SocketEvent, Sockets};
@@ -43,16 +44,16 @@ pub(crate) enum Op {
     Call {
         call: Call,
         timeout: Millis,
-        reply: oneshot::Sender<Result<ServerMessage, Error>>,
+        reply: oneshot::Sender<Result<Option<Frame>, Error>>,
     },
 }
 
 /// A command with a reply.
 pub(crate) enum Call {
-    Send(ClientMessage),
+    Send(Publication),
     Ack(Vec<NotificationId>),
-    Query(ClientMessage),
-    Request(String, Map<String, Value>),
+    Query(Draft),
+    Request(Draft),
 }
 
 /// What the task is made of.
@@ -131,7 +132,7 @@ struct Task {
     state: watch::Sender<State>,
     /// The last number given to a stream or ticket.
     last: u64,
-    replies: HashMap<Ticket, oneshot::Sender<Result<ServerMessage, Error>>>,
+    replies: HashMap<Ticket, oneshot::Sender<Result<Option<Frame>, Error>>>,
     joining: HashMap<StreamId, oneshot::Sender<Result<Option<Position>, Error>>>,
     streams: HashMap<StreamId, Arc<Mailbox>>,
 }
@@ -169,10 +170,8 @@ impl Task {
             Action::Deliver(stream, delivery) => {
                 let mailbox = self.streams.get(&stream)?;
                 let refused = mailbox.push(delivery)?;
-                if let Event::Message(message) = refused.event
-                    && let ServerMessage::Notification(notification) = *message
-                {
-                    return Some(Command::Missed(stream, notification.id));
+                if let Event::Message(frame) = refused.event {
+                    return frame.notification_id().map(|id| Command::Missed(stream, id));
                 }
             }
             Action::Ended(stream, error) => {
@@ -188,7 +187,7 @@ impl Task {
             }
             Action::State(state) => {
                 tracing::debug!(state = name(&state), "the client's state has changed");
-                self.state.send_replace(state);
+                self.state.send_replace(read(state));
             }
         }
         None
@@ -222,10 +221,10 @@ impl Task {
             Op::Call { call, timeout, reply } => {
                 self.replies.insert(ticket, reply);
                 self.step(Input::Command(match call {
-                    Call::Send(message) => Command::Send { ticket, message, timeout },
+                    Call::Send(publication) => Command::Send { ticket, publication, timeout },
                     Call::Ack(ids) => Command::Ack { ticket, ids, timeout },
-                    Call::Query(message) => Command::Query { ticket, message, timeout },
-                    Call::Request(type_name, payload) => Command::Request { ticket, type_name, payload, timeout },
+                    Call::Query(question) => Command::Query { ticket, question, timeout },
+                    Call::Request(command) => Command::Request { ticket, command, timeout },
                 }));
             }
         }
@@ -247,7 +246,22 @@ impl Task {
     }
 }
 
-fn name(state: &State) -> &'static str {
+/// The state as an app sees it, with the greeting read.
+fn read(state: State<Frame>) -> State {
+    match state {
+        State::Connected(frame) => match frame.message() {
+            ServerMessage::Connected(connected) => State::Connected(connected.into()),
+            // The machine is connected by no other message.
+            _ => State::Connecting,
+        },
+        State::Idle => State::Idle,
+        State::Connecting => State::Connecting,
+        State::Waiting(trouble) => State::Waiting(trouble),
+        State::Closed(error) => State::Closed(error),
+    }
+}
+
+fn name(state: &State<Frame>) -> &'static str {
     match state {
         State::Idle => "idle",
         State::Connecting => "connecting",

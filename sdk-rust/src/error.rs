@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use realtime_gateway_protocol::{CloseCode, ErrorCode, ErrorReply};
+use realtime_gateway_protocol::{CloseCode, ErrorCode};
 
 /// What became of the command that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,15 +127,13 @@ impl Error {
         Self::new(ErrorKind::Invalid(problem.to_string()), Outcome::NotSent)
     }
 
-    pub(crate) fn refused(reply: &ErrorReply) -> Self {
+    pub(crate) fn refused(code: ErrorCode, message: String, retry_after: Option<Duration>) -> Self {
         // `unavailable` may still appear, and after a fault of the gateway nobody knows.
-        let outcome = match reply.code {
+        let outcome = match code {
             ErrorCode::Unavailable | ErrorCode::Internal => Outcome::Unknown,
             _ => Outcome::Refused,
         };
-        let retry_after = reply.retry_after_ms.map(Duration::from_millis);
-        let message = reply.message.clone();
-        Self::new(ErrorKind::Refused { code: reply.code.clone(), message, retry_after }, outcome)
+        Self::new(ErrorKind::Refused { code, message, retry_after }, outcome)
     }
 
     pub(crate) fn closed(code: CloseCode, reason: impl Into<String>) -> Self {

@@ -4,13 +4,13 @@ use realtime_gateway_protocol::{
     Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, Typing, Unknown,
 };
 
-use crate::{Gap, Position};
+use crate::{Frame, Gap, Position};
 
 /// What the machine delivers to one stream; the drivers' streams turn it into the typed events below.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A message of the stream's topic, or any message for a stream of all.
-    Message(Box<ServerMessage>),
+    Message(Frame),
     /// Entries that could not be delivered.
     Gap(Gap),
 }
@@ -49,7 +49,7 @@ impl ChatEvent {
     pub fn from_event(event: Event) -> Option<Self> {
         Some(match event {
             Event::Gap(gap) => Self::Gap(gap),
-            Event::Message(message) => match *message {
+            Event::Message(frame) => match frame.message() {
                 ServerMessage::Chat(chat) => Self::Message(chat),
                 ServerMessage::ChatDeleted(deleted) => Self::Deleted(deleted),
                 ServerMessage::Typing(typing) => Self::Typing(typing),
@@ -79,7 +79,7 @@ impl TopicEvent {
     pub fn from_event(event: Event) -> Option<Self> {
         Some(match event {
             Event::Gap(gap) => Self::Gap(gap),
-            Event::Message(message) => match *message {
+            Event::Message(frame) => match frame.message() {
                 ServerMessage::Event(published) => Self::Message(published),
                 ServerMessage::Unknown(unknown) => Self::Other(unknown),
                 _ => return None,

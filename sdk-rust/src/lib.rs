@@ -6,6 +6,7 @@ mod client;
 mod driver;
 mod error;
 mod event;
+mod frame;
 pub mod machine;
 mod position;
 mod state;
@@ -18,6 +19,7 @@ pub use client::{
 };
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::{ChatEvent, Delivery, Event, TopicEvent};
+pub use frame::Frame;
 pub use position::{Gap, GapReason, Position};
 pub use realtime_gateway_protocol as protocol;
 pub use state::State;

@@ -8,7 +8,9 @@ mod action;
 mod backoff;
 mod buffer;
 mod commands;
+mod draft;
 mod frames;
+mod heard;
 mod input;
 mod lifecycle;
 mod link;
@@ -24,13 +26,14 @@ mod tokens;
 mod typing;
 mod wire;
 
-use realtime_gateway_protocol::{ClientMessageId, DEFAULT_MAX_MESSAGE_BYTES};
+use realtime_gateway_protocol::DEFAULT_MAX_MESSAGE_BYTES;
 
 pub use action::Action;
 pub use buffer::{Buffer, Overflow, Taken};
+pub use draft::{Draft, Publication};
 pub use input::{Attempt, Command, Config, Input, Millis, OpenFailure, StreamId, SubscribeOptions, Ticket};
 
-use crate::{Error, State};
+use crate::{Error, Frame, State};
 
 use acks::Acks;
 use backoff::{Backoff, Random};
@@ -73,7 +76,7 @@ pub struct Machine {
     queries: Queries,
     typing: Typing,
     max_message_bytes: usize,
-    state: State,
+    state: State<Frame>,
 }
 
 impl Machine {
@@ -166,7 +169,7 @@ impl Machine {
     }
 
     /// What the app may know of the connection.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &State<Frame> {
         &self.state
     }
 
@@ -177,10 +180,5 @@ impl Machine {
 
     fn link(&mut self, attempt: Attempt) -> Option<&mut Link> {
         self.links.iter_mut().find(|link| link.attempt == attempt)
-    }
-
-    /// The name of the app's `turn`th send, unique among all clients.
-    fn client_message_id(instance: &str, turn: u64) -> Option<ClientMessageId> {
-        ClientMessageId::new(format!("{instance}-{turn}")).ok()
     }
 }

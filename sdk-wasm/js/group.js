@@ -5,8 +5,8 @@ import { address } from "./sockets.js";
 
 /** Whether tabs can find each other here. Not in Node, not under server-side rendering, not without a secure context. */
 export function canShare({ shareTabs = true }) {
-  const { BroadcastChannel, document, navigator } = globalThis;
-  return Boolean(shareTabs && BroadcastChannel && document && navigator?.locks);
+  // In this order: Node loads much when asked for its BroadcastChannel.
+  return Boolean(shareTabs && globalThis.document && globalThis.navigator?.locks && globalThis.BroadcastChannel);
 }
 
 /** The user that a token names, unverified: it only tells tabs apart. Nothing where it is no token that we can read. */

@@ -20,12 +20,22 @@ export async function loadCore(wasmUrl) {
 
 async function compileInlined() {
   const { base64 } = await import("./wasm.js");
-  return WebAssembly.compile(Uint8Array.from(atob(base64), byte => byte.charCodeAt(0)));
+  return compile(Uint8Array.from(atob(base64), byte => byte.charCodeAt(0)));
 }
 
 async function compileFrom(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: HTTP status ${response.status}`);
   // Not streamed: that needs a server that knows the media type, and saves little at this size.
-  return WebAssembly.compile(await response.arrayBuffer());
+  return compile(await response.arrayBuffer());
+}
+
+/** Compiles; where that is impossible it says what would help, which an engine's own words may not. */
+async function compile(bytes) {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    const help = `a page's policy has to allow 'wasm-unsafe-eval'; "realtime-gateway/no-wasm" works without WebAssembly`;
+    throw new Error(`${error?.message ?? error} (${help})`, { cause: error });
+  }
 }

@@ -2,15 +2,14 @@
 
 use realtime_gateway_sdk::{
     Error, ErrorKind, Event, Outcome, State, Topic,
-    machine::{Action, Attempt, Command, Input, Machine, Millis, OpenFailure, StreamId, Ticket},
-    protocol::{CloseCode, ServerMessage},
+    machine::{Action, Attempt, Command, Draft, Input, Machine, Millis, OpenFailure, StreamId, Ticket},
+    protocol::CloseCode,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::{
-    fault::Fault,
     input::{self, Config},
-    output::{self, Item, Order},
+    output::{self, Orders},
     pending::Pending,
     streams::{Streams, Wished},
 };
@@ -33,21 +32,19 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Makes a client that waits for its first input.
-    ///
-    /// # Errors
-    /// What is wrong with the configuration.
+    /// Makes a client that waits for its first input. Throws when something is wrong with the configuration.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str) -> Result<Core, String> {
-        let config: Config = serde_json::from_str(config).map_err(|error| error.to_string())?;
-        Ok(Self {
+    pub fn new(config: &str) -> Core {
+        // Thrown, not returned: no value of JavaScript's ever crosses over, so the module needs no table for them.
+        let config = Config::read(config).unwrap_or_else(|problem| wasm_bindgen::throw_str(&problem));
+        Self {
             machine: Machine::new(config.machine()),
             now: 0,
             attempts: Vec::new(),
             streams: Streams::default(),
             pending: None,
             before: false,
-        })
+        }
     }
 
     /// Speaks for several clients from now on, as the successor of one elsewhere that has made at most so many
@@ -66,7 +63,7 @@ impl Core {
     pub fn opened(&mut self, now: f64, attempt: f64) -> String {
         match self.attempt(attempt) {
             Some(attempt) => self.tell(now, Input::Opened(attempt)),
-            None => nothing(),
+            None => Orders::default().text(),
         }
     }
 
@@ -74,7 +71,7 @@ impl Core {
     pub fn frame(&mut self, now: f64, attempt: f64, frame: &str) -> String {
         match self.attempt(attempt) {
             Some(attempt) => self.tell(now, Input::Frame(attempt, frame)),
-            None => nothing(),
+            None => Orders::default().text(),
         }
     }
 
@@ -82,7 +79,7 @@ impl Core {
     pub fn closed(&mut self, now: f64, attempt: f64, code: u16) -> String {
         match self.attempt(attempt) {
             Some(attempt) => self.tell(now, Input::Closed(attempt, CloseCode(code))),
-            None => nothing(),
+            None => Orders::default().text(),
         }
     }
 
@@ -92,7 +89,7 @@ impl Core {
         let failure = OpenFailure { message, ..OpenFailure::default() };
         match self.attempt(attempt) {
             Some(attempt) => self.tell(now, Input::OpenFailed(attempt, failure)),
-            None => nothing(),
+            None => Orders::default().text(),
         }
     }
 
@@ -131,11 +128,11 @@ impl Core {
     }
 
     /// Begins a call that is any command; it is never repeated.
-    pub fn request(&mut self, now: f64, ticket: f64, timeout: f64, type_name: String, fields: &str) -> String {
-        match serde_json::from_str(fields) {
-            Ok(payload) => {
+    pub fn request(&mut self, now: f64, ticket: f64, timeout: f64, type_name: &str, fields: &str) -> String {
+        match Draft::any(type_name, fields) {
+            Ok(command) => {
                 let (ticket, timeout) = (Ticket(number(ticket)), number(timeout));
-                self.tell(now, Input::Command(Command::Request { ticket, type_name, payload, timeout }))
+                self.tell(now, Input::Command(Command::Request { ticket, command, timeout }))
             }
             Err(problem) => refused(ticket, problem.to_string()),
         }
@@ -153,12 +150,12 @@ impl Core {
         fields: &str,
     ) -> String {
         self.now = self.now.max(number(now));
-        let (name, mut orders) = (number(stream), Vec::new());
+        let (name, mut orders) = (number(stream), Orders::default());
         let (topic, options) = match input::subscription(type_name, fields) {
             Ok(wish) => wish,
             Err(problem) => {
-                let error = Some(invalid(problem));
-                return text(&[Order::Subscribed { stream: name, position: None, error }]);
+                orders.subscribed(name, Err(&invalid(problem)));
+                return orders.text();
             }
         };
         if topic == Topic::Notifications && self.pending.is_none() {
@@ -173,32 +170,33 @@ impl Core {
             }
             Wished::Waiting => {}
             Wished::Joined(position) => {
-                orders.push(Order::Subscribed { stream: name, position, error: None });
-                orders.push(Order::Ready { stream: name });
+                orders.subscribed(name, Ok(position.as_ref()));
+                orders.ready(name);
             }
         }
-        text(&orders)
+        orders.text()
     }
 
     /// The app let a stream go.
     pub fn leave(&mut self, now: f64, stream: f64) -> String {
         self.now = self.now.max(number(now));
         self.streams.leave(number(stream), self.now);
-        nothing()
+        Orders::default().text()
     }
 
     /// A stream that missed notifications has room again.
     pub fn drained(&mut self, now: f64, stream: f64) -> String {
         match self.streams.drained(number(stream)) {
             Some(id) => self.tell(now, Input::Command(Command::Drained(id))),
-            None => nothing(),
+            None => Orders::default().text(),
         }
     }
 
     /// The next thing of a stream, as JSON; empty when there is nothing yet.
     pub fn take(&mut self, stream: f64) -> String {
-        let Some((delivery, drained)) = self.streams.take(number(stream)) else { return String::new() };
-        Item::new(delivery, drained).and_then(|item| serde_json::to_string(&item).ok()).unwrap_or_default()
+        self.streams
+            .take(number(stream))
+            .map_or_else(String::new, |(delivery, drained)| output::item(&delivery, drained))
     }
 
     /// When a `tick` is due, unless something happens before; negative for never.
@@ -215,90 +213,76 @@ impl Core {
     /// Gives the machine an input, and gives back what it wants done.
     fn tell(&mut self, now: f64, input: Input<'_>) -> String {
         self.now = self.now.max(number(now));
-        let mut orders = Vec::new();
+        let mut orders = Orders::default();
         self.step(input, &mut orders);
         for id in self.streams.overdue(self.now) {
             self.step(Input::Command(Command::Drop(id)), &mut orders);
         }
-        text(&orders)
+        orders.text()
     }
 
-    fn step(&mut self, input: Input<'_>, orders: &mut Vec<Order>) {
-        let frame = match &input {
-            Input::Frame(_, frame) => Some(*frame),
-            _ => None,
-        };
+    fn step(&mut self, input: Input<'_>, orders: &mut Orders) {
         self.machine.handle(self.now, input);
         while let Some(action) = self.machine.poll() {
-            if let Some(command) = self.act(action, frame, orders) {
+            if let Some(command) = self.act(action, orders) {
                 self.machine.handle(self.now, Input::Command(command));
             }
         }
     }
 
     /// Turns an action into an order; returns what the machine must hear of at once.
-    fn act(&mut self, action: Action, frame: Option<&str>, orders: &mut Vec<Order>) -> Option<Command> {
+    fn act(&mut self, action: Action, orders: &mut Orders) -> Option<Command> {
         match action {
             Action::Open(attempt) => {
                 // At most the connection in use and its successor; those that failed without a word are in nobody's way.
                 self.attempts.retain(|old| old.number() + 4 > attempt.number());
                 self.attempts.push(attempt);
-                orders.push(Order::Open { attempt: attempt.number() });
+                orders.open(attempt);
             }
-            Action::SendFrame(attempt, text) => orders.push(Order::Send { attempt: attempt.number(), text }),
+            Action::SendFrame(attempt, text) => orders.send(attempt, &text),
             Action::Close(attempt, code) => {
                 self.attempts.retain(|open| *open != attempt);
-                orders.push(Order::Shut { attempt: attempt.number(), code: code.0 });
+                orders.shut(attempt, code);
             }
-            Action::AskToken => orders.push(Order::AskToken),
+            Action::AskToken => orders.ask_token(),
             Action::Subscribed(id, Ok(position)) => {
                 if let Some(stream) = self.streams.joined(id, position.clone()) {
-                    orders.push(Order::Subscribed { stream, position, error: None });
+                    orders.subscribed(stream, Ok(position.as_ref()));
                 }
             }
             Action::Subscribed(id, Err(error)) => {
                 if let Some(stream) = self.streams.remove(id) {
-                    orders.push(Order::Subscribed { stream, position: None, error: Some(Fault::from(&error)) });
+                    orders.subscribed(stream, Err(&error));
                 }
             }
             Action::Deliver(WATCHER, delivery) => {
-                if let (Event::Message(message), Some(pending)) = (&delivery.event, &mut self.pending)
-                    && let Some(count) = pending.hear(message)
+                if let (Event::Message(frame), Some(pending)) = (&delivery.event, &mut self.pending)
+                    && let Some(count) = pending.hear(frame.text())
                 {
-                    orders.push(Order::Pending { count });
+                    orders.pending(count);
                 }
             }
             Action::Deliver(id, delivery) => {
-                let notification = match &delivery.event {
-                    Event::Message(message) => match &**message {
-                        ServerMessage::Notification(notification) => Some(notification.id.clone()),
-                        _ => None,
-                    },
+                let frame = match &delivery.event {
+                    Event::Message(frame) => Some(frame.clone()),
                     Event::Gap(_) => None,
                 };
-                let delivery = match frame {
-                    Some(frame) => output::carry(delivery, frame),
-                    None => delivery,
-                };
                 let (ready, missed) = self.streams.push(id, delivery);
-                orders.extend(ready.map(|stream| Order::Ready { stream }));
-                return notification.filter(|_| missed).map(|notification| Command::Missed(id, notification));
+                if let Some(stream) = ready {
+                    orders.ready(stream);
+                }
+                let missed = frame.filter(|_| missed)?;
+                return missed.notification_id().map(|notification| Command::Missed(id, notification));
             }
             // What is still in its buffer can be taken; the driver lets it go after that.
             Action::Ended(id, error) => {
                 if let Some(stream) = self.streams.ended(id) {
-                    orders.push(Order::Ended { stream, error: Fault::from(&error) });
+                    orders.ended(stream, &error);
                 }
             }
-            Action::Resolve(ticket, result) => {
-                let (message, error) = match result {
-                    Ok(_) => (frame.and_then(output::raw), None),
-                    Err(error) => (None, Some(Fault::from(&error))),
-                };
-                orders.push(Order::Resolve { ticket: ticket.0, message, error });
-            }
+            Action::Resolve(ticket, result) => orders.resolve(ticket, result.as_ref().map(Option::as_ref)),
             Action::State(state) => {
-                orders.push(output::state(&state, self.before, frame));
+                orders.state(&state, self.before);
                 self.before |= matches!(state, State::Connected(_) | State::Waiting(Some(_)));
             }
         }
@@ -306,24 +290,22 @@ impl Core {
     }
 }
 
-fn invalid(problem: String) -> Fault {
-    Fault::from(&Error::new(ErrorKind::Invalid(problem), Outcome::NotSent))
+fn invalid(problem: String) -> Error {
+    Error::new(ErrorKind::Invalid(problem), Outcome::NotSent)
 }
 
-/// A number of JavaScript's, which has no other kind; infinity is as long as there is.
+/// The largest whole number that JavaScript's numbers count to.
+const MOST: f64 = 9_007_199_254_740_991.0;
+
+/// A number of JavaScript's, which has no other kind; infinity is as long as there is. It is brought within bounds
+/// before the cast: where the WebAssembly is turned into JavaScript, casting does not do that.
 fn number(value: f64) -> u64 {
-    value as u64
+    if value > 0.0 { value.min(MOST) as u64 } else { 0 }
 }
 
 /// The answer to a call that is not one.
 fn refused(ticket: f64, problem: String) -> String {
-    text(&[Order::Resolve { ticket: number(ticket), message: None, error: Some(invalid(problem)) }])
-}
-
-fn nothing() -> String {
-    text(&[])
-}
-
-fn text(orders: &[Order]) -> String {
-    serde_json::to_string(orders).unwrap_or_else(|_| "[]".to_owned())
+    let mut orders = Orders::default();
+    orders.resolve(Ticket(number(ticket)), Err(&invalid(problem)));
+    orders.text()
 }

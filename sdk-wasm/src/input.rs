@@ -1,36 +1,40 @@
 //! What the JavaScript driver gives as text: the configuration, and the commands that calls and streams come down to.
 
+use std::str::FromStr;
+
 use realtime_gateway_sdk::{
-    Topic,
-    machine::{self, Command, Millis, SubscribeOptions, Ticket},
-    protocol::{
-        DecodeError, DeviceId, GetChatHistory, GetPresence, NotificationAck, Publish, SendChat, SendTyping, Subscribe,
-        SubscribeClanChat, decode_object,
-    },
+    Position, Topic,
+    machine::{self, Command, Draft, Millis, Publication, SubscribeOptions, Ticket},
+    protocol::{DecodeError, DeviceId, GetChatHistory, HistoryLimit, NotificationId, Outline},
 };
-use serde::{Deserialize, de::DeserializeOwned};
 
 /// What a core is made with.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Config {
-    /// Random numbers of 32 bits.
-    seed: [u32; 4],
-    #[serde(default)]
-    device_id: Option<DeviceId>,
-    name: String,
-    version: String,
+    machine: machine::Config,
 }
 
 impl Config {
+    /// Reads `seed` (four random numbers of 32 bits), `name`, `version` and perhaps `deviceId`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let config = Outline::of_object(text).map_err(problem)?;
+        let [a, b, c, d] = *config.wholes("seed") else { return Err("seed: four numbers are expected".to_owned()) };
+        let device_id = config.text("deviceId").map(DeviceId::new).transpose();
+        let text = |name| config.text(name).unwrap_or_default().into_owned();
+        Ok(Self {
+            machine: machine::Config {
+                seed: [a << 32 | b, c << 32 | d],
+                device_id: device_id.map_err(|error| format!("deviceId: {error}"))?,
+                client_name: text("name"),
+                client_version: text("version"),
+            },
+        })
+    }
+
     pub(crate) fn machine(&self) -> machine::Config {
-        let [a, b, c, d] = self.seed.map(u64::from);
-        machine::Config {
-            seed: [a << 32 | b, c << 32 | d],
-            device_id: self.device_id.clone(),
-            client_name: self.name.clone(),
-            client_version: self.version.clone(),
-        }
+        self.machine.clone()
     }
 }
 
@@ -39,22 +43,32 @@ impl Config {
 /// # Errors
 /// What is wrong with it, for people.
 pub(crate) fn call(type_name: &str, fields: &str, ticket: u64, timeout: Millis) -> Result<Command, String> {
+    let outline = Outline::of_command(type_name, fields).map_err(problem)?;
     let ticket = Ticket(ticket);
-    Ok(match type_name {
-        "chat" => Command::Send { ticket, message: read::<SendChat>(fields)?.into(), timeout },
-        "publish" => Command::Send { ticket, message: read::<Publish>(fields)?.into(), timeout },
-        "chat_history" => Command::Query { ticket, message: read::<GetChatHistory>(fields)?.into(), timeout },
-        "presence" => Command::Query { ticket, message: read::<GetPresence>(fields)?.into(), timeout },
+    command(&outline, ticket, timeout).ok_or_else(|| format!("{type_name} is not a call"))
+}
+
+fn command(outline: &Outline<'_>, ticket: Ticket, timeout: Millis) -> Option<Command> {
+    Some(match outline.type_name() {
+        "chat" | "publish" => Command::Send { ticket, publication: Publication::of(outline)?, timeout },
+        "chat_history" => {
+            let question = GetChatHistory {
+                clan_id: id(outline, "clanId")?,
+                before: outline.whole("before"),
+                after: outline.whole("after"),
+                limit: number(outline, "limit").and_then(HistoryLimit::new).unwrap_or_default(),
+            };
+            Command::Query { ticket, question: question.into(), timeout }
+        }
+        "presence" => Command::Query { ticket, question: Draft::of(outline), timeout },
         "notification_ack" => {
-            let ack: NotificationAck = read(fields)?;
-            let ids = ack.notification_id.into_iter().chain(ack.notification_ids.unwrap_or_default()).collect();
+            let one = id::<NotificationId>(outline, "notificationId");
+            let more = outline.texts("notificationIds");
+            let ids = one.into_iter().chain(more.iter().filter_map(|id| id.parse().ok())).collect();
             Command::Ack { ticket, ids, timeout }
         }
-        "typing" => {
-            let typing: SendTyping = read(fields)?;
-            Command::Typing(typing.clan_id, typing.is_typing)
-        }
-        other => return Err(format!("{other} is not a call")),
+        "typing" => Command::Typing(id(outline, "clanId")?, outline.flag("isTyping")),
+        _ => return None,
     })
 }
 
@@ -63,26 +77,40 @@ pub(crate) fn call(type_name: &str, fields: &str, ticket: u64, timeout: Millis) 
 /// # Errors
 /// What is wrong with it, for people.
 pub(crate) fn subscription(type_name: &str, fields: &str) -> Result<(Topic, SubscribeOptions), String> {
-    let (topic, recover, history, presence) = match type_name {
-        "subscribe_notifications" => (Topic::Notifications, None, None, None),
-        "subscribe_clan_chat" => {
-            let chat: SubscribeClanChat = read(fields)?;
-            (Topic::Clan(chat.clan_id), chat.recover, chat.history, chat.presence)
-        }
-        "subscribe" => {
-            let wish: Subscribe = read(fields)?;
-            (Topic::Service(wish.service, wish.topic), wish.recover, wish.history, None)
-        }
-        other => return Err(format!("{other} does not subscribe")),
-    };
-    let options = SubscribeOptions { from: recover.map(Into::into), history, presence: presence == Some(true) };
+    let outline = Outline::of_command(type_name, fields).map_err(problem)?;
+    let topic = topic(&outline).ok_or_else(|| format!("{type_name} does not subscribe"))?;
+    if topic == Topic::Notifications {
+        return Ok((topic, SubscribeOptions::default()));
+    }
+    let from = outline.object("recover").and_then(|recover| {
+        let (offset, epoch) = (recover.whole("offset")?, recover.text("epoch")?);
+        Position::new(offset, epoch).ok()
+    });
+    let options = SubscribeOptions { from, history: number(&outline, "history"), presence: outline.flag("presence") };
     Ok((topic, options))
 }
 
-fn read<T: DeserializeOwned>(fields: &str) -> Result<T, String> {
-    decode_object(fields).map_err(|error| match (error.field().is_some_and(str::is_empty), error) {
+fn topic(outline: &Outline<'_>) -> Option<Topic> {
+    match outline.type_name() {
+        "subscribe_notifications" => Some(Topic::Notifications),
+        "subscribe_clan_chat" => Some(Topic::Clan(id(outline, "clanId")?)),
+        "subscribe" => Some(Topic::Service(id(outline, "service")?, id(outline, "topic")?)),
+        _ => None,
+    }
+}
+
+fn id<T: FromStr>(outline: &Outline<'_>, name: &str) -> Option<T> {
+    outline.text(name)?.parse().ok()
+}
+
+fn number(outline: &Outline<'_>, name: &str) -> Option<u32> {
+    outline.whole(name)?.try_into().ok()
+}
+
+fn problem(error: DecodeError) -> String {
+    match error {
         // Without a path there is only the sentence.
-        (true, DecodeError::InvalidMessage { problem, .. }) => problem,
-        (_, error) => error.to_string(),
-    })
+        DecodeError::InvalidMessage { field, problem } if field.is_empty() => problem,
+        error => error.to_string(),
+    }
 }

@@ -1,135 +1,151 @@
 //! What the core asks of the JavaScript driver, as JSON.
 
 use realtime_gateway_sdk::{
-    Delivery, Error, Event, GapReason, Position, State,
-    protocol::{RawJson, ServerMessage, Unknown},
+    Delivery, Error, Event, Frame, Gap, GapReason, Position, State,
+    machine::{Attempt, Ticket},
+    protocol::{CloseCode, ObjectText},
 };
-use serde::Serialize;
 
-use crate::fault::Fault;
+use crate::fault::fault;
 
-/// Something for the driver to do, in order.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-pub(crate) enum Order {
+/// Things for the driver to do, in order: a JSON list of objects that grows.
+#[derive(Default)]
+pub(crate) struct Orders(String);
+
+impl Orders {
     /// Open a connection.
-    Open { attempt: u64 },
+    pub(crate) fn open(&mut self, attempt: Attempt) {
+        self.push("open", |order| order.whole("attempt", attempt.number()));
+    }
+
     /// Send a text frame.
-    Send { attempt: u64, text: String },
+    pub(crate) fn send(&mut self, attempt: Attempt, text: &str) {
+        self.push("send", |order| order.whole("attempt", attempt.number()).text("text", text));
+    }
+
     /// Close a connection, and report nothing more of it.
-    Shut { attempt: u64, code: u16 },
+    pub(crate) fn shut(&mut self, attempt: Attempt, code: CloseCode) {
+        self.push("shut", |order| order.whole("attempt", attempt.number()).whole("code", code.0.into()));
+    }
+
     /// Ask the token provider; an earlier question may be forgotten.
-    AskToken,
+    pub(crate) fn ask_token(&mut self) {
+        self.push("askToken", |order| order);
+    }
+
     /// A stream is confirmed, or refused and over.
-    Subscribed {
-        stream: u64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        position: Option<Position>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<Fault>,
-    },
+    pub(crate) fn subscribed(&mut self, stream: u64, result: Result<Option<&Position>, &Error>) {
+        self.push("subscribed", |order| {
+            order.whole("stream", stream);
+            match result {
+                Ok(Some(at)) => order.raw("position", position(at).as_str()),
+                Ok(None) => order,
+                Err(error) => order.raw("error", fault(error).as_str()),
+            }
+        });
+    }
+
     /// Something can be taken from a stream.
-    Ready { stream: u64 },
+    pub(crate) fn ready(&mut self, stream: u64) {
+        self.push("ready", |order| order.whole("stream", stream));
+    }
+
     /// A stream is over, once everything in it was taken.
-    Ended { stream: u64, error: Fault },
+    pub(crate) fn ended(&mut self, stream: u64, error: &Error) {
+        self.push("ended", |order| order.whole("stream", stream).raw("error", fault(error).as_str()));
+    }
+
     /// A call is done.
-    Resolve {
-        ticket: u64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        message: Option<RawJson>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<Fault>,
-    },
-    /// The state has changed.
-    State {
-        status: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session: Option<RawJson>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cause: Option<Fault>,
-    },
-    /// So many notifications wait for an acknowledgement.
-    Pending { count: u64 },
-}
+    pub(crate) fn resolve(&mut self, ticket: Ticket, result: Result<Option<&Frame>, &Error>) {
+        self.push("resolve", |order| {
+            order.whole("ticket", ticket.0);
+            match result {
+                Ok(Some(answer)) => order.raw("message", answer.text()),
+                Ok(None) => order,
+                Err(error) => order.raw("error", fault(error).as_str()),
+            }
+        });
+    }
 
-/// What is taken from a stream.
-#[derive(Serialize)]
-pub(crate) struct Item {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<Position>,
-    event: RawJson,
-    /// The machine is to be told that there is room again.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    drained: bool,
-}
-
-impl Item {
-    /// None for what no stream holds.
-    pub(crate) fn new(delivery: Delivery, drained: bool) -> Option<Self> {
-        let event = match delivery.event {
-            Event::Message(message) => match *message {
-                ServerMessage::Unknown(carried) => carried.raw,
-                _ => return None,
-            },
-            Event::Gap(gap) => RawJson::encode(&Hole {
-                r#type: "gap",
-                before: gap.before,
-                after: &gap.after,
-                reason: match gap.reason {
-                    GapReason::Trimmed => "trimmed",
-                    GapReason::EpochChanged => "epoch_changed",
-                    _ => "slow",
-                },
-            })
-            .ok()?,
+    /// The state has changed, in the words of the JavaScript surface; `before` says whether there was a connection or
+    /// trouble before.
+    pub(crate) fn state(&mut self, state: &State<Frame>, before: bool) {
+        let trying = if before { "reconnecting" } else { "connecting" };
+        let (status, session, cause) = match state {
+            State::Idle => ("idle", None, None),
+            State::Connected(greeting) => ("online", Some(greeting), None),
+            State::Waiting(cause) => (trying, None, cause.as_ref()),
+            State::Closed(error) => (ending(error), None, Some(error)),
+            _ => (trying, None, None),
         };
-        Some(Self { position: delivery.position, event, drained })
+        self.push("state", |order| {
+            order.text("status", status);
+            if let Some(greeting) = session {
+                order.raw("session", greeting.text());
+            }
+            // Closing is what the app asked for, and no trouble.
+            if let Some(error) = cause.filter(|_| status != "closed") {
+                order.raw("cause", fault(error).as_str());
+            }
+            order
+        });
+    }
+
+    /// So many notifications wait for an acknowledgement.
+    pub(crate) fn pending(&mut self, count: u64) {
+        self.push("pending", |order| order.whole("count", count));
+    }
+
+    /// The list.
+    pub(crate) fn text(self) -> String {
+        if self.0.is_empty() { "[]".to_owned() } else { self.0 + "]" }
+    }
+
+    fn push(&mut self, kind: &str, fill: impl FnOnce(&mut ObjectText) -> &mut ObjectText) {
+        let mut order = ObjectText::default();
+        fill(order.text("type", kind));
+        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        self.0.push_str(order.as_str());
     }
 }
 
-#[derive(Serialize)]
-struct Hole<'a> {
-    r#type: &'static str,
-    before: u64,
-    after: &'a Position,
-    reason: &'static str,
-}
-
-/// What the app sees of a message that this version knows and could not read.
+/// What the app sees of a message that this version knows and could not read: it must not pass for what it is not.
 const UNREADABLE: &str = r#"{"type":"unreadable"}"#;
 
-/// A delivery as it came over the wire: what JavaScript reads is the frame, not this version's idea of it.
-pub(crate) fn carry(mut delivery: Delivery, frame: &str) -> Delivery {
-    if let Event::Message(message) = &mut delivery.event {
-        let type_name = message.type_name().to_owned();
-        // A message that is known and could not be read must not pass for what it is not; it moves the position.
-        let broken = matches!(**message, ServerMessage::Unknown(_)) && ServerMessage::TYPES.contains(&&*type_name);
-        if let Some(raw) = raw(if broken { UNREADABLE } else { frame }) {
-            **message = ServerMessage::Unknown(Unknown { type_name, raw });
-        }
+/// What is taken from a stream. A message is what came over the wire, not this version's idea of it.
+pub(crate) fn item(delivery: &Delivery, drained: bool) -> String {
+    let mut item = ObjectText::default();
+    if let Some(at) = &delivery.position {
+        item.raw("position", position(at).as_str());
     }
-    delivery
-}
-
-/// A frame as JSON; none where it is not, of which the machine makes nothing either.
-pub(crate) fn raw(frame: &str) -> Option<RawJson> {
-    serde_json::from_str(frame).ok()
-}
-
-/// The state in the words of the JavaScript surface; `before` says whether there was a connection or trouble before.
-/// The greeting is the frame that changed it.
-pub(crate) fn state(state: &State, before: bool, frame: Option<&str>) -> Order {
-    let trying = if before { "reconnecting" } else { "connecting" };
-    let (status, session, cause) = match state {
-        State::Idle => ("idle", None, None),
-        State::Connected(_) => ("online", frame.and_then(raw), None),
-        State::Waiting(cause) => (trying, None, cause.as_ref()),
-        State::Closed(error) => (ending(error), None, Some(error)),
-        _ => (trying, None, None),
+    match &delivery.event {
+        Event::Message(frame) if frame.is_usable() => item.raw("event", frame.text()),
+        Event::Message(_) => item.raw("event", UNREADABLE),
+        Event::Gap(hole) => item.raw("event", gap(hole).as_str()),
     };
-    // Closing is what the app asked for, and no trouble.
-    let cause = cause.filter(|_| status != "closed").map(Fault::from);
-    Order::State { status, session, cause }
+    // The machine is to be told that there is room again.
+    if drained {
+        item.raw("drained", "true");
+    }
+    item.into_string()
+}
+
+fn gap(gap: &Gap) -> ObjectText {
+    let reason = match gap.reason {
+        GapReason::Trimmed => "trimmed",
+        GapReason::EpochChanged => "epoch_changed",
+        _ => "slow",
+    };
+    let mut text = ObjectText::default();
+    text.text("type", "gap").whole("before", gap.before);
+    text.raw("after", position(&gap.after).as_str()).text("reason", reason);
+    text
+}
+
+fn position(position: &Position) -> ObjectText {
+    let mut text = ObjectText::default();
+    text.whole("offset", position.offset()).text("epoch", position.epoch());
+    text
 }
 
 fn ending(error: &Error) -> &'static str {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GatewayClient, GatewayError } from "../pkg/index.js";
+import { GatewayClient, GatewayError } from "./sdk.js";
 import { Gateway, becomes, first, sent } from "./harness.js";
 
 test("two users chat", async t => {

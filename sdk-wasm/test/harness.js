@@ -3,10 +3,11 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { request } from "node:http";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { WebSocket } from "ws";
-import { GatewayClient } from "../pkg/index.js";
+import { GatewayClient } from "./sdk.js";
 
 const PROGRAM = process.env.GATEWAY ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
 
@@ -48,7 +49,7 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
       this.#child.once("error", reject);
     });
     this.#listen = address;
-    while (!(await fetch(`http://${address}/health/ready`).catch(() => undefined))?.ok) await new Promise(setImmediate);
+    while ((await ask(`http://${address}/health/ready`).catch(() => undefined))?.status !== 200) await new Promise(setImmediate);
   }
 
   kill() {
@@ -63,13 +64,9 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
   }
 
   async #post(path, body) {
-    const response = await fetch(`http://${this.#listen}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    return response.json();
+    const { status, text } = await ask(`http://${this.#listen}${path}`, body);
+    if (status >= 300) throw new Error(`${path}: ${status} ${text}`);
+    return JSON.parse(text);
   }
 
   async token(userId, clans = ["*"]) {
@@ -95,6 +92,18 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
     test.after(() => client.close());
     return { client, frames, states };
   }
+}
+
+/** An HTTP request; with a body it is a POST of JSON. Not `fetch`, which in Node is WebAssembly itself. */
+function ask(url, body) {
+  return new Promise((resolve, reject) => {
+    const options = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" } };
+    const asking = request(url, options, async response => {
+      const text = (await response.setEncoding("utf8").toArray()).join("");
+      resolve({ status: response.statusCode, text });
+    });
+    asking.on("error", reject).end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }
 
 /** The frames that a client sent of a type. */

@@ -57,31 +57,3 @@ test("without an answer in time nobody knows what became of a send", async t => 
   assert.equal(error.retryable, true);
   assert.ok(["not_sent", "unknown"].includes(error.outcome));
 });
-
-test("a trap is told, and the next call has a fresh instance", async t => {
-  const gateway = await Gateway.start(t);
-  // The next call after `breaks` is given a null pointer, which WebAssembly refuses as any fault of ours would be.
-  let breaks = false;
-  const { Instance } = WebAssembly;
-  t.after(() => (WebAssembly.Instance = Instance));
-  WebAssembly.Instance = class {
-    constructor(module, imports) {
-      const { exports } = new Instance(module, imports);
-      const core_call = (core, ...rest) => exports.core_call(breaks ? 0 : core, ...rest);
-      this.exports = { ...exports, core_call };
-    }
-  };
-  const { client } = gateway.client(t, "ada");
-  await client.connect();
-  const iterator = client.clanChat("c").subscribe();
-  await iterator.ready;
-  const failed = becomes(client, "failed");
-  breaks = true;
-  const call = client.clanChat("c").send("x");
-  breaks = false;
-  await assert.rejects(call, { code: "trap", outcome: "unknown" });
-  assert.equal((await failed).cause.code, "trap");
-  await assert.rejects(iterator.next(), { code: "trap" });
-  await client.clanChat("c").send("y");
-  assert.equal(client.state.status, "online");
-});

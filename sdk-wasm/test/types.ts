@@ -2,6 +2,9 @@
 
 import { GatewayClient, GatewayError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
 
+import { GatewayClient as WithoutWasm } from "realtime-gateway/no-wasm";
+
+const same: GatewayClient = new WithoutWasm({ url: "/ws", token: "t" });
 const gateway = new GatewayClient({ url: new URL("wss://gateway.test/ws"), token: "t" });
 
 function exhausted(event: ChatEvent): number {
@@ -36,4 +39,4 @@ if (message.type === "chat_history") exhausted({ type: "chat", ...message.messag
 gateway.clanChat("c").send("x", { messageType: "SYSTEM" });
 // @ts-expect-error the token is not optional
 new GatewayClient({ url: "/ws" });
-export { later, name, error };
+export { later, name, error, same };

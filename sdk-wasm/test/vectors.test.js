@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { loadCore } from "../pkg/load.js";
+import { loadCore } from "./sdk.js";
 
 const Core = await loadCore();
 

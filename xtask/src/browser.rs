@@ -15,13 +15,16 @@ use crate::{command, counts::Counts, installed, project::Project};
 const TESTS: &str = "tests/browser";
 
 /// What the SDK's package is made of.
-const SDK_SOURCES: [&str; 7] = [
+const SDK_SOURCES: [&str; 10] = [
     "sdk-wasm/Cargo.toml",
     "sdk-wasm/src",
     "sdk-wasm/js",
     "sdk-wasm/npm",
     "sdk-rust/src",
     "protocol/src",
+    "xtask/src/wasm",
+    "xtask/wasm-bindgen",
+    "Cargo.toml",
     "Cargo.lock",
 ];
 

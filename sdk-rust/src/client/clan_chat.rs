@@ -8,8 +8,8 @@ use std::{
 
 use realtime_gateway_protocol as protocol;
 use realtime_gateway_protocol::{
-    ChatContent, ChatData, ChatHistory, ClanId, ClientMessage, ClientMessageId, GetChatHistory, GetPresence,
-    HistoryLimit, MessageId, MessageSent, MessageType, Presence, RawJson, ServerMessage,
+    ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, GetPresence, HistoryLimit, MessageId,
+    MessageSent, MessageType, Presence, RawJson, ServerMessage,
 };
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use super::{ChatStream, Client};
 use crate::{
     Error, ErrorKind, Outcome, Position, Topic,
     driver::{Call, Op},
-    machine::{Overflow, SubscribeOptions},
+    machine::{Overflow, Publication, SubscribeOptions},
 };
 
 type Later<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -159,8 +159,12 @@ impl From<MessageSent> for Receipt {
 }
 
 impl Receipt {
-    pub(super) async fn of(client: &Client, message: ClientMessage, timeout: Option<Duration>) -> Result<Self, Error> {
-        match client.call(Call::Send(message), timeout).await? {
+    pub(super) async fn of(
+        client: &Client,
+        message: impl Into<Publication>,
+        timeout: Option<Duration>,
+    ) -> Result<Self, Error> {
+        match client.call(Call::Send(message.into()), timeout).await? {
             ServerMessage::MessageSent(sent) => Ok(sent.into()),
             other => Err(unexpected(&other)),
         }
@@ -226,7 +230,7 @@ impl IntoFuture for SendChat {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (client, timeout) = (self.chat.client.clone(), self.timeout);
-            Receipt::of(&client, self.message()?.into(), timeout).await
+            Receipt::of(&client, self.message()?, timeout).await
         })
     }
 }

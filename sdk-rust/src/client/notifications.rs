@@ -40,6 +40,6 @@ impl Notifications {
     /// # Errors
     /// The gateway's refusal, or that no answer came in time.
     pub async fn ack(&self, ids: impl IntoIterator<Item = NotificationId>) -> Result<(), Error> {
-        self.client.call(Call::Ack(ids.into_iter().collect()), None).await.map(|_confirmed| ())
+        self.client.ticket(Call::Ack(ids.into_iter().collect()), None).await.map(|_no_message| ())
     }
 }

@@ -116,7 +116,7 @@ impl IntoFuture for Publish {
             let ServiceTopic { client, service, topic } = self.topic;
             let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
             let message = protocol::Publish { service, topic, data: self.data?, client_message_id: id };
-            Receipt::of(&client, message.into(), self.timeout).await
+            Receipt::of(&client, message, self.timeout).await
         })
     }
 }

@@ -54,7 +54,7 @@ fn event(taken: Taken) -> Option<Event> {
 
 fn notification(taken: Taken) -> Option<Notification> {
     match event(taken)? {
-        Event::Message(message) => match *message {
+        Event::Message(frame) => match frame.message() {
             ServerMessage::Notification(notification) => Some(notification),
             _ => None,
         },
@@ -76,7 +76,7 @@ fn raw_event(taken: Taken) -> Option<RawEvent> {
     match taken {
         Taken::Missed(count) => Some(RawEvent::Missed(count)),
         Taken::Delivery(delivery) => match delivery.event {
-            Event::Message(message) => Some(RawEvent::Message(*message)),
+            Event::Message(frame) => Some(RawEvent::Message(frame.message())),
             Event::Gap(_) => None,
         },
     }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use realtime_gateway_protocol::{AckConfirmed, ErrorReply, NotificationAck, NotificationId};
+use realtime_gateway_protocol::{ClientMessage, NotificationAck, NotificationId};
 
 use super::{
     Attempt, Millis, Ticket,
+    heard::Refused,
     wire::{Asked, Wire},
 };
 use crate::{Error, ErrorKind, Outcome};
@@ -45,7 +46,7 @@ impl Acks {
             return Err(Error::new(ErrorKind::QueueFull, Outcome::NotSent));
         }
         if ids.is_empty() {
-            wire.resolve(ticket, Ok(AckConfirmed { notification_ids: Vec::new() }.into()));
+            wire.resolve(ticket, Ok(None));
         }
         let last = ids.len();
         let acks = ids.into_iter().enumerate();
@@ -60,24 +61,22 @@ impl Acks {
         self.in_flight = self.waiting.len().min(MAX_IDS);
         let ids = self.waiting.iter().take(self.in_flight).map(|ack| ack.id.clone()).collect();
         let message = NotificationAck { notification_id: None, notification_ids: Some(ids) };
-        wire.ask(attempt, message.into(), Asked::Ack);
+        wire.ask(attempt, ClientMessage::from(message), Asked::Ack);
     }
 
     pub(crate) fn confirmed(&mut self, wire: &mut Wire) {
-        for Ack { id, waiter } in self.taken() {
-            if let Some((ticket, _)) = waiter {
-                wire.resolve(ticket, Ok(AckConfirmed { notification_ids: vec![id] }.into()));
-            }
+        for (ticket, _) in self.taken().into_iter().filter_map(|ack| ack.waiter) {
+            wire.resolve(ticket, Ok(None));
         }
     }
 
-    pub(crate) fn refused(&mut self, error: &ErrorReply, now: Millis, wire: &mut Wire) {
-        if error.code.is_retryable() {
+    pub(crate) fn refused(&mut self, refused: &Refused, now: Millis, wire: &mut Wire) {
+        if refused.code.is_retryable() {
             self.in_flight = 0;
-            self.not_before = now + error.retry_after_ms.unwrap_or(RETRY);
+            self.not_before = now + refused.retry_after.unwrap_or(RETRY);
             return;
         }
-        let error = Error::refused(error);
+        let error = refused.error();
         for (ticket, _) in self.taken().into_iter().filter_map(|ack| ack.waiter) {
             wire.resolve(ticket, Err(error.clone()));
         }

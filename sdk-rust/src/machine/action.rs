@@ -1,9 +1,9 @@
 //! What the machine asks of its driver.
 
-use realtime_gateway_protocol::{CloseCode, ServerMessage};
+use realtime_gateway_protocol::CloseCode;
 
 use super::{Attempt, StreamId, Ticket};
-use crate::{Delivery, Error, Position, State};
+use crate::{Delivery, Error, Frame, Position, State};
 
 /// Something for the driver to do, in the order in which they are polled. It has no `Debug`: frames hold content.
 pub enum Action {
@@ -22,8 +22,8 @@ pub enum Action {
     Deliver(StreamId, Delivery),
     /// The stream is over.
     Ended(StreamId, Error),
-    /// A command is done.
-    Resolve(Ticket, Result<ServerMessage, Error>),
-    /// The state has changed.
-    State(State),
+    /// A command is done, with the message that answers it. Acknowledgements have none: one message may answer many.
+    Resolve(Ticket, Result<Option<Frame>, Error>),
+    /// The state has changed; the greeting is a `connected` message.
+    State(State<Frame>),
 }

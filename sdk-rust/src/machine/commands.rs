@@ -1,10 +1,9 @@
 //! What the app wants, and which room takes it.
 
-use realtime_gateway_protocol::{ClanId, Envelope};
-use realtime_gateway_protocol::{ClientMessage, ErrorCode, ErrorReply, SendTyping, encode_client};
+use realtime_gateway_protocol::{ClanId, ErrorCode, SendTyping};
 
-use super::{Action, Command, Input, Machine, Stage, Ticket, input::closed_by_app, queries::Body, wire::raw_frame};
-use crate::Error;
+use super::{Action, Command, Draft, Input, Machine, Stage, Ticket, input::closed_by_app, queries::Body};
+use crate::{Error, Outcome};
 
 /// What a `requestId` adds to a frame, at most.
 const REQUEST_ID_BYTES: usize = 40;
@@ -29,11 +28,10 @@ impl Machine {
             }
             Command::Missed(stream, id) => self.subscriptions.missed(stream, &id),
             Command::Drained(stream) => self.subscriptions.drained(stream),
-            Command::Send { ticket, message, timeout } => {
+            Command::Send { ticket, publication, timeout } => {
                 let until = self.now.saturating_add(timeout);
-                let result = self.check_size(&message).and_then(|()| {
-                    let name = |turn| Self::client_message_id(&self.instance, turn);
-                    self.sends.push(ticket, message, until, self.state.is_connected(), name)
+                let result = self.check_size(&publication.draft).and_then(|()| {
+                    self.sends.push(ticket, publication, until, self.state.is_connected(), &self.instance)
                 });
                 self.refuse(ticket, result);
             }
@@ -45,16 +43,15 @@ impl Machine {
                 let result = self.acks.push(ticket, ids, until, &mut self.wire);
                 self.refuse(ticket, result);
             }
-            Command::Query { ticket, message, timeout } => {
+            Command::Query { ticket, question, timeout } => {
                 let until = self.now.saturating_add(timeout);
-                let result = self.queries.push(ticket, Body::Question(message), until);
+                let result = self.queries.push(ticket, Body::Question(question), until);
                 self.refuse(ticket, result);
             }
-            Command::Request { ticket, type_name, payload, timeout } => {
+            Command::Request { ticket, command, timeout } => {
                 let until = self.now.saturating_add(timeout);
-                let bytes = raw_frame(&type_name, &payload, None).len();
-                let body = Body::Raw(type_name, payload);
-                let result = self.check_bytes(bytes).and_then(|()| self.queries.push(ticket, body, until));
+                let result = self.check_size(&command);
+                let result = result.and_then(|()| self.queries.push(ticket, Body::Raw(command), until));
                 self.refuse(ticket, result);
             }
             Command::Close => self.end(closed_by_app()),
@@ -82,24 +79,12 @@ impl Machine {
     }
 
     /// The gateway closes a connection that sends too much (1009): what is too large never leaves.
-    fn check_size(&self, message: &ClientMessage) -> Result<(), Error> {
-        self.check_bytes(encode_client(&Envelope::unasked(message.clone())).len())
-    }
-
-    fn check_bytes(&self, bytes: usize) -> Result<(), Error> {
-        if bytes + REQUEST_ID_BYTES <= self.max_message_bytes {
+    fn check_size(&self, command: &Draft) -> Result<(), Error> {
+        if command.len() + REQUEST_ID_BYTES <= self.max_message_bytes {
             return Ok(());
         }
-        let reply = ErrorReply {
-            message: format!("a message has at most {} bytes", self.max_message_bytes),
-            code: ErrorCode::MessageTooLarge,
-            in_reply_to: None,
-            clan_id: None,
-            topic: None,
-            retry_after_ms: None,
-            details: None,
-        };
-        Err(Error::refused(&reply).with_outcome(crate::Outcome::NotSent))
+        let message = format!("a message has at most {} bytes", self.max_message_bytes);
+        Err(Error::refused(ErrorCode::MessageTooLarge, message, None).with_outcome(Outcome::NotSent))
     }
 
     /// Typing is news of the moment: it is sent now or not at all.
@@ -110,7 +95,7 @@ impl Machine {
         let attempt = link.attempt;
         let Stage::Live { pacer, .. } = &mut link.stage else { return };
         if !expired && self.typing.news(&clan_id, is_typing, now) && pacer.take(now) {
-            self.wire.tell(attempt, SendTyping { clan_id, is_typing }.into());
+            self.wire.tell(attempt, SendTyping { clan_id, is_typing });
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use realtime_gateway_protocol::{ClanId, ClientMessage, CloseCode, DeviceId, NotificationId};
-use serde_json::{Map, Value};
+use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId};
 
+use super::{Draft, Publication};
 use crate::{Error, Position, Topic};
 
 /// A point in time in milliseconds, of any clock that never goes back.
@@ -115,12 +115,12 @@ pub enum Command {
     Missed(StreamId, NotificationId),
     /// A stream that missed notifications has room again.
     Drained(StreamId),
-    /// A `chat` or `publish`, whose client message id the machine fills in when it is absent.
+    /// Publishes something. The machine names it where the app has not.
     Send {
         /// Resolved with `message_sent`.
         ticket: Ticket,
-        /// The command; any but `chat` and `publish` is refused.
-        message: ClientMessage,
+        /// What.
+        publication: Publication,
         /// When to give up, in milliseconds from now.
         timeout: Millis,
     },
@@ -140,7 +140,7 @@ pub enum Command {
         /// Resolved with the answer.
         ticket: Ticket,
         /// The question.
-        message: ClientMessage,
+        question: Draft,
         /// When to give up, in milliseconds from now.
         timeout: Millis,
     },
@@ -148,10 +148,8 @@ pub enum Command {
     Request {
         /// Resolved with the reply that echoes its `requestId`.
         ticket: Ticket,
-        /// The `type`.
-        type_name: String,
-        /// The other fields.
-        payload: Map<String, Value>,
+        /// The command.
+        command: Draft,
         /// When to give up, in milliseconds from now.
         timeout: Millis,
     },

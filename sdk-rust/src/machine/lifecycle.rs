@@ -1,14 +1,15 @@
 //! From wanting a connection to having one, losing it, and getting the next.
 
-use realtime_gateway_protocol::{Authenticate, ClientInfo, CloseCode, Connected, Ping, Reconnect, ReconnectHint};
+use realtime_gateway_protocol::{Authenticate, ClientInfo, CloseCode, Ping, Reconnect};
 
 use super::{
     Action, Attempt, Link, Machine, Millis, OpenFailure, Stage,
+    heard::Greeting,
     link::{Pulse, Waking},
     pacing::Pacer,
     wire::Asked,
 };
-use crate::{Error, ErrorKind, Outcome, State};
+use crate::{Error, ErrorKind, Frame, Outcome, State};
 
 /// A connection that lasted this long was a good one: trouble after it is new trouble.
 const LASTING: Millis = 10_000;
@@ -36,7 +37,7 @@ impl Machine {
             let attempt = link.attempt;
             match link.pulse(self.now) {
                 Pulse::Fine => {}
-                Pulse::Ping => self.wire.tell(attempt, Ping {}.into()),
+                Pulse::Ping => self.wire.tell(attempt, Ping {}),
                 Pulse::Dead => {
                     self.wire.act(Action::Close(attempt, CloseCode::HEARTBEAT_TIMEOUT));
                     self.lost(attempt, CloseCode::ABNORMAL);
@@ -55,7 +56,7 @@ impl Machine {
         if let Some(link) = self.links.iter_mut().rev().find(|link| link.is_live()) {
             match link.wake(now) {
                 Waking::Fine => {}
-                Waking::Ask => self.wire.tell(link.attempt, Ping {}.into()),
+                Waking::Ask => self.wire.tell(link.attempt, Ping {}),
                 Waking::Replace => self.open_at = now,
             }
         }
@@ -121,7 +122,7 @@ impl Machine {
             link.enter(Stage::Authenticating, self.now);
             self.authenticated = link.attempt;
             let message = authenticate(&self.config, &self.instance, link.attempt, token.clone());
-            self.wire.ask(link.attempt, message.into(), Asked::Authenticate);
+            self.wire.ask(link.attempt, message, Asked::Authenticate);
         }
     }
 
@@ -137,26 +138,26 @@ impl Machine {
                 if let Some(attempt) = self.live().map(|link| link.attempt) {
                     self.tokens.renewing();
                     let message = authenticate(&self.config, &self.instance, attempt, token);
-                    self.wire.ask(attempt, message.into(), Asked::Authenticate);
+                    self.wire.ask(attempt, message, Asked::Authenticate);
                 }
             }
         }
     }
 
-    pub(super) fn connected(&mut self, attempt: Attempt, connected: Connected) {
+    pub(super) fn connected(&mut self, attempt: Attempt, greeting: Greeting, frame: Frame) {
         let now = self.now;
-        self.tokens.accepted(connected.expires_at, Some(connected.server_time), now);
-        self.max_message_bytes = usize::try_from(connected.max_message_bytes).unwrap_or(usize::MAX);
+        self.tokens.accepted(greeting.expires_at, Some(greeting.server_time), now);
+        self.max_message_bytes = usize::try_from(greeting.max_message_bytes).unwrap_or(usize::MAX);
         self.trouble = None;
         if let Some(link) = self.link(attempt) {
-            let pacer = Pacer::new(connected.limits, now);
-            link.enter(Stage::Live { connected: connected.into(), pacer }, now);
+            let pacer = Pacer::new(greeting.limits, now);
+            link.enter(Stage::Live { greeting: frame, heartbeat: greeting.heartbeat, pacer }, now);
         }
     }
 
     /// The node asks us to go elsewhere; this connection works until then.
-    pub(super) fn reconnect_hint(&mut self, attempt: Attempt, hint: &ReconnectHint) {
-        let delay = self.random.up_to((hint.after_ms / 2).min(MAX_MOVE_DELAY));
+    pub(super) fn reconnect_hint(&mut self, attempt: Attempt, after: Millis) {
+        let delay = self.random.up_to((after / 2).min(MAX_MOVE_DELAY));
         let now = self.now;
         if let Some(link) = self.link(attempt).filter(|link| !link.leaving) {
             link.leaving = true;
@@ -286,8 +287,8 @@ impl Machine {
     fn tell_state(&mut self) {
         let state = if let Some(error) = &self.ended {
             State::Closed(error.clone())
-        } else if let Some(Stage::Live { connected, .. }) = self.live().map(|link| &link.stage) {
-            State::Connected(connected.clone())
+        } else if let Some(Stage::Live { greeting, .. }) = self.live().map(|link| &link.stage) {
+            State::Connected(greeting.clone())
         } else if !self.wanted {
             State::Idle
         } else if self.links.is_empty() {

@@ -1,10 +1,7 @@
 //! One connection as the machine sees it: how far it has come, and whether it still lives.
 
-use std::sync::Arc;
-
-use realtime_gateway_protocol::Connected;
-
 use super::{Attempt, Millis, pacing::Pacer};
+use crate::Frame;
 
 /// How long opening, and then authenticating, may take.
 const SETUP_TIMEOUT: Millis = 10_000;
@@ -21,8 +18,8 @@ pub(crate) enum Stage {
     Opened,
     /// The token was sent.
     Authenticating,
-    /// It may be used.
-    Live { connected: Arc<Connected>, pacer: Pacer },
+    /// It may be used. The gateway pings it as often as `heartbeat` says.
+    Live { greeting: Frame, heartbeat: Millis, pacer: Pacer },
 }
 
 /// One connection.
@@ -86,9 +83,7 @@ impl Link {
     pub(crate) fn deadline(&self) -> Millis {
         match (&self.stage, self.pinged) {
             (Stage::Live { .. }, Some(pinged)) => pinged + PONG_TIMEOUT,
-            (Stage::Live { connected, .. }, None) => {
-                self.heard.saturating_add(connected.heartbeat_interval_ms.max(MIN_HEARTBEAT))
-            }
+            (Stage::Live { heartbeat, .. }, None) => self.heard.saturating_add((*heartbeat).max(MIN_HEARTBEAT)),
             _ => self.since + SETUP_TIMEOUT,
         }
     }
@@ -107,9 +102,9 @@ impl Link {
 
     /// Looks into it after a sleep; an `Ask` counts as sent.
     pub(crate) fn wake(&mut self, now: Millis) -> Waking {
-        let Stage::Live { connected, .. } = &self.stage else { return Waking::Fine };
+        let Stage::Live { heartbeat, .. } = &self.stage else { return Waking::Fine };
         let silence = now.saturating_sub(self.heard);
-        if silence >= connected.heartbeat_interval_ms.max(MIN_HEARTBEAT).saturating_add(PONG_TIMEOUT) {
+        if silence >= (*heartbeat).max(MIN_HEARTBEAT).saturating_add(PONG_TIMEOUT) {
             self.leaving = true;
             return Waking::Replace;
         }

@@ -1,9 +1,9 @@
 //! One stream of a subscription: where it stands, and what it still has to be given.
 
-use realtime_gateway_protocol::{NotificationId, ServerMessage};
+use realtime_gateway_protocol::NotificationId;
 
 use super::{Millis, StreamId, SubscribeOptions, seen::Seen, wire::Wire};
-use crate::{Event, Gap, GapReason, Position};
+use crate::{Event, Frame, Gap, GapReason, Position};
 
 /// Whether a stream is confirmed.
 pub(crate) enum Stage {
@@ -36,20 +36,20 @@ impl Member {
     }
 
     /// Hands over an entry of the log, unless this stream has had it.
-    pub(crate) fn entry(&mut self, offset: u64, message: &ServerMessage, wire: &mut Wire) {
+    pub(crate) fn entry(&mut self, offset: u64, frame: &Frame, wire: &mut Wire) {
         let Some(position) = &self.position else { return };
         if offset <= position.offset {
             return;
         }
         let position = position.at(offset);
         self.position = Some(position.clone());
-        wire.deliver(self.stream, Some(position), Event::Message(Box::new(message.clone())));
+        wire.deliver(self.stream, Some(position), Event::Message(frame.clone()));
     }
 
     /// Hands over a notification, unless this stream has had it.
-    pub(crate) fn notification(&mut self, id: &NotificationId, message: &ServerMessage, wire: &mut Wire) {
+    pub(crate) fn notification(&mut self, id: &NotificationId, frame: &Frame, wire: &mut Wire) {
         if !self.missed && self.seen.insert(id) {
-            wire.deliver(self.stream, None, Event::Message(Box::new(message.clone())));
+            wire.deliver(self.stream, None, Event::Message(frame.clone()));
         }
     }
 

@@ -1,14 +1,14 @@
 //! Questions of the app's, which are safe to repeat, and its raw requests, which are not.
 
-use realtime_gateway_protocol::{ClientMessage, ErrorCode, ErrorReply, ServerMessage};
-use serde_json::{Map, Value};
+use realtime_gateway_protocol::ErrorCode;
 
 use super::{
-    Attempt, Millis, Ticket,
+    Attempt, Draft, Millis, Ticket,
+    heard::Refused,
     pacing::Pacer,
     wire::{Asked, Wire},
 };
-use crate::{Error, ErrorKind, Outcome};
+use crate::{Error, ErrorKind, Frame, Outcome};
 
 /// How many may wait or be under way.
 const MAX_WAITING: usize = 1_000;
@@ -18,9 +18,9 @@ const RETRY: Millis = 1_000;
 /// What is asked.
 pub(crate) enum Body {
     /// A question: asked again when its answer was lost.
-    Question(ClientMessage),
+    Question(Draft),
     /// A command that the machine knows nothing of: sent once.
-    Raw(String, Map<String, Value>),
+    Raw(Draft),
 }
 
 struct Query {
@@ -53,31 +53,26 @@ impl Queries {
                 return;
             }
             query.in_flight = true;
-            let asked = Asked::Query(query.ticket);
-            match &query.body {
-                Body::Question(message) => {
-                    wire.ask(attempt, message.clone(), asked);
-                }
-                Body::Raw(type_name, payload) => wire.ask_raw(attempt, type_name, payload, asked),
-            }
+            let (Body::Question(command) | Body::Raw(command)) = &query.body;
+            wire.ask(attempt, command.clone(), Asked::Query(query.ticket));
         }
     }
 
-    pub(crate) fn answered(&mut self, ticket: Ticket, answer: ServerMessage, wire: &mut Wire) {
+    pub(crate) fn answered(&mut self, ticket: Ticket, answer: Frame, wire: &mut Wire) {
         if self.take(ticket).is_some() {
-            wire.resolve(ticket, Ok(answer));
+            wire.resolve(ticket, Ok(Some(answer)));
         }
     }
 
-    pub(crate) fn refused(&mut self, ticket: Ticket, error: &ErrorReply, now: Millis, wire: &mut Wire) {
-        let refusal = Error::refused(error);
+    pub(crate) fn refused(&mut self, ticket: Ticket, refused: &Refused, now: Millis, wire: &mut Wire) {
+        let refusal = refused.error();
         let again = |query: &&mut Query| query.ticket == ticket && matches!(query.body, Body::Question(_));
-        if error.code.is_retryable()
+        if refused.code.is_retryable()
             && let Some(query) = self.waiting.iter_mut().find(again)
         {
             query.in_flight = false;
-            let wait = if error.code == ErrorCode::TokenExpired { 0 } else { RETRY };
-            query.not_before = now + error.retry_after_ms.unwrap_or(wait);
+            let wait = if refused.code == ErrorCode::TokenExpired { 0 } else { RETRY };
+            query.not_before = now + refused.retry_after.unwrap_or(wait);
             query.refusal = Some(refusal);
         } else if self.take(ticket).is_some() {
             wire.resolve(ticket, Err(refusal));

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 
-use realtime_gateway_protocol::{ClientMessage, ClientMessageId, ErrorCode, ErrorReply, MessageSent};
+use realtime_gateway_protocol::ErrorCode;
 
 use super::{
-    Attempt, Millis, Ticket,
+    Attempt, Draft, Millis, Publication, Ticket,
+    heard::Refused,
     pacing::Pacer,
     table::Table,
     wire::{Asked, Wire},
 };
-use crate::{Error, ErrorKind, Outcome, Topic};
+use crate::{Error, ErrorKind, Frame, Outcome, Topic};
 
 /// How many sends may wait while there is no connection.
 const MAX_OFFLINE: usize = 100;
@@ -22,7 +23,7 @@ const RETRY: Millis = 1_000;
 /// One message of the app's.
 struct Pending {
     ticket: Ticket,
-    message: ClientMessage,
+    draft: Draft,
     /// The order over all topics in which the app sent.
     turn: u64,
     until: Millis,
@@ -43,33 +44,26 @@ pub(crate) struct Sends {
 }
 
 impl Sends {
-    /// Takes a `chat` or `publish`. `name` makes the client message id where the app gave none.
+    /// Takes a publication. Where the app gave it no name, `instance` and its turn make one that is unique among all
+    /// clients.
     pub(crate) fn push(
         &mut self,
         ticket: Ticket,
-        mut message: ClientMessage,
+        mut publication: Publication,
         until: Millis,
         online: bool,
-        name: impl FnOnce(u64) -> Option<ClientMessageId>,
+        instance: &str,
     ) -> Result<(), Error> {
         let waiting: usize = self.queues.values().map(VecDeque::len).sum();
         if waiting >= if online { MAX_ONLINE } else { MAX_OFFLINE } {
             return Err(Error::new(ErrorKind::QueueFull, Outcome::NotSent));
         }
         self.turns += 1;
-        let (topic, id) = match &mut message {
-            ClientMessage::SendChat(chat) => (Topic::Clan(chat.clan_id.clone()), &mut chat.client_message_id),
-            ClientMessage::Publish(publish) => {
-                (Topic::Service(publish.service.clone(), publish.topic.clone()), &mut publish.client_message_id)
-            }
-            _ => return Err(Error::invalid("only chat and publish are sends")),
-        };
-        if id.is_none() {
-            *id = name(self.turns);
-        }
+        publication.name(&format!("{instance}-{}", self.turns));
+        let Publication { topic, draft, .. } = publication;
         let pending = Pending {
             ticket,
-            message,
+            draft,
             turn: self.turns,
             until,
             not_before: 0,
@@ -87,43 +81,40 @@ impl Sends {
 
     /// Sends the head of each topic, those first that the app sent first, as far as the pace allows.
     pub(crate) fn advance(&mut self, now: Millis, attempt: Attempt, pacer: &mut Pacer, wire: &mut Wire) {
-        let mut heads: Vec<(&Topic, &mut Pending)> = self
-            .queues
-            .iter_mut()
-            .filter_map(|(topic, queue)| Some((topic, queue.front_mut()?)))
-            .filter(|(_, head)| !head.in_flight && now >= head.not_before)
-            .collect();
-        heads.sort_by_key(|(_, head)| head.turn);
-        for (topic, head) in heads {
+        loop {
+            let heads = self.queues.iter_mut().filter_map(|(topic, queue)| Some((topic, queue.front_mut()?)));
+            let ready = heads.filter(|(_, head)| !head.in_flight && now >= head.not_before);
+            // Looked for anew each time: a pace allows few at once, and sorting would be more code.
+            let Some((topic, head)) = ready.min_by_key(|(_, head)| head.turn) else { return };
             if !pacer.take(now) {
                 return;
             }
             head.in_flight = true;
             head.outcome = Outcome::Unknown;
-            wire.ask(attempt, head.message.clone(), Asked::Send(topic.clone(), head.ticket));
+            wire.ask(attempt, head.draft.clone(), Asked::Send(topic.clone(), head.ticket));
         }
     }
 
-    pub(crate) fn confirmed(&mut self, topic: &Topic, ticket: Ticket, sent: MessageSent, wire: &mut Wire) {
+    pub(crate) fn confirmed(&mut self, topic: &Topic, ticket: Ticket, frame: Frame, wire: &mut Wire) {
         if self.take(topic, ticket).is_some() {
-            wire.resolve(ticket, Ok(sent.into()));
+            wire.resolve(ticket, Ok(Some(frame)));
         }
     }
 
     /// The head of a topic was refused: it waits where that is only for now, and those behind it wait with it.
-    pub(crate) fn refused(&mut self, topic: &Topic, ticket: Ticket, error: &ErrorReply, now: Millis, wire: &mut Wire) {
+    pub(crate) fn refused(&mut self, topic: &Topic, ticket: Ticket, refused: &Refused, now: Millis, wire: &mut Wire) {
         let Some(head) = self.head(topic, ticket) else { return };
-        let refusal = Error::refused(error);
+        let refusal = refused.error();
         head.doubtful |= refusal.outcome() == Outcome::Unknown;
         let outcome = if head.doubtful { Outcome::Unknown } else { refusal.outcome() };
         let refusal = refusal.with_outcome(outcome);
-        if error.code.is_retryable() {
+        if refused.code.is_retryable() {
             head.in_flight = false;
             head.outcome = outcome;
             head.refusal = Some(refusal);
             // An expired token is waited for, not slept on.
-            let wait = if error.code == ErrorCode::TokenExpired { 0 } else { RETRY };
-            head.not_before = now + error.retry_after_ms.unwrap_or(wait);
+            let wait = if refused.code == ErrorCode::TokenExpired { 0 } else { RETRY };
+            head.not_before = now + refused.retry_after.unwrap_or(wait);
         } else {
             self.take(topic, ticket);
             wire.resolve(ticket, Err(refusal));

@@ -1,13 +1,12 @@
 //! One topic: its streams share one subscription of the gateway, which begins where the one that is furthest behind stands.
 
-use realtime_gateway_protocol::{ErrorReply, ServerMessage, SubscriptionConfirmed, SubscriptionReset};
-
 use super::{
     Action, Attempt, Millis, StreamId,
+    heard::{About, Confirmation, Push, Refused},
     member::{Member, Stage},
     wire::{Asked, Number, Wire},
 };
-use crate::{Error, Event, Position, Topic, topic::Wish};
+use crate::{Error, Event, Frame, Position, Topic, topic::Wish};
 
 /// Sent along when a live subscription is asked to go back for a new stream: should that be refused, the last
 /// entries keep those whole that were up to date.
@@ -142,19 +141,16 @@ impl Subscription {
     }
 
     /// The gateway confirmed what was asked.
-    pub(crate) fn confirmed(&mut self, number: Number, confirmed: &SubscriptionConfirmed, wire: &mut Wire) {
+    pub(crate) fn confirmed(&mut self, number: Number, confirmation: Confirmation, wire: &mut Wire) {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return };
         self.live = Some(asking.attempt);
         self.not_before = 0;
-        let head = match (confirmed.offset, &confirmed.epoch) {
-            (Some(offset), Some(epoch)) => Some(Position { offset, epoch: epoch.as_str().into() }),
-            _ => None,
-        };
+        let Confirmation { head, recovered, pending } = confirmation;
         for member in &mut self.members {
             if self.topic == Topic::Notifications {
-                member.seen.expect(confirmed.pending.unwrap_or(0));
+                member.seen.expect(pending);
             } else if let Some(head) = &head {
-                place(member, &asking, head, confirmed.recovered == Some(true), wire);
+                place(member, &asking, head, recovered, wire);
             }
             if !member.is_joined() && asking.joining.contains(&member.stream) {
                 member.stage = Stage::Joined;
@@ -174,13 +170,13 @@ impl Subscription {
     }
 
     /// The gateway refused what was asked. True when that ends every stream of the topic.
-    pub(crate) fn refused(&mut self, number: Number, error: &ErrorReply, now: Millis, wire: &mut Wire) -> bool {
+    pub(crate) fn refused(&mut self, number: Number, refused: &Refused, now: Millis, wire: &mut Wire) -> bool {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return false };
-        if error.code.is_retryable() {
-            self.not_before = now + error.retry_after_ms.unwrap_or(RETRY);
+        if refused.code.is_retryable() {
+            self.not_before = now + refused.retry_after.unwrap_or(RETRY);
             return false;
         }
-        let error = Error::refused(error);
+        let error = refused.error();
         // Where the subscription lives on, only the streams that asked for more are refused.
         let live_on = asking.again && self.topic != Topic::Notifications;
         self.members.retain(|member| {
@@ -197,35 +193,32 @@ impl Subscription {
         self.members.is_empty()
     }
 
-    /// A push of this topic; entries carry their offset.
-    pub(crate) fn push(&mut self, attempt: Attempt, offset: Option<u64>, message: &ServerMessage, wire: &mut Wire) {
+    /// A push of this topic.
+    pub(crate) fn push(&mut self, attempt: Attempt, push: &Push, frame: &Frame, wire: &mut Wire) {
         // Once a newer connection is confirmed it brings everything; what the older one still says is not needed,
         // and might be of an older epoch.
         if self.live != Some(attempt) {
             return;
         }
-        if let (Some(offset), Some(head)) = (offset, &mut self.head) {
+        if let (Some(offset), Some(head)) = (push.offset, &mut self.head) {
             head.offset = head.offset.max(offset);
         }
         for member in self.members.iter_mut().filter(|member| member.is_joined()) {
-            match (message, offset) {
-                (ServerMessage::Notification(notification), _) => {
-                    member.notification(&notification.id, message, wire);
-                }
+            match (&push.about, push.offset) {
+                (About::Notification(id), _) => member.notification(id, frame, wire),
                 _ if self.topic == Topic::Notifications => {}
-                (_, Some(offset)) => member.entry(offset, message, wire),
-                (ServerMessage::Presence(_) | ServerMessage::PresenceChanged(_), _) if !member.options.presence => {}
-                (_, None) => wire.deliver(member.stream, None, Event::Message(Box::new(message.clone()))),
+                (_, Some(offset)) => member.entry(offset, frame, wire),
+                (About::Presence, None) if !member.options.presence => {}
+                (_, None) => wire.deliver(member.stream, None, Event::Message(frame.clone())),
             }
         }
     }
 
     /// The gateway goes on from another position.
-    pub(crate) fn reset(&mut self, attempt: Attempt, reset: &SubscriptionReset, wire: &mut Wire) {
+    pub(crate) fn reset(&mut self, attempt: Attempt, to: Position, wire: &mut Wire) {
         if self.live != Some(attempt) || self.topic == Topic::Notifications {
             return;
         }
-        let to = Position { offset: reset.offset, epoch: reset.epoch.as_str().into() };
         for member in self.members.iter_mut().filter(|member| member.is_joined()) {
             let ahead = member.position.as_ref().is_some_and(|at| at.epoch == to.epoch && at.offset >= to.offset);
             if !ahead {

@@ -1,19 +1,17 @@
 //! The subscriptions of a client, by topic.
 
-use realtime_gateway_protocol::{
-    ClientMessage, ErrorReply, NotificationId, ServerMessage, SubscriptionConfirmed, SubscriptionEnded,
-    SubscriptionReset,
-};
+use realtime_gateway_protocol::NotificationId;
 
 use super::{
     Action, Attempt, Millis, StreamId, SubscribeOptions,
+    heard::{About, Confirmation, Push, Refused},
     member::Member,
     seen::Seen,
     subscription::Subscription,
     table::Table,
     wire::{Asked, Number, Wire},
 };
-use crate::{Error, Topic};
+use crate::{Error, Frame, Position, Topic};
 
 /// All subscriptions, and what is known of notifications across their streams.
 #[derive(Default)]
@@ -53,8 +51,7 @@ impl Subscriptions {
 
     fn drop_topic(&mut self, topic: &Topic, wire: &mut Wire) {
         if let Some(attempt) = self.topics.remove(topic).and_then(|subscription| subscription.held_on()) {
-            let message: ClientMessage = topic.unsubscribe();
-            wire.ask(attempt, message, Asked::Unsubscribe);
+            wire.ask(attempt, topic.unsubscribe(), Asked::Unsubscribe);
         }
     }
 
@@ -98,63 +95,45 @@ impl Subscriptions {
         self.topics.values().all(|topic| topic.settled_on(attempt))
     }
 
-    pub(crate) fn confirmed(
-        &mut self,
-        topic: &Topic,
-        number: Number,
-        confirmed: &SubscriptionConfirmed,
-        wire: &mut Wire,
-    ) {
+    pub(crate) fn confirmed(&mut self, topic: &Topic, number: Number, confirmation: Confirmation, wire: &mut Wire) {
         if let Some(topic) = self.topics.get_mut(topic) {
-            topic.confirmed(number, confirmed, wire);
+            topic.confirmed(number, confirmation, wire);
         }
     }
 
-    pub(crate) fn refused(&mut self, topic: &Topic, number: Number, error: &ErrorReply, now: Millis, wire: &mut Wire) {
+    pub(crate) fn refused(&mut self, topic: &Topic, number: Number, refused: &Refused, now: Millis, wire: &mut Wire) {
         if let Some(subscription) = self.topics.get_mut(topic)
-            && subscription.refused(number, error, now, wire)
+            && subscription.refused(number, refused, now, wire)
         {
             self.topics.remove(topic);
         }
         self.forget_empty(wire);
     }
 
-    pub(crate) fn push(&mut self, attempt: Attempt, message: &ServerMessage, wire: &mut Wire) {
-        if let ServerMessage::Notification(notification) = message
-            && self.acknowledged.contains(&notification.id)
+    pub(crate) fn push(&mut self, attempt: Attempt, push: &Push, frame: &Frame, wire: &mut Wire) {
+        if let About::Notification(id) = &push.about
+            && self.acknowledged.contains(id)
         {
             return;
         }
-        let Some((topic, offset)) = Topic::of(message) else { return };
-        if let Some(topic) = self.topics.get_mut(&topic) {
-            topic.push(attempt, offset, message, wire);
+        if let Some(topic) = self.topics.get_mut(&push.topic) {
+            topic.push(attempt, push, frame, wire);
         }
     }
 
-    pub(crate) fn reset(&mut self, attempt: Attempt, reset: &SubscriptionReset, wire: &mut Wire) {
-        let topic = Topic::named(&reset.service, reset.clan_id.as_ref(), reset.topic.as_ref());
-        if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
-            topic.reset(attempt, reset, wire);
+    pub(crate) fn reset(&mut self, attempt: Attempt, topic: &Topic, to: Position, wire: &mut Wire) {
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.reset(attempt, to, wire);
         }
     }
 
     /// The gateway ended a subscription: its streams end with the reason.
-    pub(crate) fn ended(&mut self, attempt: Attempt, ended: &SubscriptionEnded, wire: &mut Wire) {
-        let Some(topic) = Topic::named(&ended.service, ended.clan_id.as_ref(), ended.topic.as_ref()) else { return };
-        if self.topics.get(&topic).is_none_or(|subscription| !subscription.ended_on(attempt)) {
+    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, wire: &mut Wire) {
+        if self.topics.get(topic).is_none_or(|subscription| !subscription.ended_on(attempt)) {
             return;
         }
-        let reply = ErrorReply {
-            message: ended.message.clone(),
-            code: ended.code.clone(),
-            in_reply_to: None,
-            clan_id: None,
-            topic: None,
-            retry_after_ms: None,
-            details: None,
-        };
-        let error = Error::refused(&reply);
-        for member in self.topics.remove(&topic).into_iter().flat_map(|subscription| subscription.members) {
+        let error = refused.error();
+        for member in self.topics.remove(topic).into_iter().flat_map(|subscription| subscription.members) {
             end(&member, &error, wire);
             self.streams.remove(&member.stream);
         }

@@ -2,11 +2,8 @@
 
 use std::collections::VecDeque;
 
-use realtime_gateway_protocol::{ClientMessage, Envelope, RequestId, ServerMessage, encode_client};
-use serde_json::{Map, Value};
-
-use super::{Action, Attempt, StreamId, Ticket, table::Table};
-use crate::{Delivery, Error, Event, Position, Topic};
+use super::{Action, Attempt, Draft, StreamId, Ticket, table::Table};
+use crate::{Delivery, Error, Event, Frame, Position, Topic};
 
 /// Which room waits for a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl Wire {
         self.actions.push_back(action);
     }
 
-    pub(crate) fn resolve(&mut self, ticket: Ticket, result: Result<ServerMessage, Error>) {
+    pub(crate) fn resolve(&mut self, ticket: Ticket, result: Result<Option<Frame>, Error>) {
         self.act(Action::Resolve(ticket, result));
     }
 
@@ -49,36 +46,22 @@ impl Wire {
     }
 
     /// Sends a command that has no reply.
-    pub(crate) fn tell(&mut self, attempt: Attempt, message: ClientMessage) {
-        let text = encode_client(&Envelope::unasked(message));
-        self.act(Action::SendFrame(attempt, text));
+    pub(crate) fn tell(&mut self, attempt: Attempt, command: impl Into<Draft>) {
+        self.act(Action::SendFrame(attempt, command.into().unnumbered()));
     }
 
     /// Sends a command and remembers who waits for its reply.
-    pub(crate) fn ask(&mut self, attempt: Attempt, message: ClientMessage, asked: Asked) -> Number {
-        let (number, request_id) = self.next(attempt, asked);
-        let text = encode_client(&Envelope { request_id, message });
-        self.act(Action::SendFrame(attempt, text));
-        number
-    }
-
-    /// Sends a command of the app's own making.
-    pub(crate) fn ask_raw(&mut self, attempt: Attempt, type_name: &str, payload: &Map<String, Value>, asked: Asked) {
-        let (_, request_id) = self.next(attempt, asked);
-        let text = raw_frame(type_name, payload, request_id.as_ref());
-        self.act(Action::SendFrame(attempt, text));
-    }
-
-    fn next(&mut self, attempt: Attempt, asked: Asked) -> (Number, Option<RequestId>) {
+    pub(crate) fn ask(&mut self, attempt: Attempt, command: impl Into<Draft>, asked: Asked) -> Number {
         self.last += 1;
         let number = Number(self.last);
         self.asked.insert(number, (attempt, asked));
-        (number, RequestId::new(self.last.to_string()).ok())
+        self.act(Action::SendFrame(attempt, command.into().numbered(number.0)));
+        number
     }
 
     /// Who asked for this reply. A reply is taken once, and only from the connection that was asked.
-    pub(crate) fn answered(&mut self, attempt: Attempt, request_id: &RequestId) -> Option<(Number, Asked)> {
-        let number = Number(request_id.as_str().parse().ok()?);
+    pub(crate) fn answered(&mut self, attempt: Attempt, number: u64) -> Option<(Number, Asked)> {
+        let number = Number(number);
         match self.asked.get(&number) {
             Some((asked_on, _)) if *asked_on == attempt => self.asked.remove(&number).map(|(_, asked)| (number, asked)),
             _ => None,
@@ -102,15 +85,4 @@ impl Wire {
     pub(crate) fn waits_on(&self, attempt: Attempt) -> bool {
         self.asked.values().any(|(asked_on, _)| *asked_on == attempt)
     }
-}
-
-/// The text of a command of the app's own making.
-pub(crate) fn raw_frame(type_name: &str, payload: &Map<String, Value>, request_id: Option<&RequestId>) -> String {
-    let mut object = payload.clone();
-    object.insert("type".to_owned(), type_name.into());
-    match request_id {
-        Some(id) => object.insert("requestId".to_owned(), id.as_str().into()),
-        None => object.remove("requestId"),
-    };
-    Value::Object(object).to_string()
 }

@@ -194,7 +194,7 @@ impl Run {
                     );
                     assert_eq!(gap.after, to);
                 }
-                Event::Message(message) => {
+                Event::Message(frame) => {
                     let from = at.clone().unwrap();
                     assert_eq!(from.epoch(), to.epoch());
                     // History begins wherever the log still has something.
@@ -205,7 +205,7 @@ impl Run {
                     );
                     let epoch = to.epoch().strip_prefix('e').unwrap().parse().unwrap();
                     let known = &self.truth[&(name.to_owned(), epoch, to.offset())];
-                    if let ServerMessage::Chat(chat) = &**message {
+                    if let ServerMessage::Chat(chat) = frame.message() {
                         assert_eq!(chat.message_id.as_str(), known);
                     }
                 }
@@ -274,10 +274,7 @@ fn position(log: &StreamLog) -> Option<Position> {
 
 pub(crate) fn notification(delivery: &Delivery) -> Option<NotificationId> {
     match &delivery.event {
-        Event::Message(message) => match &**message {
-            ServerMessage::Notification(notification) => Some(notification.id.clone()),
-            _ => None,
-        },
+        Event::Message(frame) => frame.notification_id(),
         Event::Gap(_) => None,
     }
 }

@@ -163,7 +163,7 @@ fn the_old_connection_is_not_believed_once_the_new_one_is_confirmed() {
     world.server.keep_old = true;
     // A question that is never answered keeps the old connection open.
     let message = GetPresence { clan_id: ClanId::new("c").unwrap() }.into();
-    world.command(Command::Query { ticket: Ticket(9_999), message, timeout: 600_000 });
+    world.command(Command::Query { ticket: Ticket(9_999), question: message, timeout: 600_000 });
     world.server.hint();
     world.flush_server();
     while !world.server.live().iter().any(|attempt| *attempt > old && world.server.subscribed_on("c", *attempt)) {
@@ -345,7 +345,7 @@ fn what_is_too_large_never_leaves() {
         client_message_id: None,
     };
     world.expect(ticket);
-    world.command(Command::Send { ticket, message: message.into(), timeout: 1_000 });
+    world.command(Command::Send { ticket, publication: message.into(), timeout: 1_000 });
     let error = world.sent[&ticket].result.clone().unwrap().unwrap_err();
     assert_eq!((error.code(), error.outcome()), (Some(&ErrorCode::MessageTooLarge), Outcome::NotSent));
 }

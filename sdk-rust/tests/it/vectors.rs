@@ -39,7 +39,7 @@ fn delivered(machine: &mut Machine, watcher: StreamId) -> Vec<ServerMessage> {
         _ => None,
     });
     let messages = deliveries.map(|event| match event {
-        Event::Message(message) => *message,
+        Event::Message(frame) => frame.message(),
         Event::Gap(gap) => panic!("{gap:?}"),
     });
     messages.collect()

@@ -6,7 +6,7 @@ use realtime_gateway_sdk::machine::{
     Action, Attempt, Command, Config, Input, Machine, OpenFailure, StreamId, SubscribeOptions, Ticket,
 };
 use realtime_gateway_sdk::protocol::*;
-use realtime_gateway_sdk::{Delivery, Error, Position, State, Topic};
+use realtime_gateway_sdk::{Delivery, Error, Frame, Position, State, Topic};
 
 use crate::model::{LIMITS, Out, Server, TOKEN_LIFE};
 
@@ -53,7 +53,7 @@ pub(crate) struct World {
     pub(crate) streams: BTreeMap<StreamId, StreamLog>,
     pub(crate) sent: BTreeMap<Ticket, Sent>,
     pub(crate) acks: BTreeMap<Ticket, Option<bool>>,
-    pub(crate) state: State,
+    pub(crate) state: State<Frame>,
     pub(crate) opens_fail: u32,
     pub(crate) tokens_fail: u32,
     pub(crate) bad_tokens: u32,
@@ -140,7 +140,7 @@ impl World {
             client_message_id: None,
         };
         self.sent.insert(ticket, Sent { clan: clan.into(), content, result: None });
-        self.command(Command::Send { ticket, message: message.into(), timeout: 30_000 });
+        self.command(Command::Send { ticket, publication: message.into(), timeout: 30_000 });
         ticket
     }
 
@@ -318,10 +318,11 @@ impl World {
             Action::Resolve(ticket, result) => {
                 if let Some(sent) = self.sent.get_mut(&ticket) {
                     assert!(sent.result.is_none(), "a send is answered once");
-                    sent.result = Some(result.map(|message| match message {
-                        ServerMessage::MessageSent(sent) => sent,
-                        other => panic!("{}", other.type_name()),
-                    }));
+                    sent.result =
+                        Some(result.map(|answer| match answer.expect("a send is answered by a message").message() {
+                            ServerMessage::MessageSent(sent) => sent,
+                            other => panic!("{}", other.type_name()),
+                        }));
                 } else {
                     let ack = self.acks.get_mut(&ticket).unwrap();
                     assert!(ack.is_none(), "an acknowledgement is answered once");
@@ -337,7 +338,7 @@ impl World {
         let (level, at) = self.bucket;
         let per_milli = f64::from(LIMITS.messages_per_second) / 1_000.0;
         let filled = (level + (self.now - at) as f64 * per_milli).min(f64::from(LIMITS.burst));
-        let paced = text.starts_with(r#"{"type":"chat""#) || text.starts_with(r#"{"message":"#);
+        let paced = text.starts_with(r#"{"type":"chat""#) || text.starts_with(r#"{"type":"presence""#);
         // A new session has a full bucket.
         let fresh = text.starts_with(r#"{"type":"authenticate""#);
         let level = if fresh { f64::from(LIMITS.burst) } else { filled - if paced { 1.0 } else { 0.0 } };

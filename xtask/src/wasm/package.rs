@@ -13,6 +13,9 @@ use crate::{command, project::Project};
 /// Files of the repository that go along, from its root.
 const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
 
+/// The types of the package without WebAssembly.
+const SAME_TYPES: &str = "/** The same client for places without WebAssembly. */\n\nexport * from \"../index.js\";\n";
+
 /// Brings what building and testing the package takes, where it is not there yet.
 ///
 /// # Errors
@@ -32,12 +35,12 @@ pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If a file cannot be read or written, or if wasm-bindgen writes something else than it used to.
-pub(super) fn write(project: &Project, glue: &Path, wasm: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn write(project: &Project, glue: &Path, wasm: &Path, machine: &str) -> anyhow::Result<PathBuf> {
     let (root, folder) = (project.root(), project.root().join("sdk-wasm/pkg"));
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     }
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    fs::create_dir_all(folder.join("no-wasm")).with_context(|| format!("make {}", folder.display()))?;
     let put = |name: &str, content: &[u8]| {
         let path = folder.join(name);
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))
@@ -46,12 +49,21 @@ pub(super) fn write(project: &Project, glue: &Path, wasm: &Path) -> anyhow::Resu
 
     let committed = COMMITTED.iter().map(|path| root.join(path));
     let scripts = fs::read_dir(root.join("sdk-wasm/js")).context("read sdk-wasm/js")?;
-    for path in committed.chain(scripts.flatten().map(|file| file.path())) {
+    let scripts = scripts.flatten().map(|file| file.path()).filter(|path| path.is_file());
+    for path in committed.chain(scripts) {
         let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
         let content = get(&path)?;
         let text = String::from_utf8(content).with_context(|| format!("{} is no text", path.display()))?;
-        put(&name, text.replace("__VERSION__", env!("CARGO_PKG_VERSION")).as_bytes())?;
+        let text = text.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
+        put(&name, text.as_bytes())?;
+        // Without WebAssembly only the loading differs; the rest is the same, beside it.
+        if name.ends_with(".js") && name != "load.js" {
+            put(&format!("no-wasm/{name}"), text.as_bytes())?;
+        }
     }
+    put("no-wasm/load.js", &get(&root.join("sdk-wasm/js/no-wasm/load.js"))?)?;
+    put("no-wasm/machine.js", machine.as_bytes())?;
+    put("no-wasm/index.d.ts", SAME_TYPES.as_bytes())?;
     let glue = String::from_utf8(get(glue)?).context("the glue is no text")?;
     put("glue.js", callable_again(&glue)?.as_bytes())?;
     let wasm = get(wasm)?;
@@ -79,10 +91,30 @@ fn callable_again(script: &str) -> anyhow::Result<String> {
         _ => body.to_owned(),
     };
     let body = body.split("    let __wbg_init_promise;").next().unwrap_or_default();
+    let body = fresh_views(body)?;
     Ok(format!(
         "// Written by wasm-bindgen and made callable again by `cargo xtask wasm`.\n\n\
-         export function makeGlue() {{\n    const exports = {{}};{body}    return {{ initSync, ...exports }};\n}}\n"
+         export function makeGlue() {{\n    const exports = {{}};{body}\
+         {INIT_WITH}    return {{ initSync, initWith, ...exports }};\n}}\n"
     ))
+}
+
+/// Takes the machine as a function of its imports, in place of a wasm module.
+const INIT_WITH: &str = "    function initWith(instantiate) {\n        \
+    return __wbg_finalize_init({ exports: instantiate(__wbg_get_imports()) });\n    }\n";
+
+/// Makes the views of the memory anew whenever it is another. WebAssembly takes the old memory's content away, by which
+/// the script would notice; JavaScript leaves it as it was.
+fn fresh_views(script: &str) -> anyhow::Result<String> {
+    let mut script = script.to_owned();
+    for name in ["cachedDataViewMemory0", "cachedUint8ArrayMemory0"] {
+        let (from, to) = (format!("if ({name} === null || "), ") {\n");
+        let condition = script.split_once(&from).and_then(|(_, rest)| rest.split_once(to)).map(|(it, _)| it.to_owned());
+        let condition = condition.with_context(|| format!("the glue asks differently now whether {name} is fresh"))?;
+        script = script
+            .replace(&format!("{from}{condition}{to}"), &format!("{from}{name}.buffer !== wasm.memory.buffer{to}"));
+    }
+    Ok(script)
 }
 
 #[cfg(test)]
@@ -91,11 +123,15 @@ mod tests {
 
     #[test]
     fn the_script_becomes_a_function() {
-        let script = "let wasm_bindgen = (function(exports) {\n    exports.A = 1;\n    function initSync() {}\n    \
+        let script = "let wasm_bindgen = (function(exports) {\n    exports.A = 1;\n    \
+                      if (cachedDataViewMemory0 === null || old) {\n    }\n    \
+                      if (cachedUint8ArrayMemory0 === null || cachedUint8ArrayMemory0.byteLength === 0) {\n    }\n    \
+                      function initSync() {}\n    \
                       return Object.assign(__wbg_init, { initSync }, exports);\n})({ __proto__: null });\n";
         let module = callable_again(script).expect("it has the known form");
         assert!(module.contains("export function makeGlue() {"), "{module}");
-        assert!(module.contains("return { initSync, ...exports };"), "{module}");
+        assert!(module.contains("return { initSync, initWith, ...exports };"), "{module}");
+        assert!(module.contains("=== null || cachedUint8ArrayMemory0.buffer !== wasm.memory.buffer) {"), "{module}");
     }
 
     #[test]

@@ -1,0 +1,89 @@
+//! Writing a JSON object member by member (RFC 8259).
+
+/// The text of a JSON object that grows by members. It makes no code for each type that is written, which counts in a
+/// browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectText(String);
+
+impl Default for ObjectText {
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+impl ObjectText {
+    /// Goes on with the text of an object, as an encoder of this crate writes it: without white space around it.
+    pub fn of_object(text: String) -> Self {
+        debug_assert!(text.starts_with('{') && text.ends_with('}'), "the text of an object");
+        Self(text)
+    }
+
+    /// Adds a member whose value is JSON already.
+    pub fn raw(&mut self, name: &str, json: &str) -> &mut Self {
+        self.0.pop();
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        push_string(&mut self.0, name);
+        self.0.push(':');
+        self.0.push_str(json);
+        self.0.push('}');
+        self
+    }
+
+    /// Adds a string.
+    pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.raw(name, "");
+        self.0.pop();
+        push_string(&mut self.0, text);
+        self.0.push('}');
+        self
+    }
+
+    /// Adds a whole number.
+    pub fn whole(&mut self, name: &str, number: u64) -> &mut Self {
+        self.raw(name, &number.to_string())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, to keep.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{0}'..'\u{20}' => {
+                out.push_str("\\u00");
+                let code = u32::from(c);
+                out.extend([code >> 4, code & 15].into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_as_it_was_meant() {
+        let mut text = ObjectText::default();
+        assert_eq!(text.as_str(), "{}");
+        text.text("a\"b", "\u{0}\n\u{1f}\\ \u{7f}\u{e9}\u{1f600}").whole("n", u64::MAX).raw("list", "[1, 2]");
+        let read: serde_json::Value = serde_json::from_str(text.as_str()).unwrap();
+        let expected =
+            serde_json::json!({ "a\"b": "\u{0}\n\u{1f}\\ \u{7f}\u{e9}\u{1f600}", "n": u64::MAX, "list": [1, 2] });
+        assert_eq!(read, expected);
+    }
+}

@@ -1,0 +1,25 @@
+// A project of somebody else's, in which the packed package is installed.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const pkg = fileURLToPath(new URL("../pkg", import.meta.url));
+
+/** Makes one that goes with the test, and returns its folder. */
+export function project(t) {
+  const folder = mkdtempSync(join(tmpdir(), "gateway-npm-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: pkg }));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
+  execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${filename}`], { cwd: folder });
+  return folder;
+}
+
+/** Runs a module in it, which has to end by itself, and returns what that has printed. */
+export function run(folder, code, { program = process.execPath, flags = [], args = [] } = {}) {
+  writeFileSync(join(folder, "app.js"), code);
+  return execFileSync(program, [...flags, "app.js", ...args], { cwd: folder, timeout: 20_000, encoding: "utf8" });
+}
