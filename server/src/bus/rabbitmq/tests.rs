@@ -40,7 +40,11 @@ async fn open(prefix: &str, node: &str, peers: Peers) -> Result<End, RabbitError
 }
 
 async fn join(prefix: &str, node: &str) -> End {
-    let end = open(prefix, node, Peers::Some).await.unwrap();
+    connected(open(prefix, node, Peers::Some).await.unwrap()).await
+}
+
+/// A broker that has much to do may take longer than a start waits.
+async fn connected(end: End) -> End {
     let connected = async {
         while end.bus.status() != BusStatus::Connected {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -132,7 +136,7 @@ async fn many_shards_are_bound_at_once() {
 #[tokio::test]
 async fn a_store_of_ones_own_allows_one_node() {
     let prefix = prefix();
-    let first = open(&prefix, "first", Peers::None).await.unwrap();
+    let first = connected(open(&prefix, "first", Peers::None).await.unwrap()).await;
     let second = open(&prefix, "second", Peers::None).await.map(drop);
     assert!(matches!(second, Err(RabbitError::NotAlone(_))));
     first.bus.close().await;
