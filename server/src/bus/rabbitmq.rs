@@ -59,6 +59,8 @@ const WAITING: usize = 4_096;
 const DEAD_LETTERS: usize = 64;
 /// How long the start waits for the broker. The gateway starts without it all the same.
 const FIRST_TRY: Duration = Duration::from_secs(6);
+/// How long it waits where there must be no other node, for a broker that is there and has much to do.
+const FIRST_ANSWER: Duration = Duration::from_secs(15);
 /// How long the start waits for another node of this kind to go, which may just be on its way out.
 const SINGLE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long what is under way may take to finish, when the gateway goes.
@@ -215,7 +217,7 @@ impl RabbitBus {
         let outcome = consumer.outcome.subscribe();
         let consuming = tasks.spawn_until_stopped(consumer.keep(consuming));
         let publisher = supervisor(Role::Publish, &finish_publishing);
-        if let Err(error) = first_try(outcome).await {
+        if let Err(error) = first_try(outcome, peers).await {
             tasks.stop(FINISH).await;
             return Err(error);
         }
@@ -257,13 +259,16 @@ async fn reach(uri: &AMQPUri, ca: Option<&str>) -> Result<(), Fault> {
 }
 
 /// Waits for what comes of the first tries.
-async fn first_try(mut outcome: watch::Receiver<Outcome>) -> Result<(), RabbitError> {
+async fn first_try(mut outcome: watch::Receiver<Outcome>, peers: Peers) -> Result<(), RabbitError> {
     let begun = Instant::now();
-    while let Ok(Ok(())) = timeout_at(begun + FIRST_TRY, outcome.changed()).await {
+    let patience = if peers == Peers::None { FIRST_ANSWER } else { FIRST_TRY };
+    while let Ok(Ok(())) = timeout_at(begun + patience, outcome.changed()).await {
         let latest = outcome.borrow_and_update().clone();
         match latest {
             Outcome::Failed(Fault::Locked(_)) if begun.elapsed() < SINGLE_PATIENCE => {}
             Outcome::Failed(Fault::Locked(reason)) => return Err(RabbitError::NotAlone(reason)),
+            // A broker that is there in a moment may say that this node is not alone.
+            Outcome::Failed(_) if peers == Peers::None && begun.elapsed() < FIRST_TRY => {}
             Outcome::Ready | Outcome::Failed(_) | Outcome::None => return Ok(()),
         }
     }
