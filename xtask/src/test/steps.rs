@@ -19,8 +19,14 @@ pub(super) const FAULTS: &str = "faults";
 pub(super) const BEFORE_TESTS: [&str; 2] = ["tools", "build"];
 
 /// What stands around gateways in the tests, and the Debian packages that bring it.
-const SERVERS: [(&str, &str); 3] =
-    [("haproxy", "haproxy"), ("nginx", "nginx-light"), ("rabbitmq-server", "rabbitmq-server")];
+const SERVERS: [(&str, &str); 6] = [
+    ("haproxy", "haproxy"),
+    ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
+    ("rabbitmq-server", "rabbitmq-server"),
+    ("redis-sentinel", "redis-sentinel"),
+    ("redis-server", "redis-server"),
+];
 
 /// One thing that must hold.
 pub(super) struct Step {
