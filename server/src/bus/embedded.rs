@@ -43,9 +43,9 @@ impl EmbeddedBus {
         (Self { members, own }, hearing)
     }
 
-    fn send(&self, heard: &Heard, to: impl Fn(&Member) -> bool) {
+    fn send(&self, heard: impl Fn() -> Heard, to: impl Fn(&Member) -> bool) {
         for member in self.members.lock().iter().filter(|member| !member.hearing.same_channel(&self.own)) {
-            if to(member) && member.hearing.try_send(heard.clone()).is_err() {
+            if to(member) && member.hearing.try_send(heard()).is_err() {
                 tracing::debug!(node = %member.node, "something for another node was lost; its pulse will notice");
             }
         }
@@ -55,15 +55,15 @@ impl EmbeddedBus {
 #[async_trait]
 impl Bus for EmbeddedBus {
     fn ring(&self, doorbell: &Doorbell) {
-        self.send(&Heard::Doorbell(doorbell.clone()), |_| true);
+        self.send(|| Heard::Doorbell(doorbell.clone()), |_| true);
     }
 
     fn whisper(&self, whisper: &Whisper) {
-        self.send(&Heard::Whisper(whisper.clone()), |_| true);
+        self.send(|| Heard::Whisper(whisper.clone()), |_| true);
     }
 
     fn tell(&self, node: &str, note: &Note) {
-        self.send(&Heard::Note(note.clone()), |member| *member.node == *node);
+        self.send(|| Heard::Note(note.clone()), |member| *member.node == *node);
     }
 
     async fn bind(&self, _shard: Shard) {}

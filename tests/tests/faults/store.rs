@@ -75,6 +75,17 @@ async fn redis_connection_stalled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn redis_connection_swallowed() {
+    let mut case = begin("redis_connection_swallowed").await;
+    // What is sent vanishes, and no connection says so.
+    case.cluster.to_redis[0].set(Weather::Swallowed);
+    case.load.more(30).await;
+    case.cluster.to_redis[0].set(Weather::Fair);
+    serving(&case).await;
+    case.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn node_cut_from_redis_longer_than_its_lease() {
     let case = Case::begin("node_cut_from_redis", Clients::Reconnect, Cluster::start(2).await).await;
     case.cluster.to_redis[0].set(Weather::Refused);
