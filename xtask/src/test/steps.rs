@@ -1,6 +1,9 @@
 //! The steps of `cargo xtask test`, in the order in which they run: what is quick to tell comes first.
 
-use std::io::{self, Write as _};
+use std::{
+    fs,
+    io::{self, Write as _},
+};
 
 use realtime_gateway_brokers::rabbitmq::{self, RabbitServer};
 
@@ -137,19 +140,24 @@ fn broker() -> Option<RabbitServer> {
     std::thread::spawn(RabbitServer::start).join().ok()
 }
 
-/// Each case has servers of its own, so they run one after the other; what they measure is printed as they go.
+/// Each case has servers of its own, so they run one after the other. What they measured is printed at the end.
 fn faults(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
-    let cases = ["--package", "realtime-gateway-tests", "--test", "faults", "--locked"];
+    let figures = project.root().join("test-output/faults.txt");
+    // Those of another run; there may be none.
+    let _ = fs::remove_file(&figures);
+    let cases = ["--package", "realtime-gateway-tests", "--test", "faults", "--locked", "--no-fail-fast"];
     let mut runner = if installed::is_there(project, "nextest") {
         let mut nextest = project.cargo(&["nextest", "run"]);
-        nextest.args(cases).args(["--no-fail-fast", "--success-output", "immediate"]);
+        nextest.args(cases).args(["--status-level", "pass"]);
         nextest
     } else {
         let mut test = project.cargo(&["test"]);
-        test.args(cases).args(["--no-fail-fast", "--", "--nocapture", "--test-threads", "1"]);
+        test.args(cases).args(["--", "--test-threads", "1"]);
         test
     };
-    command::run_counted(runner.args(filters))
+    let counts = command::run_counted(runner.args(filters));
+    write!(io::stdout(), "\n{}", fs::read_to_string(&figures).unwrap_or_default())?;
+    counts
 }
 
 fn doctests(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
