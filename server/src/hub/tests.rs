@@ -250,10 +250,11 @@ async fn a_topic_is_forgotten_with_its_last_subscriber() {
     let store = store();
     let (bus, _doorbells) = EmbeddedBus::new("far");
     let hub = node(&store, bus);
-    let session = subscriber(&hub).await;
-    assert_eq!(hub.topic_count(), 1);
-    for subscription in session.remove_all() {
+    let sessions = [subscriber(&hub).await, subscriber(&hub).await];
+    assert_eq!((hub.topic_count(), hub.bound_shards()), (1, vec![clan().shard()]));
+    for subscription in sessions.iter().flat_map(|session| session.remove_all()) {
         hub.leave(&subscription);
     }
     assert_eq!(hub.topic_count(), 0);
+    assert!(hub.bound_shards().is_empty(), "and its shard is let go of");
 }

@@ -140,13 +140,11 @@ impl Node {
     /// Removes the records that were left.
     pub(crate) async fn close_left_records(&self) -> Result<(), StoreError> {
         loop {
-            let Some((user, id, code)): Option<(UserId, SessionId, CloseCode)> =
-                self.left_records.lock().last().cloned()
-            else {
-                return Ok(());
-            };
-            self.store.close_session(&user, &id, code).await?;
-            self.left_records.lock().retain(|(_, left, _)| *left != id);
+            let Some((user, id, code)) = self.left_records.lock().pop() else { return Ok(()) };
+            if let Err(error) = self.store.close_session(&user, &id, code).await {
+                self.left_records.lock().push((user, id, code));
+                return Err(error);
+            }
         }
     }
 }
