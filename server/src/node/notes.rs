@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use realtime_gateway_protocol::{
-    CloseCode, ErrorCode, NotificationAcked, NotificationId, ServiceName, SessionId, TopicName, UserId,
+    CloseCode, ErrorCode, NotificationAcked, NotificationId, ServiceName, TopicName, UserId,
 };
 
 use super::Node;
