@@ -11,7 +11,7 @@ mod socket;
 mod token;
 
 pub use answers::Answers;
-pub use api::Api;
+pub use api::{Api, http_client};
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
 pub use process::{Gateway, Settings, gateway_program};
