@@ -22,13 +22,9 @@ use serde_json::json;
 use super::{AskAgain, cache::Cache};
 use crate::{
     auth::{Action, fetch::body},
-<<<<<<< HEAD
     backoff::backoff,
     config::{self, Secret},
-=======
-    config::Secret,
     crypto,
->>>>>>> deps
     topic::Topic,
 };
 
@@ -117,15 +113,9 @@ struct Body {
 }
 
 impl Callback {
-<<<<<<< HEAD
     pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
-            .timeout(permissions.timeout)
-=======
-    pub(super) fn new(url: &Secret, timeout: Duration, cache_ttl: Duration) -> Result<Self, String> {
         let client = crypto::https_client()
-            .timeout(timeout)
->>>>>>> deps
+            .timeout(permissions.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.without_url().to_string())?;
