@@ -128,15 +128,9 @@ impl Subscriptions {
     }
 
     /// The gateway ended a subscription: for now, so that it is asked for again at `until`, or with its streams.
-    pub(crate) fn ended(
-        &mut self,
-        attempt: Attempt,
-        topic: &Topic,
-        refused: &Refused,
-        until: Millis,
-        wire: &mut Wire,
-    ) {
-        let Some(subscription) = self.topics.get_mut(topic).filter(|subscription| subscription.ended_on(attempt)) else {
+    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, until: Millis, wire: &mut Wire) {
+        let Some(subscription) = self.topics.get_mut(topic).filter(|subscription| subscription.ended_on(attempt))
+        else {
             return;
         };
         if refused.code.is_retryable() {

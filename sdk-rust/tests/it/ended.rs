@@ -28,7 +28,8 @@ fn resubscribes_from_each_streams_position_after_a_retryable_end() {
     for stream in streams {
         let log = &world.streams[&stream];
         assert!(log.ended.is_none());
-        let offsets: Vec<_> = log.deliveries.iter().map(|delivery| delivery.position.as_ref().unwrap().offset()).collect();
+        let offsets: Vec<_> =
+            log.deliveries.iter().map(|delivery| delivery.position.as_ref().unwrap().offset()).collect();
         assert_eq!(offsets, [1, 2, 3], "nothing is missing and nothing came twice");
         assert!(log.deliveries.iter().all(|delivery| matches!(delivery.event, Event::Message(_))), "there is no gap");
     }
@@ -43,6 +44,7 @@ fn notifications_go_on_after_a_retryable_end() {
     world.run(100);
     world.server.end_notifications(ErrorCode::Unavailable);
     world.server.notify();
+    world.flush_server();
     world.run(5_000);
     let given: Vec<_> = world.streams[&stream].deliveries.iter().filter_map(crate::chaos::notification).collect();
     let ids: Vec<_> = world.server.pending.values().map(|pending| pending.id.clone()).collect();

@@ -174,11 +174,7 @@ impl Jwks {
 
     /// Verifies a token that names no key, or one that is cached and did not make its signature. Most such tokens are
     /// forged; a provider that replaced the key under the same `kid` is believed after the next fetch.
-    async fn verify_with_replaced_key(
-        self: &Arc<Self>,
-        header: &Header,
-        token: &str,
-    ) -> Result<Identity, AuthError> {
+    async fn verify_with_replaced_key(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
         let fetch = self.join(&mut self.state.lock());
         let fetched = match fetch {
             Some(fetch) => fetch.await,

@@ -42,8 +42,7 @@ impl Node {
         asked: Subscribing,
     ) -> Result<Arc<Subscription>, CommandError> {
         let granted = self.permissions.check(&session.identity(), Action::Subscribe, &topic).await?;
-        if session.subscription(&topic).is_none()
-            && session.subscription_count() >= self.config().limits.subscriptions
+        if session.subscription(&topic).is_none() && session.subscription_count() >= self.config().limits.subscriptions
         {
             let message = "too many subscriptions; unsubscribe from something first";
             return Err(CommandError::new(ErrorCode::SubscriptionLimit, message));

@@ -87,7 +87,7 @@ async fn a_provider_that_is_away_refuses_nobody() {
 
 #[tokio::test]
 async fn a_new_key_is_not_refused_between_two_fetches() {
-    let Provided { provider, gateway, .. } = Provided::start(&["old"]).await;
+    let Provided { provider, gateway, line: _line } = Provided::start(&["old"]).await;
     let (old, new) = (Token::of("alice").from_provider("old"), Token::of("bob").from_provider("new"));
     Socket::open(&gateway, "/ws", Some(&old)).await.unwrap().expect("connected").await;
     provider.set(key_set(&["new"]));
@@ -99,7 +99,7 @@ async fn a_new_key_is_not_refused_between_two_fetches() {
 
 #[tokio::test]
 async fn a_key_that_a_fresh_set_does_not_have_is_refused() {
-    let Provided { gateway, .. } = Provided::start(&["k1"]).await;
+    let Provided { gateway, line: _line, provider: _provider } = Provided::start(&["k1"]).await;
     let token = Token::of("alice").from_provider("made-up");
     assert_eq!(Socket::open(&gateway, "/ws", Some(&token)).await.unwrap_err(), StatusCode::UNAUTHORIZED);
     by_query_and_message(&gateway, &token, ("unauthorized", 4401)).await;

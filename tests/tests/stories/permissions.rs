@@ -5,9 +5,7 @@ use serde_json::json;
 
 /// The settings of a gateway that asks this service.
 fn settings(service: &Answers) -> Settings {
-    Settings::default()
-        .set("permissions.source", "\"http\"")
-        .set("permissions.url", &format!("\"{}\"", service.url()))
+    Settings::default().set("permissions.source", "\"http\"").set("permissions.url", &format!("\"{}\"", service.url()))
 }
 
 /// What a service says that is out of order.
@@ -63,17 +61,18 @@ async fn a_service_that_does_not_answer_withdraws_nothing() {
     let gateway = Gateway::with(settings(&backend)).await;
     let mut alice = Socket::of(&gateway, "alice").await;
     alice.ask(json!({ "type": "subscribe_clan_chat", "clanId": "c" })).await;
+    alice.chat("c", "granted").await;
     let asked = backend.asked();
     backend.set(nonsense());
     // It is asked again and again, in vain.
     backend.asked_times(asked + 3).await;
-    assert_eq!(alice.chat("c", "what was granted holds").await["offset"], 1);
+    assert_eq!(alice.chat("c", "what was granted holds").await["offset"], 2);
     let other = alice.ask(json!({ "type": "chat", "clanId": "never granted", "content": "x" })).await;
     assert_eq!(other["code"], "unavailable", "what was not granted does not");
     // Also a fresh token ends nothing.
     let fresh = alice.ask(json!({ "type": "authenticate", "token": Token::of("alice").text() })).await;
     assert_eq!(fresh["type"], "authenticated");
-    assert_eq!(alice.chat("c", "and goes on").await["offset"], 2);
+    assert_eq!(alice.chat("c", "and goes on").await["offset"], 3);
     heard_only(&mut alice, &["chat"]).await;
     // A word of the service counts at once.
     backend.set(json!({ "allowed": false }));

@@ -106,7 +106,10 @@ async fn an_answer_holds_as_long_as_it_says() {
     assert!(granted.ask_again.unwrap().after > Duration::from_secs(3500));
     server.answers(200, json!({ "allowed": true, "ttlSeconds": 0 }).to_string());
     let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("none")).await.unwrap();
-    assert!(granted.ask_again.unwrap().after > Duration::from_millis(500), "subscriptions are not asked about all the time");
+    assert!(
+        granted.ask_again.unwrap().after > Duration::from_millis(500),
+        "subscriptions are not asked about all the time"
+    );
     server.answers(200, json!({ "allowed": false }).to_string());
     assert_eq!(code(&permissions, &clan("none")).await, Some(ErrorCode::Forbidden), "asked again at once");
     assert_eq!(code(&permissions, &clan("long")).await, None, "still holds");
