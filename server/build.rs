@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo runs this in the package's folder, and takes what is watched relative to it.
     let (page, sdk) = (Path::new("../web-demo"), Path::new("../sdk-wasm/pkg"));
     println!("cargo::rerun-if-changed=build.rs");
-    let source = if env::var("PROFILE")? == "release" {
+    let source = if env::var_os("PROFILE").is_some_and(|profile| profile == "release") {
         println!("cargo::rerun-if-changed={}", page.display());
         // What is not there cannot be watched for; the directory that it will appear in can.
         println!("cargo::rerun-if-changed={}", if sdk.exists() { "../sdk-wasm/pkg" } else { "../sdk-wasm" });
