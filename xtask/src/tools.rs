@@ -46,11 +46,9 @@ impl Tool {
     pub(crate) const NGINX: Self = Self::program("nginx", "nginx-light");
     pub(crate) const NODE: Self = Self::program("node", "nodejs");
     pub(crate) const NPM: Self = Self::program("npm", "npm");
-    pub(crate) const NPM_BROWSER: Self =
-        Self { name: "npm packages of the browser tests", source: Source::Npm(browser::TESTS) };
-    pub(crate) const NPM_EXAMPLES: Self =
-        Self { name: "npm packages of the examples", source: Source::Npm("docs/examples") };
-    pub(crate) const NPM_SDK: Self = Self { name: "npm packages of the browser SDK", source: Source::Npm("sdk-wasm") };
+    pub(crate) const NPM_BROWSER: Self = Self::npm("npm packages of the browser tests", browser::TESTS);
+    pub(crate) const NPM_EXAMPLES: Self = Self::npm("npm packages of the examples", "docs/examples");
+    pub(crate) const NPM_SDK: Self = Self::npm("npm packages of the browser SDK", "sdk-wasm");
     pub(crate) const OPENSSL: Self = Self::program("openssl", "openssl");
     pub(crate) const PROMTOOL: Self = Self::program("promtool", "prometheus");
     pub(crate) const PYTHON: Self = Self { name: "Python packages of the tests", source: Source::Python };
@@ -65,6 +63,11 @@ impl Tool {
     /// A program that a Debian package installs.
     pub(crate) const fn program(name: &'static str, package: &'static str) -> Self {
         Self { name, source: Source::Program(package) }
+    }
+
+    /// The npm packages of a folder's lock file.
+    pub(crate) const fn npm(name: &'static str, folder: &'static str) -> Self {
+        Self { name, source: Source::Npm(folder) }
     }
 
     /// Whether it is installed, and, where a lock file or a list says which versions, in those versions.
@@ -205,7 +208,7 @@ mod tests {
         Tool::program("no-such-program", "no-such-package"),
         Tool::program("sh", "dash"),
         Tool::program("no-such-program", "no-such-package"),
-        Tool { name: "more npm packages", source: Source::Npm("no-such-folder") },
+        Tool::npm("more npm packages", "no-such-folder"),
         Tool::program("another-missing-program", "another-package"),
     ];
 

@@ -32,9 +32,9 @@ pub(super) fn lints(project: &Project) -> anyhow::Result<()> {
 }
 
 pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
-    // With the examples, cargo finds everything that the step before has checked. The two programs have no library.
+    // With the examples, cargo finds everything that the step before has checked. xtask has no library.
     let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked", "--lib", "--examples"]);
-    doc.args(["--bin", "xtask", "--bin", "xtask-wasm-bindgen"]);
+    doc.args(["--bin", "xtask"]);
     command::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
