@@ -1,4 +1,5 @@
-//! Embeds the demo page, and the browser SDK when it has been built: tables of paths and bytes for `http/demo.rs`.
+//! Gives `http/demo.rs` the demo page and the browser SDK: a release build as tables of paths and bytes, which embed the
+//! SDK if it has been built; any other build as the folders to read at run time.
 
 use std::{
     env,
@@ -18,27 +19,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo runs this in the package's folder, and takes what is watched relative to it.
     let (page, sdk) = (Path::new("../web-demo"), Path::new("../sdk-wasm/pkg"));
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={}", page.display());
-    // What is not there cannot be watched for; the directory that it will appear in can.
-    println!("cargo::rerun-if-changed={}", if sdk.exists() { "../sdk-wasm/pkg" } else { "../sdk-wasm" });
-    let tables = format!("{}{}", table("PAGE", page)?, table("SDK", sdk)?);
+    let source = if env::var_os("PROFILE").is_some_and(|profile| profile == "release") {
+        println!("cargo::rerun-if-changed={}", page.display());
+        // What is not there cannot be watched for; the directory that it will appear in can.
+        println!("cargo::rerun-if-changed={}", if sdk.exists() { "../sdk-wasm/pkg" } else { "../sdk-wasm" });
+        let status = "const STATUS: Option<&str> = None;\n";
+        format!("{}{}{status}", embedded("PAGE", page)?, embedded("SDK", sdk)?)
+    } else {
+        // `cargo xtask wasm` writes there how far it is.
+        let status = absolute(Path::new("../sdk-wasm/build-status"))?;
+        format!("{}{}const STATUS: Option<&str> = Some({status:?});\n", folder("PAGE", page)?, folder("SDK", sdk)?)
+    };
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names OUT_DIR")?);
-    Ok(fs::write(out.join("demo.rs"), tables)?)
+    Ok(fs::write(out.join("demo.rs"), source)?)
+}
+
+/// The source of a constant that names a directory, which need not be there yet.
+fn folder(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
+    Ok(format!("const {name}: Files = Files::Folder({:?});\n", absolute(directory)?))
+}
+
+/// The absolute path of a file next to this package, which need not be there yet.
+fn absolute(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names CARGO_MANIFEST_DIR")?);
+    let root = package.parent().ok_or("the package is in a folder of the project")?;
+    Ok(root.join(path.strip_prefix("..")?))
 }
 
 /// The source of a table of every served file below a directory, by its path there.
-fn table(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
+fn embedded(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
     let mut files = Vec::new();
     if directory.exists() {
         walk(directory, &mut files)?;
     }
     files.sort();
-    let mut source = format!("const {name}: &[(&str, &[u8])] = &[\n");
+    let mut source = format!("const {name}: Files = Files::Embedded(&[\n");
     for file in files {
         let path = file.strip_prefix(directory)?.to_string_lossy().replace('\\', "/");
         writeln!(source, "    ({path:?}, include_bytes!({:?})),", file.canonicalize()?)?;
     }
-    Ok(source + "];\n")
+    Ok(source + "]);\n")
 }
 
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -50,7 +50,7 @@ export const LOCAL = {
   token_failed: ["No token could be fetched.", "The set-up check below tells what stands in between."],
   origin_refused: ["The gateway does not let pages of this origin in.", "Add this page's origin to origins.allowed in gateway.toml, and reload the gateway (SIGHUP)."],
   mixed_content: ["A page over https may not use ws://.", "Use a wss:// address, or open this page over http on your own machine."],
-  no_sdk: ["The browser SDK is not in this gateway.", "Run cargo xtask wasm, then build the gateway again."],
+  no_sdk: ["The browser SDK is not in this gateway.", "Run cargo xtask wasm and load this page again. A release build of the gateway embeds the SDK: build it again first."],
   no_wasm: ["This browser does not run WebAssembly here.", "A policy may forbid it: script-src needs 'wasm-unsafe-eval'."],
   timed_out: ["No answer came in time.", "The connection may be down; what was sent is repeated when it is back."],
   disconnected: ["The connection was lost before the answer came.", "It is repeated under the same id when the connection is back, so nothing comes twice."],

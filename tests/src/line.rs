@@ -1,10 +1,10 @@
 //! A line between a client and a server that does to connections what networks do: it stalls, slows, swallows, refuses
-//! and cuts them.
+//! and cuts them. It does nothing that TCP rules out: a connection that has lost a byte never passes a later one.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,8 @@ pub enum Weather {
     Fair,
     /// They wait: connections stay open, and nothing comes through.
     Stalled,
-    /// They vanish: connections stay open, and what is sent is lost, so that a connection is of no use afterwards.
+    /// They vanish, as behind a firewall that has forgotten the connection: it stays open, and nothing that is sent on it
+    /// from then on arrives, whatever the weather is later. New connections are swallowed as long as this lasts.
     Swallowed,
     /// They pass at so many bytes a second and direction.
     Slow(u32),
@@ -42,6 +43,7 @@ pub struct Line {
     address: String,
     weather: Arc<watch::Sender<Weather>>,
     cuts: Arc<watch::Sender<u64>>,
+    swallowed: watch::Receiver<u64>,
     accepting: JoinHandle<()>,
 }
 
@@ -57,9 +59,10 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (weather, cuts) = (Arc::new(watch::Sender::default()), Arc::new(watch::Sender::default()));
-        let way = Way { weather: weather.subscribe(), cuts: cuts.subscribe() };
+        let (counter, swallowed) = watch::channel(0);
+        let way = Way { weather: weather.subscribe(), cuts: cuts.subscribe(), swallowed: Arc::new(counter) };
         let accepting = tokio::spawn(accept(listener, targets, way));
-        Self { address, weather, cuts, accepting }
+        Self { address, weather, cuts, swallowed, accepting }
     }
 
     /// Where it listens: `host:port`.
@@ -70,6 +73,12 @@ impl Line {
     /// Changes the weather, for connections that are there and for those that come.
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// Waits until so many reads of bytes have been swallowed.
+    pub async fn has_swallowed(&self, reads: u64) {
+        // The line ends with this value, and so does the counter.
+        let _ = self.swallowed.clone().wait_for(|swallowed| *swallowed >= reads).await;
     }
 
     /// Ends every connection.
@@ -90,6 +99,7 @@ impl Drop for Line {
 struct Way {
     weather: watch::Receiver<Weather>,
     cuts: watch::Receiver<u64>,
+    swallowed: Arc<watch::Sender<u64>>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "each connection ends with either of its ends, or when it is cut")]
@@ -140,10 +150,14 @@ async fn pass(client: TcpStream, server: TcpStream, way: Way) {
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    tokio::join!(one_way(from_client, to_server, way.weather.clone()), one_way(from_server, to_client, way.weather));
+    let lost = AtomicBool::new(false);
+    tokio::join!(one_way(from_client, to_server, way.clone(), &lost), one_way(from_server, to_client, way, &lost));
 }
 
-async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>) {
+/// Passes bytes one way. `lost` says that bytes of this connection have vanished, in either direction: TCP would send
+/// them again for ever, and never deliver what comes after them.
+async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, lost: &AtomicBool) {
+    let Way { mut weather, swallowed, .. } = way;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(now) = weather.wait_for(|weather| *weather != Weather::Stalled).await.map(|weather| *weather) else {
@@ -158,6 +172,8 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: w
             },
         };
         let read = match read {
+            // The end of a lost connection arrives as little as its bytes do. Returning would close the other side.
+            Ok(0) | Err(_) if is_lost(lost, *weather.borrow()) => return std::future::pending().await,
             Ok(0) | Err(_) => {
                 // The other side learns of it the same way.
                 let _ = to.shutdown().await;
@@ -169,8 +185,11 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: w
             return;
         }
         let now = *weather.borrow();
+        if is_lost(lost, now) {
+            swallowed.send_modify(|reads| *reads += 1);
+            continue;
+        }
         match now {
-            Weather::Swallowed => continue,
             Weather::Slow(_) => {}
             _ if to.write_all(&buffer[..read]).await.is_err() => return,
             _ => continue,
@@ -179,5 +198,69 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: w
         if to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
+    }
+}
+
+/// Whether a connection's bytes vanish, now and from now on.
+fn is_lost(lost: &AtomicBool, now: Weather) -> bool {
+    lost.fetch_or(now == Weather::Swallowed, Ordering::AcqRel) || now == Weather::Swallowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::must;
+
+    /// A client's and a server's end of a new connection over the line.
+    async fn connected(line: &Line, server: &TcpListener) -> (TcpStream, TcpStream) {
+        let client = TcpStream::connect(line.address()).await.unwrap();
+        (client, must("a connection", server.accept()).await.unwrap().0)
+    }
+
+    async fn arrives(from: &mut TcpStream, to: &mut TcpStream, text: &[u8]) {
+        from.write_all(text).await.unwrap();
+        let mut read = vec![0; text.len()];
+        must("what was sent", to.read_exact(&mut read)).await.unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[tokio::test]
+    async fn never_passes_a_byte_on_a_connection_that_has_lost_one() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let line = Line::to(&server.local_addr().unwrap().to_string()).await;
+        let (mut client, mut served) = connected(&line, &server).await;
+        arrives(&mut client, &mut served, b"before").await;
+        arrives(&mut served, &mut client, b"before").await;
+        line.set(Weather::Swallowed);
+        client.write_all(b"lost").await.unwrap();
+        must("the loss", line.has_swallowed(1)).await;
+        line.set(Weather::Fair);
+        client.write_all(b"after").await.unwrap();
+        served.write_all(b"after").await.unwrap();
+        must("the loss of what came after", line.has_swallowed(3)).await;
+        let (mut other, mut other_served) = connected(&line, &server).await;
+        arrives(&mut other, &mut other_served, b"another connection").await;
+        client.shutdown().await.unwrap();
+        // Only the line itself can end the connection, and nothing has arrived until then.
+        line.cut();
+        let mut read = Vec::new();
+        for end in [&mut client, &mut served] {
+            must("the end", end.read_to_end(&mut read)).await.unwrap();
+        }
+        assert_eq!(read, b"");
+    }
+
+    #[tokio::test]
+    async fn passes_everything_after_a_stall() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let line = Line::to(&server.local_addr().unwrap().to_string()).await;
+        let (mut client, mut served) = connected(&line, &server).await;
+        line.set(Weather::Stalled);
+        client.write_all(b"held ").await.unwrap();
+        line.set(Weather::Fair);
+        client.write_all(b"back").await.unwrap();
+        let mut read = [0; 9];
+        must("what was held back", served.read_exact(&mut read)).await.unwrap();
+        assert_eq!(&read, b"held back");
     }
 }

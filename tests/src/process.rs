@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use realtime_gateway_brokers::ReservedPort;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -33,6 +34,8 @@ impl Settings {
 pub struct Gateway {
     child: Child,
     program: Program,
+    /// Its own also while it restarts.
+    port: Arc<ReservedPort>,
     address: String,
     dir: Arc<TempDir>,
     settings: Settings,
@@ -48,7 +51,7 @@ impl Gateway {
     /// Starts one with some settings changed.
     pub async fn with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::launch(Program(gateway_program()), dir, settings, "127.0.0.1:0").await
+        Self::launch(Program(gateway_program()), dir, settings, Arc::new(ReservedPort::take())).await
     }
 
     /// Starts the example of a gateway with a service of its own.
@@ -60,13 +63,14 @@ impl Gateway {
     pub async fn custom_service_with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let program = option_env!("CARGO_BIN_EXE_custom-service-under-test");
-        Self::launch(Program::at(program, "custom-service-under-test"), dir, settings, "127.0.0.1:0").await
+        Self::launch(Program::at(program, "custom-service-under-test"), dir, settings, Arc::new(ReservedPort::take()))
+            .await
     }
 
     /// Starts it anew on the same port and the same data, after it was killed or has gone.
     pub async fn restart(&mut self) {
-        let address = self.address.clone();
-        *self = Self::launch(self.program.clone(), self.dir.clone(), self.settings.clone(), &address).await;
+        let (program, port) = (self.program.clone(), self.port.clone());
+        *self = Self::launch(program, self.dir.clone(), self.settings.clone(), port).await;
     }
 
     /// Runs a command of the gateway's program to its end.
@@ -80,9 +84,10 @@ impl Gateway {
         must("the program's end", run.stdin(Stdio::null()).output()).await.unwrap()
     }
 
-    async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
+    async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, port: Arc<ReservedPort>) -> Self {
+        let listen = format!("127.0.0.1:{}", port.number());
         let config = dir.path().join("gateway.toml");
-        std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, listen)).unwrap();
+        std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, &listen)).unwrap();
         let mut child = Command::new(&program.0)
             .args(["serve", "--config"])
             .arg(&config)
@@ -103,7 +108,7 @@ impl Gateway {
         let Ok(Some(address)) = listening.map(|address| address.clone()) else {
             panic!("the gateway did not start:\n{}", log.lock().unwrap().join("\n"));
         };
-        Self { child, program, address, dir, settings, log }
+        Self { child, program, port, address, dir, settings, log }
     }
 
     /// `host:port`.

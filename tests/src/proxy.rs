@@ -1,11 +1,12 @@
 //! A real nginx or HAProxy in front of gateways, configured as `deploy/` says.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
+use realtime_gateway_brokers::ReservedPort;
 use tempfile::TempDir;
 use tokio::{
     net::TcpStream,
@@ -19,13 +20,14 @@ use crate::{Gateway, eventually};
 pub struct Proxy {
     _child: Child,
     _dir: TempDir,
-    address: SocketAddr,
+    port: ReservedPort,
 }
 
 impl Proxy {
     /// nginx with `deploy/nginx/gateway.conf`, but for the addresses and TLS.
     pub async fn nginx(gateways: &[&Gateway]) -> Self {
-        let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
+        let (dir, port) = (tempfile::tempdir().unwrap(), ReservedPort::take());
+        let address = address_of(&port);
         let path = |name: &str| dir.path().join(name).display().to_string();
         let servers = gateways.iter().map(|gateway| format!("server {} max_fails=0;\n", gateway.address()));
         let site = replaced(
@@ -50,12 +52,13 @@ impl Proxy {
         std::fs::write(&config, text).unwrap();
         let mut nginx = program("nginx");
         nginx.args(["-e", "stderr", "-p"]).arg(dir.path()).arg("-c").arg(config);
-        Self::start(nginx, dir, address).await
+        Self::start(nginx, dir, port).await
     }
 
     /// HAProxy with `deploy/haproxy/haproxy.cfg`, but for the addresses and TLS.
     pub async fn haproxy(gateways: &[&Gateway]) -> Self {
-        let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
+        let (dir, port) = (tempfile::tempdir().unwrap(), ReservedPort::take());
+        let address = address_of(&port);
         let servers = gateways.iter().zip(1..).map(|(it, index)| format!("server node{index} {}\n", it.address()));
         let text = replaced(
             &sample("haproxy/haproxy.cfg"),
@@ -69,26 +72,28 @@ impl Proxy {
         std::fs::write(&config, text).unwrap();
         let mut haproxy = program("haproxy");
         haproxy.arg("-db").arg("-f").arg(config);
-        Self::start(haproxy, dir, address).await
+        Self::start(haproxy, dir, port).await
     }
 
-    async fn start(mut command: Command, dir: TempDir, address: SocketAddr) -> Self {
+    async fn start(mut command: Command, dir: TempDir, port: ReservedPort) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; `cargo xtask test tools` installs it"));
+        let child =
+            child.unwrap_or_else(|error| panic!("{command:?}: {error}; `cargo xtask test --setup` installs it"));
+        let address = address_of(&port);
         eventually("the proxy's start", || async { TcpStream::connect(address).await.is_ok() }).await;
-        Self { _child: child, _dir: dir, address }
+        Self { _child: child, _dir: dir, port }
     }
 
     /// `host:port`.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        address_of(&self.port)
     }
 
     /// A connection that comes from another address of this machine than the proxy's own, such as 127.0.0.2.
     pub async fn connect_from(&self, client: IpAddr) -> std::io::Result<TcpStream> {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind((client, 0).into())?;
-        socket.connect(self.address).await
+        socket.connect(self.address()).await
     }
 }
 
@@ -118,7 +123,6 @@ fn replaced(sample: &str, differences: &[(&str, &str)]) -> String {
     })
 }
 
-/// An address that nobody listens on.
-fn free_address() -> SocketAddr {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+fn address_of(port: &ReservedPort) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port.number()).into()
 }

@@ -1,18 +1,27 @@
 //! The browser tests: Chromium, the demo page, and the gateway that serves it with the SDK inside.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
     time::SystemTime,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use crate::{command, counts::Counts, installed, project::Project};
+use crate::{
+    command,
+    counts::{Counts, Format},
+    project::Project,
+    tools,
+};
 
 /// Where the tests are.
-const TESTS: &str = "tests/browser";
+pub(crate) const TESTS: &str = "tests/browser";
+
+/// How npm installs what a lock file names. No package here needs to run a script of its own for that.
+pub(crate) const NPM_CI: [&str; 3] = ["--ignore-scripts", "--no-audit", "--no-fund"];
 
 /// What the SDK's package is made of.
 const SDK_SOURCES: [&str; 10] = [
@@ -36,14 +45,19 @@ pub(crate) fn is_there(project: &Project) -> bool {
     project.root().join("sdk-wasm/Cargo.toml").exists()
 }
 
-/// Builds the SDK's package unless it is newer than all that it is made of, so that the gateway is not built anew for nothing.
+/// Whether the SDK's package is newer than all that it is made of.
+pub(crate) fn is_sdk_fresh(project: &Project) -> bool {
+    let newest = |paths: &[&str]| paths.iter().filter_map(|path| changed(&project.root().join(path))).max();
+    let built = newest(&["sdk-wasm/pkg/package.json"]);
+    built.is_some() && newest(&SDK_SOURCES) <= built
+}
+
+/// Builds the SDK's package unless it is fresh.
 ///
 /// # Errors
 /// If no toolchain can be had, which the output tells how to bring.
 pub(crate) fn ensure_sdk(project: &Project) -> anyhow::Result<()> {
-    let newest = |paths: &[&str]| paths.iter().filter_map(|path| changed(&project.root().join(path))).max();
-    let built = newest(&["sdk-wasm/pkg/package.json"]);
-    if built.is_some() && newest(&SDK_SOURCES) <= built {
+    if is_sdk_fresh(project) {
         return Ok(());
     }
     let xtask = env::current_exe().context("find xtask's own program")?;
@@ -58,53 +72,40 @@ fn changed(path: &Path) -> Option<SystemTime> {
     }
 }
 
-/// Runs the browser tests against a gateway with the SDK of this tree inside; screenshots stay in `test-output/`.
+/// Runs the browser tests against the gateway that the step `build` made, which reads the page and the SDK of this tree.
+/// Screenshots stay in `test-output/`.
 ///
 /// # Errors
-/// If something that they need cannot be had; the error says what to do by hand.
+/// If the SDK cannot be built, or the tests cannot be started.
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
-    let chromium = chromium()?;
-    npm_ci(project, TESTS)?;
+    let chromium = chromium().context("the browser tests need Chromium")?;
     ensure_sdk(project)?;
-    let arguments = ["build", "--package", "realtime-gateway-server", "--bin", "gateway", "--locked"];
-    command::run(&mut project.cargo(&arguments))?;
     let mut node = project.program("npm", &["test", "--silent"]);
     node.current_dir(project.root().join(TESTS))
-        .env("GATEWAY_PROGRAM", project.target().join("debug/gateway").with_extension(env::consts::EXE_EXTENSION))
+        .env("GATEWAY_PROGRAM", project.gateway())
         .env("SCREENSHOTS", project.root().join("test-output/screenshots"))
         .env("CHROMIUM", chromium);
-    command::run_counted(&mut node)
+    command::run_counted(&mut node, Format::Node)
 }
 
-/// The browser, which is installed where that is possible.
-fn chromium() -> anyhow::Result<PathBuf> {
-    if let Some(found) = in_path() {
-        return Ok(found);
-    }
-    installed::debian_package("chromium");
-    in_path().context("the browser tests need Chromium; install it by hand, on Debian: apt-get install chromium")
+/// The browser.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    NAMES.iter().find_map(|name| tools::program(name))
 }
 
-fn in_path() -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    NAMES
-        .iter()
-        .find_map(|name| env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file()))
+/// Whether a folder has the packages that its lock file names.
+pub(crate) fn has_npm_packages(project: &Project, folder: &str) -> bool {
+    let folder = project.root().join(folder);
+    // npm writes the second file when it has finished.
+    let installed = changed(&folder.join("node_modules/.package-lock.json"));
+    installed.is_some() && changed(&folder.join("package-lock.json")) <= installed
 }
 
-/// Installs what the lock file of a folder names, unless it is installed.
+/// Installs the packages that the lock file of a folder names. What npm prints goes to the log.
 ///
 /// # Errors
 /// If npm is missing or fails.
-pub(crate) fn npm_ci(project: &Project, folder: &str) -> anyhow::Result<()> {
-    let folder = project.root().join(folder);
-    // npm writes the second when it has finished.
-    if changed(&folder.join("package-lock.json")) <= changed(&folder.join("node_modules/.package-lock.json")) {
-        return Ok(());
-    }
-    let mut npm = project.program("npm", &["ci", "--no-audit", "--no-fund"]);
-    if !command::succeeds(Command::new("npm").arg("--version")) {
-        bail!("the tests need Node 20 or later with npm; on Debian: apt-get install nodejs npm");
-    }
-    command::run(npm.current_dir(folder))
+pub(crate) fn npm_ci(project: &Project, folder: &str, log: &File) -> anyhow::Result<()> {
+    let mut npm = project.program("npm", &["ci"]);
+    tools::run_logged(npm.args(NPM_CI).current_dir(project.root().join(folder)), log)
 }

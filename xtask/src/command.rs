@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Format, Tally};
 
 /// Runs a program that shares our terminal.
 ///
@@ -43,12 +43,13 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 ///
 /// # Errors
 /// If it cannot be started, or fails without having counted a failed test.
-pub(crate) fn run_counted(command: &mut Command) -> anyhow::Result<Counts> {
-    run_counted_to(command, &mut io::stdout(), &mut io::stderr())
+pub(crate) fn run_counted(command: &mut Command, format: Format) -> anyhow::Result<Counts> {
+    run_counted_to(command, format, &mut io::stdout(), &mut io::stderr())
 }
 
 fn run_counted_to(
     command: &mut Command,
+    format: Format,
     out: &mut (impl Write + Send),
     err: &mut (impl Write + Send),
 ) -> anyhow::Result<Counts> {
@@ -58,8 +59,8 @@ fn run_counted_to(
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     // Both pipes are read at once: a runner that fills the one that nobody reads would wait for ever.
     let counts = thread::scope(|scope| {
-        let errors = scope.spawn(|| stderr.map_or(Ok(Counts::default()), |pipe| show(pipe, err)));
-        let lines = stdout.map_or(Ok(Counts::default()), |pipe| show(pipe, out))?;
+        let errors = scope.spawn(|| stderr.map_or(Ok(Counts::default()), |pipe| show(pipe, format, err)));
+        let lines = stdout.map_or(Ok(Counts::default()), |pipe| show(pipe, format, out))?;
         let errors = errors.join().map_err(|_| io::Error::other("the reader of standard error panicked"))??;
         io::Result::Ok(lines + errors)
     });
@@ -72,17 +73,17 @@ fn run_counted_to(
 }
 
 /// Copies every line as it comes, and adds up the closing lines of test runners among them.
-fn show(pipe: impl Read, to: &mut impl Write) -> io::Result<Counts> {
-    let mut counts = Counts::default();
+fn show(pipe: impl Read, format: Format, to: &mut impl Write) -> io::Result<Counts> {
+    let mut tally = Tally::new(format);
     let mut lines = BufReader::new(pipe);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         to.write_all(&line)?;
         to.flush()?;
-        counts = counts + Counts::of_closing_line(&String::from_utf8_lossy(&line)).unwrap_or_default();
+        tally.read(&String::from_utf8_lossy(&line));
         line.clear();
     }
-    Ok(counts)
+    Ok(tally.counts())
 }
 
 /// The command as a person would type it, for messages.
@@ -98,13 +99,13 @@ mod tests {
 
     /// Counts what a script says, without showing it: whoever counts these tests would count that too.
     fn counted(script: &str) -> anyhow::Result<Counts> {
-        run_counted_to(Command::new("sh").args(["-c", script]), &mut io::sink(), &mut io::sink())
+        run_counted_to(Command::new("sh").args(["-c", script]), Format::Rustdoc, &mut io::sink(), &mut io::sink())
     }
 
     #[test]
     fn counts_come_from_both_streams() {
         let script = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; \
-                      echo '     Summary [   0.1s] 4 tests run: 3 passed, 1 failed, 0 skipped' >&2; exit 100";
+                      echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored' >&2; exit 100";
         let counts = counted(script).expect("a failed test is a count, not an error");
         assert_eq!(counts, Counts { passed: 5, failed: 1 });
     }
@@ -119,7 +120,7 @@ mod tests {
     fn what_is_counted_is_shown() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut script = Command::new("sh");
-        run_counted_to(script.args(["-c", "echo one; echo two >&2; printf three"]), &mut out, &mut err)
+        run_counted_to(script.args(["-c", "echo one; echo two >&2; printf three"]), Format::Node, &mut out, &mut err)
             .expect("it ran");
         assert_eq!((out.as_slice(), err.as_slice()), (&b"one\nthree"[..], &b"two\n"[..]));
     }

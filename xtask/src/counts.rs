@@ -1,4 +1,4 @@
-//! How many tests passed and failed, as the closing lines of cargo test, nextest and Node tell.
+//! How many tests passed and failed, as nextest's report file and the closing lines of rustdoc and Node say.
 
 use std::ops::Add;
 
@@ -12,42 +12,17 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// What a line says if it is the closing line of a test runner.
-    pub(crate) fn of_closing_line(line: &str) -> Option<Self> {
-        let line = unstyled(line);
-        let line = line.trim();
-        if let Some(result) = line.strip_prefix("test result:") {
-            let (_, numbers) = result.split_once('.')?;
-            return Some(Self::of_parts(numbers.split(';')));
-        }
-        if let Some(result) = line.strip_prefix("# ").or_else(|| line.strip_prefix("\u{2139} ")) {
-            return Self::of_node(result);
-        }
-        let (_, numbers) = line.strip_prefix("Summary [")?.split_once("run:")?;
-        Some(Self::of_parts(without_brackets(numbers).split(',')))
-    }
-
-    /// Reads `pass 3` or `fail 1`: Node closes with a line for each, in TAP or for people.
-    fn of_node(result: &str) -> Option<Self> {
-        let (what, number) = result.split_once(' ')?;
-        let number = number.parse().ok()?;
-        match what {
-            "pass" => Some(Self { passed: number, failed: 0 }),
-            "fail" | "cancelled" => Some(Self { passed: 0, failed: number }),
-            _ => None,
-        }
-    }
-
-    /// Reads `3 passed`, `1 failed`, `1 timed out`; what was skipped or filtered out is no result.
-    fn of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
-        parts.filter_map(|part| part.trim().split_once(' ')).fold(Self::default(), |counts, (number, what)| {
-            let number = number.parse().unwrap_or(0);
-            match what {
-                "passed" => counts + Self { passed: number, failed: 0 },
-                "failed" | "timed out" | "exec failed" => counts + Self { passed: 0, failed: number },
-                _ => counts,
-            }
-        })
+    /// Reads the totals of a report in JUnit's format, as nextest writes it. They cannot be confused with what a test
+    /// prints.
+    pub(crate) fn of_junit(report: &str) -> Option<Self> {
+        let (_, rest) = report.split_once("<testsuites ")?;
+        let (root, _) = rest.split_once('>')?;
+        let number = |name: &str| {
+            let (_, value) = root.split_once(&format!("{name}=\""))?;
+            value.split_once('"')?.0.parse::<u64>().ok()
+        };
+        let failed = number("failures")? + number("errors")?;
+        Some(Self { passed: number("tests")?.checked_sub(failed)?, failed })
     }
 }
 
@@ -57,6 +32,92 @@ impl Add for Counts {
     fn add(self, other: Self) -> Self {
         Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
+}
+
+/// Whose closing lines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `cargo test --doc`: a line for each crate.
+    Rustdoc,
+    /// Node's test runner, in TAP or for people: a block of lines at the end of each run.
+    Node,
+}
+
+/// Adds up the closing lines of a test runner. A test may print such a line itself, and a runner repeats what a failed
+/// test printed: rustdoc's line counts only at the beginning of a line, and Node's lines only as a whole block.
+pub(crate) struct Tally {
+    format: Format,
+    counts: Counts,
+    block: Option<Block>,
+}
+
+/// Node's closing lines, from `tests 3` to `duration_ms 12`.
+#[derive(Default)]
+struct Block {
+    tests: u64,
+    results: Counts,
+    /// Tests that were skipped or are to be done.
+    others: u64,
+}
+
+impl Tally {
+    /// Nothing is counted yet.
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format, counts: Counts::default(), block: None }
+    }
+
+    /// What was counted.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Reads the next line of what the runner prints.
+    pub(crate) fn read(&mut self, line: &str) {
+        let line = unstyled(line);
+        let line = line.trim_end();
+        match self.format {
+            Format::Rustdoc => self.counts = self.counts + of_rustdoc(line).unwrap_or_default(),
+            Format::Node => self.read_node(line),
+        }
+    }
+
+    fn read_node(&mut self, line: &str) {
+        let entry = line.strip_prefix("# ").or_else(|| line.strip_prefix("\u{2139} "));
+        let Some((what, number)) = entry.and_then(|entry| entry.split_once(' ')) else {
+            self.block = None;
+            return;
+        };
+        let count = number.parse().unwrap_or(0);
+        match (what, &mut self.block) {
+            ("tests", block) => *block = Some(Block { tests: count, ..Block::default() }),
+            ("pass", Some(block)) => block.results.passed += count,
+            ("fail" | "cancelled", Some(block)) => block.results.failed += count,
+            ("skipped" | "todo", Some(block)) => block.others += count,
+            ("suites", Some(_)) => {}
+            ("duration_ms", Some(block)) => {
+                if block.results.passed + block.results.failed + block.others == block.tests {
+                    self.counts = self.counts + block.results;
+                }
+                self.block = None;
+            }
+            _ => self.block = None,
+        }
+    }
+}
+
+/// Reads `test result: FAILED. 3 passed; 1 failed; …`.
+fn of_rustdoc(line: &str) -> Option<Counts> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once('.')?;
+    let mut counts = Counts::default();
+    for (number, what) in numbers.split(';').filter_map(|part| part.trim().split_once(' ')) {
+        let number = number.parse().unwrap_or(0);
+        match what {
+            "passed" => counts.passed += number,
+            "failed" => counts.failed += number,
+            _ => {}
+        }
+    }
+    Some(counts)
 }
 
 /// A line without the colours of a terminal (ECMA-48, control sequences).
@@ -69,54 +130,58 @@ fn unstyled(line: &str) -> String {
     })
 }
 
-/// nextest tells in brackets which of the passed ones were slow: they are counted already.
-fn without_brackets(text: &str) -> String {
-    let mut parts = text.split('(');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |kept, part| kept + part.split_once(')').map_or("", |(_, rest)| rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn counted(format: Format, text: &str) -> Counts {
+        let mut tally = Tally::new(format);
+        text.lines().for_each(|line| tally.read(line));
+        tally.counts()
+    }
+
     #[test]
-    fn closing_lines_are_read() {
-        let lines = [
-            ("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s", 12, 0),
-            ("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out", 3, 2),
-            ("     Summary [   0.012s] 10 tests run: 10 passed, 3 skipped", 10, 0),
-            (
-                "     Summary [  61.300s] 9/12 tests run: 6 passed (2 slow, 1 leaky), 1 failed, 2 timed out, 3 skipped",
-                6,
-                3,
-            ),
-            (
-                "\x1b[32;1m     Summary\x1b[0m [   0.012s] \x1b[1m1\x1b[0m test run: \x1b[1m1\x1b[0m \x1b[32;1mpassed\x1b[0m, 0 skipped",
-                1,
-                0,
-            ),
-            ("# pass 11", 11, 0),
-            ("\u{2139} fail 2", 0, 2),
-            ("# cancelled 1", 0, 1),
-        ];
-        for (line, passed, failed) in lines {
-            assert_eq!(Counts::of_closing_line(line), Some(Counts { passed, failed }), "{line}");
+    fn rustdoc_closes_with_a_line_for_each_crate() {
+        let text = "running 13 tests\n\
+                    test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s\n\n\
+                    \x1b[1mtest result: \x1b[31mFAILED\x1b[0m. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        assert_eq!(counted(Format::Rustdoc, text), Counts { passed: 15, failed: 2 });
+    }
+
+    #[test]
+    fn what_a_test_prints_is_no_result() {
+        let text = "  test result: FAILED. 0 passed; 1 failed; 0 ignored\nthe test result: ok. 1 passed\n3 passed\n";
+        assert_eq!(counted(Format::Rustdoc, text), Counts::default());
+        for line in
+            ["# pass 3", "# fail 1", "ℹ pass 3", "# duration_ms 3", "# Subtest: pass 3", "Summary [ 1 s] 2 passed"]
+        {
+            assert_eq!(counted(Format::Node, &format!("{line}\n# duration_ms 3\n")), Counts::default(), "{line}");
         }
     }
 
     #[test]
-    fn other_lines_are_not() {
-        for line in [
-            "",
-            "running 3 tests",
-            "test a::b ... ok",
-            "Summary of the work",
-            "3 passed, 1 failed",
-            "# duration_ms 3",
-            "# Subtest: pass 3",
-        ] {
-            assert_eq!(Counts::of_closing_line(line), None, "{line}");
-        }
+    fn node_closes_with_a_block_for_each_run() {
+        let block = |sign: &str, nested: &str| {
+            format!(
+                "ok 1 - a test\n{nested}\n1..4\n{sign} tests 7\n{sign} suites 1\n{sign} pass 3\n{sign} fail 1\n\
+                 {sign} cancelled 1\n{sign} skipped 1\n{sign} todo 1\n{sign} duration_ms 12.5\n"
+            )
+        };
+        let once = Counts { passed: 3, failed: 2 };
+        assert_eq!(counted(Format::Node, &block("#", "")), once);
+        assert_eq!(counted(Format::Node, &(block("ℹ", "") + &block("#", ""))), once + once);
+        // The block of a runner inside a test is indented, and a test may print parts of one.
+        let inner = block("    #", "") + "# tests 9\n# pass 9\nand so on\n# pass 9\n# duration_ms 1";
+        assert_eq!(counted(Format::Node, &block("#", &inner)), once);
+    }
+
+    #[test]
+    fn nextest_counts_in_its_report() {
+        let report = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="nextest-run" tests="12" failures="2" errors="1" uuid="1" timestamp="2026-11-28" time="0.1">
+    <testsuite name="one" tests="99" disabled="0" errors="9" failures="9"></testsuite></testsuites>"#;
+        assert_eq!(Counts::of_junit(report), Some(Counts { passed: 9, failed: 3 }));
+        assert_eq!(Counts::of_junit("<testsuites tests=\"1\">"), None, "an unfinished report");
+        assert_eq!(Counts::of_junit(""), None);
     }
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use self::check::Check;
-use crate::{counts::Counts, installed, project::Project, python::Environment};
+use crate::{counts::Counts, project::Project, python::Environment, tools};
 
 /// The worst exposure of the unit that `systemd-analyze security` may find, in tenths: 2.0 is `OK`.
 const EXPOSURE: &str = "--threshold=20";
@@ -38,9 +38,8 @@ const CHECKS: [Check; 9] = [
 /// Runs every check and tells how many passed.
 ///
 /// # Errors
-/// If the validators cannot be installed, or nobody reads standard output.
+/// If nobody reads standard output.
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
-    Environment::of(project).ensure()?;
     let mut counts = Counts::default();
     for check in CHECKS {
         match (check.run)(project) {
@@ -58,8 +57,9 @@ pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
 }
 
 /// A program of Debian, called in the root.
-fn debian(project: &Project, name: &str, package: &str) -> anyhow::Result<Command> {
-    let mut command = Command::new(installed::ensure_program(name, package)?);
+fn debian(project: &Project, name: &str) -> anyhow::Result<Command> {
+    let program = tools::program(name).with_context(|| format!("{name} is missing"))?;
+    let mut command = Command::new(program);
     command.current_dir(project.root());
     Ok(command)
 }
@@ -84,7 +84,7 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
         ["test", "rules", "deploy/prometheus/alerts.test.yml"],
         ["check", "config", "deploy/prometheus/prometheus.yml"],
     ] {
-        check::quietly(debian(project, "promtool", "prometheus")?.args(arguments))?;
+        check::quietly(debian(project, "promtool")?.args(arguments))?;
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn dashboard(project: &Project) -> anyhow::Result<()> {
     let rules: Vec<_> = expressions.iter().enumerate().map(rule).collect();
     let file = scratch(project)?.join("dashboard.rules.json");
     fs::write(&file, json!({ "groups": [{ "name": "dashboard", "rules": rules }] }).to_string())?;
-    check::quietly(debian(project, "promtool", "prometheus")?.args(["check", "rules"]).arg(file))
+    check::quietly(debian(project, "promtool")?.args(["check", "rules"]).arg(file))
 }
 
 /// What the panels ask for, with Grafana's own variable filled in.
@@ -142,12 +142,10 @@ fn systemd(project: &Project) -> anyhow::Result<()> {
     let installed = unit.replace("/usr/local/bin/gateway", "/bin/true");
     let file = scratch(project)?.join("gateway.service");
     fs::write(&file, installed).context("write the unit")?;
-    check::quietly(debian(project, "systemd-analyze", "systemd")?.arg("verify").arg(&file))?;
-    check::quietly(
-        debian(project, "systemd-analyze", "systemd")?.args(["security", "--offline=true", EXPOSURE]).arg(file),
-    )
+    check::quietly(debian(project, "systemd-analyze")?.arg("verify").arg(&file))?;
+    check::quietly(debian(project, "systemd-analyze")?.args(["security", "--offline=true", EXPOSURE]).arg(file))
 }
 
 fn scripts(project: &Project) -> anyhow::Result<()> {
-    check::quietly(debian(project, "shellcheck", "shellcheck")?.args(SCRIPTS))
+    check::quietly(debian(project, "shellcheck")?.args(SCRIPTS))
 }

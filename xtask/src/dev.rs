@@ -8,6 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Command, ExitCode},
+    time::Instant,
 };
 
 use anyhow::Context as _;
@@ -28,24 +29,32 @@ pub(crate) struct Arguments {
     gateway: Vec<String>,
 }
 
-/// Builds the gateway and becomes it.
+/// Builds the gateway and becomes it. The browser SDK is built while the gateway runs, which then serves it.
 ///
 /// # Errors
 /// If it cannot be built or started, or if its address is taken.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (listen, rest) = listen_address(arguments);
     let address = free_address(&listen)?;
-    if browser::is_there(project)
-        && let Err(error) = browser::ensure_sdk(project)
-    {
-        // The demo page then says what is missing; everything else is served.
-        writeln!(io::stderr(), "the gateway is built without the browser SDK: {error:#}")?;
-    }
+    let mut out = io::stdout();
     let mut build = project.cargo(&["build", "--package", "realtime-gateway-server", "--bin", "gateway"]);
     if arguments.release {
         build.arg("--release");
+        // A release build embeds the SDK, so it comes first.
+        if browser::is_there(project)
+            && let Err(error) = browser::ensure_sdk(project)
+        {
+            // The demo page then says what is missing; everything else is served.
+            writeln!(io::stderr(), "the gateway is built without the browser SDK: {error:#}")?;
+        }
     }
+    writeln!(
+        out,
+        "step 1 of 3: compiling the gateway; the first time takes some minutes, and cargo says how far it is"
+    )?;
+    let begun = Instant::now();
     command::run(&mut build)?;
+    writeln!(out, "step 2 of 3: starting the gateway, compiled in {:.0} s", begun.elapsed().as_secs_f64())?;
     announce(address)?;
     let mut gateway = Command::new(program(project, arguments.release));
     gateway.args(["serve", "--dev", "--listen", &address.to_string()]).args(rest).current_dir(project.root());
@@ -86,7 +95,7 @@ fn free_address(listen: &str) -> anyhow::Result<SocketAddr> {
     listener.local_addr().context("read the address")
 }
 
-/// Starts the program that prints the links once the gateway answers.
+/// Starts the program that prints the links once the gateway answers, and then builds the SDK.
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     let xtask = env::current_exe().context("find xtask's own program")?;
     // It ends by itself, at the latest with the gateway, so nobody has to wait for it.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use crate::{command, installed, project::Project};
+use crate::{command, project::Project};
 
 /// What `cargo xtask fuzz` takes.
 #[derive(clap::Args)]
@@ -24,13 +24,16 @@ pub(crate) struct Arguments {
 /// Runs the targets, one after another.
 ///
 /// # Errors
-/// If there are none, if cargo-fuzz cannot be installed, or if a target finds an input that fails.
+/// If there are none, if cargo-fuzz is missing, or if a target finds an input that fails.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let targets = targets(project)?;
     let chosen: Vec<_> =
         targets.iter().filter(|name| arguments.target.as_ref().is_none_or(|target| target == *name)).collect();
     ensure!(!chosen.is_empty(), "there is no such fuzz target; there are: {}", targets.join(", "));
-    installed::ensure(project, "fuzz")?;
+    ensure!(
+        command::succeeds(&mut project.cargo(&["fuzz", "--version"])),
+        "cargo-fuzz is missing; install it with `cargo install --locked cargo-fuzz`"
+    );
     for target in chosen {
         writeln!(io::stdout(), "fuzzing {target} for {} s", arguments.seconds)?;
         let limit = format!("-max_total_time={}", arguments.seconds);

@@ -8,12 +8,12 @@ mod counts;
 mod deploy;
 mod dev;
 mod fuzz;
-mod installed;
 mod policy;
 mod project;
 mod python;
 mod test;
 mod tidy;
+mod tools;
 mod wasm;
 
 use std::{
@@ -46,7 +46,8 @@ enum Task {
     Codegen,
     /// Builds the npm package of the browser's SDK into `sdk-wasm/pkg/`.
     Wasm,
-    /// Prints the links of the gateway at this address once it is ready; `dev` starts this beside the gateway.
+    /// Prints the links of the gateway at this address once it is ready, and builds the browser SDK; `dev` starts this
+    /// beside the gateway.
     #[command(hide = true)]
     Announce(dev::links::Arguments),
 }
@@ -68,6 +69,6 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Task::Codegen => codegen::run(&project),
         Task::Wasm => wasm::run(&project),
-        Task::Announce(arguments) => dev::links::run(&arguments),
+        Task::Announce(arguments) => dev::links::run(&project, &arguments),
     }
 }

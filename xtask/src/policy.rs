@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, installed, project::Project};
+use crate::{command, project::Project, python::Environment};
 
 /// Where cargo-deny fetches advisories from, as `deny.toml` names it.
 const DATABASE: &str = "https://github.com/RustSec/advisory-db";
@@ -22,9 +22,8 @@ const COPY_VARIABLE: &str = "GATEWAY_ADVISORY_DB";
 /// Checks licences, duplicates and sources, and advisories when a database can be had.
 ///
 /// # Errors
-/// If a dependency breaks the policy, or cargo-deny cannot be installed.
+/// If a dependency breaks the policy, or cargo-deny cannot be started.
 pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
-    installed::ensure(project, "deny")?;
     let copy = copy_of_database(env::var_os(COPY_VARIABLE), project.root());
     let repository = copy.map(|copy| repository_of(project, &copy)).transpose()?;
     let repository = repository.as_deref();
@@ -40,8 +39,8 @@ pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
 }
 
 fn deny(project: &Project, repository: Option<&Path>, arguments: &[&str]) -> Command {
-    let mut deny = project.cargo(&["deny", "--workspace"]);
-    deny.args(arguments);
+    let mut deny = Command::new(Environment::of(project).program("cargo-deny"));
+    deny.current_dir(project.root()).arg("--workspace").args(arguments);
     if let Some(repository) = repository {
         // cargo-deny fetches with git, and git lets the environment say that one address stands for another.
         let instead = format!("url.file://{}.insteadOf", repository.display());

@@ -38,11 +38,22 @@ impl Project {
         &self.target
     }
 
+    /// The gateway, as a build of the dev profile leaves it.
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.target.join("debug/gateway").with_extension(env::consts::EXE_EXTENSION)
+    }
+
     /// Cargo, called in the root with these arguments and with this project's target directory.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(arguments).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
-        cargo
+        cargo.args(arguments);
+        self.with_target(cargo)
+    }
+
+    /// A program that calls cargo, called in the root with this project's target directory.
+    pub(crate) fn with_target(&self, mut command: Command) -> Command {
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        command
     }
 
     /// A program that is no part of the project, called in the root.

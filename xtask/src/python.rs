@@ -1,17 +1,21 @@
-//! The Python programs that the tests drive the gateway with, in a virtual environment under `target/venv`.
+//! Programs from PyPI that run the tests, drive the gateway and check files, in a virtual environment under
+//! `target/venv`.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    fs::{self, File},
+    path::PathBuf,
     process::Command,
 };
 
 use anyhow::Context as _;
 
-use crate::{command, installed, project::Project};
+use crate::{project::Project, tools};
 
 /// Names and versions, as pip reads them.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// The copy of the requirements that says what is installed.
+const STAMP: &str = "requirements.txt";
 
 /// Programs of the environment, each with the variable that tells the tests its path.
 const PROGRAMS: [(&str, &str); 2] = [("GATEWAY_TEST_KOSOKU", "kosoku"), ("GATEWAY_TEST_SCHEMATHESIS", "schemathesis")];
@@ -27,25 +31,37 @@ impl Environment {
         Self { directory: project.target().join("venv") }
     }
 
-    /// Makes sure that the environment holds what `requirements.txt` names.
+    /// Whether the environment holds what `requirements.txt` names.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let stamp = fs::read_to_string(self.directory.join(STAMP));
+        stamp.is_ok_and(|installed| installed == REQUIREMENTS) && self.variables().all(|(_, program)| program.exists())
+    }
+
+    /// The command that makes the environment, for a person.
+    pub(crate) fn command(&self) -> String {
+        let (folder, python) = (self.directory.display(), self.program("python"));
+        format!(
+            "python3 -m venv --clear {folder} && {} -m pip install --requirement xtask/requirements.txt && \
+             cp xtask/requirements.txt {}",
+            python.display(),
+            self.directory.join(STAMP).display()
+        )
+    }
+
+    /// Makes the environment anew. What pip prints goes to the log.
     ///
     /// # Errors
-    /// If there is no Python 3 with `venv`, or pip cannot install; the error says what to do.
-    pub(crate) fn ensure(&self) -> anyhow::Result<()> {
-        let stamp = self.directory.join("requirements.txt");
-        let is_fresh = fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS);
-        if is_fresh && self.variables().all(|(_, program)| program.exists()) {
-            return Ok(());
-        }
-        self.create()?;
-        // The stamp is written last: an installation that broke off is begun again.
+    /// If there is no Python 3 with `venv`, or pip cannot install.
+    pub(crate) fn create(&self, log: &File) -> anyhow::Result<()> {
+        let python = if cfg!(windows) { "python" } else { "python3" };
+        tools::run_logged(Command::new(python).args(["-m", "venv", "--clear"]).arg(&self.directory), log)?;
+        // The stamp gets its name last: an installation that broke off is begun again.
         let requirements = self.directory.join("requested.txt");
         fs::write(&requirements, REQUIREMENTS)?;
         let mut pip = Command::new(self.program("python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&requirements);
-        command::run(&mut pip).context("the tests need these Python packages from PyPI: see xtask/requirements.txt")?;
-        fs::rename(requirements, stamp).context("note what was installed")
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        tools::run_logged(&mut pip, log)?;
+        fs::rename(requirements, self.directory.join(STAMP)).context("note what was installed")
     }
 
     /// The variables that tell the tests where each program is, and the Python that runs examples.
@@ -54,31 +70,11 @@ impl Environment {
         PROGRAMS.into_iter().chain([python]).map(|(variable, program)| (variable, self.program(program)))
     }
 
-    fn create(&self) -> anyhow::Result<()> {
-        if new_environment(&self.directory) {
-            return Ok(());
-        }
-        // Debian keeps `venv` in a package of its own.
-        if installed::debian_package("python3-venv") && new_environment(&self.directory) {
-            return Ok(());
-        }
-        anyhow::bail!(
-            "the tests need Python 3 with its module `venv` (Debian: apt-get install python3-venv); \
-             `python3 -m venv {}` failed",
-            self.directory.display()
-        )
-    }
-
     /// Where a program of the environment is.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         let programs = if cfg!(windows) { "Scripts" } else { "bin" };
         self.directory.join(programs).join(name).with_extension(std::env::consts::EXE_EXTENSION)
     }
-}
-
-fn new_environment(directory: &Path) -> bool {
-    let python = if cfg!(windows) { "python" } else { "python3" };
-    command::succeeds(Command::new(python).args(["-m", "venv", "--clear"]).arg(directory))
 }
 
 #[cfg(test)]

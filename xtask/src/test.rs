@@ -1,23 +1,32 @@
 //! `cargo xtask test`: everything that must hold, step by step, and a table of what does.
 
+mod cargo;
 mod report;
+mod setup;
 mod steps;
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    thread,
     time::Instant,
 };
 
-use crate::project::Project;
+use crate::{project::Project, tools::Missing};
 use report::Report;
 use steps::Step;
+
+/// The exit code where tools are missing and nothing has run.
+const TOOLS_ARE_MISSING: u8 = 2;
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Names of steps, or parts of test names; everything when there is none.
     filters: Vec<String>,
+    /// Installs what the steps use and this machine lacks, after listing it, and then runs the steps.
+    #[arg(long)]
+    setup: bool,
     /// Names the steps instead of running them.
     #[arg(long)]
     list: bool,
@@ -26,7 +35,7 @@ pub(crate) struct Arguments {
 /// Runs the chosen steps, goes on after a failed one, and ends with `N passed, N failed`.
 ///
 /// # Errors
-/// If nobody reads standard output; what a step finds is no error but its result.
+/// If standard output cannot be written. What a step finds is no error but its result.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     if arguments.list {
@@ -36,16 +45,32 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     let plan = Plan::of(&arguments.filters);
-    let mut report = Report::default();
-    for step in plan.steps.iter().filter(|step| (step.applies)(project)) {
-        writeln!(out, "\n=== {}: {}", step.name, step.about)?;
-        let begun = Instant::now();
-        let result = step.run(project, &plan.tests);
-        if let Err(error) = &result {
-            writeln!(out, "{} failed: {error:#}", step.name)?;
-        }
-        report.add(step.name, begun.elapsed(), result.ok());
+    let steps: Vec<_> = plan.steps.iter().filter(|step| (step.applies)(project)).collect();
+    let missing = Missing::of(project, steps.iter().flat_map(|step| step.tools));
+    if !arguments.setup && !missing.is_empty() {
+        setup::explain(project, &missing)?;
+        return Ok(ExitCode::from(TOOLS_ARE_MISSING));
     }
+    let report = thread::scope(|scope| {
+        let mut setup = if arguments.setup { setup::Setup::begin(scope, project, &missing)? } else { None };
+        let mut report = Report::default();
+        for step in steps {
+            if !step.tools.is_empty()
+                && let Some(setup) = setup.take()
+            {
+                setup.wait()?;
+            }
+            writeln!(out, "\n=== {}: {}", step.name, step.about)?;
+            let begun = Instant::now();
+            let result = step.run(project, &plan.tests);
+            if let Err(error) = &result {
+                writeln!(out, "{} failed: {error:#}", step.name)?;
+            }
+            let ended = report.add(step.name, begun.elapsed(), result.ok());
+            writeln!(out, "=== {ended}")?;
+        }
+        anyhow::Ok(report)
+    })?;
     write!(out, "\n{report}")?;
     Ok(if report.totals().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -96,15 +121,12 @@ mod tests {
 
     #[test]
     fn any_other_filter_chooses_tests_and_what_they_need() {
-        assert_eq!(plan(&["recovery"]), (vec!["tools", "build", "tests"], vec!["recovery".to_owned()]));
-        assert_eq!(plan(&["tests"]), (vec!["tools", "build", "tests"], vec![]));
+        assert_eq!(plan(&["recovery"]), (vec!["build", "tests"], vec!["recovery".to_owned()]));
+        assert_eq!(plan(&["tests"]), (vec!["build", "tests"], vec![]));
     }
 
     #[test]
     fn beside_faults_a_filter_chooses_one_of_its_cases() {
-        assert_eq!(
-            plan(&["faults", "kill_broker"]),
-            (vec!["tools", "build", "faults"], vec!["kill_broker".to_owned()])
-        );
+        assert_eq!(plan(&["faults", "kill_broker"]), (vec!["build", "faults"], vec!["kill_broker".to_owned()]));
     }
 }

@@ -2,21 +2,32 @@
 
 mod no_wasm;
 mod package;
+mod progress;
 mod toolchain;
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Write as _},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 
-use crate::{browser, command, counts::Counts, project::Project};
+use crate::{
+    browser, command,
+    counts::{Counts, Format},
+    project::Project,
+};
+use progress::Progress;
 use toolchain::Toolchain;
+
+pub(crate) use toolchain::SETUP;
 
 /// The crate's file, as cargo names it.
 const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
+
+/// The package of the program that calls wasm-bindgen.
+const BINDGEN: &str = "xtask-wasm-bindgen";
 
 /// Small, within what every browser of the last years has; more would shut somebody out. Functions with one caller stay
 /// functions: inlined they are fewer bytes, but compress less.
@@ -31,7 +42,20 @@ const WASM_OPT: [&str; 8] = [
     "--strip-producers",
 ];
 
-/// Builds the package and runs its tests against the gateway that was built before.
+/// Whether there is a toolchain that builds for wasm32.
+pub(crate) fn has_toolchain(project: &Project) -> bool {
+    Toolchain::installed(project).is_some()
+}
+
+/// Installs a toolchain that builds for wasm32. What the installers print goes to the log.
+///
+/// # Errors
+/// If none can be installed.
+pub(crate) fn set_up(project: &Project, log: &File) -> anyhow::Result<()> {
+    Toolchain::set_up(project, log)
+}
+
+/// Builds the package and runs its tests against the gateway that the step `build` made.
 ///
 /// # Errors
 /// If it cannot be built, or Node.js cannot be started.
@@ -42,10 +66,9 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
     }
     browser::ensure_sdk(project)?;
     package::install_node_modules(project)?;
-    command::run(&mut project.cargo(&["build", "--package", "realtime-gateway-server", "--bin", "gateway"]))?;
     let mut npm = project.program("npm", &["test"]);
-    npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY", project.target().join("debug/gateway"));
-    command::run_counted(&mut npm)
+    npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY", project.gateway());
+    command::run_counted(&mut npm, Format::Node)
 }
 
 /// Builds the package.
@@ -53,26 +76,39 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
 /// # Errors
 /// If no toolchain for wasm32 is to be had, which the error tells two ways to bring, or if a step fails.
 pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout();
+    let mut progress = Progress::begin(project);
+    let result = build(project, &mut progress);
+    progress.end(&result)?;
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn build(project: &Project, progress: &mut Progress) -> anyhow::Result<()> {
+    progress.step("looking for a Rust toolchain for wasm32")?;
     let toolchain = Toolchain::find(project)?;
-    writeln!(out, "building for wasm32 with {toolchain}")?;
+    progress.step(&format!("compiling the browser SDK to WebAssembly, with {toolchain}"))?;
     // A target directory of its own: two compilers must not invalidate each other's artefacts.
     let target = project.target().join("wasm-build");
     let mut build = toolchain.cargo(project)?;
     command::run(build.env("CARGO_TARGET_DIR", &target))?;
 
+    progress.step("compiling wasm-bindgen, which writes the JavaScript around it")?;
     let scratch = target.join("package");
     fs::create_dir_all(&scratch).with_context(|| format!("make {}", scratch.display()))?;
-    let mut bindgen = project.cargo(&["run", "--quiet", "--package", "xtask-wasm-bindgen", "--"]);
+    command::run(&mut project.cargo(&["build", "--package", BINDGEN]))?;
+    let mut bindgen = project.cargo(&["run", "--quiet", "--package", BINDGEN, "--"]);
     command::run(bindgen.arg(target.join(WASM)).arg(&scratch))?;
 
+    progress.step("installing the npm packages that make it small")?;
     package::install_node_modules(project)?;
+    progress.step("making it small with wasm-opt")?;
     let small = scratch.join("gateway.wasm");
     let mut wasm_opt = project.program("sdk-wasm/node_modules/.bin/wasm-opt", &WASM_OPT);
     command::run(wasm_opt.arg(scratch.join("glue_bg.wasm")).arg("-o").arg(&small))?;
 
+    progress.step("translating it to JavaScript, for places without WebAssembly")?;
     let machine = no_wasm::machine(project, &small, &scratch)?;
+    progress.step("writing the npm package")?;
     let folder = package::write(project, &scratch.join("glue.js"), &small, &machine)?;
-    writeln!(out, "wrote {}", folder.display())?;
-    Ok(ExitCode::SUCCESS)
+    writeln!(io::stdout(), "wrote {}", folder.display())?;
+    Ok(())
 }

@@ -1,9 +1,12 @@
-//! `/demo`: the demo page and the browser SDK that it uses, embedded in the binary.
+//! `/demo`: the demo page and the browser SDK that it uses. A release build embeds them in the binary. Any other build
+//! reads them from the source tree for each request, so that it need not wait for the SDK, and shows each change of them.
 
-use bytes::Bytes;
+mod files;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response, Result, error::MethodNotAllowedError};
 
+use self::files::Files;
 use super::problem::Problem;
 
 include!(concat!(env!("OUT_DIR"), "/demo.rs"));
@@ -11,8 +14,14 @@ include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 /// What the page may do: nothing is loaded from another host, and nothing in the page itself runs.
 const POLICY: &str = include_str!("../../../web-demo/csp.txt");
 
-/// What stands in for the page where the binary was built without the SDK.
+/// What stands in for the page while there is no SDK.
 const WITHOUT_SDK: &str = "without-sdk.html";
+
+/// The module of the SDK that the page loads first.
+const SDK_ENTRY: &str = "index.js";
+
+/// Where the page without the SDK reads how far the build of the SDK is.
+const SDK_STATUS: &str = "sdk-status";
 
 /// Serves the demo page before all other routes.
 pub(super) struct Demo<E> {
@@ -48,16 +57,17 @@ fn moved(query: Option<&str>) -> Response {
 
 /// The file at this path below `/demo/`.
 fn file(path: &str) -> Result<Response, Problem> {
-    let page = if SDK.is_empty() { WITHOUT_SDK } else { "index.html" };
+    let page = if SDK.has(SDK_ENTRY) { "index.html" } else { WITHOUT_SDK };
     let path = if path.is_empty() || path == "index.html" { page } else { path };
     let found = match path.strip_prefix("sdk/") {
-        Some(path) => SDK.iter().find(|(name, _)| *name == path),
-        None => PAGE.iter().find(|(name, _)| *name == path),
+        Some(path) => SDK.get(path),
+        None if path == SDK_STATUS => STATUS.and_then(files::text),
+        None => PAGE.get(path),
     };
-    let Some((name, bytes)) = found else {
+    let Some(bytes) = found else {
         return Err(Problem::not_found("there is no such file in the demo"));
     };
-    let mut response = Response::builder().content_type(content_type(name)).body(Bytes::from_static(bytes));
+    let mut response = Response::builder().content_type(content_type(path)).body(bytes);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY.trim_ascii_end()));
     // A browser that has the page asks whether there is a newer one, so that it never mixes two releases.
@@ -71,6 +81,7 @@ fn content_type(name: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        None => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }

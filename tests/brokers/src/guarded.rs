@@ -54,6 +54,11 @@ impl Guarded {
         self.pid.as_raw_nonzero().get()
     }
 
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        is_there(self.pid)
+    }
+
     /// Sends it a signal. A process that has ended gets none.
     pub fn signal(&self, signal: Signal) {
         // An error means that it has ended, which whoever sends a signal waits for anyway.
@@ -105,7 +110,8 @@ fn is_there(pid: Pid) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port on which no server listens. For a server, take a [`ReservedPort`](crate::ReservedPort): another process may
+/// get this one before the server listens.
 ///
 /// # Panics
 /// When this machine has none.

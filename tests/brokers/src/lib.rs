@@ -5,11 +5,13 @@
 
 mod authority;
 mod guarded;
+mod port;
 pub mod rabbitmq;
 pub mod redis;
 
 pub use authority::Authority;
 pub use guarded::{Guarded, free_port};
+pub use port::ReservedPort;
 
 use std::time::Duration;
 

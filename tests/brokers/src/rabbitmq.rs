@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Guarded, free_port};
+use crate::{Guarded, ReservedPort};
 
 /// The variable that names a broker which several processes share.
 pub const SHARED: &str = "GATEWAY_TEST_AMQP";
@@ -31,9 +31,26 @@ pub struct RabbitServer {
     process: Guarded,
     /// Erlang's port mapper, which would otherwise be the machine's, and stay behind.
     _epmd: Guarded,
-    port: u16,
-    epmd_port: u16,
+    ports: Ports,
+    _tls_port: Option<ReservedPort>,
     directory: Arc<TempDir>,
+}
+
+/// The ports of a broker, which are its own also while it restarts.
+#[derive(Debug)]
+struct Ports {
+    /// For AMQP.
+    amqp: ReservedPort,
+    /// For `rabbitmqctl`, which speaks to the broker as one Erlang node to another.
+    distribution: ReservedPort,
+    /// For its own port mapper.
+    epmd: ReservedPort,
+}
+
+impl Ports {
+    fn take() -> Self {
+        Self { amqp: ReservedPort::take(), distribution: ReservedPort::take(), epmd: ReservedPort::take() }
+    }
 }
 
 impl RabbitServer {
@@ -42,50 +59,52 @@ impl RabbitServer {
     /// # Panics
     /// When it does not serve in time; `apt-get install rabbitmq-server` may be what is missing.
     pub fn start() -> Self {
-        Self::with("")
+        Self::with("", None)
     }
 
     /// Begins one that listens with TLS too, and tells the port for that.
     pub fn with_tls() -> (Self, u16) {
-        let (port, folder) = (free_port(), concat!(env!("CARGO_MANIFEST_DIR"), "/certificate"));
+        let (reserved, folder) = (ReservedPort::take(), concat!(env!("CARGO_MANIFEST_DIR"), "/certificate"));
+        let port = reserved.number();
         let settings = format!(
             "listeners.ssl.default = 127.0.0.1:{port}\nssl_options.cacertfile = {CA}\n\
              ssl_options.certfile = {folder}/TEST_ONLY_certificate.pem\nssl_options.keyfile = {folder}/TEST_ONLY_key.pem\n"
         );
-        (Self::with(&settings), port)
+        (Self::with(&settings, Some(reserved)), port)
     }
 
-    fn with(more: &str) -> Self {
+    fn with(more: &str, tls_port: Option<ReservedPort>) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let (port, epmd_port) = (free_port(), free_port());
+        let ports = Ports::take();
         let settings = format!(
-            "{more}listeners.tcp.default = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n\
-             vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n"
+            "{more}listeners.tcp.default = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\n\
+             vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n",
+            ports.amqp.number()
         );
         fs::write(directory.path().join("rabbitmq.conf"), settings).unwrap();
         fs::write(directory.path().join("plugins"), "[].\n").unwrap();
-        let arguments = ["-port".into(), epmd_port.to_string(), "-address".into(), "127.0.0.1".into()];
+        let arguments = ["-port".into(), ports.epmd.number().to_string(), "-address".into(), "127.0.0.1".into()];
         let epmd = Guarded::begin("epmd", &arguments, directory.path(), &directory.path().join("epmd"));
-        wait_for(epmd_port, || "epmd does not begin".into());
-        let process = begin(&directory, port, epmd_port);
-        let server = Self { process, _epmd: epmd, port, epmd_port, directory };
+        wait_for(&ports.epmd, &epmd, || "epmd does not begin".into());
+        let process = begin(&directory, &ports);
+        let server = Self { process, _epmd: epmd, ports, _tls_port: tls_port, directory };
         server.wait_until_it_serves();
         server
     }
 
     fn wait_until_it_serves(&self) {
         // The listener is the last thing that a broker begins.
-        wait_for(self.port, || format!("RabbitMQ does not begin:\n{}", self.log()));
+        wait_for(&self.ports.amqp, &self.process, || format!("RabbitMQ does not begin:\n{}", self.log()));
     }
 
     /// The port that it listens on, at 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.amqp.number()
     }
 
     /// `amqp://guest:guest@127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
+        format!("amqp://guest:guest@127.0.0.1:{}", self.port())
     }
 
     /// The process.
@@ -99,7 +118,7 @@ impl RabbitServer {
     /// When it does not serve in time.
     pub fn restart(&mut self) {
         self.process.kill();
-        self.process = begin(&self.directory, self.port, self.epmd_port);
+        self.process = begin(&self.directory, &self.ports);
         self.wait_until_it_serves();
     }
 
@@ -109,7 +128,7 @@ impl RabbitServer {
     /// When it fails.
     pub fn ctl(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(Path::new(PROGRAMS).join("rabbitmqctl"));
-        let environment = environment(&self.directory, self.port, self.epmd_port);
+        let environment = environment(&self.directory, &self.ports);
         let output = command.arg("-q").args(arguments).envs(environment).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let problem = String::from_utf8_lossy(&output.stderr);
@@ -123,18 +142,18 @@ impl RabbitServer {
     }
 }
 
-fn begin(directory: &TempDir, port: u16, epmd_port: u16) -> Guarded {
-    let assignments = environment(directory, port, epmd_port).into_iter().map(|(key, value)| format!("{key}={value}"));
+fn begin(directory: &TempDir, ports: &Ports) -> Guarded {
+    let assignments = environment(directory, ports).into_iter().map(|(key, value)| format!("{key}={value}"));
     let program = Path::new(PROGRAMS).join("rabbitmq-server").display().to_string();
     let arguments: Vec<String> = assignments.chain([program]).collect();
     Guarded::begin("env", &arguments, directory.path(), &log(directory))
 }
 
-/// Waits until somebody listens on a port.
-fn wait_for(port: u16, problem: impl Fn() -> String) {
+/// Waits until a process listens on its port, and not longer than it runs.
+fn wait_for(port: &ReservedPort, process: &Guarded, problem: impl Fn() -> String) {
     let began = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(began.elapsed() < PATIENCE, "{}", problem());
+    while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
+        assert!(process.is_running() && began.elapsed() < PATIENCE, "{}", problem());
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -144,16 +163,17 @@ fn log(directory: &TempDir) -> PathBuf {
 }
 
 /// What keeps a broker apart from every other on this machine.
-fn environment(directory: &TempDir, port: u16, epmd_port: u16) -> Vec<(&'static str, String)> {
+fn environment(directory: &TempDir, ports: &Ports) -> Vec<(&'static str, String)> {
     let path = |name: &str| directory.path().join(name).display().to_string();
+    let (port, distribution) = (ports.amqp.number(), ports.distribution.number());
     vec![
         ("HOME", path("")),
         ("RABBITMQ_NODENAME", format!("test{port}@localhost")),
         ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
         ("RABBITMQ_NODE_PORT", port.to_string()),
-        // Any will do: epmd tells who asks.
-        ("RABBITMQ_DIST_PORT", free_port().to_string()),
-        ("ERL_EPMD_PORT", epmd_port.to_string()),
+        // Without it, the port is the one for AMQP plus 20,000, where another broker's client or server may be.
+        ("RABBITMQ_DIST_PORT", distribution.to_string()),
+        ("ERL_EPMD_PORT", ports.epmd.number().to_string()),
         ("RABBITMQ_CONF_ENV_FILE", path("no-such-file")),
         ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", path("plugins")),

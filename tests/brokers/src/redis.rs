@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, Guarded, PATIENCE, free_port};
+use crate::{Authority, Guarded, PATIENCE, ReservedPort};
 
 /// How a Redis keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,9 @@ pub struct RedisServer {
     process: Guarded,
     program: &'static str,
     settings: Vec<(String, String)>,
-    port: u16,
-    tls_port: Option<u16>,
+    /// Its own also while it restarts.
+    port: ReservedPort,
+    tls_port: Option<ReservedPort>,
     directory: Arc<TempDir>,
 }
 
@@ -61,10 +62,10 @@ impl RedisServer {
     /// # Panics
     /// When it does not serve in time.
     pub fn with_tls(authority: &Authority) -> Self {
-        let (port, path) = (free_port(), |name: &str| authority.directory().join(name).display().to_string());
+        let (port, path) = (ReservedPort::take(), |name: &str| authority.directory().join(name).display().to_string());
         let settings = [
             ("save", "".to_owned()),
-            ("tls-port", port.to_string()),
+            ("tls-port", port.number().to_string()),
             ("tls-cert-file", path("server.pem")),
             ("tls-key-file", path("server.key")),
             ("tls-ca-cert-file", path("ca.pem")),
@@ -88,23 +89,17 @@ impl RedisServer {
         Self::launch("redis-sentinel", &settings, None)
     }
 
-    fn launch(program: &'static str, settings: &[(&str, &str)], tls_port: Option<u16>) -> Self {
+    fn launch(program: &'static str, settings: &[(&str, &str)], tls_port: Option<ReservedPort>) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        // Somebody else may take the port in between.
-        for _ in 0..5 {
-            let port = free_port();
-            let path = directory.path().display().to_string();
-            let common = [("port", port.to_string()), ("bind", "127.0.0.1".to_owned()), ("dir", path)];
-            let given = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-            let settings =
-                common.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(given).collect::<Vec<_>>();
-            let process = begin(program, &settings, &directory);
-            let server = Self { process, program, settings, port, tls_port, directory: directory.clone() };
-            if server.wait() {
-                return server;
-            }
-        }
-        panic!("{program} does not serve:\n{}", log(&directory));
+        let port = ReservedPort::take();
+        let path = directory.path().display().to_string();
+        let common = [("port", port.number().to_string()), ("bind", "127.0.0.1".to_owned()), ("dir", path)];
+        let given = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let settings = common.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(given).collect::<Vec<_>>();
+        let process = begin(program, &settings, &directory);
+        let server = Self { process, program, settings, port, tls_port, directory };
+        assert!(server.wait(), "{program} does not serve:\n{}", server.log());
+        server
     }
 
     /// Whether it serves, once it does or has ended.
@@ -114,7 +109,7 @@ impl RedisServer {
             if self.answers() {
                 return true;
             }
-            if log(&self.directory).contains("Address already in use") {
+            if !self.process.is_running() {
                 return false;
             }
             thread::sleep(Duration::from_millis(5));
@@ -123,7 +118,7 @@ impl RedisServer {
     }
 
     fn answers(&self) -> bool {
-        let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port())) else { return false };
         let mut answer = [0; 8];
         let limit = Some(Duration::from_secs(1));
         // It answers this before it asks for a password, and with `-LOADING` while it reads its data.
@@ -135,17 +130,17 @@ impl RedisServer {
 
     /// The port that it listens on, at 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// The port for TLS, if it has one.
     pub fn tls_port(&self) -> Option<u16> {
-        self.tls_port
+        self.tls_port.as_ref().map(ReservedPort::number)
     }
 
     /// Changes a setting for the next time that it is begun.
@@ -174,7 +169,7 @@ impl RedisServer {
     /// # Panics
     /// When there is no such program.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         let mut command = std::process::Command::new("redis-cli");
         let output = command.args(["-p", &port]).args(arguments).output();
         String::from_utf8_lossy(&output.unwrap().stdout).trim().to_owned()

@@ -20,7 +20,7 @@ fn schemathesis() -> PathBuf {
 async fn every_answer_is_as_the_document_says() {
     let gateway = Gateway::start().await;
     let program = schemathesis();
-    assert!(program.exists(), "schemathesis is not installed: run `cargo xtask test tools` once");
+    assert!(program.exists(), "schemathesis is not installed: run `cargo xtask test --setup` once");
     // Identifiers of many bytes are valid by what JSON Schema can say, and refused for their percent-encoded length.
     // A repeated id gives back a message that was deleted, so deleting that again is 404, as it should be.
     let output = Command::new(program)

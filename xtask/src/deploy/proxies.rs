@@ -32,7 +32,7 @@ pub(super) fn nginx(project: &Project) -> anyhow::Result<()> {
     let config = folder.join("nginx.conf");
     let pid = folder.join("nginx.pid");
     fs::write(&config, format!("pid {};\nevents {{}}\nhttp {{\n{site}}}\n", pid.display()))?;
-    quietly(debian(project, "nginx", "nginx-light")?.args(["-t", "-q", "-e", "stderr", "-c"]).arg(config))
+    quietly(debian(project, "nginx")?.args(["-t", "-q", "-e", "stderr", "-c"]).arg(config))
 }
 
 pub(super) fn haproxy(project: &Project) -> anyhow::Result<()> {
@@ -44,6 +44,6 @@ pub(super) fn haproxy(project: &Project) -> anyhow::Result<()> {
     let config = folder.join("haproxy.cfg");
     fs::write(&config, text)?;
     // Warnings count here; the one below cannot be without them, because its names are known inside Docker only.
-    quietly(debian(project, "haproxy", "haproxy")?.args(["-c", "-q", "-dW", "-f"]).arg(config))?;
-    quietly(debian(project, "haproxy", "haproxy")?.args(["-c", "-q", "-f", "deploy/compose/haproxy.cfg"]))
+    quietly(debian(project, "haproxy")?.args(["-c", "-q", "-dW", "-f"]).arg(config))?;
+    quietly(debian(project, "haproxy")?.args(["-c", "-q", "-f", "deploy/compose/haproxy.cfg"]))
 }

@@ -1,4 +1,4 @@
-//! What a person needs who has just started a gateway: its links, and lines to paste.
+//! What a person needs who has just started a gateway: its links, lines to paste, and the browser SDK of its demo page.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
@@ -7,6 +7,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use crate::{browser, project::Project};
 
 /// How often the gateway is asked whether it is ready.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -21,11 +23,12 @@ pub(crate) struct Arguments {
     address: SocketAddr,
 }
 
-/// Waits until the gateway is ready and prints its links; says nothing if the gateway ends first.
+/// Waits until the gateway is ready, prints its links and builds the browser SDK unless it is up to date. Says nothing if
+/// the gateway ends first.
 ///
 /// # Errors
-/// If nobody reads standard output.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+/// If standard output cannot be written, or the SDK cannot be built.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let gateway = Gateway::watched();
     let begun = Instant::now();
     while !is_ready(arguments.address) {
@@ -38,7 +41,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         thread::sleep(INTERVAL);
     }
-    io::stdout().write_all(text(arguments.address).as_bytes())?;
+    let mut out = io::stdout();
+    out.write_all(text(arguments.address).as_bytes())?;
+    if !browser::is_there(project) || browser::is_sdk_fresh(project) {
+        writeln!(out, "step 3 of 3: the browser SDK of the demo page is up to date\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "step 3 of 3: building the browser SDK; the demo page opens by itself when it is ready")?;
+    browser::ensure_sdk(project)?;
+    writeln!(out, "\nThe demo is ready: http://{}/demo\n", arguments.address)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,9 +18,16 @@ struct Row {
 }
 
 impl Report {
-    /// Notes a step; `tests` is `None` if it broke.
-    pub(super) fn add(&mut self, step: &'static str, took: Duration, tests: Option<Counts>) {
-        self.rows.push(Row { step, took, tests });
+    /// Notes a step and returns a line about it; `tests` is `None` if it broke.
+    pub(super) fn add(&mut self, step: &'static str, took: Duration, tests: Option<Counts>) -> String {
+        let row = Row { step, took, tests };
+        let total: Duration = self.rows.iter().map(|row| row.took).sum::<Duration>() + took;
+        let mut line = format!("{step}: {} after {:.1} s", row.result(), took.as_secs_f64());
+        if let Some(Counts { passed, failed }) = tests.filter(|tests| *tests != Counts::default()) {
+            line += &format!(", {passed} tests passed, {failed} failed");
+        }
+        self.rows.push(row);
+        line + &format!(" ({} in all)", minutes(total))
     }
 
     /// All tests and all steps together.
@@ -36,15 +43,24 @@ impl Row {
     fn passed(&self) -> bool {
         self.tests.is_some_and(|tests| tests.failed == 0)
     }
+
+    fn result(&self) -> &'static str {
+        if self.passed() { "ok" } else { "FAILED" }
+    }
+}
+
+/// A time as `12 min 5 s`.
+fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{} min {} s", seconds / 60, seconds % 60)
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<10} {:<7} {:>9} {:>7} {:>7}", "step", "result", "time", "passed", "failed")?;
         for row in &self.rows {
-            let result = if row.passed() { "ok" } else { "FAILED" };
             let time = format!("{:.1} s", row.took.as_secs_f64());
-            write!(f, "{:<10} {result:<7} {time:>9}", row.step)?;
+            write!(f, "{:<10} {:<7} {time:>9}", row.step, row.result())?;
             match row.tests {
                 Some(tests) if tests != Counts::default() => writeln!(f, " {:>7} {:>7}", tests.passed, tests.failed)?,
                 _ => writeln!(f)?,
@@ -52,7 +68,7 @@ impl fmt::Display for Report {
         }
         let time: Duration = self.rows.iter().map(|row| row.took).sum();
         let Counts { passed, failed } = self.totals();
-        writeln!(f, "{} steps and their tests in {:.0} s", self.rows.len(), time.as_secs_f64())?;
+        writeln!(f, "{} steps and their tests in {}", self.rows.len(), minutes(time))?;
         writeln!(f, "{passed} passed, {failed} failed")
     }
 }
@@ -65,7 +81,8 @@ mod tests {
     fn steps_and_tests_count() {
         let mut report = Report::default();
         report.add("format", Duration::from_millis(1500), Some(Counts::default()));
-        report.add("tests", Duration::from_secs(60), Some(Counts { passed: 7, failed: 2 }));
+        let line = report.add("tests", Duration::from_secs(60), Some(Counts { passed: 7, failed: 2 }));
+        assert_eq!(line, "tests: FAILED after 60.0 s, 7 tests passed, 2 failed (1 min 1 s in all)");
         report.add("policy", Duration::ZERO, None);
         assert_eq!(report.totals(), Counts { passed: 8, failed: 4 });
         let text = report.to_string();

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::{command, project::Project};
+use crate::{browser, command, project::Project};
+
+/// Where the package's sources are.
+const FOLDER: &str = "sdk-wasm";
 
 /// Files of the repository that go along, from its root.
 const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
@@ -16,19 +19,17 @@ const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json",
 /// The types of the package without WebAssembly.
 const SAME_TYPES: &str = "/** The same client for places without WebAssembly. */\n\nexport * from \"../index.js\";\n";
 
-/// Brings what building and testing the package takes, where it is not there yet.
+/// Installs the npm packages that building the package takes, where they are not there yet.
 ///
 /// # Errors
 /// If npm is missing or fails.
 pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
-    let folder = project.root().join("sdk-wasm");
-    // npm writes this file last, so an older one than the lock file shows that something has changed.
-    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|meta| meta.modified()).ok();
-    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+    if browser::has_npm_packages(project, FOLDER) {
         return Ok(());
     }
-    let mut npm = project.program("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    command::run(npm.current_dir(&folder)).context("Node.js with npm is needed for the npm package")
+    let mut npm = project.program("npm", &["ci"]);
+    command::run(npm.args(browser::NPM_CI).current_dir(project.root().join(FOLDER)))
+        .context("Node.js with npm is needed for the npm package")
 }
 
 /// Writes the package anew and returns its folder.
@@ -36,10 +37,10 @@ pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
 /// # Errors
 /// If a file cannot be read or written, or if wasm-bindgen writes something else than it used to.
 pub(super) fn write(project: &Project, glue: &Path, wasm: &Path, machine: &str) -> anyhow::Result<PathBuf> {
-    let (root, folder) = (project.root(), project.root().join("sdk-wasm/pkg"));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
-    }
+    // A gateway in development mode may serve the package meanwhile: it gets the whole new one or the old one.
+    let (root, finished) = (project.root(), project.root().join("sdk-wasm/pkg"));
+    let folder = root.join("sdk-wasm/generated");
+    remove(&folder)?;
     fs::create_dir_all(folder.join("no-wasm")).with_context(|| format!("make {}", folder.display()))?;
     let put = |name: &str, content: &[u8]| {
         let path = folder.join(name);
@@ -73,7 +74,16 @@ pub(super) fn write(project: &Project, glue: &Path, wasm: &Path, machine: &str) 
         BASE64_STANDARD.encode(&wasm)
     );
     put("wasm.js", inlined.as_bytes())?;
-    Ok(folder)
+    remove(&finished)?;
+    fs::rename(&folder, &finished).with_context(|| format!("move the package to {}", finished.display()))?;
+    Ok(finished)
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// Makes a module of wasm-bindgen's script. Each call of its one function gives a wasm instance of its own: after a

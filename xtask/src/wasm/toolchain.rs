@@ -1,16 +1,24 @@
 //! A compiler for wasm32, wherever it can be had.
 
 use std::{
-    env, fmt, fs,
+    env, fmt,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, bail};
 
-use crate::{command, installed, project::Project};
+use crate::{command, project::Project, tools};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+
+/// How rustup adds the target to the active toolchain.
+const RUSTUP: [&str; 3] = ["target", "add", TARGET];
+
+/// What `--setup` runs for a compiler, for a person.
+pub(crate) const SETUP: &str = "rustup target add wasm32-unknown-unknown || apt-get install --yes --no-install-recommends \
+                                rustc-web cargo-web rust-web-src lld";
 
 /// A second toolchain of Debian's, newer than the one of its release, with the source of the standard library.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
@@ -19,33 +27,43 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "l
 pub(super) enum Toolchain {
     /// The active toolchain has the target.
     Active,
-    /// rustup has added the target to it just now.
-    Added,
     /// Debian's second toolchain, which builds the standard library itself, with this linker.
     Debian(PathBuf),
 }
 
 impl Toolchain {
-    /// Finds one, and installs it where that needs nobody's consent.
+    /// Finds one.
+    pub(super) fn installed(project: &Project) -> Option<Self> {
+        if is_there(project) { Some(Self::Active) } else { debian(project).map(Self::Debian) }
+    }
+
+    /// Finds one, and otherwise has rustup add the target to the active toolchain.
     ///
     /// # Errors
-    /// If there is none; the error names the commands that bring one.
+    /// If there is none, and rustup cannot add it; the error names the commands that bring one.
     pub(super) fn find(project: &Project) -> anyhow::Result<Self> {
-        if is_there(project) {
+        if let Some(installed) = Self::installed(project) {
+            return Ok(installed);
+        }
+        if command::run(&mut project.program("rustup", &RUSTUP)).is_ok() && is_there(project) {
             return Ok(Self::Active);
         }
-        if command::succeeds(&mut project.program("rustup", &["target", "add", TARGET])) && is_there(project) {
-            return Ok(Self::Added);
-        }
-        if let Some(linker) = debian(project) {
-            return Ok(Self::Debian(linker));
-        }
         bail!(
-            "no Rust toolchain here can build for {TARGET}; either of these brings one:\n  \
+            "no Rust toolchain here can build for {TARGET}; any of these brings one:\n  \
              rustup target add {TARGET}\n  \
-             sudo apt-get install --no-install-recommends {}",
+             sudo apt-get install --no-install-recommends {}\n  \
+             cargo xtask test --setup",
             DEBIAN_PACKAGES.join(" ")
         )
+    }
+
+    /// Brings one: by rustup, or, where rustup cannot download, from Debian.
+    ///
+    /// # Errors
+    /// If neither can.
+    pub(super) fn set_up(project: &Project, log: &File) -> anyhow::Result<()> {
+        let Err(error) = tools::run_logged(&mut project.program("rustup", &RUSTUP), log) else { return Ok(()) };
+        tools::install_packages(&DEBIAN_PACKAGES, log).with_context(|| format!("{error:#}; and then"))
     }
 
     /// Cargo, called so that it builds the crate.
@@ -70,7 +88,6 @@ impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Active => write!(f, "the active toolchain, which has {TARGET}"),
-            Self::Added => write!(f, "the active toolchain, to which rustup has added {TARGET}"),
             Self::Debian(linker) => {
                 write!(f, "Debian's rustc-web, its standard library built from source, linked by {}", linker.display())
             }
@@ -90,12 +107,12 @@ fn is_there(project: &Project) -> bool {
     })
 }
 
-/// The linker for Debian's toolchain, once that is installed.
+/// The linker for Debian's toolchain, if that is installed.
 fn debian(project: &Project) -> Option<PathBuf> {
     let compiler = Path::new("/usr/bin/rustc");
     let source = Path::new("/usr/lib/rustlib/src/rust/library/std");
     let is_there = compiler.exists() && source.exists();
-    if !is_there && !DEBIAN_PACKAGES.iter().all(|name| installed::debian_package(name)) {
+    if !is_there {
         return None;
     }
     // rustup's linker is newer than Debian's `wasm-ld`, and knows what a newer compiler writes.

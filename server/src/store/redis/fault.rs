@@ -30,6 +30,9 @@ pub(super) enum Fault {
     /// It answers something that no script of this version answers.
     #[error("Redis answers what this version does not understand")]
     Strange,
+    /// A reply belongs to another request than the one that waited for it, so every later reply may, too.
+    #[error("a reply from Redis belongs to another request")]
+    Mismatched,
     /// A later version has written there.
     #[error(
         "its data has format {0}, which is newer than this version's; start the version that wrote it, or a later one"
@@ -46,7 +49,7 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether the connection has to be made anew.
     pub(super) fn breaks_the_connection(&self) -> bool {
-        matches!(self, Self::Connection(_) | Self::Late)
+        matches!(self, Self::Connection(_) | Self::Late | Self::Mismatched)
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Link {
     refused: Mutex<Option<Arc<str>>>,
     server: RwLock<Server>,
     used_memory: AtomicU64,
+    /// The number of the last request for a script.
+    requests: AtomicU64,
 }
 
 /// Whether there is a connection.
@@ -86,6 +88,7 @@ impl Link {
             refused: Mutex::default(),
             server: RwLock::default(),
             used_memory: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
         })
     }
 
@@ -123,7 +126,7 @@ impl Link {
 
     /// A request to run a script.
     pub(super) fn request(&self, step: &Step) -> Request {
-        step.on(&self.store)
+        step.on(&self.store, self.requests.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Runs a script, and gives what it answers after the epoch, with that. The request is made for an epoch: where
@@ -140,8 +143,7 @@ impl Link {
                     }
                     return Err(fault);
                 }
-                Ok(mut reply) => {
-                    let done = reply.number()? == 1;
+                Ok((done, mut reply)) => {
                     let epoch = reply.text()?;
                     if epoch.is_empty() {
                         self.enter_again(deadline).await?;
@@ -157,17 +159,29 @@ impl Link {
         Err(Fault::Away("its data changes too fast".into()))
     }
 
-    async fn ask(&self, request: &Request, deadline: Instant) -> Result<Reply, Fault> {
+    /// Sends a request for a script, and returns whether it did something, and the rest of its reply.
+    async fn ask(&self, request: &Request, deadline: Instant) -> Result<(bool, Reply), Fault> {
         let bytes = u32::try_from(request.bytes).unwrap_or(u32::MAX);
         let _room = self.room.try_acquire_many(bytes).map_err(|_| Fault::Full)?;
-        Reply::of(self.send(&request.command, deadline).await?)
+        self.exchange(&request.command, deadline, |value| request.is_done(value)).await
     }
 
     /// Sends a command on the shared connection.
     pub(super) async fn send(&self, command: &Cmd, deadline: Instant) -> Result<Value, Fault> {
+        self.exchange(command, deadline, Ok).await
+    }
+
+    /// Sends a command on the shared connection, and reads the reply. A reply that shows that the connection is of no
+    /// use has it replaced.
+    async fn exchange<T>(
+        &self,
+        command: &Cmd,
+        deadline: Instant,
+        read: impl FnOnce(Value) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let (mut connection, generation) = self.connection(deadline).await?;
         let answer = match timeout_at(deadline, command.query_async::<Value>(&mut connection)).await {
-            Ok(answer) => answer.map_err(Fault::from),
+            Ok(answer) => answer.map_err(Fault::from).and_then(read),
             Err(_) => Err(Fault::Late),
         };
         if let Err(fault) = &answer

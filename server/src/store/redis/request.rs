@@ -32,11 +32,11 @@ impl Step {
         command
     }
 
-    /// A request to run it.
-    pub(super) fn on(&self, store: &str) -> Request {
+    /// A request with this number to run it. The reply repeats the number.
+    pub(super) fn on(&self, store: &str, number: u64) -> Request {
         let mut command = cmd("EVALSHA");
-        command.arg(self.hash.as_str()).arg(1).arg(store);
-        Request { command, bytes: 256 }
+        command.arg(self.hash.as_str()).arg(1).arg(store).arg(number);
+        Request { command, bytes: 256, number }
     }
 }
 
@@ -50,9 +50,26 @@ pub(super) struct Request {
     pub(super) command: Cmd,
     /// About how much memory it holds.
     pub(super) bytes: usize,
+    /// What the reply begins with. Redis matches replies to requests by their order alone; the number shows it when
+    /// something between the gateway and Redis has lost or repeated one of them.
+    number: u64,
 }
 
 impl Request {
+    /// Reads the number that the reply begins with, and returns whether the script did what was requested.
+    ///
+    /// # Errors
+    /// [`Fault::Mismatched`] if the reply belongs to another request.
+    pub(super) fn is_done(&self, reply: Value) -> Result<(bool, Reply), Fault> {
+        let mut reply = Reply::of(reply).map_err(|_| Fault::Mismatched)?;
+        let number = i64::try_from(self.number).map_err(|_| Fault::Mismatched)?;
+        match reply.next() {
+            Ok(Value::Int(echoed)) if echoed == number => Ok((true, reply)),
+            Ok(Value::Int(echoed)) if echoed == -number => Ok((false, reply)),
+            _ => Err(Fault::Mismatched),
+        }
+    }
+
     /// Adds a text.
     #[must_use]
     pub(super) fn text(self, text: &str) -> Self {

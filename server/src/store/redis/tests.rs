@@ -5,6 +5,7 @@ mod login;
 mod nodes;
 mod outages;
 mod outbox;
+mod pairing;
 mod takeover;
 
 use std::{

@@ -16,4 +16,4 @@ drop_if_empty(user)
 if #acknowledged > 0 and event_id ~= '' then
   report(event_id, event_key, event_at, event_body, 'notifications', cjson.encode(acknowledged))
 end
-return {1, epoch, overflowed, total(), acknowledged}
+return {request, epoch, overflowed, total(), acknowledged}

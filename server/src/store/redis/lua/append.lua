@@ -3,7 +3,7 @@ local believed, topic, shard, at, window, keep = arg(), arg(), arg(), arg(), num
 local name, id, body, max_entries, max_age = arg(), arg(), arg(), number(), number()
 local redacted, replacement = arg(), arg()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
-if believed ~= epoch then return {0, epoch} end
+if believed ~= epoch then return {-request, epoch} end
 local now = tonumber(at)
 local repeated = name ~= '' and base .. 'repeat:' .. topic .. ' ' .. name
 if repeated then
@@ -12,7 +12,7 @@ if repeated then
     local first_at, offset, first_id = string.match(known, '^(%d+) (%d+) (.*)$')
     if tonumber(first_at) + window > now then
       local count = call('HGET', base .. 'shards', shard) or 0
-      return {1, epoch, tonumber(offset), first_id, 1, tonumber(count), 0}
+      return {request, epoch, tonumber(offset), first_id, 1, tonumber(count), 0}
     end
   end
 end
@@ -49,4 +49,4 @@ if other_age or not log.due then index_age(log) end
 if repeated then call('SET', repeated, at .. ' ' .. head .. ' ' .. id, 'PX', keep) end
 local count = call('HINCRBY', base .. 'shards', shard, 1)
 if event_id ~= '' then report(event_id, event_key, event_at, event_body, 'entry', head .. ' ' .. epoch) end
-return {1, epoch, log.head, id, 0, count, overflowed}
+return {request, epoch, log.head, id, 0, count, overflowed}

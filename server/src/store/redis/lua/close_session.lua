@@ -7,4 +7,4 @@ for _, record in ipairs(live) do
     closed(record, code, now)
   end
 end
-return {1, epoch, overflowed}
+return {request, epoch, overflowed}

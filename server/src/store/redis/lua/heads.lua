@@ -13,4 +13,4 @@ for i = taken + 1, #ARGV do
     ends[#ends + 1] = floor_at(log, now)
   end
 end
-return {1, epoch, ends}
+return {request, epoch, ends}

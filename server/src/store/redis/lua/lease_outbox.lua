@@ -1,6 +1,6 @@
 -- Takes or renews the lease of the outbox.
 local own, lease = arg(), arg()
 local holder = call('GET', base .. 'publisher')
-if holder and holder ~= own then return {1, epoch, 0} end
+if holder and holder ~= own then return {request, epoch, 0} end
 call('SET', base .. 'publisher', own, 'PX', lease)
-return {1, epoch, 1}
+return {request, epoch, 1}

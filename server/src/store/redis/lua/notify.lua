@@ -2,7 +2,7 @@
 local believed, name, shard, at, window, keep = arg(), arg(), arg(), arg(), number(), arg()
 local id, body, expires, max_pending = arg(), arg(), arg(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
-if believed ~= epoch then return {0, epoch} end
+if believed ~= epoch then return {-request, epoch} end
 local now = tonumber(at)
 local user = open_user(name)
 local known = call('GET', notified(user, id))
@@ -11,7 +11,7 @@ if known then
   local fields = at_offset(user, offset)
   if (fields and tonumber(fields[4]) > now) or tonumber(first_at) + window > now then
     local count = call('HGET', base .. 'shards', shard) or 0
-    return {1, epoch, tonumber(offset), 1, tonumber(count), 0, total(), {}}
+    return {request, epoch, tonumber(offset), 1, tonumber(count), 0, total(), {}}
   end
 end
 local dropped = {}
@@ -44,4 +44,4 @@ local raised = call('HINCRBY', base .. 'shards', shard, 1)
 if #dropped > 0 and event_id ~= '' then
   report(event_id, event_key, event_at, event_body, 'notifications', cjson.encode(dropped))
 end
-return {1, epoch, user.head + 1, 0, raised, overflowed, total(), dropped}
+return {request, epoch, user.head + 1, 0, raised, overflowed, total(), dropped}

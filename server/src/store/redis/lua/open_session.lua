@@ -12,7 +12,7 @@ else
     if other.i == record.i then
       if other.c == own then
         hold(own, 's ' .. record.i .. ' ' .. record.u)
-        return {1, epoch, 0, 'admitted', '[]'}
+        return {request, epoch, 0, 'admitted', '[]'}
       end
     else
       local since, mine = tonumber(other.s), tonumber(record.s)
@@ -39,8 +39,8 @@ else
     if not is_living[other.i] then evicted[#evicted + 1] = other end
   end
 end
-if verdict ~= 'admitted' then return {1, epoch, 0, verdict, '[]'} end
+if verdict ~= 'admitted' then return {request, epoch, 0, verdict, '[]'} end
 save_sessions(record.u, living)
 for _, other in ipairs(evicted) do evict(other, own, now, version) end
 opened(record, now)
-return {1, epoch, overflowed, 'admitted', #evicted == 0 and '[]' or cjson.encode(evicted)}
+return {request, epoch, overflowed, 'admitted', #evicted == 0 and '[]' or cjson.encode(evicted)}

@@ -4,4 +4,4 @@ local nodes = call('HGETALL', base .. 'nodes')
 for i = 1, #nodes, 2 do
   if nodes[i + 1] ~= '' and cjson.decode(nodes[i + 1]).id == id then post(nodes[i], version, note) end
 end
-return {1, epoch}
+return {request, epoch}

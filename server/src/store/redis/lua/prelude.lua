@@ -1,12 +1,14 @@
 -- What every script begins with. KEYS[1] is the hash `{prefix}:store`, and every other key begins as it does, so that
--- all of them lie in one slot of a cluster. A reply begins with 1 and the epoch, or with 0 when the script did nothing
--- because there is no epoch, or another one than the caller believes.
+-- all of them lie in one slot of a cluster. The first argument is the number of the request. A reply begins with this
+-- number and the epoch, or with the negative number when the script did nothing because there is no epoch, or because
+-- the epoch is not the one that the caller named.
 local call = redis.call
 local base = string.sub(KEYS[1], 1, -6)
 local taken = 0
 local function arg() taken = taken + 1 return ARGV[taken] end
 local function number() return tonumber(arg()) end
+local request = number()
 -- Numbers in texts: Lua's own way keeps 14 digits only.
 local function text(value) return string.format('%.0f', value) end
 local epoch = call('HGET', KEYS[1], 'epoch')
-if not epoch then return {0, ''} end
+if not epoch then return {-request, ''} end

@@ -9,4 +9,4 @@ if at_most > 0 then
     users[#users + 1] = sum
   end
 end
-return {1, epoch, call('ZCARD', base .. 'present:' .. clan), users}
+return {request, epoch, call('ZCARD', base .. 'present:' .. clan), users}

@@ -1,7 +1,7 @@
 -- A page of a log: ascending after a position, or descending before an offset.
 local topic, direction, from, now = arg(), arg(), number(), number()
 local log = open_log(topic)
-if not log.known then return {1, epoch, 0, 1, 0, page} end
+if not log.known then return {request, epoch, 0, 1, 0, page} end
 local floor = floor_at(log, now)
 local step = direction == 'after' and 1 or -1
 local next_offset = step == 1 and math.max(from + 1, floor) or math.min(from - 1, log.head)
@@ -48,4 +48,4 @@ elseif exhausted then
 else
   position = page[#page - 2] or math.min(from, log.head)
 end
-return {1, epoch, log.head, floor, position, page}
+return {request, epoch, log.head, floor, position, page}

@@ -1,3 +1,3 @@
 -- The oldest events after an id.
 local after, at_most = arg(), arg()
-return {1, epoch, call('XRANGE', base .. 'outbox', '(' .. after, '+', 'COUNT', at_most)}
+return {request, epoch, call('XRANGE', base .. 'outbox', '(' .. after, '+', 'COUNT', at_most)}

@@ -30,4 +30,4 @@ elseif exhausted then
 else
   position = page[#page - 2] or math.min(from, head)
 end
-return {1, epoch, head, 1, position, page}
+return {request, epoch, head, 1, position, page}

@@ -35,4 +35,4 @@ for _, incarnation in ipairs(call('HKEYS', base .. 'nodes')) do
     end
   end
 end
-return {1, epoch, overflowed, sessions, more, absent}
+return {request, epoch, overflowed, sessions, more, absent}

@@ -1,3 +1,3 @@
 -- Forgets events.
-for i = 1, #ARGV do call('XDEL', base .. 'outbox', ARGV[i]) end
-return {1, epoch}
+for i = taken + 1, #ARGV do call('XDEL', base .. 'outbox', ARGV[i]) end
+return {request, epoch}

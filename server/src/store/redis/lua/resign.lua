@@ -3,4 +3,4 @@ local own = arg()
 call('DEL', base .. 'lease:' .. own, base .. 'inbox:' .. own)
 if call('GET', base .. 'publisher') == own then call('DEL', base .. 'publisher') end
 if call('EXISTS', base .. 'held:' .. own) == 0 then call('HDEL', base .. 'nodes', own) end
-return {1, epoch}
+return {request, epoch}

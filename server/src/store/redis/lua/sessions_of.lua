@@ -1,2 +1,2 @@
 -- The sessions of a user, oldest first.
-return {1, epoch, call('GET', base .. 'sessions:' .. arg()) or '[]'}
+return {request, epoch, call('GET', base .. 'sessions:' .. arg()) or '[]'}

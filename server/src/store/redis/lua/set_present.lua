@@ -9,4 +9,4 @@ else
   call('SREM', base .. 'held:' .. own, 'p ' .. clan .. ' ' .. user)
 end
 local is = save_presence(clan, user, nodes, was)
-return {1, epoch, (is and not was) and 'came' or (was and not is) and 'left' or 'none'}
+return {request, epoch, (is and not was) and 'came' or (was and not is) and 'left' or 'none'}

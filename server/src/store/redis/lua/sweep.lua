@@ -32,4 +32,4 @@ while rows > 0 do
   rows = rows - 1
   expired = expired + 1
 end
-return {1, epoch, entries, expired, rows == 0 and 1 or 0, total()}
+return {request, epoch, entries, expired, rows == 0 and 1 or 0, total()}

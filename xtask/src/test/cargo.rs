@@ -1,0 +1,129 @@
+//! The steps that cargo and nextest do. All of them choose the whole workspace with its examples: cargo chooses the
+//! features of the dependencies by what is selected, and compiles most of them again for another selection.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    command,
+    counts::{Counts, Format},
+    project::Project,
+    python::Environment,
+};
+
+/// The variable that names a broker to the tests, as `tests/brokers` has it.
+const BROKER: &str = "GATEWAY_TEST_AMQP";
+
+/// Where nextest writes its report, as `.config/nextest.toml` has it.
+const REPORT: &str = "nextest/default/junit.xml";
+
+pub(super) fn format(project: &Project) -> anyhow::Result<()> {
+    command::run(&mut project.cargo(&["fmt", "--all", "--check"]))
+}
+
+pub(super) fn lints(project: &Project) -> anyhow::Result<()> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+    command::run(&mut project.cargo(&arguments))
+}
+
+pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
+    // With the examples, cargo finds everything that the step before has checked. xtask has no library.
+    let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked", "--lib", "--examples"]);
+    doc.args(["--bin", "xtask"]);
+    command::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+pub(super) fn build(project: &Project) -> anyhow::Result<()> {
+    // Not xtask itself: it is running, and some systems let nobody replace a running program.
+    let programs = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
+    command::run(&mut project.cargo(&programs))?;
+    command::run(&mut project.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-run"]))
+}
+
+pub(super) fn doctests(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
+    let mut test = project.cargo(&["test", "--workspace", "--doc", "--locked", "--no-fail-fast"]);
+    command::run_counted(&mut test, Format::Rustdoc)
+}
+
+pub(super) fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    let broker = wants_broker(filters).then(|| Broker::start(project)).transpose()?;
+    let mut nextest = nextest(project, "not binary(faults)");
+    nextest.args(filters).envs(broker.as_ref().map(|broker| (BROKER, &broker.url)));
+    run_reported(project, &mut nextest)
+}
+
+/// Each case has servers of its own, so they run one after the other. What they measured is printed at the end.
+pub(super) fn faults(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    let figures = project.root().join("test-output/faults.txt");
+    // Those of another run; there may be none.
+    let _ = fs::remove_file(&figures);
+    let mut nextest = nextest(project, "binary(faults)");
+    let counts = run_reported(project, nextest.args(["--status-level", "pass"]).args(filters));
+    write!(io::stdout(), "\n{}", fs::read_to_string(&figures).unwrap_or_default())?;
+    counts
+}
+
+fn nextest(project: &Project, chosen: &str) -> Command {
+    let environment = Environment::of(project);
+    let mut nextest = project.with_target(Command::new(environment.program("cargo-nextest")));
+    nextest.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", chosen]);
+    nextest.envs(environment.variables());
+    nextest
+}
+
+/// Runs nextest and reads how many tests passed from its report.
+fn run_reported(project: &Project, nextest: &mut Command) -> anyhow::Result<Counts> {
+    let report = project.target().join(REPORT);
+    // That of another run; there may be none.
+    let _ = fs::remove_file(&report);
+    let result = command::run(nextest);
+    let counts = fs::read_to_string(&report).ok().and_then(|report| Counts::of_junit(&report));
+    match (result, counts) {
+        (Err(error), Some(Counts { failed: 0, .. }) | None) => Err(error),
+        (_, Some(counts)) => Ok(counts),
+        (Ok(()), None) => bail!("nextest wrote no report to {}", report.display()),
+    }
+}
+
+/// Whether many of the chosen tests need a broker, so that one for all is worth its start.
+fn wants_broker(filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| filter.contains("rabbit"))
+}
+
+/// A broker for all tests, each of which takes a prefix of its own. It ends with this.
+struct Broker {
+    process: Child,
+    url: String,
+}
+
+impl Broker {
+    fn start(project: &Project) -> anyhow::Result<Self> {
+        let program = project.target().join("debug/test-broker");
+        let mut process = Command::new(&program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", program.display()))?;
+        let mut url = String::new();
+        let output = process.stdout.take().context("the broker's output")?;
+        BufReader::new(output).read_line(&mut url).context("read the address of the broker")?;
+        let broker = Self { process, url: url.trim().to_owned() };
+        if broker.url.is_empty() {
+            bail!("the broker that the tests share did not start; what it wrote stands above");
+        }
+        Ok(broker)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It ends with its standard input, and takes its servers along.
+        drop(self.process.stdin.take());
+        self.process.wait().ok();
+    }
+}
