@@ -11,6 +11,7 @@ mod chaos;
 mod driver;
 mod gateway;
 mod model;
+mod stopping;
 mod stories;
 mod succession;
 mod vectors;
