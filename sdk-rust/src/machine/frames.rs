@@ -88,14 +88,17 @@ impl Machine {
         let live = link.is_live();
         match (&refused.code, live) {
             (ErrorCode::Unauthorized | ErrorCode::TokenExpired, false) => {
-                self.token_refused(attempt, refused.message.clone());
+                self.token_refused(attempt, refused.error());
             }
             // A renewal is refused, which changes nothing yet: a fresh token may do better.
-            (ErrorCode::Unauthorized | ErrorCode::TokenExpired, true) => self.renewal_refused(),
+            (ErrorCode::Unauthorized | ErrorCode::TokenExpired, true) => self.renewal_refused(refused.error()),
             // A renewal that the gateway could not decide on now: the old identity stands, and it is asked again.
-            (_, true) => self.tokens.postpone(now + refused.retry_after.unwrap_or(TOKEN_RETRY)),
-            // The close code follows and says what to do; this says when.
-            (_, false) => link.retry_after = refused.retry_after,
+            (_, true) => self.tokens.postpone(refused.error(), now + refused.retry_after.unwrap_or(TOKEN_RETRY)),
+            // The close code follows and says what to do; this says why and when.
+            (_, false) => {
+                link.retry_after = refused.retry_after;
+                link.refusal = Some(refused.error());
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One topic: its streams share one subscription of the gateway, which begins where the one that is furthest behind stands.
 
+use realtime_gateway_protocol::ErrorCode;
+
 use super::{
     Action, Attempt, Millis, StreamId,
     heard::{About, Confirmation, Push, Refused},
@@ -15,6 +17,9 @@ const SAFETY: u32 = 100;
 pub(crate) const RETRY: Millis = 1_000;
 /// The longest wait between two attempts of which the gateway did not say that it should be longer.
 const MAX_RETRY: Millis = 30_000;
+/// How long to wait before asking again for what a stream had and is refused now, such as a service that a node does
+/// not know yet.
+const RETRY_REFUSED: Millis = 30_000;
 
 /// A subscription that the gateway was asked for.
 struct Asking {
@@ -187,8 +192,13 @@ impl Subscription {
         let error = refused.error();
         // Where the subscription lives on, only the streams that asked for more are refused.
         let live_on = asking.again && self.topic != Topic::Notifications;
+        let passes =
+            matches!(refused.code, ErrorCode::SubscriptionLimit | ErrorCode::UnknownService | ErrorCode::Unauthorized);
+        if passes {
+            self.not_before = now + RETRY_REFUSED;
+        }
         self.members.retain(|member| {
-            let ends = !live_on || !member.is_joined();
+            let ends = !(live_on || passes) || !member.is_joined();
             if ends {
                 wire.act(if member.is_joined() {
                     Action::Ended(member.stream, error.clone())

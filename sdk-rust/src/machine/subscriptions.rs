@@ -143,6 +143,19 @@ impl Subscriptions {
         }
     }
 
+    /// The client has stopped: streams wait, and those that were never confirmed are refused.
+    pub(crate) fn pause(&mut self, error: &Error, wire: &mut Wire) {
+        for topic in self.topics.values_mut() {
+            topic.members.retain(|member| {
+                if !member.is_joined() {
+                    end(member, error, wire);
+                }
+                member.is_joined()
+            });
+        }
+        self.forget_empty(wire);
+    }
+
     /// The client has ended: so has every stream.
     pub(crate) fn close(&mut self, error: &Error, wire: &mut Wire) {
         for subscription in std::mem::take(&mut self.topics).into_values() {

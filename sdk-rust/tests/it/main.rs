@@ -12,6 +12,7 @@ mod driver;
 mod ended;
 mod gateway;
 mod model;
+mod stopping;
 mod stories;
 mod succession;
 mod vectors;

@@ -25,6 +25,8 @@ pub(crate) enum Refuse {
     /// It says that it does not know; whether it did it anyway.
     Unavailable(bool),
     Forbidden,
+    /// There is room for no more subscriptions.
+    Limit,
 }
 
 #[derive(Default)]
