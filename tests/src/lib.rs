@@ -6,6 +6,7 @@ mod backend;
 mod line;
 mod process;
 mod proxy;
+pub mod raw_amqp;
 mod socket;
 mod token;
 
@@ -14,6 +15,7 @@ pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
 pub use process::{Gateway, Settings, gateway_program};
 pub use proxy::Proxy;
+pub use raw_amqp::RawPublisher;
 pub use socket::{Socket, end_of};
 pub use token::{SECRET, Token};
 
