@@ -47,6 +47,7 @@ pub(crate) fn claims_with(changes: Value) -> Value {
 }
 
 pub(crate) fn signing_key(algorithm: Algorithm) -> EncodingKey {
+    crate::crypto::install();
     let (rsa, p256) = (include_bytes!("test_keys/TEST_ONLY_rsa.pem"), include_bytes!("test_keys/TEST_ONLY_p256.pem"));
     let p384 = include_bytes!("test_keys/TEST_ONLY_p384.pem");
     match algorithm {
