@@ -302,7 +302,8 @@ async fn health_of(node: &Node, status: Status) -> Health {
             outbox.overflowed
         ));
     }
-    let bus_status = if bus.is_well() && !is_bus_impaired && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
+    let bus_status =
+        if bus.is_well() && !is_bus_impaired && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
     if config.dev {
         warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());
     }

@@ -15,8 +15,7 @@ const FALLS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unreadable_strings_among_good_events() {
-    let mut case =
-        Case::begin("unreadable_strings_among_good", Clients::Stay, Cluster::start(2).await).await;
+    let mut case = Case::begin("unreadable_strings_among_good", Clients::Stay, Cluster::start(2).await).await;
     let mut raw = RawPublisher::connect(&case.cluster.amqp()).await;
     let bad: [(&[u8], &[u8]); 4] = [
         (b"notification.gr\xf6\xdfe", b"\0\0"),

@@ -4,7 +4,9 @@ use std::process::Output;
 
 use lapin::{
     BasicProperties, ExchangeKind,
-    options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
+    options::{
+        ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable},
 };
 use realtime_gateway_brokers::rabbitmq::{CA, RabbitServer, shared};
@@ -22,7 +24,7 @@ async fn queues_that_are_deleted_are_declared_again() {
         backend.channel().queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         // Published at once it would reach no queue: a backend sees that, because it publishes as mandatory.
         let is_back = || async {
-            let declared = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+            let declared = QueueDeclareOptions { passive: true, ..Default::default() };
             let probe = backend.again().await;
             probe.channel().queue_declare(queue.as_str().into(), declared, FieldTable::default()).await.is_ok()
         };
@@ -96,7 +98,7 @@ async fn health_is_degraded_while_events_reach_no_queue_any_more() {
     assert_eq!(api.get("/health").await["status"], "ok", "no queue was ever bound for sessions");
     let status = || async { api.get("/health").await["status"].clone() };
     let queue = backend.name("backend.chat.#");
-    let (none, bind) = (FieldTable::default, lapin::options::QueueBindOptions::default());
+    let (none, bind) = (FieldTable::default, QueueBindOptions::default());
     for lose in ["binding", "exchange"] {
         let channel = backend.channel();
         if lose == "binding" {

@@ -34,11 +34,7 @@ const NOT_FOUND: u16 = 404;
 type Confirming = BoxFuture<'static, (u64, lapin::Result<Confirmation>)>;
 
 /// Publishes dead letters until the connection is lost.
-pub(super) async fn send(
-    link: &Link,
-    letters: &mut mpsc::Receiver<DeadLetter>,
-    shared: &Shared,
-) -> Result<(), Fault> {
+pub(super) async fn send(link: &Link, letters: &mut mpsc::Receiver<DeadLetter>, shared: &Shared) -> Result<(), Fault> {
     // Letters that were under way when a channel closed. One of them may be the reason, so each is sent alone.
     let mut suspects = VecDeque::new();
     loop {

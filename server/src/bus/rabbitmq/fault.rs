@@ -76,7 +76,9 @@ mod tests {
             ErrorKind::ProtocolError(error).into()
         };
         assert!(matches!(Fault::from(refused()), Fault::Other(text) if &*text == "PRECONDITION_FAILED - why"));
-        assert!(matches!(Fault::of_declaration(refused()), Fault::Mismatch(text) if &*text == "PRECONDITION_FAILED - why"));
+        assert!(
+            matches!(Fault::of_declaration(refused()), Fault::Mismatch(text) if &*text == "PRECONDITION_FAILED - why")
+        );
         assert!(matches!(Fault::of_declaration(ErrorKind::MissingHeartbeatError.into()), Fault::Other(_)));
     }
 }

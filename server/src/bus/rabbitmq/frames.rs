@@ -80,7 +80,8 @@ impl Screening {
 
     /// How long the frame is whose header is here.
     fn frame_length(&self) -> usize {
-        let size = self.held.get(3..HEADER).and_then(|size| size.first_chunk()).map_or(0, |size| u32::from_be_bytes(*size));
+        let size =
+            self.held.get(3..HEADER).and_then(|size| size.first_chunk()).map_or(0, |size| u32::from_be_bytes(*size));
         usize::try_from(size).unwrap_or(usize::MAX).saturating_add(HEADER + END)
     }
 
@@ -190,7 +191,7 @@ fn content_header(payload: &mut [u8]) -> (Unreadable, Option<Vec<u8>>) {
         Ok(()) => (Unreadable { originals: fields.originals, broken: None }, None),
         Err(broken) => {
             let originals = vec![Original { field: "properties", bytes: untouched }];
-            let replacement = [fixed, &[0, 0]].concat();
+            let replacement = [&*fixed, &[0, 0]].concat();
             (Unreadable { originals, broken: Some(broken) }, Some(replacement))
         }
     }
@@ -221,8 +222,7 @@ mod tests {
 
     fn deliver(channel: u16, tag: u64, key: &[u8]) -> Vec<u8> {
         let key_length = [u8::try_from(key.len()).unwrap()];
-        let payload =
-            [b"\0\x3c\0\x3c\x01c".as_slice(), &tag.to_be_bytes(), b"\0\x01e", &key_length, key].concat();
+        let payload = [b"\0\x3c\0\x3c\x01c".as_slice(), &tag.to_be_bytes(), b"\0\x01e", &key_length, key].concat();
         frame(METHOD, channel, &payload)
     }
 

@@ -30,17 +30,16 @@ pub(super) async fn publishing(link: &Link, shared: &Shared, peers: Peers) -> Fa
             declare_dead_letters(link, shared).await;
             Ok::<_, Fault>(())
         };
-        tokio::select! {
+        let is_blocked = tokio::select! {
             declared = declared => match declared {
-                Ok(()) => {}
+                Ok(()) => false,
                 Err(fault) => return fault,
             },
             // A broker with an alarm answers nothing on a connection that publishes.
-            _ = blocked.wait_for(|blocked| *blocked) => {
-                if blocked.wait_for(|blocked| !*blocked).await.is_err() {
-                    return Fault::of("the bus is going");
-                }
-            }
+            blocked = blocked.wait_for(|blocked| *blocked) => blocked.is_ok(),
+        };
+        if is_blocked && blocked.wait_for(|blocked| !*blocked).await.is_err() {
+            return Fault::of("the bus is going");
         }
     }
 }

@@ -18,10 +18,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
-use super::{
-    frames::Findings,
-    screen::Screened,
-};
+use super::{frames::Findings, screen::Screened};
 
 /// TCP, with or without TLS.
 pub(super) trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}

@@ -99,7 +99,8 @@ impl Trouble {
             warnings.push(BusWarning { text, degrades: true });
         }
         if let Some(reason) = &found.dead_letters {
-            let text = format!("refused events cannot be moved to the dead letters ({reason}); they wait at the broker");
+            let text =
+                format!("refused events cannot be moved to the dead letters ({reason}); they wait at the broker");
             warnings.push(BusWarning { text, degrades: true });
         }
         if let Some(reason) = &found.dead_letter_queue {

@@ -38,9 +38,10 @@ impl Work for Publishing {
         redeclare::declare_published(link, &shared, self.peers).await?;
         redeclare::declare_dead_letters(link, &shared).await;
         let (channel, events) = (link.channel().await?, confirming(link).await?);
-        ready.up();
-        // An exchange that was missing here took its bindings with it.
-        shared.states.redeclare(Role::Consume).notify_one();
+        if ready.up() {
+            // An exchange that was missing here took its bindings with it.
+            shared.states.redeclare(Role::Consume).notify_one();
+        }
         let blocked = |reason: Option<String>| {
             if reason.is_none() {
                 // What was whispered meanwhile is lost on every node.
