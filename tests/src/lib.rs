@@ -7,6 +7,7 @@ mod backend;
 mod line;
 mod process;
 mod proxy;
+pub mod raw_amqp;
 mod socket;
 mod token;
 
@@ -16,6 +17,7 @@ pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
 pub use process::{Gateway, Settings, gateway_program};
 pub use proxy::Proxy;
+pub use raw_amqp::RawPublisher;
 pub use socket::{Socket, end_of};
 pub use token::{SECRET, Token, key_set};
 

@@ -9,16 +9,23 @@ mod bindings;
 mod body;
 mod dead_letters;
 mod fault;
+mod frames;
 mod inbound;
+mod letter;
 mod link;
 mod nodes;
 mod outbound;
+mod properties;
+mod redeclare;
+mod routes;
+mod screen;
 mod state;
 mod stream;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod trouble;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -38,13 +45,14 @@ use self::{
     bindings::Bindings,
     fault::Fault,
     nodes::{Outgoing, Target},
+    routes::Routes,
     state::{Role, States},
     supervisor::{Outcome, Supervisor},
     topology::Names,
     work::{Consuming, Publishing},
 };
 use super::{
-    Arrivals, Bus, BusStatus, Doorbell, Heard, Hearing, Whisper,
+    Arrivals, Bus, BusStatus, BusWarning, Doorbell, Heard, Hearing, Whisper,
     envelope::{self, Sender},
 };
 use crate::{
@@ -185,6 +193,7 @@ impl RabbitBus {
                 store: store.clone(),
                 finish: finish_publishing.clone(),
                 confirmed: Vec::new(),
+                routes: Routes::default(),
             },
             peers,
         };
@@ -314,6 +323,10 @@ impl Bus for RabbitBus {
 
     fn status(&self) -> BusStatus {
         self.shared.states.status()
+    }
+
+    fn warnings(&self) -> Vec<BusWarning> {
+        self.shared.states.trouble.warnings()
     }
 
     fn stop_taking(&self) {
