@@ -20,7 +20,7 @@ use realtime_gateway_protocol::{DeviceId, ErrorCode, Timestamp, UserId};
 use crate::command_error::CommandError;
 
 pub use api_keys::ApiKeys;
-pub use jwt::Authenticator;
+pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
 pub use permissions::{AskAgain, Granted, Permissions, PermissionsError};

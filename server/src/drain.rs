@@ -6,7 +6,10 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use crate::{
     node::{Departure, Node},
@@ -45,6 +48,11 @@ impl Tasks {
                 () = task => {}
             }
         })
+    }
+
+    /// Tells all tasks to end when it is dropped, which is for a start that may be given up half way.
+    pub fn stop_on_drop(&self) -> DropGuard {
+        self.stop.clone().drop_guard()
     }
 
     /// Tells all tasks to end and waits for them, at most so long; false when some were still at work.

@@ -15,7 +15,7 @@ pub use answers::Answers;
 pub use api::{Api, http_client};
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
-pub use process::{Gateway, Settings, gateway_program};
+pub use process::{Gateway, Settings, gateway_program, signal};
 pub use proxy::Proxy;
 pub use raw_amqp::RawPublisher;
 pub use socket::{Socket, end_of};

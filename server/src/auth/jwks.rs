@@ -22,7 +22,7 @@ use super::{
     fetch::body,
     key::{Rules, VerifyingKey},
 };
-use crate::crypto;
+use crate::{crypto, telemetry::log_limited};
 
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -215,10 +215,10 @@ impl Jwks {
             Ok(keys) => {
                 state.keys = keys;
                 state.requested = Some(requested);
-                tracing::info!(keys = state.keys.len(), "fetched the keys that verify tokens");
+                log_limited!(INFO, { keys = state.keys.len() }, "fetched the keys that verify tokens");
             }
             Err(reason) => {
-                tracing::warn!(reason, cached = state.keys.len(), "cannot fetch the keys of auth.jwks_url");
+                log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys of auth.jwks_url");
             }
         }
         let pause = if state.requested.is_some() { self.pace.between } else { self.pace.without_keys };

@@ -25,6 +25,7 @@ use crate::{
     backoff::backoff,
     config::{self, Secret},
     crypto,
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -167,7 +168,7 @@ impl Callback {
         match outcome {
             Ok(answer) => {
                 if failed_before {
-                    tracing::info!("permissions.url answers again");
+                    log_limited!(INFO, {}, "permissions.url answers again");
                 }
                 if answer.until > Instant::now() {
                     state.cache.insert(question, answer);
@@ -178,11 +179,11 @@ impl Callback {
             }
             Err(reason) => {
                 if !failed_before {
-                    tracing::warn!(
-                        reason,
-                        stale_grace = ?self.stale_grace,
-                        "permissions.url does not answer: what it granted holds for permissions.stale_grace, \
-                         and everything else is refused"
+                    log_limited!(
+                        WARN,
+                        { reason, stale_grace = ?self.stale_grace },
+                        "permissions.url does not answer: what it granted holds for permissions.stale_grace, and everything \
+                         else is refused"
                     );
                 }
                 let now = Instant::now();

@@ -20,9 +20,9 @@ const DELIVERY_LIMIT: i64 = i32::MAX as i64;
 /// The limit that gateways declared before. The arguments of a queue cannot be changed.
 const OLD_DELIVERY_LIMIT: i64 = 20;
 /// How long a node's queue outlives its node, in milliseconds.
-const NODE_EXPIRES: i64 = 60_000;
+pub(super) const NODE_EXPIRES: i64 = 60_000;
 /// How many doorbells wait for a node, before the oldest are dropped.
-const NODE_LENGTH: i64 = 10_000;
+pub(super) const NODE_LENGTH: i64 = 10_000;
 
 /// Names, with `bus.prefix` in front.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ pub(super) fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+pub(super) fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in entries {
         table.insert(ShortString::from(key), value);
