@@ -31,4 +31,5 @@ mod refusals;
 mod sdk;
 mod sessions;
 mod setup;
+mod strings;
 mod typing;
