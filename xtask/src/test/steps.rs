@@ -8,8 +8,8 @@ use std::{
 use realtime_gateway_brokers::rabbitmq::{self, RabbitServer};
 
 use crate::{
-    browser, command, counts::Counts, deploy, fuzz, installed, policy, project::Project, python::Environment, tidy,
-    wasm,
+    browser, clients, command, counts::Counts, deploy, fuzz, installed, policy, project::Project, python::Environment,
+    tidy, wasm,
 };
 
 /// The name of the step that filters choose tests of.
@@ -62,6 +62,7 @@ pub(super) const ALL: &[Step] = &[
     Step::new("build", "the gateway and the examples compile", Action::Check(build)),
     Step::new(TESTS, "unit tests and stories", Action::Tests(tests)),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)),
+    Step::new("clients", "clients that public generators write compile and work", Action::Tests(clients::test)),
     Step::new("doctests", "the examples in the documentation", Action::Tests(doctests)),
     Step {
         applies: browser::is_there,
