@@ -11,6 +11,7 @@ mod file;
 mod in_force;
 mod keys;
 mod load;
+pub(crate) mod origin;
 mod random;
 mod setting;
 mod show;
@@ -243,6 +244,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Bytes of an HTTP request's body.
     pub http_body: usize,
+    /// How long an HTTP connection may wait for its next request.
+    pub http_idle_timeout: Duration,
 }
 
 /// `heartbeat.*`
@@ -345,6 +348,7 @@ impl Default for Config {
                 outbound_queue: 1024 * 1024,
                 handshake_timeout: Duration::from_secs(5),
                 http_body: 256 * 1024,
+                http_idle_timeout: Duration::from_secs(75),
             },
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),

@@ -196,7 +196,7 @@ impl Node {
 
     /// What the accept loop noticed that an operator should look at.
     pub fn warnings(&self) -> Vec<String> {
-        self.listening.get().and_then(|(_, forwarding)| forwarding.warning()).into_iter().collect()
+        self.listening.get().map(|(_, forwarding)| forwarding.warnings()).unwrap_or_default()
     }
 
     /// The rule for sessions of one user.

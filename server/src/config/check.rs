@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::redis::check_url;
 
-use super::{Config, ConfigError, PermissionSource, draft::Draft};
+use super::{Config, ConfigError, PermissionSource, draft::Draft, origin::AllowedOrigin};
 
 /// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -120,10 +120,10 @@ fn names(config: &Config) -> Result<(), String> {
             return Err(format!("{key} is not 1 to 32 letters, digits, `-`, `_` or `.`"));
         }
     }
-    match config.origins_allowed.iter().find(|origin| !is_origin(origin)) {
+    match config.origins_allowed.iter().find(|origin| AllowedOrigin::parse(origin).is_none()) {
         Some(origin) => Err(format!(
-            "origins.allowed has {origin:?}: write https://app.example.com or https://*.example.com, in lower case, \
-             with a port where it is not the usual one, and without a path"
+            "origins.allowed has {origin:?}: write https://app.example.com or https://*.example.com, with a port \
+             where it is not the usual one, and without a path"
         )),
         None => Ok(()),
     }
@@ -182,6 +182,7 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("auth.timeout", config.auth.timeout),
         ("permissions.timeout", config.permissions.timeout),
         ("limits.handshake_timeout", limits.handshake_timeout),
+        ("limits.http_idle_timeout", limits.http_idle_timeout),
         ("history.max_age", config.history.max_age),
         ("notifications.ttl", config.notifications.ttl),
         ("drain.grace", config.drain.grace),
@@ -194,14 +195,4 @@ fn numbers(config: &Config) -> Result<(), String> {
 
 fn is_http(url: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
-}
-
-/// A scheme, a host that may begin with `*.`, perhaps a port (RFC 6454, section 6.2).
-fn is_origin(origin: &str) -> bool {
-    let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let host = host.strip_prefix("*.").unwrap_or(host);
-    let in_host =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | ':' | '[' | ']' | '_');
-    let in_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
-    !scheme.is_empty() && scheme.chars().all(in_scheme) && !host.is_empty() && host.chars().all(in_host)
 }

@@ -154,7 +154,13 @@ impl From<CommandError> for Problem {
 impl From<DecodeError> for Problem {
     fn from(error: DecodeError) -> Self {
         match error.field() {
-            Some("") => Self::new(StatusCode::BAD_REQUEST, error.code(), "the body is not a JSON object"),
+            Some("") => {
+                let text = error.to_string();
+                let problem = text.trim_start_matches(": ");
+                let is_no_object = problem == DecodeError::NO_OBJECT;
+                let detail = if is_no_object { "the body is not a JSON object" } else { problem };
+                Self::new(StatusCode::BAD_REQUEST, error.code(), detail.to_owned())
+            }
             Some(field) => {
                 let text = error.to_string();
                 let problem = text.strip_prefix(field).and_then(|text| text.strip_prefix(": "));

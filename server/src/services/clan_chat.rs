@@ -178,6 +178,7 @@ impl ClanChat {
         let limit = usize::try_from(get.limit.get()).unwrap_or(1);
         let mut messages: Vec<Chat> = Vec::new();
         let (mut bytes, mut after, mut before) = (0, get.after, get.before.unwrap_or(u64::MAX));
+        let mut trimmed = None;
         // Deletions take places in the log, so one page of entries may hold fewer messages than were asked for.
         loop {
             let want = PageLimit { entries: limit - messages.len(), bytes: HISTORY_BYTES - bytes };
@@ -189,6 +190,9 @@ impl ClanChat {
                 Some(_) => page.next < page.ends.head,
                 None => page.entries.first().is_some_and(|first| first.offset > page.ends.floor),
             };
+            if after.is_some_and(|after| after.saturating_add(1) < page.ends.floor) {
+                trimmed = Some(true);
+            }
             bytes += page.entries.iter().map(|entry| entry.body.len() + 128).sum::<usize>();
             after = after.map(|_| page.next);
             before = page.entries.first().map_or(0, |first| first.offset);
@@ -199,7 +203,7 @@ impl ClanChat {
                 None => messages = found.into_iter().chain(messages).collect(),
             }
             if !more || messages.len() >= limit || bytes >= HISTORY_BYTES {
-                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more });
+                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more, trimmed });
             }
         }
     }

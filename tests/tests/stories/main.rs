@@ -37,5 +37,6 @@ mod sdk;
 mod sessions;
 mod setup;
 mod starting;
+mod strings;
 mod stuck_log;
 mod typing;

@@ -104,7 +104,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
         "Origins of web pages that may connect, beside the gateway's own host.";
     "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,
-        "Networks whose X-Forwarded-For, or PROXY protocol header, is believed.";
+        "Networks whose X-Forwarded-For or Forwarded header, or PROXY protocol header, is believed.";
     "sessions.max_per_user" fixed Number, default("1"), config.sessions.max_per_user,
         "Live sessions that a user (or device) may have.";
     "sessions.on_excess" fixed Choice(OnExcess::NAMES), default("replace"), config.sessions.on_excess,
@@ -133,6 +133,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "From accept to the end of the upgrade.";
     "limits.http_body" live Size, default("256KiB"), config.limits.http_body,
         "The body of an HTTP request.";
+    "limits.http_idle_timeout" live Duration, default("75s"), config.limits.http_idle_timeout,
+        "How long an HTTP connection may wait for its next request. Longer than a proxy keeps connections to the gateway: otherwise a request may meet the end of its connection.";
     "heartbeat.interval" fixed Duration, default("25s"), config.heartbeat.interval,
         "How often a WebSocket ping is sent.";
     "heartbeat.timeout" fixed Duration, default("60s"), config.heartbeat.timeout,
