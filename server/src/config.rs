@@ -20,6 +20,7 @@ use crate::store::{OnExcess, SessionKey};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Change, Flags, Loaded, Source};
+pub(crate) use random::hexadecimal;
 
 /// A text that no log line, error or page shows.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -83,6 +83,7 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
         ["check", "rules", "deploy/prometheus/alerts.yml"],
         ["test", "rules", "deploy/prometheus/alerts.test.yml"],
         ["check", "config", "deploy/prometheus/prometheus.yml"],
+        ["check", "config", "deploy/prometheus/kubernetes.yml"],
     ] {
         check::quietly(debian(project, "promtool", "prometheus")?.args(arguments))?;
     }

@@ -1,9 +1,9 @@
-//! Random values that the configuration makes itself: the secret of `--dev` and the end of a node's name.
+//! Random values: the secret of `--dev`, the end of a node's name, API keys.
 
 use super::ConfigError;
 
 /// So many random bytes, as hexadecimal text.
-pub(super) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
+pub(crate) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
     let mut bytes = [0; BYTES];
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random
