@@ -21,7 +21,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{config::Flags, gateway::Gateway};
+use crate::{
+    config::{Flags, command_line},
+    gateway::Gateway,
+};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
@@ -83,7 +86,7 @@ pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
 
 /// The same, for a program that does something else than print its help when it is started without arguments.
 pub fn main_or(default: &[&str], customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
-    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut arguments = command_line();
     if arguments.len() <= 1 {
         arguments.extend(default.iter().map(OsString::from));
     }

@@ -32,6 +32,11 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// The name and the arguments that this process was started with.
+pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 /// Everything that can be set. Each section is handed to the part that it is about.
 #[derive(Debug, Clone)]
 pub struct Config {
