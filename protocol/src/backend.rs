@@ -3,9 +3,7 @@
 mod inbound;
 mod outbound;
 
-pub use inbound::{
-    BackendMessageType, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent,
-};
+pub use inbound::{BackendMessageType, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent};
 pub use outbound::{
     ChatMessageStored, NotificationsAcknowledged, NotificationsDropped, ServiceEventStored, SessionClosed,
     SessionOpened,

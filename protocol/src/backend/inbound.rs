@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText, NotificationTitle, RawJson, ServiceName,
-    TopicName, TtlSeconds, UserId,
+    ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText, NotificationTitle, RawJson,
+    ServiceName, TopicName, TtlSeconds, UserId,
 };
 
 /// `notification.{userId}`: a notification for the user of the routing key.

@@ -98,7 +98,7 @@ mod tests {
         }
         let problem = |text: &str| decode_object::<Closed>(text).unwrap_err();
         let refused = problem(r#"{"userId":"u","clan":["c"]}"#);
-        assert_eq!(refused.to_string(), "clan: no such field; the fields are `userId`, `inner`");
+        assert_eq!(refused.to_string(), "clan: no such field; the fields are `userId` or `inner`");
         assert_eq!(problem(r#"{"userID":"u"}"#).field(), Some("userID"));
         assert_eq!(problem(r#"{"userId":"u","inner":{"a":1,"b":2}}"#).field(), Some("inner.b"));
         for odd in [r#"{"s3cret s3cret":1}"#, &format!(r#"{{"{}":1}}"#, "s3cret".repeat(20)), r#"{"s3cret`":1}"#] {

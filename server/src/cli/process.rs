@@ -180,8 +180,7 @@ impl Program {
 
     /// Whether both run one program. After an upgrade the path is the same and the file is another one.
     fn is_same(&self, other: &Self) -> bool {
-        self.namespace == other.namespace
-            && (self.path == other.path || self.file.is_some() && self.file == other.file)
+        self.namespace == other.namespace && (self.path == other.path || self.file.is_some() && self.file == other.file)
     }
 }
 

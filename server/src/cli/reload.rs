@@ -61,16 +61,16 @@ impl Reload {
                 let which = self.config.as_ref().map(|file| format!(" with {}", file.display())).unwrap_or_default();
                 let others = match hidden {
                     0 => String::new(),
-                    count => format!("; {count} of another user cannot be looked into: run this as that user or as root"),
+                    count => {
+                        format!("; {count} of another user cannot be looked into: run this as that user or as root")
+                    }
                 };
                 bail!("no gateway of this program runs here{which}{others}")
             }
             Some(last) => {
                 gateways.push(last);
-                let shown: Vec<_> = gateways
-                    .iter()
-                    .map(|gateway| format!("{} ({})", gateway.id, gateway.config().display()))
-                    .collect();
+                let shown: Vec<_> =
+                    gateways.iter().map(|gateway| format!("{} ({})", gateway.id, gateway.config().display())).collect();
                 bail!("several gateways run here, say by --config or --pid which one is meant: {}", shown.join(", "))
             }
         }

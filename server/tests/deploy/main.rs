@@ -103,7 +103,8 @@ fn nobody_ends_a_node_before_it_has_drained() {
     assert!(given > seconds(&configuration(), "grace = "));
     for path in ["deploy/README.md", "deploy/Dockerfile", "docs/operations.md"] {
         let text = text(path);
-        let given = text.split("--stop-timeout ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        let given =
+            text.split("--stop-timeout ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
         assert!(given.unwrap().parse::<u64>().unwrap() > grace, "{path}");
     }
 }

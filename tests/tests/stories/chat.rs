@@ -89,7 +89,7 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
     let first = alice.chat("c", "a secret word").await;
     alice.chat("c", "something else").await;
     let path = format!("/api/v1/clans/c/messages/{}", first["messageId"].as_str().unwrap());
-    let deleted = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
+    let deleted = gateway.api().call(Method::DELETE, &path, None).await;
     assert!(deleted.status().is_success());
     let announced = alice.until("chat_deleted").await;
     assert_eq!((&announced["messageId"], &announced["offset"]), (&first["messageId"], &json!(3)));
@@ -106,8 +106,8 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
     for type_name in ["chat_deleted", "chat", "chat_deleted"] {
         late.expect(type_name).await;
     }
-    let again = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
-    assert_eq!(again.status(), reqwest::StatusCode::NOT_FOUND);
+    let again = gateway.api().call(Method::DELETE, &path, None).await;
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What a newcomer does first, literally as the pages say it: the README's production commands, the example of a service
 //! of one's own, a reload.
 
-use std::{net::TcpListener, path::Path, process::Output};
+use std::{path::Path, process::Output};
 
+use realtime_gateway_brokers::free_port;
 use realtime_gateway_tests::{Gateway, Settings, Socket, eventually, gateway_program, must};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -22,8 +23,7 @@ fn readme_commands(after: &str) -> String {
 
 #[tokio::test]
 async fn the_production_commands_of_the_readme_work_as_written() {
-    let (folder, address) = (tempfile::tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let address = address.local_addr().unwrap().to_string();
+    let (folder, address) = (tempfile::tempdir().unwrap(), format!("127.0.0.1:{}", free_port()));
     std::os::unix::fs::symlink(gateway_program(), folder.path().join("gateway")).unwrap();
     let commands = readme_commands("In production the gateway wants one secret");
     // The program is built already, and the port may be taken.
@@ -67,7 +67,8 @@ async fn a_token_of_the_command_line_allows_topics() {
     let token = String::from_utf8(made.stdout).unwrap();
     let mut alice = Socket::open(&gateway, "/ws", Some(token.trim())).await.unwrap();
     alice.expect("connected").await;
-    for (topic, answer) in [("table-1", "subscription_confirmed"), ("table-2", "subscription_confirmed"), ("table-3", "error")]
+    for (topic, answer) in
+        [("table-1", "subscription_confirmed"), ("table-2", "subscription_confirmed"), ("table-3", "error")]
     {
         let answered = alice.ask(json!({ "type": "subscribe", "service": "dice", "topic": topic })).await;
         assert_eq!(answered["type"], answer, "{topic}: {answered}");
