@@ -59,6 +59,8 @@ export const LOCAL = {
   closed: ["The connection has been closed for good.", "Press Connect to come back."],
   connection: ["There is no connection.", "The client tries again by itself. If it never connects, the set-up check below tells why."],
   token: ["No token could be fetched.", "Is the gateway running, and with --dev? The client tries again by itself."],
+  load_failed: ["The client's program could not be loaded.", "It is loaded again by itself. If that never succeeds: does this gateway still run?"],
+  blocked_by_csp: ["This page's policy forbids what the client needs.", "The details name the directive and what to add to it."],
   replaced: ["This user connected somewhere else, and that session took over.", "A user has one live session. Press Connect to take it back."],
   trap: ["The client stopped working.", "Connect again: it starts afresh. The browser's console has more."],
   failed: ["The client stopped working.", "Connect again: it starts afresh. The browser's console has more."],

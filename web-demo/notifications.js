@@ -103,16 +103,24 @@ export class Notifications {
       button.disabled = true;
       try {
         await notification.ack({ signal: this.#person.signal });
-        item.classList.add("acknowledged");
-        button.replaceWith(el("span", { class: "muted" }, "✓ acknowledged"));
+        this.acknowledged([notification.id]);
       } catch (error) {
         button.disabled = false;
         this.#fail(error);
       }
     });
+    item.button = button;
     this.#items.set(notification.id, item);
     this.#list.prepend(item);
     while (this.#list.childElementCount > MOST) (this.#list.querySelector(".acknowledged") ?? this.#list.lastElementChild).remove();
+  }
+
+  /** Marks what was acknowledged: here, in another tab, or on another device. */
+  acknowledged(ids) {
+    for (const item of ids.map((id) => this.#items.get(id)).filter(Boolean)) {
+      item.classList.add("acknowledged");
+      item.button.replaceWith(el("span", { class: "muted" }, "✓ acknowledged"));
+    }
   }
 
   #fail(error) {

@@ -45,6 +45,7 @@ export class Panel {
     this.#person = new Person(side, sdk, {
       state: (state) => this.#state(state),
       frame: (frame) => frames.add(side, this.#person.userId, frame),
+      acknowledged: (ids) => this.notifications.acknowledged(ids),
       connected: () => this.#begin(),
     });
     this.#person.userId = userId;
@@ -173,7 +174,7 @@ export class Panel {
     }
     const { isCut } = this.#person;
     if (cause && isCut) this.#fail("cut", "", "warn");
-    else if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, status === "reconnecting" ? "warn" : "");
+    else if (cause) this.#fail(cause.closeCode ?? cause.code, cause.message, this.isLive ? "warn" : "");
     else if (status === "online" || status === "closed") this.#error.replaceChildren();
     if (cause && !isCut && status !== "replaced" && before !== "online") this.troubled();
     const { isLive } = this;

@@ -23,7 +23,7 @@ export class Person {
   /** The line of this user may be in another tab, which has the connection of all. */
   #otherTabs;
 
-  /** `on` has `state(state)`, `frame(frame)` and `connected()`; `sdk` is the SDK's module. */
+  /** `on` has `state(state)`, `frame(frame)`, `acknowledged(ids)` and `connected()`; `sdk` is the SDK's module. */
   constructor(side, sdk, on) {
     this.#sdk = sdk;
     this.#on = on;
@@ -55,6 +55,7 @@ export class Person {
       if (state.session) this.userId = state.session.userId;
       this.#on.state(state);
     }, { signal: life.signal });
+    client.on("notification_acked", ({ notificationIds }) => this.#on.acknowledged(notificationIds), { signal: life.signal });
     // How it ends stands in the state.
     client.connect({ signal: life.signal, timeoutMs: 60_000 }).catch(() => {});
     this.#on.connected();

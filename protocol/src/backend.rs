@@ -99,14 +99,17 @@ kinds! {
     Outbound "service.{service}.{topic}" ServiceEventStored "Something was published to a topic of a declared service.";
 }
 
-/// The schemas of all bodies of one direction, each under `$defs` by its name.
+/// The schema of every body of one direction: any of those that stand under `$defs` by their names.
+///
+/// It is `anyOf` and not `oneOf`, because the routing key says which body it is: one text may be several.
 pub fn backend_schema(flow: Flow) -> Value {
-    let mut bodies = Map::new();
+    let (mut bodies, mut any) = (Map::new(), Vec::new());
     for kind in KINDS.iter().filter(|kind| kind.flow == flow) {
         let mut schema = kind.schema();
         if let Some(schema) = schema.as_object_mut() {
             schema.insert("x-routing-key".to_owned(), json!(kind.key));
         }
+        any.push(json!({ "$ref": format!("#/$defs/{}", kind.name) }));
         bodies.insert(kind.name.to_owned(), schema);
     }
     let (title, description) = match flow {
@@ -118,6 +121,7 @@ pub fn backend_schema(flow: Flow) -> Value {
         "$comment": crate::export::NOTICE,
         "title": title,
         "description": description,
+        "anyOf": any,
         "$defs": bodies,
     })
 }

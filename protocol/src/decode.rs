@@ -2,6 +2,7 @@
 
 mod field;
 mod problem;
+pub(crate) mod surrogate;
 
 pub(crate) use field::{
     entry_offset, history, object, objects, optional_object, optional_position, position, sendable_message_type,
@@ -13,8 +14,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{ClientMessage, Envelope, ErrorCode, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown};
+use crate::{
+    ClientMessage, Envelope, ErrorCode, GetChatHistory, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown,
+};
 use problem::from_json_error;
+use surrogate::Halves;
 
 /// What is wrong with a text that should have been a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,9 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// What is wrong with JSON that is no object.
+    pub const NO_OBJECT: &'static str = "a message is a JSON object";
+
     /// The code of the `error` that answers it.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -90,6 +97,9 @@ struct Head<'a> {
 /// # Errors
 /// [`Refusal`] tells text that is not JSON, an unknown `type` and an invalid message apart, and names the field.
 pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
+    if let Some(halves) = surrogate::find(text) {
+        return Err(refuse_halves(halves));
+    }
     let head = read_head(text).map_err(Refusal::early)?;
     let (request_id, request_id_problem) = match read_request_id(&head) {
         Ok(id) => (id, None),
@@ -106,6 +116,19 @@ pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
         Ok(message) => Ok(Envelope { request_id, message }),
         Err(error) => Err(Refusal { error, request_id, in_reply_to }),
     }
+}
+
+/// The refusal of a command that is JSON but for halves of surrogate pairs. The head is read from what is not damaged.
+fn refuse_halves(halves: Halves) -> Refusal {
+    let Halves { field, repaired } = halves;
+    let head = match read_head(&repaired) {
+        Ok(head) => head,
+        Err(error) => return Refusal::early(error),
+    };
+    let request_id = read_request_id(&head).ok().flatten().filter(|_| field != "requestId");
+    let word = read_type(&head).ok().filter(|_| field != "type");
+    let in_reply_to = word.and_then(|word| ClientMessage::TYPES.iter().find(|known| **known == word).copied());
+    Refusal { error: DecodeError::invalid(field, surrogate::PROBLEM), request_id, in_reply_to }
 }
 
 /// Reads a server message. A `type` that this version does not know is [`ServerMessage::Unknown`], not an error.
@@ -133,6 +156,11 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
 /// # Errors
 /// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    if let Some(Halves { field, repaired }) = surrogate::find(text) {
+        check_object(&repaired)?;
+        serde_json::from_str::<de::IgnoredAny>(&repaired).map_err(|error| from_json_error("", &error))?;
+        return Err(DecodeError::invalid(field, surrogate::PROBLEM));
+    }
     check_object(text)?;
     // Read whole first, so that a broken end is not hidden by a broken field.
     serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
@@ -153,7 +181,7 @@ fn check_object(text: &str) -> Result<(), DecodeError> {
     // serde would also read a struct from an array, so the shape is checked first.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<de::IgnoredAny>(text) {
-            Ok(_) => DecodeError::invalid("", "a message is a JSON object"),
+            Ok(_) => DecodeError::invalid("", DecodeError::NO_OBJECT),
             Err(error) => DecodeError::InvalidJson(error.to_string()),
         });
     }
@@ -224,7 +252,7 @@ fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
             _ => Ok(message),
         },
         ClientMessage::GetChatHistory(get) if get.before.is_some() && get.after.is_some() => {
-            Err(DecodeError::invalid("before", "either before or after, not both"))
+            Err(DecodeError::invalid("before", GetChatHistory::NOT_BOTH))
         }
         _ => Ok(message),
     }
@@ -280,6 +308,36 @@ mod tests {
         assert_eq!(problem(r#"["c"]"#), ": a message is a JSON object");
         let deep = format!(r#"{{"clanId":"c","x":{}{}}}"#, "[".repeat(70), "]".repeat(70));
         assert_eq!(problem(&deep), "not JSON: nests deeper than 64 levels");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_refused_in_every_string() {
+        for (text, field, in_reply_to) in [
+            (r#"{"type":"chat","requestId":"r","clanId":"c","content":"\ud83d"}"#, "content", Some("chat")),
+            (
+                r#"{"type":"chat","requestId":"r","clanId":"c","content":"x","data":{"a":["\udc00"]}}"#,
+                "data",
+                Some("chat"),
+            ),
+            (r#"{"type":"chat","requestId":"r","clanId":"c","content":"x","data":{"\udc00":1}}"#, "data", Some("chat")),
+            (r#"{"type":"chat","requestId":"r","clanId":"\udc00","content":"x"}"#, "clanId", Some("chat")),
+            (r#"{"type":"ping","requestId":"r","later":"\udc00"}"#, "later", Some("ping")),
+            (r#"{"type":"ping","requestId":"r","\udc00":1}"#, "", Some("ping")),
+            (r#"{"type":"ping\udc00","requestId":"r"}"#, "type", None),
+        ] {
+            let refusal = decode_client(text).unwrap_err();
+            assert_eq!(refusal.error, DecodeError::invalid(field, surrogate::PROBLEM), "{text}");
+            assert_eq!(refusal.request_id.unwrap().as_str(), "r", "{text}");
+            assert_eq!(refusal.in_reply_to, in_reply_to, "{text}");
+        }
+        let refusal = decode_client(r#"{"type":"ping","requestId":"\ud83d"}"#).unwrap_err();
+        assert_eq!((refusal.error.field(), refusal.request_id), (Some("requestId"), None));
+        assert_eq!(refused(r#"{"type":"ping","x":"\ud83d""#).0, ErrorCode::InvalidJson);
+        assert_eq!(
+            decode_object::<crate::backend::NewServiceEvent>(r#"{"data":"\ud83d"}"#).unwrap_err().field(),
+            Some("data")
+        );
+        assert!(decode_object::<crate::backend::NewServiceEvent>(r#"{"data":"\ud83d\ude00"}"#).is_ok());
     }
 
     #[test]

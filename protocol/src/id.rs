@@ -20,6 +20,8 @@ pub enum IdError {
     Character,
     /// It has over 200 bytes when percent-encoded.
     Encoded,
+    /// It is `.` or `..`.
+    DotSegment,
     /// It does not match `[a-z][a-z0-9_]{0,31}`.
     ServiceName,
 }
@@ -30,6 +32,7 @@ impl IdError {
             Self::Length => "an identifier has 1 to 128 bytes of UTF-8",
             Self::Character => "an identifier has no control characters and no white space",
             Self::Encoded => "an identifier has at most 200 bytes when percent-encoded",
+            Self::DotSegment => "an identifier is neither `.` nor `..`",
             Self::ServiceName => "a service name matches [a-z][a-z0-9_]{0,31}",
         }
     }
@@ -41,6 +44,11 @@ pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     }
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(IdError::Character);
+    }
+    // Clients and proxies resolve them in the path of a URL, also when they are percent-encoded (URL standard, section
+    // 4.4), so the HTTP API could not name them.
+    if matches!(text, "." | "..") {
+        return Err(IdError::DotSegment);
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let encoded: usize = text.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
@@ -63,7 +71,7 @@ fn identifier_schema() -> Schema {
         "minLength": 1,
         "maxLength": MAX_BYTES,
         "pattern": PATTERN,
-        "description": "1 to 128 bytes of UTF-8, no control characters, no white space, at most 200 bytes when percent-encoded.",
+        "description": "1 to 128 bytes of UTF-8, no control characters, no white space, at most 200 bytes when percent-encoded, and neither `.` nor `..`.",
     })
 }
 
@@ -250,6 +258,9 @@ mod tests {
         assert_eq!(UserId::new("é".repeat(34)), Err(IdError::Encoded));
         assert_eq!(UserId::new("a b"), Err(IdError::Character));
         assert_eq!(UserId::new("a\u{7f}b"), Err(IdError::Character));
+        assert_eq!(UserId::new("."), Err(IdError::DotSegment));
+        assert_eq!(UserId::new(".."), Err(IdError::DotSegment));
+        assert!(UserId::new("...").is_ok() && UserId::new(".a").is_ok());
     }
 
     #[test]

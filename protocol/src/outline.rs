@@ -10,9 +10,13 @@ mod table;
 
 use std::borrow::Cow;
 
-use crate::{DecodeError, MAX_DEPTH};
+use crate::{
+    DecodeError, MAX_DEPTH,
+    decode::surrogate::{self, Halves},
+};
 use check::Field;
-use scan::{Broken, Member, Scanner, unescaped};
+pub(crate) use scan::unescaped;
+use scan::{Broken, Member, Scanner};
 
 /// A message whose fields are as they should be, or the first that is not.
 pub struct Outline<'a> {
@@ -57,6 +61,10 @@ impl<'a> Outline<'a> {
     /// [`DecodeError`] for text that is no JSON object, for an unknown `type`, and for a field that is missing or
     /// outside its bounds.
     pub fn of_command(type_name: &'a str, fields: &'a str) -> Result<Self, DecodeError> {
+        if let Some(Halves { field, repaired }) = surrogate::find(fields) {
+            members(&repaired)?;
+            return Err(invalid(&field, surrogate::PROBLEM));
+        }
         let members = members(fields)?;
         match verdict(table::CLIENT, type_name, &members) {
             Verdict::Known => Ok(Self { type_name: type_name.into(), members, verdict: Verdict::Known }),
@@ -141,7 +149,7 @@ impl<'a> Outline<'a> {
 fn members(text: &str) -> Result<Vec<Member<'_>>, DecodeError> {
     match Scanner::new(text).whole() {
         Ok(Some(members)) => Ok(members),
-        Ok(None) => Err(invalid("", "a message is a JSON object")),
+        Ok(None) => Err(invalid("", DecodeError::NO_OBJECT)),
         Err(Broken::At(byte)) => Err(DecodeError::InvalidJson(format!("unexpected at byte {byte}"))),
         Err(Broken::TooDeep) => Err(DecodeError::InvalidJson(format!("nests deeper than {MAX_DEPTH} levels"))),
     }

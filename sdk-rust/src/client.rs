@@ -62,7 +62,7 @@ impl Client {
     pub async fn connect(&self) -> Result<(), Error> {
         self.op(Op::Connect).await?;
         let mut state = self.shared.state.clone();
-        let state = state.wait_for(|state| matches!(state, State::Connected(_) | State::Closed(_))).await;
+        let state = state.wait_for(|state| state.is_connected() || matches!(state, State::Closed(_))).await;
         match state.as_deref() {
             Ok(State::Closed(error)) => Err(error.clone()),
             Ok(_) => Ok(()),
@@ -75,8 +75,22 @@ impl Client {
         self.shared.state.clone()
     }
 
-    /// Waits until the client has ended for good, and tells why: replaced by another session, refused with a fresh
-    /// token too, disconnected by an operator, or closed by [`Client::close`]. Anything else it mends by itself.
+    /// Begins again after something else than [`Client::close`] has stopped the client, such as another session that
+    /// replaced this one, and waits for the connection like [`Client::connect`]. Streams go on where they stand, with
+    /// a gap where that is impossible.
+    ///
+    /// # Errors
+    /// When the client is stopped again, was closed, or is used outside a tokio runtime.
+    pub async fn resume(&self) -> Result<(), Error> {
+        let (done, resumed) = oneshot::channel();
+        self.op(Op::Resume(done)).await?;
+        // Until then the state is still the old one.
+        let _ = resumed.await;
+        self.connect().await
+    }
+
+    /// Waits until the client has stopped, and tells why: replaced by another session, refused with a fresh token
+    /// too, disconnected by an operator, or closed by [`Client::close`]. Anything else it repairs by itself.
     pub async fn closed(&self) -> Error {
         let mut state = self.shared.state.clone();
         match state.wait_for(|state| matches!(state, State::Closed(_))).await.as_deref() {

@@ -19,6 +19,7 @@ use crate::{
     client::TokenProvider,
     machine::{
         Action, Command, Config, Draft, Input, Machine, Millis, Publication, StreamId, SubscribeOptions, Ticket,
+        TokenFailure,
     },
 };
 use realtime_gateway_protocol::CloseCode;
@@ -30,6 +31,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Something that a client asks of its task.
 pub(crate) enum Op {
     Connect,
+    /// Answered when the client has begun again.
+    Resume(oneshot::Sender<()>),
     /// Answered when the close frames have left.
     Close(oneshot::Sender<()>),
     Subscribe {
@@ -115,7 +118,7 @@ pub(crate) async fn run(driver: Driver) {
 }
 
 /// The provider's answer; never, when it was not asked.
-async fn answered(token: &mut Option<crate::client::TokenFuture>) -> Result<String, String> {
+async fn answered(token: &mut Option<crate::client::TokenFuture>) -> Result<String, TokenFailure> {
     match token {
         Some(future) => future.await,
         None => std::future::pending().await,
@@ -207,6 +210,11 @@ impl Task {
             // Let go before it came to anything: no sweep would find it later.
             Op::Subscribe { mailbox, .. } | Op::Watch(mailbox) if mailbox.is_dropped() => {}
             Op::Connect => self.step(Input::Connect),
+            Op::Resume(done) => {
+                self.step(Input::Resume);
+                // Whoever asked may be gone.
+                let _ = done.send(());
+            }
             Op::Close(_) => self.step(Input::Command(Command::Close)),
             Op::Typing(clan, is_typing) => self.step(Input::Command(Command::Typing(clan, is_typing))),
             Op::Subscribe { topic, options, timeout, mailbox, reply } => {
@@ -248,12 +256,16 @@ impl Task {
 
 /// The state as an app sees it, with the greeting read.
 fn read(state: State<Frame>) -> State {
+    let greeting = |frame: Frame| match frame.message() {
+        ServerMessage::Connected(connected) => Some(Arc::new(connected)),
+        // The machine is connected by no other message.
+        _ => None,
+    };
     match state {
-        State::Connected(frame) => match frame.message() {
-            ServerMessage::Connected(connected) => State::Connected(connected.into()),
-            // The machine is connected by no other message.
-            _ => State::Connecting,
-        },
+        State::Connected(frame) => greeting(frame).map_or(State::Connecting, State::Connected),
+        State::Expiring(frame, trouble) => {
+            greeting(frame).map_or(State::Connecting, |connected| State::Expiring(connected, trouble))
+        }
         State::Idle => State::Idle,
         State::Connecting => State::Connecting,
         State::Waiting(trouble) => State::Waiting(trouble),
@@ -266,6 +278,7 @@ fn name(state: &State<Frame>) -> &'static str {
         State::Idle => "idle",
         State::Connecting => "connecting",
         State::Connected(_) => "connected",
+        State::Expiring(..) => "expiring",
         State::Waiting(_) => "waiting",
         State::Closed(_) => "closed",
     }

@@ -35,7 +35,7 @@ pub enum ErrorKind {
     },
     /// No answer came in time. Holds what kept the connection from working, when something did.
     #[error("no answer came in time{}", .0.as_ref().map(|why| format!(" ({why})")).unwrap_or_default())]
-    TimedOut(Option<String>),
+    TimedOut(Option<Box<Error>>),
     /// Too many commands wait already.
     #[error("too many commands are waiting")]
     QueueFull,
@@ -48,10 +48,10 @@ pub enum ErrorKind {
     /// The token provider failed; it is asked again.
     #[error("the token provider failed: {0}")]
     Token(String),
-    /// The client has ended, for good.
-    #[error("the client has ended: {reason} ({code})")]
+    /// The client was closed by the app, or has stopped until the app resumes it.
+    #[error("the client has stopped: {reason} ({code})")]
     Closed {
-        /// The close code that ended it; 1000 when the app did.
+        /// The close code that stopped it; 1000 when the app did.
         code: CloseCode,
         /// What it means.
         reason: String,
@@ -83,7 +83,7 @@ impl Error {
         }
     }
 
-    /// The close code, when the client has ended.
+    /// The close code, when the client has stopped.
     pub fn close_code(&self) -> Option<CloseCode> {
         match &*self.kind {
             ErrorKind::Closed { code, .. } => Some(*code),

@@ -31,7 +31,10 @@ use realtime_gateway_protocol::DEFAULT_MAX_MESSAGE_BYTES;
 pub use action::Action;
 pub use buffer::{Buffer, Overflow, Taken};
 pub use draft::{Draft, Publication};
-pub use input::{Attempt, Command, Config, Input, Millis, OpenFailure, StreamId, SubscribeOptions, Ticket};
+pub use input::{
+    Attempt, Command, Config, Input, Millis, OpenFailure, Reconnection, StreamId, SubscribeOptions, Ticket,
+    TokenFailure,
+};
 
 use crate::{Error, Frame, State};
 
@@ -55,7 +58,10 @@ pub struct Machine {
     wire: Wire,
     /// Something was asked of this client, so it wants to be connected.
     wanted: bool,
-    ended: Option<Error>,
+    /// Why nothing is tried until the app resumes.
+    paused: Option<Error>,
+    /// The app closed the client.
+    closed: Option<Error>,
     /// Rising attempts: at most the connection in use and its successor.
     links: Vec<Link>,
     attempts: u64,
@@ -77,12 +83,15 @@ pub struct Machine {
     typing: Typing,
     max_message_bytes: usize,
     state: State<Frame>,
+    /// The next attempt that was told together with the state.
+    told_attempt: Option<Millis>,
 }
 
 impl Machine {
     /// A client that waits for its first input.
     pub fn new(config: Config) -> Self {
         let [first, second] = config.seed;
+        let bounds = config.reconnection;
         Self {
             instance: format!("{first:016x}{second:016x}"),
             random: Random::new(first ^ second.rotate_left(32)),
@@ -90,15 +99,16 @@ impl Machine {
             now: 0,
             wire: Wire::default(),
             wanted: false,
-            ended: None,
+            paused: None,
+            closed: None,
             links: Vec::new(),
             attempts: 0,
             authenticated: Attempt(0),
-            backoff: Backoff::default(),
+            backoff: Backoff::new(bounds),
             open_at: 0,
             hasty: false,
             trouble: None,
-            tokens: Tokens::default(),
+            tokens: Tokens::new(bounds),
             subscriptions: Subscriptions::default(),
             watchers: Vec::new(),
             sends: Sends::default(),
@@ -107,6 +117,7 @@ impl Machine {
             typing: Typing::default(),
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             state: State::Idle,
+            told_attempt: None,
         }
     }
 
@@ -120,13 +131,20 @@ impl Machine {
     /// Takes in what happened at `now`, a clock that never goes back.
     pub fn handle(&mut self, now: Millis, input: Input<'_>) {
         self.now = self.now.max(now);
-        if let Some(error) = &self.ended {
-            let error = error.clone();
-            self.handle_ended(input, &error);
+        if let Some(error) = self.closed.clone() {
+            self.handle_closed(input, &error);
             return;
         }
+        match self.paused.clone() {
+            Some(error) => self.handle_paused(input, &error),
+            None => self.take(input),
+        }
+        self.advance();
+    }
+
+    fn take(&mut self, input: Input<'_>) {
         match input {
-            Input::Connect => self.wanted = true,
+            Input::Connect | Input::Resume => self.wanted = true,
             Input::Opened(attempt) => self.opened(attempt),
             Input::Frame(attempt, text) => self.frame(attempt, text),
             Input::Heard(attempt) => self.heard(attempt),
@@ -137,7 +155,6 @@ impl Machine {
             Input::Tick => {}
             Input::Command(command) => self.command(command),
         }
-        self.advance();
     }
 
     /// The next thing to do, if there is one.
@@ -147,7 +164,7 @@ impl Machine {
 
     /// When [`Input::Tick`] is due, unless something happens before.
     pub fn deadline(&self) -> Option<Millis> {
-        if self.ended.is_some() || !self.wanted {
+        if self.closed.is_some() || !self.wanted {
             return None;
         }
         let live = self.live().map(|link| link.attempt);
@@ -171,6 +188,24 @@ impl Machine {
     /// What the app may know of the connection.
     pub fn state(&self) -> &State<Frame> {
         &self.state
+    }
+
+    /// When the next attempt is made to connect, to get a token, or to renew the identity, while one is waited for.
+    /// [`Action::State`] comes also when only this has changed.
+    pub fn next_attempt(&self) -> Option<Millis> {
+        let question = self.tokens.next_question(self.now);
+        let at = if self.live().is_some() {
+            question.filter(|_| self.tokens.trouble().is_some())
+        } else if self.wants_link() && self.links.is_empty() {
+            let at = match self.tokens.usable(self.now) {
+                Some(_) => Some(self.open_at),
+                None => question.map(|at| at.max(self.open_at)),
+            };
+            at.filter(|_| self.trouble.is_some())
+        } else {
+            None
+        };
+        at.filter(|at| *at > self.now)
     }
 
     /// The connection in use: the newest that is live.

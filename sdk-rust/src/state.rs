@@ -16,15 +16,20 @@ pub enum State<S = Arc<Connected>> {
     Connecting,
     /// It is connected; the gateway's greeting tells who, until when, and within which limits.
     Connected(S),
+    /// It is connected, but the token could not be renewed, for this reason. The session ends with the token unless a
+    /// later attempt succeeds.
+    Expiring(S, Error),
     /// It waits before it tries again, or for the token provider. Holds what went wrong, when something did.
     Waiting(Option<Error>),
-    /// It has ended, for good.
+    /// It has stopped. The app closed it, for good; or, by another close code, the gateway or the token provider ended
+    /// it (replaced by another session, no valid token, disconnected by an operator). Then nothing is tried until the
+    /// app resumes it, and its streams wait for that.
     Closed(Error),
 }
 
 impl<S> State<S> {
     /// Whether commands reach the gateway at this moment.
     pub fn is_connected(&self) -> bool {
-        matches!(self, Self::Connected(_))
+        matches!(self, Self::Connected(_) | Self::Expiring(..))
     }
 }

@@ -1,18 +1,24 @@
-// What the app has asked and nobody has answered: kept by the tab itself, so that it outlives whoever answers.
+// What the app has asked and nobody has answered: kept here, so that it outlives whoever answers. A stream lives as
+// long as this, through any number of engines.
 
-import { GatewayError, lostOnTheWay, plain } from "./error.js";
+import { LONGEST } from "./clock.js";
+import { GatewayError, lostOnTheWay, plain, timedOut } from "./error.js";
 
 /** So many ids of notifications are remembered, as in the core. */
 const MOST_SEEN = 20_000;
 
 export class Asked {
+  /** Called when the app wants something, before anybody is asked. */
+  hurry = () => {};
   #bufferSize;
   #last = 0;
   #calls = new Map();
   #streams = new Map();
   /** An engine, or the follower of one elsewhere; nothing while nobody leads. */
   #via;
-  #end;
+  /** Why nobody is asked, and whether that is the end of streams too. */
+  #refusal;
+  #isOver = false;
 
   constructor(bufferSize = 1_000) {
     this.#bufferSize = bufferSize;
@@ -24,6 +30,7 @@ export class Asked {
   }
 
   call(kind, type, fields, timeoutMs, settle) {
+    this.hurry();
     const n = ++this.#last;
     const call = { kind, type, fields, until: Date.now() + timeoutMs, settle };
     this.#calls.set(n, call);
@@ -35,6 +42,7 @@ export class Asked {
   }
 
   subscribe(stream, type, fields, timeoutMs) {
+    this.hurry();
     const n = ++this.#last;
     const seen = type === "subscribe_notifications" ? new Set() : undefined;
     const entry = { stream, type, fields, until: Date.now() + timeoutMs, seen };
@@ -55,6 +63,7 @@ export class Asked {
 
   leave(n) {
     const entry = this.#streams.get(n);
+    clearTimeout(entry?.timer);
     if (this.#streams.delete(n)) this.#via?.leave(entry.at);
   }
 
@@ -62,6 +71,8 @@ export class Asked {
   ask(via, doubtful) {
     const old = this.#via;
     this.#via = via;
+    this.#refusal = undefined;
+    this.#isOver = false;
     // What it says of its end is no longer heard.
     old?.close();
     for (const [n, call] of [...this.#calls]) {
@@ -77,14 +88,24 @@ export class Asked {
     }
   }
 
-  /** Tells everybody who still waits, and everybody who comes later. */
-  finish(error) {
-    this.#end = error;
-    for (const { given, settle } of this.#calls.values()) {
+  /** Refuses every call, until somebody is asked again; streams wait for that. */
+  pause(error) {
+    this.#refusal = error;
+    for (const [n, { given, settle }] of [...this.#calls]) {
+      this.#calls.delete(n);
       settle(new GatewayError({ ...plain(error), outcome: given ? "unknown" : "not_sent" }));
     }
-    this.#calls.clear();
-    for (const { stream } of [...this.#streams.values()]) stream.ended(error);
+  }
+
+  /** Refuses every call, and ends every stream. */
+  finish(error) {
+    this.#isOver = true;
+    this.pause(error);
+    for (const [n, { stream, over, timer }] of [...this.#streams]) {
+      this.#streams.delete(n);
+      clearTimeout(timer);
+      if (!over) stream.ended(error);
+    }
   }
 
   #issue(n, call) {
@@ -100,13 +121,23 @@ export class Asked {
   }
 
   #enlist(n, entry) {
+    clearTimeout(entry.timer);
+    const { stream, type, fields, position, until } = entry;
     const via = this.#usable();
-    if (!via) return;
+    if (!via) {
+      // Nobody else counts its time.
+      const late = () => {
+        this.leave(n);
+        stream.subscribed(undefined, timedOut(this.#refusal));
+      };
+      if (rest(until) < LONGEST) entry.timer = setTimeout(late, rest(until));
+      return;
+    }
     const ours = then => (...told) => via === this.#via && this.#streams.get(n) === entry && then(...told);
-    const { stream, type, fields, position } = entry;
     const wish = position ? JSON.stringify({ ...JSON.parse(fields), history: undefined, recover: position }) : fields;
     const listener = {
       subscribed: ours((position, error) => {
+        if (hasStopped(error)) return;
         entry.over = Boolean(error);
         // Once confirmed it waits for as long as it takes.
         entry.until = Infinity;
@@ -119,19 +150,23 @@ export class Asked {
         stream.ended(error);
       }),
     };
-    entry.at = via.subscribe(listener, type, wish, rest(entry.until), this.#bufferSize);
+    entry.at = via.subscribe(listener, type, wish, rest(until), this.#bufferSize);
     // Somebody may wait since before.
     stream.ready();
   }
 
   #usable() {
+    if (!this.#refusal) return this.#via;
     // Not at once: whoever asks is not done yet.
-    if (this.#end) queueMicrotask(() => this.finish(this.#end));
-    return this.#end ? undefined : this.#via;
+    queueMicrotask(() => this.#refusal && (this.#isOver ? this.finish(this.#refusal) : this.pause(this.#refusal)));
+    return undefined;
   }
 }
 
 const rest = until => Math.max(0, until - Date.now());
+
+/** Whether this says that the client has stopped, by somebody else than the app: then a stream waits. */
+const hasStopped = error => error?.closeCode !== undefined && error.closeCode !== 1000;
 
 /** A new leader is given every notification that waits for an acknowledgement, also those that the app has had. */
 function isNews(seen, { type, id }) {

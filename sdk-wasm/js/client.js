@@ -2,26 +2,35 @@
 
 import { ClanChat, Notifications, ServiceTopic } from "./services.js";
 import { Engine, guard } from "./engine.js";
-import { GatewayError, closedByApp } from "./error.js";
+import { Asked } from "./asked.js";
+import { closedByApp, fault } from "./error.js";
 import { canShare } from "./group.js";
+import { checked } from "./options.js";
 import { Tab } from "./tab.js";
 
 const ENDED = ["replaced", "unauthorized", "failed", "closed"];
 
 export class GatewayClient {
   #options;
+  /** What the app wants, over all engines. */
+  #asked;
   #engine;
   #state = { status: "idle" };
-  #listeners = { state: new Set(), frame: new Set() };
+  #listeners = { state: new Set(), frame: new Set(), notification_acked: new Set() };
   /** Who wants to know how many notifications wait, and the number that was told last. */
   #badges = new Set();
   #pending;
 
   constructor(options) {
-    if (!options?.url || !options?.token) throw new TypeError("a client needs a url and a token");
-    this.#options = { timeoutMs: 10_000, ...options };
+    this.#options = checked(options);
+    this.#asked = new Asked(options.bufferSize);
     if (options.onFrame) this.on("frame", options.onFrame);
-    this.#engine = this.#makeEngine();
+    this.#makeEngine();
+  }
+
+  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  get __v_skip() {
+    return true;
   }
 
   get state() {
@@ -56,7 +65,11 @@ export class GatewayClient {
         settle();
       };
       const aborted = () => done(() => reject(signal.reason));
-      const late = () => new GatewayError({ code: "timed_out", message: "no connection in time", outcome: "not_sent", retryable: true });
+      const late = () => {
+        const elsewhere = () => fault("connection", "another tab has no connection yet", { retryable: true });
+        const cause = this.#state.cause ?? this.#asked.via?.waitsFor ?? elsewhere();
+        return fault("timed_out", `no connection in time (${cause.message})`, { retryable: true, cause });
+      };
       const timer = timeoutMs === undefined ? undefined : setTimeout(() => done(() => reject(late())), timeoutMs);
       const off = this.on("state", ({ status, cause }) => {
         if (status === "online") done(resolve);
@@ -97,14 +110,22 @@ export class GatewayClient {
   /** What the services may use. */
   #inside() {
     return {
-      engine: () => this.#engine,
+      asked: () => this.#working(),
       call: (type, fields, options) => this.#call("call", type, fields, options),
       badge: listener => {
-        this.#badges.add(listener);
-        if (this.#pending !== undefined) guard(() => listener(this.#pending));
-        return () => this.#badges.delete(listener);
+        // A wrapper, so that the same function may serve two subscriptions.
+        const entry = count => listener(count);
+        this.#badges.add(entry);
+        if (this.#pending !== undefined) guard(() => entry(this.#pending));
+        return () => this.#badges.delete(entry);
       },
     };
+  }
+
+  /** After a fault of the SDK's own the next who wants something begins afresh. */
+  #working() {
+    if (this.#state.cause?.code === "trap") this.#restart();
+    return this.#asked;
   }
 
   #call(kind, type, fields, { signal, timeoutMs = this.#options.timeoutMs } = {}) {
@@ -114,7 +135,7 @@ export class GatewayClient {
         forget();
         reject(signal.reason);
       };
-      const forget = this.#engine[kind](type, JSON.stringify(fields), timeoutMs, (error, message) => {
+      const forget = this.#working().call(kind, type, JSON.stringify(fields), timeoutMs, (error, message) => {
         signal?.removeEventListener("abort", aborted);
         if (error) reject(error);
         else resolve(message);
@@ -124,29 +145,44 @@ export class GatewayClient {
   }
 
   #makeEngine() {
-    const engine = new (canShare(this.#options) ? Tab : Engine)(this.#options, {
-      state: state => engine === this.#engine && this.#become(state),
-      frame: frame => this.#emit("frame", frame),
+    const ours = heard => value => engine === this.#engine && heard(value);
+    const events = {
+      state: ours(state => this.#become(state)),
+      frame: ours(frame => this.#emit("frame", frame)),
       tapped: () => this.#listeners.frame.size > 0,
-      pending: count => {
+      pending: ours(count => {
         this.#pending = count;
         for (const listener of [...this.#badges]) guard(() => listener(count));
-      },
-    });
-    return engine;
+      }),
+      acknowledged: ours(notificationIds => this.#emit("notification_acked", { notificationIds })),
+    };
+    const engine = canShare(this.#options) ? new Tab(this.#options, events, this.#asked) : new Engine(this.#options, events);
+    this.#engine = engine;
+    if (engine instanceof Engine) this.#asked.ask(engine, true);
   }
 
+  /** Begins afresh where the client has ended; its streams go on. */
   #restart() {
-    this.#engine.close();
+    this.#engine.detach?.();
     this.#pending = undefined;
     this.#state = { status: "idle" };
-    this.#engine = this.#makeEngine();
+    this.#makeEngine();
   }
 
   #become(state) {
-    // Closing says so itself, at once; and the next attempt is no news while there is none of its cause.
-    if (this.#state.status === state.status && (state.status === "closed" || !(state.cause || state.session))) return;
+    const { status, cause, session } = state;
+    if (status === this.#state.status && !(cause || session)) {
+      const { nextAttemptAt, ...old } = this.#state;
+      // Closing says so itself, at once. That an attempt begins is news where one was waited for; why the last one
+      // failed holds until this one has succeeded.
+      if (status === "closed" || nextAttemptAt === undefined) return;
+      state = old;
+    }
     this.#state = state;
+    if (status === "closed") this.#asked.finish(closedByApp());
+    // What is wrong with the set-up stays so; anything else may pass.
+    else if (cause?.code === "invalid") this.#asked.finish(cause);
+    else if (ENDED.includes(status)) this.#asked.pause(cause);
     this.#emit("state", state);
   }
 

@@ -1,6 +1,7 @@
 // A clock that never goes back and goes on while the device sleeps, and the one timer of a client.
 
-const LONGEST = 2 ** 31 - 1;
+/** A timer cannot wait longer, in milliseconds. */
+export const LONGEST = 2 ** 31 - 1;
 /** A timer that comes later than this was not slow: the device slept. */
 const SLEPT = 5_000;
 
@@ -39,12 +40,13 @@ export class Clock {
 
 /** Calls back when the page is shown again or the device has a network again; the returned function stops that. */
 export function onWake(callback) {
-  const { document, window } = globalThis;
+  const { document } = globalThis;
   const shown = () => document.visibilityState === "visible" && callback();
   document?.addEventListener?.("visibilitychange", shown);
-  window?.addEventListener?.("online", callback);
+  // A worker is told too.
+  globalThis.addEventListener?.("online", callback);
   return () => {
     document?.removeEventListener?.("visibilitychange", shown);
-    window?.removeEventListener?.("online", callback);
+    globalThis.removeEventListener?.("online", callback);
   };
 }

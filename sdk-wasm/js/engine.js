@@ -1,22 +1,29 @@
 // Runs one core: gives it what happens, and does what it orders, in order. Decides nothing by itself.
 
-import { Clock, onWake } from "./clock.js";
-import { GatewayError, closedByApp, trap } from "./error.js";
+import { Clock, LONGEST, onWake } from "./clock.js";
+import { GatewayError, closedByApp, fault, isSignedOut, timedOut, trap } from "./error.js";
 import { loadCore } from "./load.js";
 import { Sockets } from "./sockets.js";
 
 export const VERSION = "__VERSION__";
+/** The longest first wait before the WebAssembly is loaded again, in milliseconds, as the core has it for connections. */
+const BASE = 500;
 
 export class Engine {
   #options;
   #events;
   #core;
-  #loading;
+  #loading = false;
+  /** When it is loaded again, how often that has failed, and why. */
+  #reload;
+  #failures = 0;
+  #trouble;
   /** What was asked before the core was there. */
-  #early = [];
+  #early = new Set();
   #orders = [];
   #working = false;
-  #closed = false;
+  /** Why this engine is of no more use. */
+  #dead;
   #last = 0;
   #calls = new Map();
   #streams = new Map();
@@ -28,7 +35,7 @@ export class Engine {
   #succession;
   #earlier = 0;
 
-  /** `events` hears `state(state)`, `frame(frame)` and `pending(count)`. */
+  /** `events` hears `state(state)`, `frame(frame)`, `pending(count)` and `acknowledged(ids)`. */
   constructor(options, events) {
     this.#options = options;
     this.#events = events;
@@ -40,6 +47,7 @@ export class Engine {
       },
       closed: (attempt, code) => this.#tell(core => core.closed(this.#clock.now(), attempt, code)),
       openFailed: (attempt, why) => this.#tell(core => core.openFailed(this.#clock.now(), attempt, why)),
+      impossible: (code, why) => this.#fail(fault(code, why)),
     });
   }
 
@@ -54,8 +62,16 @@ export class Engine {
     this.#core?.succeed(...succession);
   }
 
+  /** What keeps it from being connected, where nothing has failed yet. */
+  get waitsFor() {
+    if (!this.#core) return fault("load_failed", "the SDK's WebAssembly is not here yet", { retryable: true });
+    if (this.#question) return fault("token", "the token provider has not answered yet", { retryable: true });
+    return fault("connection", "the gateway has not answered yet", { retryable: true });
+  }
+
   /** The device woke up, or has a network again. */
   woken() {
+    if (this.#reload !== undefined) this.#load();
     this.#tell(core => core.woken(this.#clock.now()));
   }
 
@@ -66,34 +82,37 @@ export class Engine {
 
   /** Ends everything; the engine is of no more use. */
   close() {
-    this.#closed = true;
+    this.#dead = closedByApp();
     this.#tell(core => core.close(this.#clock.now()));
     const core = this.#core;
-    this.#core = undefined;
     this.#stop();
     core?.free();
     // Those that a listener's call to this has left over.
-    this.#end(closedByApp());
+    this.#refuse();
   }
 
   /** Begins a call; `settle` hears of its end, `settle(error, message)`. Returns how to forget it. */
   call(type, fields, timeoutMs, settle) {
-    return this.#begin(settle, (core, ticket) => core.call(this.#clock.now(), ticket, timeoutMs, type, fields));
+    return this.#begin("call", type, fields, timeoutMs, settle);
   }
 
   request(type, fields, timeoutMs, settle) {
-    return this.#begin(settle, (core, ticket) => core.request(this.#clock.now(), ticket, timeoutMs, type, fields));
+    return this.#begin("request", type, fields, timeoutMs, settle);
   }
 
   /** Begins a stream, which hears `subscribed(position, error)`, `ready()` and `ended(error)`. Returns its number. */
   subscribe(stream, type, fields, timeoutMs, bufferSize = this.#options.bufferSize ?? 1_000) {
     const number = ++this.#last;
     this.#streams.set(number, stream);
-    this.#ask(core => {
+    const late = error => {
+      this.#streams.delete(number);
+      stream.subscribed(undefined, error);
+    };
+    this.#ask((core, rest) => {
       // It may have been let go before the core was there.
       if (!this.#streams.has(number)) return "[]";
-      return core.subscribe(this.#clock.now(), number, timeoutMs, bufferSize, type, fields);
-    });
+      return core.subscribe(this.#clock.now(), number, rest, bufferSize, type, fields);
+    }, timeoutMs, late);
     return number;
   }
 
@@ -104,7 +123,7 @@ export class Engine {
     try {
       text = this.#core.take(number);
     } catch (error) {
-      this.#trapped(error);
+      this.#fail(trap(error));
       return undefined;
     }
     if (text === "") return undefined;
@@ -117,33 +136,75 @@ export class Engine {
     if (this.#streams.delete(number)) this.#tell(core => core.leave(this.#clock.now(), number));
   }
 
-  #begin(settle, start) {
+  #begin(kind, type, fields, timeoutMs, settle) {
     const ticket = ++this.#last;
     this.#calls.set(ticket, settle);
-    this.#ask(core => start(core, ticket));
+    const start = (core, rest) => core[kind](this.#clock.now(), ticket, rest, type, fields);
+    this.#ask(start, timeoutMs, error => this.#settle(ticket, error));
     return () => this.#calls.delete(ticket);
   }
 
-  /** Asks the core for something; loads it where it is not here yet. */
-  #ask(what) {
-    if (this.#closed) return queueMicrotask(() => this.#end(closedByApp()));
-    if (this.#core) return this.#tell(what);
-    this.#early.push(what);
-    this.#loading ??= loadCore(this.#options.wasmUrl).then(Core => this.#start(Core), error => this.#trapped(error));
+  /** Asks the core for something; loads it where it is not here yet, and calls `late` where that takes too long. */
+  #ask(what, timeoutMs = Infinity, late) {
+    if (this.#dead) return queueMicrotask(() => this.#refuse());
+    if (this.#core) return this.#tell(core => what(core, timeoutMs));
+    const since = this.#clock.now();
+    const early = { what: core => what(core, Math.max(0, timeoutMs - (this.#clock.now() - since))) };
+    this.#early.add(early);
+    const expire = () => {
+      this.#early.delete(early);
+      late(timedOut(this.#trouble ?? this.waitsFor));
+    };
+    if (timeoutMs <= LONGEST) early.timer = setTimeout(expire, timeoutMs);
+    if (!this.#loading) this.#load();
+  }
+
+  #load() {
+    this.#loading = true;
+    clearTimeout(this.#reload);
+    this.#reload = undefined;
+    const problem = this.#sockets.problem();
+    if (problem) return queueMicrotask(() => this.#fail(fault("invalid", problem)));
+    this.#stopWaking ??= onWake(() => this.woken());
+    // It is no longer waited for.
+    if (this.#trouble) this.#tellLoading();
+    loadCore(this.#options.wasmUrl).then(Core => this.#start(Core), error => this.#notLoaded(error));
+  }
+
+  #notLoaded(error) {
+    if (this.#dead) return;
+    if (error.retryable === false) return this.#fail(error);
+    const message = `the SDK's WebAssembly could not be loaded: ${error?.message ?? error}`;
+    this.#trouble = fault("load_failed", message, { retryable: true, cause: error });
+    const { minMs, maxMs } = this.#options.reconnect;
+    const ceiling = Math.min(maxMs, Math.max(BASE, minMs) * 2 ** this.#failures++);
+    const wait = minMs + Math.random() * Math.max(0, ceiling - minMs);
+    this.#reload = setTimeout(() => this.#load(), wait);
+    this.#tellLoading({ cause: this.#trouble, nextAttemptAt: Math.round(Date.now() + wait) });
+  }
+
+  #tellLoading(more) {
+    const status = this.#succession?.[2] ? "reconnecting" : "connecting";
+    guard(() => this.#events.state({ status, ...more }));
   }
 
   #start(Core) {
-    if (this.#closed) return;
+    if (this.#dead) return;
     const seed = Array.from(crypto.getRandomValues(new Uint32Array(4)));
-    const { deviceId } = this.#options;
+    const { deviceId, reconnect } = this.#options;
+    const config = { seed, deviceId, name: "realtime-gateway-js", version: VERSION, reconnect: [reconnect.minMs, reconnect.maxMs] };
     try {
-      this.#core = new Core(JSON.stringify({ seed, deviceId, name: "realtime-gateway-js", version: VERSION }));
+      this.#core = new Core(JSON.stringify(config));
       if (this.#succession) this.#core.succeed(...this.#succession);
     } catch (error) {
-      return this.#trapped(error);
+      return this.#fail(trap(error));
     }
-    this.#stopWaking = onWake(() => this.woken());
-    for (const what of this.#early.splice(0)) this.#tell(what);
+    const early = [...this.#early];
+    this.#early.clear();
+    for (const { what, timer } of early) {
+      clearTimeout(timer);
+      this.#tell(what);
+    }
   }
 
   #tick(slept) {
@@ -158,7 +219,7 @@ export class Engine {
       this.#orders.push(...JSON.parse(what(this.#core)));
       this.#clock.wake(this.#core.deadline());
     } catch (error) {
-      return this.#trapped(error);
+      return this.#fail(trap(error));
     }
     if (this.#working) return;
     this.#working = true;
@@ -173,8 +234,6 @@ export class Engine {
     const error = order.error && new GatewayError(order.error);
     switch (order.type) {
       case "open":
-        // A fresh core after a trap goes on from here.
-        if (this.#succession) this.#succession[1] = order.attempt;
         return this.#sockets.open(order.attempt);
       case "send":
         this.#tap("out", order.attempt, order.text);
@@ -195,10 +254,13 @@ export class Engine {
         const state = { status: order.status };
         if (order.session) state.session = order.session;
         if (order.cause) state.cause = new GatewayError(order.cause);
+        if (order.next !== undefined) state.nextAttemptAt = Date.now() + order.next - this.#clock.now();
         return guard(() => this.#events.state(state));
       }
       case "pending":
         return guard(() => this.#events.pending(order.count));
+      case "acknowledged":
+        return guard(() => this.#events.acknowledged(order.ids));
     }
   }
 
@@ -214,45 +276,49 @@ export class Engine {
     const { token } = this.#options;
     const answer = new Promise(resolve => resolve(typeof token === "function" ? token({ signal: question.signal }) : token));
     const current = () => this.#question === question;
+    const failed = error => {
+      if (!current()) return;
+      this.#question = undefined;
+      this.#tell(core => core.tokenFailed(this.#clock.now(), String(error?.message ?? error), isSignedOut(error)));
+    };
     answer.then(
       token => {
         if (!current()) return;
-        if (typeof token === "string") this.#tell(core => core.token(this.#clock.now(), token));
-        else this.#tell(core => core.tokenFailed(this.#clock.now(), "the token provider gave no string"));
+        if (typeof token !== "string") return failed("it gave no string");
+        this.#question = undefined;
+        this.#tell(core => core.token(this.#clock.now(), token));
       },
-      error => {
-        if (current()) this.#tell(core => core.tokenFailed(this.#clock.now(), String(error?.message ?? error)));
-      },
-    );
+    ).catch(failed);
   }
 
   #tap(direction, connection, text) {
     guard(() => this.#events.frame({ direction, text: masked(text), connection: connection - this.#earlier, at: Date.now() }));
   }
 
-  /** The WebAssembly has failed: everybody is told, and the next call makes a fresh instance. */
-  #trapped(problem) {
-    this.#core = undefined;
-    this.#loading = undefined;
+  /** Something that cannot be overcome: the engine is of no more use. */
+  #fail(cause) {
+    if (this.#dead) return;
+    this.#dead = cause;
     this.#stop();
-    const cause = trap(problem);
-    this.#end(cause);
+    this.#refuse();
     guard(() => this.#events.state({ status: "failed", cause }));
   }
 
   #stop() {
+    this.#core = undefined;
+    clearTimeout(this.#reload);
+    for (const { timer } of this.#early) clearTimeout(timer);
     this.#clock.wake(-1);
     this.#stopWaking?.();
     this.#sockets.shutAll();
     this.#question?.abort();
     this.#question = undefined;
     this.#orders.length = 0;
-    this.#early.length = 0;
+    this.#early.clear();
   }
 
-  #end(error) {
-    for (const ticket of [...this.#calls.keys()]) this.#settle(ticket, error);
-    for (const stream of [...this.#streams.values()]) stream.ended(error);
+  #refuse() {
+    for (const ticket of [...this.#calls.keys()]) this.#settle(ticket, this.#dead);
   }
 }
 

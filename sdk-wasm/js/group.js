@@ -1,12 +1,13 @@
 // Which tabs belong together: those of one user at one gateway, with SDKs that understand each other.
 
 import { VERSION } from "./engine.js";
-import { address } from "./sockets.js";
+import { address } from "./options.js";
 
-/** Whether tabs can find each other here. Not in Node, not under server-side rendering, not without a secure context. */
+/** Whether tabs and workers can find each other here. Not in Node, not under server-side rendering, not without a secure context. */
 export function canShare({ shareTabs = true }) {
-  // In this order: Node loads much when asked for its BroadcastChannel.
-  return Boolean(shareTabs && globalThis.document && globalThis.navigator?.locks && globalThis.BroadcastChannel);
+  // A page or a worker. In this order: Node has some of the rest, and loads much when asked for its BroadcastChannel.
+  const isBrowser = globalThis.document ?? globalThis.WorkerGlobalScope;
+  return Boolean(shareTabs && isBrowser && globalThis.navigator?.locks && globalThis.BroadcastChannel);
 }
 
 /** The user that a token names, unverified: it only tells tabs apart. Nothing where it is no token that we can read. */

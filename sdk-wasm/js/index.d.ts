@@ -1,7 +1,7 @@
 /** The browser's client of the realtime gateway. Importing it does nothing; it is safe under server-side rendering. */
 
 import type {
-  Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, Presence,
+  Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, NotificationAcked, Presence,
   PresenceChanged, ServerMessage, TopicMessage, Typing,
 } from "./messages.js";
 
@@ -22,11 +22,11 @@ export type Outcome = "not_sent" | "refused" | "unknown";
 export class GatewayError extends Error {
   /**
    * For programs: an error code of the gateway, or one of the SDK's own (`invalid`, `timed_out`, `queue_full`,
-   * `disconnected`, `connection`, `token`, `replaced`, `closed`, `trap`).
+   * `disconnected`, `connection`, `token`, `replaced`, `closed`, `load_failed`, `blocked_by_csp`, `trap`).
    */
   readonly code:
     | ErrorCode | "invalid" | "timed_out" | "queue_full" | "disconnected" | "connection" | "token" | "replaced"
-    | "closed" | "trap";
+    | "closed" | "load_failed" | "blocked_by_csp" | "trap";
   /** What became of the call. After `unknown`, repeat a send only under the same `clientMessageId`. */
   readonly outcome: Outcome;
   /** Whether the same call may succeed later. */
@@ -37,16 +37,28 @@ export class GatewayError extends Error {
   readonly closeCode?: number;
   /** The name of the send that failed. */
   readonly clientMessageId?: string;
+  /** Of `timed_out`: what kept the connection from working last. Of `load_failed`: what the browser says. */
+  readonly cause?: Error;
+}
+
+/**
+ * What a token provider throws when the user is signed out: the client becomes `unauthorized` and asks for no token until
+ * `connect()`. Any error of this name will do.
+ */
+export class UnauthorizedError extends Error {
+  constructor(message?: string, options?: { cause?: unknown });
 }
 
 /**
  * - `idle`: nothing was asked of the client yet.
  * - `connecting`: the first connection is being made.
- * - `online`: commands reach the gateway.
+ * - `online`: commands reach the gateway. With a `cause`, the token could not be renewed: the session ends with it.
  * - `reconnecting`: the connection is lost or could not be made; the SDK tries again by itself.
  * - `replaced`: another device of this user took over, from all tabs. `connect()` takes it back.
- * - `unauthorized`: the token was refused, and a fresh one too. `connect()` tries again.
+ * - `unauthorized`: the token was refused, and a fresh one too, or the user is signed out. `connect()` tries again.
  * - `failed`: it ended for another reason, see `cause`. `connect()` tries again.
+ *
+ * In these three calls are refused, and subscriptions wait: they go on when the client is online again.
  * - `closed`: the app called `close()`, or `signOut()` in any tab.
  */
 export type Status =
@@ -59,6 +71,8 @@ export interface State {
   session?: Connected;
   /** What went wrong, when something did. */
   cause?: GatewayError;
+  /** When the next attempt is made, in milliseconds since 1970; while one is waited for. */
+  nextAttemptAt?: number;
 }
 
 /** One frame, as it went over the wire for any tab; a token in it is shown as `"…"`. */
@@ -85,7 +99,8 @@ export interface ClientOptions {
   url: string | URL;
   /**
    * A token, or how to get a fresh one: asked at each need, never stored. While tabs share a connection, one tab is
-   * asked, and where it fails or takes longer than 5 s another.
+   * asked, and where it fails or takes longer than 5 s another. It is asked again with backoff when it fails, unless it
+   * throws an `UnauthorizedError`.
    */
   token: string | ((context: { signal: AbortSignal }) => string | Promise<string>);
   /** Names the device; where it is given, tabs share a connection only with those of the same name. */
@@ -94,6 +109,11 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** How many messages an iterator buffers before it gets a gap; 1,000 by default. */
   bufferSize?: number;
+  /**
+   * Within which bounds to wait before trying again, in milliseconds: 0 and 30,000 by default. The waits grow from one to
+   * the other, at random. What the gateway asks for may be longer, and a device that has a network again does not wait.
+   */
+  reconnect?: { minMs?: number; maxMs?: number };
   /** Sees every frame. Also `on("frame", …)`. */
   onFrame?: (frame: Frame) => void;
   /** The WebSocket to use, in the tab that has the connection; the global one by default. Node 20 needs `ws`. */
@@ -101,7 +121,7 @@ export interface ClientOptions {
   /** Where the `.wasm` file is, when it should not be taken from inside the package. */
   wasmUrl?: string | URL;
   /**
-   * Whether all tabs of a browser profile share one connection, as far as url, user, `deviceId` and the SDK's major
+   * Whether all tabs and workers of a browser profile share one connection, as far as url, user, `deviceId` and the SDK's major
    * version are the same; true by default. It takes Web Locks and BroadcastChannel, so a secure context (https, or
    * localhost), and a token with a `sub` that can be read; elsewhere each client has a connection of its own.
    */
@@ -112,6 +132,11 @@ export interface ClientOptions {
 export interface ClientEvents {
   state: State;
   frame: Frame;
+  /**
+   * Notifications were acknowledged: in this tab, in another, or on another device. Comes while something subscribes to
+   * notifications.
+   */
+  notification_acked: Pick<NotificationAcked, "notificationIds">;
 }
 
 /** A hole in a stream: entries after `before`, up to and including `after`, were not delivered. */
@@ -146,7 +171,11 @@ export type NotificationEvent = Notification & {
   ack(options?: CallOptions): Promise<void>;
 };
 
-/** An iterator of one subscription. It ends quietly when aborted, returned from, or closed by the app. */
+/**
+ * An iterator of one subscription. It ends quietly when aborted, returned from, or closed by the app, and with an error
+ * when the gateway refuses or withdraws the subscription. Whatever else ends the client, it waits and goes on when the
+ * client is online again, with a `gap` where something is missing.
+ */
 export interface Subscription<T> extends AsyncIterableIterator<T> {
   /** The position of the last entry that was handed over, to be saved and given back as `from`. */
   readonly position: Position | undefined;
@@ -221,7 +250,7 @@ export interface Notifications {
 export interface NotificationHandlers {
   /** How many wait for an acknowledgement, each time that changes: for a badge. */
   onPending?: (count: number) => void;
-  /** Why the subscription ended, or what a callback threw. */
+  /** Why the gateway refused or ended the subscription, or what a callback threw. */
   onError?: (error: unknown) => void;
 }
 
@@ -244,7 +273,7 @@ export class GatewayClient {
   on<K extends keyof ClientEvents>(
     event: K, listener: (value: ClientEvents[K]) => void, options?: { signal?: AbortSignal },
   ): () => void;
-  /** Connects, and waits until that has succeeded. Starts afresh where the client has ended. */
+  /** Connects, and waits until that has succeeded. Starts afresh where the client has ended; subscriptions go on. */
   connect(options?: CallOptions): Promise<void>;
   /** The user's notifications. */
   notifications(): Notifications;

@@ -1,10 +1,18 @@
 // How the WebAssembly gets here: compiled once for each place that it comes from, instantiated anew for each client.
 
+import { fault } from "./error.js";
 import { makeGlue } from "./glue.js";
+import { blockedBy, watchPolicy } from "./policy.js";
+
+/** What helps where no WebAssembly runs. */
+const INSTEAD = `"realtime-gateway/no-wasm" is the same client without WebAssembly`;
 
 const modules = new Map();
 
-/** A class of cores with a memory of its own: what traps takes nothing else with it. */
+/**
+ * A class of cores with a memory of its own: what traps takes nothing else with it. What it throws may be overcome by
+ * trying again, unless it is marked as not retryable.
+ */
 export async function loadCore(wasmUrl) {
   const key = wasmUrl === undefined ? "" : String(wasmUrl);
   if (!modules.has(key)) {
@@ -24,18 +32,25 @@ async function compileInlined() {
 }
 
 async function compileFrom(url) {
-  const response = await fetch(url);
+  watchPolicy();
+  const response = await fetch(url).catch(async error => {
+    const address = String(new URL(url, globalThis.location?.href));
+    const directive = await blockedBy(address);
+    if (directive) throw fault("blocked_by_csp", `the page's policy blocks ${address}: add ${new URL(address).origin} to its ${directive}`);
+    throw error;
+  });
   if (!response.ok) throw new Error(`${url}: HTTP status ${response.status}`);
   // Not streamed: that needs a server that knows the media type, and saves little at this size.
   return compile(await response.arrayBuffer());
 }
 
-/** Compiles; where that is impossible it says what would help, which an engine's own words may not. */
+/** Compiles; where that is forbidden it says what would help, which an engine's own words may not. */
 async function compile(bytes) {
+  if (!globalThis.WebAssembly) throw fault("invalid", `there is no WebAssembly here: ${INSTEAD}`);
   try {
     return await WebAssembly.compile(bytes);
   } catch (error) {
-    const help = `a page's policy has to allow 'wasm-unsafe-eval'; "realtime-gateway/no-wasm" works without WebAssembly`;
-    throw new Error(`${error?.message ?? error} (${help})`, { cause: error });
+    if (!/unsafe-eval|wasm-eval|\bCSP\b|content security/i.test(error?.message)) throw error;
+    throw fault("blocked_by_csp", `the page's policy blocks WebAssembly: add 'wasm-unsafe-eval' to its script-src; ${INSTEAD}`);
   }
 }

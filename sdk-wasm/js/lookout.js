@@ -4,7 +4,8 @@
 const SHOWN = { beat: 2_000, quarter: 250 };
 const HIDDEN = { beat: 10_000, quarter: 2_500 };
 
-const pace = () => (document.visibilityState === "visible" ? SHOWN : HIDDEN);
+/** A worker is never hidden, and its timers run on time. */
+const pace = () => ((globalThis.document?.visibilityState ?? "visible") === "visible" ? SHOWN : HIDDEN);
 
 export class Lookout {
   #ask;

@@ -487,6 +487,8 @@ export interface ChatHistory {
   }[];
   /** Whether there are more in the direction that was asked for. */
   hasMore: boolean;
+  /** Present and true when entries after `after` are missing, because the log no longer keeps them. */
+  trimmed?: boolean;
   /** Chosen by the client; the one reply to its command echoes it. */
   requestId?: string;
 }

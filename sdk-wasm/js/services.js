@@ -7,6 +7,11 @@ import { Stream } from "./stream.js";
 export class ClanChat {
   #inside;
 
+  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  get __v_skip() {
+    return true;
+  }
+
   constructor(inside, clanId) {
     this.#inside = inside;
     this.clanId = clanId;
@@ -14,7 +19,7 @@ export class ClanChat {
 
   subscribe({ history, from, presence, ...options } = {}) {
     const fields = { clanId: this.clanId, history, recover: from, presence };
-    return new Stream(this.#inside.engine(), "subscribe_clan_chat", fields, options, event => {
+    return new Stream(this.#inside.asked(), "subscribe_clan_chat", fields, options, event => {
       if (event.type === "gap") {
         // Up to where the stream goes on: what comes after it the iterator brings.
         hide(event, "history", ({ limit, ...options } = {}) =>
@@ -31,7 +36,7 @@ export class ClanChat {
 
   typing(isTyping = true) {
     // It has no reply, and what cannot be told now is no news later.
-    this.#inside.engine().call("typing", JSON.stringify({ clanId: this.clanId, isTyping }), 0, () => {})();
+    this.#inside.asked().call("call", "typing", JSON.stringify({ clanId: this.clanId, isTyping }), 0, () => {})();
   }
 
   history({ before, after, limit, ...options } = {}) {
@@ -48,12 +53,17 @@ export class ClanChat {
 export class Notifications {
   #inside;
 
+  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  get __v_skip() {
+    return true;
+  }
+
   constructor(inside) {
     this.#inside = inside;
   }
 
   subscribe({ onNotification, onPending, onError, ...options } = {}) {
-    const stream = new Stream(this.#inside.engine(), "subscribe_notifications", {}, options, event =>
+    const stream = new Stream(this.#inside.asked(), "subscribe_notifications", {}, options, event =>
       hide(event, "ack", options => this.ack(event.id, options)));
     if (onPending) {
       const off = options.signal?.aborted ? undefined : this.#inside.badge(onPending);
@@ -72,6 +82,11 @@ export class Notifications {
 export class ServiceTopic {
   #inside;
 
+  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  get __v_skip() {
+    return true;
+  }
+
   constructor(inside, service, topic) {
     this.#inside = inside;
     this.service = service;
@@ -80,7 +95,7 @@ export class ServiceTopic {
 
   subscribe({ history, from, ...options } = {}) {
     const fields = { service: this.service, topic: this.topic, history, recover: from };
-    return new Stream(this.#inside.engine(), "subscribe", fields, options, event => event);
+    return new Stream(this.#inside.asked(), "subscribe", fields, options, event => event);
   }
 
   publish(data, { clientMessageId = makeId(), ...options } = {}) {

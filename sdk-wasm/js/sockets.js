@@ -1,5 +1,8 @@
 // The WebSockets of a client: at most the one in use and its successor.
 
+import { address } from "./options.js";
+import { blockedBy, watchPolicy } from "./policy.js";
+
 const SUBPROTOCOL = "gateway.v1.json";
 
 export class Sockets {
@@ -9,13 +12,29 @@ export class Sockets {
   #everOpened = false;
 
   /**
-   * The listener hears `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection. A `fence`
-   * among the options is asked before a socket is opened, and before the end of one is believed: a page that was
-   * frozen may have been replaced by another, and its old sockets with it.
+   * The listener hears `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection, and
+   * `impossible(code, why)` where no attempt will ever succeed. A `fence` among the options is asked before a socket is
+   * opened, and before the end of one is believed: a page that was frozen may have been replaced by another, and its
+   * old sockets with it.
    */
   constructor(options, listener) {
     this.#options = options;
     this.#listener = listener;
+  }
+
+  /** What keeps this client from ever having a socket, for people. */
+  problem() {
+    if (!this.#class) return "there is no WebSocket here: give one by `webSocket` (Node 20: the package ws)";
+    try {
+      address(this.#options.url);
+    } catch (error) {
+      return error.message;
+    }
+    return undefined;
+  }
+
+  get #class() {
+    return this.#options.webSocket ?? globalThis.WebSocket;
   }
 
   open(attempt) {
@@ -26,14 +45,13 @@ export class Sockets {
 
   #open(attempt) {
     let socket;
+    watchPolicy();
     try {
-      const WebSocket = this.#options.webSocket ?? globalThis.WebSocket;
-      if (WebSocket === undefined) throw new Error("there is no WebSocket here: give one by `webSocket` (Node 20: ws)");
-      socket = new WebSocket(address(this.#options.url), SUBPROTOCOL);
+      socket = new this.#class(address(this.#options.url), SUBPROTOCOL);
     } catch (error) {
       this.#sockets.delete(attempt);
-      // Not at once: whoever asked is not done with his orders.
-      queueMicrotask(() => this.#listener.openFailed(attempt, String(error?.message ?? error)));
+      // It is thrown for what will not change, such as ws: on a page over https. Not at once: whoever asked is not done.
+      queueMicrotask(() => this.#listener.impossible("invalid", String(error?.message ?? error)));
       return;
     }
     let opened = false;
@@ -47,13 +65,18 @@ export class Sockets {
     socket.onmessage = ({ data }) => {
       if (ours() && typeof data === "string") this.#listener.frame(attempt, data);
     };
-    // The close that follows says all that a browser tells.
-    socket.onerror = () => {};
+    const where = address(this.#options.url);
+    // The close that follows says all that a browser tells; where a policy blocks the socket, none follows.
+    socket.onerror = async () => {
+      const directive = opened ? undefined : await blockedBy(where);
+      const help = () => `the page's policy blocks the gateway: add ${new URL(where).origin} to its ${directive}`;
+      if (directive) this.#listener.impossible("blocked_by_csp", help());
+    };
     socket.onclose = ({ code }) => this.#fenced(() => {
       if (!ours()) return;
       this.#sockets.delete(attempt);
       if (opened) this.#listener.closed(attempt, code);
-      else this.#listener.openFailed(attempt, this.#whyNot());
+      else this.#listener.openFailed(attempt, this.#whyNot(where));
     });
   }
 
@@ -80,17 +103,10 @@ export class Sockets {
     for (const attempt of [...this.#sockets.keys()]) this.shut(attempt, 1000);
   }
 
-  #whyNot() {
-    const where = `no connection to ${address(this.#options.url)}`;
+  #whyNot(address) {
+    const where = `no connection to ${address}`;
     const origin = globalThis.location?.origin;
     if (this.#everOpened || origin === undefined) return where;
     return `${where}; if the gateway runs there, it may refuse this page's origin: see \`origins.allowed\`, and add ${origin}`;
   }
-}
-
-/** The gateway's address as a WebSocket's. */
-export function address(url) {
-  const absolute = new URL(url, globalThis.location?.href);
-  absolute.protocol = absolute.protocol.replace(/^http/, "ws");
-  return absolute.href;
 }

@@ -7,7 +7,7 @@ export class Stream {
   ready;
   /** Settles once it has ended, however that came. */
   over;
-  #engine;
+  #asked;
   #number;
   #dress;
   #waiting = [];
@@ -19,9 +19,14 @@ export class Stream {
   #signal;
   #onAbort = () => void this.return();
 
+  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  get __v_skip() {
+    return true;
+  }
+
   /** `dress` makes the app's event of the frame. */
-  constructor(engine, type, fields, { signal, timeoutMs = Infinity }, dress) {
-    this.#engine = engine;
+  constructor(asked, type, fields, { signal, timeoutMs = Infinity }, dress) {
+    this.#asked = asked;
     this.#dress = dress;
     this.#signal = signal;
     this.ready = new Promise((confirm, deny) => ([this.#confirm, this.#deny] = [confirm, deny]));
@@ -44,7 +49,7 @@ export class Stream {
       ready: () => this.#serve(),
       ended: error => this.#ended(error),
     };
-    this.#number = engine.subscribe(listener, type, JSON.stringify(fields), timeoutMs);
+    this.#number = asked.subscribe(listener, type, JSON.stringify(fields), timeoutMs);
   }
 
   next() {
@@ -71,7 +76,7 @@ export class Stream {
   /** Gives those who wait what there is. */
   #serve() {
     while (this.#waiting.length > 0) {
-      const item = this.#over ? undefined : this.#engine.take(this.#number);
+      const item = this.#over ? undefined : this.#asked.take(this.#number);
       if (item === undefined) break;
       if (item.position) this.position = item.position;
       this.#waiting.shift().resolve({ done: false, value: this.#dress(item.event) });
@@ -96,7 +101,7 @@ export class Stream {
     if (!this.#over) {
       this.#over = true;
       this.#signal?.removeEventListener("abort", this.#onAbort);
-      if (this.#number !== undefined) this.#engine.leave(this.#number);
+      if (this.#number !== undefined) this.#asked.leave(this.#number);
       this.#confirm();
       this.#tellOver();
     }

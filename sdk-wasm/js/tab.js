@@ -1,11 +1,10 @@
 // One tab of those that share a connection: it leads, and has the connection, or follows the tab that does. How they
 // agree stands in docs/sdk-typescript.md under "How the tabs agree".
 
-import { Asked } from "./asked.js";
 import { onWake } from "./clock.js";
 import { Election } from "./election.js";
 import { Engine } from "./engine.js";
-import { GatewayError, closedByApp, plain } from "./error.js";
+import { GatewayError, isSignedOut, plain } from "./error.js";
 import { Follower } from "./follower.js";
 import { groupName, makeId, userOf } from "./group.js";
 import { Leader, PATIENCE } from "./leader.js";
@@ -14,7 +13,7 @@ import { Lookout } from "./lookout.js";
 
 const ENDED = ["replaced", "unauthorized", "failed", "closed"];
 
-/** Stands where an `Engine` stands without other tabs. */
+/** Leads to an `Engine`, in this tab or in another; a worker counts as a tab. */
 export class Tab {
   #options;
   #events;
@@ -48,38 +47,17 @@ export class Tab {
   #frozen = false;
   #life = new AbortController();
 
-  constructor(options, events) {
+  /** `asked` is what the app wants, which outlives this. */
+  constructor(options, events, asked) {
     this.#options = options;
     this.#events = events;
-    this.#asked = new Asked(options.bufferSize);
-    this.#asked.ask(this.#makeEngine(), false);
+    this.#asked = asked;
+    asked.hurry = () => this.#hurry();
+    asked.ask(this.#makeEngine(), true);
   }
 
   connect() {
     this.#asked.via?.connect();
-  }
-
-  call(...call) {
-    this.#hurry();
-    return this.#asked.call("call", ...call);
-  }
-
-  request(...call) {
-    this.#hurry();
-    return this.#asked.call("request", ...call);
-  }
-
-  subscribe(...subscription) {
-    this.#hurry();
-    return this.#asked.subscribe(...subscription);
-  }
-
-  take(n) {
-    return this.#asked.take(n);
-  }
-
-  leave(n) {
-    this.#asked.leave(n);
   }
 
   /** Frames are looked at from now on. */
@@ -92,7 +70,11 @@ export class Tab {
     this.#leader?.stop();
     this.#asked.via?.close();
     this.#leave();
-    this.#asked.finish(closedByApp());
+  }
+
+  /** The same, while what this tab has asked waits for another of its kind. */
+  detach() {
+    this.#leave();
   }
 
   /** Ends every tab's part. One that has not connected asks its token whose tabs are meant. */
@@ -109,7 +91,8 @@ export class Tab {
   #makeEngine() {
     const ours = event => value => engine === this.#asked.via && this.#happened(event, value);
     const options = { ...this.#options, token: ({ signal }) => this.#token(signal), fence: () => this.#fence() };
-    const engine = new Engine(options, { state: ours("state"), frame: ours("frame"), pending: ours("pending") });
+    const heard = ["state", "frame", "pending", "acknowledged"].map(event => [event, ours(event)]);
+    const engine = new Engine(options, Object.fromEntries(heard));
     return engine;
   }
 
@@ -136,7 +119,11 @@ export class Tab {
       throw new Error(`the token provider gave ${typeof token === "string" ? "another user's token" : "no string"}`);
     });
     const late = new Promise(resolve => setTimeout(resolve, PATIENCE));
-    return (await Promise.race([mine.catch(() => {}), late])) ?? (await this.#leader?.askOthers()) ?? mine;
+    // Who is signed out here is signed out everywhere.
+    const failed = error => {
+      if (isSignedOut(error)) throw error;
+    };
+    return (await Promise.race([mine.catch(failed), late])) ?? (await this.#leader?.askOthers()) ?? mine;
   }
 
   /** Comes to the others. Ends once this tab leads; the engine of one that follows is let go. */
@@ -154,8 +141,9 @@ export class Tab {
     const woken = () => (this.#leader ? void this.#fence() : this.#look(true));
     const { signal } = this.#life;
     signal.addEventListener("abort", onWake(woken));
-    document.addEventListener("freeze", () => this.#freeze(), { signal });
-    document.addEventListener("resume", () => this.#resume(), { signal });
+    // A worker stands still without a word.
+    globalThis.document?.addEventListener("freeze", () => this.#freeze(), { signal });
+    globalThis.document?.addEventListener("resume", () => this.#resume(), { signal });
     election.queue();
     this.#look();
     await new Promise(resolve => (this.#begin = resolve));
@@ -285,6 +273,7 @@ export class Tab {
         return this.#happened(say, unpacked(message.value));
       case "frame":
       case "pending":
+      case "acknowledged":
         return this.#happened(say, message.value);
       default:
         return this.#asked.via.hear({ say, ...message });
@@ -327,11 +316,8 @@ export class Tab {
       this.#connections.all = Math.max(this.#connections.all, connection);
       return this.#events.frame({ ...value, connection });
     }
+    if (event === "state" && this.#follows && isEnd(value)) this.#leave();
     this.#events[event](value);
-    if (event === "state" && this.#follows && isEnd(value)) {
-      this.#leave();
-      this.#asked.finish(value.cause);
-    }
   }
 
   /** Has no more to do with the others. */
@@ -346,10 +332,8 @@ export class Tab {
   }
 }
 
-/** Whether all is over until the app connects again. After a trap the next call makes a fresh instance. */
-function isEnd({ status, cause }) {
-  return ENDED.includes(status) && cause?.code !== "trap";
-}
+/** Whether all is over until the app connects again. */
+const isEnd = ({ status }) => ENDED.includes(status);
 
 function isNews({ status, session, cause }, before) {
   return cause || status !== before.status || session?.sessionId !== before.session?.sessionId;

@@ -2,7 +2,7 @@
 
 use realtime_gateway_sdk::{
     Error, ErrorKind, Event, Outcome, State, Topic,
-    machine::{Action, Attempt, Command, Draft, Input, Machine, Millis, OpenFailure, StreamId, Ticket},
+    machine::{Action, Attempt, Command, Draft, Input, Machine, Millis, OpenFailure, StreamId, Ticket, TokenFailure},
     protocol::CloseCode,
 };
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -98,10 +98,11 @@ impl Core {
         self.tell(now, Input::Token(Ok(token)))
     }
 
-    /// The token provider failed.
+    /// The token provider failed, or says that the user is signed out.
     #[wasm_bindgen(js_name = tokenFailed)]
-    pub fn token_failed(&mut self, now: f64, problem: String) -> String {
-        self.tell(now, Input::Token(Err(problem)))
+    pub fn token_failed(&mut self, now: f64, problem: String, signed_out: bool) -> String {
+        let failure = if signed_out { TokenFailure::SignedOut } else { TokenFailure::Failed };
+        self.tell(now, Input::Token(Err(failure(problem))))
     }
 
     /// The device woke up or has a network again.
@@ -256,10 +257,14 @@ impl Core {
                 }
             }
             Action::Deliver(WATCHER, delivery) => {
-                if let (Event::Message(frame), Some(pending)) = (&delivery.event, &mut self.pending)
-                    && let Some(count) = pending.hear(frame.text())
-                {
-                    orders.pending(count);
+                if let (Event::Message(frame), Some(pending)) = (&delivery.event, &mut self.pending) {
+                    let heard = pending.hear(frame.text());
+                    if let Some(count) = heard.count {
+                        orders.pending(count);
+                    }
+                    if !heard.acknowledged.is_empty() {
+                        orders.acknowledged(&heard.acknowledged);
+                    }
                 }
             }
             Action::Deliver(id, delivery) => {
@@ -282,8 +287,8 @@ impl Core {
             }
             Action::Resolve(ticket, result) => orders.resolve(ticket, result.as_ref().map(Option::as_ref)),
             Action::State(state) => {
-                orders.state(&state, self.before);
-                self.before |= matches!(state, State::Connected(_) | State::Waiting(Some(_)));
+                orders.state(&state, self.before, self.machine.next_attempt());
+                self.before |= state.is_connected() || matches!(state, State::Waiting(Some(_)));
             }
         }
         None

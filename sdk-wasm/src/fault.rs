@@ -33,5 +33,8 @@ pub(crate) fn fault(error: &Error) -> ObjectText {
     if let Some(code) = error.close_code() {
         text.whole("closeCode", code.0.into());
     }
+    if let ErrorKind::TimedOut(Some(cause)) = error.kind() {
+        text.raw("cause", fault(cause).as_str());
+    }
     text
 }

@@ -14,13 +14,18 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads `seed` (four random numbers of 32 bits), `name`, `version` and perhaps `deviceId`.
+    /// Reads `seed` (four random numbers of 32 bits), `name`, `version`, `reconnect` (the shortest and the longest wait)
+    /// and perhaps `deviceId`.
     ///
     /// # Errors
     /// What is wrong with it, for people.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let config = Outline::of_object(text).map_err(problem)?;
         let [a, b, c, d] = *config.wholes("seed") else { return Err("seed: four numbers are expected".to_owned()) };
+        let reconnection = match *config.wholes("reconnect") {
+            [min, max] => machine::Reconnection { min, max },
+            _ => machine::Reconnection::default(),
+        };
         let device_id = config.text("deviceId").map(DeviceId::new).transpose();
         let text = |name| config.text(name).unwrap_or_default().into_owned();
         Ok(Self {
@@ -29,6 +34,7 @@ impl Config {
                 device_id: device_id.map_err(|error| format!("deviceId: {error}"))?,
                 client_name: text("name"),
                 client_version: text("version"),
+                reconnection,
             },
         })
     }

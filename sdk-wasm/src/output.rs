@@ -2,7 +2,7 @@
 
 use realtime_gateway_sdk::{
     Delivery, Error, Event, Frame, Gap, GapReason, Position, State,
-    machine::{Attempt, Ticket},
+    machine::{Attempt, Millis, Ticket},
     protocol::{CloseCode, ObjectText},
 };
 
@@ -68,12 +68,13 @@ impl Orders {
     }
 
     /// The state has changed, in the words of the JavaScript surface; `before` says whether there was a connection or
-    /// trouble before.
-    pub(crate) fn state(&mut self, state: &State<Frame>, before: bool) {
+    /// trouble before, and `next` when the next attempt is made.
+    pub(crate) fn state(&mut self, state: &State<Frame>, before: bool, next: Option<Millis>) {
         let trying = if before { "reconnecting" } else { "connecting" };
         let (status, session, cause) = match state {
             State::Idle => ("idle", None, None),
             State::Connected(greeting) => ("online", Some(greeting), None),
+            State::Expiring(greeting, cause) => ("online", Some(greeting), Some(cause)),
             State::Waiting(cause) => (trying, None, cause.as_ref()),
             State::Closed(error) => (ending(error), None, Some(error)),
             _ => (trying, None, None),
@@ -87,6 +88,9 @@ impl Orders {
             if let Some(error) = cause.filter(|_| status != "closed") {
                 order.raw("cause", fault(error).as_str());
             }
+            if let Some(at) = next {
+                order.whole("next", at);
+            }
             order
         });
     }
@@ -94,6 +98,11 @@ impl Orders {
     /// So many notifications wait for an acknowledgement.
     pub(crate) fn pending(&mut self, count: u64) {
         self.push("pending", |order| order.whole("count", count));
+    }
+
+    /// These notifications were acknowledged, here or elsewhere; given as JSON.
+    pub(crate) fn acknowledged(&mut self, ids: &str) {
+        self.push("acknowledged", |order| order.raw("ids", ids));
     }
 
     /// The list.

@@ -7,6 +7,15 @@ use realtime_gateway_sdk::protocol::{NotificationId, Outline, Verdict};
 /// Ids are remembered up to this many; beyond it the number that the gateway told counts.
 const MAX_IDS: usize = 20_000;
 
+/// What a message has changed.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Changes {
+    /// The new number, where it has changed.
+    pub(crate) count: Option<u64>,
+    /// The ids of the notifications that were acknowledged, as a JSON list; empty where none were.
+    pub(crate) acknowledged: String,
+}
+
 /// Follows the messages of a connection.
 #[derive(Default)]
 pub(crate) struct Pending {
@@ -17,11 +26,16 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Takes in a message; the new number, where it has changed.
-    pub(crate) fn hear(&mut self, frame: &str) -> Option<u64> {
+    /// Takes in a message.
+    pub(crate) fn hear(&mut self, frame: &str) -> Changes {
+        self.take(frame).unwrap_or_default()
+    }
+
+    fn take(&mut self, frame: &str) -> Option<Changes> {
         let outline = Outline::of_server(frame).ok().filter(|outline| *outline.verdict() == Verdict::Known)?;
         let before = self.count();
         let mut fresh = false;
+        let mut acknowledged = String::new();
         match outline.type_name() {
             "subscription_confirmed"
                 if outline.text("service")? == "notifications" && outline.text("status")? == "subscribed" =>
@@ -35,14 +49,19 @@ impl Pending {
                 self.seen.insert(NotificationId::new(outline.text("id")?).ok()?);
             }
             "notification_acked" | "ack_confirmed" => {
-                for id in outline.texts("notificationIds") {
-                    self.seen.remove(&*id);
+                let ids = outline.texts("notificationIds");
+                for id in &ids {
+                    self.seen.remove(&**id);
                     self.told = self.told.saturating_sub(1);
+                }
+                if !ids.is_empty() {
+                    outline.raw("notificationIds")?.clone_into(&mut acknowledged);
                 }
             }
             _ => {}
         }
-        (fresh || self.count() != before).then(|| self.count())
+        let count = (fresh || self.count() != before).then(|| self.count());
+        Some(Changes { count, acknowledged })
     }
 
     fn count(&self) -> u64 {
@@ -64,12 +83,23 @@ mod tests {
     fn a_replay_does_not_count_twice() {
         let mut pending = Pending::default();
         let confirmed = r#"{"type":"subscription_confirmed","service":"notifications","status":"subscribed","pending":2,"offset":2,"epoch":"e","recovered":true}"#;
-        assert_eq!(pending.hear(confirmed), Some(2));
-        assert_eq!(pending.hear(&notification("a")), None);
-        assert_eq!(pending.hear(&notification("b")), None);
-        assert_eq!(pending.hear(&notification("c")), Some(3));
-        assert_eq!(pending.hear(r#"{"type":"ack_confirmed","notificationIds":["a"]}"#), Some(2));
-        assert_eq!(pending.hear(r#"{"type":"notification_acked","notificationIds":["b","c"]}"#), Some(0));
-        assert_eq!(pending.hear(confirmed), Some(2), "told anew after a reconnect");
+        let mut count = |frame: &str| pending.hear(frame).count;
+        assert_eq!(count(confirmed), Some(2));
+        assert_eq!(count(&notification("a")), None);
+        assert_eq!(count(&notification("b")), None);
+        assert_eq!(count(&notification("c")), Some(3));
+        assert_eq!(count(r#"{"type":"ack_confirmed","notificationIds":["a"]}"#), Some(2));
+        assert_eq!(count(r#"{"type":"notification_acked","notificationIds":["b","c"]}"#), Some(0));
+        assert_eq!(count(confirmed), Some(2), "told anew after a reconnect");
+    }
+
+    #[test]
+    fn tells_which_were_acknowledged() {
+        let mut pending = Pending::default();
+        let mut ids = |frame: &str| pending.hear(frame).acknowledged;
+        assert_eq!(ids(r#"{"type":"ack_confirmed","notificationIds":["a"]}"#), r#"["a"]"#);
+        assert_eq!(ids(r#"{"type":"notification_acked","notificationIds":["b", "c"]}"#), r#"["b", "c"]"#);
+        assert_eq!(ids(r#"{"type":"notification_acked","notificationIds":[]}"#), "");
+        assert_eq!(ids(&notification("a")), "");
     }
 }

@@ -132,3 +132,19 @@ export function becomes(client, status) {
     });
   });
 }
+
+/** A WebSocket by which the gateway's first greeting says that the token ends in two seconds. */
+export function shortLived() {
+  let greetings = 0;
+  return class extends WebSocket {
+    set onmessage(listener) {
+      super.onmessage = event => {
+        const message = JSON.parse(event.data);
+        if (message.type === "connected" && ++greetings === 1) {
+          message.expiresAt = new Date(Date.parse(message.serverTime) + 2_000).toISOString();
+        }
+        listener({ data: JSON.stringify(message) });
+      };
+    }
+  };
+}

@@ -2,5 +2,5 @@
 
 const folder = globalThis.WebAssembly ? "../pkg" : "../pkg/no-wasm";
 
-export const { GatewayClient, GatewayError } = await import(`${folder}/index.js`);
+export const { GatewayClient, GatewayError, UnauthorizedError } = await import(`${folder}/index.js`);
 export const { loadCore } = await import(`${folder}/load.js`);

@@ -26,6 +26,7 @@ declare global {
   function prepend(chats: sdk.Chat[], more: boolean): void;
   function show(event: sdk.ChatEvent): void;
   function save(position: sdk.Position): void;
+  function dismiss(notificationId: string): void;
   function showTyping(userId: string, isTyping: boolean): void;
   function showBubble(name: string, text: string): void;
   function keepPending(name: string): void;

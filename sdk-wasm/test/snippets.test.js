@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import typescript from "typescript";
 import { WebSocket } from "ws";
-import { GatewayClient } from "./sdk.js";
+import { GatewayClient, UnauthorizedError } from "./sdk.js";
 import { Gateway, becomes, first } from "./harness.js";
 
 const PAGE = readFileSync(new URL("../../docs/sdk-typescript.md", import.meta.url), "utf8");
@@ -16,7 +16,7 @@ const SNIPPETS = [...PAGE.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => co
 /** What the app around a snippet has: each call of it is an event with its arguments. */
 const CALLS = [
   "getJwt", "banner", "hideBanner", "signIn", "upsert", "remove", "replace", "prepend", "show", "save", "showTyping",
-  "showBubble", "keepPending", "fail", "setOnline", "setOne", "setBadge", "setScore", "toast", "log", "fetch",
+  "showBubble", "keepPending", "fail", "setOnline", "setOne", "setBadge", "setScore", "toast", "log", "fetch", "dismiss",
 ];
 
 /** A gateway, the app's client, somebody else's, and what the app is asked to do. */
@@ -52,7 +52,28 @@ const STORIES = {
     const [hidden, closed] = [on.called("hideBanner"), once(on.calls, "banner")];
     await on.app.connect();
     await hidden;
-    assert.deepEqual(await closed, ["Connecting…", undefined]);
+    assert.deepEqual(await closed, ["Connecting…", undefined, undefined]);
+  },
+  async "throw new UnauthorizedError"(code, on) {
+    const answers = [{ status: 200, text: () => on.gateway.token("ada") }, { status: 401 }];
+    const here = { UnauthorizedError, fetch: async () => answers.shift() };
+    const client = await run(code.replace('"/ws"', JSON.stringify(on.gateway.url)).replace("url:", "webSocket, url:"), on, { ...here, webSocket: WebSocket }, "client");
+    await client.connect();
+    client.close();
+    await assert.rejects(client.connect(), { code: "unauthorized", message: /please sign in again/ });
+    assert.deepEqual([client.state.status, answers], ["unauthorized", []]);
+  },
+  async "reconnect: { minMs"(code, on) {
+    assert.equal((await run(code, on, {}, "patient")).state.status, "idle");
+  },
+  async "notification_acked"(code, on) {
+    const dismissed = on.called("dismiss");
+    await run(code, on);
+    const notes = on.app.notifications().subscribe();
+    await on.gateway.notify("ada", "The gate is open");
+    const { value } = await notes.next();
+    await value.ack();
+    assert.deepEqual(await dismissed, [value.id]);
   },
   async "subscribe({ signal: off.signal, history: 50 })) {\n  if (event.type === \"chat\")"(code, on) {
     const heard = [on.called("upsert"), on.called("showTyping")];

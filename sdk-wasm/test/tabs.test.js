@@ -48,6 +48,22 @@ test("Node and server-side rendering share nothing, and signing out is closing t
   new GatewayClient({ url: "/ws", token: "t" }).signOut();
 });
 
+test("what is relative is relative to the page, and to the origin of a worker that was made of a blob", t => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "location");
+  t.after(() => (before ? Object.defineProperty(globalThis, "location", before) : delete globalThis.location));
+  const from = (url, href) => {
+    Object.defineProperty(globalThis, "location", { value: { href, origin: "https://shop.test" }, configurable: true });
+    return JSON.parse(groupName({ url }, "ada", "1.0.0"))[2];
+  };
+  assert.equal(from("/ws", "https://shop.test/a/b"), "wss://shop.test/ws");
+  assert.equal(from("./ws", "https://shop.test/a/b"), "wss://shop.test/a/ws");
+  assert.equal(from("//other.test/ws", "https://shop.test/a/b"), "wss://other.test/ws");
+  assert.equal(from("/ws", "blob:https://shop.test/0a1b"), "wss://shop.test/ws");
+  for (const href of ["about:blank", "data:text/javascript,1", "file:///app/index.html", undefined]) {
+    assert.throws(() => from("/ws", href), /relative.*give the whole address/, href);
+  }
+});
+
 /** Somebody to ask: keeps what it is asked, and its answers are given by hand. */
 class Via {
   asked = [];
@@ -126,4 +142,31 @@ test("a stream goes on after what the app has had", () => {
   asked.ask(new Via(), true);
   assert.equal(asked.take(chat), undefined, "it is over");
   assert.deepEqual(told, [{ offset: 3, epoch: "e" }, "forbidden"]);
+});
+
+test("a pause refuses calls and lets streams wait, the end ends both", async () => {
+  const asked = new Asked();
+  const told = [];
+  const stream = name => ({ subscribed: (_, error) => told.push([name, error?.code]), ready: () => {}, ended: error => told.push([name, "ended", error.code]) });
+  const refusal = new GatewayError({ code: "replaced", message: "replaced", outcome: "not_sent", retryable: false, closeCode: 4409 });
+  const [one, two] = [new Via(), new Via()];
+  asked.ask(one, false);
+  asked.subscribe(stream("early"), "subscribe_clan_chat", "{}", Infinity);
+  const calls = [];
+  asked.call("call", "chat", "{}", 10_000, error => calls.push(error));
+  // The one that is asked says so of what it has not confirmed, before the client hears of it.
+  one.asked[0].listener.subscribed(undefined, refusal);
+  asked.pause(refusal);
+  asked.call("request", "ping", "{}", 10_000, error => calls.push(error));
+  asked.subscribe(stream("late"), "subscribe_clan_chat", "{}", Infinity);
+  await new Promise(setImmediate);
+  assert.deepEqual(calls.map(({ code, outcome }) => [code, outcome]), [["replaced", "unknown"], ["replaced", "not_sent"]]);
+  assert.deepEqual([told, one.asked.length], [[], 2]);
+  asked.ask(two, true);
+  assert.equal(two.asked.length, 2);
+  for (const { listener } of two.asked) listener.subscribed({ offset: 1, epoch: "e" });
+  asked.finish(new GatewayError({ code: "closed", message: "closed", outcome: "not_sent", retryable: false, closeCode: 1000 }));
+  asked.subscribe(stream("never"), "subscribe_clan_chat", "{}", Infinity);
+  await new Promise(setImmediate);
+  assert.deepEqual(told, [["early", undefined], ["late", undefined], ["early", "ended", "closed"], ["late", "ended", "closed"], ["never", "ended", "closed"]]);
 });

@@ -1,6 +1,6 @@
 // What the types promise, held by the compiler.
 
-import { GatewayClient, GatewayError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
+import { GatewayClient, GatewayError, UnauthorizedError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
 
 import { GatewayClient as WithoutWasm } from "realtime-gateway/no-wasm";
 
@@ -28,6 +28,14 @@ function exhausted(event: ChatEvent): number {
   }
 }
 
+const off: () => void = gateway.on("notification_acked", ({ notificationIds }) => notificationIds.map(id => id.length));
+const next: number | undefined = gateway.state.nextAttemptAt;
+new GatewayClient({
+  url: "/ws",
+  token: () => Promise.reject(new UnauthorizedError("signed out", { cause: new Error("401") })),
+  reconnect: { maxMs: 5_000 },
+});
+
 // An enumeration is open: a later word is no error.
 const later: ErrorCode = "a_word_of_a_later_version";
 const sending: Sending = gateway.clanChat("c").send("x");
@@ -39,4 +47,4 @@ if (message.type === "chat_history") exhausted({ type: "chat", ...message.messag
 gateway.clanChat("c").send("x", { messageType: "SYSTEM" });
 // @ts-expect-error the token is not optional
 new GatewayClient({ url: "/ws" });
-export { later, name, error, same };
+export { later, name, error, same, off, next };

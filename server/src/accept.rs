@@ -1,5 +1,6 @@
 //! The front door: accepts sockets, refuses what is too much, and runs each from its first byte to its end.
 
+mod admission;
 mod http_exchange;
 mod proxy_header;
 mod refuse;
@@ -25,16 +26,18 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::tls::{Certificates, TlsError};
 use self::{
+    admission::{Admission, PROBATION},
     http_exchange::{Exchange, Granted},
     proxy_header::HeaderError,
     refuse::Refuser,
-    throttle::{Place, Refused, Throttle},
+    throttle::{Refused, Throttle},
 };
 use crate::{
     connection::{self, Bounds},
     conversation::Reception,
     http::{Endpoint, Routes},
     outbound::Outbound,
+    telemetry::log_limited,
     upgrade::{Forwarding, Origins, Refusal, is_trusted},
 };
 
@@ -120,16 +123,28 @@ impl Listening {
 
 /// Opens a port. Sockets that are accepted from it are probed when nothing comes from them for long.
 fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
-    let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        // Accepted sockets inherit this.
-        socket.set_keepalive(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
+    let listen = || {
+        let listener = bound(address)?.listen(BACKLOG)?;
         Ok((listener.local_addr()?, listener))
     };
-    bound().map_err(|cause| ServeError::Bind { address, cause })
+    listen().map_err(|cause| ServeError::Bind { address, cause })
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit this.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Whether an address could be listened on now, without listening on it.
+///
+/// # Errors
+/// [`ServeError::Bind`] with what the operating system says.
+pub fn can_bind(address: SocketAddr) -> Result<(), ServeError> {
+    bound(address).map(drop).map_err(|cause| ServeError::Bind { address, cause })
 }
 
 /// What all ports and connections know.
@@ -170,7 +185,7 @@ impl<R: Reception> Port<R> {
                 Err(error) if is_of_one_socket(&error) => {}
                 Err(error) => {
                     // Out of file descriptors or memory: those that are open go on, and may soon end.
-                    tracing::error!(%error, "no socket can be accepted; trying again");
+                    log_limited!(ERROR, { %error }, "no socket can be accepted; trying again");
                     sleep(EXHAUSTED).await;
                 }
             }
@@ -211,27 +226,28 @@ impl<R: Reception> Port<R> {
         }
     }
 
-    /// Serves a socket, unless its peer has too many.
+    /// Serves a socket, unless its peer has far too many.
     fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, until: Instant, counted: Counted) {
         let shared = &self.shared;
         let config = shared.node.config();
         let address = peer.ip().to_canonical();
         // Behind a trusted proxy the client counts, whose address the request tells. Operators have a port of their own.
-        let place = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
+        let admission = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
             None
         } else {
-            match shared.throttle.admit(address, &config.limits, Instant::now()) {
-                Ok(place) => Some(place),
+            match Admission::begin(&shared.throttle, address, &config.limits, Instant::now()) {
+                Ok(admission) => Some(admission),
                 Err(refused) => return self.refuse(socket, refused.into()),
             }
         };
-        let guest = Guest { port: Arc::clone(self), peer, until };
-        let places = (counted, place);
+        let is_beyond = admission.as_ref().is_some_and(|admission| admission.over().is_some());
+        let until = if is_beyond { until.min(Instant::now() + PROBATION) } else { until };
+        let guest = Guest { port: Arc::clone(self), peer, until, admission };
         match self.certificates.clone() {
-            None => shared.node.tasks().spawn(guest.serve(socket, places)),
+            None => shared.node.tasks().spawn(guest.serve(socket, counted)),
             Some(certificates) => shared.node.tasks().spawn(async move {
                 match Box::pin(timeout_at(until, certificates.accept(socket))).await {
-                    Ok(Ok(socket)) => guest.serve(socket, places).await,
+                    Ok(Ok(socket)) => guest.serve(socket, counted).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
                 }
@@ -261,21 +277,23 @@ struct Guest<R> {
     peer: SocketAddr,
     /// By when it must have asked for something, and have become a WebSocket if that is what it asked for.
     until: Instant,
+    /// How it stands to the limits of its address, where they apply to sockets of this port and peer.
+    admission: Option<Admission>,
 }
 
 impl<R: Reception> Guest<R> {
-    /// Speaks HTTP, and then WebSocket if that was asked for and granted. The places are kept until the end.
+    /// Speaks HTTP, and then WebSocket if that was asked for and granted. What counts it is kept until the end.
     ///
     /// What HTTP takes is boxed, and given back when it is over: the task lives as long as the connection does, and
     /// should be no larger.
-    fn serve<S>(self, socket: S, places: (Counted, Option<Place>)) -> impl Future<Output = ()> + Send
+    fn serve<S>(self, socket: S, counted: Counted) -> impl Future<Output = ()> + Send
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let node = Arc::clone(&self.port.shared.node);
         let exchange = Box::pin(Exchange::new(self).run(socket));
         async move {
-            let _places = places;
+            let _counted = counted;
             let Some((socket, early, granted)) = exchange.await else { return };
             let config = node.config();
             let outbound = Arc::new(Outbound::new(config.limits.outbound_queue));

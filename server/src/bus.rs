@@ -120,6 +120,15 @@ impl BusStatus {
     }
 }
 
+/// Something about the bus that an operator should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusWarning {
+    /// A sentence, without secrets.
+    pub text: String,
+    /// Whether events do not get where they should, so that the node is degraded.
+    pub degrades: bool,
+}
+
 /// A node's end of the bus. What others say comes out of the receivers that were made with it.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
@@ -142,6 +151,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How the bus is.
     fn status(&self) -> BusStatus;
+
+    /// What an operator should look at while the broker is there.
+    fn warnings(&self) -> Vec<BusWarning> {
+        Vec::new()
+    }
 
     /// Takes no more events from backend services, because this node is going; what is under way is finished. Another
     /// node takes them.

@@ -2,13 +2,16 @@
 
 mod agreement;
 mod check;
+mod dotenv;
 mod draft;
 mod environment;
 mod error;
 pub mod example;
 mod file;
+mod in_force;
 mod keys;
 mod load;
+pub(crate) mod origin;
 mod random;
 mod setting;
 mod show;
@@ -19,7 +22,8 @@ use crate::store::{OnExcess, SessionKey};
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use load::{Change, Flags, Loaded, Source};
+pub use in_force::{Change, InForce};
+pub use load::{Flags, Loaded, Source};
 
 /// A text that no log line, error or page shows.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -189,6 +193,8 @@ pub struct Permissions {
     pub timeout: Duration,
     /// How long an answer holds that does not say so itself.
     pub cache_ttl: Duration,
+    /// How much longer a grant holds while the service does not answer.
+    pub stale_grace: Duration,
 }
 
 /// Who decides what somebody may do.
@@ -238,6 +244,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Bytes of an HTTP request's body.
     pub http_body: usize,
+    /// How long an HTTP connection may wait for its next request.
+    pub http_idle_timeout: Duration,
 }
 
 /// `heartbeat.*`
@@ -319,6 +327,7 @@ impl Default for Config {
                 source: PermissionSource::Claims,
                 timeout: Duration::from_secs(1),
                 cache_ttl: Duration::from_secs(30),
+                stale_grace: Duration::from_secs(5 * 60),
             },
             origins_allowed: Vec::new(),
             proxies_trusted: Vec::new(),
@@ -339,6 +348,7 @@ impl Default for Config {
                 outbound_queue: 1024 * 1024,
                 handshake_timeout: Duration::from_secs(5),
                 http_body: 256 * 1024,
+                http_idle_timeout: Duration::from_secs(75),
             },
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),

@@ -75,6 +75,11 @@ pub trait Reception: Send + Sync + 'static {
     /// Tells whose token it is.
     fn verify(&self, token: &str) -> impl Future<Output = Result<Identity, AuthError>> + Send;
 
+    /// Whether this is an API key, so that the limits of one address do not apply to the request that carries it.
+    fn knows_api_key(&self, _: &str) -> bool {
+        false
+    }
+
     /// Begins the talk with a client that has just connected; `outbound` is where it is told things.
     fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, opening: Opening) -> Self::Conversation;
 }
@@ -100,6 +105,10 @@ impl Reception for Node {
             self.metrics.auth_failure(error);
         }
         verified
+    }
+
+    fn knows_api_key(&self, key: &str) -> bool {
+        self.api_keys.check(key).is_some()
     }
 
     fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, opening: Opening) -> Router {

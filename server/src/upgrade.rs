@@ -12,11 +12,11 @@ use sha1::{Digest, Sha1};
 
 pub(crate) use self::{
     forwarded::{Forwarding, is_trusted},
-    opening::open,
+    opening::{bearer, open},
     origin::Origins,
     refusal::Refusal,
 };
-use crate::config::Config;
+use crate::config::{Config, origin::Transport};
 
 /// Appended to the key of a request to make the answer's (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -25,7 +25,12 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 ///
 /// # Errors
 /// The HTTP answer that refuses it.
-pub(crate) fn check(request: &Parts, config: &Config, origins: &Origins) -> Result<Response<()>, Refusal> {
+pub(crate) fn check(
+    request: &Parts,
+    config: &Config,
+    origins: &Origins,
+    transport: Transport,
+) -> Result<Response<()>, Refusal> {
     if request.method != Method::GET {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidMessage, "use GET");
         return Err(refusal.with(header::ALLOW, HeaderValue::from_static("GET")));
@@ -48,7 +53,7 @@ pub(crate) fn check(request: &Parts, config: &Config, origins: &Origins) -> Resu
     if single(headers, header::HOST).is_none() {
         return Err(Refusal::bad_request("one header Host is needed"));
     }
-    origins.check(config, headers)?;
+    origins.check(config, headers, transport)?;
     Ok(grant(headers, key))
 }
 

@@ -79,7 +79,39 @@ test("without `wasm-unsafe-eval` the other export runs, and this one says what i
   assert.deepEqual(refused, []);
   pages["/app.js"] = app(gateway, "/sdk/index.js");
   const { text } = await shows(await serve(t, { pages, folders, headers }), /^failed/);
-  assert.match(text, /^failed \| trap \| .*wasm-unsafe-eval.*realtime-gateway\/no-wasm/);
+  assert.match(text, /^failed \| blocked_by_csp \| .*'wasm-unsafe-eval' to its script-src.*realtime-gateway\/no-wasm/);
+});
+
+test("a policy that forbids the gateway's address, or that of the wasm file, is named with what is missing", async (t) => {
+  const folders = { "/sdk/": PACKAGE };
+  const pages = { "/index.html": page, "/app.js": app(gateway, "/sdk/index.js") };
+  const policy = (connect) => ({ "content-security-policy": `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src ${connect}` });
+  const { text } = await shows(await serve(t, { pages, folders, headers: policy("'self'") }), /^failed/);
+  assert.match(text, /^failed \| blocked_by_csp \| .*connect-src/);
+  assert.ok(text.includes(`ws://${gateway.address}`), text);
+  const elsewhere = await serve(t, { folders, headers: { "access-control-allow-origin": "*" } });
+  pages["/app.js"] = app(gateway, "/sdk/index.js", `, wasmUrl: "${elsewhere}/sdk/gateway.wasm"`);
+  const { text: file } = await shows(await serve(t, { pages, folders, headers: policy(`ws://${gateway.address}`) }), /^failed/);
+  assert.match(file, /^failed \| blocked_by_csp \| .*connect-src/);
+  assert.ok(file.includes(elsewhere), file);
+});
+
+test("a chunk that could not be loaded is loaded again", async (t) => {
+  const pages = { "/index.html": page, "/app.js": app(gateway, "/sdk/index.js") };
+  const origin = await serve(t, { pages, folders: { "/sdk/": PACKAGE } });
+  const context = await browser.newContext();
+  const opened = await context.newPage();
+  let asked = 0;
+  await opened.route("**/sdk/wasm.js", (route) => ((asked += 1) <= 2 ? route.abort() : route.continue()));
+  await opened.addInitScript(() => {
+    globalThis.titles = [];
+    new MutationObserver(() => titles.push(document.title)).observe(document, { subtree: true, childList: true, characterData: true });
+  });
+  await opened.goto(origin);
+  await opened.waitForFunction(() => document.title === "sent");
+  assert.ok((await opened.evaluate(() => titles)).some((title) => title.startsWith("connecting | load_failed | ")));
+  assert.equal(asked, 3);
+  await context.close();
 });
 
 test("a page whose origin is refused is told where to allow it", async (t) => {

@@ -6,7 +6,7 @@ import { mayHide } from "./browser.js";
 /** Runs in the page: makes a client as this user, and what a test looks at. */
 async function begin({ userId, options, listens }) {
   const { GatewayClient } = await import("/demo/sdk/index.js");
-  const app = (globalThis.app = { states: [], frames: [], pending: [], asked: 0, streams: {}, settled: {} });
+  const app = (globalThis.app = { states: [], frames: [], pending: [], acked: [], asked: 0, streams: {}, settled: {} });
   const fetchToken = async (asked) => {
     const response = await fetch("/dev/token", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked) });
     return (await response.json()).token;

@@ -108,9 +108,12 @@ test("frames, without tokens, and the number of pending notifications are told i
   });
   assert.ok(response.ok);
   for (const tab of all) await tab.until(() => app.streams.notes.seen.events.length === 1 && app.pending.at(-1) === 1);
+  for (const tab of all) await tab.run(() => app.client.on("notification_acked", (event) => app.acked.push(event)));
+  const id = await all[1].run(() => app.streams.notes.seen.events[0].id);
   await all[1].run(() => app.streams.notes.seen.events[0].ack());
   for (const tab of all) {
-    await tab.until(() => app.pending.at(-1) === 0);
+    await tab.until(() => app.pending.at(-1) === 0 && app.acked.length > 0);
+    assert.deepEqual(await tab.run(() => app.acked), [{ notificationIds: [id] }]);
     const frames = await tab.run(() => app.frames);
     assert.ok(frames.some(({ direction, text }) => direction === "in" && text.includes('"notification"')));
     assert.ok(frames.some(({ direction, text }) => direction === "out" && text.includes('"notification_ack"')));
@@ -236,7 +239,9 @@ test("another user's token is not taken for this one's", async () => {
   await one.run(() => app.client.connect());
   await one.until(() => app.frames.some(({ text }) => JSON.parse(text).type === "authenticated"));
   assert.equal(await one.run(() => app.asked), 3);
-  assert.deepEqual(await one.run(() => app.states), ["connecting", "online"]);
+  await one.until(() => app.states.includes("online token") && app.states.at(-1) === "online");
+  const states = await one.run(() => app.states);
+  assert.deepEqual(states.filter((state, i) => state !== states[i - 1]), ["connecting", "online", "online token", "online"], "the app is told");
   await context.close();
   await gateway.end();
 });
@@ -253,15 +258,13 @@ test("two users of one profile, and two devices of one user, share nothing", asy
   await gateway.end();
 });
 
-test("another device replaces all tabs at once, and connect() takes each back", async () => {
+test("another device replaces all tabs at once, connect() takes each back, and what they read goes on", async () => {
   const { gateway, all, end } = await tabs(3);
   for (const tab of all) await tab.reads("wolves");
   const other = await browser.newContext();
   const phone = await Tab.open(other, gateway, "alice");
   for (const tab of all) {
     await tab.becomes("replaced");
-    await tab.until(() => app.streams.wolves.seen.end);
-    assert.equal(await tab.run(() => app.streams.wolves.seen.end.code), "replaced");
     const send = await tab.run(() => app.client.clanChat("wolves").send("x").catch(({ code, closeCode }) => [code, closeCode]));
     assert.deepEqual(send, ["replaced", 4409]);
   }
@@ -275,6 +278,12 @@ test("another device replaces all tabs at once, and connect() takes each back", 
   await all[1].run(() => app.client.connect());
   assert.equal(await sessions(gateway), 1);
   for (const tab of all) assert.deepEqual(await tab.run(() => app.states), ["connecting", "online", "replaced replaced", "connecting", "online"]);
+  await all[1].says("wolves", "back");
+  for (const tab of all) {
+    await tab.hears("wolves", 2);
+    assert.deepEqual(await tab.heard("wolves"), ["mine", "back"]);
+    assert.equal(await tab.run(() => app.streams.wolves.seen.end), undefined);
+  }
   await other.close();
   await end();
 });

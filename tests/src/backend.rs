@@ -37,6 +37,8 @@ pub struct Event {
     pub reason: Option<String>,
     /// The header `x-gateway-detail` of a dead letter.
     pub detail: Option<String>,
+    /// Everything that came with the body.
+    pub properties: BasicProperties,
 }
 
 impl Backend {
@@ -50,6 +52,12 @@ impl Backend {
     /// A backend service that connects anew, after the broker was away.
     pub async fn again(&self) -> Self {
         Self::with_prefix(&self.url, &self.prefix).await
+    }
+
+    /// The same backend as another user of the broker.
+    pub async fn as_user(&self, user: &str, password: &str) -> Self {
+        let url = self.url.replace("guest:guest@", &format!("{user}:{password}@"));
+        Self::with_prefix(&url, &self.prefix).await
     }
 
     async fn with_prefix(url: &str, prefix: &str) -> Self {
@@ -125,6 +133,16 @@ impl Backend {
         self.consume(&self.name("dead_letter")).await
     }
 
+    /// Publishes for clients with any properties, and tells whether it reached a queue.
+    pub async fn publish_with(&self, key: &str, body: Value, properties: BasicProperties) -> bool {
+        let (exchange, options) = (self.name("inbound"), BasicPublishOptions { mandatory: true, immediate: false });
+        let body = body.to_string();
+        let sent = self.channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties).await;
+        let Ok(confirm) = sent else { return false };
+        let confirmed = must("the broker's confirmation", confirm).await;
+        confirmed.is_ok_and(|confirmed| confirmed.is_ack() && confirmed.take_message().is_none())
+    }
+
     /// Whether the connection is there.
     pub fn is_connected(&self) -> bool {
         self.connection.status().connected()
@@ -153,6 +171,7 @@ impl Events {
             message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
             reason: header("x-gateway-reason"),
             detail: header("x-gateway-detail"),
+            properties: delivery.properties.clone(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{browser, command, project::Project, python::Environment, wasm};
+use crate::{browser, clients, command, project::Project, python::Environment, wasm};
 
 /// Something that must be installed before a step that uses it.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,11 +42,14 @@ enum Source {
 
 impl Tool {
     pub(crate) const CHROMIUM: Self = Self { name: "chromium", source: Source::Chromium };
+    pub(crate) const GO: Self = Self::program("go", "golang-go");
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
+    pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");
     pub(crate) const NGINX: Self = Self::program("nginx", "nginx-light");
     pub(crate) const NODE: Self = Self::program("node", "nodejs");
     pub(crate) const NPM: Self = Self::program("npm", "npm");
     pub(crate) const NPM_BROWSER: Self = Self::npm("npm packages of the browser tests", browser::TESTS);
+    pub(crate) const NPM_CLIENTS: Self = Self::npm("npm packages of the generated clients", clients::TESTS);
     pub(crate) const NPM_EXAMPLES: Self = Self::npm("npm packages of the examples", "docs/examples");
     pub(crate) const NPM_SDK: Self = Self::npm("npm packages of the browser SDK", "sdk-wasm");
     pub(crate) const OPENSSL: Self = Self::program("openssl", "openssl");

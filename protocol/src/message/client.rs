@@ -265,6 +265,11 @@ pub struct GetChatHistory {
     pub limit: HistoryLimit,
 }
 
+impl GetChatHistory {
+    /// What is wrong with a request that has `before` and `after`.
+    pub const NOT_BOTH: &'static str = "give before or after, not both";
+}
+
 /// How many messages a page of history holds: 1 to 100, 50 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline, extend("minimum" = 1, "maximum" = 100, "default" = 50))]

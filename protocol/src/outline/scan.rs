@@ -229,7 +229,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// What a string says, given with its quotes; none when it has half a surrogate pair, or is no string.
-pub(super) fn unescaped(string: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unescaped(string: &str) -> Option<Cow<'_, str>> {
     let inner = string.strip_prefix('"')?.strip_suffix('"')?;
     let Some(first) = inner.find('\\') else { return Some(Cow::Borrowed(inner)) };
     let (plain, mut rest) = inner.split_at_checked(first)?;

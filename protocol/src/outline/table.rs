@@ -188,6 +188,7 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
             Field { name: "clientMessageId", required: false, kind: Kind::Id },
         ])) },
         Field { name: "hasMore", required: true, kind: Kind::Flag },
+        Field { name: "trimmed", required: false, kind: Kind::Flag },
     ]),
     ("presence", &[
         Field { name: "clanId", required: true, kind: Kind::Id },

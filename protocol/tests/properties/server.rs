@@ -53,8 +53,10 @@ fn known() -> impl Strategy<Value = ServerMessage> {
             .boxed(),
         sent(),
         vec(id(), 0..4).prop_map(|notification_ids| AckConfirmed { notification_ids }.into()).boxed(),
-        (id(), text(), vec(chat(), 0..3), any::<bool>())
-            .prop_map(|(clan_id, epoch, messages, has_more)| ChatHistory { clan_id, epoch, messages, has_more }.into())
+        (id(), text(), vec(chat(), 0..3), any::<bool>(), of(any::<bool>()))
+            .prop_map(|(clan_id, epoch, messages, has_more, trimmed)| {
+                ChatHistory { clan_id, epoch, messages, has_more, trimmed }.into()
+            })
             .boxed(),
         presence(),
         (id(), id(), word::<PresenceStatus>(PresenceStatus::KNOWN))

@@ -14,14 +14,14 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::DeviceId;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::{Client, Shared};
+use super::{Client, Shared, millis};
 use crate::{
     Error, State,
     driver::{Driver, check_url},
-    machine::Config,
+    machine::{Config, Reconnection, TokenFailure},
 };
 
-pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, TokenFailure>> + Send>>;
 pub(crate) type TokenProvider = Box<dyn Fn() -> TokenFuture + Send + Sync>;
 
 /// How many calls may be on their way to the client's task before the next one waits.
@@ -35,11 +35,19 @@ pub struct ClientBuilder {
     device_id: Option<String>,
     timeout: Duration,
     stream_buffer: usize,
+    reconnection: Reconnection,
 }
 
 impl ClientBuilder {
     pub(super) fn new(url: String) -> Self {
-        Self { url, provider: None, device_id: None, timeout: Duration::from_secs(30), stream_buffer: 1_000 }
+        Self {
+            url,
+            provider: None,
+            device_id: None,
+            timeout: Duration::from_secs(30),
+            stream_buffer: 1_000,
+            reconnection: Reconnection::default(),
+        }
     }
 
     /// Where tokens come from: asked before the first connection, when four fifths of a token's life are over, and
@@ -53,7 +61,9 @@ impl ClientBuilder {
     {
         self.provider = Some(Box::new(move || {
             let answer = provider();
-            Box::pin(async move { answer.await.map(Into::into).map_err(|error| error.to_string()) })
+            Box::pin(
+                async move { answer.await.map(Into::into).map_err(|error| TokenFailure::Failed(error.to_string())) },
+            )
         }));
         self
     }
@@ -76,14 +86,25 @@ impl ClientBuilder {
         self
     }
 
+    /// The shortest and the longest wait before something is tried again: 0 and 30 s by default. The waits grow from
+    /// one to the other, at random. What the gateway asks for may be longer.
+    pub fn reconnect(mut self, min: Duration, max: Duration) -> Self {
+        self.reconnection = Reconnection { min: millis(min), max: millis(max) };
+        self
+    }
+
     /// Makes the client, which connects at first use.
     ///
     /// # Errors
-    /// When the address is not one of a gateway, the device id is not an identifier, or there is no token provider.
+    /// When the address is not one of a gateway, the device id is not an identifier, there is no token provider, or
+    /// the shortest wait is longer than the longest.
     pub fn build(self) -> Result<Client, Error> {
         check_url(&self.url)?;
         let device_id = self.device_id.map(DeviceId::new).transpose().map_err(Error::invalid)?;
         let provider = self.provider.ok_or_else(|| Error::invalid("a client needs a token provider"))?;
+        if self.reconnection.min > self.reconnection.max {
+            return Err(Error::invalid("reconnect: the shortest wait is longer than the longest"));
+        }
         let (ops, receiver) = mpsc::channel(OPS);
         let (state_sender, state) = watch::channel(State::Idle);
         let sweep = Arc::new(Notify::new());
@@ -92,6 +113,7 @@ impl ClientBuilder {
             device_id,
             client_name: env!("CARGO_PKG_NAME").to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
+            reconnection: self.reconnection,
         };
         let driver =
             Driver { url: self.url, config, provider, ops: receiver, state: state_sender, sweep: Arc::clone(&sweep) };

@@ -94,11 +94,10 @@ impl Acks {
     }
 
     /// Tells the app that no answer came in time; the acknowledgements stay, because they are safe to repeat.
-    pub(crate) fn expire(&mut self, now: Millis, why: Option<&str>, wire: &mut Wire) {
+    pub(crate) fn expire(&mut self, now: Millis, late: &Error, wire: &mut Wire) {
         for ack in &mut self.waiting {
             if let Some((ticket, _)) = ack.waiter.take_if(|(_, until)| now >= *until) {
-                let kind = ErrorKind::TimedOut(why.map(str::to_owned));
-                wire.resolve(ticket, Err(Error::new(kind, Outcome::Unknown)));
+                wire.resolve(ticket, Err(late.clone().with_outcome(Outcome::Unknown)));
             }
         }
     }

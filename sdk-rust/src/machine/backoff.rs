@@ -2,12 +2,10 @@
 
 use realtime_gateway_protocol::Reconnect;
 
-use super::Millis;
+use super::{Millis, Reconnection};
 
-/// The first delay is drawn from 0 to this.
+/// The first delay is drawn from 0 to this, unless the app asked for other bounds.
 const BASE: Millis = 500;
-/// No delay without advice is longer.
-const CEILING: Millis = 30_000;
 /// "At once with jitter": a node that drains sends thousands away at the same moment.
 const AT_ONCE: Millis = 1_000;
 
@@ -31,12 +29,16 @@ impl Random {
 }
 
 /// Counts failures in a row.
-#[derive(Default)]
 pub(crate) struct Backoff {
+    bounds: Reconnection,
     failures: u32,
 }
 
 impl Backoff {
+    pub(crate) fn new(bounds: Reconnection) -> Self {
+        Self { bounds, failures: 0 }
+    }
+
     /// A connection lasted: the next trouble is a new one.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
@@ -49,15 +51,18 @@ impl Backoff {
         asked_for: Option<Millis>,
         random: &mut Random,
     ) -> Option<Millis> {
-        let ceiling = BASE.saturating_mul(1 << self.failures.min(16)).min(CEILING);
+        let Reconnection { min, max } = self.bounds;
+        let ceiling = BASE.max(min).saturating_mul(1 << self.failures.min(16)).min(max);
+        // A delay without advice lies between the bounds.
+        let mut spread = |ceiling: Millis| min + random.up_to(ceiling.saturating_sub(min));
         let first = self.failures == 0;
         self.failures = self.failures.saturating_add(1);
         let delay = match advice {
             Reconnect::Never => return None,
-            Reconnect::AtOnce if first => random.up_to(AT_ONCE),
-            Reconnect::AtOnce | Reconnect::Backoff | Reconnect::WithFreshToken => random.up_to(ceiling),
+            Reconnect::AtOnce if first => spread(AT_ONCE.min(max)),
+            Reconnect::AtOnce | Reconnect::Backoff | Reconnect::WithFreshToken => spread(ceiling),
             Reconnect::After(wait) => {
-                let wait = asked_for.unwrap_or(u64::try_from(wait.as_millis()).unwrap_or(CEILING));
+                let wait = asked_for.unwrap_or(u64::try_from(wait.as_millis()).unwrap_or(max));
                 return Some(wait + random.up_to(ceiling.min(wait)));
             }
         };
@@ -71,11 +76,12 @@ mod tests {
 
     #[test]
     fn grows_to_the_ceiling_and_starts_over() {
-        let (mut backoff, mut random) = (Backoff::default(), Random::new(1));
+        let bounds = Reconnection::default();
+        let (mut backoff, mut random) = (Backoff::new(bounds), Random::new(1));
         let delays: Vec<_> = (0..40).map(|_| backoff.delay(Reconnect::Backoff, None, &mut random).unwrap()).collect();
         assert!(delays[0] <= BASE);
-        assert!(delays.iter().all(|delay| *delay <= CEILING));
-        assert!(delays.iter().any(|delay| *delay > CEILING / 2), "the ceiling is reached");
+        assert!(delays.iter().all(|delay| *delay <= bounds.max));
+        assert!(delays.iter().any(|delay| *delay > bounds.max / 2), "the ceiling is reached");
         backoff.reset();
         assert!(backoff.delay(Reconnect::Backoff, None, &mut random).unwrap() <= BASE);
         assert_eq!(backoff.delay(Reconnect::Never, None, &mut random), None);
@@ -86,8 +92,25 @@ mod tests {
         let mut random = Random::new(2);
         for _ in 0..100 {
             let advice = Reconnect::After(std::time::Duration::from_secs(5));
-            assert!(Backoff::default().delay(advice, Some(9_000), &mut random).unwrap() >= 9_000);
-            assert!(Backoff::default().delay(Reconnect::Backoff, Some(7_000), &mut random).unwrap() >= 7_000);
+            let backoff = || Backoff::new(Reconnection { min: 0, max: 100 });
+            assert!(backoff().delay(advice, Some(9_000), &mut random).unwrap() >= 9_000);
+            assert!(backoff().delay(Reconnect::Backoff, Some(7_000), &mut random).unwrap() >= 7_000);
+        }
+    }
+
+    #[test]
+    fn keeps_within_the_bounds_that_the_app_asked_for() {
+        let mut random = Random::new(3);
+        for bounds in [(2_000, 5_000), (0, 200), (40_000, 90_000), (700, 700), (0, 0)] {
+            let (min, max) = bounds;
+            let mut backoff = Backoff::new(Reconnection { min, max });
+            for advice in [Reconnect::AtOnce, Reconnect::Backoff, Reconnect::WithFreshToken] {
+                for _ in 0..40 {
+                    let delay = backoff.delay(advice, None, &mut random).unwrap();
+                    assert!((min..=max).contains(&delay), "{delay} of {bounds:?}");
+                }
+                backoff.reset();
+            }
         }
     }
 }

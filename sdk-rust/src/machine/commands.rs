@@ -54,21 +54,34 @@ impl Machine {
                 let result = result.and_then(|()| self.queries.push(ticket, Body::Raw(command), until));
                 self.refuse(ticket, result);
             }
-            Command::Close => self.end(closed_by_app()),
+            Command::Close => self.close(closed_by_app()),
         }
     }
 
     /// After the end nothing is done, and everything is answered.
-    pub(super) fn handle_ended(&mut self, input: Input<'_>, error: &Error) {
+    pub(super) fn handle_closed(&mut self, input: Input<'_>, error: &Error) {
         let Input::Command(command) = input else { return };
         match command {
             Command::Subscribe { stream, .. } => self.wire.act(Action::Subscribed(stream, Err(error.clone()))),
             Command::Watch(stream) => self.wire.act(Action::Ended(stream, error.clone())),
-            Command::Send { ticket, .. }
-            | Command::Ack { ticket, .. }
-            | Command::Query { ticket, .. }
-            | Command::Request { ticket, .. } => self.wire.resolve(ticket, Err(error.clone())),
-            Command::Drop(_) | Command::Missed(..) | Command::Drained(_) | Command::Typing(..) | Command::Close => {}
+            command => {
+                if let Some(ticket) = command.ticket() {
+                    self.wire.resolve(ticket, Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// While the client is paused its streams wait, and everything else is answered.
+    pub(super) fn handle_paused(&mut self, input: Input<'_>, error: &Error) {
+        match input {
+            Input::Resume => self.resume(),
+            Input::Command(Command::Watch(stream)) => self.watchers.push(stream),
+            Input::Command(
+                command @ (Command::Drop(_) | Command::Missed(..) | Command::Drained(_) | Command::Close),
+            ) => self.command(command),
+            // News of connections that are gone, and a token that is not needed, have no effect.
+            input => self.handle_closed(input, error),
         }
     }
 

@@ -5,12 +5,13 @@ use realtime_gateway_protocol::ErrorCode;
 use super::{
     Attempt, Machine, Millis, Stage,
     heard::{Heard, Refused, Said},
+    subscription::RETRY,
     wire::{Asked, Number},
 };
 use crate::{Event, Frame};
 
 /// How long to wait before a token that could not be checked is tried again.
-const RETRY: Millis = 1_000;
+const TOKEN_RETRY: Millis = 1_000;
 
 impl Machine {
     pub(super) fn frame(&mut self, attempt: Attempt, text: &str) {
@@ -40,7 +41,11 @@ impl Machine {
                 self.sends.confirmed(&topic, ticket, frame, &mut self.wire);
             }
             (Some((_, Asked::Ack)), Said::AckConfirmed) => self.acks.confirmed(&mut self.wire),
-            (_, Said::Ended(topic, refused)) => self.subscriptions.ended(attempt, &topic, &refused, &mut self.wire),
+            (_, Said::Ended(topic, refused)) => {
+                // An outage ends the subscriptions of many clients at the same moment.
+                let until = self.now + refused.retry_after.unwrap_or(0) + self.random.up_to(RETRY);
+                self.subscriptions.ended(attempt, &topic, &refused, until, &mut self.wire);
+            }
             (_, Said::Reset(topic, to)) => self.subscriptions.reset(attempt, &topic, to, &mut self.wire),
             (_, Said::Acknowledged(ids)) => self.subscriptions.acknowledged(&ids),
             (_, Said::Leave(after)) => self.reconnect_hint(attempt, after),
@@ -83,14 +88,17 @@ impl Machine {
         let live = link.is_live();
         match (&refused.code, live) {
             (ErrorCode::Unauthorized | ErrorCode::TokenExpired, false) => {
-                self.token_refused(attempt, refused.message.clone());
+                self.token_refused(attempt, refused.error());
             }
             // A renewal is refused, which changes nothing yet: a fresh token may do better.
-            (ErrorCode::Unauthorized | ErrorCode::TokenExpired, true) => self.renewal_refused(),
+            (ErrorCode::Unauthorized | ErrorCode::TokenExpired, true) => self.renewal_refused(refused.error()),
             // A renewal that the gateway could not decide on now: the old identity stands, and it is asked again.
-            (_, true) => self.tokens.postpone(now + refused.retry_after.unwrap_or(RETRY)),
-            // The close code follows and says what to do; this says when.
-            (_, false) => link.retry_after = refused.retry_after,
+            (_, true) => self.tokens.postpone(refused.error(), now + refused.retry_after.unwrap_or(TOKEN_RETRY)),
+            // The close code follows and says what to do; this says why and when.
+            (_, false) => {
+                link.retry_after = refused.retry_after;
+                link.refusal = Some(refused.error());
+            }
         }
     }
 }

@@ -35,6 +35,30 @@ pub struct StreamId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+/// Within which bounds the machine waits before it tries again. What the gateway asks for may be longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconnection {
+    /// The shortest wait, in milliseconds; 0 by default.
+    pub min: Millis,
+    /// The longest wait, in milliseconds; 30,000 by default. At least `min`.
+    pub max: Millis,
+}
+
+impl Default for Reconnection {
+    fn default() -> Self {
+        Self { min: 0, max: 30_000 }
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFailure {
+    /// The provider failed, for this reason; it is asked again.
+    Failed(String),
+    /// The provider says that the user is signed out, for this reason: nothing more is tried.
+    SignedOut(String),
+}
+
 /// What the machine is made with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -46,12 +70,16 @@ pub struct Config {
     pub client_name: String,
     /// The library's version, told to the gateway.
     pub client_version: String,
+    /// When to try again after trouble.
+    pub reconnection: Reconnection,
 }
 
 /// Something that happened.
 pub enum Input<'a> {
     /// Connect now rather than at the first command.
     Connect,
+    /// Begin again where something else than the app has stopped the client.
+    Resume,
     /// The connection is open.
     Opened(Attempt),
     /// A text frame came.
@@ -63,7 +91,7 @@ pub enum Input<'a> {
     /// The connection could not be opened.
     OpenFailed(Attempt, OpenFailure),
     /// The token provider answered: a token, or what went wrong.
-    Token(Result<String, String>),
+    Token(Result<String, TokenFailure>),
     /// The device woke up or has a network again: what waits is tried at once, and what is silent is looked into.
     Woken,
     /// Time has passed (see [`Machine::deadline`](super::Machine::deadline)).
@@ -155,6 +183,19 @@ pub enum Command {
     },
     /// End for good.
     Close,
+}
+
+impl Command {
+    /// The ticket of a call, which will be resolved.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Send { ticket, .. }
+            | Self::Ack { ticket, .. }
+            | Self::Query { ticket, .. }
+            | Self::Request { ticket, .. } => Some(*ticket),
+            _ => None,
+        }
+    }
 }
 
 /// What the app's `closed()` and every later call are told after [`Command::Close`].

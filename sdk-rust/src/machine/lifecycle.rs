@@ -3,10 +3,11 @@
 use realtime_gateway_protocol::{Authenticate, ClientInfo, CloseCode, Ping, Reconnect};
 
 use super::{
-    Action, Attempt, Link, Machine, Millis, OpenFailure, Stage,
+    Action, Attempt, Link, Machine, Millis, OpenFailure, Stage, TokenFailure,
     heard::Greeting,
     link::{Pulse, Waking},
     pacing::Pacer,
+    tokens::Tokens,
     wire::Asked,
 };
 use crate::{Error, ErrorKind, Frame, Outcome, State};
@@ -15,7 +16,7 @@ use crate::{Error, ErrorKind, Frame, Outcome, State};
 const LASTING: Millis = 10_000;
 /// A hint to reconnect is followed within this time, however late the node closes.
 const MAX_MOVE_DELAY: Millis = 5_000;
-/// How it ends when there is no token left to try.
+/// Why the client pauses when there is no token left to try.
 const TOKEN_REFUSED: &str = "the token was refused, and a fresh one too";
 
 impl Machine {
@@ -65,7 +66,7 @@ impl Machine {
     /// Whether a connection should be opened as soon as it may.
     pub(super) fn wants_link(&self) -> bool {
         match self.links.as_slice() {
-            [] => self.wanted && self.ended.is_none(),
+            [] => self.wanted && self.paused.is_none() && self.closed.is_none(),
             [only] => only.is_live() && only.leaving,
             _ => false,
         }
@@ -127,11 +128,13 @@ impl Machine {
     }
 
     /// The token provider answered.
-    pub(super) fn token(&mut self, result: Result<String, String>) {
+    pub(super) fn token(&mut self, result: Result<String, TokenFailure>) {
         match result {
-            Err(problem) => {
-                self.tokens.failed(self.now, &mut self.random);
-                self.trouble = Some(Error::new(ErrorKind::Token(problem), Outcome::NotSent));
+            Err(TokenFailure::SignedOut(reason)) => self.pause(Error::closed(CloseCode::UNAUTHORIZED, reason)),
+            Err(TokenFailure::Failed(problem)) => {
+                let error = Error::new(ErrorKind::Token(problem), Outcome::NotSent);
+                self.tokens.failed(error.clone(), self.now, &mut self.random);
+                self.trouble = Some(error);
             }
             Ok(token) => {
                 self.tokens.given(token.clone());
@@ -171,31 +174,33 @@ impl Machine {
         self.trouble = Some(Error::new(ErrorKind::Connection(failure.message.clone()), Outcome::NotSent));
         if failure.status == Some(403) {
             // The origin is refused: that does not change by trying again.
-            self.end(Error::closed(CloseCode::DISCONNECTED, failure.message));
+            self.pause(Error::closed(CloseCode::DISCONNECTED, failure.message));
         } else {
             self.lost(attempt, CloseCode::TRY_AGAIN_LATER);
         }
     }
 
     pub(super) fn closed(&mut self, attempt: Attempt, code: CloseCode) {
-        if self.link(attempt).is_some() {
-            let why = format!("closed with {code}");
-            self.trouble = Some(Error::new(ErrorKind::Connection(why), Outcome::NotSent));
+        if let Some(link) = self.link(attempt) {
+            let refusal = link.refusal.take();
+            let why = || Error::new(ErrorKind::Connection(format!("closed with {code}")), Outcome::NotSent);
+            self.trouble = Some(refusal.unwrap_or_else(why));
             self.lost(attempt, code);
         }
     }
 
-    /// The token was refused on a connection: once more with a fresh one, then it is over.
-    pub(super) fn token_refused(&mut self, attempt: Attempt, reason: String) {
+    /// The token was refused on a connection: once more with a fresh one, then the client pauses.
+    pub(super) fn token_refused(&mut self, attempt: Attempt, error: Error) {
         self.wire.act(Action::Close(attempt, CloseCode::NORMAL));
-        self.trouble = Some(Error::new(ErrorKind::Connection(reason), Outcome::NotSent));
+        self.trouble = Some(error);
         self.lost(attempt, CloseCode::UNAUTHORIZED);
     }
 
-    /// A renewal was refused on a connection that lives: once more with a fresh token, then it is over.
-    pub(super) fn renewal_refused(&mut self) {
-        if self.tokens.refused() {
-            self.end(Error::closed(CloseCode::UNAUTHORIZED, TOKEN_REFUSED));
+    /// A renewal was refused on a connection that lives: once more with a fresh token, then the client pauses.
+    pub(super) fn renewal_refused(&mut self, error: Error) {
+        self.trouble = Some(error.clone());
+        if self.tokens.refused(Some(error)) {
+            self.pause_for(CloseCode::UNAUTHORIZED, TOKEN_REFUSED);
         }
     }
 
@@ -226,12 +231,12 @@ impl Machine {
         // The newer one may be lost again before the 4409 that it caused arrives here.
         let replaced_by_us = code == CloseCode::REPLACED && attempt < self.authenticated;
         let advice = if replaced_by_us { Reconnect::Backoff } else { code.reconnect() };
-        if advice == Reconnect::WithFreshToken && self.tokens.refused() {
-            return self.end(Error::closed(code, TOKEN_REFUSED));
+        if advice == Reconnect::WithFreshToken && self.tokens.refused(self.trouble.clone()) {
+            return self.pause_for(code, TOKEN_REFUSED);
         }
         self.hasty = link.retry_after.is_none() && !matches!(advice, Reconnect::After(_));
         match self.backoff.delay(advice, link.retry_after, &mut self.random) {
-            None => self.end(Error::closed(code, meaning(code))),
+            None => self.pause_for(code, &meaning(code)),
             Some(delay) => self.open_at = self.now + delay,
         }
     }
@@ -261,34 +266,85 @@ impl Machine {
     }
 
     fn expire(&mut self) {
-        let why = self.trouble.as_ref().map(ToString::to_string);
-        let late = Error::new(ErrorKind::TimedOut(why.clone()), Outcome::Unknown);
+        let timed_out = ErrorKind::TimedOut(self.hindrance().map(Box::new));
+        let late = Error::new(timed_out, Outcome::Unknown);
         self.subscriptions.expire(self.now, &late, &mut self.wire);
-        self.sends.expire(self.now, why.as_deref(), &mut self.wire);
-        self.acks.expire(self.now, why.as_deref(), &mut self.wire);
-        self.queries.expire(self.now, why.as_deref(), &mut self.wire);
+        self.sends.expire(self.now, &late, &mut self.wire);
+        self.acks.expire(self.now, &late, &mut self.wire);
+        self.queries.expire(self.now, &late, &mut self.wire);
+    }
+
+    /// What keeps commands from reaching the gateway at this moment.
+    fn hindrance(&self) -> Option<Error> {
+        let live = self.live().is_some();
+        let known = if live { self.tokens.trouble() } else { self.trouble.as_ref() };
+        let (waits, kind): (_, fn(String) -> ErrorKind) = match self.links.last().map(|link| &link.stage) {
+            _ if live && !self.tokens.expired() => return None,
+            Some(Stage::Opening) => ("the connection is not open yet", ErrorKind::Connection),
+            Some(Stage::Opened | Stage::Authenticating) if self.tokens.usable(self.now).is_some() => {
+                ("the gateway has not confirmed the identity yet", ErrorKind::Connection)
+            }
+            _ => ("the token provider has not answered yet", ErrorKind::Token),
+        };
+        Some(known.cloned().unwrap_or_else(|| Error::new(kind(waits.to_owned()), Outcome::NotSent)))
+    }
+
+    /// Stops trying, and says why: in the gateway's words, where there are any.
+    fn pause_for(&mut self, code: CloseCode, meaning: &str) {
+        let words = match self.trouble.as_ref().map(Error::kind) {
+            Some(ErrorKind::Refused { message, .. }) => Some(message),
+            _ => None,
+        };
+        let reason = words.map_or_else(|| meaning.to_owned(), |words| format!("{meaning}: {words}"));
+        self.pause(Error::closed(code, reason));
+    }
+
+    /// Stops trying until the app resumes: calls are refused, streams wait.
+    fn pause(&mut self, error: Error) {
+        self.let_go(&error);
+        self.subscriptions.pause(&error, &mut self.wire);
+        self.paused = Some(error);
+    }
+
+    /// Begins again after a pause, with a fresh token.
+    pub(super) fn resume(&mut self) {
+        self.paused = None;
+        self.trouble = None;
+        self.open_at = self.now;
+        self.backoff.reset();
+        self.tokens = Tokens::new(self.config.reconnection);
     }
 
     /// Ends the client for good: nothing waits any longer.
-    pub(super) fn end(&mut self, error: Error) {
-        for link in std::mem::take(&mut self.links) {
-            self.wire.act(Action::Close(link.attempt, CloseCode::NORMAL));
-        }
+    pub(super) fn close(&mut self, error: Error) {
+        self.let_go(&error);
         self.subscriptions.close(&error, &mut self.wire);
-        self.sends.close(&error, &mut self.wire);
-        self.acks.close(&error, &mut self.wire);
-        self.queries.close(&error, &mut self.wire);
         for stream in std::mem::take(&mut self.watchers) {
             self.wire.act(Action::Ended(stream, error.clone()));
         }
-        self.ended = Some(error);
+        self.closed = Some(error);
+    }
+
+    /// Closes every connection, and refuses every call that waits.
+    fn let_go(&mut self, error: &Error) {
+        for link in std::mem::take(&mut self.links) {
+            self.wire.act(Action::Close(link.attempt, CloseCode::NORMAL));
+            self.wire.lost(link.attempt);
+            self.subscriptions.connection_lost(link.attempt);
+        }
+        self.sends.close(error, &mut self.wire);
+        self.acks.close(error, &mut self.wire);
+        self.queries.close(error, &mut self.wire);
     }
 
     fn tell_state(&mut self) {
-        let state = if let Some(error) = &self.ended {
+        let state = if let Some(error) = self.closed.as_ref().or(self.paused.as_ref()) {
             State::Closed(error.clone())
         } else if let Some(Stage::Live { greeting, .. }) = self.live().map(|link| &link.stage) {
-            State::Connected(greeting.clone())
+            match self.tokens.trouble() {
+                Some(trouble) => State::Expiring(greeting.clone(), trouble.clone()),
+                None => State::Connected(greeting.clone()),
+            }
         } else if !self.wanted {
             State::Idle
         } else if self.links.is_empty() {
@@ -296,7 +352,9 @@ impl Machine {
         } else {
             State::Connecting
         };
-        if state != self.state {
+        let next = self.next_attempt();
+        if state != self.state || next != self.told_attempt {
+            self.told_attempt = next;
             self.state = state.clone();
             self.wire.act(Action::State(state));
         }

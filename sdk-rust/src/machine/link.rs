@@ -1,7 +1,7 @@
 //! One connection as the machine sees it: how far it has come, and whether it still lives.
 
 use super::{Attempt, Millis, pacing::Pacer};
-use crate::Frame;
+use crate::{Error, Frame};
 
 /// How long opening, and then authenticating, may take.
 const SETUP_TIMEOUT: Millis = 10_000;
@@ -30,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) since: Millis,
     /// What an `error` asked for before the connection was closed.
     pub(crate) retry_after: Option<Millis>,
+    /// That `error`.
+    pub(crate) refusal: Option<Error>,
     /// The gateway asked us to move to a new one.
     pub(crate) leaving: bool,
     heard: Millis,
@@ -56,7 +58,16 @@ pub(crate) enum Waking {
 
 impl Link {
     pub(crate) fn new(attempt: Attempt, now: Millis) -> Self {
-        Self { attempt, stage: Stage::Opening, since: now, retry_after: None, leaving: false, heard: now, pinged: None }
+        Self {
+            attempt,
+            stage: Stage::Opening,
+            since: now,
+            retry_after: None,
+            refusal: None,
+            leaving: false,
+            heard: now,
+            pinged: None,
+        }
     }
 
     pub(crate) fn enter(&mut self, stage: Stage, now: Millis) {

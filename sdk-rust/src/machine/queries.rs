@@ -95,14 +95,14 @@ impl Queries {
         Some(self.waiting.remove(at))
     }
 
-    pub(crate) fn expire(&mut self, now: Millis, why: Option<&str>, wire: &mut Wire) {
+    pub(crate) fn expire(&mut self, now: Millis, late: &Error, wire: &mut Wire) {
         self.waiting.retain(|query| {
-            let late = now >= query.until;
-            if late {
-                let timed_out = || Error::new(ErrorKind::TimedOut(why.map(str::to_owned)), outcome(query));
+            let waits = now < query.until;
+            if !waits {
+                let timed_out = || late.clone().with_outcome(outcome(query));
                 wire.resolve(query.ticket, Err(query.refusal.clone().unwrap_or_else(timed_out)));
             }
-            !late
+            waits
         });
     }
 

@@ -147,16 +147,16 @@ impl Sends {
     }
 
     /// Gives up on what has waited too long.
-    pub(crate) fn expire(&mut self, now: Millis, why: Option<&str>, wire: &mut Wire) {
+    pub(crate) fn expire(&mut self, now: Millis, late: &Error, wire: &mut Wire) {
         self.queues.retain(|_, queue| {
             queue.retain(|pending| {
-                let late = now >= pending.until;
-                if late {
-                    let timed_out = || Error::new(ErrorKind::TimedOut(why.map(str::to_owned)), Outcome::NotSent);
-                    let error = pending.refusal.clone().filter(|_| !pending.in_flight).unwrap_or_else(timed_out);
+                let waits = now < pending.until;
+                if !waits {
+                    let refusal = pending.refusal.clone().filter(|_| !pending.in_flight);
+                    let error = refusal.unwrap_or_else(|| late.clone());
                     wire.resolve(pending.ticket, Err(error.with_outcome(pending.outcome)));
                 }
-                !late
+                waits
             });
             !queue.is_empty()
         });

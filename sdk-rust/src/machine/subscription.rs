@@ -1,5 +1,7 @@
 //! One topic: its streams share one subscription of the gateway, which begins where the one that is furthest behind stands.
 
+use realtime_gateway_protocol::ErrorCode;
+
 use super::{
     Action, Attempt, Millis, StreamId,
     heard::{About, Confirmation, Push, Refused},
@@ -12,7 +14,12 @@ use crate::{Error, Event, Frame, Position, Topic, topic::Wish};
 /// entries keep those whole that were up to date.
 const SAFETY: u32 = 100;
 /// How long to wait before repeating a subscription that was refused for now without saying how long.
-const RETRY: Millis = 1_000;
+pub(crate) const RETRY: Millis = 1_000;
+/// The longest wait between two attempts of which the gateway did not say that it should be longer.
+const MAX_RETRY: Millis = 30_000;
+/// How long to wait before asking again for what a stream had and is refused now, such as a service that a node does
+/// not know yet.
+const RETRY_REFUSED: Millis = 30_000;
 
 /// A subscription that the gateway was asked for.
 struct Asking {
@@ -35,6 +42,8 @@ pub(crate) struct Subscription {
     head: Option<Position>,
     presence: bool,
     not_before: Millis,
+    /// How often the subscription was refused for now since it was last confirmed.
+    refusals: u32,
     /// Pending notifications have to come once more.
     replay: bool,
 }
@@ -49,6 +58,7 @@ impl Subscription {
             head: None,
             presence: false,
             not_before: 0,
+            refusals: 0,
             replay: false,
         }
     }
@@ -145,6 +155,7 @@ impl Subscription {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return };
         self.live = Some(asking.attempt);
         self.not_before = 0;
+        self.refusals = 0;
         let Confirmation { head, recovered, pending } = confirmation;
         for member in &mut self.members {
             if self.topic == Topic::Notifications {
@@ -173,14 +184,21 @@ impl Subscription {
     pub(crate) fn refused(&mut self, number: Number, refused: &Refused, now: Millis, wire: &mut Wire) -> bool {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return false };
         if refused.code.is_retryable() {
-            self.not_before = now + refused.retry_after.unwrap_or(RETRY);
+            let wait = refused.retry_after.unwrap_or(RETRY);
+            self.not_before = now + (wait << self.refusals.min(8)).min(MAX_RETRY.max(wait));
+            self.refusals += 1;
             return false;
         }
         let error = refused.error();
         // Where the subscription lives on, only the streams that asked for more are refused.
         let live_on = asking.again && self.topic != Topic::Notifications;
+        let passes =
+            matches!(refused.code, ErrorCode::SubscriptionLimit | ErrorCode::UnknownService | ErrorCode::Unauthorized);
+        if passes {
+            self.not_before = now + RETRY_REFUSED;
+        }
         self.members.retain(|member| {
-            let ends = !live_on || !member.is_joined();
+            let ends = !(live_on || passes) || !member.is_joined();
             if ends {
                 wire.act(if member.is_joined() {
                     Action::Ended(member.stream, error.clone())
@@ -231,6 +249,12 @@ impl Subscription {
     /// The gateway ended the subscription. True when that concerns the connection that counts.
     pub(crate) fn ended_on(&self, attempt: Attempt) -> bool {
         self.held_on() == Some(attempt)
+    }
+
+    /// The gateway ended the subscription for now: it is asked for again at that time, from where each stream stands.
+    pub(crate) fn interrupted(&mut self, attempt: Attempt, until: Millis) {
+        self.live.take_if(|live| *live == attempt);
+        self.not_before = until;
     }
 
     /// A stream that could not take notifications has room again.

@@ -127,16 +127,33 @@ impl Subscriptions {
         }
     }
 
-    /// The gateway ended a subscription: its streams end with the reason.
-    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, wire: &mut Wire) {
-        if self.topics.get(topic).is_none_or(|subscription| !subscription.ended_on(attempt)) {
+    /// The gateway ended a subscription: for now, so that it is asked for again at `until`, or with its streams.
+    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, until: Millis, wire: &mut Wire) {
+        let Some(subscription) = self.topics.get_mut(topic).filter(|subscription| subscription.ended_on(attempt))
+        else {
             return;
+        };
+        if refused.code.is_retryable() {
+            return subscription.interrupted(attempt, until);
         }
         let error = refused.error();
         for member in self.topics.remove(topic).into_iter().flat_map(|subscription| subscription.members) {
             end(&member, &error, wire);
             self.streams.remove(&member.stream);
         }
+    }
+
+    /// The client has stopped: streams wait, and those that were never confirmed are refused.
+    pub(crate) fn pause(&mut self, error: &Error, wire: &mut Wire) {
+        for topic in self.topics.values_mut() {
+            topic.members.retain(|member| {
+                if !member.is_joined() {
+                    end(member, error, wire);
+                }
+                member.is_joined()
+            });
+        }
+        self.forget_empty(wire);
     }
 
     /// The client has ended: so has every stream.

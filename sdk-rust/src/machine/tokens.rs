@@ -3,9 +3,10 @@
 use realtime_gateway_protocol::{Reconnect, Timestamp};
 
 use super::{
-    Millis,
+    Millis, Reconnection,
     backoff::{Backoff, Random},
 };
+use crate::Error;
 
 /// How long the provider may take before it is asked again.
 const PROVIDER_TIMEOUT: Millis = 30_000;
@@ -13,7 +14,6 @@ const PROVIDER_TIMEOUT: Millis = 30_000;
 const MIN_LIFE: Millis = 1_000;
 
 /// The token and what is known of its life.
-#[derive(Default)]
 pub(crate) struct Tokens {
     token: Option<String>,
     asked: Option<Millis>,
@@ -26,9 +26,36 @@ pub(crate) struct Tokens {
     /// The gateway said `token_expired`: commands wait until a fresh one is accepted.
     expired: bool,
     renewing: bool,
+    /// Why the identity could not be renewed, until it is.
+    trouble: Option<Error>,
 }
 
 impl Tokens {
+    pub(crate) fn new(bounds: Reconnection) -> Self {
+        Self {
+            token: None,
+            asked: None,
+            not_before: 0,
+            refresh_at: None,
+            clock: None,
+            refusals: 0,
+            backoff: Backoff::new(bounds),
+            expired: false,
+            renewing: false,
+            trouble: None,
+        }
+    }
+
+    /// Why the identity of a live connection could not be renewed.
+    pub(crate) fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
+    /// When the provider is asked next, while there is no token to use and it is not asked already.
+    pub(crate) fn next_question(&self, now: Millis) -> Option<Millis> {
+        (self.asked.is_none() && self.usable(now).is_none() && !self.renewing).then_some(self.not_before)
+    }
+
     /// The token to authenticate with now, unless a fresh one is due.
     pub(crate) fn usable(&self, now: Millis) -> Option<&String> {
         self.token.as_ref().filter(|_| self.refresh_at.is_none_or(|at| now < at))
@@ -71,8 +98,9 @@ impl Tokens {
     }
 
     /// The provider failed.
-    pub(crate) fn failed(&mut self, now: Millis, random: &mut Random) {
+    pub(crate) fn failed(&mut self, error: Error, now: Millis, random: &mut Random) {
         self.asked = None;
+        self.trouble = Some(error);
         let delay = self.backoff.delay(Reconnect::Backoff, None, random).unwrap_or(PROVIDER_TIMEOUT);
         self.not_before = now + delay.max(100);
     }
@@ -99,12 +127,14 @@ impl Tokens {
         self.refusals = 0;
         self.renewing = false;
         self.expired = false;
+        self.trouble = None;
     }
 
     /// The gateway refused the token. True when it refused a fresh one after that: then there is nothing left to try.
-    pub(crate) fn refused(&mut self) -> bool {
+    pub(crate) fn refused(&mut self, error: Option<Error>) -> bool {
         self.token = None;
         self.renewing = false;
+        self.trouble = error;
         self.refusals += 1;
         self.refusals >= 2
     }
@@ -119,8 +149,9 @@ impl Tokens {
     }
 
     /// The gateway could not check the fresh token now.
-    pub(crate) fn postpone(&mut self, until: Millis) {
+    pub(crate) fn postpone(&mut self, error: Error, until: Millis) {
         self.renewing = false;
+        self.trouble = Some(error);
         self.token = None;
         self.not_before = until;
     }

@@ -210,7 +210,7 @@ async fn a_subscription_that_is_given_up_at_once_is_never_asked_for() {
 }
 
 #[tokio::test]
-async fn replaced_by_another_session_is_the_end_for_every_call() {
+async fn a_client_that_was_replaced_refuses_calls_until_it_is_resumed() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let inbox = async {
@@ -228,6 +228,32 @@ async fn replaced_by_another_session_is_the_end_for_every_call() {
     let error = client.clan_chat("c").unwrap().send("x").await.unwrap_err();
     assert_eq!((error.is_retryable(), error.outcome()), (false, Outcome::NotSent));
     assert!(client.connect().await.is_err());
+    let clan = client.clan_chat("c").unwrap();
+    let server = async {
+        let (mut peer, second) = gateway.greet().await;
+        assert_eq!(second["client"]["attempt"], 2);
+        peer.confirm(0, false).await;
+        peer.close(4409).await;
+    };
+    let app = async {
+        client.resume().await.unwrap();
+        let stream = clan.subscribe().await.unwrap();
+        client.closed().await;
+        stream
+    };
+    let ((), mut stream) = tokio::join!(server, app);
+    let server = async {
+        let (mut peer, _) = gateway.greet().await;
+        let asked = peer.confirm(1, true).await;
+        assert_eq!(asked["recover"], json!({"offset": 0, "epoch": "e"}));
+        peer.say(chat(1)).await;
+        peer
+    };
+    let (_peer, (resumed, event)) = tokio::join!(server, async { (client.resume().await, stream.next().await) });
+    resumed.unwrap();
+    assert!(matches!(event, Some(ChatEvent::Message(message)) if message.offset == 1));
+    client.close().await;
+    assert!(stream.next().await.is_none() && client.resume().await.is_err());
 }
 
 #[tokio::test]

@@ -9,8 +9,10 @@
 
 mod chaos;
 mod driver;
+mod ended;
 mod gateway;
 mod model;
+mod stopping;
 mod stories;
 mod succession;
 mod vectors;

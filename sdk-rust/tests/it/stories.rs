@@ -9,12 +9,12 @@ use crate::{
     world::World,
 };
 
-fn clan() -> Topic {
+pub(crate) fn clan() -> Topic {
     Topic::Clan(ClanId::new("c").unwrap())
 }
 
 /// A world in which the machine is connected.
-fn connected() -> World {
+pub(crate) fn connected() -> World {
     let mut world = World::new(7);
     world.input(Input::Connect);
     world.run(1_000);
@@ -22,7 +22,7 @@ fn connected() -> World {
     world
 }
 
-fn subscribed(world: &mut World, topic: Topic) -> StreamId {
+pub(crate) fn subscribed(world: &mut World, topic: Topic) -> StreamId {
     let stream = world.subscribe(topic, SubscribeOptions::default());
     world.run(500);
     assert!(world.streams[&stream].joined);
@@ -189,7 +189,7 @@ fn many_topics_at_once_keep_within_the_limits() {
 }
 
 #[test]
-fn replaced_by_somebody_else_is_the_end() {
+fn replaced_by_another_session_stops_the_client_and_not_its_streams() {
     let mut world = connected();
     let stream = subscribed(&mut world, clan());
     let attempt = only(&world);
@@ -197,9 +197,12 @@ fn replaced_by_somebody_else_is_the_end() {
     world.flush_server();
     world.run(1_000);
     assert_eq!(ended(&world).close_code(), Some(CloseCode::REPLACED));
-    assert!(world.streams[&stream].ended.is_some());
+    assert!(world.streams[&stream].ended.is_none());
     let ticket = world.send("c");
     assert_eq!(world.sent[&ticket].result.clone().unwrap().unwrap_err().outcome(), Outcome::NotSent);
+    let refused = world.subscribe(Topic::Notifications, SubscribeOptions::default());
+    assert_eq!(world.streams[&refused].ended.as_ref().and_then(Error::close_code), Some(CloseCode::REPLACED));
+    world.input(Input::Connect);
     assert_eq!(world.machine.deadline(), None, "nothing is left to do");
 }
 

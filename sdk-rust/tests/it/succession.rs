@@ -1,9 +1,15 @@
 //! Clients that follow one another as one instance, such as tabs that take over a connection.
 
-use realtime_gateway_sdk::machine::{Action, Attempt, Config, Input, Machine};
+use realtime_gateway_sdk::machine::{Action, Attempt, Config, Input, Machine, Reconnection};
 
 fn config() -> Config {
-    Config { seed: [1, 2], device_id: None, client_name: "test".into(), client_version: "0".into() }
+    Config {
+        seed: [1, 2],
+        device_id: None,
+        client_name: "test".into(),
+        client_version: "0".into(),
+        reconnection: Reconnection::default(),
+    }
 }
 
 /// Connects as far as the first frame; the attempt, and that frame.

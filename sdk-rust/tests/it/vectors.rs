@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use realtime_gateway_sdk::machine::{Action, Attempt, Command, Config, Input, Machine, StreamId};
+use realtime_gateway_sdk::machine::{Action, Attempt, Command, Config, Input, Machine, Reconnection, StreamId};
 use realtime_gateway_sdk::protocol::{Envelope, ServerMessage, decode_client, decode_server, encode_client};
 use realtime_gateway_sdk::{Event, Topic};
 use serde_json::Value;
@@ -18,7 +18,13 @@ fn frame(vector: &Value) -> String {
 
 /// A machine with an open connection that shows the app every message.
 fn watching() -> (Machine, Attempt, StreamId) {
-    let config = Config { seed: [1, 2], device_id: None, client_name: "test".into(), client_version: "0".into() };
+    let config = Config {
+        seed: [1, 2],
+        device_id: None,
+        client_name: "test".into(),
+        client_version: "0".into(),
+        reconnection: Reconnection::default(),
+    };
     let mut machine = Machine::new(config);
     let watcher = StreamId(1);
     machine.handle(0, Input::Command(Command::Watch(watcher)));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use realtime_gateway_sdk::machine::{
-    Action, Attempt, Command, Config, Input, Machine, OpenFailure, StreamId, SubscribeOptions, Ticket,
+    Action, Attempt, Command, Config, Input, Machine, OpenFailure, Reconnection, StreamId, SubscribeOptions, Ticket,
+    TokenFailure,
 };
 use realtime_gateway_sdk::protocol::*;
 use realtime_gateway_sdk::{Delivery, Error, Frame, Position, State, Topic};
@@ -18,7 +19,7 @@ enum Event {
     ToClient(Attempt, String),
     Closed(Attempt, u16),
     Left(Attempt),
-    Token(Result<String, String>),
+    Token(Result<String, TokenFailure>),
 }
 
 #[derive(Default)]
@@ -57,6 +58,7 @@ pub(crate) struct World {
     pub(crate) opens_fail: u32,
     pub(crate) tokens_fail: u32,
     pub(crate) bad_tokens: u32,
+    pub(crate) signed_out: bool,
     pub(crate) asked_tokens: u32,
     /// While set, every identity is refused beside a session that is live.
     pub(crate) session_limit: Option<u64>,
@@ -69,8 +71,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let config =
-            Config { seed: [seed, !seed], device_id: None, client_name: "test".into(), client_version: "0".into() };
+        let config = Config {
+            seed: [seed, !seed],
+            device_id: None,
+            client_name: "test".into(),
+            client_version: "0".into(),
+            reconnection: Reconnection::default(),
+        };
         Self {
             now: 1_000,
             machine: Machine::new(config),
@@ -82,6 +89,7 @@ impl World {
             opens_fail: 0,
             tokens_fail: 0,
             bad_tokens: 0,
+            signed_out: false,
             asked_tokens: 0,
             session_limit: None,
             lines: BTreeMap::new(),
@@ -290,9 +298,11 @@ impl World {
             Action::AskToken => {
                 self.asked_tokens += 1;
                 let at = self.now + self.random(200);
-                let result = if self.tokens_fail > 0 {
+                let result = if self.signed_out {
+                    Err(TokenFailure::SignedOut("signed out".to_owned()))
+                } else if self.tokens_fail > 0 {
                     self.tokens_fail -= 1;
-                    Err("the provider is away".to_owned())
+                    Err(TokenFailure::Failed("the provider is away".to_owned()))
                 } else if self.bad_tokens > 0 {
                     self.bad_tokens -= 1;
                     Ok("0".to_owned())

@@ -10,30 +10,36 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, uri::Scheme};
+use http::{HeaderValue, Request, Response, header, uri::Scheme};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{Counted, Guest, Place, node_is_full};
+use super::{
+    Counted, Guest,
+    admission::{Admission, Afterwards},
+    node_is_full,
+    throttle::Place,
+};
 use crate::{
+    config::origin::Transport,
     conversation::Reception,
     http::Body,
     router::Opening,
     upgrade::{self, Refusal},
 };
 
-/// Within which the head of a request must be complete, also of one that follows another.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// What is left of `limits.handshake_timeout` to send an answer that refuses a WebSocket.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 /// Within which an endpoint must answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// For how long a socket may be used for one request after the other.
-const LIFE: Duration = Duration::from_secs(60);
+/// After which an answer says that the connection ends with it: clients then spread over new nodes in time.
+const LIFE: Duration = Duration::from_secs(3_600);
 /// For how long a client that was answered is read, so that a reset does not overtake the answer.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -49,21 +55,24 @@ pub(super) struct Exchange<R>(Arc<State<R>>);
 struct State<R> {
     guest: Guest<R>,
     progress: Mutex<Progress>,
+    /// How long it may wait for the next request.
+    idle: Duration,
 }
 
 /// How far an exchange has come.
 enum Progress {
     /// No request was read yet, or one for a WebSocket is being looked into.
     Handshake,
-    /// A plain request came, so this is no handshake.
-    Plain,
+    /// The latest plain request came at this time, so this is no handshake.
+    Plain(Instant),
     /// The answer that grants a WebSocket is under way.
     Upgrade(Granted),
 }
 
 impl<R: Reception> Exchange<R> {
     pub(super) fn new(guest: Guest<R>) -> Self {
-        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake) }))
+        let idle = guest.port.shared.node.config().limits.http_idle_timeout;
+        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake), idle }))
     }
 
     /// Answers requests until there are no more; gives the socket back for a WebSocket, with what was read behind the request.
@@ -74,7 +83,9 @@ impl<R: Reception> Exchange<R> {
         let state = Arc::clone(&self.0);
         let mut http = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN)
+            // From the end of an answer to the end of the next request's head. The first head comes within the
+            // handshake's time.
+            .header_read_timeout(state.idle)
             .max_headers(64)
             .max_buf_size(16 * 1024)
             .serve_connection(TokioIo::new(socket), self);
@@ -92,14 +103,20 @@ impl<R: Reception> Exchange<R> {
                     if !stops && !late {
                         return Poll::Pending;
                     }
-                    if late && (last || matches!(*state.progress.lock(), Progress::Handshake)) {
+                    let now = Instant::now();
+                    // Hyper bounds the wait for a request, but not how slowly an answer is read.
+                    let stuck_at = match *state.progress.lock() {
+                        Progress::Plain(since) if !last => since + ANSWER_WITHIN + state.idle + ANSWER_WITHIN,
+                        Progress::Upgrade(_) if !last => state.guest.until + ANSWER_WITHIN,
+                        _ => now,
+                    };
+                    if late && now >= stuck_at {
                         return Poll::Ready(None);
                     }
-                    // A socket that has been used for long, or until the gateway stops, ends with the answer under way.
-                    let now = Instant::now();
-                    last = stops || now >= state.guest.until + LIFE;
-                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { state.guest.until + LIFE });
-                    if last {
+                    // The gateway stops: the socket ends with the answer under way.
+                    last |= stops;
+                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { stuck_at });
+                    if stops {
                         Pin::new(&mut http).graceful_shutdown();
                     }
                 }
@@ -108,6 +125,14 @@ impl<R: Reception> Exchange<R> {
         };
         let Some(ended) = ended else {
             tracing::debug!("a socket was closed: no request in time");
+            let over = state.guest.admission.as_ref().and_then(Admission::over);
+            if let Some(over) = over {
+                // It was let wait only to show what it is for.
+                let refusal = state.refused(over.into());
+                let mut socket = http.into_parts().io.into_inner();
+                let _ = timeout(LINGER, socket.write_all(&refusal.bytes())).await;
+                let _ = timeout(LINGER, linger(socket)).await;
+            }
             return None;
         };
         let parts = http.into_parts();
@@ -119,7 +144,7 @@ impl<R: Reception> Exchange<R> {
             }
         }
         let socket = parts.io.into_inner();
-        let progress = std::mem::replace(&mut *state.progress.lock(), Progress::Plain);
+        let progress = std::mem::replace(&mut *state.progress.lock(), Progress::Handshake);
         if let Progress::Upgrade(granted) = progress {
             return Some((socket, parts.read_buf, granted));
         }
@@ -144,44 +169,85 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
             let answer = if state.guest.port.websocket && request.uri().path() == "/ws" {
-                state.upgrade(&request.into_parts().0).await.inspect_err(|refusal| {
-                    let metrics = state.guest.port.shared.node.metrics();
-                    metrics.connections_total.with_label_values(&[refusal.outcome]).inc();
-                })
+                state.upgrade(&request.into_parts().0).await
             } else {
                 state.answer(request).await
             };
-            Ok(answer.unwrap_or_else(|refusal| refusal.response().map(whole)))
+            Ok(answer.unwrap_or_else(|refusal| state.refused(refusal).response().map(whole)))
         })
     }
 }
 
 impl<R: Reception> State<R> {
+    /// Counts a refusal.
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        self.guest.port.shared.node.metrics().connections_total.with_label_values(&[refusal.outcome]).inc();
+        refusal
+    }
+
     /// Grants a WebSocket, if nothing stands against it.
     async fn upgrade(&self, request: &http::request::Parts) -> Result<Response<Body>, Refusal> {
         let shared = &self.guest.port.shared;
         let config = shared.node.config();
-        let answer = upgrade::check(request, &config, &shared.origins)?;
+        let now = Instant::now();
+        if let Some(admission) = &self.guest.admission {
+            admission.limited(&config.limits, now)?;
+        }
+        let transport = if self.guest.port.certificates.is_some() { Transport::Tls } else { Transport::Unknown };
+        let answer = upgrade::check(request, &config, &shared.origins, transport)?;
         let peer = self.guest.peer.ip().to_canonical();
         let client = shared.forwarding.client(&request.headers, peer, &config.proxies_trusted);
         let place = match client {
-            Some(client) => Some(shared.throttle.admit(client, &config.limits, Instant::now())?),
-            None => None,
+            Some(client) => Some(shared.throttle.admit(client, &config.limits, now)?),
+            None => self.guest.admission.as_ref().and_then(Admission::take),
         };
         let counted = Counted::new(&shared.connections, config.limits.connections).ok_or_else(node_is_full)?;
-        let opening = Box::new(upgrade::open(&*shared.node, request, client.unwrap_or(peer)).await?);
+        let opening = upgrade::open(&*shared.node, request, client.unwrap_or(peer));
+        // An identity provider that answers slowly must not cost the client its answer.
+        let answer_by = self.guest.until.checked_sub(ANSWER_TIME).unwrap_or(self.guest.until);
+        let opening = match timeout_at(answer_by, opening).await {
+            Ok(opening) => Box::new(opening?),
+            Err(_) => return Err(Refusal::token_unchecked()),
+        };
         *self.progress.lock() = Progress::Upgrade(Granted { opening, places: (counted, place) });
         Ok(answer.map(|()| whole(Bytes::new())))
     }
 
     /// Lets the endpoint answer.
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        *self.progress.lock() = Progress::Plain;
+        let now = Instant::now();
+        *self.progress.lock() = Progress::Plain(now);
+        let afterwards = self.admit(&request, now)?;
         let port = &self.guest.port;
         let scheme = if port.certificates.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let answer = timeout(ANSWER_WITHIN, port.endpoint.answer(request, self.guest.peer, scheme)).await;
-        answer.map_err(|_| Refusal::unavailable("no answer in time", Duration::from_secs(1)))
+        let mut answer = answer.map_err(|_| Refusal::unavailable("no answer in time", Duration::from_secs(1)))?;
+        if afterwards == Afterwards::Close || now >= self.guest.until + LIFE {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
     }
+
+    /// Counts a plain request against the limits of its address, if they apply to it.
+    fn admit(&self, request: &Request<Incoming>, now: Instant) -> Result<Afterwards, Refusal> {
+        let Some(admission) = &self.guest.admission else { return Ok(Afterwards::Open) };
+        let node = &self.guest.port.shared.node;
+        if upgrade::bearer(request.headers()).is_some_and(|key| node.knows_api_key(key)) {
+            admission.free();
+            return Ok(Afterwards::Open);
+        }
+        if is_probe(request.uri().path()) {
+            return Ok(admission.probe());
+        }
+        admission.limited(&node.config().limits, now)?;
+        Ok(Afterwards::Open)
+    }
+}
+
+/// Whether this is what orchestrators and monitoring ask for, which must not fail because others of their address
+/// (behind one NAT, say) are busy.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/metrics" | "/health") || path.starts_with("/health/")
 }
 
 /// A body that is here already.

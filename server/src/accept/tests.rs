@@ -3,7 +3,7 @@
 use super::*;
 use crate::node::Node;
 
-fn size_of_future<F>(_: impl Fn(Guest<Node>, TcpStream, (Counted, Option<Place>)) -> F) -> usize {
+fn size_of_future<F>(_: impl Fn(Guest<Node>, TcpStream, Counted) -> F) -> usize {
     size_of::<F>()
 }
 

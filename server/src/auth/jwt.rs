@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Header, decode_header};
+use jsonwebtoken::decode_header;
 use parking_lot::RwLock;
 
 use super::{
@@ -22,6 +22,10 @@ pub struct Authenticator {
     keys: RwLock<Arc<Keys>>,
     pace: Pace,
 }
+
+/// Keys that are valid and not in force yet.
+#[derive(Debug)]
+pub struct KeySet(Keys);
 
 /// The keys of one configuration.
 #[derive(Debug)]
@@ -45,15 +49,24 @@ impl Authenticator {
         Ok(Self { keys: RwLock::new(Arc::new(keys)), pace })
     }
 
-    /// Takes over the keys and rules of a new configuration; tokens that were verified stay so.
+    /// Prepares the keys and rules of a new configuration, for [`Authenticator::replace`].
     ///
     /// # Errors
-    /// As [`Authenticator::new`]; the keys stay as they are then.
-    pub fn reload(&self, auth: &config::Auth) -> Result<(), KeyError> {
+    /// As [`Authenticator::new`].
+    pub fn prepare(&self, auth: &config::Auth) -> Result<KeySet, KeyError> {
         let before = Arc::clone(&self.keys.read());
-        let keys = Keys::new(auth, self.pace, before.jwks.as_ref())?;
-        *self.keys.write() = Arc::new(keys);
-        Ok(())
+        Ok(KeySet(Keys::new(auth, self.pace, before.jwks.as_ref())?))
+    }
+
+    /// Prepares and replaces.
+    #[cfg(test)]
+    pub(super) fn reload(&self, auth: &config::Auth) -> Result<(), KeyError> {
+        self.prepare(auth).map(|keys| self.replace(keys))
+    }
+
+    /// Takes over keys and rules; tokens that were verified stay so.
+    pub fn replace(&self, keys: KeySet) {
+        *self.keys.write() = Arc::new(keys.0);
     }
 
     /// Fetches the keys of the JWKS now, if there is one; false when it gives none.
@@ -84,7 +97,7 @@ impl Authenticator {
             return outcome;
         }
         match &keys.jwks {
-            Some(jwks) => verify_fetched(jwks, &header, token).await,
+            Some(jwks) => jwks.verify(&header, token).await,
             None => Err(AuthError::Invalid("no key made its signature")),
         }
     }
@@ -104,20 +117,6 @@ impl Keys {
         };
         if own.is_empty() && jwks.is_none() { Err(KeyError::None) } else { Ok(Self { own, jwks }) }
     }
-}
-
-async fn verify_fetched(jwks: &Arc<Jwks>, header: &Header, token: &str) -> Result<Identity, AuthError> {
-    let keys = jwks.keys().await;
-    if let Some(outcome) = verify_with(keys.iter(), header, token) {
-        return outcome;
-    }
-    let wrong = AuthError::Invalid("no key made its signature");
-    if header.kid.is_some() && keys.iter().any(|key| key.kid == header.kid) {
-        return Err(wrong);
-    }
-    // The key may be newer than what is cached: this is how keys rotate.
-    let keys = jwks.refetch().await?;
-    verify_with(keys.iter(), header, token).unwrap_or(Err(wrong))
 }
 
 #[cfg(test)]

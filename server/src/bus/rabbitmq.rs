@@ -9,16 +9,24 @@ mod bindings;
 mod body;
 mod dead_letters;
 mod fault;
+mod frames;
 mod inbound;
+mod letter;
 mod link;
 mod nodes;
 mod outbound;
+mod probe;
+mod properties;
+mod redeclare;
+mod routes;
+mod screen;
 mod state;
 mod stream;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod trouble;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -33,18 +41,20 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
+pub use self::probe::Topology;
 use self::{
     address::{AddressError, addresses},
     bindings::Bindings,
     fault::Fault,
     nodes::{Outgoing, Target},
+    routes::Routes,
     state::{Role, States},
     supervisor::{Outcome, Supervisor},
     topology::Names,
     work::{Consuming, Publishing},
 };
 use super::{
-    Arrivals, Bus, BusStatus, Doorbell, Heard, Hearing, Whisper,
+    Arrivals, Bus, BusStatus, BusWarning, Doorbell, Heard, Hearing, Whisper,
     envelope::{self, Sender},
 };
 use crate::{
@@ -185,6 +195,7 @@ impl RabbitBus {
                 store: store.clone(),
                 finish: finish_publishing.clone(),
                 confirmed: Vec::new(),
+                routes: Routes::default(),
             },
             peers,
         };
@@ -213,12 +224,15 @@ impl RabbitBus {
         };
         let consumer = supervisor(Role::Consume, &stop_consuming);
         let outcome = consumer.outcome.subscribe();
+        // A start that is given up leaves no supervisor behind.
+        let given_up = tasks.stop_on_drop();
         let consuming = tasks.spawn_until_stopped(consumer.keep(consuming));
         let publisher = supervisor(Role::Publish, &finish_publishing);
         if let Err(error) = first_try(outcome, peers).await {
             tasks.stop(FINISH).await;
             return Err(error);
         }
+        given_up.disarm();
         let publishing = tasks.spawn_until_stopped(publisher.keep(publishing));
         let running = Running { taken, stop_consuming, consuming, finish_publishing, publishing };
         let running = parking_lot::Mutex::new(Some(running));
@@ -233,28 +247,29 @@ impl RabbitBus {
     }
 }
 
-/// Tells whether the broker can be used, without changing anything on it.
+/// Tells whether the broker can be used, without changing anything on it, and what it has of what a node declares.
 ///
 /// # Errors
 /// [`RabbitError`] says why not.
-pub(super) async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
+pub(super) async fn probe(config: &config::Bus, node: &str, peers: Peers) -> Result<Topology, RabbitError> {
     let addresses = addresses(&config.url.0)?;
     let tls = tls(config, &addresses)?;
+    let names = Names::new(&config.prefix, node);
     let mut last = Fault::of("bus.url names no host");
     for uri in addresses {
-        match reach(&uri, tls.as_ref()).await {
-            Ok(()) => return Ok(()),
+        match look(&uri, tls.as_ref(), &names, peers).await {
+            Ok(found) => return Ok(found),
             Err(fault) => last = Fault::of(&format!("{}: {fault}", address::shown(&uri))),
         }
     }
     Err(RabbitError::Away(last))
 }
 
-async fn reach(uri: &AMQPUri, tls: Option<&TlsConnector>) -> Result<(), Fault> {
+async fn look(uri: &AMQPUri, tls: Option<&TlsConnector>, names: &Names, peers: Peers) -> Result<Topology, Fault> {
     let link = link::Link::open(uri, tls, "gateway check".into()).await?;
-    let opened = link.channel().await;
+    let found = probe::topology(&link, names, peers).await;
     link.close().await;
-    opened.map(drop)
+    found
 }
 
 /// Waits for what comes of the first tries.
@@ -314,6 +329,10 @@ impl Bus for RabbitBus {
 
     fn status(&self) -> BusStatus {
         self.shared.states.status()
+    }
+
+    fn warnings(&self) -> Vec<BusWarning> {
+        self.shared.states.trouble.warnings()
     }
 
     fn stop_taking(&self) {

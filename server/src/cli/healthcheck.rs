@@ -40,14 +40,20 @@ impl Healthcheck {
             .no_proxy()
             .tls_danger_accept_invalid_certs(is_this_machine(&url))
             .build()?;
-        let response = client.get(url.clone()).send().await.with_context(|| format!("{url} does not answer"))?;
-        let status = response.status();
-        let body = response.text().await.unwrap_or_default();
-        if !status.is_success() {
-            bail!("{url} answers {status}: {}", body.trim());
-        }
-        super::print(&format!("{url} answers {status}: {}\n", body.trim()))
+        super::print(&(ask(&client, &url).await? + "\n"))
     }
+}
+
+/// What the gateway answers, with the status in it.
+///
+/// # Errors
+/// If it does not answer, or with another status than a success, which the error names.
+async fn ask(client: &reqwest::Client, url: &Url) -> anyhow::Result<String> {
+    let response = client.get(url.clone()).send().await.with_context(|| format!("{url} does not answer"))?;
+    let status = response.status();
+    let body = response.text().await.unwrap_or_default();
+    let said = format!("{url} answers {status}: {}", body.trim());
+    if status.is_success() { Ok(said) } else { bail!(said) }
 }
 
 /// The readiness of the gateway that this configuration is of.
@@ -77,6 +83,31 @@ mod tests {
         assert_eq!(at("0.0.0.0:4000").as_str(), "http://127.0.0.1:4000/health/ready");
         assert_eq!(at("[::]:4000").as_str(), "http://[::1]:4000/health/ready");
         assert_eq!(at("192.0.2.1:80").as_str(), "http://192.0.2.1/health/ready");
+    }
+
+    #[tokio::test]
+    async fn the_status_is_named() {
+        for (status, is_well) in [
+            ("200 OK", true),
+            ("302 Found", false),
+            ("401 Unauthorized", false),
+            ("429 Too Many Requests", false),
+            ("503 Service Unavailable", false),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = Url::parse(&format!("http://{}/health/ready", listener.local_addr().unwrap())).unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+            let client = crypto::https_client().build().unwrap();
+            let (said, ()) = tokio::join!(ask(&client, &url), async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                assert!(tokio::io::AsyncReadExt::read(&mut socket, &mut request).await.unwrap() > 0);
+                tokio::io::AsyncWriteExt::write_all(&mut socket, answer.as_bytes()).await.unwrap();
+            });
+            assert_eq!(said.is_ok(), is_well, "{status}");
+            let said = said.unwrap_or_else(|error| error.to_string());
+            assert!(said.contains(&format!("answers {status}: body")), "{said}");
+        }
     }
 
     #[test]

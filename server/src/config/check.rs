@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::store::redis::check_url;
 
-use super::{Config, ConfigError, PermissionSource, draft::Draft};
+use super::{Config, ConfigError, PermissionSource, draft::Draft, origin::AllowedOrigin};
 
 /// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
+/// The longest `permissions.stale_grace`.
+const MAX_STALE_GRACE: Duration = Duration::from_secs(24 * 3600);
 /// Over this, what the gateway sends could be over the 256 KiB of the protocol.
 const SAFE_MESSAGE_BYTES: usize = 192 * 1024;
 
@@ -30,7 +32,7 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
     let found = [
         (
             drain.grace < drain.delay.saturating_add(drain.spread),
-            "drain.grace is shorter than drain.delay and drain.spread together: the last sessions are cut off",
+            "drain.grace is shorter than drain.delay and drain.spread together: sessions are closed in less time than drain.spread",
         ),
         (
             config.limits.message_bytes > SAFE_MESSAGE_BYTES,
@@ -118,10 +120,10 @@ fn names(config: &Config) -> Result<(), String> {
             return Err(format!("{key} is not 1 to 32 letters, digits, `-`, `_` or `.`"));
         }
     }
-    match config.origins_allowed.iter().find(|origin| !is_origin(origin)) {
+    match config.origins_allowed.iter().find(|origin| AllowedOrigin::parse(origin).is_none()) {
         Some(origin) => Err(format!(
-            "origins.allowed has {origin:?}: write https://app.example.com or https://*.example.com, in lower case, \
-             with a port where it is not the usual one, and without a path"
+            "origins.allowed has {origin:?}: write https://app.example.com or https://*.example.com, with a port \
+             where it is not the usual one, and without a path"
         )),
         None => Ok(()),
     }
@@ -135,6 +137,9 @@ fn permissions(draft: &Draft) -> Result<(), String> {
         }
         PermissionSource::Http(url) if !is_http(&url.0) => {
             Err("permissions.url is not an http:// or https:// URL".into())
+        }
+        _ if config.permissions.stale_grace > MAX_STALE_GRACE => {
+            Err("permissions.stale_grace is over 24h: a permission that was withdrawn could hold as long".into())
         }
         _ => Ok(()),
     }
@@ -177,6 +182,7 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("auth.timeout", config.auth.timeout),
         ("permissions.timeout", config.permissions.timeout),
         ("limits.handshake_timeout", limits.handshake_timeout),
+        ("limits.http_idle_timeout", limits.http_idle_timeout),
         ("history.max_age", config.history.max_age),
         ("notifications.ttl", config.notifications.ttl),
         ("drain.grace", config.drain.grace),
@@ -189,14 +195,4 @@ fn numbers(config: &Config) -> Result<(), String> {
 
 fn is_http(url: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
-}
-
-/// A scheme, a host that may begin with `*.`, perhaps a port (RFC 6454, section 6.2).
-fn is_origin(origin: &str) -> bool {
-    let Some((scheme, host)) = origin.split_once("://") else { return false };
-    let host = host.strip_prefix("*.").unwrap_or(host);
-    let in_host =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | ':' | '[' | ']' | '_');
-    let in_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
-    !scheme.is_empty() && scheme.chars().all(in_scheme) && !host.is_empty() && host.chars().all(in_host)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, RequestBody, Response, Result, error::ReadBodyError};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions,
@@ -17,6 +17,7 @@ use super::{
     request_node,
     schema::{self, Direction},
 };
+use crate::telemetry::log_limited;
 
 const JSON: &str = "application/json";
 /// How long the whole body of a request may take to come.
@@ -46,6 +47,13 @@ impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
             let detail = "send JSON, with Content-Type: application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail).into());
         }
+        if is_encoded(request.headers()) {
+            // RFC 9110, section 12.5.3: what to send instead.
+            let code = ErrorCode::from("unsupported_media_type");
+            let detail = "send the body as it is: Content-Encoding is not supported";
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
+            return Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")).into());
+        }
         let limit = request_node(request)?.config().limits.http_body;
         let body = match tokio::time::timeout(WITHIN, body.take()?.into_bytes_limit(limit)).await {
             Ok(Ok(body)) => body,
@@ -68,6 +76,17 @@ impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
 /// Whether a media type is JSON; its parameters mean nothing (RFC 8259, section 11).
 fn is_json(content_type: &str) -> bool {
     content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(JSON))
+}
+
+/// Whether a body is compressed or otherwise encoded. Decoding is left out on purpose: bodies are small, and a compressed
+/// one that grows a thousandfold would have to be bounded a second time.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    let is_plain = |coding: &[u8]| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    };
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).any(|coding| !is_plain(coding))
 }
 
 /// An answer with a JSON body.
@@ -142,7 +161,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => Response::builder().status(status).content_type(JSON).body(body),
         Err(error) => {
-            tracing::error!(%error, "an answer could not be encoded");
+            log_limited!(ERROR, { %error }, "an answer could not be encoded");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error").response()
         }
     }

@@ -9,6 +9,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Map, Value, json};
 
 use super::{
+    key,
     problem::{self, ProblemDetails},
     schema::{self, Direction},
 };
@@ -39,6 +40,7 @@ fn complete(document: &mut Value) {
     let (mut used, mut tags) = (Vec::new(), Vec::new());
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for operation in operations.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            name_scope(operation);
             let problems = problems_of(path, operation);
             tags.extend(operation["tags"].as_array().cloned().unwrap_or_default());
             if let Some(responses) = operation["responses"].as_object_mut() {
@@ -59,6 +61,17 @@ fn complete(document: &mut Value) {
     for status in used {
         document["components"]["responses"][format!("Problem{status}")] = described_problem(status);
     }
+}
+
+/// Says which scope of an API key an operation needs: as the role that OpenAPI 3.1 has for it, and in words, because most
+/// tools show only these.
+fn name_scope(operation: &mut Value) {
+    let schemes = operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
+    let scope = schemes.flat_map(Map::keys).find_map(|name| name.strip_prefix(key::SCHEME)?.strip_prefix(':'));
+    let Some(scope) = scope.map(str::to_owned) else { return };
+    let description = operation["description"].as_str().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    operation["description"] = json!(format!("{description}Needs an API key with the scope `{scope}`."));
+    operation["security"] = json!([{ key::SCHEME: [scope] }]);
 }
 
 /// The statuses of the problems that an operation can have: they follow from what it takes and where it stands.
@@ -83,6 +96,9 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     }
     if may_be_missing {
         statuses.push(404);
+    }
+    if !path.starts_with("/health") && path != "/metrics" {
+        statuses.push(429);
     }
     if path.starts_with("/api/") || path.starts_with("/dev") {
         statuses.extend([500, 503]);
@@ -112,14 +128,18 @@ fn described_problem(status: u16) -> Value {
         404 => "There is no such thing.",
         408 => "The body took too long to come.",
         413 => "The body, or what would have to be stored, is too large.",
-        415 => "The body is not `application/json`.",
+        415 => "The body is not `application/json`, or is compressed.",
+        429 => {
+            "The address has too many connections, or opens them too often. Requests with a valid API key are never \
+             refused for that."
+        }
         503 => "Not confirmed in time; repeat it with the same `id`.",
         _ => "A fault of the gateway.",
     };
     let integer = json!({ "schema": { "type": "integer", "minimum": 1 }, "description": "Seconds." });
     let headers = match status {
         401 => json!({ "WWW-Authenticate": { "schema": { "type": "string" } } }),
-        503 => json!({ "Retry-After": integer }),
+        429 | 503 => json!({ "Retry-After": integer }),
         _ => json!({}),
     };
     json!({

@@ -251,7 +251,8 @@ async fn status_of(node: &Node) -> Status {
         // A shared store that is away is away for every node: nobody gains when all are taken out at once.
         return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
     }
-    let well = node.bus.status().is_well() && node.store.status().writable && !is_overflowing(outbox_of(node).await);
+    let is_bus_well = node.bus.status().is_well() && !node.bus.warnings().iter().any(|warning| warning.degrades);
+    let well = is_bus_well && node.store.status().writable && !is_overflowing(outbox_of(node).await);
     if well { Status::Ok } else { Status::Degraded }
 }
 
@@ -279,6 +280,9 @@ async fn health_of(node: &Node, status: Status) -> Health {
         warnings.push(format!("the store takes no writes: {error}"));
     }
     let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
+    let bus_warnings = node.bus.warnings();
+    let is_bus_impaired = bus_warnings.iter().any(|warning| warning.degrades);
+    warnings.extend(bus_warnings.into_iter().map(|warning| warning.text));
     match &bus {
         BusStatus::Embedded | BusStatus::Connected => {}
         BusStatus::Blocked { reason, .. } => {
@@ -298,7 +302,8 @@ async fn health_of(node: &Node, status: Status) -> Health {
             outbox.overflowed
         ));
     }
-    let bus_status = if bus.is_well() && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
+    let bus_status =
+        if bus.is_well() && !is_bus_impaired && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
     if config.dev {
         warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());
     }

@@ -11,15 +11,18 @@ use poem_openapi::{
 use realtime_gateway_protocol::ErrorCode;
 
 use super::{problem::Problem, request_node};
-use crate::config::Scope;
+use crate::{config::Scope, telemetry::log_limited};
 
 /// The name of the keys in the OpenAPI document.
-const SCHEME: &str = "apiKey";
+pub(super) const SCHEME: &str = "apiKey";
 
 /// What a route needs a key for.
 pub(super) trait Needs: Send {
     /// The scope.
     const SCOPE: Scope;
+    /// The scope as a name of a security scheme, which the document takes apart again: poem-openapi knows of scopes only
+    /// for OAuth.
+    const SCHEME: &'static str;
 }
 
 /// To send notifications, messages and events.
@@ -31,12 +34,15 @@ pub(super) struct Admin;
 
 impl Needs for Publish {
     const SCOPE: Scope = Scope::Publish;
+    const SCHEME: &'static str = "apiKey:publish";
 }
 impl Needs for Read {
     const SCOPE: Scope = Scope::Read;
+    const SCHEME: &'static str = "apiKey:read";
 }
 impl Needs for Admin {
     const SCOPE: Scope = Scope::Admin;
+    const SCHEME: &'static str = "apiKey:admin";
 }
 
 /// A request came with a key that may do this.
@@ -63,7 +69,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
+        vec![N::SCHEME]
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
@@ -75,7 +81,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
             return Err(Problem::unauthorized("there is no such API key").into());
         };
         if !scopes.contains(&N::SCOPE) {
-            tracing::warn!(key = name, scope = ?N::SCOPE, "an API key lacks a scope");
+            log_limited!(WARN, { key = name, scope = ?N::SCOPE }, "an API key lacks a scope");
             let detail = match N::SCOPE {
                 Scope::Publish => "this API key lacks the scope `publish`",
                 Scope::Read => "this API key lacks the scope `read`",

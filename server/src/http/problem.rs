@@ -12,7 +12,7 @@ use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::command_error::CommandError;
+use crate::{command_error::CommandError, telemetry::log_limited};
 
 /// The media type of every error.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -95,7 +95,7 @@ impl Problem {
             }
             _ if status.is_client_error() => (ErrorCode::InvalidMessage, "the request could not be read"),
             _ => {
-                tracing::error!(%error, "a request failed");
+                log_limited!(ERROR, { %error }, "a request failed");
                 (ErrorCode::Internal, "internal error")
             }
         };
@@ -154,7 +154,13 @@ impl From<CommandError> for Problem {
 impl From<DecodeError> for Problem {
     fn from(error: DecodeError) -> Self {
         match error.field() {
-            Some("") => Self::new(StatusCode::BAD_REQUEST, error.code(), "the body is not a JSON object"),
+            Some("") => {
+                let text = error.to_string();
+                let problem = text.trim_start_matches(": ");
+                let is_no_object = problem == DecodeError::NO_OBJECT;
+                let detail = if is_no_object { "the body is not a JSON object" } else { problem };
+                Self::new(StatusCode::BAD_REQUEST, error.code(), detail.to_owned())
+            }
             Some(field) => {
                 let text = error.to_string();
                 let problem = text.strip_prefix(field).and_then(|text| text.strip_prefix(": "));

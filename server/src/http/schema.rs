@@ -55,6 +55,7 @@ pub(super) fn unpack(value: &mut Value) {
     match value {
         Value::Object(object) => {
             without_rust(object);
+            plain_enumeration(object);
             object.values_mut().for_each(unpack);
         }
         Value::Array(values) => values.iter_mut().for_each(unpack),
@@ -72,4 +73,23 @@ fn without_rust(schema: &mut Map<String, Value>) {
     if schema.get("format").and_then(Value::as_str).is_some_and(is_rust) {
         schema.remove("format");
     }
+}
+
+/// Writes an enumeration as `enum`, where schemars writes `oneOf` because its words have descriptions: client generators
+/// make a type of each alternative, and some of them code that does not compile.
+fn plain_enumeration(schema: &mut Map<String, Value>) {
+    let Some(words) = schema.get("oneOf").and_then(Value::as_array) else { return };
+    let word = |schema: &Value| schema.get("const").filter(|word| word.is_string()).cloned();
+    let Some(known) = words.iter().map(word).collect::<Option<Vec<_>>>() else { return };
+    let meaning = |schema: &Value| {
+        let (word, meaning) = (schema.get("const")?.as_str()?, schema.get("description")?.as_str()?);
+        Some(format!("- `{word}`: {meaning}"))
+    };
+    let meanings = words.iter().filter_map(meaning).collect::<Vec<_>>().join("\n");
+    let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = format!("{about}\n\n{meanings}");
+    schema.remove("oneOf");
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("enum".to_owned(), known.into());
+    schema.insert("description".to_owned(), description.trim().into());
 }

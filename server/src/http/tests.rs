@@ -4,6 +4,7 @@ mod api;
 mod documents;
 mod health;
 mod keys;
+mod limits;
 mod problems;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};

@@ -21,6 +21,7 @@ use crate::{
     node::{Node, in_time, new_id},
     session::Session,
     store::{Append, IdempotencyKey, Page, PageLimit, Redaction, Retention},
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -102,7 +103,8 @@ impl ClanChat {
             data: chat.data.as_ref(),
             client_message_id: chat.client_message_id.as_ref(),
         };
-        Self::append(node, &chat.clan_id, saying).await
+        let sent = Self::append(node, &chat.clan_id, saying).await;
+        sent.map_err(|error| error.about_command_with(chat.client_message_id.as_ref()))
     }
 
     /// Says something on behalf of a backend service.
@@ -176,6 +178,7 @@ impl ClanChat {
         let limit = usize::try_from(get.limit.get()).unwrap_or(1);
         let mut messages: Vec<Chat> = Vec::new();
         let (mut bytes, mut after, mut before) = (0, get.after, get.before.unwrap_or(u64::MAX));
+        let mut trimmed = None;
         // Deletions take places in the log, so one page of entries may hold fewer messages than were asked for.
         loop {
             let want = PageLimit { entries: limit - messages.len(), bytes: HISTORY_BYTES - bytes };
@@ -187,6 +190,9 @@ impl ClanChat {
                 Some(_) => page.next < page.ends.head,
                 None => page.entries.first().is_some_and(|first| first.offset > page.ends.floor),
             };
+            if after.is_some_and(|after| after.saturating_add(1) < page.ends.floor) {
+                trimmed = Some(true);
+            }
             bytes += page.entries.iter().map(|entry| entry.body.len() + 128).sum::<usize>();
             after = after.map(|_| page.next);
             before = page.entries.first().map_or(0, |first| first.offset);
@@ -197,7 +203,7 @@ impl ClanChat {
                 None => messages = found.into_iter().chain(messages).collect(),
             }
             if !more || messages.len() >= limit || bytes >= HISTORY_BYTES {
-                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more });
+                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more, trimmed });
             }
         }
     }
@@ -246,7 +252,7 @@ fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
             _ => None,
         },
         Err(error) => {
-            tracing::error!(%error, offset = entry.offset, "an entry of the log cannot be read");
+            log_limited!(ERROR, { %error, offset = entry.offset }, "an entry of the log cannot be read");
             None
         }
     };

@@ -1,8 +1,8 @@
 //! What backend services publish over the broker: from a routing key and a body to the same actions as the HTTP API's.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use realtime_gateway_protocol::{
     ClanId, CloseCode, DecodeError, ErrorCode, IdError, ServiceName, TopicName, UserId,
     backend::{Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent},
@@ -68,10 +68,12 @@ impl Node {
         let arriving = stream::poll_fn(|context| arrivals.poll_recv(context));
         arriving
             .for_each_concurrent(AT_ONCE, async |arrival| {
-                let verdict = match self.take(&arrival).await {
-                    Ok(()) => Verdict::Stored,
-                    Err(Untaken::NotNow) => Verdict::NotNow,
-                    Err(Untaken::Refused { reason, detail }) => Verdict::Refused { reason, detail },
+                // An event that panics would end the delivery of all others, and come again after each restart.
+                let verdict = match AssertUnwindSafe(self.take(&arrival)).catch_unwind().await {
+                    Ok(Ok(())) => Verdict::Stored,
+                    Ok(Err(Untaken::NotNow)) => Verdict::NotNow,
+                    Ok(Err(Untaken::Refused { reason, detail })) => Verdict::Refused { reason, detail },
+                    Err(_) => Verdict::Refused { reason: "internal", detail: "an internal error".to_owned() },
                 };
                 // The bus may have lost its connection meanwhile; the event comes again then.
                 let _ = arrival.verdict.send(verdict);

@@ -1,6 +1,6 @@
 //! What a request says of its sender: address, credentials, device, client instance.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use http::{HeaderMap, header, request::Parts};
 use realtime_gateway_protocol::{ClientInfo, DeviceId, ErrorCode};
@@ -35,7 +35,8 @@ pub(crate) async fn open<R: Reception>(node: &R, request: &Parts, peer: IpAddr) 
         }
     }
     if let Some(value) = headers.get("x-device-id") {
-        opening.device = Some(device(value.to_str().unwrap_or_default())?);
+        // An identifier may hold any characters, which a header carries as UTF-8.
+        opening.device = Some(device(std::str::from_utf8(value.as_bytes()).unwrap_or_default())?);
     }
     if instance.is_some() {
         let (name, version) = ("unknown".into(), "unknown".into());
@@ -49,19 +50,25 @@ fn device(text: &str) -> Result<DeviceId, Refusal> {
 }
 
 async fn identity<R: Reception>(node: &R, headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let Some(token) = bearer(headers) else { return Ok(None) };
     let unauthorized = |message| Refusal::unauthorized(ErrorCode::Unauthorized, message);
-    let value = value.to_str().unwrap_or_default();
-    let Some((_, token)) = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-        return Err(unauthorized("the Authorization header is `Bearer <token>`"));
-    };
-    match node.verify(token.trim()).await {
+    match node.verify(token).await {
         Ok(identity) => Ok(Some(identity)),
-        Err(AuthError::Unavailable) => {
-            let refusal = Refusal::unavailable("the token cannot be checked now", Duration::from_secs(1));
-            Err(refusal.outcome("unauthorized"))
-        }
+        Err(AuthError::Unavailable) => Err(Refusal::token_unchecked()),
         Err(AuthError::Expired) => Err(Refusal::unauthorized(ErrorCode::TokenExpired, "the token has expired")),
         Err(AuthError::Invalid(_)) => Err(unauthorized("the token is not valid")),
     }
+}
+
+/// The token of the `Authorization` header. Other schemes are not the gateway's: a proxy in front of it may have asked
+/// for them, as a staging system behind basic authentication does.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get_all(header::AUTHORIZATION).into_iter().find_map(|value| {
+        let Ok(value) = std::str::from_utf8(value.as_bytes()) else {
+            // No token has such characters, so it is not valid; it is not absent.
+            return value.as_bytes().get(..6).filter(|start| start.eq_ignore_ascii_case(b"bearer")).map(|_| "");
+        };
+        let (scheme, token) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    })
 }

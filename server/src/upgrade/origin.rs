@@ -7,7 +7,13 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::ErrorCode;
 
 use super::Refusal;
-use crate::config::Config;
+use crate::{
+    config::{
+        Config,
+        origin::{AllowedOrigin, Origin, Transport},
+    },
+    telemetry::log_limited,
+};
 
 /// How many refused origins are remembered, so that each is logged once.
 const REMEMBERED: usize = 256;
@@ -20,16 +26,16 @@ pub(crate) struct Origins {
 
 impl Origins {
     /// Lets a request in that comes from an allowed page, or from no page at all.
-    pub(super) fn check(&self, config: &Config, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn check(&self, config: &Config, headers: &HeaderMap, transport: Transport) -> Result<(), Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        if is_allowed(config, origin, host) {
+        if is_allowed(config, origin, host, transport) {
             return Ok(());
         }
         let mut refused = self.refused.lock();
         if refused.len() < REMEMBERED && refused.insert(origin.to_owned()) {
-            tracing::warn!(origin, "refused an origin; to let it in add `origins.allowed = [{origin:?}]`");
+            log_limited!(WARN, { origin }, "refused an origin; add it to origins.allowed to let it in");
         }
         let message = "this origin may not connect; the operator can add it to origins.allowed";
         Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome("origin_refused"))
@@ -37,34 +43,18 @@ impl Origins {
 }
 
 /// Whether a page of this origin may connect to this host.
-pub(crate) fn is_allowed(config: &Config, origin: &str, host: &str) -> bool {
+fn is_allowed(config: &Config, origin: &str, host: &str, transport: Transport) -> bool {
     if config.dev && (origin == "null" || is_loopback(origin)) {
         return true;
     }
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
-        return true;
-    }
-    config.origins_allowed.iter().any(|allowed| match allowed.split_once("://*.") {
-        None => allowed.trim_end_matches('/').eq_ignore_ascii_case(origin),
-        Some((scheme, domain)) => {
-            let (scheme, domain) = (scheme.to_ascii_lowercase(), domain.to_ascii_lowercase());
-            let origin = origin.to_ascii_lowercase();
-            let below = origin.strip_prefix(&format!("{scheme}://")).and_then(|host| host.strip_suffix(&domain));
-            below.is_some_and(|name| name.len() > 1 && name.ends_with('.'))
-        }
-    })
+    let Some(origin) = Origin::parse(origin) else { return false };
+    let mut allowed = config.origins_allowed.iter().filter_map(|allowed| AllowedOrigin::parse(allowed));
+    origin.is_at(host, transport) || allowed.any(|allowed| allowed.admits(&origin))
 }
 
 /// Whether an origin is this machine.
 pub(crate) fn is_loopback(origin: &str) -> bool {
-    let Some((_, authority)) = origin.split_once("://") else { return false };
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    Origin::parse(origin).is_some_and(|origin| origin.is_loopback())
 }
 
 #[cfg(test)]
@@ -84,16 +74,20 @@ mod tests {
             ("https://.example.com", false),
             ("https://evilexample.com", false),
             ("https://app.example.org", true),
+            ("https://app.example.org:443", true),
+            ("HTTPS://APP.example.org.", true),
+            ("https://app.example.org:8443", false),
+            ("https://gateway.test", false),
             ("https://app.example.org.evil.test", false),
             ("http://localhost:3000", false),
             ("null", false),
         ] {
-            assert_eq!(is_allowed(&config, origin, "gateway.test:4000"), allowed, "{origin}");
+            assert_eq!(is_allowed(&config, origin, "gateway.test:4000", Transport::Unknown), allowed, "{origin}");
         }
         config.dev = true;
         for origin in ["null", "http://localhost:3000", "http://127.0.0.1", "http://[::1]:8080"] {
-            assert!(is_allowed(&config, origin, "localhost:4000"), "{origin}");
+            assert!(is_allowed(&config, origin, "localhost:4000", Transport::Unknown), "{origin}");
         }
-        assert!(!is_allowed(&config, "http://localhost.evil.test", "localhost:4000"));
+        assert!(!is_allowed(&config, "http://localhost.evil.test", "localhost:4000", Transport::Unknown));
     }
 }

@@ -91,6 +91,41 @@ async fn pages_of_other_origins_are_refused() {
 }
 
 #[tokio::test]
+async fn origins_are_compared_by_scheme_host_and_port() {
+    let house = House::open(|config| config.origins_allowed = vec!["https://App.example.com:443".into()]);
+    for (host, origin, status) in [
+        ("gateway.test", "https://gateway.test:443", 101),
+        ("gateway.test:443", "https://gateway.test", 101),
+        ("gateway.test:80", "http://gateway.test", 101),
+        ("Gateway.Test.", "https://gateway.test", 101),
+        ("[::1]:4000", "http://[::1]:4000", 101),
+        ("gateway.test", "https://app.example.com", 101),
+        ("gateway.test", "HTTPS://APP.EXAMPLE.COM", 101),
+        ("gateway.test:4000", "https://gateway.test", 403),
+        ("gateway.test", "https://gateway.test:4000", 403),
+        ("gateway.test", "http://app.example.com", 403),
+        ("gateway.test", "https://app.example.com:444", 403),
+        ("gateway.test", "https://gateway.test@evil.test", 403),
+    ] {
+        let headers = HANDSHAKE.replace("gateway.test", host) + &format!("Origin: {origin}\r\n");
+        assert_eq!(ask(&house, "GET", "/ws", &headers).await.status, status, "{host} {origin}");
+    }
+}
+
+#[tokio::test]
+async fn other_schemes_than_bearer_are_those_of_a_proxy() {
+    let house = House::open(|_| {});
+    for authorization in ["Basic YWxpY2U=", "Digest username=\"alice\"", "Negotiate", "", "Bearerx alice"] {
+        let headers = format!("{HANDSHAKE}Authorization: {authorization}\r\n");
+        assert_eq!(ask(&house, "GET", "/ws", &headers).await.status, 101, "{authorization}");
+        assert!(house.opened().await.0.identity.is_none(), "{authorization}");
+    }
+    let both = format!("{HANDSHAKE}Authorization: Basic YWxpY2U=\r\nAuthorization: Bearer alice\r\n");
+    assert_eq!(ask(&house, "GET", "/ws", &both).await.status, 101);
+    assert_eq!(house.opened().await.0.identity.unwrap().user.as_str(), "alice");
+}
+
+#[tokio::test]
 async fn a_token_in_the_header_is_verified_before_the_upgrade() {
     let house = House::open(|_| {});
     let with = |authorization: &str| format!("{HANDSHAKE}Authorization: {authorization}\r\n");
@@ -98,7 +133,8 @@ async fn a_token_in_the_header_is_verified_before_the_upgrade() {
         ("Bearer mallory", 401, "unauthorized"),
         ("Bearer old", 401, "token_expired"),
         ("Bearer later", 503, "unavailable"),
-        ("Basic YWxpY2U=", 401, "unauthorized"),
+        ("Bearer", 401, "unauthorized"),
+        ("Basic YWxpY2U=\r\nAuthorization: Bearer mallory", 401, "unauthorized"),
     ] {
         let answer = ask(&house, "GET", "/ws", &with(authorization)).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{authorization}");
@@ -123,6 +159,9 @@ async fn a_request_tells_token_device_and_instance() {
 
     assert_eq!(ask(&house, "GET", "/ws", &format!("{HANDSHAKE}X-Device-Id: d2\r\n")).await.status, 101);
     assert_eq!(house.opened().await.0.device.unwrap().as_str(), "d2");
+    // An identifier is the same in a header, in the query and in a message.
+    assert_eq!(ask(&house, "GET", "/ws", &format!("{HANDSHAKE}X-Device-Id: gr\u{fc}n\r\n")).await.status, 101);
+    assert_eq!(house.opened().await.0.device.unwrap().as_str(), "gr\u{fc}n");
     for target in ["/ws?deviceId=a%20b", "/ws?attempt=x&instance=i", "/ws?instance=%00"] {
         assert_eq!(ask(&house, "GET", target, HANDSHAKE).await.status, 400, "{target}");
     }

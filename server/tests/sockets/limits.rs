@@ -28,12 +28,28 @@ async fn a_full_node_says_when_to_try_again_and_has_room_when_somebody_goes() {
 async fn an_address_has_so_many_connections() {
     let house = House::open(|config| config.limits.connections_per_ip = 2);
     let (_first, _second) = (house.join().await, house.join().await);
-    // It is refused before it has said anything.
+    // Also when it says nothing.
+    let mut silent = house.connect().await;
+    let answer = silent.answer().await;
+    assert_eq!((answer.status, answer.code().as_str()), (429, "rate_limited"));
+    silent.ended().await;
     let mut third = house.connect().await;
-    let answer = third.answer().await;
+    let answer = third.ask("GET", "/ws", HANDSHAKE).await;
     assert_eq!((answer.status, answer.code().as_str()), (429, "rate_limited"));
     assert!(answer.header("retry-after").is_some());
     third.ended().await;
+}
+
+#[tokio::test]
+async fn a_place_goes_to_a_websocket_and_is_given_back_with_it() {
+    let house = House::open(|config| config.limits.connections_per_ip = 1);
+    let mut first = house.connect().await;
+    assert_eq!(first.ask("GET", "/hello", "Host: x\r\n").await.status, 200);
+    first.upgrade().await;
+    assert_eq!(house.connect().await.ask("GET", "/hello", "Host: x\r\n").await.status, 429);
+    drop(first);
+    house.ended().await;
+    while house.connect().await.ask("GET", "/ws", HANDSHAKE).await.status != 101 {}
 }
 
 #[tokio::test]
@@ -67,6 +83,49 @@ async fn behind_a_trusted_proxy_the_client_counts() {
     assert_eq!(house.opened().await.0.peer.to_string(), "203.0.113.1");
     assert_eq!(ask("203.0.113.1").await.1, 429);
     assert_eq!(ask("203.0.113.2").await.1, 101);
+}
+
+#[tokio::test]
+async fn clients_whose_address_a_proxy_does_not_tell_share_its_own() {
+    let house = House::open(|config| {
+        config.proxies_trusted = vec!["127.0.0.0/8".parse().unwrap()];
+        config.limits.connections_per_ip = 1;
+    });
+    let ask = async |headers: &str| {
+        let mut raw = house.connect().await;
+        let answer = raw.ask("GET", "/ws", &format!("{HANDSHAKE}{headers}")).await;
+        (raw, answer.status)
+    };
+    let (_first, status) = ask("X-Forwarded-For: unknown\r\n").await;
+    assert_eq!(status, 101);
+    assert_eq!(house.opened().await.0.peer.to_string(), "127.0.0.1");
+    for headers in [
+        "X-Forwarded-For: 203.0.113.1, not an address\r\n",
+        "Forwarded: for=_hidden\r\n",
+        "Forwarded: for=203.0.113.1\r\nX-Forwarded-For: 203.0.113.2\r\n",
+        "X-Forwarded-For: ,\r\n",
+        "",
+    ] {
+        assert_eq!(ask(headers).await.1, 429, "{headers}");
+    }
+    for headers in ["X-Forwarded-For: 203.0.113.3:4711\r\n", "Forwarded: for=\"[2001:db8::3]:4711\"\r\n"] {
+        let (_open, status) = ask(headers).await;
+        assert_eq!(status, 101, "{headers}");
+        assert_eq!(ask(headers).await.1, 429, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_waits_for_its_next_request_as_long_as_configured() {
+    let house = House::open(|config| config.limits.http_idle_timeout = SHORT);
+    let mut short = house.connect().await;
+    assert_eq!(short.ask("GET", "/hello", "Host: x\r\n").await.status, 200);
+    short.ended().await;
+    let house = House::open(|config| config.limits.handshake_timeout = SHORT);
+    let mut long = house.connect().await;
+    assert_eq!(long.ask("GET", "/hello", "Host: x\r\n").await.status, 200);
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!(long.ask("GET", "/hello", "Host: x\r\n").await.status, 200);
 }
 
 #[tokio::test]

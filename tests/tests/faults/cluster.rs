@@ -74,6 +74,13 @@ impl Cluster {
         self.nodes[node].api().health().await
     }
 
+    /// A counter of a node.
+    pub(crate) async fn metric(&self, node: usize, name: &str) -> f64 {
+        let api = self.nodes[node].api();
+        let text = api.call(reqwest::Method::GET, "/metrics", None).await.text().await.unwrap();
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
+    }
+
     /// How many events the gateway could not accept.
     pub(crate) async fn dead_letters(&self) -> u64 {
         crate::backend::waiting(&self.amqp(), "gateway.dead_letter").await.unwrap()

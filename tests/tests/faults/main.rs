@@ -14,6 +14,7 @@ mod broker;
 mod case;
 mod cluster;
 mod crowd;
+mod events;
 mod failover;
 mod figures;
 mod ledger;

@@ -23,7 +23,20 @@ async fn every_answer_is_as_the_document_says() {
     assert!(program.exists(), "schemathesis is not installed: run `cargo xtask test --setup` once");
     // Identifiers of many bytes are valid by what JSON Schema can say, and refused for their percent-encoded length.
     // A repeated id gives back a message that was deleted, so deleting that again is 404, as it should be.
+    // That a notification is for `userId` or `userIds`, and that a page lies before or after an offset, no schema says,
+    // because client generators cannot read such schemas: what the document allows may be 400 there.
+    let config = gateway.dir().join("schemathesis.toml");
+    let rules = ["sendNotification", "getMessages"].map(|operation| {
+        let statuses = r#"["2xx", "400", "401", "403", "404", "5xx"]"#;
+        format!(
+            "[[operations]]\ninclude-operation-id = \"{operation}\"\n\
+             checks.positive_data_acceptance.expected-statuses = {statuses}\n"
+        )
+    });
+    std::fs::write(&config, rules.concat()).unwrap();
     let output = Command::new(program)
+        .arg("--config-file")
+        .arg(&config)
         .args(["run", &format!("http://{}/openapi.json", gateway.address())])
         .args(["-H", &format!("Authorization: Bearer {}", Api::KEY)])
         .args(["--max-examples", "15", "--seed", "1", "--generation-codec", "ascii"])

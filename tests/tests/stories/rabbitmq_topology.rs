@@ -3,9 +3,11 @@
 use std::process::Output;
 
 use lapin::{
-    ExchangeKind,
-    options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeleteOptions},
-    types::FieldTable,
+    BasicProperties, ExchangeKind,
+    options::{
+        ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    },
+    types::{AMQPValue, FieldTable},
 };
 use realtime_gateway_brokers::rabbitmq::{CA, RabbitServer, shared};
 use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, eventually};
@@ -22,7 +24,7 @@ async fn queues_that_are_deleted_are_declared_again() {
         backend.channel().queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
         // Published at once it would reach no queue: a backend sees that, because it publishes as mandatory.
         let is_back = || async {
-            let declared = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+            let declared = QueueDeclareOptions { passive: true, ..Default::default() };
             let probe = backend.again().await;
             probe.channel().queue_declare(queue.as_str().into(), declared, FieldTable::default()).await.is_ok()
         };
@@ -42,6 +44,116 @@ async fn queues_that_are_deleted_are_declared_again() {
     };
     eventually("the burial", is_counted).await;
     assert_eq!(backend.dead_letters().await.next().await.key, "weather.today");
+}
+
+/// Publishes until an event reaches a queue, as a backend service does that gets its events returned.
+async fn publish_until_routed(backend: &Backend, title: &str) {
+    let routed = || async {
+        let body = json!({ "id": title, "title": title, "message": "m" });
+        // An exchange that is not there closes the channel.
+        backend.again().await.publish_with("notification.alice", body, BasicProperties::default()).await
+    };
+    eventually("the way in", routed).await;
+}
+
+#[tokio::test]
+async fn bindings_and_exchanges_that_are_deleted_are_declared_again() {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let (inbound, dead) = (backend.name("inbound"), backend.name("dead_letter"));
+    let none = FieldTable::default;
+
+    let channel = backend.channel();
+    channel.queue_unbind(inbound.as_str().into(), inbound.as_str().into(), "#".into(), none()).await.unwrap();
+    publish_until_routed(&backend, "after the binding").await;
+    assert_eq!(alice.expect("notification").await["title"], "after the binding");
+
+    channel.exchange_delete(inbound.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
+    publish_until_routed(&backend, "after the exchange").await;
+    assert_eq!(alice.expect("notification").await["title"], "after the exchange");
+
+    channel.queue_unbind(dead.as_str().into(), dead.as_str().into(), "".into(), none()).await.unwrap();
+    backend.publish("weather.today", json!({})).await;
+    assert_eq!(backend.dead_letters().await.next().await.key, "weather.today");
+    channel.exchange_delete(dead.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
+    backend.publish("weather.tomorrow", json!({})).await;
+    assert_eq!(backend.dead_letters().await.next().await.key, "weather.tomorrow");
+    let is_well = || async { gateway.api().get("/health").await["status"] == "ok" };
+    eventually("the recovery", is_well).await;
+    assert_eq!(super::rabbitmq::metric(&gateway.api(), "gateway_bus_reconnects_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn health_is_degraded_while_events_reach_no_queue_any_more() {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
+    let (api, outbound) = (gateway.api(), backend.name("outbound"));
+    let mut events = backend.listen("chat.#").await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.chat("c", "heard").await;
+    events.expect("chat.message.c").await;
+    assert_eq!(api.get("/health").await["status"], "ok", "no queue was ever bound for sessions");
+    let status = || async { api.get("/health").await["status"].clone() };
+    let queue = backend.name("backend.chat.#");
+    let (none, bind) = (FieldTable::default, QueueBindOptions::default());
+    for lose in ["binding", "exchange"] {
+        let channel = backend.channel();
+        if lose == "binding" {
+            let unbinding =
+                channel.queue_unbind(queue.as_str().into(), outbound.as_str().into(), "chat.#".into(), none());
+            unbinding.await.unwrap();
+        } else {
+            let deleting = channel.exchange_delete(outbound.as_str().into(), ExchangeDeleteOptions::default());
+            deleting.await.unwrap();
+        }
+        alice.chat("c", "lost").await;
+        eventually("degraded", || async { status().await == "degraded" }).await;
+        let warnings = api.get("/health").await["warnings"].to_string();
+        assert!(warnings.contains("chat.message"), "{warnings}");
+        // The gateway declares its exchange again, the backend its binding.
+        let bound = || async {
+            let probe = backend.again().await;
+            let (queue, exchange) = (queue.as_str().into(), outbound.as_str().into());
+            probe.channel().queue_bind(queue, exchange, "chat.#".into(), bind, none()).await.is_ok()
+        };
+        eventually("the binding", bound).await;
+        alice.chat("c", "heard").await;
+        assert_eq!(events.expect("chat.message.c").await["content"], "heard");
+        eventually("ok", || async { status().await == "ok" }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_of_an_earlier_version_is_taken_as_it_is() {
+    let backend = Backend::at(&shared()).await;
+    let (inbound, channel) = (backend.name("inbound"), backend.channel());
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(20));
+    let dead_letters = AMQPValue::LongString(backend.name("dead_letter").into());
+    arguments.insert("x-dead-letter-exchange".into(), dead_letters);
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(inbound.as_str().into(), durable, arguments).await.unwrap();
+    let gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    publish_until_routed(&backend, "old").await;
+    assert_eq!(alice.expect("notification").await["title"], "old");
+    let health = gateway.api().get("/health").await;
+    assert_eq!(health["status"], "ok");
+    assert!(health["warnings"].to_string().contains(&inbound), "{health}");
+    // As the documentation says: deleted when empty, it is declared without the limit.
+    let when_empty = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
+    channel.queue_delete(inbound.as_str().into(), when_empty).await.unwrap();
+    publish_until_routed(&backend, "new").await;
+    assert_eq!(alice.expect("notification").await["title"], "new");
+    let is_quiet = || async { !gateway.api().get("/health").await["warnings"].to_string().contains(&inbound) };
+    eventually("the end of the warning", is_quiet).await;
 }
 
 #[tokio::test]

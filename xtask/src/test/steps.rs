@@ -2,7 +2,7 @@
 //! `--setup` can install the tools meanwhile.
 
 use super::cargo;
-use crate::{browser, counts::Counts, deploy, fuzz, policy, project::Project, tidy, tools::Tool, wasm};
+use crate::{browser, clients, counts::Counts, deploy, fuzz, policy, project::Project, tidy, tools::Tool, wasm};
 
 /// The name of the step that filters choose tests of.
 pub(super) const TESTS: &str = "tests";
@@ -72,6 +72,8 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM_SDK,
         Tool::WASM,
     ]),
+    Step::new("clients", "clients that public generators write compile and work", Action::Tests(clients::test))
+        .with(&[Tool::VENV, Tool::PYTHON, Tool::NODE, Tool::NPM, Tool::NPM_CLIENTS, Tool::JAVA, Tool::GO]),
     Step {
         applies: browser::is_there,
         ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))

@@ -33,6 +33,9 @@ impl Server {
                 return self.say(from, request_id, refusal(ErrorCode::Forbidden, Some(word)));
             }
             None | Some(Refuse::Forbidden) => {}
+            Some(Refuse::Limit) => {
+                return self.say(from, request_id, refusal(ErrorCode::SubscriptionLimit, Some(word)));
+            }
             Some(Refuse::RateLimited) => {
                 let mut error = refusal(ErrorCode::RateLimited, Some(word));
                 error.retry_after_ms = Some(700);

@@ -103,6 +103,14 @@ impl Bindings {
         }
     }
 
+    /// Binds all shards again that are wanted, because bindings may have been deleted. Nobody waits for that.
+    pub(super) fn bind_again(&self) {
+        for binding in self.shards.lock().shards.values_mut().filter(|binding| binding.released.is_none()) {
+            binding.bound = false;
+        }
+        self.changed.notify_one();
+    }
+
     /// The connection is gone, and with it the channel; nobody need wait.
     pub(super) fn disconnected(&self) {
         let mut shards = self.shards.lock();

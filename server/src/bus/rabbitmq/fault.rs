@@ -29,19 +29,25 @@ impl Fault {
     pub(super) fn of(text: &str) -> Self {
         Self::Other(text.into())
     }
+
+    /// What a broker says to a declaration. The same codes mean something else where an event is published.
+    pub(super) fn of_declaration(error: lapin::Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::ProtocolError(said) => said.get_id(),
+            _ => 0,
+        };
+        match (code, Self::from(error)) {
+            (RESOURCE_LOCKED, Self::Other(text)) => Self::Locked(text),
+            (PRECONDITION_FAILED, Self::Other(text)) => Self::Mismatch(text),
+            (_, fault) => fault,
+        }
+    }
 }
 
 impl From<lapin::Error> for Fault {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
-            ErrorKind::ProtocolError(said) => {
-                let text: Arc<str> = said.get_message().to_string().into();
-                match said.get_id() {
-                    RESOURCE_LOCKED => Self::Locked(text),
-                    PRECONDITION_FAILED => Self::Mismatch(text),
-                    _ => Self::Other(text),
-                }
-            }
+            ErrorKind::ProtocolError(said) => Self::Other(said.get_message().to_string().into()),
             ErrorKind::IOError(error) => Self::Other(error.to_string().into()),
             ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
                 Self::of("the connection is gone")
@@ -54,5 +60,25 @@ impl From<lapin::Error> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::Other(error.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPSoftError};
+
+    use super::*;
+
+    #[test]
+    fn only_a_declaration_can_be_a_mismatch() {
+        let refused = || -> lapin::Error {
+            let error = AMQPError::new(AMQPSoftError::PRECONDITIONFAILED.into(), "PRECONDITION_FAILED - why".into());
+            ErrorKind::ProtocolError(error).into()
+        };
+        assert!(matches!(Fault::from(refused()), Fault::Other(text) if &*text == "PRECONDITION_FAILED - why"));
+        assert!(
+            matches!(Fault::of_declaration(refused()), Fault::Mismatch(text) if &*text == "PRECONDITION_FAILED - why")
+        );
+        assert!(matches!(Fault::of_declaration(ErrorKind::MissingHeartbeatError.into()), Fault::Other(_)));
     }
 }

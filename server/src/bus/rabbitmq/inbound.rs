@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
-    dead_letters::DeadLetter,
     fault::Fault,
+    letter::DeadLetter,
     link::{Link, in_time},
+    properties::Unreadable,
 };
 use crate::{
     bus::{Arrival, Verdict},
@@ -60,8 +61,15 @@ enum Handled {
 /// One topic's events at a time, because a lane never works on two.
 #[derive(Default)]
 struct Lane {
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<Taken>,
     busy: bool,
+}
+
+/// An event from the broker.
+struct Taken {
+    delivery: Delivery,
+    /// What lapin could not have read of it.
+    unreadable: Option<Unreadable>,
 }
 
 type Handling<'a> = BoxFuture<'a, (usize, Result<Handled, Fault>)>;
@@ -71,7 +79,7 @@ impl Inbound {
     pub(super) async fn consume(&self, link: &Link) -> Result<(), Fault> {
         while !self.stop.is_cancelled() {
             let channel = link.channel().await?;
-            let consumed = self.consume_on(&channel).await;
+            let consumed = self.consume_on(link, &channel).await;
             // The broker gives what was not acknowledged again, in its order.
             if let Err(error) = in_time(channel.close(200, "OK".into())).await {
                 tracing::debug!(%error, "a channel did not close");
@@ -85,7 +93,7 @@ impl Inbound {
         Ok(())
     }
 
-    async fn consume_on(&self, channel: &Channel) -> Result<(), Fault> {
+    async fn consume_on(&self, link: &Link, channel: &Channel) -> Result<(), Fault> {
         in_time(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
         let (queue, tag) = (self.shared.names.inbound.as_str().into(), self.shared.consumer_tag());
         let options = BasicConsumeOptions::default();
@@ -102,13 +110,14 @@ impl Inbound {
                         None => return Err(Fault::of("the queue of inbound events is gone")),
                     };
                     let number = lane_of(delivery.routing_key.as_str());
+                    let taken = Taken { unreadable: link.unreadable(channel, &delivery), delivery };
                     let Some(lane) = lanes.get_mut(number) else { continue };
                     if lane.busy {
                         // As many wait as the prefetch allows.
-                        lane.waiting.push_back(delivery);
+                        lane.waiting.push_back(taken);
                     } else {
                         lane.busy = true;
-                        handling.push(Box::pin(self.handle(number, delivery)));
+                        handling.push(Box::pin(self.handle(number, taken)));
                     }
                 }
                 Some((number, handled)) = handling.next() => {
@@ -127,7 +136,7 @@ impl Inbound {
                             None
                         }
                     };
-                    handling.extend(next.map(|delivery| Box::pin(self.handle(number, delivery)) as Handling<'_>));
+                    handling.extend(next.map(|taken| Box::pin(self.handle(number, taken)) as Handling<'_>));
                 }
                 () = self.stop.cancelled(), if taking => {
                     taking = false;
@@ -142,26 +151,34 @@ impl Inbound {
         in_time(channel.basic_cancel(tag.into(), BasicCancelOptions::default())).await
     }
 
-    async fn handle(&self, lane: usize, delivery: Delivery) -> (usize, Result<Handled, Fault>) {
-        (lane, self.judge(delivery).await)
+    async fn handle(&self, lane: usize, taken: Taken) -> (usize, Result<Handled, Fault>) {
+        (lane, self.judge(taken).await)
     }
 
-    async fn judge(&self, mut delivery: Delivery) -> Result<Handled, Fault> {
+    async fn judge(&self, taken: Taken) -> Result<Handled, Fault> {
+        let Taken { mut delivery, unreadable } = taken;
         let body = Bytes::from(std::mem::take(&mut delivery.data));
         let key = delivery.routing_key.to_string();
-        let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
-        let (verdict, told) = oneshot::channel();
-        let arrival = Arrival { key: key.clone(), id, body: body.clone(), verdict };
-        let verdict = match self.arrivals.send(arrival).await {
-            Ok(()) => told.await.unwrap_or(Verdict::NotNow),
-            Err(_) => Verdict::NotNow,
+        let verdict = match &unreadable {
+            Some(unreadable) => Verdict::Refused { reason: "invalid_message", detail: unreadable.detail() },
+            None => self.ask(&delivery, &key, &body).await,
         };
         let consumed = &self.shared.metrics.bus_consumed_total;
         match verdict {
             Verdict::Stored => consumed.with_label_values(&["stored"]).inc(),
             Verdict::Refused { reason, detail } => {
                 tracing::warn!(key, reason, detail, "an inbound event goes to the dead letters");
-                self.bury(&delivery, &key, &body, reason, &detail).await;
+                let letter = DeadLetter {
+                    key,
+                    body,
+                    properties: std::mem::take(&mut delivery.properties),
+                    unreadable,
+                    reason,
+                    detail,
+                    attempts: 0,
+                    kept: oneshot::channel().0,
+                };
+                self.bury(letter).await;
                 consumed.with_label_values(&["refused"]).inc();
                 self.shared.metrics.dead_lettered_total.with_label_values(&[reason]).inc();
             }
@@ -174,16 +191,30 @@ impl Inbound {
         Ok(Handled::Acknowledged)
     }
 
-    /// Puts an event to the dead letters, and tries again until they have it.
-    async fn bury(&self, delivery: &Delivery, key: &str, body: &Bytes, reason: &'static str, detail: &str) {
+    /// Asks the services whether they take an event.
+    async fn ask(&self, delivery: &Delivery, key: &str, body: &Bytes) -> Verdict {
+        let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        let (verdict, told) = oneshot::channel();
+        let arrival = Arrival { key: key.to_owned(), id, body: body.clone(), verdict };
+        match self.arrivals.send(arrival).await {
+            Ok(()) => told.await.unwrap_or(Verdict::NotNow),
+            Err(_) => Verdict::NotNow,
+        }
+    }
+
+    /// Puts an event to the dead letters, and tries again on every connection until they have it.
+    async fn bury(&self, letter: DeadLetter) {
+        let DeadLetter { key, body, properties, unreadable, reason, detail, mut attempts, .. } = letter;
         loop {
             let (kept, told) = oneshot::channel();
             let letter = DeadLetter {
-                key: key.to_owned(),
+                key: key.clone(),
                 body: body.clone(),
-                properties: delivery.properties.clone(),
+                properties: properties.clone(),
+                unreadable: unreadable.clone(),
                 reason,
-                detail: detail.to_owned(),
+                detail: detail.clone(),
+                attempts,
                 kept,
             };
             if self.dead_letters.send(letter).await.is_err() {
@@ -192,6 +223,7 @@ impl Inbound {
             if told.await.is_ok() {
                 return;
             }
+            attempts += 1;
         }
     }
 

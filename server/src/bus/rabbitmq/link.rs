@@ -11,6 +11,7 @@ use std::{
 use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, Event,
+    message::Delivery,
     tcp::AsyncTcpStream,
     uri::{AMQPScheme, AMQPUri},
 };
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::{fault::Fault, stream};
+use super::{fault::Fault, frames::Findings, properties::Unreadable, stream};
 
 /// How long the broker may take to let us in.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Link {
     connection: Connection,
     socket: Arc<Socket>,
+    findings: Findings,
 }
 
 /// A second handle of the socket below a connection. lapin's thread waits for a socket that says nothing for ever, so
@@ -61,7 +63,8 @@ impl Link {
     pub(super) async fn open(uri: &AMQPUri, tls: Option<&TlsConnector>, name: String) -> Result<Self, Fault> {
         let socket = Arc::new(Socket::default());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let (kept, tls) = (socket.clone(), tls.cloned());
+        let (findings, kept, tls) = (Findings::default(), socket.clone(), tls.cloned());
+        let found = findings.clone();
         let connecting = Connection::connector(
             uri.clone(),
             stream::runtime(),
@@ -71,14 +74,14 @@ impl Link {
                     let tcp = stream::connect(host, port).await?;
                     kept.keep(&tcp)?;
                     let tls = tls.as_ref().filter(|_| uri.scheme == AMQPScheme::AMQPS);
-                    stream::secure(tcp, host, tls).await
+                    stream::secure(tcp, host, tls, found.clone()).await
                 };
                 Ok(AsyncTcpStream::Plain(timeout(CONNECT, connecting).await.map_err(io::Error::from)??))
             },
             properties,
         );
         match timeout(CONNECT, connecting).await {
-            Ok(connection) => Ok(Self { connection: connection?, socket }),
+            Ok(connection) => Ok(Self { connection: connection?, socket, findings }),
             Err(_) => {
                 socket.shut();
                 Err(Fault::of("the broker did not answer in time"))
@@ -89,6 +92,21 @@ impl Link {
     /// Opens a channel.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
         in_time(self.connection.create_channel()).await
+    }
+
+    /// Whether the connection is there.
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// The largest frame that the broker takes, in bytes.
+    pub(super) fn frame_max(&self) -> usize {
+        usize::try_from(self.connection.configuration().frame_max()).unwrap_or(usize::MAX)
+    }
+
+    /// What lapin could not have read of a delivery; given once.
+    pub(super) fn unreadable(&self, channel: &Channel, delivery: &Delivery) -> Option<Unreadable> {
+        self.findings.take(channel.id(), delivery.delivery_tag)
     }
 
     /// Resolves when the connection is gone, and says why. Alarms of the broker go to `blocked` meanwhile.
@@ -136,6 +154,14 @@ impl Drop for Link {
 pub(super) async fn in_time<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
     match timeout(ANSWER, answer).await {
         Ok(answer) => Ok(answer?),
+        Err(_) => Err(Fault::of("the broker did not answer in time")),
+    }
+}
+
+/// Waits for the broker's answer to a declaration.
+pub(super) async fn declared<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
+    match timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(Fault::of_declaration),
         Err(_) => Err(Fault::of("the broker did not answer in time")),
     }
 }

@@ -80,6 +80,8 @@ pub(super) async fn hear(link: &Link, own: Sender, shared: &Shared) -> Result<()
             Some(delivery) => delivery?,
             None => return Err(Fault::of("the queue of this node is gone")),
         };
+        // Only the body counts here, whatever the properties are.
+        drop(link.unreadable(&channel, &delivery));
         match envelope::read(own, &delivery.data) {
             Read::Heard(heard) => {
                 if shared.hearing.send(heard).await.is_err() {

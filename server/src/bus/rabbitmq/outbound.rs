@@ -7,7 +7,14 @@ use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm, options::B
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, body::body, fault::Fault, link::ANSWER};
+use super::{
+    Shared,
+    body::body,
+    fault::Fault,
+    link::ANSWER,
+    routes::{Change, Routes},
+    state::Role,
+};
 use crate::store::{OutboxEntry, Store, StoreError};
 
 /// How many events are published and not confirmed yet, at most.
@@ -31,11 +38,13 @@ pub(super) struct Outbound {
     pub(super) finish: CancellationToken,
     /// What the broker has, and the outbox still holds.
     pub(super) confirmed: Vec<u64>,
+    /// Which kinds of events reach a queue.
+    pub(super) routes: Routes,
 }
 
 type Reading = BoxFuture<'static, Result<Vec<OutboxEntry>, StoreError>>;
 type Removing = BoxFuture<'static, (Vec<u64>, Result<(), StoreError>)>;
-type Confirming = BoxFuture<'static, (u64, lapin::Result<Confirmation>)>;
+type Confirming = BoxFuture<'static, (u64, Arc<str>, lapin::Result<Confirmation>)>;
 
 /// What is under way on one channel.
 struct Flight {
@@ -85,8 +94,8 @@ impl Outbound {
                 return Ok(());
             }
             tokio::select! {
-                Some((sequence, confirmation)) = flight.confirming.next() => {
-                    self.confirmed(&mut flight, sequence, confirmation)?;
+                Some((sequence, key, confirmation)) = flight.confirming.next() => {
+                    self.confirmed(&mut flight, sequence, &key, confirmation)?;
                 }
                 (sequences, removed) = settled(&mut flight.removing) => {
                     flight.removing = None;
@@ -175,7 +184,7 @@ impl Outbound {
         for entry in entries {
             let confirm = self.send(channel, &entry).await?;
             flight.after = entry.sequence;
-            flight.confirming.push(Box::pin(async move { (entry.sequence, confirm.await) }));
+            flight.confirming.push(Box::pin(async move { (entry.sequence, entry.event.key, confirm.await) }));
         }
         Ok(())
     }
@@ -206,6 +215,7 @@ impl Outbound {
         &mut self,
         flight: &mut Flight,
         sequence: u64,
+        key: &str,
         confirmation: lapin::Result<Confirmation>,
     ) -> Result<(), Fault> {
         flight.progress = Instant::now();
@@ -213,12 +223,19 @@ impl Outbound {
         let outcome = match confirmation? {
             Confirmation::Ack(None) => {
                 self.confirmed.push(sequence);
+                if let Some(Change::Found(kind)) = self.routes.routed(key) {
+                    self.shared.states.trouble.found(kind);
+                }
                 "confirmed"
             }
             Confirmation::Ack(Some(_)) => {
                 // Nobody is bound to it: that is the backend's decision, and no reason to keep it.
                 self.confirmed.push(sequence);
                 metrics.bus_unroutable_total.inc();
+                if let Some(Change::Lost(kind)) = self.routes.returned(key) {
+                    self.shared.states.trouble.lost(kind);
+                    self.shared.states.redeclare(Role::Publish).notify_one();
+                }
                 "unroutable"
             }
             Confirmation::Nack(_) => {
@@ -240,6 +257,9 @@ impl Outbound {
         if !flight.confirming.is_empty() && !blocked && flight.progress.elapsed() > ANSWER {
             return Err(Fault::of("the broker did not confirm in time"));
         }
+        for kind in self.routes.given_up() {
+            self.shared.states.trouble.found(&kind);
+        }
         let lease = match timeout(LOOK, self.store.lease_outbox(LEASE)).await {
             Ok(lease) => lease,
             // Confirmations wait meanwhile.
@@ -252,6 +272,8 @@ impl Outbound {
                     // What is under way may come twice; its id tells.
                     flight.again = true;
                     flight.reading = None;
+                    self.routes = Routes::default();
+                    self.shared.states.trouble.forget_unroutable();
                 }
                 flight.leased = leased;
             }

@@ -4,9 +4,12 @@ use std::{collections::HashSet, sync::Arc, time::SystemTime};
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::Timestamp;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
-use super::fault::Fault;
+use super::{fault::Fault, trouble::Trouble};
 use crate::bus::BusStatus;
 
 /// How many different errors of one absence are told apart in the log.
@@ -43,6 +46,10 @@ pub(super) struct States {
     publish: Mutex<Seen>,
     consume: Mutex<Seen>,
     blocked: watch::Sender<bool>,
+    /// What is wrong while both are there.
+    pub(super) trouble: Trouble,
+    publish_declares: Notify,
+    consume_declares: Notify,
 }
 
 /// One connection, and what was said of its absence.
@@ -56,7 +63,14 @@ struct Seen {
 
 impl Default for States {
     fn default() -> Self {
-        Self { publish: Mutex::new(Seen::new()), consume: Mutex::new(Seen::new()), blocked: watch::Sender::new(false) }
+        Self {
+            publish: Mutex::new(Seen::new()),
+            consume: Mutex::new(Seen::new()),
+            blocked: watch::Sender::new(false),
+            trouble: Trouble::default(),
+            publish_declares: Notify::new(),
+            consume_declares: Notify::new(),
+        }
     }
 }
 
@@ -128,6 +142,14 @@ impl States {
         match reason {
             Some(reason) => tracing::warn!(reason, "the broker takes nothing now; events wait in the outbox"),
             None => tracing::info!("the broker takes events again"),
+        }
+    }
+
+    /// Asks a connection to declare everything again, sooner than it would.
+    pub(super) fn redeclare(&self, role: Role) -> &Notify {
+        match role {
+            Role::Publish => &self.publish_declares,
+            Role::Consume => &self.consume_declares,
         }
     }
 

@@ -18,6 +18,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
+use super::{frames::Findings, screen::Screened};
+
 /// TCP, with or without TLS.
 pub(super) trait Bytes: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 
@@ -53,16 +55,22 @@ pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(failure)
 }
 
-/// Makes a stream for lapin of a connection, with TLS where there is a connector.
+/// Makes a stream for lapin of a connection, with TLS where there is a connector. What lapin would refuse is replaced
+/// and goes to `findings`.
 ///
 /// # Errors
 /// If the TLS handshake fails.
-pub(super) async fn secure(stream: TcpStream, host: &str, tls: Option<&TlsConnector>) -> io::Result<BrokerStream> {
+pub(super) async fn secure(
+    stream: TcpStream,
+    host: &str,
+    tls: Option<&TlsConnector>,
+    findings: Findings,
+) -> io::Result<BrokerStream> {
     let bytes: Box<dyn Bytes> = match tls {
-        None => Box::new(stream),
+        None => Box::new(Screened::new(stream, findings)),
         Some(tls) => {
             let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-            Box::new(tls.connect(name, stream).await?)
+            Box::new(Screened::new(tls.connect(name, stream).await?, findings))
         }
     };
     Ok(bytes.compat())
@@ -95,6 +103,7 @@ impl Reactor for BrokerReactor {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        async move { secure(TcpStream::connect(address).await?, "", None).await }
+        let connecting = TcpStream::connect(address);
+        async move { secure(connecting.await?, "", None, Findings::default()).await }
     }
 }

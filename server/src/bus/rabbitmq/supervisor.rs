@@ -56,15 +56,18 @@ pub(super) struct Supervisor {
 pub(super) struct Ready<'a>(&'a Supervisor);
 
 impl Ready<'_> {
-    pub(super) fn up(self) {
+    /// True when it was there before.
+    pub(super) fn up(self) -> bool {
         let Self(supervisor) = self;
         let Shared { states, metrics, hearing, .. } = &supervisor.shared;
         supervisor.outcome.send_replace(Outcome::Ready);
-        if states.up(supervisor.role) {
+        let again = states.up(supervisor.role);
+        if again {
             metrics.bus_reconnects_total.inc();
             // Whoever listens has so much to hear then that it is nothing new.
             let _ = hearing.try_send(Heard::Back);
         }
+        again
     }
 }
 

@@ -1,4 +1,5 @@
-//! Exchanges and queues by their names, declared anew on every connection, which changes nothing where they are there.
+//! Exchanges and queues by their names, declared on every connection and again from time to time, which changes nothing
+//! where they are there.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -6,15 +7,22 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::{fault::Fault, link::in_time};
+use super::{
+    fault::Fault,
+    link::{Link, declared},
+};
 use crate::{bus::routing::encode_word, topic::Shard};
 
-/// How often the broker gives an inbound event before it goes to the dead letters.
-const DELIVERY_LIMIT: i64 = 20;
+/// How often the broker gives an inbound event before it moves it to the dead letters: practically never. It counts
+/// every event in flight on a connection that falls, so a lower limit removes good events. It has to be a number,
+/// because RabbitMQ 4 has a default of 20, and versions before that refuse -1.
+const DELIVERY_LIMIT: i64 = i32::MAX as i64;
+/// The limit that gateways declared before. The arguments of a queue cannot be changed.
+const OLD_DELIVERY_LIMIT: i64 = 20;
 /// How long a node's queue outlives its node, in milliseconds.
-const NODE_EXPIRES: i64 = 60_000;
+pub(super) const NODE_EXPIRES: i64 = 60_000;
 /// How many doorbells wait for a node, before the oldest are dropped.
-const NODE_LENGTH: i64 = 10_000;
+pub(super) const NODE_LENGTH: i64 = 10_000;
 
 /// Names, with `bus.prefix` in front.
 #[derive(Debug, Clone)]
@@ -63,7 +71,11 @@ pub(super) fn shard_key(shard: Shard) -> String {
 
 /// Declares what is published to.
 pub(super) async fn declare_outbound(channel: &Channel, names: &Names) -> Result<(), Fault> {
-    exchange(channel, &names.outbound, ExchangeKind::Topic).await?;
+    exchange(channel, &names.outbound, ExchangeKind::Topic).await
+}
+
+/// Declares where events go that cannot be accepted.
+pub(super) async fn declare_dead_letters(channel: &Channel, names: &Names) -> Result<(), Fault> {
     exchange(channel, &names.dead_letter, ExchangeKind::Fanout).await?;
     let arguments = table([("x-queue-type", text("quorum"))]);
     queue(channel, &names.dead_letter, DURABLE, arguments).await?;
@@ -75,17 +87,62 @@ pub(super) async fn declare_nodes(channel: &Channel, names: &Names) -> Result<()
     exchange(channel, &names.nodes, ExchangeKind::Topic).await
 }
 
-/// Declares what inbound events come from.
-pub(super) async fn declare_inbound(channel: &Channel, names: &Names) -> Result<(), Fault> {
+/// The queue of inbound events, as it is on the broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum InboundQueue {
+    /// As this version declares it.
+    #[default]
+    Current,
+    /// As earlier versions did, with a delivery limit that moves good events to the dead letters.
+    OldLimit,
+}
+
+/// Declares what inbound events come from. A queue of an earlier version is taken as it is.
+pub(super) async fn declare_inbound(link: &Link, names: &Names, known: InboundQueue) -> Result<InboundQueue, Fault> {
+    let order = match known {
+        InboundQueue::Current => [InboundQueue::Current, InboundQueue::OldLimit],
+        InboundQueue::OldLimit => [InboundQueue::OldLimit, InboundQueue::Current],
+    };
+    let mut refused = None;
+    for queue in order {
+        // A declaration that is refused closes its channel.
+        let channel = link.channel().await?;
+        match declare_inbound_as(&channel, names, queue).await {
+            Ok(()) => {
+                close(&channel).await;
+                return Ok(queue);
+            }
+            Err(Fault::Mismatch(text)) if text.contains("x-delivery-limit") => {
+                refused.get_or_insert(Fault::Mismatch(text));
+            }
+            // A queue with another difference is reported as what this version declares.
+            Err(fault) => return Err(fault),
+        }
+    }
+    Err(refused.unwrap_or_else(|| Fault::of("the queue of inbound events cannot be declared")))
+}
+
+async fn declare_inbound_as(channel: &Channel, names: &Names, inbound: InboundQueue) -> Result<(), Fault> {
     exchange(channel, &names.inbound, ExchangeKind::Topic).await?;
+    let limit = match inbound {
+        InboundQueue::Current => DELIVERY_LIMIT,
+        InboundQueue::OldLimit => OLD_DELIVERY_LIMIT,
+    };
     let arguments = table([
         ("x-queue-type", text("quorum")),
         ("x-single-active-consumer", AMQPValue::Boolean(true)),
-        ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)),
+        ("x-delivery-limit", AMQPValue::LongLongInt(limit)),
         ("x-dead-letter-exchange", text(&names.dead_letter)),
     ]);
     queue(channel, &names.inbound, DURABLE, arguments).await?;
     bind(channel, &names.inbound, &names.inbound, "#").await
+}
+
+/// Closes a channel that is not needed any more.
+pub(super) async fn close(channel: &Channel) {
+    if let Err(error) = declared(channel.close(200, "OK".into())).await {
+        tracing::debug!(%error, "a channel did not close");
+    }
 }
 
 /// Declares this node's queue, and what it is told alone.
@@ -111,7 +168,7 @@ const DURABLE: QueueDeclareOptions =
 
 async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), Fault> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    in_time(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
+    declared(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
 }
 
 async fn queue(
@@ -120,18 +177,18 @@ async fn queue(
     options: QueueDeclareOptions,
     arguments: FieldTable,
 ) -> Result<(), Fault> {
-    in_time(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
+    declared(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
 }
 
 /// Binds a queue to an exchange.
 pub(super) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
     let options = QueueBindOptions::default();
-    in_time(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
+    declared(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
 }
 
 /// Unbinds a queue from an exchange.
 pub(super) async fn unbind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
-    in_time(channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default())).await
+    declared(channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default())).await
 }
 
 /// A text as a value of a table.
@@ -139,7 +196,7 @@ pub(super) fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+pub(super) fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in entries {
         table.insert(ShortString::from(key), value);

@@ -10,15 +10,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Peers,
     bindings::Bindings,
-    dead_letters::{self, DeadLetter},
+    dead_letters,
     fault::Fault,
     inbound::Inbound,
+    letter::DeadLetter,
     link::{Link, in_time},
     nodes::{self, Outgoing},
     outbound::Outbound,
+    redeclare,
     state::Role,
     supervisor::{Ready, Work},
-    topology,
 };
 use crate::bus::{Heard, envelope::Sender};
 
@@ -34,13 +35,13 @@ pub(super) struct Publishing {
 impl Work for Publishing {
     async fn on(&mut self, link: &Link, ready: Ready<'_>) -> Result<(), Fault> {
         let shared = self.outbound.shared.clone();
-        let channel = link.channel().await?;
-        topology::declare_outbound(&channel, &shared.names).await?;
-        if self.peers == Peers::Some {
-            topology::declare_nodes(&channel, &shared.names).await?;
+        redeclare::declare_published(link, &shared, self.peers).await?;
+        redeclare::declare_dead_letters(link, &shared).await;
+        let (channel, events) = (link.channel().await?, confirming(link).await?);
+        if ready.up() {
+            // An exchange that was missing here took its bindings with it.
+            shared.states.redeclare(Role::Consume).notify_one();
         }
-        let (events, letters) = (confirming(link).await?, confirming(link).await?);
-        ready.up();
         let blocked = |reason: Option<String>| {
             if reason.is_none() {
                 // What was whispered meanwhile is lost on every node.
@@ -52,14 +53,15 @@ impl Work for Publishing {
             biased;
             fault = link.lost(blocked) => Err(fault),
             published = self.outbound.publish(&events) => published,
-            sent = dead_letters::send(&letters, &mut self.letters, &shared) => sent,
+            sent = dead_letters::send(link, &mut self.letters, &shared) => sent,
             sent = nodes::send(&channel, &mut self.outgoing, &shared) => sent,
+            fault = redeclare::publishing(link, &shared, self.peers) => Err(fault),
         }
     }
 }
 
 /// A channel on which the broker confirms what it has taken.
-async fn confirming(link: &Link) -> Result<Channel, Fault> {
+pub(super) async fn confirming(link: &Link) -> Result<Channel, Fault> {
     let channel = link.channel().await?;
     in_time(channel.confirm_select(ConfirmSelectOptions::default())).await?;
     Ok(channel)
@@ -88,21 +90,18 @@ impl Work for Consuming {
 impl Consuming {
     async fn work(&self, link: &Link, ready: Ready<'_>) -> Result<(), Fault> {
         let shared = &self.inbound.shared;
+        redeclare::declare_consumed(link, shared, self.peers).await?;
         let channel = link.channel().await?;
-        match self.peers {
-            Peers::None => topology::declare_single(&channel, &shared.names).await?,
-            Peers::Some => {
-                topology::declare_node(&channel, &shared.names).await?;
-                self.bindings.restore(&channel, &shared.names).await?;
-            }
+        if self.peers == Peers::Some {
+            self.bindings.restore(&channel, &shared.names).await?;
         }
-        topology::declare_inbound(&channel, &shared.names).await?;
         ready.up();
         tokio::select! {
             biased;
             fault = link.lost(|reason| shared.states.blocked(Role::Consume, reason)) => Err(fault),
             fault = self.take(link) => Err(fault),
             fault = self.hear(link, &channel) => Err(fault),
+            fault = redeclare::consuming(link, shared, &self.bindings, self.peers) => Err(fault),
             () = self.stop.cancelled() => Ok(()),
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{
-    Chat, ChatContent, ChatData, ClanId, ClientMessageId, ErrorCode, GetChatHistory, HistoryLimit, MessageId, UserId,
+    Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, ErrorCode, GetChatHistory, HistoryLimit,
+    MessageId, UserId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ struct Messages {
     messages: Vec<Chat>,
     /// Whether there are more in the direction that was asked for.
     has_more: bool,
+    /// Present and true when entries after `after` are missing, because the log no longer keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trimmed: Option<bool>,
 }
 
 /// The routes of clans.
@@ -70,8 +74,7 @@ impl Clans {
 
     /// Read a clan's past.
     ///
-    /// Without `before` and `after` it is the newest page; with both the page begins after one and ends before the
-    /// other.
+    /// Without `before` and `after` it is the newest page. Give one of them, not both.
     #[oai(path = "/:clanId/messages", method = "get", operation_id = "getMessages")]
     async fn read(
         &self,
@@ -86,19 +89,12 @@ impl Clans {
         node: Data<&Arc<Node>>,
     ) -> Result<Answer<Messages>, Problem> {
         let (before, after) = (before.0.map(|position| position.0), after.0.map(|position| position.0));
-        let get = GetChatHistory {
-            clan_id: clan.0,
-            before: before.filter(|_| after.is_none()),
-            after,
-            limit: limit.0.unwrap_or_default(),
-        };
-        let mut page = ClanChat::history(&node, &get).await?;
-        if let (Some(before), Some(_)) = (before, after) {
-            let read = page.messages.len();
-            page.messages.retain(|message| message.offset < before);
-            page.has_more &= page.messages.len() == read;
+        if before.is_some() && after.is_some() {
+            return Err(Problem::field("before", GetChatHistory::NOT_BOTH));
         }
-        Ok(Answer(Messages { epoch: page.epoch, messages: page.messages, has_more: page.has_more }))
+        let get = GetChatHistory { clan_id: clan.0, before, after, limit: limit.0.unwrap_or_default() };
+        let ChatHistory { epoch, messages, has_more, trimmed, .. } = ClanChat::history(&node, &get).await?;
+        Ok(Answer(Messages { epoch, messages, has_more, trimmed }))
     }
 
     /// Take a message back.

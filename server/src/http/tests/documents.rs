@@ -72,6 +72,43 @@ fn visit(value: &Value, seen: &mut impl FnMut(&serde_json::Map<String, Value>)) 
     }
 }
 
+/// Client generators drop operations, or write what does not compile, for schemas with alternatives.
+#[test]
+fn the_openapi_document_has_no_alternatives() {
+    visit(&crate::http::openapi_document(), &mut |object| {
+        for key in ["oneOf", "anyOf", "allOf", "not", "if", "dependentSchemas"] {
+            assert!(!object.contains_key(key), "{key} in {object:?}");
+        }
+    });
+    let status = &crate::http::openapi_document()["components"]["schemas"]["StatusWord"]["properties"]["status"];
+    assert_eq!(status["enum"], serde_json::json!(["ok", "degraded", "draining", "unavailable"]));
+    assert!(status["description"].as_str().unwrap().contains("`degraded`: It serves, but not everything."), "{status}");
+}
+
+#[test]
+fn every_operation_names_its_scope_and_its_limits() {
+    let document = crate::http::openapi_document();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let is_probe = path.starts_with("/health") || path == "/metrics";
+            assert_eq!(operation["responses"].get("429").is_none(), is_probe, "{path}");
+            if path.starts_with("/api/") {
+                let scope = operation["security"][0]["apiKey"][0].as_str().unwrap();
+                let expected = match method.as_str() {
+                    "post" => "publish",
+                    "delete" => "admin",
+                    _ => "read",
+                };
+                assert_eq!(scope, expected, "{method} {path}");
+                let description = operation["description"].as_str().unwrap();
+                assert!(description.contains(&format!("the scope `{scope}`")), "{description}");
+            }
+        }
+    }
+    let limited = &document["components"]["responses"]["Problem429"];
+    assert!(limited["headers"]["Retry-After"].is_object(), "{limited}");
+}
+
 #[test]
 fn the_openapi_document_holds_together() {
     let document = crate::http::openapi_document();

@@ -1,0 +1,224 @@
+//! Strings and identifiers: what is accepted in one place is accepted in all, and what is refused is refused in all.
+
+use std::fmt::Write as _;
+
+use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_tests::{Api, Backend, Gateway, Settings, Socket, Token, must};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Half of a surrogate pair as JSON writes it.
+const HALF: &str = "\\ud83d";
+
+/// What a backend service sends as it stands, without a JSON library that would repair it.
+async fn post(gateway: &Gateway, path: &str, body: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+    let request = Client::new().post(format!("http://{}{path}", gateway.address())).bearer_auth(Api::KEY);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let response = request.header("content-type", "application/json").body(body.to_owned()).send().await.unwrap();
+    let status = response.status();
+    (status, response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn half_of_a_surrogate_pair_is_refused_in_every_field() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    for (fields, field) in [
+        (format!(r#""type":"chat","clanId":"c","content":"{HALF}""#), "content"),
+        (format!(r#""type":"chat","clanId":"c","content":"x","data":{{"a":[{{"b":"{HALF}"}}]}}"#), "data"),
+        (format!(r#""type":"chat","clanId":"c","content":"x","data":{{"{HALF}":1}}"#), "data"),
+        (format!(r#""type":"typing","clanId":"{HALF}","isTyping":true"#), "clanId"),
+        (format!(r#""type":"authenticate","token":"{HALF}""#), "token"),
+        (format!(r#""type":"ping","later":"{HALF}""#), "later"),
+    ] {
+        alice.send_text(&format!(r#"{{"requestId":"r1",{fields}}}"#)).await;
+        let error = alice.expect("error").await;
+        assert_eq!((&error["code"], &error["requestId"]), (&json!("invalid_message"), &json!("r1")), "{error}");
+        assert_eq!(error["details"]["field"], field, "{error}");
+    }
+    // Whole pairs are characters like others.
+    alice
+        .send_text(r#"{"type":"chat","clanId":"c","content":"\ud83d\ude00","data":{"\ud83d\ude00":"\ud83d\ude00"}}"#)
+        .await;
+    assert_eq!(alice.until("chat").await["content"], "\u{1f600}");
+    for (path, body, field) in [
+        ("/api/v1/notifications", format!(r#"{{"userId":"alice","title":"{HALF}","message":"m"}}"#), "title"),
+        ("/api/v1/notifications", format!(r#"{{"userIds":["a","{HALF}"],"title":"t","message":"m"}}"#), "userIds[1]"),
+        ("/api/v1/notifications", format!(r#"{{"userId":"a","title":"t","message":"m","data":["{HALF}"]}}"#), "data"),
+        ("/api/v1/clans/c/messages", format!(r#"{{"content":"x","data":{{"{HALF}":1}}}}"#), "data"),
+    ] {
+        let (status, problem) = post(&gateway, path, &body, &[]).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_message")), "{problem}");
+        assert_eq!(problem["details"]["field"], field, "{problem}");
+    }
+    assert!(alice.drain().await.is_empty());
+}
+
+#[tokio::test]
+async fn half_of_a_surrogate_pair_of_the_broker_is_a_dead_letter() {
+    let backend = Backend::at(&shared()).await;
+    let _gateway = Gateway::with(backend.settings()).await;
+    let mut letters = backend.dead_letters().await;
+    let body = format!(r#"{{"title":"t","message":"m","data":{{"a":"{HALF}"}}}}"#);
+    backend.publish_as("notification.alice", body.as_bytes(), None).await;
+    let letter = letters.next().await;
+    assert_eq!(letter.reason.as_deref(), Some("invalid_message"));
+    assert!(letter.detail.as_deref().is_some_and(|detail| detail.starts_with("data: ")), "{letter:?}");
+}
+
+/// Percent-encoded but for what every URL library leaves as it is.
+fn encoded(id: &str) -> String {
+    id.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+#[tokio::test]
+async fn an_identifier_is_accepted_everywhere() {
+    let gateway = Gateway::start().await;
+    let api = gateway.api();
+    for id in [
+        "a.b",
+        "...",
+        "a/b",
+        "/",
+        "100%",
+        "%2E",
+        "%2F",
+        "a+b",
+        "a:b@c",
+        "a;b=c",
+        "a?b#c",
+        "a\\b",
+        "'\"<&>",
+        "gr\u{fc}n",
+        "\u{65e5}\u{672c}",
+        "\u{1f600}",
+        "{a}",
+        "*",
+        "~",
+    ] {
+        let token = Token::of(id).text();
+        let path = format!("/ws?deviceId={}&token={token}", encoded(id));
+        let mut socket = Socket::open(&gateway, &path, None).await.unwrap();
+        assert_eq!(socket.expect("connected").await["userId"], id);
+        socket.join(id).await;
+        socket.ask(json!({ "type": "subscribe_notifications" })).await;
+        let said = socket
+            .ask(json!({ "type": "chat", "requestId": id, "clanId": id, "content": "x", "clientMessageId": id }))
+            .await;
+        assert_eq!((&said["type"], &said["clientMessageId"]), (&json!("message_sent"), &json!(id)), "{id}");
+
+        let sessions = api.get(&format!("/api/v1/users/{}/sessions", encoded(id))).await;
+        assert_eq!(sessions["sessions"][0]["device"], id, "{id}");
+        let messages = api.get(&format!("/api/v1/clans/{}/messages", encoded(id))).await;
+        assert_eq!(messages["messages"][0]["clanId"], id);
+        let notified = json!({ "userId": id, "title": "t", "message": "m", "id": id });
+        assert_eq!(api.post("/api/v1/notifications", notified).await["ids"][0], id);
+        assert_eq!(socket.until("notification").await["id"], id);
+        let posted = json!({ "content": "y", "userId": id });
+        api.post(&format!("/api/v1/clans/{}/messages", encoded(id)), posted).await;
+        socket.until("chat").await;
+        let path = format!("/api/v1/users/{}/subscriptions?service=clan_chat&topic={}", encoded(id), encoded(id));
+        let (status, ended) = api.json(Method::DELETE, &path, None).await;
+        assert_eq!((status.as_u16(), &ended["subscriptions"]), (200, &json!(1)), "{id}: {ended}");
+        let (status, ended) = api.json(Method::DELETE, &format!("/api/v1/users/{}/sessions", encoded(id)), None).await;
+        assert_eq!((status.as_u16(), &ended["sessions"]), (200, &json!(1)), "{id}: {ended}");
+        assert_eq!(socket.closed().await, 4403);
+    }
+}
+
+/// The status of a request whose path stands as it is: libraries resolve `..` in it.
+async fn status_of(gateway: &Gateway, path: &str) -> u16 {
+    let mut socket = TcpStream::connect(gateway.address()).await.unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", Api::KEY);
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    must("the answer", socket.read_to_string(&mut answer)).await.unwrap();
+    answer[9..12].parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_no_identifier_is_refused_everywhere() {
+    let gateway = Gateway::start().await;
+    for id in [".", "..", "a b", "a\u{a0}b", "a\nb", "a\0b", &"a".repeat(129), &"\u{fc}".repeat(34)] {
+        assert_eq!(
+            Socket::open(&gateway, "/ws", Some(&Token::of(id).text())).await.unwrap_err(),
+            StatusCode::UNAUTHORIZED
+        );
+        let device = format!("/ws?deviceId={}", encoded(id));
+        assert_eq!(Socket::open(&gateway, &device, None).await.unwrap_err(), StatusCode::BAD_REQUEST, "{id:?}");
+        // A session of its own: 20 invalid messages in 10 s end one.
+        let mut alice = Socket::of(&gateway, "alice").await;
+        for (command, field) in [
+            (json!({ "type": "chat", "clanId": id, "content": "x" }), "clanId"),
+            (json!({ "type": "chat", "clanId": "c", "content": "x", "clientMessageId": id }), "clientMessageId"),
+            (json!({ "type": "notification_ack", "notificationId": id }), "notificationId"),
+        ] {
+            assert_eq!(alice.ask(command).await["details"]["field"], field, "{id:?}");
+        }
+        assert_eq!(status_of(&gateway, &format!("/api/v1/users/{}/sessions", encoded(id))).await, 400, "{id:?}");
+        assert_eq!(status_of(&gateway, &format!("/api/v1/clans/{}/messages", encoded(id))).await, 400, "{id:?}");
+        let body = json!({ "userId": id, "title": "t", "message": "m" }).to_string();
+        assert_eq!(post(&gateway, "/api/v1/notifications", &body, &[]).await.1["details"]["field"], "userId");
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_that_entries_are_missing() {
+    let gateway = Gateway::with(Settings::default().set("history.max_entries", "10")).await;
+    let api = gateway.api();
+    let mut alice = Socket::of(&gateway, "alice").await;
+    for n in 0..30 {
+        alice.chat("c", &n.to_string()).await;
+    }
+    // Entries 21 to 30 are kept.
+    for (after, trimmed, first) in [(0, true, 21), (19, true, 21), (20, false, 21), (25, false, 26)] {
+        let page = alice.ask(json!({ "type": "chat_history", "clanId": "c", "after": after })).await;
+        assert_eq!(
+            (page.get("trimmed"), &page["messages"][0]["offset"]),
+            (trimmed.then_some(&json!(true)), &json!(first))
+        );
+        let page = api.get(&format!("/api/v1/clans/c/messages?after={after}")).await;
+        assert_eq!(
+            (page.get("trimmed"), &page["messages"][0]["offset"]),
+            (trimmed.then_some(&json!(true)), &json!(first))
+        );
+    }
+    for query in ["", "?before=25", "?before=21", "?after=30"] {
+        assert_eq!(api.get(&format!("/api/v1/clans/c/messages{query}")).await.get("trimmed"), None, "{query}");
+    }
+    let both = json!({ "type": "chat_history", "clanId": "c", "before": 25, "after": 22 });
+    let error = alice.ask(both).await;
+    let (status, problem) = api.json(Method::GET, "/api/v1/clans/c/messages?before=25&after=22", None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for told in [error, problem] {
+        assert_eq!((&told["code"], &told["details"]["field"]), (&json!("invalid_message"), &json!("before")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_an_uncompressed_one_read() {
+    let gateway = Gateway::start().await;
+    let body = r#"{"userId":"alice","title":"t","message":"m"}"#;
+    for coding in ["gzip", "x-gzip", "GZIP", "br", "deflate", "identity, gzip", "whatever"] {
+        let (status, problem) = post(&gateway, "/api/v1/notifications", body, &[("content-encoding", coding)]).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (415, &json!("unsupported_media_type")), "{coding}");
+    }
+    for coding in ["identity", "Identity", ""] {
+        let (status, _) = post(&gateway, "/api/v1/notifications", body, &[("content-encoding", coding)]).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{coding}");
+    }
+}
