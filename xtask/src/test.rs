@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{project::Project, tools::Missing};
+use crate::{counts::Counts, project::Project, tools::Missing};
 use report::Report;
 use steps::Step;
 
@@ -58,7 +58,9 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
             if !step.tools.is_empty()
                 && let Some(setup) = setup.take()
             {
+                let waiting = Instant::now();
                 setup.wait()?;
+                report.add("setup", waiting.elapsed(), Some(Counts::default()));
             }
             writeln!(out, "\n=== {}: {}", step.name, step.about)?;
             let begun = Instant::now();
