@@ -22,7 +22,8 @@ impl Counts {
             value.split_once('"')?.0.parse::<u64>().ok()
         };
         let failed = number("failures")? + number("errors")?;
-        Some(Self { passed: number("tests")?.checked_sub(failed)?, failed })
+        let not_run = number("skipped").unwrap_or(0);
+        Some(Self { passed: number("tests")?.checked_sub(failed + not_run)?, failed })
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn nextest_counts_in_its_report() {
         let report = r#"<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="nextest-run" tests="12" failures="2" errors="1" uuid="1" timestamp="2026-11-28" time="0.1">
+<testsuites name="nextest-run" tests="14" skipped="2" failures="2" errors="1" uuid="1" timestamp="2026-11-28" time="0.1">
     <testsuite name="one" tests="99" disabled="0" errors="9" failures="9"></testsuite></testsuites>"#;
         assert_eq!(Counts::of_junit(report), Some(Counts { passed: 9, failed: 3 }));
         assert_eq!(Counts::of_junit("<testsuites tests=\"1\">"), None, "an unfinished report");

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{project::Project, tools::Missing};
+use crate::{counts::Counts, project::Project, tools::Missing};
 use report::Report;
 use steps::Step;
 
@@ -58,7 +58,9 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
             if !step.tools.is_empty()
                 && let Some(setup) = setup.take()
             {
+                let waiting = Instant::now();
                 setup.wait()?;
+                report.add("setup", waiting.elapsed(), Some(Counts::default()));
             }
             writeln!(out, "\n=== {}: {}", step.name, step.about)?;
             let begun = Instant::now();
@@ -93,9 +95,8 @@ impl Plan {
         let is_chosen = |step: &Step| {
             filters.is_empty() || is_named(step.name) || (filters_choose_tests && step.name == steps::TESTS)
         };
-        let needs_build = [steps::TESTS, steps::FAULTS];
-        let runs_tests = steps::ALL.iter().any(|step| needs_build.contains(&step.name) && is_chosen(step));
-        let prepares = |step: &Step| runs_tests && steps::BEFORE_TESTS.contains(&step.name);
+        let needs_build = steps::ALL.iter().any(|step| steps::AFTER_BUILD.contains(&step.name) && is_chosen(step));
+        let prepares = |step: &Step| needs_build && step.name == steps::BUILD;
         Self { steps: steps::ALL.iter().filter(|step| is_chosen(step) || prepares(step)).collect(), tests }
     }
 }
@@ -123,6 +124,12 @@ mod tests {
     fn any_other_filter_chooses_tests_and_what_they_need() {
         assert_eq!(plan(&["recovery"]), (vec!["build", "tests"], vec!["recovery".to_owned()]));
         assert_eq!(plan(&["tests"]), (vec!["build", "tests"], vec![]));
+    }
+
+    #[test]
+    fn a_step_that_runs_the_gateway_has_it_built() {
+        assert_eq!(plan(&["npm"]).0, ["build", "npm"]);
+        assert_eq!(plan(&["browser", "clients"]).0, ["build", "clients", "browser"]);
     }
 
     #[test]

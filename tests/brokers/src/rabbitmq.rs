@@ -20,7 +20,7 @@ pub const SHARED: &str = "GATEWAY_TEST_AMQP";
 /// The programs themselves: Debian's wrappers would change to another user.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// How long a broker may take to begin on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The authority of the certificate that a broker with TLS shows, for `localhost` and 127.0.0.1.
 pub const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificate/TEST_ONLY_ca.pem");

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use realtime_gateway_brokers::free_port;
+use realtime_gateway_brokers::ReservedPort;
 use realtime_gateway_tests::{Api, Gateway, PATIENCE, Settings, Token, eventually, must, signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ struct Flooding {
     process: Child,
     api: Api,
     address: String,
+    _port: ReservedPort,
     _dir: TempDir,
 }
 
@@ -29,7 +30,8 @@ impl Flooding {
     /// Starts one whose standard error is what `configure` makes it.
     async fn start(configure: impl FnOnce(Command) -> Command) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
+        let port = ReservedPort::take();
+        let address = format!("127.0.0.1:{}", port.number());
         let settings = Settings::default()
             .set("listen", &format!("\"{address}\""))
             .set("drain.delay", "\"0s\"")
@@ -37,7 +39,7 @@ impl Flooding {
         let mut command = configure(Gateway::command(dir.path(), &settings));
         let process = command.stdout(Stdio::null()).spawn().unwrap();
         eventually("the start", || async { TcpStream::connect(&address).await.is_ok() }).await;
-        Self { process, api: Api::new(&address), address, _dir: dir }
+        Self { process, api: Api::new(&address), address, _port: port, _dir: dir }
     }
 
     async fn dropped(&self) -> u64 {

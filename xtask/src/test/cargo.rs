@@ -41,8 +41,7 @@ pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
 pub(super) fn build(project: &Project) -> anyhow::Result<()> {
     // Not xtask itself: it is running, and some systems let nobody replace a running program.
     let programs = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
-    command::run(&mut project.cargo(&programs))?;
-    command::run(&mut project.cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-run"]))
+    command::run(&mut project.cargo(&programs))
 }
 
 pub(super) fn doctests(project: &Project, _: &[String]) -> anyhow::Result<Counts> {

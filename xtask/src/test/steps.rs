@@ -10,8 +10,9 @@ pub(super) const TESTS: &str = "tests";
 /// The name of the step that they choose cases of, where it is named beside them.
 pub(super) const FAULTS: &str = "faults";
 
-/// Steps that make what the tests run.
-pub(super) const BEFORE_TESTS: [&str; 1] = ["build"];
+/// The step that makes the gateway, and those that run it.
+pub(super) const BUILD: &str = "build";
+pub(super) const AFTER_BUILD: [&str; 5] = [TESTS, "npm", "clients", "browser", FAULTS];
 
 /// One thing that must hold.
 pub(super) struct Step {
@@ -40,7 +41,7 @@ pub(super) const ALL: &[Step] = &[
     Step::new("lints", "no warning of rustc or clippy", Action::Check(cargo::lints)),
     Step::new("docs", "the documentation has no warnings", Action::Check(cargo::docs)),
     Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
-    Step::new("build", "the gateway, the examples and the tests compile", Action::Check(cargo::build)),
+    Step::new(BUILD, "the gateway and the examples compile", Action::Check(cargo::build)),
     Step::new("doctests", "the examples in the documentation", Action::Tests(cargo::doctests)),
     Step::new("policy", "the dependencies are such as deny.toml allows", Action::Check(policy::check))
         .with(&[Tool::VENV, Tool::PYTHON]),
@@ -113,6 +114,14 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_that_run_the_gateway_come_after_its_build() {
+        let position = |name: &str| ALL.iter().position(|step| step.name == name);
+        for name in AFTER_BUILD {
+            assert!(position(name) > position(BUILD), "{name} is no step or comes too early");
+        }
+    }
 
     #[test]
     fn steps_without_tools_come_first() {
