@@ -7,6 +7,13 @@ import { Gateway, becomes, first, shortLived } from "./harness.js";
 
 const texts = events => events.map(event => event.content);
 
+/** One session of a user replaces the other, and the other has heard of it. */
+async function takesOver(one, other) {
+  const replaced = becomes(other, "replaced");
+  await one.connect();
+  await replaced;
+}
+
 test("streams pause while another session has the connection, and go on with what they missed", async t => {
   const gateway = await Gateway.start(t);
   const { client } = gateway.client(t, "ada");
@@ -19,10 +26,8 @@ test("streams pause while another session has the connection, and go on with wha
   assert.deepEqual(texts(await first(chat, 1)), ["1"]);
   await gateway.notify("ada", "one");
   assert.equal((await notes.next()).value.title, "one");
-  const replaced = becomes(client, "replaced");
   const { client: phone } = gateway.client(t, "ada");
-  await phone.connect();
-  await replaced;
+  await takesOver(phone, client);
   const waiting = first(chat, 1);
   // A view that is shown meanwhile waits too, and one that is gone does not come back.
   const later = client.clanChat("d").subscribe();
@@ -35,7 +40,7 @@ test("streams pause while another session has the connection, and go on with wha
   await assert.rejects(client.clanChat("c").send("x"), { code: "replaced", outcome: "not_sent" });
   for (const text of ["2", "3"]) await bob.clanChat("c").send(text);
   await gateway.notify("ada", "two");
-  await client.connect();
+  await takesOver(client, phone);
   assert.deepEqual(texts([...(await waiting), ...(await first(chat, 1))]), ["2", "3"]);
   assert.equal((await notes.next()).value.title, "two");
   await later.ready;
@@ -43,11 +48,9 @@ test("streams pause while another session has the connection, and go on with wha
   assert.deepEqual(texts(await first(later, 1)), ["d"]);
   // Again, and again: it is no matter of the first time.
   for (const text of ["4", "5"]) {
-    const again = becomes(client, "replaced");
-    await phone.connect();
-    await again;
+    await takesOver(phone, client);
     await bob.clanChat("c").send(text);
-    await client.connect();
+    await takesOver(client, phone);
     assert.deepEqual(texts(await first(chat, 1)), [text]);
   }
   client.close();
@@ -65,10 +68,8 @@ test("what a paused stream can no longer get is a gap", async t => {
   await chat.ready;
   await bob.clanChat("c").send("0");
   await first(chat, 1);
-  const replaced = becomes(client, "replaced");
   const { client: phone } = gateway.client(t, "ada");
-  await phone.connect();
-  await replaced;
+  await takesOver(phone, client);
   for (let i = 1; i < 400; i += 1) await bob.clanChat("c").send(`${i}`);
   await client.connect();
   const { value: gap } = await chat.next();
@@ -134,10 +135,8 @@ test("forbidden ends a stream, at its beginning and after a pause", async t => {
   await assert.rejects(client.clanChat("elsewhere").subscribe().next(), { code: "forbidden" });
   const chat = client.clanChat("c").subscribe();
   await chat.ready;
-  const replaced = becomes(client, "replaced");
   const { client: phone } = gateway.client(t, "ada");
-  await phone.connect();
-  await replaced;
+  await takesOver(phone, client);
   clans = ["elsewhere"];
   await client.connect();
   await assert.rejects(chat.next(), { code: "forbidden" });
@@ -150,10 +149,8 @@ test("signing out while paused ends streams quietly", async t => {
   const chat = client.clanChat("c").subscribe();
   await chat.ready;
   const next = chat.next();
-  const replaced = becomes(client, "replaced");
   const { client: phone } = gateway.client(t, "ada");
-  await phone.connect();
-  await replaced;
+  await takesOver(phone, client);
   client.signOut();
   assert.equal((await next).done, true);
   assert.equal(client.state.status, "closed");
