@@ -49,7 +49,7 @@ async fn queues_that_are_deleted_are_declared_again() {
 /// Publishes until an event reaches a queue, as a backend service does that gets its events returned.
 async fn publish_until_routed(backend: &Backend, title: &str) {
     let routed = || async {
-        let body = json!({ "id": title, "title": title, "message": "m" });
+        let body = json!({ "id": title.replace(' ', "-"), "title": title, "message": "m" });
         // An exchange that is not there closes the channel.
         backend.again().await.publish_with("notification.alice", body, BasicProperties::default()).await
     };
@@ -62,6 +62,7 @@ async fn bindings_and_exchanges_that_are_deleted_are_declared_again() {
     let gateway = Gateway::with(backend.settings()).await;
     let mut alice = Socket::of(&gateway, "alice").await;
     alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    gateway.connected().await;
     let (inbound, dead) = (backend.name("inbound"), backend.name("dead_letter"));
     let none = FieldTable::default;
 
@@ -110,9 +111,9 @@ async fn health_is_degraded_while_events_reach_no_queue_any_more() {
             deleting.await.unwrap();
         }
         alice.chat("c", "lost").await;
-        eventually("degraded", || async { status().await == "degraded" }).await;
-        let warnings = api.get("/health").await["warnings"].to_string();
-        assert!(warnings.contains("chat.message"), "{warnings}");
+        let is_named = || async { api.get("/health").await["warnings"].to_string().contains("chat.message") };
+        eventually("the warning", is_named).await;
+        assert_eq!(status().await, "degraded");
         // The gateway declares its exchange again, the backend its binding.
         let bound = || async {
             let probe = backend.again().await;
@@ -147,9 +148,8 @@ async fn a_queue_of_an_earlier_version_is_taken_as_it_is() {
     let health = gateway.api().get("/health").await;
     assert_eq!(health["status"], "ok");
     assert!(health["warnings"].to_string().contains(&inbound), "{health}");
-    // As the documentation says: deleted when empty, it is declared without the limit.
-    let when_empty = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
-    channel.queue_delete(inbound.as_str().into(), when_empty).await.unwrap();
+    // As the documentation says: deleted when it is empty, the queue is declared without the limit.
+    channel.queue_delete(inbound.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     publish_until_routed(&backend, "new").await;
     assert_eq!(alice.expect("notification").await["title"], "new");
     let is_quiet = || async { !gateway.api().get("/health").await["warnings"].to_string().contains(&inbound) };

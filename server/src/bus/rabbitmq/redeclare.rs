@@ -11,7 +11,7 @@ use super::{
     fault::Fault,
     link::Link,
     state::Role,
-    topology::{self, close},
+    topology::{self, InboundQueue, close},
 };
 
 /// How often.
@@ -78,23 +78,40 @@ pub(super) async fn consuming(link: &Link, shared: &Shared, bindings: &Bindings,
         if peers == Peers::Some && (asked || turn.is_multiple_of(SHARDS)) {
             bindings.bind_again();
         }
-        if let Err(fault) = declare_consumed(link, shared, peers).await {
+        if let Err(fault) = declare_consumed_again(link, shared, peers).await {
             return fault;
         }
     }
 }
 
-/// Declares what is consumed.
+/// Declares what is consumed, on a new connection.
 pub(super) async fn declare_consumed(link: &Link, shared: &Shared, peers: Peers) -> Result<(), Fault> {
+    declare_own(link, shared, peers).await?;
+    let found = topology::declare_inbound(link, &shared.names).await?;
+    shared.states.trouble.set_inbound_queue(found, &shared.names.inbound);
+    Ok(())
+}
+
+/// Declares what is consumed, on a connection that has done so before.
+async fn declare_consumed_again(link: &Link, shared: &Shared, peers: Peers) -> Result<(), Fault> {
+    if shared.states.trouble.inbound_queue() == InboundQueue::Current {
+        return declare_consumed(link, shared, peers).await;
+    }
+    declare_own(link, shared, peers).await?;
+    let channel = link.channel().await?;
+    topology::declare_around_old_queue(&channel, &shared.names).await?;
+    close(&channel).await;
+    Ok(())
+}
+
+/// Declares the queue that is this node's own.
+async fn declare_own(link: &Link, shared: &Shared, peers: Peers) -> Result<(), Fault> {
     let channel = link.channel().await?;
     match peers {
         Peers::None => topology::declare_single(&channel, &shared.names).await?,
         Peers::Some => topology::declare_node(&channel, &shared.names).await?,
     }
     close(&channel).await;
-    let known = shared.states.trouble.inbound_queue();
-    let found = topology::declare_inbound(link, &shared.names, known).await?;
-    shared.states.trouble.set_inbound_queue(found, &shared.names.inbound);
     Ok(())
 }
 

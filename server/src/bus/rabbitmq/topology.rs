@@ -98,13 +98,9 @@ pub(super) enum InboundQueue {
 }
 
 /// Declares what inbound events come from. A queue of an earlier version is taken as it is.
-pub(super) async fn declare_inbound(link: &Link, names: &Names, known: InboundQueue) -> Result<InboundQueue, Fault> {
-    let order = match known {
-        InboundQueue::Current => [InboundQueue::Current, InboundQueue::OldLimit],
-        InboundQueue::OldLimit => [InboundQueue::OldLimit, InboundQueue::Current],
-    };
+pub(super) async fn declare_inbound(link: &Link, names: &Names) -> Result<InboundQueue, Fault> {
     let mut refused = None;
-    for queue in order {
+    for queue in [InboundQueue::Current, InboundQueue::OldLimit] {
         // A declaration that is refused closes its channel.
         let channel = link.channel().await?;
         match declare_inbound_as(&channel, names, queue).await {
@@ -120,6 +116,15 @@ pub(super) async fn declare_inbound(link: &Link, names: &Names, known: InboundQu
         }
     }
     Err(refused.unwrap_or_else(|| Fault::of("the queue of inbound events cannot be declared")))
+}
+
+/// Declares what inbound events come from where the queue is of an earlier version. Only the queue itself is not
+/// declared: that would be refused, or bring a queue with the old limit back after it was deleted.
+pub(super) async fn declare_around_old_queue(channel: &Channel, names: &Names) -> Result<(), Fault> {
+    exchange(channel, &names.inbound, ExchangeKind::Topic).await?;
+    let passive = QueueDeclareOptions { passive: true, ..DURABLE };
+    queue(channel, &names.inbound, passive, FieldTable::default()).await?;
+    bind(channel, &names.inbound, &names.inbound, "#").await
 }
 
 async fn declare_inbound_as(channel: &Channel, names: &Names, inbound: InboundQueue) -> Result<(), Fault> {
