@@ -5,12 +5,13 @@ use realtime_gateway_protocol::ErrorCode;
 use super::{
     Attempt, Machine, Millis, Stage,
     heard::{Heard, Refused, Said},
+    subscription::RETRY,
     wire::{Asked, Number},
 };
 use crate::{Event, Frame};
 
 /// How long to wait before a token that could not be checked is tried again.
-const RETRY: Millis = 1_000;
+const TOKEN_RETRY: Millis = 1_000;
 
 impl Machine {
     pub(super) fn frame(&mut self, attempt: Attempt, text: &str) {
@@ -40,7 +41,11 @@ impl Machine {
                 self.sends.confirmed(&topic, ticket, frame, &mut self.wire);
             }
             (Some((_, Asked::Ack)), Said::AckConfirmed) => self.acks.confirmed(&mut self.wire),
-            (_, Said::Ended(topic, refused)) => self.subscriptions.ended(attempt, &topic, &refused, &mut self.wire),
+            (_, Said::Ended(topic, refused)) => {
+                // An outage ends the subscriptions of many clients at the same moment.
+                let until = self.now + refused.retry_after.unwrap_or(0) + self.random.up_to(RETRY);
+                self.subscriptions.ended(attempt, &topic, &refused, until, &mut self.wire);
+            }
             (_, Said::Reset(topic, to)) => self.subscriptions.reset(attempt, &topic, to, &mut self.wire),
             (_, Said::Acknowledged(ids)) => self.subscriptions.acknowledged(&ids),
             (_, Said::Leave(after)) => self.reconnect_hint(attempt, after),
@@ -88,7 +93,7 @@ impl Machine {
             // A renewal is refused, which changes nothing yet: a fresh token may do better.
             (ErrorCode::Unauthorized | ErrorCode::TokenExpired, true) => self.renewal_refused(),
             // A renewal that the gateway could not decide on now: the old identity stands, and it is asked again.
-            (_, true) => self.tokens.postpone(now + refused.retry_after.unwrap_or(RETRY)),
+            (_, true) => self.tokens.postpone(now + refused.retry_after.unwrap_or(TOKEN_RETRY)),
             // The close code follows and says what to do; this says when.
             (_, false) => link.retry_after = refused.retry_after,
         }

@@ -12,7 +12,9 @@ use crate::{Error, Event, Frame, Position, Topic, topic::Wish};
 /// entries keep those whole that were up to date.
 const SAFETY: u32 = 100;
 /// How long to wait before repeating a subscription that was refused for now without saying how long.
-const RETRY: Millis = 1_000;
+pub(crate) const RETRY: Millis = 1_000;
+/// The longest wait between two attempts of which the gateway did not say that it should be longer.
+const MAX_RETRY: Millis = 30_000;
 
 /// A subscription that the gateway was asked for.
 struct Asking {
@@ -35,6 +37,8 @@ pub(crate) struct Subscription {
     head: Option<Position>,
     presence: bool,
     not_before: Millis,
+    /// How often the subscription was refused for now since it was last confirmed.
+    refusals: u32,
     /// Pending notifications have to come once more.
     replay: bool,
 }
@@ -49,6 +53,7 @@ impl Subscription {
             head: None,
             presence: false,
             not_before: 0,
+            refusals: 0,
             replay: false,
         }
     }
@@ -145,6 +150,7 @@ impl Subscription {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return };
         self.live = Some(asking.attempt);
         self.not_before = 0;
+        self.refusals = 0;
         let Confirmation { head, recovered, pending } = confirmation;
         for member in &mut self.members {
             if self.topic == Topic::Notifications {
@@ -173,7 +179,9 @@ impl Subscription {
     pub(crate) fn refused(&mut self, number: Number, refused: &Refused, now: Millis, wire: &mut Wire) -> bool {
         let Some(asking) = self.asking.take_if(|asking| asking.number == number) else { return false };
         if refused.code.is_retryable() {
-            self.not_before = now + refused.retry_after.unwrap_or(RETRY);
+            let wait = refused.retry_after.unwrap_or(RETRY);
+            self.not_before = now + (wait << self.refusals.min(8)).min(MAX_RETRY.max(wait));
+            self.refusals += 1;
             return false;
         }
         let error = refused.error();
@@ -231,6 +239,12 @@ impl Subscription {
     /// The gateway ended the subscription. True when that concerns the connection that counts.
     pub(crate) fn ended_on(&self, attempt: Attempt) -> bool {
         self.held_on() == Some(attempt)
+    }
+
+    /// The gateway ended the subscription for now: it is asked for again at that time, from where each stream stands.
+    pub(crate) fn interrupted(&mut self, attempt: Attempt, until: Millis) {
+        self.live.take_if(|live| *live == attempt);
+        self.not_before = until;
     }
 
     /// A stream that could not take notifications has room again.

@@ -127,10 +127,14 @@ impl Subscriptions {
         }
     }
 
-    /// The gateway ended a subscription: its streams end with the reason.
-    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, wire: &mut Wire) {
-        if self.topics.get(topic).is_none_or(|subscription| !subscription.ended_on(attempt)) {
+    /// The gateway ended a subscription: for now, so that it is asked for again at `until`, or with its streams.
+    pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refused, until: Millis, wire: &mut Wire) {
+        let Some(subscription) = self.topics.get_mut(topic).filter(|subscription| subscription.ended_on(attempt))
+        else {
             return;
+        };
+        if refused.code.is_retryable() {
+            return subscription.interrupted(attempt, until);
         }
         let error = refused.error();
         for member in self.topics.remove(topic).into_iter().flat_map(|subscription| subscription.members) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use realtime_gateway_sdk::machine::{StreamId, SubscribeOptions};
-use realtime_gateway_sdk::protocol::{ClanId, NotificationId, ServerMessage};
+use realtime_gateway_sdk::protocol::{ClanId, ErrorCode, NotificationId, ServerMessage};
 use realtime_gateway_sdk::{Delivery, Event, Outcome, Position, State, Topic};
 
 use crate::{
@@ -27,6 +27,7 @@ enum Step {
     NewEpoch(u64),
     Hint,
     Refuse(Refuse),
+    EndSubscriptions(u8),
     FailOpens(u32),
     FailTokens(u32),
     Join(u8, u32),
@@ -55,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_u64..4).prop_map(Step::NewEpoch),
         2 => Just(Step::Hint),
         4 => refuse.prop_map(Step::Refuse),
+        2 => (0_u8..3).prop_map(Step::EndSubscriptions),
         1 => (1_u32..4).prop_map(Step::FailOpens),
         1 => (1_u32..4).prop_map(Step::FailTokens),
         2 => (0_u8..3, 0_u32..8).prop_map(|(topic, history)| Step::Join(topic, history)),
@@ -118,6 +120,10 @@ impl Run {
             }
             Step::Hint => self.world.server.hint(),
             Step::Refuse(refuse) => self.world.server.refusals.push_back(*refuse),
+            Step::EndSubscriptions(2) => self.world.server.end_notifications(ErrorCode::Unavailable),
+            Step::EndSubscriptions(number) => {
+                self.world.server.end_subscriptions(&clan(*number), ErrorCode::Unavailable);
+            }
             Step::FailOpens(times) => self.world.opens_fail += times,
             Step::FailTokens(times) => self.world.tokens_fail += times,
             Step::Join(number, history) => {

@@ -9,6 +9,7 @@
 
 mod chaos;
 mod driver;
+mod ended;
 mod gateway;
 mod model;
 mod stories;

@@ -203,6 +203,24 @@ impl Server {
         }
     }
 
+    /// Ends every subscription to a clan.
+    pub(crate) fn end_subscriptions(&mut self, clan: &str, code: ErrorCode) {
+        for to in self.live() {
+            if self.sessions.get_mut(&to).unwrap().clans.remove(clan) {
+                self.say(to, None, ended(ServiceName::clan_chat(), Some(ClanId::new(clan).unwrap()), code.clone()));
+            }
+        }
+    }
+
+    /// Ends every subscription to notifications.
+    pub(crate) fn end_notifications(&mut self, code: ErrorCode) {
+        for to in self.live() {
+            if std::mem::take(&mut self.sessions.get_mut(&to).unwrap().notifications) {
+                self.say(to, None, ended(ServiceName::notifications(), None, code.clone()));
+            }
+        }
+    }
+
     pub(crate) fn notify(&mut self) {
         self.ids += 1;
         let notification = Notification {
@@ -227,6 +245,10 @@ impl Server {
             self.say(to, None, ReconnectHint { reason: ReconnectReason::Draining, after_ms: 20_000 });
         }
     }
+}
+
+fn ended(service: ServiceName, clan_id: Option<ClanId>, code: ErrorCode) -> SubscriptionEnded {
+    SubscriptionEnded { service, clan_id, topic: None, code, message: "no".into() }
 }
 
 fn refusal(code: ErrorCode, word: Option<&str>) -> ErrorReply {

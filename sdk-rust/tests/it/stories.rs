@@ -9,12 +9,12 @@ use crate::{
     world::World,
 };
 
-fn clan() -> Topic {
+pub(crate) fn clan() -> Topic {
     Topic::Clan(ClanId::new("c").unwrap())
 }
 
 /// A world in which the machine is connected.
-fn connected() -> World {
+pub(crate) fn connected() -> World {
     let mut world = World::new(7);
     world.input(Input::Connect);
     world.run(1_000);
@@ -22,7 +22,7 @@ fn connected() -> World {
     world
 }
 
-fn subscribed(world: &mut World, topic: Topic) -> StreamId {
+pub(crate) fn subscribed(world: &mut World, topic: Topic) -> StreamId {
     let stream = world.subscribe(topic, SubscribeOptions::default());
     world.run(500);
     assert!(world.streams[&stream].joined);
