@@ -1,5 +1,7 @@
 //! Public keys that an identity provider serves (RFC 7517): cached, fetched by one caller for all, bounded.
 
+mod unknown_kids;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -9,26 +11,33 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{AlgorithmFamily, Header, jwk::Jwk};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+use self::unknown_kids::UnknownKids;
 use super::{
-    AuthError, KeyError,
+    AuthError, Identity, KeyError,
+    claims::verify_with,
     fetch::body,
     key::{Rules, VerifyingKey},
 };
 use crate::crypto;
 
 /// The largest answer that is read, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
-/// The most keys that are taken from one answer.
-const MAX_KEYS: usize = 100;
+const MAX_BYTES: usize = 1024 * 1024;
+/// The most keys that an answer may have. One with more is refused as a whole: a part of it would refuse good tokens.
+const MAX_KEYS: usize = 1_000;
+/// A token without a `kid` is checked with every key of its algorithm, so only against a set of at most this size.
+const MAX_KEYS_WITHOUT_KID: usize = 100;
 /// How long a fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What a token gets whose key the provider does not serve.
+const NO_KEY: AuthError = AuthError::Invalid("no key made its signature");
+
 /// The keys that are known now.
-pub(super) type CachedKeys = Arc<[VerifyingKey]>;
+type CachedKeys = Arc<[VerifyingKey]>;
 type Fetch = Shared<BoxFuture<'static, Option<CachedKeys>>>;
 
 /// How often keys are fetched.
@@ -63,13 +72,14 @@ pub(super) struct Jwks {
 
 struct State {
     keys: CachedKeys,
-    /// When `keys` were served; `None` before the first answer.
-    served: Option<Instant>,
+    /// When the request that brought `keys` was sent; `None` before the first answer.
+    requested: Option<Instant>,
     /// Whether the last fetch gave keys.
     healthy: bool,
     next_fetch: Instant,
     /// Ends with the last caller that waits for it.
     fetch: Option<WeakShared<BoxFuture<'static, Option<CachedKeys>>>>,
+    unknown_kids: UnknownKids,
 }
 
 impl std::fmt::Debug for Jwks {
@@ -85,7 +95,14 @@ impl Jwks {
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()
             .map_err(|error| KeyError::Jwks(error.without_url().to_string()))?;
-        let state = State { keys: Arc::from([]), served: None, healthy: true, next_fetch: Instant::now(), fetch: None };
+        let state = State {
+            keys: Arc::from([]),
+            requested: None,
+            healthy: true,
+            next_fetch: Instant::now(),
+            fetch: None,
+            unknown_kids: UnknownKids::default(),
+        };
         Ok(Self { url: url.to_owned(), rules, pace, client, state: Mutex::new(state) })
     }
 
@@ -98,7 +115,7 @@ impl Jwks {
     pub(super) async fn keys(self: &Arc<Self>) -> CachedKeys {
         let (keys, fetch) = {
             let mut state = self.state.lock();
-            let fresh = state.served.is_some_and(|served| served.elapsed() < self.pace.fresh);
+            let fresh = state.requested.is_some_and(|requested| requested.elapsed() < self.pace.fresh);
             let fetch = if fresh { None } else { self.join(&mut state) };
             (Arc::clone(&state.keys), fetch)
         };
@@ -108,20 +125,67 @@ impl Jwks {
         }
     }
 
-    /// Fetches the keys again, unless that was done a moment ago.
+    /// Verifies a token with the cached keys, and with keys that are fetched again when none of those fits.
     ///
     /// # Errors
-    /// [`AuthError::Unavailable`] when the provider is away, so that nobody can say whether the key exists.
-    pub(super) async fn refetch(self: &Arc<Self>) -> Result<CachedKeys, AuthError> {
-        let fetch = {
+    /// [`AuthError::Unavailable`] when it is not known whether the provider serves the token's key.
+    pub(super) async fn verify(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
+        // A set has public keys only.
+        if AlgorithmFamily::Hmac.algorithms().contains(&header.alg) {
+            return Err(NO_KEY);
+        }
+        let asked = Instant::now();
+        let keys = self.keys().await;
+        if header.kid.is_none() && keys.len() > MAX_KEYS_WITHOUT_KID {
+            return Err(AuthError::Invalid("it has no kid, and auth.jwks_url serves more than 100 keys"));
+        }
+        if let Some(outcome) = verify_with(keys.iter(), header, token) {
+            return outcome;
+        }
+        match header.kid.as_deref().filter(|kid| !keys.iter().any(|key| key.kid.as_deref() == Some(kid))) {
+            Some(kid) => self.verify_with_new_kid(kid, header, token, asked).await,
+            None => self.verify_with_replaced_key(header, token).await,
+        }
+    }
+
+    /// Verifies a token whose `kid` is not cached: this is how keys rotate.
+    async fn verify_with_new_kid(
+        self: &Arc<Self>,
+        kid: &str,
+        header: &Header,
+        token: &str,
+        asked: Instant,
+    ) -> Result<Identity, AuthError> {
+        let (first_asked, fetch) = {
             let mut state = self.state.lock();
-            match self.join(&mut state) {
-                Some(fetch) => fetch,
-                None if state.healthy && state.served.is_some() => return Ok(Arc::clone(&state.keys)),
-                None => return Err(AuthError::Unavailable),
-            }
+            (state.unknown_kids.first_asked(kid, asked), self.join(&mut state))
         };
-        fetch.await.ok_or(AuthError::Unavailable)
+        if let Some(fetch) = fetch {
+            let keys = fetch.await.ok_or(AuthError::Unavailable)?;
+            if let Some(outcome) = verify_with(keys.iter(), header, token) {
+                return outcome;
+            }
+        }
+        let state = self.state.lock();
+        // A set that was requested before the first token with this kid came may be from before the rotation.
+        let settled = state.healthy && state.requested.is_some_and(|requested| requested >= first_asked);
+        Err(if settled { NO_KEY } else { AuthError::Unavailable })
+    }
+
+    /// Verifies a token that names no key, or one that is cached and did not make its signature. Most such tokens are
+    /// forged; a provider that replaced the key under the same `kid` is believed after the next fetch.
+    async fn verify_with_replaced_key(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
+        let fetch = self.join(&mut self.state.lock());
+        let fetched = match fetch {
+            Some(fetch) => fetch.await,
+            None => None,
+        };
+        if let Some(outcome) = fetched.and_then(|keys| verify_with(keys.iter(), header, token)) {
+            return outcome;
+        }
+        let state = self.state.lock();
+        let settled = state.healthy && state.requested.is_some();
+        Err(if header.kid.is_some() || settled { NO_KEY } else { AuthError::Unavailable })
     }
 
     /// The fetch that is under way, or a new one when it is time.
@@ -142,6 +206,7 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Option<CachedKeys> {
+        let requested = Instant::now();
         let answer = self.request().await;
         let mut state = self.state.lock();
         state.fetch = None;
@@ -149,14 +214,14 @@ impl Jwks {
         match answer {
             Ok(keys) => {
                 state.keys = keys;
-                state.served = Some(Instant::now());
+                state.requested = Some(requested);
                 tracing::info!(keys = state.keys.len(), "fetched the keys that verify tokens");
             }
             Err(reason) => {
                 tracing::warn!(reason, cached = state.keys.len(), "cannot fetch the keys of auth.jwks_url");
             }
         }
-        let pause = if state.served.is_some() { self.pace.between } else { self.pace.without_keys };
+        let pause = if state.requested.is_some() { self.pace.between } else { self.pace.without_keys };
         state.next_fetch = Instant::now() + pause;
         state.healthy.then(|| Arc::clone(&state.keys))
     }
@@ -175,7 +240,10 @@ fn parse(body: &[u8], rules: &Rules) -> Result<Vec<VerifyingKey>, String> {
         keys: Vec<serde_json::Value>,
     }
     let set: Set = serde_json::from_slice(body).map_err(|_| "the answer is not a JWK set".to_owned())?;
-    let known = set.keys.into_iter().take(MAX_KEYS).filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    if set.keys.len() > MAX_KEYS {
+        return Err(format!("the answer has {} keys, and at most {MAX_KEYS} are read", set.keys.len()));
+    }
+    let known = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
     Ok(known.filter_map(|jwk| VerifyingKey::jwk(&jwk, rules)).collect())
 }
 

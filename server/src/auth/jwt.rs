@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::{Header, decode_header};
+use jsonwebtoken::decode_header;
 use parking_lot::RwLock;
 
 use super::{
@@ -84,7 +84,7 @@ impl Authenticator {
             return outcome;
         }
         match &keys.jwks {
-            Some(jwks) => verify_fetched(jwks, &header, token).await,
+            Some(jwks) => jwks.verify(&header, token).await,
             None => Err(AuthError::Invalid("no key made its signature")),
         }
     }
@@ -104,20 +104,6 @@ impl Keys {
         };
         if own.is_empty() && jwks.is_none() { Err(KeyError::None) } else { Ok(Self { own, jwks }) }
     }
-}
-
-async fn verify_fetched(jwks: &Arc<Jwks>, header: &Header, token: &str) -> Result<Identity, AuthError> {
-    let keys = jwks.keys().await;
-    if let Some(outcome) = verify_with(keys.iter(), header, token) {
-        return outcome;
-    }
-    let wrong = AuthError::Invalid("no key made its signature");
-    if header.kid.is_some() && keys.iter().any(|key| key.kid == header.kid) {
-        return Err(wrong);
-    }
-    // The key may be newer than what is cached: this is how keys rotate.
-    let keys = jwks.refetch().await?;
-    verify_with(keys.iter(), header, token).unwrap_or(Err(wrong))
 }
 
 #[cfg(test)]
