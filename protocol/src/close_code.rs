@@ -54,7 +54,7 @@ close_codes! {
     INTERNAL_ERROR = 1011,
     /// The node restarts.
     SERVICE_RESTART = 1012,
-    /// The node is full.
+    /// The node is full, or cannot check or admit the client now.
     TRY_AGAIN_LATER = 1013,
     /// Too many invalid messages: 20 in 10 s.
     INVALID_MESSAGES = 4400,

@@ -27,7 +27,7 @@ open_enum! {
         SessionLimit = "session_limit",
         /// Too many commands; try again after `retryAfterMs`.
         RateLimited = "rate_limited",
-        /// Not confirmed in time; it may still appear. Repeat with the same `clientMessageId` after `retryAfterMs`.
+        /// Not decided or confirmed in time; what was sent may still appear. Try again after `retryAfterMs`.
         Unavailable = "unavailable",
         /// A fault of the gateway; `details.errorId` stands in its log.
         Internal = "internal",

@@ -15,13 +15,15 @@ pub(crate) mod test_tokens;
 
 use std::{collections::HashMap, sync::Arc};
 
-use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, ErrorCode, Timestamp, UserId};
+
+use crate::command_error::CommandError;
 
 pub use api_keys::ApiKeys;
 pub use jwt::Authenticator;
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
-pub use permissions::{Granted, Permissions, PermissionsError};
+pub use permissions::{AskAgain, Granted, Permissions, PermissionsError};
 
 /// Who somebody is, and until when that is known.
 #[derive(Debug, Clone)]
@@ -55,8 +57,19 @@ pub enum AuthError {
     #[error("the token has expired")]
     Expired,
     /// The keys to check it with cannot be had now.
-    #[error("the token cannot be checked now")]
+    #[error("the token cannot be checked now; try again")]
     Unavailable,
+}
+
+impl From<AuthError> for CommandError {
+    fn from(error: AuthError) -> Self {
+        let code = match error {
+            AuthError::Invalid(_) => ErrorCode::Unauthorized,
+            AuthError::Expired => ErrorCode::TokenExpired,
+            AuthError::Unavailable => return Self { message: error.to_string().into(), ..Self::unavailable() },
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// What somebody wants to do.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use realtime_gateway_protocol::{ErrorCode, RawJson};
+use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson};
 
 use crate::store::StoreError;
 
@@ -48,8 +48,17 @@ impl CommandError {
 
     /// Not confirmed in time.
     pub fn unavailable() -> Self {
-        let message = "not confirmed in time; repeat with the same clientMessageId";
-        Self::retry(ErrorCode::Unavailable, message, Duration::from_secs(1))
+        Self::retry(ErrorCode::Unavailable, "not confirmed in time; try again", Duration::from_secs(1))
+    }
+
+    /// The same error for a command that carries a `clientMessageId`, or does not.
+    pub(crate) fn about_command_with(self, id: Option<&ClientMessageId>) -> Self {
+        match (&self.code, id) {
+            (ErrorCode::Unavailable, Some(_)) => {
+                Self { message: "not confirmed in time; repeat with the same clientMessageId".into(), ..self }
+            }
+            _ => self,
+        }
     }
 }
 

@@ -189,6 +189,8 @@ pub struct Permissions {
     pub timeout: Duration,
     /// How long an answer holds that does not say so itself.
     pub cache_ttl: Duration,
+    /// How much longer a grant holds while the service does not answer.
+    pub stale_grace: Duration,
 }
 
 /// Who decides what somebody may do.
@@ -319,6 +321,7 @@ impl Default for Config {
                 source: PermissionSource::Claims,
                 timeout: Duration::from_secs(1),
                 cache_ttl: Duration::from_secs(30),
+                stale_grace: Duration::from_secs(5 * 60),
             },
             origins_allowed: Vec::new(),
             proxies_trusted: Vec::new(),

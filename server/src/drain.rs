@@ -2,15 +2,16 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{CloseCode, ReconnectReason};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
 
-use crate::{running::Running, session::Session};
+use crate::{
+    node::{Departure, Node},
+    running::Running,
+};
 
 /// How long tasks that only have to notice the end may take for that.
 const NOTICE: Duration = Duration::from_secs(2);
@@ -55,8 +56,8 @@ impl Tasks {
 }
 
 impl Running {
-    /// Goes without anybody noticing: not ready at once, then every session is asked to go at a moment of its own,
-    /// and everything is over within `drain.grace`.
+    /// Goes without anybody noticing: not ready at once, then every connection is closed at a moment of its own, and
+    /// everything is over within `drain.grace`.
     pub async fn drain(&self) {
         let drain = self.node.config().drain;
         let over = Instant::now() + drain.grace;
@@ -65,29 +66,25 @@ impl Running {
         tracing::info!(delay = ?drain.delay, spread = ?drain.spread, grace = ?drain.grace, "draining");
         sleep(drain.delay.min(drain.grace)).await;
         self.listening.stop();
-        let mut leaving = self.ask_to_go(drain.spread);
-        leaving.sort_by_key(|(moment, _)| *moment);
-        for (moment, session) in leaving {
-            sleep_until(moment.min(over)).await;
-            session.outbound.retire(CloseCode::SERVICE_RESTART, "the node restarts; reconnect");
+        let spread = drain.spread.min(over.saturating_duration_since(Instant::now()));
+        for departure in self.node.connections.begin_to_close(spread) {
+            sleep_until(departure.at).await;
+            self.node.connections.close(departure.id);
         }
         let left = over.saturating_duration_since(Instant::now());
         if !self.node.tasks.stop(left.max(NOTICE)).await {
             tracing::warn!("some connections did not end within drain.grace");
         }
     }
+}
 
-    /// Tells every session when its connection will be closed.
-    fn ask_to_go(&self, spread: Duration) -> Vec<(Instant, Arc<Session>)> {
-        let now = Instant::now();
-        let ask = |session: Arc<Session>| {
-            // The last bits of a UUIDv7 are random, and spread the moments evenly.
-            let share = Uuid::now_v7().as_u128() as u32 as f64 / f64::from(u32::MAX);
-            let after = spread.mul_f64(share);
-            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            session.push_reconnect(ReconnectReason::Draining, after_ms);
-            (now + after, session)
-        };
-        self.node.sessions.all().into_iter().map(ask).collect()
+impl Node {
+    /// Closes a connection that came, or got its session, when the drain had begun to close connections.
+    pub(crate) fn close_late(self: &Arc<Self>, departure: Departure) {
+        let node = self.clone();
+        self.tasks.spawn(async move {
+            sleep_until(departure.at).await;
+            node.connections.close(departure.id);
+        });
     }
 }

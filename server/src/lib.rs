@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod auth;
+mod backoff;
 pub mod bus;
 pub mod cli;
 pub mod command_error;

@@ -28,12 +28,15 @@ use crate::{
     upgrade::Forwarding,
 };
 
+mod connections;
 mod hearing;
 mod lease;
 mod notes;
 mod peers;
 mod pulse;
 
+pub(crate) use connections::Departure;
+pub use connections::{ConnectionId, Connections};
 pub use lease::Lease;
 
 /// How long a confirmation may take, before the client is told `unavailable`.
@@ -64,6 +67,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What runs.
     pub tasks: Tasks,
+    /// The connections of this node, with or without a session.
+    pub connections: Connections,
     /// The sessions on this node.
     pub sessions: SessionTable,
     /// Notifications.
@@ -79,8 +84,9 @@ pub struct Node {
     /// When the process began, by the clock on the wall.
     pub started_at: Timestamp,
     draining: AtomicBool,
-    /// Sessions that ended while the store was away: their records are still to be removed. Bounded by the sessions
-    /// that the node had, because none can open meanwhile.
+    store_is_away: AtomicBool,
+    /// Sessions that ended while the store was away, or that it may have admitted without saying so: their records are
+    /// still to be removed.
     left_records: Mutex<Vec<(UserId, SessionId, CloseCode)>>,
     /// Where clients connect, and whose connections these are behind a proxy; known once the node listens.
     listening: OnceLock<(SocketAddr, Arc<Forwarding>)>,
@@ -131,6 +137,7 @@ impl Node {
             api_keys,
             metrics,
             tasks,
+            connections: Connections::default(),
             sessions: SessionTable::default(),
             notifications: Notifications::default(),
             presences: Presences::default(),
@@ -139,6 +146,7 @@ impl Node {
             started: Instant::now(),
             started_at: SystemTime::now().into(),
             draining: AtomicBool::new(false),
+            store_is_away: AtomicBool::new(false),
             left_records: Mutex::default(),
             listening: OnceLock::new(),
         })
@@ -168,6 +176,11 @@ impl Node {
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
         self.metrics.draining.set(1);
+    }
+
+    /// Whether the last reconciliation did not reach the store.
+    pub(crate) fn store_is_away(&self) -> bool {
+        self.store_is_away.load(Ordering::Acquire)
     }
 
     /// Notes that the node listens.

@@ -7,19 +7,18 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{
     Authenticate, Authenticated, ClanId, ClientInfo, ClientMessage, CloseCode, DeviceId, Envelope, ErrorCode,
-    ErrorReply, Pong, RawJson, Refusal, RequestId, ServerMessage, TopicName, decode_client,
+    ErrorReply, Pong, RawJson, Refusal, RequestId, ServerMessage, Timestamp, TopicName, decode_client,
 };
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Action, AuthError, Identity},
+    auth::{AuthError, Identity},
     command_error::CommandError,
     conversation::{Conversation, Ending},
     frame::Frame,
     limits::{Bucket, Strikes},
-    node::Node,
+    node::{ConnectionId, Node},
     outbound::Outbound,
-    services::end_subscription,
     session::Session,
 };
 
@@ -48,10 +47,13 @@ pub struct Opening {
 /// One client's side of the talk.
 pub struct Router {
     node: Arc<Node>,
+    connection: ConnectionId,
     outbound: Arc<Outbound>,
     /// What came with the upgrade; taken when the session opens.
     opening: Option<Box<Opening>>,
     state: State,
+    /// The last token could not be checked, because the keys for it cannot be had now.
+    undecided: bool,
     commands: Bucket,
     control: Bucket,
     invalid: Strikes,
@@ -76,10 +78,16 @@ impl Router {
         let config = node.config();
         let limits = config.limits;
         let reconnect = u32::try_from(limits.subscriptions).unwrap_or(u32::MAX).saturating_add(SPARE_CONTROL);
+        let (connection, departure) = node.connections.add(Arc::clone(&outbound));
+        if let Some(departure) = departure {
+            node.close_late(departure);
+        }
         Self {
+            connection,
             outbound,
             opening: Some(Box::new(opening)),
             state: State::Anonymous { until: now + config.auth.timeout },
+            undecided: false,
             commands: Bucket::new(limits.messages_per_second, limits.burst, now),
             control: Bucket::new(limits.messages_per_second, reconnect, now),
             invalid: Strikes::default(),
@@ -127,29 +135,28 @@ impl Router {
         if let Err(error) = &verified {
             self.node.metrics.auth_failure(error);
         }
+        self.undecided = verified.as_ref().is_err_and(|error| *error == AuthError::Unavailable);
         match (&self.state, verified) {
             (State::Anonymous { .. }, Ok(identity)) => {
                 if let Some(opening) = &mut self.opening {
                     opening.device = asked.device_id.or(opening.device.take());
                     opening.client = asked.client.or(opening.client.take());
                 }
-                self.open(request_id, identity).await?;
+                self.admit(request_id, Some("authenticate"), identity).await;
                 if let State::Known { session, .. } = &self.state {
                     session.extend();
                 }
                 Ok(())
             }
-            (State::Anonymous { .. }, Err(error @ (AuthError::Invalid(_) | AuthError::Expired))) => {
-                self.refuse(request_id, Some("authenticate"), &refusal_of(&error));
-                self.outbound.close(CloseCode::UNAUTHORIZED, "the token is not valid or has expired");
-                self.give_up();
+            (State::Anonymous { .. }, Err(error)) => {
+                self.turn_away(request_id, Some("authenticate"), &error.into());
                 Ok(())
             }
             (State::Known { session, .. } | State::Expired { session, .. }, Ok(identity)) => {
                 let session = session.clone();
                 self.renew(request_id, &session, identity).await
             }
-            (_, Err(error)) => Err(refusal_of(&error)),
+            (_, Err(error)) => Err(error.into()),
             (State::Over(_), Ok(_)) => Ok(()),
         }
     }
@@ -166,15 +173,11 @@ impl Router {
             return Err(CommandError::new(ErrorCode::Unauthorized, message));
         }
         let expires_at = identity.expires_at;
-        session.renew(identity.clone());
+        session.renew(identity);
         session.extend();
-        self.state = State::Known { session: session.clone(), expires: self.when(expires_at) };
+        self.state = State::Known { session: session.clone(), expires: self.session_end(expires_at) };
         self.send(request_id, Authenticated { user_id: session.user.clone(), expires_at });
-        for subscription in session.subscriptions() {
-            if let Err(error) = self.node.permissions.check(&identity, Action::Subscribe, subscription.topic()).await {
-                end_subscription(&self.node, &subscription, &error);
-            }
-        }
+        self.node.check_subscriptions(session).await;
         Ok(())
     }
 
@@ -247,8 +250,11 @@ impl Router {
         };
     }
 
-    fn when(&self, time: realtime_gateway_protocol::Timestamp) -> Instant {
-        Instant::now() + Duration::from_millis(time.millis().saturating_sub(self.node.now().millis()))
+    /// When a session ends whose token does: as much later as the clocks may differ, because the token is taken as long.
+    fn session_end(&self, expires_at: Timestamp) -> Instant {
+        let left = Duration::from_millis(expires_at.millis().saturating_sub(self.node.now().millis()));
+        let late = Duration::from_millis(self.node.now().millis().saturating_sub(expires_at.millis()));
+        Instant::now() + (left + self.node.config().auth.leeway).saturating_sub(late)
     }
 }
 
@@ -261,16 +267,10 @@ impl Conversation for Router {
             (None, None) => return,
         };
         match verified {
-            Ok(identity) => {
-                if let Err(error) = self.open(None, identity).await {
-                    self.refuse(None, None, &error);
-                }
-            }
+            Ok(identity) => self.admit(None, None, identity).await,
             Err(error) => {
                 self.node.metrics.auth_failure(&error);
-                self.refuse(None, None, &refusal_of(&error));
-                self.outbound.close(CloseCode::UNAUTHORIZED, "the token is not valid or has expired");
-                self.give_up();
+                self.turn_away(None, None, &error.into());
             }
         }
     }
@@ -303,6 +303,10 @@ impl Conversation for Router {
         let expired =
             CommandError::new(ErrorCode::TokenExpired, "the token has expired; authenticate with a fresh one");
         match &self.state {
+            State::Anonymous { .. } if self.node.is_draining() => {
+                self.node.connections.close(self.connection);
+                self.give_up();
+            }
             State::Anonymous { .. } => {
                 let error = CommandError::new(ErrorCode::Unauthorized, "no identity was given in time");
                 self.refuse(None, None, &error);
@@ -314,6 +318,10 @@ impl Conversation for Router {
                 let until = Instant::now() + self.node.config().auth.expiry_grace;
                 self.state = State::Expired { session: session.clone(), until };
             }
+            // A client that gave a fresh token in time is not refused because nobody can check it.
+            State::Expired { .. } if self.undecided => {
+                self.turn_away(None, None, &AuthError::Unavailable.into());
+            }
             State::Expired { .. } => {
                 self.outbound.close(CloseCode::UNAUTHORIZED, "the token has expired");
                 self.give_up();
@@ -323,16 +331,10 @@ impl Conversation for Router {
     }
 
     async fn end(self, ending: Ending) {
+        self.node.connections.remove(self.connection);
         if let State::Known { session, .. } | State::Expired { session, .. } | State::Over(Some(session)) = &self.state
         {
             self.close(session, &ending).await;
         }
-    }
-}
-
-fn refusal_of(error: &AuthError) -> CommandError {
-    match error {
-        AuthError::Unavailable => CommandError { message: error.to_string().into(), ..CommandError::unavailable() },
-        AuthError::Expired | AuthError::Invalid(_) => CommandError::new(ErrorCode::Unauthorized, error.to_string()),
     }
 }

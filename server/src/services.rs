@@ -4,6 +4,7 @@ mod clan_chat;
 mod entry;
 mod inbound;
 mod notifications;
+mod permission_watch;
 mod presence;
 mod reports;
 mod subscribing;

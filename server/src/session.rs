@@ -7,8 +7,7 @@ use std::sync::{
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{
-    ClientInfo, DeviceId, Envelope, ReconnectHint, ReconnectReason, RequestId, ServerMessage, SessionId, Timestamp,
-    UserId,
+    ClientInfo, DeviceId, Envelope, RequestId, ServerMessage, SessionId, Timestamp, UserId,
 };
 
 use crate::{
@@ -123,11 +122,6 @@ impl Session {
         if self.is_extended() { self.outbound.push(Frame::push(message.into())) } else { Pushed::Dropped }
     }
 
-    /// Tells the client when this node will close its connection. Every client gets this one, extended or not.
-    pub fn push_reconnect(&self, reason: ReconnectReason, after_ms: u64) {
-        self.outbound.push(Frame::push(ReconnectHint { reason, after_ms }.into()));
-    }
-
     /// The live subscription to a topic.
     pub fn subscription(&self, topic: &Topic) -> Option<Arc<Subscription>> {
         self.subscriptions.lock().iter().find(|subscription| subscription.topic() == topic).cloned()
@@ -153,6 +147,14 @@ impl Session {
         let mut subscriptions = self.subscriptions.lock();
         let at = subscriptions.iter().position(|subscription| subscription.topic() == topic)?;
         Some(subscriptions.swap_remove(at))
+    }
+
+    /// Forgets this subscription; false when it is not the session's any more, also when a newer one of the same topic
+    /// is.
+    pub fn remove_exactly(&self, subscription: &Arc<Subscription>) -> bool {
+        let mut subscriptions = self.subscriptions.lock();
+        let at = subscriptions.iter().position(|known| Arc::ptr_eq(known, subscription));
+        at.map(|at| subscriptions.swap_remove(at)).is_some()
     }
 
     /// Forgets all subscriptions, and gives them back to be ended.

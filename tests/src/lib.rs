@@ -1,6 +1,7 @@
 //! The harness of the stories: a gateway in a process of its own, raw sockets that read like the protocol, tokens.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod api;
 mod backend;
 mod line;
@@ -9,13 +10,14 @@ mod proxy;
 mod socket;
 mod token;
 
+pub use answers::Answers;
 pub use api::{Api, http_client};
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
 pub use process::{Gateway, Settings, gateway_program};
 pub use proxy::Proxy;
 pub use socket::{Socket, end_of};
-pub use token::{SECRET, Token};
+pub use token::{SECRET, Token, key_set};
 
 use std::{future::Future, time::Duration};
 

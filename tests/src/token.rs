@@ -2,11 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
-use jsonwebtoken::{EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
 
 /// The secret that the gateways under test are configured with.
 pub const SECRET: &str = "a secret of the stories, 32 bytes and more";
+
+/// A P-256 key of the tests.
+const P256: &[u8] = include_bytes!("../../server/src/auth/test_keys/TEST_ONLY_p256.pem");
+
+/// What an identity provider serves that knows the key of the tests by these names.
+pub fn key_set(kids: &[&str]) -> Value {
+    gateway::crypto::install();
+    let key = EncodingKey::from_ec_pem(P256).unwrap();
+    let key = |kid: &&str| {
+        let mut key = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+        key.common.key_id = Some((*kid).to_owned());
+        key
+    };
+    json!({ "keys": kids.iter().map(key).collect::<Vec<_>>() })
+}
 
 /// A token to be.
 #[derive(Debug, Clone)]
@@ -56,6 +71,13 @@ impl Token {
     pub fn signed_with(mut self, secret: &str) -> Self {
         self.secret = secret.into();
         self
+    }
+
+    /// The token of an identity provider, signed with the P-256 key of the tests under this name.
+    pub fn from_provider(&self, kid: &str) -> String {
+        gateway::crypto::install();
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &self.claims, &EncodingKey::from_ec_pem(P256).unwrap()).unwrap()
     }
 
     /// The token.

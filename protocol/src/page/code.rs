@@ -91,7 +91,7 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
             "Fetch a new token from your backend and send [`authenticate`](#client-authenticate). If new tokens are refused too, compare key, issuer and audience with the gateway's configuration.",
         ),
         ErrorCode::TokenExpired => (
-            "The token's life has ended. Messages still arrive for 10 s, commands are refused, and then the connection is closed with [4401](#close-4401).",
+            "The token's life has ended. On a session messages still arrive for 10 s, commands are refused, and then the connection is closed with [4401](#close-4401). A client that authenticates with such a token is closed immediately.",
             "Send [`authenticate`](#client-authenticate) with a fresh token, then repeat the command. Better, renew at 80 % of the token's life, which `expiresAt` tells.",
         ),
         ErrorCode::Forbidden => (
@@ -111,8 +111,8 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
             "Wait for `retryAfterMs`, then send the command again; pace yourself by `connected.limits`.",
         ),
         ErrorCode::Unavailable => (
-            "The store or the permission service did not confirm in time. What was sent may still appear.",
-            "Repeat it after `retryAfterMs`; `chat` and `publish` with the same `clientMessageId`, so that nothing is sent twice.",
+            "The store, the permission service or the identity provider did not answer in time, so that the gateway cannot decide or confirm now. What was sent may still appear. A client that has no session yet is then closed with [1013](#close-1013).",
+            "Repeat it after `retryAfterMs`, and with growing waits while that fails; `chat` and `publish` with the same `clientMessageId`, so that nothing is sent twice. Keep the token: it was not refused.",
         ),
         ErrorCode::Internal => (
             "A fault of the gateway. `details.errorId` stands in its log beside the cause.",
@@ -157,8 +157,8 @@ fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
             "Connect again at once, at a random moment within a second or so, and subscribe with `recover`.",
         ),
         CloseCode::TRY_AGAIN_LATER => (
-            "The node is full.",
-            "Connect again with growing waits. For those who run it: add nodes, or raise `limits.connections`.",
+            "The gateway cannot let the client in now: the node is full, or the store or the identity provider does not answer. An `error` [`unavailable`](#error-unavailable) came before.",
+            "Connect again with the same token and growing waits. For those who run it: look at `/health`; of a full node, add nodes or raise `limits.connections`.",
         ),
         CloseCode::INVALID_MESSAGES => (
             "20 messages in 10 s could not be read ([`invalid_json`](#error-invalid_json), [`invalid_message`](#error-invalid_message), [`unknown_type`](#error-unknown_type)).",

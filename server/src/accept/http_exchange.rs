@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{Counted, Guest, Place, node_is_full};
@@ -30,6 +30,8 @@ use crate::{
 
 /// Within which the head of a request must be complete, also of one that follows another.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// What is left of `limits.handshake_timeout` to send an answer that refuses a WebSocket.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 /// Within which an endpoint must answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// For how long a socket may be used for one request after the other.
@@ -169,7 +171,13 @@ impl<R: Reception> State<R> {
             None => None,
         };
         let counted = Counted::new(&shared.connections, config.limits.connections).ok_or_else(node_is_full)?;
-        let opening = Box::new(upgrade::open(&*shared.node, request, client.unwrap_or(peer)).await?);
+        let opening = upgrade::open(&*shared.node, request, client.unwrap_or(peer));
+        // An identity provider that answers slowly must not cost the client its answer.
+        let answer_by = self.guest.until.checked_sub(ANSWER_TIME).unwrap_or(self.guest.until);
+        let opening = match timeout_at(answer_by, opening).await {
+            Ok(opening) => Box::new(opening?),
+            Err(_) => return Err(Refusal::token_unchecked()),
+        };
         *self.progress.lock() = Progress::Upgrade(Granted { opening, places: (counted, place) });
         Ok(answer.map(|()| whole(Bytes::new())))
     }

@@ -1,6 +1,6 @@
 //! The claims of a token, from a verified signature to an identity.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use jsonwebtoken::{
     Header, decode,
@@ -31,7 +31,7 @@ pub(super) fn verify_with<'a>(
 ) -> Option<Result<Identity, AuthError>> {
     keys.into_iter().filter(|key| fits(key, header)).find_map(|key| {
         match decode::<Claims>(token, &key.decoding, &key.validation) {
-            Ok(data) => Some(identity(data.claims)),
+            Ok(data) => Some(identity(data.claims, key.validation.leeway)),
             Err(error) if is_of_another_key(&error) => None,
             Err(error) => Some(Err(refusal(&error))),
         }
@@ -76,7 +76,7 @@ fn refusal(error: &Error) -> AuthError {
     })
 }
 
-fn identity(claims: Claims) -> Result<Identity, AuthError> {
+fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> {
     let user = UserId::new(claims.sub.unwrap_or_default())
         .map_err(|_| AuthError::Invalid("its sub is not an identifier of 1 to 128 bytes"))?;
     if user.is_system() {
@@ -86,6 +86,12 @@ fn identity(claims: Claims) -> Result<Identity, AuthError> {
     let device = device.map_err(|_| AuthError::Invalid("its deviceId is not an identifier of 1 to 128 bytes"))?;
     // The conversion saturates, and a timestamp ends with the year 9999.
     let expires_at = Timestamp::from_millis((claims.exp.unwrap_or_default() * 1000.0) as u64);
+    // The library compares whole seconds: it takes a token for up to a second after the leeway has ended, and a session
+    // that begins then would be over at once.
+    let now = Timestamp::from(SystemTime::now()).millis();
+    if now >= expires_at.millis().saturating_add(leeway_seconds.saturating_mul(1000)) {
+        return Err(AuthError::Expired);
+    }
     let grants = Grants { clans: claims.clans.unwrap_or_default(), topics: claims.topics.unwrap_or_default() };
     Ok(Identity { user, device, expires_at, grants: Arc::new(grants) })
 }

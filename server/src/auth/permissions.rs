@@ -3,7 +3,10 @@
 mod cache;
 mod callback;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use realtime_gateway_protocol::ErrorCode;
 
@@ -18,8 +21,17 @@ use crate::{
 /// An action is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Granted {
-    /// After so long it must be asked again whether it still is; `None` when it holds as long as the token.
-    pub ask_again: Option<Duration>,
+    /// When it must be asked again whether it still is; `None` when it holds as long as the token.
+    pub ask_again: Option<AskAgain>,
+}
+
+/// When to ask a backend service again for something that it has granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskAgain {
+    /// After this time.
+    pub after: Duration,
+    /// Until then the grant holds although the service does not answer (`permissions.stale_grace`).
+    pub holds_until: Instant,
 }
 
 /// Why permissions cannot be asked for.
@@ -50,8 +62,7 @@ impl Permissions {
             PermissionSource::Claims => Source::Claims,
             PermissionSource::AllowAll => Source::AllowAll,
             PermissionSource::Http(url) => {
-                let callback = Callback::new(url, permissions.timeout, permissions.cache_ttl);
-                Source::Callback(Arc::new(callback.map_err(PermissionsError)?))
+                Source::Callback(Arc::new(Callback::new(url, permissions).map_err(PermissionsError)?))
             }
         };
         Ok(Self { source })
@@ -61,7 +72,7 @@ impl Permissions {
     /// `permissions.timeout`.
     ///
     /// # Errors
-    /// `forbidden` when not, `unavailable` when nobody answers.
+    /// `forbidden` when not, `unavailable` when the service does not answer and no earlier grant holds.
     pub async fn check(&self, identity: &Identity, action: Action, topic: &Topic) -> Result<Granted, CommandError> {
         // Everybody's notifications are their own, and nobody else's, whatever anybody says.
         if let Topic::User(owner) = topic {
@@ -76,7 +87,7 @@ impl Permissions {
                     Some(answer) if answer.allowed => Ok(Granted { ask_again: Some(answer.ask_again()) }),
                     Some(_) => decided(false),
                     None => {
-                        let message = "nobody can tell now whether this is allowed";
+                        let message = "the permission service does not answer; try again";
                         Err(CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)))
                     }
                 }

@@ -8,6 +8,8 @@ use super::{Config, ConfigError, PermissionSource, draft::Draft};
 
 /// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
+/// The longest `permissions.stale_grace`.
+const MAX_STALE_GRACE: Duration = Duration::from_secs(24 * 3600);
 /// Over this, what the gateway sends could be over the 256 KiB of the protocol.
 const SAFE_MESSAGE_BYTES: usize = 192 * 1024;
 
@@ -30,7 +32,7 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
     let found = [
         (
             drain.grace < drain.delay.saturating_add(drain.spread),
-            "drain.grace is shorter than drain.delay and drain.spread together: the last sessions are cut off",
+            "drain.grace is shorter than drain.delay and drain.spread together: sessions are closed in less time than drain.spread",
         ),
         (
             config.limits.message_bytes > SAFE_MESSAGE_BYTES,
@@ -135,6 +137,9 @@ fn permissions(draft: &Draft) -> Result<(), String> {
         }
         PermissionSource::Http(url) if !is_http(&url.0) => {
             Err("permissions.url is not an http:// or https:// URL".into())
+        }
+        _ if config.permissions.stale_grace > MAX_STALE_GRACE => {
+            Err("permissions.stale_grace is over 24h: a permission that was withdrawn could hold as long".into())
         }
         _ => Ok(()),
     }

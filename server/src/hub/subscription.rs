@@ -1,11 +1,12 @@
 //! A subscription: one session's position in one topic.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 
 use super::local_topic::LocalTopic;
 use crate::{frame::Frame, session::Session, topic::Topic};
@@ -19,6 +20,8 @@ pub struct Subscription {
     turn: Mutex<Option<u32>>,
     /// Whether it counts towards its user's presence.
     present: AtomicBool,
+    /// The task that asks for its permission again.
+    permission_watch: OnceLock<AbortHandle>,
     /// Its place in the topic's list of live subscriptions. Read and written under the topic's lock.
     pub(super) slot: AtomicUsize,
 }
@@ -33,6 +36,7 @@ impl Subscription {
             local,
             turn: Mutex::new(Some(0)),
             present: AtomicBool::new(false),
+            permission_watch: OnceLock::new(),
             slot: AtomicUsize::new(Self::NOT_LIVE),
         }
     }
@@ -57,12 +61,22 @@ impl Subscription {
         self.present.swap(present, Ordering::AcqRel) != present
     }
 
+    /// Takes the task that asks for its permission again, which ends with the subscription.
+    pub(crate) fn set_permission_watch(&self, watch: AbortHandle) {
+        if let Err(second) = self.permission_watch.set(watch) {
+            second.abort();
+        }
+    }
+
     pub(super) fn local(&self) -> &Arc<LocalTopic> {
         &self.local
     }
 
     /// Ends it; true the first time.
     pub(super) fn end(&self) -> bool {
+        if let Some(watch) = self.permission_watch.get() {
+            watch.abort();
+        }
         self.turn.lock().take().is_some()
     }
 

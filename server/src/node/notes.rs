@@ -15,6 +15,10 @@ use crate::{
     topic::Topic,
 };
 
+/// The most records that are remembered to be removed. Clients that come back again and again during an outage could
+/// otherwise take all memory. Records beyond it stay until their users' next sessions replace them, or the node ends.
+const MAX_LEFT_RECORDS: usize = 100_000;
+
 impl Node {
     /// Does what another node asks, which may ask twice.
     pub(crate) fn heed(self: &Arc<Self>, note: Note) {
@@ -134,7 +138,10 @@ impl Node {
 
     /// Notes that a session's record could not be removed; the next pulse that finds the store does it.
     pub(crate) fn leave_record(&self, session: &Session, code: CloseCode) {
-        self.left_records.lock().push((session.user.clone(), session.id.clone(), code));
+        let mut left = self.left_records.lock();
+        if left.len() < MAX_LEFT_RECORDS {
+            left.push((session.user.clone(), session.id.clone(), code));
+        }
     }
 
     /// Removes the records that were left.

@@ -2,7 +2,7 @@
 //! compares the counters of its shards.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -63,6 +63,7 @@ impl Node {
                 _ => {}
             }
             last.found = result.is_ok();
+            self.store_is_away.store(!last.found, Ordering::Release);
         }
     }
 

@@ -21,10 +21,46 @@ const FEATURES: [&str; 6] = ["recovery", "history", "presence", "idempotency", "
 const SESSION_RETRY: Duration = Duration::from_secs(5);
 
 impl Router {
+    /// Opens the session of an identity, or turns the client away.
+    pub(super) async fn admit(
+        &mut self,
+        request_id: Option<RequestId>,
+        in_reply_to: Option<&'static str>,
+        identity: Identity,
+    ) {
+        if let Err(error) = self.open(request_id.clone(), identity).await {
+            self.turn_away(request_id, in_reply_to, &error);
+        }
+    }
+
+    /// Refuses a client that has no session, or none any more. The close code says whether it may come back by itself:
+    /// a gateway that cannot decide now asks it to, and refuses nobody.
+    pub(super) fn turn_away(
+        &mut self,
+        request_id: Option<RequestId>,
+        in_reply_to: Option<&'static str>,
+        error: &CommandError,
+    ) {
+        let (code, reason) = match error.code {
+            ErrorCode::Unauthorized => (CloseCode::UNAUTHORIZED, "the token is not valid"),
+            ErrorCode::TokenExpired => (CloseCode::UNAUTHORIZED, "the token has expired"),
+            ErrorCode::SessionLimit => (CloseCode::SESSION_LIMIT, "refused beside an existing session"),
+            ErrorCode::Internal => (CloseCode::INTERNAL_ERROR, "internal error"),
+            _ => (CloseCode::TRY_AGAIN_LATER, "the gateway cannot let you in now; come back with backoff"),
+        };
+        self.refuse(request_id, in_reply_to, error);
+        self.outbound.close(code, reason);
+        self.give_up();
+    }
+
     /// Opens the session of an identity, closing or respecting the user's other ones.
-    pub(super) async fn open(&mut self, request_id: Option<RequestId>, identity: Identity) -> Result<(), CommandError> {
+    async fn open(&mut self, request_id: Option<RequestId>, identity: Identity) -> Result<(), CommandError> {
         let Some(opening) = self.opening.take() else { return Ok(()) };
         let node = self.node.clone();
+        if node.store_is_away() {
+            // Asking it would leave a record to be removed each time that the client comes back.
+            return Err(CommandError::unavailable());
+        }
         let config = node.config();
         let device = identity.device.clone().or(opening.device.clone());
         let expires_at = identity.expires_at;
@@ -40,11 +76,7 @@ impl Router {
             Ok(Admission::Refused) => {
                 node.sessions.remove(&session);
                 let message = "another session of this user is live";
-                let error = CommandError::retry(ErrorCode::SessionLimit, message, SESSION_RETRY);
-                self.refuse(request_id, None, &error);
-                self.outbound.close(CloseCode::SESSION_LIMIT, "refused beside an existing session");
-                self.give_up();
-                return Ok(());
+                return Err(CommandError::retry(ErrorCode::SessionLimit, message, SESSION_RETRY));
             }
             Ok(Admission::Superseded) => {
                 node.sessions.remove(&session);
@@ -56,7 +88,6 @@ impl Router {
                 node.sessions.remove(&session);
                 // The store may have admitted it all the same.
                 node.leave_record(&session, CloseCode::TRY_AGAIN_LATER);
-                self.opening = Some(opening);
                 return Err(error);
             }
         }
@@ -66,7 +97,10 @@ impl Router {
         node.metrics.sessions_active.inc();
         tracing::debug!(session = %session.id, user = %session.user, peer = %opening.peer, "a session opened");
         self.send(request_id, greeting(&node, &config, &session, expires_at));
-        self.state = State::Known { session, expires: self.when(expires_at) };
+        self.state = State::Known { session, expires: self.session_end(expires_at) };
+        if let Some(departure) = node.connections.has_session(self.connection) {
+            node.close_late(departure);
+        }
         Ok(())
     }
 

@@ -102,7 +102,8 @@ impl ClanChat {
             data: chat.data.as_ref(),
             client_message_id: chat.client_message_id.as_ref(),
         };
-        Self::append(node, &chat.clan_id, saying).await
+        let sent = Self::append(node, &chat.clan_id, saying).await;
+        sent.map_err(|error| error.about_command_with(chat.client_message_id.as_ref()))
     }
 
     /// Says something on behalf of a backend service.

@@ -42,8 +42,8 @@ impl Node {
         asked: Subscribing,
     ) -> Result<Arc<Subscription>, CommandError> {
         let granted = self.permissions.check(&session.identity(), Action::Subscribe, &topic).await?;
-        let known = session.subscription(&topic);
-        if known.is_none() && session.subscription_count() >= self.config().limits.subscriptions {
+        if session.subscription(&topic).is_none() && session.subscription_count() >= self.config().limits.subscriptions
+        {
             let message = "too many subscriptions; unsubscribe from something first";
             return Err(CommandError::new(ErrorCode::SubscriptionLimit, message));
         }
@@ -53,6 +53,9 @@ impl Node {
             Topic::User(user) => Some(in_time(self.store.pending_count(user)).await?),
             _ => None,
         };
+        // Not before the store has answered: a subscription may have been ended meanwhile.
+        let known = session.subscription(&topic);
+        let is_new = known.is_none();
         let beginning = match &topic {
             Topic::User(_) => {
                 let start = known.is_none().then(|| Start { position: 0, delivered, epoch: epoch.clone() });
@@ -84,8 +87,8 @@ impl Node {
         if session.outbound.is_closed() {
             // The session ended while the store answered; whoever ended it may not have seen this subscription.
             self.unsubscribe(session, &topic);
-        } else if let Some(after) = granted.ask_again {
-            self.ask_again(&subscription, after);
+        } else if is_new {
+            self.watch_permission(&subscription, granted);
         }
         Ok(subscription)
     }
@@ -118,34 +121,13 @@ impl Node {
             self.presences.left(self, clan, subscription);
         }
     }
-
-    /// Asks for the permission again when its time has run out, and ends the subscription when it was withdrawn.
-    fn ask_again(self: &Arc<Self>, subscription: &Arc<Subscription>, mut after: std::time::Duration) {
-        let node = self.clone();
-        let subscription = Arc::downgrade(subscription);
-        self.tasks.spawn_until_stopped(async move {
-            loop {
-                tokio::time::sleep(after).await;
-                let Some(subscription) = subscription.upgrade().filter(|subscription| !subscription.is_ended()) else {
-                    return;
-                };
-                let session = subscription.session();
-                match node.permissions.check(&session.identity(), Action::Subscribe, subscription.topic()).await {
-                    Ok(granted) => match granted.ask_again {
-                        Some(next) => after = next,
-                        None => return,
-                    },
-                    Err(error) => return end_subscription(&node, &subscription, &error),
-                }
-            }
-        });
-    }
 }
 
 /// Ends a subscription that its session may not have any longer, and tells the client.
 pub fn end_subscription(node: &Arc<Node>, subscription: &Arc<Subscription>, error: &CommandError) {
     let session = subscription.session();
-    if node.unsubscribe(session, subscription.topic()) {
+    if session.remove_exactly(subscription) {
+        node.left(subscription);
         session.push_addition(ended_message(subscription.topic(), error));
     }
 }

@@ -100,8 +100,9 @@ impl Topics {
         let topic = Topic::Service(asked.service.clone(), asked.topic.clone());
         node.permissions.check(&session.identity(), Action::Publish, &topic).await?;
         let data = service.publish(&session.user, &asked.topic, asked.data).await?;
-        Self::append(node, asked.service, asked.topic, &data, Some(&session.user), asked.client_message_id.as_ref())
-            .await
+        let id = asked.client_message_id.as_ref();
+        let sent = Self::append(node, asked.service, asked.topic, &data, Some(&session.user), id).await;
+        sent.map_err(|error| error.about_command_with(id))
     }
 
     /// Publishes on behalf of a backend service.

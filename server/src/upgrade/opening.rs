@@ -1,6 +1,6 @@
 //! What a request says of its sender: address, credentials, device, client instance.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use http::{HeaderMap, header, request::Parts};
 use realtime_gateway_protocol::{ClientInfo, DeviceId, ErrorCode};
@@ -57,10 +57,7 @@ async fn identity<R: Reception>(node: &R, headers: &HeaderMap) -> Result<Option<
     };
     match node.verify(token.trim()).await {
         Ok(identity) => Ok(Some(identity)),
-        Err(AuthError::Unavailable) => {
-            let refusal = Refusal::unavailable("the token cannot be checked now", Duration::from_secs(1));
-            Err(refusal.outcome("unauthorized"))
-        }
+        Err(AuthError::Unavailable) => Err(Refusal::token_unchecked()),
         Err(AuthError::Expired) => Err(Refusal::unauthorized(ErrorCode::TokenExpired, "the token has expired")),
         Err(AuthError::Invalid(_)) => Err(unauthorized("the token is not valid")),
     }

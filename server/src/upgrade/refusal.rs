@@ -35,6 +35,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail).after(after)
     }
 
+    /// The keys that check the token cannot be had now.
+    pub(crate) fn token_unchecked() -> Self {
+        Self::unavailable("the token cannot be checked now; try again", Duration::from_secs(1)).outcome("unavailable")
+    }
+
     /// One address has, or opens, too many connections.
     pub(crate) fn too_many(detail: &'static str, after: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, detail).after(after)

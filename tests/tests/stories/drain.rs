@@ -1,6 +1,6 @@
 //! A node that is asked to go: it tells, waits, flushes, and leaves nothing behind.
 
-use realtime_gateway_tests::{Gateway, Settings, Socket, eventually};
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -34,6 +34,59 @@ async fn sigterm_asks_clients_to_go_and_ends_with_zero() {
     let mut again = Socket::of(&gateway, "alice").await;
     let history = again.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
     assert_eq!(history["messages"][0]["content"], "confirmed to the end");
+}
+
+#[tokio::test]
+async fn a_client_that_authenticates_late_or_never_is_told_to_go_too() {
+    let settings =
+        Settings::default().set("drain.delay", "\"0s\"").set("drain.spread", "\"3s\"").set("drain.grace", "\"15s\"");
+    let mut gateway = Gateway::with(settings).await;
+    let mut early = Socket::of(&gateway, "early").await;
+    let (mut late, mut silent) = (Socket::anonymous(&gateway).await, Socket::anonymous(&gateway).await);
+    let mut refused = Socket::anonymous(&gateway).await;
+    gateway.signal("TERM").await;
+    early.until("reconnect").await;
+    // Whoever has a session by then was told; the others get one, or do not.
+    late.send(json!({ "type": "authenticate", "token": Token::of("late").text() })).await;
+    late.expect("connected").await;
+    let hint = late.expect("reconnect").await;
+    assert_eq!(hint["reason"], "draining");
+    assert!(hint["afterMs"].as_u64().unwrap() <= 3_000);
+    refused.send(json!({ "type": "authenticate", "token": "not a token" })).await;
+    assert_eq!(refused.closed().await, 4401, "a bad token is a bad token");
+    assert_eq!(silent.until("reconnect").await["afterMs"], 0);
+    for socket in [&mut early, &mut late, &mut silent] {
+        assert_eq!(socket.closed().await, 1012);
+    }
+    assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_socket_whose_time_to_authenticate_ends_during_a_drain_is_closed_with_1012() {
+    let settings = Settings::default()
+        .set("auth.timeout", "\"3s\"")
+        .set("drain.delay", "\"10s\"")
+        .set("drain.spread", "\"1s\"")
+        .set("drain.grace", "\"15s\"");
+    let gateway = Gateway::with(settings).await;
+    let mut silent = Socket::anonymous(&gateway).await;
+    gateway.signal("TERM").await;
+    assert_eq!(silent.until("reconnect").await["reason"], "draining");
+    assert_eq!(silent.closed().await, 1012);
+}
+
+#[tokio::test]
+async fn a_drain_without_time_closes_every_socket_with_1012() {
+    let settings =
+        Settings::default().set("drain.delay", "\"0s\"").set("drain.spread", "\"30s\"").set("drain.grace", "\"1s\"");
+    let mut gateway = Gateway::with(settings).await;
+    let mut sockets = vec![Socket::of(&gateway, "alice").await, Socket::anonymous(&gateway).await];
+    gateway.signal("TERM").await;
+    for socket in &mut sockets {
+        assert_eq!(socket.until("reconnect").await["reason"], "draining");
+        assert_eq!(socket.closed().await, 1012);
+    }
+    assert_eq!(gateway.exit_code().await, Some(0));
 }
 
 #[tokio::test]

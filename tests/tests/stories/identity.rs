@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, end_of};
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, end_of, http_client};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -41,9 +41,62 @@ async fn a_bad_token_gets_401_before_the_upgrade_and_4401_after_it() {
     assert_eq!(end_of(&mut by_query).await, ("unauthorized".into(), 4401));
 
     let mut by_message = Socket::anonymous(&gateway).await;
-    let expired = Token::of("alice").expired(Duration::from_secs(60)).text();
-    by_message.send(json!({ "type": "authenticate", "token": expired })).await;
+    by_message.send(json!({ "type": "authenticate", "token": bad })).await;
     assert_eq!(end_of(&mut by_message).await, ("unauthorized".into(), 4401));
+}
+
+#[tokio::test]
+async fn an_expired_token_has_one_code_however_it_is_given() {
+    let gateway = Gateway::start().await;
+    let expired = Token::of("alice").expired(Duration::from_secs(60)).text();
+    let upgrade = http_client()
+        .get(format!("http://{}/ws", gateway.address()))
+        .bearer_auth(&expired)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let refused = upgrade.send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["code"], "token_expired");
+
+    let mut by_query = Socket::open(&gateway, &format!("/ws?token={expired}"), None).await.unwrap();
+    assert_eq!(end_of(&mut by_query).await, ("token_expired".into(), 4401));
+
+    let mut by_message = Socket::anonymous(&gateway).await;
+    by_message.send(json!({ "type": "authenticate", "token": expired })).await;
+    assert_eq!(end_of(&mut by_message).await, ("token_expired".into(), 4401));
+
+    let mut on_a_session = Socket::of(&gateway, "alice").await;
+    let refused = on_a_session.ask(json!({ "type": "authenticate", "token": expired })).await;
+    assert_eq!(refused["code"], "token_expired");
+    on_a_session.chat("c", "the session stays").await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_within_the_leeway_makes_a_session_that_lasts() {
+    let settings = Settings::default().set("auth.leeway", "\"1m\"").set("auth.expiry_grace", "\"0s\"");
+    let gateway = Gateway::with(settings).await;
+    let token = Token::of("alice").expired(Duration::from_secs(5)).text();
+    let path = format!("/ws?token={token}");
+    for (path, bearer) in [("/ws", Some(token.as_str())), (path.as_str(), None)] {
+        let mut socket = Socket::open(&gateway, path, bearer).await.unwrap();
+        socket.expect("connected").await;
+        socket.chat("c", "it may be used").await;
+        assert_eq!(socket.ask(json!({ "type": "authenticate", "token": token })).await["type"], "authenticated");
+        assert!(socket.drain().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_leeway_of_its_token() {
+    let settings = Settings::default().set("auth.leeway", "\"3s\"").set("auth.expiry_grace", "\"1s\"");
+    let gateway = Gateway::with(settings).await;
+    let token = Token::of("alice").lasting(Duration::ZERO);
+    let mut socket = Socket::with(&gateway, &token).await;
+    assert_eq!(socket.until("error").await["code"], "token_expired");
+    assert_eq!(socket.closed().await, 4401);
+    assert_eq!(Socket::open(&gateway, "/ws", Some(&token.text())).await.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -55,7 +108,8 @@ async fn silence_about_who_ends_the_connection() {
 
 #[tokio::test]
 async fn an_expired_token_is_told_and_after_the_grace_the_connection_ends() {
-    let gateway = Gateway::with(Settings::default().set("auth.expiry_grace", "\"1s\"")).await;
+    let settings = Settings::default().set("auth.leeway", "\"0s\"").set("auth.expiry_grace", "\"1s\"");
+    let gateway = Gateway::with(settings).await;
     let mut socket = Socket::with(&gateway, &Token::of("alice").lasting(Duration::from_secs(2))).await;
     socket.join("c").await;
     let told = socket.expect("error").await;

@@ -20,6 +20,7 @@ mod logs;
 mod many_nodes;
 mod notifications;
 mod openapi;
+mod outages;
 mod permissions;
 mod presence;
 mod proxies;

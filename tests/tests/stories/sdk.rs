@@ -9,7 +9,8 @@ use std::{
 };
 
 use realtime_gateway_sdk::{ChatEvent, ChatStream, Client, Outcome};
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, must};
+use realtime_gateway_tests::{Answers, Gateway, Settings, Socket, Token, must};
+use serde_json::json;
 
 fn client(gateway: &Gateway, user: &str) -> Client {
     let token = Token::of(user).text();
@@ -162,4 +163,29 @@ async fn a_restarted_app_goes_on_from_a_saved_position() {
     let app = client(&gateway, "app");
     let mut chat = app.clan_chat("c").unwrap().subscribe().from(saved).await.unwrap();
     assert_eq!(offsets(&mut chat, 5).await, [2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_stream_outlives_a_permission_service_that_is_away_for_too_long() {
+    let service = Answers::start(json!({ "allowed": true, "ttlSeconds": 1 })).await;
+    let settings = Settings::default()
+        .set("permissions.source", "\"http\"")
+        .set("permissions.url", &format!("\"{}\"", service.url()))
+        .set("permissions.stale_grace", "\"0s\"");
+    let gateway = Gateway::with(settings).await;
+    let alice = client(&gateway, "alice");
+    let mut hears = alice.clan_chat("c").unwrap().subscribe().await.unwrap();
+    let say = async |content: &str| {
+        let body = json!({ "content": content });
+        gateway.api().json(reqwest::Method::POST, "/api/v1/clans/c/messages", Some(body)).await.0
+    };
+    assert!(say("before").await.is_success());
+    assert_eq!(offsets(&mut hears, 1).await, [1]);
+    service.set(json!("not an answer"));
+    // The gateway asks, ends the subscription, and asks again when the SDK subscribes anew.
+    service.asked_times(service.asked() + 3).await;
+    assert!(say("meanwhile").await.is_success());
+    service.set(json!({ "allowed": true, "ttlSeconds": 1 }));
+    assert!(say("after").await.is_success());
+    assert_eq!(offsets(&mut hears, 2).await, [2, 3]);
 }

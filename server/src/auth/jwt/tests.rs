@@ -1,7 +1,9 @@
 //! Which tokens are identities, and which are not.
 
+use std::time::{Duration, SystemTime};
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use realtime_gateway_protocol::{DeviceId, UserId};
+use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use super::*;
@@ -77,6 +79,18 @@ async fn times_are_checked_with_the_leeway_that_is_configured() {
     assert_eq!(verify_claims(claims_with(json!({ "exp": null }))).await.err(), invalid("it has no exp"));
     let text = claims_with(json!({ "exp": "4000000000" }));
     assert_eq!(verify_claims(text).await.err(), invalid("a claim has the wrong type"));
+}
+
+#[tokio::test]
+async fn a_token_is_refused_at_the_moment_at_which_its_session_would_end() {
+    // The library compares whole seconds; this token is within its leeway for another part of one.
+    let auth = Auth { leeway: Duration::from_secs(5), ..auth_with_secret() };
+    let now = || Timestamp::from(SystemTime::now()).millis();
+    let ends_now = now() as f64 / 1000.0 - 5.0;
+    let token = sign(Algorithm::HS256, None, &claims_with(json!({ "exp": ends_now })));
+    assert_eq!(verify(&auth, &token).await.err(), Some(AuthError::Expired));
+    let token = sign(Algorithm::HS256, None, &claims_with(json!({ "exp": ends_now + 3.0 })));
+    assert!(verify(&auth, &token).await.is_ok());
 }
 
 #[tokio::test]
@@ -164,7 +178,7 @@ async fn a_minted_token_is_accepted_by_its_own_configuration() {
         user: UserId::new("alice").unwrap(),
         clans: vec!["c1".into()],
         device: Some(DeviceId::new("phone").unwrap()),
-        ttl: std::time::Duration::from_secs(60),
+        ttl: Duration::from_secs(60),
     };
     let minted = mint(&auth, &wish).ok().unwrap();
     let identity = verify(&auth, &minted.token).await.unwrap();

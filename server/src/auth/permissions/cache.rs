@@ -1,4 +1,4 @@
-//! Answers that still hold, at most so many of them: the oldest make room.
+//! Answers of a backend service, at most so many of them: the oldest make room.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,6 +23,18 @@ impl Cache {
 
     pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Answer> {
         self.answers.get(question).copied().filter(|answer| now < answer.until)
+    }
+
+    /// A grant whose time has run out, and that holds while the service cannot be asked.
+    pub(super) fn stale(&mut self, question: &Question, now: Instant) -> Option<&mut Answer> {
+        self.answers.get_mut(question).filter(|answer| answer.allowed && now < answer.holds_until)
+    }
+
+    /// Removes an answer that a later one contradicts.
+    pub(super) fn remove(&mut self, question: &Question) {
+        if self.answers.remove(question).is_some() {
+            self.order.retain(|known| **known != *question);
+        }
     }
 
     pub(super) fn insert(&mut self, question: Question, answer: Answer) {
@@ -59,7 +71,7 @@ mod tests {
     fn answers_hold_until_their_end_and_the_oldest_make_room() {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
-        let answer = |allowed| Answer { allowed, until: later, ask_at: later };
+        let answer = |allowed| Answer { allowed, until: later, ask_at: later, holds_until: later, failures: 0 };
         let mut cache = Cache::new(2);
         for user in ["a", "b", "a", "c"] {
             cache.insert(question(user), answer(user == "c"));
@@ -69,5 +81,21 @@ mod tests {
         assert!(cache.get(&question("c"), now).unwrap().allowed);
         assert_eq!(cache.get(&question("c"), later), None, "its end");
         assert_eq!((cache.answers.len(), cache.order.len()), (2, 2));
+        cache.remove(&question("c"));
+        assert_eq!((cache.answers.len(), cache.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn only_a_grant_holds_beyond_its_end_and_not_beyond_the_grace() {
+        let now = Instant::now();
+        let [until, holds_until] = [1, 9].map(|seconds| now + Duration::from_secs(seconds));
+        let mut cache = Cache::new(2);
+        for (user, allowed) in [("granted", true), ("refused", false)] {
+            cache.insert(question(user), Answer { allowed, until, ask_at: until, holds_until, failures: 0 });
+        }
+        assert_eq!(cache.get(&question("granted"), until), None);
+        assert!(cache.stale(&question("granted"), until).is_some());
+        assert!(cache.stale(&question("granted"), holds_until).is_none());
+        assert!(cache.stale(&question("refused"), until).is_none());
     }
 }

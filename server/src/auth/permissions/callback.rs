@@ -1,4 +1,5 @@
-//! Asks a backend service: answers are cached, one request serves all who ask the same, and no answer means no.
+//! Asks a backend service: answers are cached, and one request serves all who ask the same. No answer means no, except
+//! where an earlier grant is not older than `permissions.stale_grace`.
 
 use std::{
     collections::HashMap,
@@ -18,10 +19,11 @@ use realtime_gateway_protocol::UserId;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::cache::Cache;
+use super::{AskAgain, cache::Cache};
 use crate::{
     auth::{Action, fetch::body},
-    config::Secret,
+    backoff::backoff,
+    config::{self, Secret},
     crypto,
     topic::Topic,
 };
@@ -56,11 +58,25 @@ pub(super) struct Answer {
     pub(super) until: Instant,
     /// Then a subscription is asked about again.
     pub(super) ask_at: Instant,
+    /// Until then a grant holds while the service cannot be asked.
+    pub(super) holds_until: Instant,
+    /// Requests that failed since the service gave this answer.
+    pub(super) failures: u32,
 }
 
 impl Answer {
-    pub(super) fn ask_again(&self) -> Duration {
-        self.ask_at.saturating_duration_since(Instant::now())
+    /// When to ask again for a subscription that this answer allows.
+    pub(super) fn ask_again(&self) -> AskAgain {
+        let after = self.ask_at.saturating_duration_since(Instant::now());
+        AskAgain { after, holds_until: self.holds_until }
+    }
+
+    /// The service could not be asked: the grant goes on, and the next request waits a while.
+    fn postpone(&mut self, now: Instant) -> Self {
+        self.failures = self.failures.saturating_add(1);
+        self.until = (now + backoff(self.failures)).min(self.holds_until);
+        self.ask_at = self.until;
+        *self
     }
 }
 
@@ -70,6 +86,7 @@ type Asking = BoxFuture<'static, Option<Answer>>;
 pub(super) struct Callback {
     url: Secret,
     cache_ttl: Duration,
+    stale_grace: Duration,
     client: reqwest::Client,
     state: Mutex<State>,
     failing: AtomicBool,
@@ -96,17 +113,25 @@ struct Body {
 }
 
 impl Callback {
-    pub(super) fn new(url: &Secret, timeout: Duration, cache_ttl: Duration) -> Result<Self, String> {
+    pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, String> {
         let client = crypto::https_client()
-            .timeout(timeout)
+            .timeout(permissions.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.without_url().to_string())?;
         let state = State { cache: Cache::new(CACHED), under_way: HashMap::new() };
-        Ok(Self { url: url.clone(), cache_ttl, client, state: Mutex::new(state), failing: AtomicBool::new(false) })
+        Ok(Self {
+            url: url.clone(),
+            cache_ttl: permissions.cache_ttl,
+            stale_grace: permissions.stale_grace,
+            client,
+            state: Mutex::new(state),
+            failing: AtomicBool::new(false),
+        })
     }
 
-    /// The answer, from the cache when it still holds; `None` when there is none to be had.
+    /// The answer, from the cache when it still holds; `None` when the service does not answer and no earlier grant
+    /// holds.
     pub(super) async fn ask(self: &Arc<Self>, question: Question) -> Option<Answer> {
         let asking = {
             let mut state = self.state.lock();
@@ -146,14 +171,22 @@ impl Callback {
                 }
                 if answer.until > Instant::now() {
                     state.cache.insert(question, answer);
+                } else {
+                    state.cache.remove(&question);
                 }
                 Some(answer)
             }
             Err(reason) => {
                 if !failed_before {
-                    tracing::warn!(reason, "permissions.url does not answer: what it decides is refused");
+                    tracing::warn!(
+                        reason,
+                        stale_grace = ?self.stale_grace,
+                        "permissions.url does not answer: what it granted holds for permissions.stale_grace, \
+                         and everything else is refused"
+                    );
                 }
-                None
+                let now = Instant::now();
+                state.cache.stale(&question, now).map(|answer| answer.postpone(now))
             }
         }
     }
@@ -176,10 +209,17 @@ impl Callback {
         let body: Body = serde_json::from_slice(&body).map_err(|_| "the answer is not {allowed, ttlSeconds?}")?;
         let ttl = match (body.ttl_seconds, body.allowed) {
             (Some(seconds), _) => Duration::from_secs(seconds).min(LONGEST),
-            (None, true) => self.cache_ttl,
+            (None, true) => self.cache_ttl.min(LONGEST),
             (None, false) => self.cache_ttl.min(REFUSED),
         };
         let now = Instant::now();
-        Ok(Answer { allowed: body.allowed, until: now + ttl, ask_at: now + ttl.max(SHORTEST) })
+        let ask_at = now + ttl.max(SHORTEST);
+        Ok(Answer {
+            allowed: body.allowed,
+            until: now + ttl,
+            ask_at,
+            holds_until: ask_at + self.stale_grace,
+            failures: 0,
+        })
     }
 }

@@ -87,7 +87,7 @@ async fn a_backend_is_asked_once_and_told_who_what_and_where() {
     let permissions = asking(&server);
     for _ in 0..5 {
         let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
-        let ask_again = granted.ask_again.unwrap();
+        let ask_again = granted.ask_again.unwrap().after;
         assert!(ask_again > Duration::from_secs(25) && ask_again <= Duration::from_secs(30), "{ask_again:?}");
     }
     permissions.check(&alice(Grants::default()), Action::Read, &order("o1")).await.unwrap();
@@ -103,10 +103,13 @@ async fn an_answer_holds_as_long_as_it_says() {
     let server = TestServer::start(json!({ "allowed": true, "ttlSeconds": 3600 }).to_string()).await;
     let permissions = asking(&server);
     let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("long")).await.unwrap();
-    assert!(granted.ask_again.unwrap() > Duration::from_secs(3500));
+    assert!(granted.ask_again.unwrap().after > Duration::from_secs(3500));
     server.answers(200, json!({ "allowed": true, "ttlSeconds": 0 }).to_string());
     let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("none")).await.unwrap();
-    assert!(granted.ask_again.unwrap() > Duration::from_millis(500), "subscriptions are not asked about all the time");
+    assert!(
+        granted.ask_again.unwrap().after > Duration::from_millis(500),
+        "subscriptions are not asked about all the time"
+    );
     server.answers(200, json!({ "allowed": false }).to_string());
     assert_eq!(code(&permissions, &clan("none")).await, Some(ErrorCode::Forbidden), "asked again at once");
     assert_eq!(code(&permissions, &clan("long")).await, None, "still holds");
@@ -132,6 +135,60 @@ async fn no_answer_means_no_and_is_not_remembered() {
     assert_eq!(code(&permissions, &clan("c1")).await, None);
     let nobody = permissions_at("http://127.0.0.1:1/");
     assert_eq!(code(&nobody, &clan("c1")).await, Some(ErrorCode::Unavailable));
+}
+
+/// Permissions of a service whose answers hold for 10 ms, and this much longer while it is away.
+fn short_lived(server: &TestServer, stale_grace: Duration) -> Permissions {
+    let source = PermissionSource::Http(Secret(server.url.clone()));
+    let cache_ttl = Duration::from_millis(10);
+    let config = config::Permissions { source, cache_ttl, stale_grace, ..Config::default().permissions };
+    Permissions::new(&config).unwrap()
+}
+
+/// Asks until the answer is no longer one of those that are remembered.
+async fn asked_anew(server: &TestServer, permissions: &Permissions) -> Option<ErrorCode> {
+    let before = server.hits();
+    loop {
+        let code = code(permissions, &clan("c1")).await;
+        if server.hits() > before {
+            return code;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_grant_holds_for_the_grace_while_the_service_is_away() {
+    let server = TestServer::start(yes()).await;
+    let permissions = short_lived(&server, Duration::from_secs(300));
+    assert_eq!(code(&permissions, &clan("c1")).await, None);
+    server.answers(500, "");
+    assert_eq!(asked_anew(&server, &permissions).await, None);
+    let hits = server.hits();
+    for _ in 0..20 {
+        let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
+        let ask_again = granted.ask_again.unwrap();
+        assert!(ask_again.after <= Duration::from_secs(1));
+        let holds = ask_again.holds_until.saturating_duration_since(Instant::now());
+        assert!(holds > Duration::from_secs(290) && holds <= Duration::from_secs(301), "it does not grow: {holds:?}");
+    }
+    assert_eq!(server.hits(), hits, "the next request waits");
+    assert_eq!(code(&permissions, &clan("c2")).await, Some(ErrorCode::Unavailable), "what was never granted");
+    server.answers(200, json!({ "allowed": false }).to_string());
+    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Forbidden), "an answer counts at once");
+    server.answers(500, "");
+    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Unavailable), "a refusal is no grant");
+}
+
+#[tokio::test]
+async fn an_answer_that_holds_for_no_time_takes_back_an_earlier_grant() {
+    let server = TestServer::start(yes()).await;
+    let permissions = short_lived(&server, Duration::from_secs(300));
+    assert_eq!(code(&permissions, &clan("c1")).await, None);
+    server.answers(200, json!({ "allowed": false, "ttlSeconds": 0 }).to_string());
+    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Forbidden));
+    server.answers(500, "");
+    assert_eq!(code(&permissions, &clan("c1")).await, Some(ErrorCode::Unavailable));
 }
 
 fn permissions_at(url: &str) -> Permissions {

@@ -78,13 +78,13 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "auth.jwt_public_keys" live Keys, sample("-----BEGIN PUBLIC KEY-----\\nMCow...\\n-----END PUBLIC KEY-----"), config.auth.jwt_public_keys,
         "Public keys in PEM: RSA (RS, PS), P-256 and P-384 (ES), Ed25519 (EdDSA).";
     "auth.jwks_url" live Url, sample("https://id.example.com/.well-known/jwks.json"), config.auth.jwks_url,
-        "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s.";
+        "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s, until when a token with one is told to come back. At most 1000 keys.";
     "auth.issuer" live Text, sample("https://id.example.com/"), config.auth.issuer,
         "When set, tokens must have it as iss.";
     "auth.audience" live Text, sample("realtime"), config.auth.audience,
         "When set, tokens must have it in aud.";
     "auth.leeway" live Duration, default("5s"), config.auth.leeway,
-        "How far the clocks of gateway and issuer may differ.";
+        "How far the clocks of gateway and issuer may differ: a token is taken, and its session lasts, this much longer than exp says.";
     "auth.timeout" fixed Duration, default("10s"), config.auth.timeout,
         "How long after the upgrade an identity may be missing.";
     "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
@@ -96,9 +96,11 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
         "With source http: is sent POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
     "permissions.timeout" fixed Duration, default("1s"), config.permissions.timeout,
-        "How long that answer may take. No answer means no.";
+        "How long that answer may take. No answer means no, except within permissions.stale_grace.";
     "permissions.cache_ttl" fixed Duration, default("30s"), config.permissions.cache_ttl,
         "How long an answer without ttlSeconds holds.";
+    "permissions.stale_grace" fixed Duration, default("5m"), config.permissions.stale_grace,
+        "How much longer a grant holds while the service does not answer: live subscriptions go on, and the service is asked again with backoff. 0s ends them with the first answer that fails.";
     "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
         "Origins of web pages that may connect, beside the gateway's own host.";
     "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,

@@ -1,0 +1,168 @@
+//! The permissions of live subscriptions: a backend service is asked again when its grant has run out, and a fresh token
+//! is compared with what its session is subscribed to. A service that does not answer has withdrawn nothing.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+use realtime_gateway_protocol::ErrorCode;
+
+use super::end_subscription;
+use crate::{
+    auth::{Action, AskAgain, Granted},
+    backoff::backoff,
+    command_error::CommandError,
+    hub::Subscription,
+    node::Node,
+    session::Session,
+};
+
+/// The most subscriptions of one session that are asked about at the same time.
+const ASKED_AT_ONCE: usize = 32;
+
+impl Node {
+    /// Asks for a subscription's permission again as often as the grant says, until the subscription is over. Ends it
+    /// when the permission was withdrawn, or when the service has not answered for `permissions.stale_grace`.
+    pub(super) fn watch_permission(self: &Arc<Self>, subscription: &Arc<Subscription>, granted: Granted) {
+        let Some(ask_again) = granted.ask_again else { return };
+        let node = self.clone();
+        let watched = Arc::downgrade(subscription);
+        let watch = self.tasks.spawn_until_stopped(async move {
+            let mut grant = Grant::new(ask_again);
+            loop {
+                tokio::time::sleep(grant.next.saturating_duration_since(Instant::now())).await;
+                let Some(subscription) = watched.upgrade().filter(|subscription| !subscription.is_ended()) else {
+                    return;
+                };
+                let identity = subscription.session().identity();
+                let checked = node.permissions.check(&identity, Action::Subscribe, subscription.topic()).await;
+                match grant.hear(checked, Instant::now()) {
+                    Heard::Holds => {}
+                    Heard::HoldsForGood => return,
+                    Heard::Ended(error) => return end_subscription(&node, &subscription, &error),
+                }
+            }
+        });
+        subscription.set_permission_watch(watch.abort_handle());
+    }
+
+    /// Ends the subscriptions that a session's fresh identity does not cover.
+    pub(crate) async fn check_subscriptions(self: &Arc<Self>, session: &Session) {
+        let identity = session.identity();
+        stream::iter(session.subscriptions())
+            .for_each_concurrent(ASKED_AT_ONCE, async |subscription| {
+                let checked = self.permissions.check(&identity, Action::Subscribe, subscription.topic()).await;
+                // A service that does not answer is asked again by the watch of the subscription.
+                if let Err(error) = checked
+                    && !error.code.is_retryable()
+                {
+                    end_subscription(self, &subscription, &error);
+                }
+            })
+            .await;
+    }
+}
+
+/// What a service has granted, and when it is asked next.
+#[derive(Debug)]
+struct Grant {
+    next: Instant,
+    holds_until: Instant,
+    failures: u32,
+}
+
+/// What an answer means for a subscription.
+#[derive(Debug)]
+enum Heard {
+    /// It goes on, and the service is asked again.
+    Holds,
+    /// It goes on as long as the token.
+    HoldsForGood,
+    /// It is over.
+    Ended(CommandError),
+}
+
+impl Grant {
+    fn new(AskAgain { after, holds_until }: AskAgain) -> Self {
+        Self { next: Instant::now() + after, holds_until, failures: 0 }
+    }
+
+    fn hear(&mut self, checked: Result<Granted, CommandError>, now: Instant) -> Heard {
+        match checked {
+            Ok(Granted { ask_again: None }) => Heard::HoldsForGood,
+            Ok(Granted { ask_again: Some(AskAgain { after, holds_until }) }) => {
+                *self = Self { next: now + after, holds_until, failures: 0 };
+                Heard::Holds
+            }
+            Err(error) if !error.code.is_retryable() => Heard::Ended(error),
+            Err(_) if now < self.holds_until => {
+                self.failures = self.failures.saturating_add(1);
+                self.next = (now + backoff(self.failures)).min(self.holds_until);
+                Heard::Holds
+            }
+            Err(_) => Heard::Ended(CommandError::retry(
+                ErrorCode::Unavailable,
+                "the permission service has not answered for too long; subscribe again",
+                Duration::from_secs(1),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(300);
+
+    fn granted(now: Instant) -> Granted {
+        let after = Duration::from_secs(30);
+        Granted { ask_again: Some(AskAgain { after, holds_until: now + after + GRACE }) }
+    }
+
+    fn grant(now: Instant) -> Grant {
+        Grant { next: now, holds_until: now + GRACE, failures: 0 }
+    }
+
+    fn silence() -> Result<Granted, CommandError> {
+        Err(CommandError::unavailable())
+    }
+
+    #[test]
+    fn silence_ends_a_grant_after_the_grace_and_not_before() {
+        let now = Instant::now();
+        let mut grant = grant(now);
+        let (mut clock, mut asked) = (now, 0);
+        while clock < now + GRACE {
+            assert!(matches!(grant.hear(silence(), clock), Heard::Holds), "after {:?}", clock - now);
+            assert!(grant.next > clock && grant.next <= now + GRACE);
+            (clock, asked) = (grant.next, asked + 1);
+        }
+        assert!((10..100).contains(&asked), "asked {asked} times");
+        let Heard::Ended(error) = grant.hear(silence(), clock) else { panic!("it went on") };
+        assert_eq!(error.code, ErrorCode::Unavailable);
+    }
+
+    #[test]
+    fn an_answer_renews_the_grant_and_a_refusal_ends_it_within_the_grace() {
+        let now = Instant::now();
+        let mut grant = grant(now);
+        assert!(matches!(grant.hear(silence(), now), Heard::Holds));
+        assert!(matches!(grant.hear(Ok(granted(now)), now), Heard::Holds));
+        assert_eq!((grant.next, grant.failures), (now + Duration::from_secs(30), 0));
+        assert!(matches!(grant.hear(silence(), now + GRACE), Heard::Holds), "the grace has begun anew");
+        let refused = Err(CommandError::new(ErrorCode::Forbidden, "no"));
+        let Heard::Ended(error) = grant.hear(refused, now) else { panic!("it went on") };
+        assert_eq!(error.code, ErrorCode::Forbidden);
+        assert!(matches!(grant.hear(Ok(Granted { ask_again: None }), now), Heard::HoldsForGood));
+    }
+
+    #[test]
+    fn without_a_grace_the_first_silence_ends_it() {
+        let now = Instant::now();
+        let mut grant = Grant { holds_until: now, ..grant(now) };
+        assert!(matches!(grant.hear(silence(), now), Heard::Ended(_)));
+    }
+}
