@@ -67,7 +67,7 @@ async fn a_service_that_does_not_answer_withdraws_nothing() {
     // It is asked again and again, in vain.
     backend.asked_times(asked + 3).await;
     assert_eq!(alice.chat("c", "what was granted holds").await["offset"], 2);
-    let other = alice.ask(json!({ "type": "chat", "clanId": "never granted", "content": "x" })).await;
+    let other = alice.ask(json!({ "type": "chat", "clanId": "another", "content": "x" })).await;
     assert_eq!(other["code"], "unavailable", "what was not granted does not");
     // Also a fresh token ends nothing.
     let fresh = alice.ask(json!({ "type": "authenticate", "token": Token::of("alice").text() })).await;
