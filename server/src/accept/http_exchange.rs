@@ -169,11 +169,11 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
             let answer = if state.guest.port.websocket && request.uri().path() == "/ws" {
-                state.upgrade(&request.into_parts().0).await
+                state.upgrade(&request.into_parts().0).await.map_err(|refusal| state.refused(refusal))
             } else {
                 state.answer(request).await
             };
-            Ok(answer.unwrap_or_else(|refusal| state.refused(refusal).response().map(whole)))
+            Ok(answer.unwrap_or_else(|refusal| refusal.response().map(whole)))
         })
     }
 }
@@ -239,7 +239,7 @@ impl<R: Reception> State<R> {
         if is_probe(request.uri().path()) {
             return Ok(admission.probe());
         }
-        admission.limited(&node.config().limits, now)?;
+        admission.limited(&node.config().limits, now).map_err(|over| self.refused(over.into()))?;
         Ok(Afterwards::Open)
     }
 }
