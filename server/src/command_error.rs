@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use realtime_gateway_protocol::{ErrorCode, RawJson};
 
-use crate::store::StoreError;
+use crate::{store::StoreError, telemetry::log_limited};
 
 /// A refusal, as the client gets it. The cause, where there is one, goes to the log and not in here.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,7 +41,7 @@ impl CommandError {
     /// A fault of the gateway. The cause goes to the log, under an id that the client is given.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let error_id = uuid::Uuid::now_v7().to_string();
-        tracing::error!(%error_id, %cause, "internal error");
+        log_limited!(ERROR, { %error_id, %cause }, "internal error");
         let details = RawJson::encode(&serde_json::json!({ "errorId": error_id })).ok();
         Self { details, ..Self::new(ErrorCode::Internal, "internal error") }
     }
@@ -55,7 +55,7 @@ impl CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "the store refused");
+        log_limited!(WARN, { %error }, "the store refused");
         Self::unavailable()
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     conversation::{Conversation, Ending},
     metrics::Metrics,
     outbound::{CloseReason, Outbound, Waiting},
+    telemetry::log_limited,
 };
 
 /// The opcode of a ping.
@@ -184,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Poll::Ready(())) => return Poll::Ready(()),
                 Ok(Poll::Pending) => {}
                 Err(_) => {
-                    tracing::error!("a command panicked; its connection is closed with 1011");
+                    log_limited!(ERROR, {}, "a command panicked; its connection is closed with 1011");
                     self.outbound.close(CloseCode::INTERNAL_ERROR, "internal error");
                     return Poll::Ready(());
                 }

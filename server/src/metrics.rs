@@ -14,7 +14,7 @@ pub use self::{
     families::{Family, Kind},
     rates::Rates,
 };
-use crate::{auth::AuthError, frame::Frame, topic::Topic};
+use crate::{auth::AuthError, frame::Frame, telemetry, topic::Topic};
 
 /// How many client names and versions are told apart; the rest count as `other`.
 const CLIENTS: usize = 100;
@@ -62,6 +62,7 @@ pub struct Metrics {
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
     pub draining: IntGauge,
+    log_lines_dropped_total: IntCounter,
     client_info: IntGaugeVec,
     clients: Mutex<HashSet<(String, String)>>,
     notification_subscriptions: IntGauge,
@@ -159,6 +160,10 @@ impl Metrics {
                 "reason",
             )?,
             draining: make.gauge("draining", "Whether the node is on its way out")?,
+            log_lines_dropped_total: make.counter(
+                "log_lines_dropped_total",
+                "Log lines of the process that were dropped because standard error took none",
+            )?,
             client_info: make.gauges("client_info", "Client libraries seen", &["name", "version"])?,
             clients: Mutex::default(),
             rates: Rates::default(),
@@ -175,6 +180,8 @@ impl Metrics {
 
     /// The Prometheus text format.
     pub fn render(&self) -> String {
+        let dropped = &self.log_lines_dropped_total;
+        dropped.inc_by(telemetry::dropped_lines().saturating_sub(dropped.get()));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be written");

@@ -12,7 +12,7 @@ const ROWS: [(&str, &[&str]); 6] = [
     ),
     ("Nodes and broker", &["hub", "epoch", "bus", "dead", "outbox"]),
     ("Store", &["store", "pending", "notifications"]),
-    ("Process", &["process", "build"]),
+    ("Process", &["process", "build", "log"]),
     ("More", &[""]),
 ];
 

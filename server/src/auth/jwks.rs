@@ -18,7 +18,7 @@ use super::{
     fetch::body,
     key::{Rules, VerifyingKey},
 };
-use crate::crypto;
+use crate::{crypto, telemetry::log_limited};
 
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -150,10 +150,10 @@ impl Jwks {
             Ok(keys) => {
                 state.keys = keys;
                 state.served = Some(Instant::now());
-                tracing::info!(keys = state.keys.len(), "fetched the keys that verify tokens");
+                log_limited!(INFO, { keys = state.keys.len() }, "fetched the keys that verify tokens");
             }
             Err(reason) => {
-                tracing::warn!(reason, cached = state.keys.len(), "cannot fetch the keys of auth.jwks_url");
+                log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys of auth.jwks_url");
             }
         }
         let pause = if state.served.is_some() { self.pace.between } else { self.pace.without_keys };

@@ -17,6 +17,7 @@ use super::{
     request_node,
     schema::{self, Direction},
 };
+use crate::telemetry::log_limited;
 
 const JSON: &str = "application/json";
 /// How long the whole body of a request may take to come.
@@ -142,7 +143,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => Response::builder().status(status).content_type(JSON).body(body),
         Err(error) => {
-            tracing::error!(%error, "an answer could not be encoded");
+            log_limited!(ERROR, { %error }, "an answer could not be encoded");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error").response()
         }
     }

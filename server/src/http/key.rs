@@ -11,7 +11,7 @@ use poem_openapi::{
 use realtime_gateway_protocol::ErrorCode;
 
 use super::{problem::Problem, request_node};
-use crate::config::Scope;
+use crate::{config::Scope, telemetry::log_limited};
 
 /// The name of the keys in the OpenAPI document.
 const SCHEME: &str = "apiKey";
@@ -75,7 +75,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
             return Err(Problem::unauthorized("there is no such API key").into());
         };
         if !scopes.contains(&N::SCOPE) {
-            tracing::warn!(key = name, scope = ?N::SCOPE, "an API key lacks a scope");
+            log_limited!(WARN, { key = name, scope = ?N::SCOPE }, "an API key lacks a scope");
             let detail = match N::SCOPE {
                 Scope::Publish => "this API key lacks the scope `publish`",
                 Scope::Read => "this API key lacks the scope `read`",

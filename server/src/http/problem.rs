@@ -12,7 +12,7 @@ use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::command_error::CommandError;
+use crate::{command_error::CommandError, telemetry::log_limited};
 
 /// The media type of every error.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -95,7 +95,7 @@ impl Problem {
             }
             _ if status.is_client_error() => (ErrorCode::InvalidMessage, "the request could not be read"),
             _ => {
-                tracing::error!(%error, "a request failed");
+                log_limited!(ERROR, { %error }, "a request failed");
                 (ErrorCode::Internal, "internal error")
             }
         };

@@ -82,7 +82,7 @@ impl Router {
             node.leave_record(session, ending.code);
         }
         node.metrics.sessions_active.dec();
-        tracing::info!(
+        tracing::debug!(
             session = %session.id,
             code = ending.code.0,
             duration_ms = u64::try_from(ending.duration.as_millis()).unwrap_or(u64::MAX),

@@ -21,6 +21,7 @@ use crate::{
     node::{Node, in_time, new_id},
     session::Session,
     store::{Append, IdempotencyKey, Page, PageLimit, Redaction, Retention},
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -246,7 +247,7 @@ fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
             _ => None,
         },
         Err(error) => {
-            tracing::error!(%error, offset = entry.offset, "an entry of the log cannot be read");
+            log_limited!(ERROR, { %error, offset = entry.offset }, "an entry of the log cannot be read");
             None
         }
     };

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::telemetry::log_limited;
+
 /// The bound of an outbox. It says in the log when it is reached and when there is room again, once each.
 #[derive(Debug)]
 pub(super) struct OutboxBound {
@@ -20,14 +22,15 @@ impl OutboxBound {
     pub(super) fn admits(&self, waiting: u64) -> bool {
         if waiting < self.limit {
             if waiting <= self.limit / 2 && self.full.swap(false, Ordering::Relaxed) {
-                tracing::info!("the outbox has room again");
+                log_limited!(INFO, {}, "the outbox has room again");
             }
             return true;
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         if !self.full.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                limit = self.limit,
+            log_limited!(
+                ERROR,
+                { limit = self.limit },
                 "outbox.max_entries events wait for the broker: backend services are not told of what happens now"
             );
         }

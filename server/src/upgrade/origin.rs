@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::ErrorCode;
 
 use super::Refusal;
-use crate::config::Config;
+use crate::{config::Config, telemetry::log_limited};
 
 /// How many refused origins are remembered, so that each is logged once.
 const REMEMBERED: usize = 256;
@@ -29,7 +29,7 @@ impl Origins {
         }
         let mut refused = self.refused.lock();
         if refused.len() < REMEMBERED && refused.insert(origin.to_owned()) {
-            tracing::warn!(origin, "refused an origin; to let it in add `origins.allowed = [{origin:?}]`");
+            log_limited!(WARN, { origin }, "refused an origin; add it to origins.allowed to let it in");
         }
         let message = "this origin may not connect; the operator can add it to origins.allowed";
         Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome("origin_refused"))

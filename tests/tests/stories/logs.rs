@@ -1,7 +1,16 @@
-//! What a log must never hold, at any level.
+//! What a log must never hold, at any level, and how little a client can add to it.
 
-use realtime_gateway_tests::{Gateway, Socket, Token, eventually};
-use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use realtime_gateway_brokers::redis::{Persistence, RedisServer};
+use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_tests::{Api, Gateway, Settings, Socket, Token, eventually, within};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command};
 
 #[tokio::test]
 async fn no_token_and_no_content_reaches_the_log() {
@@ -24,4 +33,77 @@ async fn no_token_and_no_content_reaches_the_log() {
         assert!(!line.contains("a-word-that-nobody-else-says") && !line.contains(signature), "{line}");
         assert!(!line.contains(realtime_gateway_tests::SECRET), "{line}");
     }
+}
+
+/// The lines above `debug`, by their message.
+fn lines_by_message(gateway: &Gateway) -> BTreeMap<String, Vec<Value>> {
+    let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for line in gateway.log().iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        if line["level"] != "DEBUG" && line["level"] != "TRACE" {
+            let message = line["fields"]["message"].as_str().unwrap_or_default().to_owned();
+            found.entry(message).or_default().push(line);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn clients_cannot_fill_the_log() {
+    const TIMES: usize = 100;
+    let mut redis = RedisServer::start(Persistence::None);
+    let begun = Instant::now();
+    let sha256 = Api::KEY_SHA256;
+    let settings = Settings::default()
+        .set("store.url", &format!("{:?}", redis.url()))
+        .set("auth.api_keys", &format!("[{{ name = \"reader\", sha256 = \"{sha256}\", scopes = [\"read\"] }}]"));
+    let gateway = Gateway::with(settings).await;
+    let mut socket = Socket::of(&gateway, "alice").await;
+    let notification = json!({ "userId": "alice", "title": "t", "message": "m" });
+    for number in 0..TIMES {
+        // Sockets that say nothing, what is no HTTP, refused tokens and pages, sessions that come and go.
+        drop(TcpStream::connect(gateway.address()).await.unwrap());
+        let mut junk = TcpStream::connect(gateway.address()).await.unwrap();
+        junk.write_all(b"\x16\x03\x01 nonsense\r\n\r\n").await.unwrap();
+        assert!(Socket::open(&gateway, "/ws", Some("nonsense")).await.is_err());
+        let origin = ("origin", format!("https://page-{number}.example"));
+        assert!(Socket::open_with(&gateway, "/ws", &[origin]).await.is_err());
+        // Messages that are none, commands that are refused, and requests whose key lacks a scope.
+        let mut guest = Socket::of(&gateway, &format!("user-{number}")).await;
+        for text in ["no json", r#"{"type":"nonsense"}"#, r#"{"type":"publish","service":"s","topic":"t","data":1}"#] {
+            guest.send_text(text).await;
+            guest.expect("error").await;
+        }
+        guest.close().await;
+        let answer = gateway.api().call(Method::POST, "/api/v1/notifications", Some(notification.clone())).await;
+        assert_eq!(answer.status(), 403);
+    }
+    redis.process().kill();
+    for _ in 0..TIMES {
+        let refused = socket.ask(json!({ "type": "chat", "clanId": "c", "content": "x" })).await;
+        assert_eq!(refused["code"], "unavailable");
+    }
+    let at_most = 2 + begun.elapsed().as_secs() / 10;
+    for (message, lines) in lines_by_message(&gateway) {
+        assert!(lines.len() as u64 <= at_most, "{} lines of {message:?}, {at_most} expected", lines.len());
+    }
+}
+
+#[tokio::test]
+async fn sockets_that_cannot_be_accepted_are_counted_and_not_logged_one_by_one() {
+    const MESSAGE: &str = "no socket can be accepted; trying again";
+    let gateway = Gateway::with(Settings::default().set("limits.handshake_timeout", "\"60s\"")).await;
+    // As many files as are open now, and a few more.
+    let limit = format!("--nofile={}", std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().count() + 5);
+    let limited = Command::new("prlimit").args(["--pid", &gateway.pid().to_string(), &limit]).status().await;
+    assert!(limited.unwrap().success());
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(TcpStream::connect(gateway.address()).await.unwrap());
+    }
+    let lines = || lines_by_message(&gateway).remove(MESSAGE).unwrap_or_default();
+    within(Duration::from_secs(40), "the second line", || async { lines().len() >= 2 }).await;
+    let lines = lines();
+    let at = |line: &Value| Timestamp::read(line["timestamp"].as_str().unwrap()).unwrap().millis();
+    assert!(at(&lines[1]) - at(&lines[0]) >= 9_900, "{lines:?}");
+    assert!(lines[1]["fields"]["suppressed"].as_u64().unwrap() > 10, "{lines:?}");
 }

@@ -23,6 +23,7 @@ use crate::{
     auth::{Action, fetch::body},
     config::Secret,
     crypto,
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -142,7 +143,7 @@ impl Callback {
         match outcome {
             Ok(answer) => {
                 if failed_before {
-                    tracing::info!("permissions.url answers again");
+                    log_limited!(INFO, {}, "permissions.url answers again");
                 }
                 if answer.until > Instant::now() {
                     state.cache.insert(question, answer);
@@ -151,7 +152,7 @@ impl Callback {
             }
             Err(reason) => {
                 if !failed_before {
-                    tracing::warn!(reason, "permissions.url does not answer: what it decides is refused");
+                    log_limited!(WARN, { reason }, "permissions.url does not answer: what it decides is refused");
                 }
                 None
             }
