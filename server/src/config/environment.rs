@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use super::{ConfigError, Source};
+use super::{ConfigError, Source, dotenv};
 
 /// Variables by name. Those of the process win over those of `.env`.
 #[derive(Clone, Default)]
@@ -66,40 +66,11 @@ impl Environment {
     }
 
     pub(super) fn add_file(&mut self, text: &str) -> Result<(), ConfigError> {
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, value) = assignment(line).ok_or_else(|| ConfigError::File {
-                path: format!(".env, line {}", index + 1),
-                problem: "is not NAME=value".into(),
-            })?;
-            self.variables.insert(name.to_owned(), Variable { value, from_file: true });
+        for (name, value) in dotenv::variables(text)? {
+            self.variables.insert(name, Variable { value, from_file: true });
         }
         Ok(())
     }
-}
-
-/// `NAME=value`, also after `export`. Quotes may stand around a value; within double ones `\n` is a new line.
-fn assignment(line: &str) -> Option<(&str, String)> {
-    let line = line.strip_prefix("export ").unwrap_or(line);
-    let (name, value) = line.split_once('=')?;
-    let (name, value) = (name.trim_end(), value.trim_start());
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(plain) {
-        return None;
-    }
-    let quoted = |quote: char| value.strip_prefix(quote).map(|rest| rest.split_once(quote).map(|(inner, _)| inner));
-    let value = if let Some(inner) = quoted('\'') {
-        inner?.to_owned()
-    } else if let Some(inner) = quoted('"') {
-        inner?.replace("\\n", "\n")
-    } else {
-        // A comment may follow an unquoted value after white space.
-        value.split(" #").next().unwrap_or_default().trim_end().to_owned()
-    };
-    Some((name, value))
 }
 
 #[cfg(test)]
@@ -110,27 +81,6 @@ mod tests {
         let mut environment = Environment::default();
         environment.add_file(file).unwrap();
         environment
-    }
-
-    #[test]
-    fn a_file_has_names_values_quotes_and_comments() {
-        let file = "# one\n\nA=1\nexport B = two words # and a comment\nC='x # y'\nD=\"l1\\nl2\" # c\nE=a#b\nF=\n";
-        let environment = environment(file);
-        let value = |name| environment.get(name);
-        assert_eq!(value("A"), Some("1"));
-        assert_eq!(value("B"), Some("two words"));
-        assert_eq!(value("C"), Some("x # y"));
-        assert_eq!(value("D"), Some("l1\nl2"));
-        assert_eq!(value("E"), Some("a#b"));
-        assert_eq!(value("F"), None, "empty is not set");
-    }
-
-    #[test]
-    fn a_line_that_is_no_assignment_is_named_and_not_repeated() {
-        for line in ["s3cret", "A B=s3cret", "A='s3cret"] {
-            let error = Environment::default().add_file(&format!("X=1\n{line}\n")).unwrap_err().to_string();
-            assert_eq!(error, ".env, line 2: is not NAME=value");
-        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Raw {
     fn text(&self) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
-            Self::File(text) => Ok(text.trim_end_matches(['\r', '\n'])),
+            Self::File(text) => Ok(text),
             Self::Toml(toml::Value::String(text)) => Ok(text),
             Self::Toml(_) => Err("is not a text in quotes".into()),
         }
