@@ -35,6 +35,7 @@ use crate::{
     conversation::Reception,
     http::{Endpoint, Routes},
     outbound::Outbound,
+    telemetry::log_limited,
     upgrade::{Forwarding, Origins, Refusal, is_trusted},
 };
 
@@ -120,16 +121,28 @@ impl Listening {
 
 /// Opens a port. Sockets that are accepted from it are probed when nothing comes from them for long.
 fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
-    let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        // Accepted sockets inherit this.
-        socket.set_keepalive(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
+    let listen = || {
+        let listener = bound(address)?.listen(BACKLOG)?;
         Ok((listener.local_addr()?, listener))
     };
-    bound().map_err(|cause| ServeError::Bind { address, cause })
+    listen().map_err(|cause| ServeError::Bind { address, cause })
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit this.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Whether an address could be listened on now, without listening on it.
+///
+/// # Errors
+/// [`ServeError::Bind`] with what the operating system says.
+pub fn can_bind(address: SocketAddr) -> Result<(), ServeError> {
+    bound(address).map(drop).map_err(|cause| ServeError::Bind { address, cause })
 }
 
 /// What all ports and connections know.
@@ -170,7 +183,7 @@ impl<R: Reception> Port<R> {
                 Err(error) if is_of_one_socket(&error) => {}
                 Err(error) => {
                     // Out of file descriptors or memory: those that are open go on, and may soon end.
-                    tracing::error!(%error, "no socket can be accepted; trying again");
+                    log_limited!(ERROR, { %error }, "no socket can be accepted; trying again");
                     sleep(EXHAUSTED).await;
                 }
             }

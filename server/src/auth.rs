@@ -18,7 +18,7 @@ use std::{collections::HashMap, sync::Arc};
 use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 
 pub use api_keys::ApiKeys;
-pub use jwt::Authenticator;
+pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
 pub use permissions::{Granted, Permissions, PermissionsError};

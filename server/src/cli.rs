@@ -17,7 +17,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{config::Flags, gateway::Gateway};
+use crate::{config::Flags, gateway::Gateway, telemetry::print_to_stderr};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
@@ -73,8 +73,7 @@ pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
     match command(Cli::parse().command, customise) {
         Ok(code) => code,
         Err(error) => {
-            // Without a place to write to there is nobody to tell.
-            let _ = writeln!(io::stderr(), "gateway: {error:#}");
+            print_to_stderr(format!("gateway: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -82,19 +81,25 @@ pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
 
 fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(serve) => runtime()?.block_on(serve.run(customise)),
+        Command::Serve(serve) => run(serve.run(customise)),
         Command::Token(token) => token.run(),
-        Command::Check(check) => runtime()?.block_on(check.run()),
-        Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.run()),
-        Command::Notify(notify) => runtime()?.block_on(notify.run()),
+        Command::Check(check) => run(check.run()),
+        Command::Healthcheck(healthcheck) => run(healthcheck.run()),
+        Command::Notify(notify) => run(notify.run()),
         Command::Schema(schema) => schema.run(),
-        Command::Store(store) => runtime()?.block_on(store.run()),
+        Command::Store(store) => run(store.run()),
         Command::Config(config) => config.run(),
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot be started")
+/// Runs a command on a runtime of its own.
+fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("the runtime cannot be started")?;
+    let ended = runtime.block_on(command);
+    // What still runs, such as the look-up of a name that no server answers, must not hold up the end of the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.
@@ -108,6 +113,5 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 
 /// Tells on standard error what is worth knowing although it is no failure.
 fn warn(text: &str) {
-    // Without a place to write to there is nobody to tell.
-    let _ = writeln!(io::stderr(), "gateway: {text}");
+    print_to_stderr(format!("gateway: {text}"));
 }

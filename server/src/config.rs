@@ -2,11 +2,13 @@
 
 mod agreement;
 mod check;
+mod dotenv;
 mod draft;
 mod environment;
 mod error;
 pub mod example;
 mod file;
+mod in_force;
 mod keys;
 mod load;
 mod random;
@@ -19,7 +21,8 @@ use crate::store::{OnExcess, SessionKey};
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use load::{Change, Flags, Loaded, Source};
+pub use in_force::{Change, InForce};
+pub use load::{Flags, Loaded, Source};
 
 /// A text that no log line, error or page shows.
 #[derive(Clone, PartialEq, Eq, Default)]

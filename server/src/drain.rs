@@ -7,7 +7,10 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use uuid::Uuid;
 
 use crate::{running::Running, session::Session};
@@ -44,6 +47,11 @@ impl Tasks {
                 () = task => {}
             }
         })
+    }
+
+    /// Tells all tasks to end when it is dropped, which is for a start that may be given up half way.
+    pub fn stop_on_drop(&self) -> DropGuard {
+        self.stop.clone().drop_guard()
     }
 
     /// Tells all tasks to end and waits for them, at most so long; false when some were still at work.

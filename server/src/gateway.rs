@@ -1,26 +1,28 @@
 //! The gateway: its parts built in order, run until a signal, and drained.
 
-use std::{sync::Arc, time::Duration};
+mod prepared;
+
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::Timestamp;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+pub(crate) use self::prepared::Prepared;
 use crate::{
-    accept::{Certificates, Listening, ServeError, TlsError},
-    auth::{ApiKeys, Authenticator, KeyError, Permissions, PermissionsError},
+    accept::{Listening, ServeError, TlsError},
+    auth::{KeyError, PermissionsError},
     bus::{self, open::Opened},
     config::{Config, Loaded},
     descriptors,
     drain::Tasks,
     http,
     hub::Hub,
-    metrics::Metrics,
     node::{Lease, Node, Parts},
     running::{Running, Signals},
     service::Service,
     services::{Topics, entry_frame},
     store::{
-        NodeName, StoreError,
+        NodeName, Store, StoreError,
         open::{OpenError, open},
     },
     telemetry::Telemetry,
@@ -28,6 +30,10 @@ use crate::{
 
 /// How often what is beyond its age is removed, and the counters are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long a store may take to be left by a gateway that did not start: Redis may be away.
+const RESIGN: Duration = Duration::from_secs(1);
+/// How long it may take to be closed: a data file is flushed.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Why a gateway did not start. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,9 @@ pub enum StartError {
     /// The metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// It was told to shut down while it started.
+    #[error("it was told to shut down while it started")]
+    GivenUp,
 }
 
 /// A gateway to be: a configuration and the services that are added to it.
@@ -82,68 +91,93 @@ impl Gateway {
     /// # Errors
     /// [`StartError`] says in one line what is wrong and how to mend it.
     pub async fn start(self) -> Result<Running, StartError> {
-        let Self { config, services } = self;
-        descriptors::raise(config.limits.connections);
-        let tasks = Tasks::default();
-        let metrics = Arc::new(Metrics::new()?);
-        let name = NodeName::new(&config.node_id);
-        let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
-        let store = open(&config.store, config.store_options(&name)).await?;
-        let opened = bus::open::open(&config, &name, store.clone(), metrics.clone()).await?;
-        let Opened { bus, hearing, arrivals } = opened;
-        let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
-        let auth = Authenticator::new(&config.auth)?;
-        let permissions = Permissions::new(&config.permissions)?;
-        let api_keys = ApiKeys::new(&config.auth.api_keys);
-        let certificates = config.tls.as_ref().map(Certificates::read).transpose()?;
-        let topics = Topics::new(services);
-        let node = Node::new(Parts {
-            config,
-            name,
-            lease,
-            store,
-            bus,
-            hub,
-            auth,
-            permissions,
-            api_keys,
-            metrics,
-            tasks,
-            topics,
-        });
+        match self.start_unless(std::future::pending()).await? {
+            Some(running) => Ok(running),
+            None => Err(StartError::GivenUp),
+        }
+    }
 
-        let beat = node.first_beat().await?;
-        node.tasks.spawn_until_stopped(node.clone().pulse(beat));
-        node.tasks.spawn_until_stopped(sweep(node.clone()));
-        node.tasks.spawn_until_stopped(node.clone().listen(hearing));
-        if let Some(arrivals) = arrivals {
-            node.tasks.spawn_until_stopped(node.clone().take_arrivals(arrivals));
+    /// The same, unless `given_up` resolves first: then what was opened is closed, and `None` is returned.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn start_unless(self, given_up: impl Future<Output = ()>) -> Result<Option<Running>, StartError> {
+        let Self { config, services } = self;
+        let mut given_up = pin!(given_up);
+        let prepared = Prepared::new(&config).map_err(|mut problems| problems.swap_remove(0))?;
+        let name = NodeName::new(&config.node_id);
+        let store = tokio::select! {
+            biased;
+            () = &mut given_up => return Ok(None),
+            store = open(&config.store, config.store_options(&name)) => store?,
+        };
+        let built = tokio::select! {
+            biased;
+            () = &mut given_up => Ok(None),
+            built = build(config, name, prepared, store.clone(), services) => built.map(Some),
+        };
+        if !matches!(built, Ok(Some(_))) {
+            // A lease that was begun ends by itself should the store be away.
+            let _ = timeout(RESIGN, store.resign()).await;
+            let _ = timeout(CLOSE, store.close()).await;
         }
-        node.tasks.spawn_until_stopped(node.clone().keep_presence());
-        let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
-        node.note_listening(listening.address, listening.forwarding());
-        let address = listening.address;
-        if let Some(address) = listening.internal {
-            tracing::info!(%address, "listening for operators");
-        }
-        tracing::info!(%address, node = node.config().node_id, "listening");
-        Ok(Running { node, listening, certificates })
+        built
     }
 }
 
-/// Runs a gateway until it is told to go and has gone.
+/// Puts the parts around a store, and begins to serve.
+async fn build(
+    config: Config,
+    name: NodeName,
+    prepared: Prepared,
+    store: Arc<dyn Store>,
+    services: Vec<Arc<dyn Service>>,
+) -> Result<Running, StartError> {
+    let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
+    descriptors::raise(config.limits.connections);
+    let tasks = Tasks::default();
+    let given_up = tasks.stop_on_drop();
+    let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
+    let Opened { bus, hearing, arrivals } = bus::open::open(&config, &name, store.clone(), metrics.clone()).await?;
+    let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
+    let topics = Topics::new(services);
+    let node =
+        Node::new(Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics });
+
+    let beat = node.first_beat().await?;
+    node.tasks.spawn_until_stopped(node.clone().pulse(beat));
+    node.tasks.spawn_until_stopped(sweep(node.clone()));
+    node.tasks.spawn_until_stopped(node.clone().listen(hearing));
+    if let Some(arrivals) = arrivals {
+        node.tasks.spawn_until_stopped(node.clone().take_arrivals(arrivals));
+    }
+    node.tasks.spawn_until_stopped(node.clone().keep_presence());
+    let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
+    given_up.disarm();
+    node.note_listening(listening.address, listening.forwarding());
+    let address = listening.address;
+    if let Some(address) = listening.internal {
+        tracing::info!(%address, "listening for operators");
+    }
+    tracing::info!(%address, node = node.config().node_id, "listening");
+    Ok(Running { node, listening, certificates })
+}
+
+/// Runs a gateway until it is told to shut down and has done so, also while it starts.
 ///
 /// # Errors
 /// [`StartError`] says what kept it from starting.
 pub async fn run(
     loaded: Loaded,
-    telemetry: Telemetry,
+    mut signals: Signals,
+    telemetry: &Telemetry,
     customise: impl FnOnce(Gateway) -> Gateway,
 ) -> Result<(), StartError> {
-    // A signal that comes while the parts are built must not be missed.
-    let signals = Signals::listen();
     let gateway = customise(Gateway::new(loaded.config.clone()));
-    gateway.start().await?.until_told(signals, loaded, &telemetry).await;
+    match gateway.start_unless(signals.shutdown()).await? {
+        Some(running) => running.run_until_shutdown(signals, loaded, telemetry).await,
+        None => tracing::info!("told to go while starting"),
+    }
     Ok(())
 }
 

@@ -1,12 +1,14 @@
-//! A gateway that serves: it reloads on SIGHUP, and goes on SIGTERM or Ctrl-C.
+//! A gateway that serves: it reloads on SIGHUP (`running/reload.rs`), and shuts down on SIGTERM or Ctrl-C.
 
-use std::{net::SocketAddr, sync::Arc};
+mod reload;
+
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     accept::{Certificates, Listening},
-    config::{Config, Loaded},
+    config::{InForce, Loaded},
     node::{Node, in_time},
     telemetry::Telemetry,
 };
@@ -25,17 +27,31 @@ impl Running {
         self.listening.address
     }
 
-    /// Serves until a signal, and drains.
-    pub async fn until_told(self, mut signals: Signals, mut loaded: Loaded, telemetry: &Telemetry) {
-        while signals.next().await == Told::Reload {
-            loaded = self.reload(loaded, telemetry);
+    /// Serves until it is told to shut down, and drains. A second signal ends the drain, a third one does not wait for
+    /// other servers either.
+    pub async fn run_until_shutdown(self, mut signals: Signals, loaded: Loaded, telemetry: &Telemetry) {
+        let mut in_force = InForce::new(loaded);
+        while signals.next().await == Command::Reload {
+            // Reading the configuration may take long, and reloading it may not: it happens whole or not at all.
+            let newer = tokio::select! {
+                biased;
+                () = signals.shutdown() => break,
+                newer = in_force.read_again() => newer,
+            };
+            self.reload(&mut in_force, newer, telemetry);
         }
         tokio::select! {
             () = self.drain() => {}
-            () = signals.leave() => tracing::warn!("told to go twice; not waiting for sessions"),
+            () = signals.shutdown() => tracing::warn!("told to go twice; not waiting for sessions"),
         }
-        self.resign().await;
-        self.node.bus.close().await;
+        let leave = async {
+            self.resign().await;
+            self.node.bus.close().await;
+        };
+        tokio::select! {
+            () = leave => {}
+            () = signals.shutdown() => tracing::warn!("told to go again; not waiting for the store and the broker"),
+        }
         self.node.store.close().await;
         tracing::info!("gone");
     }
@@ -51,105 +67,59 @@ impl Running {
             tracing::warn!(%error, "this node's records stay until its lease ends");
         }
     }
-
-    /// Reads the configuration again. What can change takes effect, and what cannot is named.
-    fn reload(&self, loaded: Loaded, telemetry: &Telemetry) -> Loaded {
-        let newer = match loaded.again() {
-            Ok(newer) => newer,
-            Err(error) => {
-                tracing::error!(%error, "the configuration was not reloaded");
-                return loaded;
-            }
-        };
-        let (live, fixed): (Vec<_>, Vec<_>) = loaded.changes(&newer).into_iter().partition(|change| change.live);
-        if let Err(error) = self.apply(&newer.config, telemetry) {
-            tracing::error!(error, "the configuration was not reloaded");
-            return loaded;
-        }
-        let names =
-            |changes: &[crate::config::Change]| changes.iter().map(|change| change.key).collect::<Vec<_>>().join(", ");
-        tracing::info!(changed = names(&live), "the configuration was reloaded");
-        if !fixed.is_empty() {
-            tracing::warn!(keys = names(&fixed), "these keys have changed and need a restart");
-        }
-        newer
-    }
-
-    fn apply(&self, newer: &Config, telemetry: &Telemetry) -> Result<(), String> {
-        let node = &self.node;
-        node.auth.reload(&newer.auth).map_err(|error| error.to_string())?;
-        if let (Some(certificates), Some(tls)) = (&self.certificates, &newer.tls) {
-            certificates.reload(tls).map_err(|error| error.to_string())?;
-        }
-        telemetry.set_level(&newer.log.level).map_err(|error| error.to_string())?;
-        node.api_keys.reload(&newer.auth.api_keys);
-        let current = node.config();
-        node.set_config(Config {
-            log: newer.log.clone(),
-            limits: newer.limits,
-            origins_allowed: newer.origins_allowed.clone(),
-            tls: newer.tls.clone(),
-            auth: crate::config::Auth {
-                timeout: current.auth.timeout,
-                expiry_grace: current.auth.expiry_grace,
-                ..newer.auth.clone()
-            },
-            ..Config::clone(&current)
-        });
-        Ok(())
-    }
 }
 
-/// What a signal says.
+/// What a signal tells the process to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Command {
     /// SIGHUP.
     Reload,
-    /// SIGTERM, or Ctrl-C.
-    Leave,
+    /// SIGTERM, or SIGINT by Ctrl-C.
+    ShutDown,
 }
 
-/// The signals that the process listens to, from the moment that this is made.
+/// The signals that the process receives, from the moment that this is made.
 pub struct Signals {
-    hangup: Option<Signal>,
-    terminate: Option<Signal>,
-    interrupt: Option<Signal>,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
-    /// Begins to listen.
-    pub fn listen() -> Self {
-        Self {
-            hangup: listen(SignalKind::hangup()),
-            terminate: listen(SignalKind::terminate()),
-            interrupt: listen(SignalKind::interrupt()),
-        }
+    /// Begins to receive SIGHUP, SIGTERM and SIGINT, none of which ends the process from now on.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
-    async fn next(&mut self) -> Told {
+    /// The next signal, also one that came before this was called.
+    async fn next(&mut self) -> Command {
         tokio::select! {
-            () = received(&mut self.hangup) => Told::Reload,
-            () = received(&mut self.terminate) => Told::Leave,
-            () = received(&mut self.interrupt) => Told::Leave,
+            biased;
+            () = received(&mut self.terminate) => Command::ShutDown,
+            () = received(&mut self.interrupt) => Command::ShutDown,
+            () = received(&mut self.hangup) => Command::Reload,
         }
     }
 
-    /// Resolves when the process is told to leave.
-    async fn leave(&mut self) {
-        while self.next().await != Told::Leave {}
+    /// Resolves when the process is told to shut down.
+    pub async fn shutdown(&mut self) {
+        tokio::select! {
+            () = received(&mut self.terminate) => {}
+            () = received(&mut self.interrupt) => {}
+        }
     }
 }
 
-/// Begins to listen for a signal; none when the system has no such thing.
-fn listen(kind: SignalKind) -> Option<Signal> {
-    signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be waited for")).ok()
-}
-
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
+async fn received(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        // It will not come any more.
+        std::future::pending().await
     }
 }

@@ -12,7 +12,7 @@ mod token;
 pub use api::{Api, http_client};
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
-pub use process::{Gateway, Settings, gateway_program};
+pub use process::{Gateway, Settings, gateway_program, signal};
 pub use proxy::Proxy;
 pub use socket::{Socket, end_of};
 pub use token::{SECRET, Token};

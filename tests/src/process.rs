@@ -1,7 +1,7 @@
 //! A gateway in a process of its own, on a port of its own, with a folder of its own.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::{Arc, Mutex},
 };
@@ -80,20 +80,15 @@ impl Gateway {
         must("the program's end", run.stdin(Stdio::null()).output()).await.unwrap()
     }
 
+    /// The command that serves in a folder with some settings changed, for a test that looks at the process itself.
+    pub fn command(dir: &Path, settings: &Settings) -> Command {
+        let program = Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test");
+        program.serve(dir, settings, "127.0.0.1:0")
+    }
+
     async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
-        let config = dir.path().join("gateway.toml");
-        std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, listen)).unwrap();
-        let mut child = Command::new(&program.0)
-            .args(["serve", "--config"])
-            .arg(&config)
-            .current_dir(dir.path())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child =
+            program.serve(dir.path(), &settings, listen).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (told, mut address) = watch::channel(None);
         let told = Arc::new(told);
@@ -135,8 +130,7 @@ impl Gateway {
 
     /// Sends it a signal by name, such as `TERM`.
     pub async fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().await;
-        assert!(status.unwrap().success());
+        signal(&self.child, name).await;
     }
 
     /// Waits for its end and tells the exit code.
@@ -163,7 +157,7 @@ impl Gateway {
     }
 }
 
-fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> String {
+fn configuration(store: &Path, settings: &Settings, listen: &str) -> String {
     let sha256 = Api::KEY_SHA256;
     let mut lines = vec![
         format!("listen = \"{listen}\""),
@@ -184,6 +178,15 @@ fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> 
     lines.join("\n")
 }
 
+/// Sends a process a signal by name, such as `TERM`.
+///
+/// # Panics
+/// When the process has ended.
+pub async fn signal(process: &Child, name: &str) {
+    let pid = process.id().unwrap().to_string();
+    assert!(Command::new("kill").arg(format!("-{name}")).arg(pid).status().await.unwrap().success());
+}
+
 /// The gateway's binary, as the stories run it.
 pub fn gateway_program() -> PathBuf {
     Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test").0
@@ -198,6 +201,16 @@ impl Program {
     fn at(told: Option<&str>, name: &str) -> Self {
         let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
         Self(told.map_or_else(beside, PathBuf::from))
+    }
+
+    /// Writes a configuration to a folder, and gives the command that serves there.
+    fn serve(&self, dir: &Path, settings: &Settings, listen: &str) -> Command {
+        let config = dir.join("gateway.toml");
+        std::fs::write(&config, configuration(&dir.join("gateway.redb"), settings, listen)).unwrap();
+        let mut command = Command::new(&self.0);
+        command.args(["serve", "--config"]).arg(&config).current_dir(dir).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
     }
 }
 

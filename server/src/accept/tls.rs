@@ -1,30 +1,32 @@
 //! TLS on the port itself, with certificates that can be exchanged while it runs.
 
+mod pem;
+
 use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::RwLock;
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::{CertificateError, Error, InconsistentKeys, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use self::pem::PemFile;
 use crate::{config::Tls, crypto};
 
 /// Why a certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read as PEM.
-    #[error("{file}: {cause}; tls.cert is a chain and tls.key a private key, both in PEM")]
+    /// A file cannot be used.
+    #[error("{key} ({}) {problem}", file.display())]
     File {
+        /// The key of the configuration that names it.
+        key: &'static str,
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
-        cause: String,
+        /// What is wrong with it and how to fix it, as the end of a sentence that begins with the file.
+        problem: String,
     },
-    /// The two do not fit.
-    #[error("tls.cert and tls.key do not fit: {0}")]
+    /// Each can be read, but they cannot be used together.
+    #[error("tls.cert and tls.key cannot be used together: {0}")]
     Pair(String),
 }
 
@@ -41,13 +43,10 @@ impl Certificates {
         Ok(Self(Arc::new(RwLock::new(acceptor(tls)?))))
     }
 
-    /// Reads them anew; the old ones stay in force when that fails.
-    ///
-    /// # Errors
-    /// [`TlsError`] names the file.
-    pub fn reload(&self, tls: &Tls) -> Result<(), TlsError> {
-        *self.0.write() = acceptor(tls)?;
-        Ok(())
+    /// Puts others in force. Connections that are open keep those that they began with.
+    pub fn replace(&self, others: &Self) {
+        let acceptor = others.0.read().clone();
+        *self.0.write() = acceptor;
     }
 
     /// Shakes hands.
@@ -58,16 +57,26 @@ impl Certificates {
 }
 
 fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
-    let file =
-        |file: &PathBuf, cause: &dyn std::fmt::Display| TlsError::File { file: file.clone(), cause: cause.to_string() };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.cert)
-        .and_then(Iterator::collect)
-        .map_err(|cause| file(&tls.cert, &cause))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|cause| file(&tls.key, &cause))?;
+    let chain = PemFile::read("tls.cert", &tls.cert)?.certificates()?;
+    let key = PemFile::read("tls.key", &tls.key)?.private_key()?;
     let mut config = ServerConfig::builder_with_provider(crypto::tls())
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|cause| TlsError::Pair(cause.to_string()))?;
+        .map_err(|cause| TlsError::Pair(problem_of_pair(&cause)))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
+
+fn problem_of_pair(cause: &Error) -> String {
+    match cause {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the key does not belong to the first certificate; a chain begins with the certificate of this server"
+                .into()
+        }
+        Error::InvalidCertificate(CertificateError::BadEncoding) => "the first certificate is damaged".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,10 @@ pub struct Authenticator {
     pace: Pace,
 }
 
+/// Keys that are valid and not in force yet.
+#[derive(Debug)]
+pub struct KeySet(Keys);
+
 /// The keys of one configuration.
 #[derive(Debug)]
 struct Keys {
@@ -45,15 +49,24 @@ impl Authenticator {
         Ok(Self { keys: RwLock::new(Arc::new(keys)), pace })
     }
 
-    /// Takes over the keys and rules of a new configuration; tokens that were verified stay so.
+    /// Prepares the keys and rules of a new configuration, for [`Authenticator::replace`].
     ///
     /// # Errors
-    /// As [`Authenticator::new`]; the keys stay as they are then.
-    pub fn reload(&self, auth: &config::Auth) -> Result<(), KeyError> {
+    /// As [`Authenticator::new`].
+    pub fn prepare(&self, auth: &config::Auth) -> Result<KeySet, KeyError> {
         let before = Arc::clone(&self.keys.read());
-        let keys = Keys::new(auth, self.pace, before.jwks.as_ref())?;
-        *self.keys.write() = Arc::new(keys);
-        Ok(())
+        Ok(KeySet(Keys::new(auth, self.pace, before.jwks.as_ref())?))
+    }
+
+    /// Prepares and replaces.
+    #[cfg(test)]
+    pub(super) fn reload(&self, auth: &config::Auth) -> Result<(), KeyError> {
+        self.prepare(auth).map(|keys| self.replace(keys))
+    }
+
+    /// Takes over keys and rules; tokens that were verified stay so.
+    pub fn replace(&self, keys: KeySet) {
+        *self.keys.write() = Arc::new(keys.0);
     }
 
     /// Fetches the keys of the JWKS now, if there is one; false when it gives none.

@@ -12,6 +12,8 @@ use crate::{
     store::{NodeName, Store},
 };
 
+pub use super::rabbitmq::Topology;
+
 /// Why there is no bus.
 pub type OpenError = RabbitError;
 
@@ -39,16 +41,19 @@ pub async fn open(
         let (bus, hearing) = EmbeddedBus::new(&name.id);
         return Ok(Opened { bus: Arc::new(bus), hearing, arrivals: None });
     }
-    let peers = if config.store.is_shared() { Peers::Some } else { Peers::None };
-    let parts = Parts { config: &config.bus, node: name.id.clone(), peers, store, metrics };
+    let parts = Parts { config: &config.bus, node: name.id.clone(), peers: peers(config), store, metrics };
     let (bus, hearing, arrivals) = RabbitBus::open(parts).await?;
     Ok(Opened { bus: Arc::new(bus), hearing, arrivals: Some(arrivals) })
 }
 
-/// Tells whether the broker that is configured can be used.
+/// Tells whether the broker that is configured can be used, and what it has of what the gateway declares.
 ///
 /// # Errors
 /// [`OpenError`] says why not.
-pub async fn probe(config: &Config) -> Result<(), OpenError> {
-    rabbitmq::probe(&config.bus).await
+pub async fn probe(config: &Config) -> Result<Topology, OpenError> {
+    rabbitmq::probe(&config.bus, &config.node_id, peers(config)).await
+}
+
+fn peers(config: &Config) -> Peers {
+    if config.store.is_shared() { Peers::Some } else { Peers::None }
 }

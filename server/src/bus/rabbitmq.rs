@@ -13,6 +13,7 @@ mod inbound;
 mod link;
 mod nodes;
 mod outbound;
+mod probe;
 mod state;
 mod stream;
 mod supervisor;
@@ -43,6 +44,7 @@ use self::{
     topology::Names,
     work::{Consuming, Publishing},
 };
+pub use self::probe::Topology;
 use super::{
     Arrivals, Bus, BusStatus, Doorbell, Heard, Hearing, Whisper,
     envelope::{self, Sender},
@@ -213,12 +215,15 @@ impl RabbitBus {
         };
         let consumer = supervisor(Role::Consume, &stop_consuming);
         let outcome = consumer.outcome.subscribe();
+        // A start that is given up leaves no supervisor behind.
+        let given_up = tasks.stop_on_drop();
         let consuming = tasks.spawn_until_stopped(consumer.keep(consuming));
         let publisher = supervisor(Role::Publish, &finish_publishing);
         if let Err(error) = first_try(outcome, peers).await {
             tasks.stop(FINISH).await;
             return Err(error);
         }
+        given_up.disarm();
         let publishing = tasks.spawn_until_stopped(publisher.keep(publishing));
         let running = Running { taken, stop_consuming, consuming, finish_publishing, publishing };
         let running = parking_lot::Mutex::new(Some(running));
@@ -233,28 +238,29 @@ impl RabbitBus {
     }
 }
 
-/// Tells whether the broker can be used, without changing anything on it.
+/// Tells whether the broker can be used, without changing anything on it, and what it has of what a node declares.
 ///
 /// # Errors
 /// [`RabbitError`] says why not.
-pub(super) async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
+pub(super) async fn probe(config: &config::Bus, node: &str, peers: Peers) -> Result<Topology, RabbitError> {
     let addresses = addresses(&config.url.0)?;
     let tls = tls(config, &addresses)?;
+    let names = Names::new(&config.prefix, node);
     let mut last = Fault::of("bus.url names no host");
     for uri in addresses {
-        match reach(&uri, tls.as_ref()).await {
-            Ok(()) => return Ok(()),
+        match look(&uri, tls.as_ref(), &names, peers).await {
+            Ok(found) => return Ok(found),
             Err(fault) => last = Fault::of(&format!("{}: {fault}", address::shown(&uri))),
         }
     }
     Err(RabbitError::Away(last))
 }
 
-async fn reach(uri: &AMQPUri, tls: Option<&TlsConnector>) -> Result<(), Fault> {
+async fn look(uri: &AMQPUri, tls: Option<&TlsConnector>, names: &Names, peers: Peers) -> Result<Topology, Fault> {
     let link = link::Link::open(uri, tls, "gateway check".into()).await?;
-    let opened = link.channel().await;
+    let found = probe::topology(&link, names, peers).await;
     link.close().await;
-    opened.map(drop)
+    found
 }
 
 /// Waits for what comes of the first tries.

@@ -1,15 +1,17 @@
 //! `gateway check`: whether the gateway would start, and what would hurt it, one finding a line.
 
-use std::{fmt, fs, process::ExitCode};
+use std::{fmt, io, net::SocketAddr, process::ExitCode};
 
 use clap::Args;
 
 use super::store_check::store;
 use crate::{
-    auth::Authenticator,
-    bus::open::probe,
+    accept::{ServeError, can_bind},
+    bus::open::{Topology, probe},
     config::{Config, Durability, Loaded},
     descriptors,
+    gateway::Prepared,
+    telemetry::LogFilter,
 };
 
 /// Tells whether the gateway would start, and what would hurt it.
@@ -56,11 +58,12 @@ async fn findings(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let mut findings = vec![Finding::Fine("the configuration is valid".into())];
     findings.extend(loaded.notices.iter().cloned().map(Finding::Warning));
-    findings.push(keys(config).await);
+    findings.extend(LogFilter::parse(&config.log.level).err().map(|error| Finding::Error(error.to_string())));
+    findings.extend(prepared(config).await);
     findings.extend(store(config).await);
     findings.extend(broker(config).await);
-    findings.extend(files(config));
     findings.push(open_files(config));
+    findings.extend(ports(config));
     findings.extend(network(config));
     if config.store.durability == Durability::Os {
         findings.push(Finding::Warning(
@@ -70,27 +73,47 @@ async fn findings(loaded: &Loaded) -> Vec<Finding> {
     findings
 }
 
-async fn keys(config: &Config) -> Finding {
-    let authenticator = match Authenticator::new(&config.auth) {
-        Ok(authenticator) => authenticator,
-        Err(error) => return Finding::Error(error.to_string()),
+/// Makes what `serve` makes before it opens the store.
+async fn prepared(config: &Config) -> Vec<Finding> {
+    let prepared = match Prepared::new(config) {
+        Ok(prepared) => prepared,
+        Err(problems) => return problems.iter().map(|problem| Finding::Error(problem.to_string())).collect(),
     };
-    if authenticator.fetch_keys().await {
+    let mut findings = Vec::new();
+    if prepared.certificates.is_some() {
+        findings.push(Finding::Fine("tls.cert and tls.key can be used".into()));
+    }
+    findings.push(if prepared.auth.fetch_keys().await {
         Finding::Fine("the keys that verify tokens are there".into())
     } else {
         Finding::Warning("auth.jwks_url gives no keys now: its tokens are refused until it does".into())
-    }
+    });
+    findings
+}
+
+/// Whether the ports could be opened now.
+fn ports(config: &Config) -> Vec<Finding> {
+    let listens = [("listen", Some(config.listen)), ("internal.listen", config.internal_listen)];
+    let ports = listens.into_iter().filter_map(|(key, address)| Some((key, address?)));
+    let look = |(key, address): (&str, SocketAddr)| match can_bind(address) {
+        Ok(()) => Finding::Fine(format!("{key} ({address}) can be listened on")),
+        Err(ServeError::Bind { cause, .. }) if cause.kind() == io::ErrorKind::AddrInUse => Finding::Warning(format!(
+            "{key} ({address}) is in use: a gateway that runs, or another program, listens there"
+        )),
+        Err(error) => Finding::Error(format!("{key}: {error}")),
+    };
+    ports.map(look).collect()
 }
 
 async fn broker(config: &Config) -> Vec<Finding> {
     if config.bus.is_embedded() {
         return Vec::new();
     }
-    let mut findings = vec![match probe(config).await {
-        Ok(()) => Finding::Fine("the broker lets the gateway in".into()),
+    let mut findings = match probe(config).await {
+        Ok(found) => topology(found),
         // The gateway starts without it, but whoever checks wants it to be there.
-        Err(error) => Finding::Error(error.to_string()),
-    }];
+        Err(error) => vec![Finding::Error(error.to_string())],
+    };
     let in_clear = |url: &str| url.trim().starts_with("amqp://") && !LOOPBACK.iter().any(|host| url.contains(host));
     if config.bus.url.0.split(',').any(in_clear) {
         findings.push(Finding::Warning(
@@ -105,13 +128,17 @@ async fn broker(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn files(config: &Config) -> Vec<Finding> {
-    let Some(tls) = &config.tls else { return Vec::new() };
-    let read = |(key, path): (&str, &std::path::Path)| match fs::read(path) {
-        Ok(_) => Finding::Fine(format!("{key} can be read")),
-        Err(error) => Finding::Error(format!("{key} ({}) cannot be read: {error}", path.display())),
-    };
-    [("tls.cert", tls.cert.as_path()), ("tls.key", tls.key.as_path())].into_iter().map(read).collect()
+/// What the broker has of what the gateway declares.
+fn topology(found: Topology) -> Vec<Finding> {
+    let Topology { same, absent, in_use, refused } = found;
+    let mut findings = vec![Finding::Fine("the broker lets the gateway in".into())];
+    let name = |text: &str, names: &[String]| (!names.is_empty()).then(|| format!("{text}: {}", names.join(", ")));
+    findings.extend(name("the broker has, as the gateway declares it", &same).map(Finding::Fine));
+    findings.extend(name("the broker has not yet, and the start declares", &absent).map(Finding::Fine));
+    let taken = name("a gateway that runs has this to itself, so no other may start beside it", &in_use);
+    findings.extend(taken.map(Finding::Warning));
+    findings.extend(refused.iter().map(|fault| Finding::Error(format!("the broker: {fault}"))));
+    findings
 }
 
 fn open_files(config: &Config) -> Finding {

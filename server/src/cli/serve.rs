@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use crate::{
     config::{Flags, Loaded},
     gateway::Gateway,
+    running::Signals,
     telemetry,
 };
+use anyhow::Context;
 use clap::Args;
 
 /// Runs the gateway.
@@ -24,13 +26,21 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, customise: impl FnOnce(Gateway) -> Gateway) -> anyhow::Result<ExitCode> {
+        // Before anything else: from here on SIGHUP does not end the process, and SIGTERM ends whatever is under way.
+        let mut signals = Signals::listen().context("the process cannot receive signals")?;
         let flags = Flags { listen: self.listen, dev: self.dev, ..self.source.flags() };
-        let loaded = Loaded::read(&flags)?;
+        let loaded = tokio::select! {
+            biased;
+            () = signals.shutdown() => return Ok(ExitCode::SUCCESS),
+            loaded = Loaded::read_in_background(flags) => loaded?,
+        };
         let telemetry = telemetry::init(&loaded.config.log)?;
         for notice in &loaded.notices {
             tracing::warn!("{notice}");
         }
-        crate::gateway::run(loaded, telemetry, customise).await?;
+        let ended = crate::gateway::run(loaded, signals, &telemetry, customise).await;
+        telemetry.flush();
+        ended?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Entry {
 }
 
 /// A configuration that is complete and valid.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
@@ -74,16 +74,7 @@ pub struct Loaded {
     pub notices: Vec<String>,
     pub(super) draft: Draft,
     pub(super) sources: BTreeMap<&'static str, Source>,
-    flags: Flags,
-}
-
-/// A key whose value a reload changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Which.
-    pub key: &'static str,
-    /// Whether it takes effect without a restart.
-    pub live: bool,
+    pub(super) flags: Flags,
 }
 
 impl Loaded {
@@ -92,29 +83,23 @@ impl Loaded {
     /// # Errors
     /// [`ConfigError`] names the first thing that is wrong and how to mend it.
     pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
-        Self::layers(flags, &Environment::read()?, Path::new("."), None)
+        Self::layers(flags, &Environment::read()?, Path::new("."), &[])
     }
 
-    /// Reads all layers again, for SIGHUP. What this process made itself (node id, secret of `--dev`) stays.
+    /// The same on a thread that may wait: a file may be a pipe, and an address a name that is looked up.
     ///
     /// # Errors
-    /// As [`Loaded::read`]; nothing is changed then.
-    pub fn again(&self) -> Result<Self, ConfigError> {
-        Self::layers(&self.flags, &Environment::read()?, Path::new("."), Some(self))
+    /// As [`Loaded::read`].
+    pub async fn read_in_background(flags: Flags) -> Result<Self, ConfigError> {
+        in_background(move || Self::read(&flags)).await
     }
 
-    /// What differs in a newer configuration.
-    pub fn changes(&self, newer: &Self) -> Vec<Change> {
-        let (mut old, mut new) = (self.draft.clone(), newer.draft.clone());
-        let differs = |key: &&Key| (key.field)(&mut old).show(key.kind) != (key.field)(&mut new).show(key.kind);
-        KEYS.iter().filter(differs).map(|key| Change { key: key.name, live: key.live }).collect()
-    }
-
+    /// Reads all layers. What an earlier configuration of this process made itself (node id, secret of `--dev`) stays.
     pub(super) fn layers(
         flags: &Flags,
         environment: &Environment,
         directory: &Path,
-        before: Option<&Self>,
+        before: &[&Self],
     ) -> Result<Self, ConfigError> {
         let mut draft = Draft::default();
         draft.config.dev = flags.dev;
@@ -134,7 +119,7 @@ impl Loaded {
         }
         if flags.dev && draft.jwt_secret.is_none() && draft.jwt_secrets.is_empty() {
             let made = |loaded: &&Self| loaded.sources.get("auth.jwt_secret") == Some(&Source::Dev);
-            let kept = before.filter(made).and_then(|loaded| loaded.draft.jwt_secret.clone());
+            let kept = before.iter().copied().find(made).and_then(|loaded| loaded.draft.jwt_secret.clone());
             draft.jwt_secret = Some(match kept {
                 Some(secret) => secret,
                 None => Secret(random::hexadecimal::<32>()?),
@@ -142,15 +127,22 @@ impl Loaded {
             sources.insert("auth.jwt_secret", Source::Dev);
         }
         if draft.node_id.is_none() {
-            draft.node_id = before
-                .filter(|loaded| !loaded.sources.contains_key("node_id"))
-                .and_then(|loaded| loaded.draft.node_id.clone());
+            let made = before.iter().find(|loaded| !loaded.sources.contains_key("node_id"));
+            draft.node_id = made.and_then(|loaded| loaded.draft.node_id.clone());
         }
         draft.complete()?;
         check::errors(&draft)?;
         notices.extend(check::notices(&draft));
         Ok(Self { config: draft.config.clone(), notices, draft, sources, flags: flags.clone() })
     }
+}
+
+/// Runs what reads files on a thread that may wait.
+pub(super) async fn in_background(
+    read: impl FnOnce() -> Result<Loaded, ConfigError> + Send + 'static,
+) -> Result<Loaded, ConfigError> {
+    let failed = |_| ConfigError::Rule("the configuration could not be read: the thread that reads it ended".into());
+    tokio::task::spawn_blocking(read).await.map_err(failed)?
 }
 
 fn from_file(flags: &Flags, directory: &Path) -> Result<Vec<Entry>, ConfigError> {
@@ -222,11 +214,13 @@ fn apply(
 /// The content of the files that a `<key>_file` names.
 pub(super) fn contents(source: &Source, name: &str, paths: &[String]) -> Result<Raw, ConfigError> {
     let read = |path: &String| {
-        fs::read_to_string(path).map_err(|error| ConfigError::Value {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Value {
             source_name: source.clone(),
             key: name.to_owned(),
             problem: format!("names {path}, which cannot be read: {error}"),
-        })
+        })?;
+        // What editors and shells put around a secret is no part of it.
+        Ok(text.trim_start_matches('\u{feff}').trim_end().to_owned())
     };
     let texts = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(Raw::File(texts.join("\n")))

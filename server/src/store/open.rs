@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -16,6 +16,9 @@ pub enum OpenError {
     /// The URL names no kind of store.
     #[error("store.url names no store that is known; use `redb:PATH`, `redis://HOST` or `memory`")]
     UnknownUrl,
+    /// The thread that opened it ended, which is a fault of the gateway.
+    #[error("the store could not be opened, and the log says why; please report it")]
+    Interrupted,
     /// The URL of Redis cannot be read.
     #[error("store.url cannot be used: {0}")]
     RedisUrl(Arc<str>),
@@ -94,8 +97,10 @@ pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn St
         return Ok(Arc::new(RedisStore::open(place, options, Clock::system()).await?));
     }
     if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
-        let store = RedbStore::open(Path::new(path), config.durability, options, Clock::system())?;
-        return Ok(Arc::new(store));
+        let (path, durability) = (PathBuf::from(path), config.durability);
+        // A file that was not closed cleanly is checked as a whole, which takes long for a large one.
+        let opening = tokio::task::spawn_blocking(move || RedbStore::open(&path, durability, options, Clock::system()));
+        return Ok(Arc::new(opening.await.map_err(|_| OpenError::Interrupted)??));
     }
     Err(OpenError::UnknownUrl)
 }

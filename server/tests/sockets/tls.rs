@@ -74,17 +74,17 @@ async fn certificates_change_for_those_who_come_later() {
     early.upgrade().await;
     assert!(connect(&house, &next()).await.is_err());
 
-    certificates.reload(&next()).unwrap();
+    certificates.replace(&Certificates::read(&next()).unwrap());
     connect(&house, &next()).await.unwrap().upgrade().await;
     assert!(connect(&house, &first()).await.is_err());
     early.send(text("still here")).await;
     assert_eq!(early.text().await, "still here");
 
-    // What cannot be used changes nothing.
+    // What cannot be used is no certificate that could be put in force.
     let mixed = Tls { key: first().key, ..next() };
-    assert!(matches!(certificates.reload(&mixed), Err(TlsError::Pair(_))));
+    assert!(matches!(Certificates::read(&mixed), Err(TlsError::Pair(_))));
     let missing = Tls { key: file("nothing.pem"), ..next() };
-    assert!(matches!(certificates.reload(&missing), Err(TlsError::File { .. })));
+    assert!(matches!(Certificates::read(&missing), Err(TlsError::File { .. })));
     connect(&house, &next()).await.unwrap().upgrade().await;
 }
 

@@ -9,6 +9,7 @@
 
 mod api;
 mod chat;
+mod check_broker;
 mod core_messages;
 mod crash;
 mod custom_service;
@@ -28,7 +29,10 @@ mod rabbitmq_faults;
 mod rabbitmq_topology;
 mod recovery;
 mod refusals;
+mod reload;
 mod sdk;
 mod sessions;
 mod setup;
+mod starting;
+mod stuck_log;
 mod typing;

@@ -12,9 +12,9 @@ use crate::{bus::routing::encode_word, topic::Shard};
 /// How often the broker gives an inbound event before it goes to the dead letters.
 const DELIVERY_LIMIT: i64 = 20;
 /// How long a node's queue outlives its node, in milliseconds.
-const NODE_EXPIRES: i64 = 60_000;
+pub(super) const NODE_EXPIRES: i64 = 60_000;
 /// How many doorbells wait for a node, before the oldest are dropped.
-const NODE_LENGTH: i64 = 10_000;
+pub(super) const NODE_LENGTH: i64 = 10_000;
 
 /// Names, with `bus.prefix` in front.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ pub(super) fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+pub(super) fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
     let mut table = FieldTable::default();
     for (key, value) in entries {
         table.insert(ShortString::from(key), value);

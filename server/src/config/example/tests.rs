@@ -35,7 +35,7 @@ fn the_toml_example_is_complete_and_has_the_defaults() {
     let path = directory.path().join("gateway.toml");
     std::fs::write(&path, uncommented(&toml())).unwrap();
     let flags = Flags { config: Some(path), ..DEV };
-    let loaded = Loaded::layers(&flags, &Environment::default(), directory.path(), None).unwrap();
+    let loaded = Loaded::layers(&flags, &Environment::default(), directory.path(), &[]).unwrap();
     assert_complete(&loaded);
 }
 
@@ -43,7 +43,7 @@ fn the_toml_example_is_complete_and_has_the_defaults() {
 fn the_env_example_is_complete_and_has_the_defaults() {
     let mut environment = Environment::default();
     environment.add_file(&uncommented(&env())).unwrap();
-    let loaded = Loaded::layers(&DEV, &environment, Path::new("/does/not/exist"), None).unwrap();
+    let loaded = Loaded::layers(&DEV, &environment, Path::new("/does/not/exist"), &[]).unwrap();
     assert_complete(&loaded);
     assert_eq!(loaded.config.auth.api_keys[0].name, "backend");
 }
@@ -53,7 +53,7 @@ fn nobody_goes_live_with_the_secrets_of_the_examples() {
     let mut environment = Environment::default();
     environment.add_file(&uncommented(&env())).unwrap();
     let flags = Flags { dev: false, ..DEV };
-    let refusal = Loaded::layers(&flags, &environment, Path::new("/does/not/exist"), None).unwrap_err();
+    let refusal = Loaded::layers(&flags, &environment, Path::new("/does/not/exist"), &[]).unwrap_err();
     assert!(refusal.to_string().contains("shorter than 32 bytes"));
 }
 

@@ -1,7 +1,7 @@
 //! Layers, provenance, and every refusal with its line.
 
 use super::*;
-use crate::config::{LogFormat, PermissionSource};
+use crate::config::{Change, InForce, LogFormat, PermissionSource};
 
 /// A gateway's directory and environment.
 struct Story {
@@ -35,7 +35,12 @@ impl Story {
     }
 
     fn load(&self) -> Result<Loaded, ConfigError> {
-        Loaded::layers(&self.flags, &self.environment, self.directory.path(), None)
+        Loaded::layers(&self.flags, &self.environment, self.directory.path(), &[])
+    }
+
+    /// What a process that had these configurations reads next, the latest first.
+    fn after(&self, before: &[&Loaded]) -> Loaded {
+        Loaded::layers(&self.flags, &self.environment, self.directory.path(), before).unwrap()
     }
 
     fn refusal(&self) -> String {
@@ -162,6 +167,18 @@ fn secrets_and_urls_may_be_files() {
     let secrets: Vec<_> = secrets.iter().map(|secret| secret.0.as_str()).collect();
     assert_eq!(secrets[0], "a secret in a file, over 32 bytes long");
     assert_eq!(secrets.len(), 3);
+    for text in
+        ["\u{feff}a secret in a file, over 32 bytes long \t\r\n\n", "a secret in a file, over 32 bytes long\u{a0} "]
+    {
+        story.file("one", text);
+        let loaded = story.load().unwrap();
+        assert_eq!(loaded.config.auth.jwt_secrets[0].0, "a secret in a file, over 32 bytes long", "{text:?}");
+    }
+    story.file(
+        "more",
+        "\u{feff}the second one, also over 32 bytes long  \r\nthe third one, also over 32 bytes long \r\n",
+    );
+    assert_eq!(story.load().unwrap().config.auth.jwt_secrets[1].0, "the second one, also over 32 bytes long");
     story.variable("GATEWAY_AUTH__JWT_SECRETS", "x");
     assert!(story.refusal().contains("keep one of them"), "{}", story.refusal());
     let mut story = Story::new();
@@ -194,10 +211,26 @@ fn dev_makes_a_secret_that_a_reload_keeps() {
     assert_ne!(other.config.auth.jwt_secrets, loaded.config.auth.jwt_secrets);
     assert_ne!(other.config.node_id, loaded.config.node_id);
     story.variable("GATEWAY_LIMITS__BURST", "7").variable("GATEWAY_HISTORY__MAX_ENTRIES", "7");
-    let again = Loaded::layers(&story.flags, &story.environment, story.directory.path(), Some(&loaded)).unwrap();
-    let changes = loaded.changes(&again);
-    let expected = [Change { key: "limits.burst", live: true }, Change { key: "history.max_entries", live: false }];
-    assert_eq!(changes, expected);
+    let again = story.after(&[&loaded]);
+    let mut in_force = InForce::new(loaded.clone());
+    let (live, fixed) =
+        (Change { key: "limits.burst", live: true }, Change { key: "history.max_entries", live: false });
+    assert_eq!(in_force.changes(&again), [live, fixed]);
+    // What needs a restart differs from what is in force until there was one, or the value is what it was.
+    in_force.took(again.clone());
+    assert_eq!(in_force.changes(&again), [fixed]);
+    let mut story = Story { environment: Environment::default(), ..story };
+    let back = story.after(&[&again, &loaded]);
+    assert_eq!(in_force.changes(&back), [live]);
+    // A secret and a name that the process made come back after those of a file.
+    let secret = "the secret of a file, of more than 32 bytes";
+    story.variable("GATEWAY_AUTH__JWT_SECRET", secret).variable("GATEWAY_NODE_ID", "other");
+    let named = story.after(&[&back, &loaded]);
+    assert_eq!(in_force.changes(&named).iter().filter(|change| !change.live).count(), 1, "node_id");
+    story.environment = Environment::default();
+    let back = story.after(&[&named, &loaded]);
+    assert_eq!(back.config.node_id, loaded.config.node_id);
+    assert_eq!(back.config.auth.jwt_secrets, loaded.config.auth.jwt_secrets);
 }
 
 #[test]

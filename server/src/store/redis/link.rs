@@ -95,6 +95,8 @@ impl Link {
     /// Why there is none.
     pub(super) async fn begin(self: &Arc<Self>, within: Duration) -> Result<(), Fault> {
         let (link, mut state) = (self.clone(), self.state.subscribe());
+        // A start that is given up leaves nothing behind that goes on connecting.
+        let given_up = self.tasks.stop_on_drop();
         self.tasks.spawn_until_stopped(async move {
             tokio::select! {
                 _ = state.wait_for(|state| matches!(state, State::Closed)) => {}
@@ -109,6 +111,7 @@ impl Link {
         };
         // Whether it came to that is seen below.
         let _ = timeout(within, state.wait_for(settled)).await;
+        given_up.disarm();
         match &*self.state.borrow() {
             State::Connected(..) => Ok(()),
             State::Away { fault, .. } => Err(fault.clone()),
