@@ -34,6 +34,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
+pub use self::probe::Topology;
 use self::{
     address::{AddressError, addresses},
     bindings::Bindings,
@@ -44,7 +45,6 @@ use self::{
     topology::Names,
     work::{Consuming, Publishing},
 };
-pub use self::probe::Topology;
 use super::{
     Arrivals, Bus, BusStatus, Doorbell, Heard, Hearing, Whisper,
     envelope::{self, Sender},

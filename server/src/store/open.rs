@@ -1,10 +1,6 @@
 //! From `store.url` to a store.
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use super::redis::{RedisOptions, RedisStore};
 use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};

@@ -74,6 +74,7 @@ fn check_tells_of_a_port_that_is_in_use_or_not_of_this_machine() {
 
 #[test]
 fn a_dotenv_file_is_read_as_dotenvy_does_or_refused_without_its_secret() {
+    gateway::crypto::install();
     let signed = |text: &str, secret: &str| {
         let ended = Place::empty().file(".env", text).run(&["token", "--user", "alice"]);
         assert_eq!(ended.code(), 0, "{text:?}: {}", ended.err());

@@ -65,8 +65,12 @@ async fn a_queue_or_an_exchange_with_other_arguments_is_an_error() {
     for name in ["inbound", "outbound", "dead_letter"] {
         let backend = Backend::at(&shared()).await;
         let (name, options) = (backend.name(name), ExchangeDeclareOptions::default());
-        let declaring =
-            backend.channel().exchange_declare(name.as_str().into(), ExchangeKind::Direct, options, FieldTable::default());
+        let declaring = backend.channel().exchange_declare(
+            name.as_str().into(),
+            ExchangeKind::Direct,
+            options,
+            FieldTable::default(),
+        );
         declaring.await.unwrap();
         let (found, starts) = check(&backend).await;
         let error = finding(&found, "error    the broker: PRECONDITION_FAILED");
