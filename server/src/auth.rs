@@ -11,7 +11,7 @@ mod permissions;
 #[cfg(test)]
 mod test_http;
 #[cfg(test)]
-mod test_tokens;
+pub(crate) mod test_tokens;
 
 use std::{collections::HashMap, sync::Arc};
 

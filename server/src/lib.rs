@@ -8,6 +8,7 @@ pub mod command_error;
 pub mod config;
 pub mod connection;
 pub mod conversation;
+pub mod crypto;
 pub mod descriptors;
 pub mod drain;
 pub mod frame;

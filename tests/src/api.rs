@@ -3,6 +3,13 @@
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+/// A client of HTTP.
+pub fn http_client() -> Client {
+    // Client::new panics without a choice of cryptography, even if it is for HTTP only.
+    gateway::crypto::install();
+    Client::new()
+}
+
 /// The HTTP API of one gateway.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -18,7 +25,7 @@ impl Api {
 
     /// The API at an address.
     pub fn new(address: &str) -> Self {
-        Self { client: Client::new(), base: format!("http://{address}") }
+        Self { client: http_client(), base: format!("http://{address}") }
     }
 
     /// A request with the API key.

@@ -9,7 +9,7 @@ mod proxy;
 mod socket;
 mod token;
 
-pub use api::Api;
+pub use api::{Api, http_client};
 pub use backend::{Backend, Event, Events};
 pub use line::{Line, Weather};
 pub use process::{Gateway, Settings, gateway_program};

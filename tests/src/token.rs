@@ -61,6 +61,7 @@ impl Token {
     /// The token.
     pub fn text(&self) -> String {
         let key = EncodingKey::from_secret(self.secret.as_bytes());
+        gateway::crypto::install();
         jsonwebtoken::encode(&Header::default(), &self.claims, &key).unwrap()
     }
 }

@@ -230,6 +230,6 @@ fn install_crypto() {
     #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another thread may have been faster: either choice will do.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Client {
 pub(crate) fn token(user: &str) -> String {
     let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
     let claims = serde_json::json!({ "sub": user, "clans": ["*"], "exp": exp.as_secs() });
+    gateway::crypto::install();
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 

@@ -10,7 +10,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::config::Tls;
+use crate::{config::Tls, crypto};
 
 /// Why a certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +64,7 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
         .and_then(Iterator::collect)
         .map_err(|cause| file(&tls.cert, &cause))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|cause| file(&tls.key, &cause))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(crypto::tls())
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|cause| TlsError::Pair(cause.to_string()))?;

@@ -18,6 +18,7 @@ use super::{
     fetch::body,
     key::{Rules, VerifyingKey},
 };
+use crate::crypto;
 
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -79,7 +80,7 @@ impl std::fmt::Debug for Jwks {
 
 impl Jwks {
     pub(super) fn new(url: &str, rules: Rules, pace: Pace) -> Result<Self, KeyError> {
-        let client = reqwest::Client::builder()
+        let client = crypto::https_client()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()

@@ -11,7 +11,7 @@ use super::{
     jwks::{Jwks, Pace},
     key::{Rules, VerifyingKey},
 };
-use crate::config;
+use crate::{config, crypto};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -40,6 +40,7 @@ impl Authenticator {
     }
 
     pub(super) fn with_pace(auth: &config::Auth, pace: Pace) -> Result<Self, KeyError> {
+        crypto::install();
         let keys = Keys::new(auth, pace, None)?;
         Ok(Self { keys: RwLock::new(Arc::new(keys)), pace })
     }

@@ -6,7 +6,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 use serde::Serialize;
 
-use crate::config;
+use crate::{config, crypto};
 
 /// What a token shall say.
 #[derive(Debug, Clone)]
@@ -69,6 +69,7 @@ pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
     if mint.user.is_system() {
         return Err(MintError::System);
     }
+    crypto::install();
     let now = Timestamp::from(SystemTime::now()).millis() / 1000;
     let exp = now.saturating_add(mint.ttl.as_secs());
     let claims = Claims {

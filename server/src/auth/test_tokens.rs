@@ -8,34 +8,34 @@ use serde_json::{Value, json};
 
 use crate::config::{Auth, Config, Secret};
 
-pub(super) const SECRET: &str = "a secret of the tests, of more than 32 bytes";
-pub(super) const RSA: &str = include_str!("test_keys/TEST_ONLY_rsa.pub.pem");
-pub(super) const P256: &str = include_str!("test_keys/TEST_ONLY_p256.pub.pem");
-pub(super) const P384: &str = include_str!("test_keys/TEST_ONLY_p384.pub.pem");
-pub(super) const ED25519: &str = include_str!("test_keys/TEST_ONLY_ed25519.pub.pem");
+pub(crate) const SECRET: &str = "a secret of the tests, of more than 32 bytes";
+pub(crate) const RSA: &str = include_str!("test_keys/TEST_ONLY_rsa.pub.pem");
+pub(crate) const P256: &str = include_str!("test_keys/TEST_ONLY_p256.pub.pem");
+pub(crate) const P384: &str = include_str!("test_keys/TEST_ONLY_p384.pub.pem");
+pub(crate) const ED25519: &str = include_str!("test_keys/TEST_ONLY_ed25519.pub.pem");
 
-pub(super) fn auth() -> Auth {
+pub(crate) fn auth() -> Auth {
     Config::default().auth
 }
 
-pub(super) fn auth_with_secret() -> Auth {
+pub(crate) fn auth_with_secret() -> Auth {
     Auth { jwt_secrets: vec![Secret(SECRET.into())], ..auth() }
 }
 
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     Timestamp::from(SystemTime::now()).millis() / 1000
 }
 
-pub(super) fn in_an_hour() -> u64 {
+pub(crate) fn in_an_hour() -> u64 {
     now() + Duration::from_secs(3600).as_secs()
 }
 
-pub(super) fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({ "sub": "alice", "exp": in_an_hour() })
 }
 
 /// The claims of `claims()`, with others added or, where `null`, taken away.
-pub(super) fn claims_with(changes: Value) -> Value {
+pub(crate) fn claims_with(changes: Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {
         match value {
@@ -46,7 +46,8 @@ pub(super) fn claims_with(changes: Value) -> Value {
     claims
 }
 
-pub(super) fn signing_key(algorithm: Algorithm) -> EncodingKey {
+pub(crate) fn signing_key(algorithm: Algorithm) -> EncodingKey {
+    crate::crypto::install();
     let (rsa, p256) = (include_bytes!("test_keys/TEST_ONLY_rsa.pem"), include_bytes!("test_keys/TEST_ONLY_p256.pem"));
     let p384 = include_bytes!("test_keys/TEST_ONLY_p384.pem");
     match algorithm {
@@ -58,13 +59,13 @@ pub(super) fn signing_key(algorithm: Algorithm) -> EncodingKey {
     }
 }
 
-pub(super) fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+pub(crate) fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
     encode(&header, claims, &signing_key(algorithm)).unwrap()
 }
 
 /// A JWK set with the public halves of the keys of these algorithms, under these names.
-pub(super) fn jwk_set(keys: &[(&str, Algorithm)]) -> String {
+pub(crate) fn jwk_set(keys: &[(&str, Algorithm)]) -> String {
     let keys: Vec<_> = keys
         .iter()
         .map(|(kid, algorithm)| {

@@ -14,21 +14,23 @@ mod link;
 mod nodes;
 mod outbound;
 mod state;
+mod stream;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod topology;
 mod work;
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -47,6 +49,7 @@ use super::{
 };
 use crate::{
     config,
+    crypto::{self, AuthorityError, SystemAuthorities},
     drain::Tasks,
     metrics::Metrics,
     store::{Note, Store},
@@ -81,14 +84,9 @@ pub enum RabbitError {
     /// The URL names no broker.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The certificate authority cannot be read.
-    #[error("bus.ca ({path}) cannot be read ({source}); name a file with certificates in PEM")]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
+    /// No certificate of the broker could be trusted.
+    #[error("bus.ca: {0}")]
+    Authority(#[from] AuthorityError),
     /// Another node with a store of its own is there.
     #[error(
         "another gateway with a store of its own uses this broker and bus.prefix ({0}): stop it, give this one another \
@@ -167,7 +165,7 @@ impl RabbitBus {
     pub(super) async fn open(parts: Parts<'_>) -> Result<(Self, Hearing, Arrivals), RabbitError> {
         let Parts { config, node, peers, store, metrics } = parts;
         let addresses = addresses(&config.url.0)?;
-        let ca = ca(config)?;
+        let tls = tls(config, &addresses)?;
         let (hearing, heard) = mpsc::channel(WAITING);
         let (outgoing, to_send) = mpsc::channel(WAITING);
         let (dead_letters, letters) = mpsc::channel(DEAD_LETTERS);
@@ -209,7 +207,7 @@ impl RabbitBus {
             role,
             shared: shared.clone(),
             addresses: addresses.clone(),
-            ca: ca.clone(),
+            tls: tls.clone(),
             outcome: watch::Sender::new(Outcome::None),
             stop: stop.clone(),
         };
@@ -240,10 +238,11 @@ impl RabbitBus {
 /// # Errors
 /// [`RabbitError`] says why not.
 pub(super) async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
-    let (addresses, ca) = (addresses(&config.url.0)?, ca(config)?);
+    let addresses = addresses(&config.url.0)?;
+    let tls = tls(config, &addresses)?;
     let mut last = Fault::of("bus.url names no host");
     for uri in addresses {
-        match reach(&uri, ca.as_deref()).await {
+        match reach(&uri, tls.as_ref()).await {
             Ok(()) => return Ok(()),
             Err(fault) => last = Fault::of(&format!("{}: {fault}", address::shown(&uri))),
         }
@@ -251,8 +250,8 @@ pub(super) async fn probe(config: &config::Bus) -> Result<(), RabbitError> {
     Err(RabbitError::Away(last))
 }
 
-async fn reach(uri: &AMQPUri, ca: Option<&str>) -> Result<(), Fault> {
-    let link = link::Link::open(uri, ca, "gateway check".into()).await?;
+async fn reach(uri: &AMQPUri, tls: Option<&TlsConnector>) -> Result<(), Fault> {
+    let link = link::Link::open(uri, tls, "gateway check".into()).await?;
     let opened = link.channel().await;
     link.close().await;
     opened.map(drop)
@@ -275,10 +274,12 @@ async fn first_try(mut outcome: watch::Receiver<Outcome>, peers: Peers) -> Resul
     Ok(())
 }
 
-fn ca(config: &config::Bus) -> Result<Option<String>, RabbitError> {
-    let read =
-        |path: &PathBuf| fs::read_to_string(path).map_err(|source| RabbitError::Ca { path: path.clone(), source });
-    config.ca.as_ref().map(read).transpose()
+/// What `amqps://` needs; `None` where no address asks for it.
+fn tls(config: &config::Bus, addresses: &[AMQPUri]) -> Result<Option<TlsConnector>, RabbitError> {
+    if addresses.iter().all(|uri| uri.scheme == AMQPScheme::AMQP) {
+        return Ok(None);
+    }
+    Ok(Some(crypto::tls_connector(config.ca.as_deref(), SystemAuthorities::Trusted)?))
 }
 
 #[async_trait]

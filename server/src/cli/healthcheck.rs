@@ -10,7 +10,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::Url;
 
-use crate::config::{Config, Loaded};
+use crate::{
+    config::{Config, Loaded},
+    crypto,
+};
 
 /// How long an answer may take.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -32,7 +35,7 @@ impl Healthcheck {
             None => own(&Loaded::read(&self.source.flags())?.config)?,
         };
         // What listens on this machine need not have a certificate for its name here.
-        let client = reqwest::Client::builder()
+        let client = crypto::https_client()
             .timeout(WITHIN)
             .no_proxy()
             .tls_danger_accept_invalid_certs(is_this_machine(&url))

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use crate::config::Environment;
+use crate::{config::Environment, crypto};
 use anyhow::{Context, bail};
 use clap::Args;
 use realtime_gateway_protocol::UserId;
@@ -40,7 +40,7 @@ impl Notify {
         let key = self.api_key.as_deref().or_else(|| environment.get("GATEWAY_API_KEY"));
         let base = self.gateway.trim_end_matches('/');
         let path = if key.is_some() { "api/v1/notifications" } else { "dev/notifications" };
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let client = crypto::https_client().timeout(Duration::from_secs(10)).build()?;
         let body = json!({ "userId": self.user, "title": self.title, "message": self.message });
         let mut request = client.post(format!("{base}/{path}")).json(&body);
         if let Some(key) = key {

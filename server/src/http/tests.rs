@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     config::{ApiKey, Config, Scope, Secret, Store},
+    crypto,
     gateway::Gateway,
     running::Running,
 };
@@ -46,7 +47,7 @@ async fn served(change: impl FnOnce(&mut Config)) -> Served {
         key("admin", &[Scope::Admin]),
     ];
     change(&mut config);
-    Served { running: Gateway::new(config).start().await.unwrap(), client: Client::new() }
+    Served { running: Gateway::new(config).start().await.unwrap(), client: crypto::https_client().build().unwrap() }
 }
 
 impl Served {

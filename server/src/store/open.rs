@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::redis::{CaError, RedisOptions, RedisStore};
+use super::redis::{RedisOptions, RedisStore};
 use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
-use crate::config;
+use crate::{config, crypto::AuthorityError};
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +19,9 @@ pub enum OpenError {
     /// The URL of Redis cannot be read.
     #[error("store.url cannot be used: {0}")]
     RedisUrl(Arc<str>),
-    /// Nobody can be trusted.
-    #[error(transparent)]
-    Ca(#[from] CaError),
+    /// No certificate of Redis could be trusted.
+    #[error("store.ca: {0}")]
+    Authority(#[from] AuthorityError),
     /// Redis does not serve.
     #[error("{address} cannot be used ({reason}); start it, or set store.url to one that serves")]
     Redis {

@@ -37,8 +37,6 @@ mod stream_id;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use connect::CaError;
-
 use std::{
     path::PathBuf,
     sync::{

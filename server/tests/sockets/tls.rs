@@ -41,7 +41,7 @@ async fn connect(house: &House, trusted: &Tls) -> std::io::Result<Raw<TlsStream<
 async fn shake_hands(socket: TcpStream, trusted: &Tls) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&trusted.cert).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
     Ok(Raw::over(connector.connect(ServerName::try_from("gateway.test").unwrap(), socket).await?))

@@ -1,6 +1,6 @@
 //! The HTTP side: health, pages, documents, keys and errors.
 
-use realtime_gateway_tests::{Gateway, Socket};
+use realtime_gateway_tests::{Gateway, Socket, http_client};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn errors_are_problems_with_the_protocols_codes() {
     assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_message")));
     let large = json!({ "userId": "a", "title": "t", "message": "x".repeat(300_000) });
     assert_eq!(api.json(Method::POST, "/api/v1/notifications", Some(large)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
-    let anonymous = reqwest::get(format!("http://{}/api/v1/nodes", gateway.address())).await.unwrap();
+    let anonymous = http_client().get(format!("http://{}/api/v1/nodes", gateway.address())).send().await.unwrap();
     assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(anonymous.headers()["content-type"], "application/problem+json");
     let dev = api.call(Method::POST, "/dev/token", Some(json!({ "userId": "a" }))).await;

@@ -1,6 +1,6 @@
 //! Behind a real nginx and a real HAProxy, as `deploy/` configures them, the gateway sees the client.
 
-use realtime_gateway_tests::{Gateway, Proxy, Settings, Socket, eventually};
+use realtime_gateway_tests::{Gateway, Proxy, Settings, Socket, eventually, http_client};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ async fn nginx_tells_the_client_in_a_header() {
     let gateway = gateway().await;
     let proxy = Proxy::nginx(&[&gateway]).await;
     the_client_is_seen(&gateway, &proxy).await;
-    let health = reqwest::get(format!("http://{}/health", proxy.address())).await.unwrap();
+    let health = http_client().get(format!("http://{}/health", proxy.address())).send().await.unwrap();
     assert_eq!(health.status(), StatusCode::OK);
 }
 
@@ -47,7 +47,7 @@ async fn haproxy_tells_the_client_ahead_of_the_request() {
     let gateway = gateway().await;
     let proxy = Proxy::haproxy(&[&gateway]).await;
     the_client_is_seen(&gateway, &proxy).await;
-    let guarded = reqwest::get(format!("http://{}/api/v1/nodes", proxy.address())).await.unwrap();
+    let guarded = http_client().get(format!("http://{}/api/v1/nodes", proxy.address())).send().await.unwrap();
     assert_eq!(guarded.status(), StatusCode::FORBIDDEN);
 }
 

@@ -22,6 +22,7 @@ use super::cache::Cache;
 use crate::{
     auth::{Action, fetch::body},
     config::Secret,
+    crypto,
     topic::Topic,
 };
 
@@ -96,7 +97,7 @@ struct Body {
 
 impl Callback {
     pub(super) fn new(url: &Secret, timeout: Duration, cache_ttl: Duration) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
+        let client = crypto::https_client()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -11,16 +11,14 @@ use std::{
 use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, Event,
-    tcp::{AsyncTcpStream, OwnedTLSConfig},
+    tcp::AsyncTcpStream,
     uri::{AMQPScheme, AMQPUri},
 };
 use parking_lot::Mutex;
-use tokio::{
-    net::lookup_host,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
 
-use super::fault::Fault;
+use super::{fault::Fault, stream};
 
 /// How long the broker may take to let us in.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -60,36 +58,22 @@ impl Socket {
 
 impl Link {
     /// Connects and logs in.
-    pub(super) async fn open(uri: &AMQPUri, ca: Option<&str>, name: String) -> Result<Self, Fault> {
+    pub(super) async fn open(uri: &AMQPUri, tls: Option<&TlsConnector>, name: String) -> Result<Self, Fault> {
         let socket = Arc::new(Socket::default());
-        let tls = OwnedTLSConfig { identity: None, cert_chain: ca.map(str::to_owned) };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime()?;
-        let kept = socket.clone();
+        let (kept, tls) = (socket.clone(), tls.cloned());
         let connecting = Connection::connector(
             uri.clone(),
-            runtime,
-            async move |uri, runtime| {
+            stream::runtime(),
+            async move |uri, _| {
                 let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
-                let reach = async {
-                    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name of the host leads nowhere");
-                    for address in lookup_host((host, port)).await? {
-                        match AsyncTcpStream::connect(&runtime, address).await {
-                            Ok(stream) => return Ok(stream),
-                            Err(error) => failure = error,
-                        }
-                    }
-                    Err(failure)
+                let connecting = async {
+                    let tcp = stream::connect(host, port).await?;
+                    kept.keep(&tcp)?;
+                    let tls = tls.as_ref().filter(|_| uri.scheme == AMQPScheme::AMQPS);
+                    stream::secure(tcp, host, tls).await
                 };
-                let stream = timeout(CONNECT, reach).await.map_err(io::Error::from)??;
-                if let AsyncTcpStream::Plain(plain) = &stream {
-                    plain.get_ref().set_nodelay(true)?;
-                    kept.keep(plain.get_ref())?;
-                }
-                match uri.scheme {
-                    AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => Ok(stream.into_tls(host, tls.as_ref()).await?),
-                }
+                Ok(AsyncTcpStream::Plain(timeout(CONNECT, connecting).await.map_err(io::Error::from)??))
             },
             properties,
         );

@@ -9,6 +9,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, address::shown, fault::Fault, link::Link, state::Role};
@@ -44,7 +45,7 @@ pub(super) struct Supervisor {
     pub(super) role: Role,
     pub(super) shared: Shared,
     pub(super) addresses: Vec<AMQPUri>,
-    pub(super) ca: Option<String>,
+    pub(super) tls: Option<TlsConnector>,
     /// What came of the tries, as it changes.
     pub(super) outcome: watch::Sender<Outcome>,
     /// Tells the work to finish.
@@ -97,7 +98,7 @@ impl Supervisor {
         let name = format!("{} ({})", self.shared.node, self.role.name());
         let link = tokio::select! {
             () = self.stop.cancelled() => return Ok(()),
-            link = Link::open(uri, self.ca.as_deref(), name) => link?,
+            link = Link::open(uri, self.tls.as_ref(), name) => link?,
         };
         let result = work.on(&link, Ready(self)).await;
         link.close().await;

@@ -1,23 +1,16 @@
 //! One connection: TCP, TLS, login, database, and first of all the question which life of the server this is.
 
 use std::{
-    fs,
     future::Future,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnection, cmd};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -29,6 +22,7 @@ use super::{
     address::{Address, Host, Login, Place},
     fault::Fault,
 };
+use crate::crypto::{self, AuthorityError, SystemAuthorities};
 
 /// How long one server may take to be connected to, so that the next Sentinel is asked soon.
 const ONE_SERVER: Duration = Duration::from_millis(1_500);
@@ -50,8 +44,8 @@ impl Connector {
     ///
     /// # Errors
     /// When the file cannot be read, or there is no authority at all.
-    pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, CaError> {
-        let tls = if address.tls { Some(tls(ca)?) } else { None };
+    pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, AuthorityError> {
+        let tls = if address.tls { Some(crypto::tls_connector(ca, SystemAuthorities::WithoutOthers)?) } else { None };
         Ok(Self { address, tls, attempts: AtomicUsize::new(0) })
     }
 
@@ -134,49 +128,3 @@ impl Connector {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Why nobody can be trusted.
-#[derive(Debug, thiserror::Error)]
-pub enum CaError {
-    /// The file cannot be used.
-    #[error("store.ca ({}) cannot be used: {problem}; it holds the certificate authority of Redis in PEM", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// There is no file, and the operating system has none.
-    #[error("this system trusts no certificate authority; set store.ca")]
-    None,
-}
-
-fn tls(ca: Option<&Path>) -> Result<TlsConnector, CaError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let file = |problem: String| CaError::File { path: path.into(), problem };
-            let pem = fs::read(path).map_err(|error| file(error.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|error| file(error.to_string()))?;
-                roots.add(certificate).map_err(|error| file(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(file("it holds no certificate".into()));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(CaError::None);
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| CaError::None)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}

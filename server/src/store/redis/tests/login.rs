@@ -159,7 +159,7 @@ async fn tls_wants_an_authority_that_is_trusted() {
     assert!(error.contains("certificate"), "{error}");
     let missing = server.directory().join("nothing.pem");
     let error = refused(with(Some(missing.clone()))).await;
-    assert!(error.starts_with("store.ca (") && error.contains("nothing.pem"), "{error}");
+    assert!(error.starts_with("store.ca: ") && error.contains("nothing.pem"), "{error}");
     std::fs::write(&missing, "not PEM").unwrap();
     assert!(refused(with(Some(missing))).await.contains("no certificate"));
 }
