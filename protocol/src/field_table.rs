@@ -56,7 +56,9 @@ fn fields_of(object: &Value) -> Vec<Field> {
     let properties = object.get("properties").and_then(Value::as_object);
     let fields = properties.into_iter().flatten().filter(|(name, _)| *name != "type");
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
-    fields.map(|(name, field)| Field { name: name.clone(), required: is_required(name), kind: kind_of(field) }).collect()
+    fields
+        .map(|(name, field)| Field { name: name.clone(), required: is_required(name), kind: kind_of(field) })
+        .collect()
 }
 
 fn kind_of(schema: &Value) -> Kind {
@@ -121,9 +123,9 @@ pub(crate) fn script() -> String {
 }
 
 fn javascript(fields: &[Field]) -> String {
-    let fields = fields.iter().map(|Field { name, required, kind }| {
-        format!("{name}: {{ required: {required}, {} }}", javascript_kind(kind))
-    });
+    let fields = fields
+        .iter()
+        .map(|Field { name, required, kind }| format!("{name}: {{ required: {required}, {} }}", javascript_kind(kind)));
     let fields: Vec<String> = fields.collect();
     if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
 }

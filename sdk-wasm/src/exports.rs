@@ -15,14 +15,14 @@ use crate::core::Core;
 
 /// Where a text is, in UTF-8.
 #[repr(C)]
-pub struct Room {
+struct Room {
     at: *mut u8,
     length: usize,
 }
 
 /// A core, and the text that its last call gave.
 #[repr(C)]
-pub struct Instance {
+struct Instance {
     /// Points into `given`. The script reads it at the instance's address.
     answer: Room,
     given: String,
@@ -83,8 +83,7 @@ extern "C" fn new(config: *mut Room) -> *mut Instance {
         Ok(core) => (Some(core), String::new()),
         Err(problem) => (None, problem),
     };
-    let mut instance =
-        Instance { answer: Room { at: ptr::null_mut(), length: 0 }, given: String::new(), core };
+    let mut instance = Instance { answer: Room { at: ptr::null_mut(), length: 0 }, given: String::new(), core };
     instance.give(problem);
     Box::into_raw(Box::new(instance))
 }
@@ -113,11 +112,21 @@ macro_rules! parameter {
 
 /// What the method is given.
 macro_rules! argument {
-    (number $value:ident) => { $value };
-    (flag $value:ident) => { $value != 0 };
-    (code $value:ident) => { u16::try_from($value).unwrap_or_default() };
-    (text $value:ident) => { &text($value) };
-    (owned $value:ident) => { text($value) };
+    (number $value:ident) => {
+        $value
+    };
+    (flag $value:ident) => {
+        $value != 0
+    };
+    (code $value:ident) => {
+        u16::try_from($value).unwrap_or_default()
+    };
+    (text $value:ident) => {
+        &text($value)
+    };
+    (owned $value:ident) => {
+        text($value)
+    };
 }
 
 /// Exports methods that give a text.

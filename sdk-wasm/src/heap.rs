@@ -221,7 +221,8 @@ mod tests {
             assert!(heap.allocate(layout(1 << 17)).is_null());
             assert!(heap.allocate(layout(usize::MAX / 4)).is_null());
             assert!(heap.allocate(Layout::from_size_align(8, 64).unwrap()).is_null());
-            let all: Vec<_> = std::iter::repeat_with(|| heap.allocate(layout(1_000))).take_while(|at| !at.is_null()).collect();
+            let all: Vec<_> =
+                std::iter::repeat_with(|| heap.allocate(layout(1_000))).take_while(|at| !at.is_null()).collect();
             assert_eq!(all.len(), 64);
             // SAFETY: it is not used after this.
             unsafe { heap.release(all[3], layout(900)) };

@@ -46,11 +46,12 @@ function invalid(field, problem) {
   return { code: "invalid_message", message: `The message is invalid: ${field && `${field}: `}${problem}.`, details: { field } };
 }
 
-/** Throws where a message is none that the gateway would send: a test has scripted what no app will ever get. */
-export function checkMessage(message) {
+/** The message; throws where it is none that a gateway would send: a test has scripted what no app will ever get. */
+export function checked(message) {
   const { members } = readJson(JSON.stringify(message));
   const problem = problemOfFields(SERVER[message.type], members);
   if (problem) throw new TypeError(`no gateway sends this ${message.type}: ${problem.field}: ${problem.problem}`);
+  return message;
 }
 
 /** What goes for null is what goes for an absent field, but for `data`, which may be null. */

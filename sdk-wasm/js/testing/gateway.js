@@ -1,5 +1,6 @@
 // A gateway in memory, for an app's unit tests: clients talk to it as to a real one, and the test scripts the rest.
 
+import { checked } from "./frames.js";
 import { Log, clean, key, place } from "./log.js";
 import { Script } from "./script.js";
 import { Session } from "./session.js";
@@ -43,7 +44,7 @@ export class FakeGateway {
   notify(userId, { title, message, data, id = this.id("n") }) {
     const { pending, log } = this.#inbox(userId);
     if (pending.has(id)) return pending.get(id);
-    const entry = log.append(offset => clean({ type: "notification", id, title, message, data, createdAt: now(), offset }));
+    const entry = log.append(offset => checked(clean({ type: "notification", id, title, message, data, createdAt: now(), offset })));
     pending.set(id, entry);
     for (const session of this.#of(userId)) session.notification(entry);
     return entry;
@@ -68,7 +69,8 @@ export class FakeGateway {
   }
 
   typing(clanId, userId, isTyping = true) {
-    for (const session of this.#sessions) if (session.userId !== userId) session.ephemeral(clanId, { type: "typing", userId, clanId, isTyping });
+    const message = checked({ type: "typing", userId, clanId, isTyping });
+    for (const session of this.#sessions) if (session.userId !== userId) session.ephemeral(clanId, message);
   }
 
   /** A user who has no client in this test comes to a clan. */
@@ -253,6 +255,7 @@ export class FakeGateway {
   changesPresence(clanId, userId, change) {
     const isPresent = () => this.presence(clanId).users.some(user => user.userId === userId);
     const before = isPresent();
+    checked({ type: "presence_changed", clanId, userId, status: "online" });
     change();
     const after = isPresent();
     if (before === after) return;
@@ -261,7 +264,7 @@ export class FakeGateway {
   }
 
   #append(service, topic, make) {
-    const entry = this.log(service, topic).append(make);
+    const entry = this.log(service, topic).append(offset => checked(make(offset)));
     for (const session of this.#sessions) session.entry(key(service, topic), entry);
     return entry;
   }

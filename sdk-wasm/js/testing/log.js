@@ -9,8 +9,8 @@ export class Log {
 
   /** Adds an entry that `make(offset)` makes. */
   append(make) {
+    const entry = make(this.head + 1);
     this.head += 1;
-    const entry = make(this.head);
     this.entries.push(entry);
     return entry;
   }

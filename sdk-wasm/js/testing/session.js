@@ -1,6 +1,6 @@
 // One connection to a fake gateway: it answers commands, and sends what its subscriptions get.
 
-import { checkMessage, readCommand } from "./frames.js";
+import { checked, readCommand } from "./frames.js";
 import { clean, key, place } from "./log.js";
 
 /** What may be said without an identity. */
@@ -184,8 +184,7 @@ export class Session {
   // What comes unasked.
 
   push(message) {
-    checkMessage(message);
-    if (!this.#gone) this.#line.send(JSON.stringify(message));
+    if (!this.#gone) this.#line.send(JSON.stringify(checked(message)));
   }
 
   entry(name, entry) {

@@ -40,10 +40,11 @@ pub(super) fn machine(project: &Project, wasm: &Path, scratch: &Path) -> anyhow:
 
 /// Makes a function of a script that runs once: each call gives an instance with a memory of its own.
 fn callable_again(script: &str) -> anyhow::Result<String> {
-    // The module imports nothing, so the script begins with the function and calls it with an empty object.
-    let body = script.trim_start().split_once("var retasmFunc = asmFunc({\n});").map(|(body, _exports)| body);
-    let body = body.filter(|body| body.starts_with("function asmFunc("));
-    let body = body.context("wasm2js writes its script differently now: see callable_again in xtask/src/wasm/no_wasm.rs")?;
+    // The module imports nothing, so the script calls its function with an empty object.
+    let body = script.split_once("var retasmFunc = asmFunc({\n});").map(|(body, _exports)| body);
+    let body = body.filter(|body| body.contains("\nfunction asmFunc("));
+    let body =
+        body.context("wasm2js writes its script differently now: see callable_again in xtask/src/wasm/no_wasm.rs")?;
     Ok(format!("export function instantiate() {{\n{body}\nreturn asmFunc({{}});\n}}\n"))
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::text;
+use super::{bundles, text};
 use crate::{command, project::Project};
 
 /// Files of the repository that go along, from its root.
@@ -34,48 +34,67 @@ pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
 /// Writes the package anew and returns its folder.
 ///
 /// # Errors
-/// If a file cannot be read or written.
+/// If a file cannot be read or written, or if esbuild fails.
 pub(super) fn write(project: &Project, wasm: &Path, machine: &str) -> anyhow::Result<PathBuf> {
-    let (root, folder) = (project.root(), project.root().join("sdk-wasm/pkg"));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
-    }
-    for name in ["no-wasm", "testing"] {
-        fs::create_dir_all(folder.join(name)).with_context(|| format!("make {}", folder.display()))?;
-    }
+    // A gateway in development mode may serve the package meanwhile: it gets the whole new one or the old one.
+    let (root, finished) = (project.root(), project.root().join("sdk-wasm/pkg"));
+    let folder = root.join("sdk-wasm/generated");
+    remove(&folder)?;
     let put = |name: &str, content: &[u8]| {
         let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&folder)).with_context(|| format!("make {}", folder.display()))?;
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))
     };
     let get = |path: &Path| fs::read(path).with_context(|| format!("read {}", path.display()));
 
-    let committed = COMMITTED.iter().map(|path| root.join(path));
-    for path in committed.chain(files(&root.join("sdk-wasm/js"))?) {
-        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
-        let content = get(&path)?;
-        let text = String::from_utf8(content).with_context(|| format!("{} is no text", path.display()))?;
-        let text = text.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
-        put(&name, text.as_bytes())?;
-        // Without WebAssembly only the loading differs; the rest is the same, beside it.
-        if name.ends_with(".js") && name != "load.js" {
-            put(&format!("no-wasm/{name}"), text.as_bytes())?;
+    for path in COMMITTED {
+        let content = text_of(&root.join(path))?.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
+        put(path.rsplit('/').next().unwrap_or(path), content.as_bytes())?;
+    }
+    for part in ["", "no-wasm/", "testing/"] {
+        for path in files(&root.join("sdk-wasm/js").join(part))? {
+            let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+            let text = text_of(&path)?.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
+            match name.strip_suffix(".d.ts") {
+                Some(module) => types(&put, &format!("{part}{module}"), &text)?,
+                // The maps of the built scripts lead to these.
+                None => put(&format!("src/{part}{name}"), text.as_bytes())?,
+            }
         }
     }
-    for path in files(&root.join("sdk-wasm/js/testing"))? {
-        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
-        put(&format!("testing/{name}"), &get(&path)?)?;
-    }
-    put("no-wasm/load.js", &get(&root.join("sdk-wasm/js/no-wasm/load.js"))?)?;
+    types(&put, "no-wasm/index", SAME_TYPES)?;
     put("no-wasm/machine.js", machine.as_bytes())?;
-    put("no-wasm/index.d.ts", SAME_TYPES.as_bytes())?;
     let wasm = get(wasm)?;
     put("gateway.wasm", &wasm)?;
     put("wasm.js", text::module(&wasm).as_bytes())?;
-    Ok(folder)
+    bundles::write(project, &folder)?;
+
+    remove(&finished)?;
+    fs::rename(&folder, &finished).with_context(|| format!("move the package to {}", finished.display()))?;
+    Ok(finished)
+}
+
+/// Writes the declarations of a module, for those who import it and for those who require it.
+fn types(put: &impl Fn(&str, &[u8]) -> anyhow::Result<()>, module: &str, text: &str) -> anyhow::Result<()> {
+    put(&format!("{module}.d.ts"), text.as_bytes())?;
+    put(&format!("{module}.d.cts"), text.replace(".js\"", ".cjs\"").as_bytes())
+}
+
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// The files of a folder, without those of the folders in it.
-fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect())
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
 }

@@ -46,8 +46,9 @@ fn encode(bytes: &[u8], order: &[u8]) -> String {
         }
         written
     };
-    let table: Vec<String> =
-        (0..=u8::MAX).map(|byte| order.iter().position(|other| *other == byte).map_or_else(String::new, characters)).collect();
+    let table: Vec<String> = (0..=u8::MAX)
+        .map(|byte| order.iter().position(|other| *other == byte).map_or_else(String::new, characters))
+        .collect();
     bytes.iter().filter_map(|byte| table.get(usize::from(*byte))).map(String::as_str).collect()
 }
 
