@@ -1,11 +1,11 @@
 // The other side of sdk-wasm/src/exports.rs: strings into the module's memory and out of it.
 
-const encoder = new TextEncoder();
-// A byte order mark is a character like any other.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
 /** A class of cores that live in this instance of the module. */
 export function makeCore(exports) {
+  // Only now: where there are none, as in jsdom, importing the package still does nothing.
+  const encoder = new TextEncoder();
+  // A byte order mark is a character like any other.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   // Seen anew each time: memory that grows is another buffer.
   const words = (at, count) => new Uint32Array(exports.memory.buffer, at, count);
   const bytes = (at, length) => new Uint8Array(exports.memory.buffer, at, length);
