@@ -12,8 +12,8 @@ use std::{
 /// What the page asks for; the package holds more, such as the WebAssembly that its scripts hold as well.
 const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 
-/// A folder of the package that the page has no use for: its policy allows WebAssembly.
-const LEFT_OUT: &str = "no-wasm";
+/// Folders of the package that the page has no use for: its policy allows WebAssembly.
+const LEFT_OUT: [&str; 3] = ["no-wasm", "src", "testing"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo runs this in the package's folder, and takes what is watched relative to it.
@@ -64,7 +64,7 @@ fn embedded(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.is_dir() && path.ends_with(LEFT_OUT) {
+        if path.is_dir() && LEFT_OUT.iter().any(|folder| path.ends_with(folder)) {
             continue;
         }
         if path.is_dir() {

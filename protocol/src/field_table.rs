@@ -1,4 +1,5 @@
-//! The table by which a message is read in outline, derived from the types as their schemas are.
+//! The tables by which a message is read in outline, in Rust and in JavaScript, derived from the types as their schemas
+//! are.
 
 use std::fmt::Write as _;
 
@@ -11,19 +12,23 @@ use crate::{ClientMessage, ServerMessage, export::NOTICE, schema::variants};
 pub(crate) fn table() -> String {
     let mut out =
         format!("//! The fields of every message. @generated\n//! {NOTICE}\n\nuse super::check::{{Field, Kind}};\n");
-    let sides = [
-        ("CLIENT", "Every command.", of::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize())),
-        ("SERVER", "Every server message.", of::<ServerMessage>(SchemaSettings::draft2020_12().for_serialize())),
-    ];
-    for (name, about, schema) in sides {
+    for (name, about, schema) in sides() {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "\n/// {about}\npub(super) static {name}: &[(&str, &[Field])] = &[");
         for (word, message) in variants(&schema) {
-            let _ = writeln!(out, "    (\"{word}\", &[{}]),", fields(message, "        "));
+            let _ = writeln!(out, "    (\"{word}\", &[{}]),", fields(&fields_of(message), "        "));
         }
         out.push_str("];\n");
     }
     out
+}
+
+/// Both sides: a name, what each message of it is, and its schema.
+fn sides() -> [(&'static str, &'static str, Value); 2] {
+    [
+        ("CLIENT", "Every command.", of::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize())),
+        ("SERVER", "Every server message.", of::<ServerMessage>(SchemaSettings::draft2020_12().for_serialize())),
+    ]
 }
 
 /// The schema with what the published one leaves out: how wide a number is.
@@ -31,13 +36,61 @@ fn of<T: JsonSchema>(settings: SchemaSettings) -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-fn fields(object: &Value, indent: &str) -> String {
+/// What a field holds.
+enum Kind {
+    /// A kind without parameters, by the name that `outline/check.rs` has for it.
+    Plain(&'static str),
+    Whole(u64, u64),
+    List(Box<Kind>),
+    Object(Vec<Field>),
+}
+
+struct Field {
+    name: String,
+    required: bool,
+    kind: Kind,
+}
+
+fn fields_of(object: &Value) -> Vec<Field> {
     let required = object.get("required").and_then(Value::as_array);
     let properties = object.get("properties").and_then(Value::as_object);
+    let fields = properties.into_iter().flatten().filter(|(name, _)| *name != "type");
+    let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
+    fields
+        .map(|(name, field)| Field { name: name.clone(), required: is_required(name), kind: kind_of(field) })
+        .collect()
+}
+
+fn kind_of(schema: &Value) -> Kind {
+    // A field that may be absent may also be null.
+    let kinds = schema.get("type").and_then(Value::as_array);
+    let named = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).or(schema.get("type"));
+    let has = |key: &str| schema.get(key).is_some();
+    let number = |key: &str| schema.get(key).and_then(Value::as_u64);
+    match named.and_then(Value::as_str) {
+        Some("string") if schema.get("format").is_some_and(|format| format == "date-time") => Kind::Plain("Time"),
+        Some("string") if has("pattern") && has("maxLength") => Kind::Plain("Id"),
+        Some("string") if has("pattern") => Kind::Plain("Service"),
+        Some("string") if number("maxLength") == Some(4_000) => Kind::Plain("Content"),
+        Some("string") if has("enum") => Kind::Plain("Sendable"),
+        Some("string") => Kind::Plain("Text"),
+        Some("boolean") => Kind::Plain("Flag"),
+        Some("integer") => {
+            let narrow = schema.get("format").is_some_and(|format| format == "uint32");
+            let widest = if narrow { u64::from(u32::MAX) } else { u64::MAX };
+            Kind::Whole(number("minimum").unwrap_or(0), number("maximum").unwrap_or(widest))
+        }
+        Some("array") => Kind::List(Box::new(schema.get("items").map_or(Kind::Plain("Any"), kind_of))),
+        Some("object") if has("properties") => Kind::Object(fields_of(schema)),
+        Some("object") => Kind::Plain("Data"),
+        _ => Kind::Plain("Any"),
+    }
+}
+
+fn fields(object: &[Field], indent: &str) -> String {
     let mut out = String::new();
-    for (name, field) in properties.into_iter().flatten().filter(|(name, _)| *name != "type") {
-        let required = required.is_some_and(|names| names.iter().any(|other| other == name));
-        let kind = kind(field, indent);
+    for Field { name, required, kind } in object {
+        let kind = rust(kind, indent);
         let _ = write!(out, "\n{indent}Field {{ name: \"{name}\", required: {required}, kind: {kind} }},");
     }
     if !out.is_empty() {
@@ -47,34 +100,41 @@ fn fields(object: &Value, indent: &str) -> String {
     out
 }
 
-fn kind(schema: &Value, indent: &str) -> String {
-    // A field that may be absent may also be null.
-    let kinds = schema.get("type").and_then(Value::as_array);
-    let named = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).or(schema.get("type"));
-    let has = |key: &str| schema.get(key).is_some();
-    let number = |key: &str| schema.get(key).and_then(Value::as_u64);
-    match named.and_then(Value::as_str) {
-        Some("string") if schema.get("format").is_some_and(|format| format == "date-time") => "Kind::Time".into(),
-        Some("string") if has("pattern") && has("maxLength") => "Kind::Id".into(),
-        Some("string") if has("pattern") => "Kind::Service".into(),
-        Some("string") if number("maxLength") == Some(4_000) => "Kind::Content".into(),
-        Some("string") if has("enum") => "Kind::Sendable".into(),
-        Some("string") => "Kind::Text".into(),
-        Some("boolean") => "Kind::Flag".into(),
-        Some("integer") => {
-            let narrow = schema.get("format").is_some_and(|format| format == "uint32");
-            let widest = if narrow { u64::from(u32::MAX) } else { u64::MAX };
-            let (least, most) = (number("minimum").unwrap_or(0), number("maximum").unwrap_or(widest));
-            format!("Kind::Whole(&({least}..={most}))")
+fn rust(kind: &Kind, indent: &str) -> String {
+    match kind {
+        Kind::Plain(name) => format!("Kind::{name}"),
+        Kind::Whole(least, most) => format!("Kind::Whole(&({least}..={most}))"),
+        Kind::List(item) => format!("Kind::List(&{})", rust(item, indent)),
+        Kind::Object(object) => format!("Kind::Object(&[{}])", fields(object, &format!("{indent}    "))),
+    }
+}
+
+/// A JavaScript file: what each side may say, by which the fake gateway of the npm package reads and checks frames.
+pub(crate) fn script() -> String {
+    let mut out = format!("// {NOTICE}\n");
+    for (name, about, schema) in sides() {
+        let _ = writeln!(out, "\n/** {about} */\nexport const {name} = {{");
+        for (word, message) in variants(&schema) {
+            let _ = writeln!(out, "  {word}: {},", javascript(&fields_of(message)));
         }
-        Some("array") => {
-            let item = schema.get("items").map_or_else(|| "Kind::Any".into(), |item| kind(item, indent));
-            format!("Kind::List(&{item})")
-        }
-        Some("object") if has("properties") => {
-            format!("Kind::Object(&[{}])", fields(schema, &format!("{indent}    ")))
-        }
-        Some("object") => "Kind::Data".into(),
-        _ => "Kind::Any".into(),
+        out.push_str("};\n");
+    }
+    out
+}
+
+fn javascript(fields: &[Field]) -> String {
+    let fields = fields
+        .iter()
+        .map(|Field { name, required, kind }| format!("{name}: {{ required: {required}, {} }}", javascript_kind(kind)));
+    let fields: Vec<String> = fields.collect();
+    if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
+}
+
+fn javascript_kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Plain(name) => format!("kind: \"{name}\""),
+        Kind::Whole(least, most) => format!("kind: \"Whole\", least: {least}n, most: {most}n"),
+        Kind::List(item) => format!("kind: \"List\", item: {{ {} }}", javascript_kind(item)),
+        Kind::Object(fields) => format!("kind: \"Object\", fields: {}", javascript(fields)),
     }
 }

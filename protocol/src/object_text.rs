@@ -40,9 +40,35 @@ impl ObjectText {
         self
     }
 
+    /// Adds a string, where there is one.
+    pub fn optional(&mut self, name: &str, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self,
+        }
+    }
+
+    /// Adds a list of strings.
+    pub fn texts<'a>(&mut self, name: &str, texts: impl Iterator<Item = &'a str>) -> &mut Self {
+        let mut list = "[".to_owned();
+        for text in texts {
+            if list.len() > 1 {
+                list.push(',');
+            }
+            push_string(&mut list, text);
+        }
+        list.push(']');
+        self.raw(name, &list)
+    }
+
     /// Adds a whole number.
     pub fn whole(&mut self, name: &str, number: u64) -> &mut Self {
         self.raw(name, &number.to_string())
+    }
+
+    /// Adds a boolean.
+    pub fn flag(&mut self, name: &str, flag: bool) -> &mut Self {
+        self.raw(name, if flag { "true" } else { "false" })
     }
 
     /// The text.
@@ -81,9 +107,13 @@ mod tests {
         let mut text = ObjectText::default();
         assert_eq!(text.as_str(), "{}");
         text.text("a\"b", "\u{0}\n\u{1f}\\ \u{7f}\u{e9}\u{1f600}").whole("n", u64::MAX).raw("list", "[1, 2]");
+        text.optional("absent", None).optional("one", Some("1")).flag("flag", true);
+        text.texts("none", [].into_iter()).texts("two", ["x", "\""].into_iter());
         let read: serde_json::Value = serde_json::from_str(text.as_str()).unwrap();
-        let expected =
-            serde_json::json!({ "a\"b": "\u{0}\n\u{1f}\\ \u{7f}\u{e9}\u{1f600}", "n": u64::MAX, "list": [1, 2] });
+        let expected = serde_json::json!({
+            "a\"b": "\u{0}\n\u{1f}\\ \u{7f}\u{e9}\u{1f600}", "n": u64::MAX, "list": [1, 2], "one": "1", "flag": true,
+            "none": [], "two": ["x", "\""],
+        });
         assert_eq!(read, expected);
     }
 }

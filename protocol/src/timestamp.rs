@@ -31,11 +31,66 @@ impl Timestamp {
 /// How a point in time is written.
 pub(crate) const FORM: &str = "a time is RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z";
 
+/// Where the digits stand in front of the fraction of a second.
+const DATE_AND_TIME: &[u8] = b"0000-00-00T00:00:00";
+
 impl Timestamp {
-    /// Reads what RFC 3339 writes; none for anything else.
+    /// Reads a time in UTC as RFC 3339 writes it; none for anything else. Digits beyond milliseconds are left out, and a
+    /// leap second becomes the one before it.
+    // By hand: humantime's reader brings the system's clock along, which counts in a browser.
     pub fn read(text: &str) -> Option<Self> {
-        humantime::parse_rfc3339(text).ok().map(Self::from)
+        let (date_and_time, rest) = text.split_at_checked(DATE_AND_TIME.len())?;
+        let mut numbers = [0_u64; 6];
+        let mut at = 0;
+        for (place, byte) in DATE_AND_TIME.iter().zip(date_and_time.bytes()) {
+            if *place == b'0' {
+                let number = numbers.get_mut(at)?;
+                *number = *number * 10 + digit(byte)?;
+            } else {
+                (byte == *place).then(|| at += 1)?;
+            }
+        }
+        let [year, month, day, hour, minute, second] = numbers;
+        let days = days_since_1970(year, month, day).filter(|_| hour < 24 && minute < 60 && second <= 60)?;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second.min(59);
+        Some(Self(seconds * 1_000 + millis(rest)?))
     }
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
+}
+
+/// The days of the proleptic Gregorian calendar; none for a day that there is not, or before 1970.
+fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let most = match month {
+        2 => 28 + u64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    if year < 1970 || day == 0 || day > most {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
+}
+
+/// Reads the fraction of a second, and that the time is in UTC.
+fn millis(rest: &str) -> Option<u64> {
+    let rest = rest.strip_suffix('Z').or_else(|| rest.strip_suffix("+00:00"))?;
+    if rest.is_empty() {
+        return Some(0);
+    }
+    let fraction = rest.strip_prefix('.').filter(|digits| !digits.is_empty())?;
+    let (mut millis, mut unit) = (0, 100);
+    for byte in fraction.bytes() {
+        millis += digit(byte)? * unit;
+        unit /= 10;
+    }
+    Some(millis)
 }
 
 impl From<SystemTime> for Timestamp {
@@ -87,5 +142,66 @@ impl JsonSchema for Timestamp {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00.000Z"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn humantime(text: &str) -> Option<Timestamp> {
+        humantime::parse_rfc3339(text).ok().map(Timestamp::from)
+    }
+
+    #[test]
+    fn reads_what_rfc_3339_writes_in_utc() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("1970-01-01T00:00:00.001Z", Some(1)),
+            ("2026-01-31T12:00:00.000Z", Some(1_769_860_800_000)),
+            ("2026-01-31T12:00:00.5+00:00", Some(1_769_860_800_500)),
+            ("2026-01-31T12:00:00.123456789012Z", Some(1_769_860_800_123)),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000)),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_799_000)),
+            ("9999-12-31T23:59:59.999Z", Some(MAX_MILLIS)),
+            ("2023-02-29T00:00:00Z", None),
+            ("2100-02-29T00:00:00Z", None),
+            ("2026-04-31T00:00:00Z", None),
+            ("2026-00-01T00:00:00Z", None),
+            ("2026-13-01T00:00:00Z", None),
+            ("2026-01-00T00:00:00Z", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("2026-01-31T24:00:00Z", None),
+            ("2026-01-31T12:60:00Z", None),
+            ("2026-01-31T12:00:61Z", None),
+            ("2026-01-31T12:00:00", None),
+            ("2026-01-31T12:00:00.Z", None),
+            ("2026-01-31T12:00:00.1", None),
+            ("2026-01-31T12:00:00.1x", None),
+            ("2026-01-31T12:00:00+01:00", None),
+            ("2026-01-31 12:00:00Z", None),
+            ("2026-01-31t12:00:00z", None),
+            ("\u{e9}026-01-31T12:00:00Z", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(Timestamp::read(text).map(Timestamp::millis), millis, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_every_time_as_it_was_written(millis in 0..=MAX_MILLIS) {
+            let time = Timestamp::from_millis(millis);
+            prop_assert_eq!(Timestamp::read(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn every_day_is_the_day_of_another_reader(year in 1960_u32..3000, month in 0_u32..14, day in 0_u32..33) {
+            let text = format!("{year:04}-{month:02}-{day:02}T01:02:03.004Z");
+            prop_assert_eq!(Timestamp::read(&text), humantime(&text));
+        }
     }
 }

@@ -5,7 +5,6 @@ use realtime_gateway_sdk::{
     machine::{Action, Attempt, Command, Draft, Input, Machine, Millis, OpenFailure, StreamId, Ticket, TokenFailure},
     protocol::CloseCode,
 };
-use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::{
     input::{self, Config},
@@ -18,7 +17,6 @@ use crate::{
 const WATCHER: StreamId = StreamId(0);
 
 /// One client. What it wants done comes back as a JSON list of orders.
-#[wasm_bindgen]
 pub struct Core {
     machine: Machine,
     now: Millis,
@@ -30,28 +28,29 @@ pub struct Core {
     before: bool,
 }
 
-#[wasm_bindgen]
 impl Core {
-    /// Makes a client that waits for its first input. Throws when something is wrong with the configuration.
-    #[wasm_bindgen(constructor)]
-    pub fn new(config: &str) -> Core {
-        // Thrown, not returned: no value of JavaScript's ever crosses over, so the module needs no table for them.
-        let config = Config::read(config).unwrap_or_else(|problem| wasm_bindgen::throw_str(&problem));
-        Self {
+    /// Makes a client that waits for its first input.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, for people.
+    pub fn new(config: &str) -> Result<Core, String> {
+        let config = Config::read(config)?;
+        Ok(Self {
             machine: Machine::new(config.machine()),
             now: 0,
             attempts: Vec::new(),
             streams: Streams::default(),
             pending: None,
             before: false,
-        }
+        })
     }
 
     /// Speaks for several clients from now on, as the successor of one elsewhere that has made at most so many
     /// attempts; `before` says whether they had a connection or trouble already.
-    pub fn succeed(&mut self, instance: &str, attempts: f64, before: bool) {
+    pub fn succeed(&mut self, instance: &str, attempts: f64, before: bool) -> String {
         self.machine.succeed(instance.to_owned(), number(attempts));
         self.before |= before;
+        Orders::default().text()
     }
 
     /// Connects now rather than at the first command.
@@ -84,7 +83,6 @@ impl Core {
     }
 
     /// A connection could not be opened.
-    #[wasm_bindgen(js_name = openFailed)]
     pub fn open_failed(&mut self, now: f64, attempt: f64, message: String) -> String {
         let failure = OpenFailure { message, ..OpenFailure::default() };
         match self.attempt(attempt) {
@@ -99,7 +97,6 @@ impl Core {
     }
 
     /// The token provider failed, or says that the user is signed out.
-    #[wasm_bindgen(js_name = tokenFailed)]
     pub fn token_failed(&mut self, now: f64, problem: String, signed_out: bool) -> String {
         let failure = if signed_out { TokenFailure::SignedOut } else { TokenFailure::Failed };
         self.tell(now, Input::Token(Err(failure(problem))))

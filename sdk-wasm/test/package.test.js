@@ -1,12 +1,14 @@
 // The package as somebody else gets it: packed, installed, typed, and small.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
+import { buildSync } from "esbuild";
 import { project, run } from "./project.js";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
@@ -58,6 +60,8 @@ test("importing it and making a client does nothing, as a server that renders pa
 test("the types hold in strict mode, with every documented snippet", t => {
   const folder = project(t);
   copyFileSync(join(here, "test/types.ts"), join(folder, "types.ts"));
+  // The same for those who require it: the compiler takes the declarations of that.
+  copyFileSync(join(here, "test/types.ts"), join(folder, "required.cts"));
   const snippets = ["README.md", "../docs/sdk-typescript.md"].flatMap(path => {
     const text = readFileSync(join(here, path), "utf8");
     return [...text.matchAll(/^```(?:ts|tsx)\n(.*?)^```/gms)].map(([, code]) => code);
@@ -71,7 +75,7 @@ test("the types hold in strict mode, with every documented snippet", t => {
       lib: ["ES2022", "DOM", "DOM.Iterable"], types: [],
       exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true,
     },
-    include: ["*.ts"],
+    include: ["*.ts", "*.cts"],
   }));
   const tsc = join(modules, "typescript/bin/tsc");
   try {
@@ -81,25 +85,119 @@ test("the types hold in strict mode, with every documented snippet", t => {
   }
 });
 
+/** The files of the package that were built from sources of the same name. */
+function built(folder = pkg) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === "src" ? [] : built(path);
+    return /\.c?js$/.test(path) && !/(wasm|machine)\.js$/.test(path) ? [path] : [];
+  });
+}
+
+test("every script has a source map that leads to its sources", () => {
+  const scripts = built();
+  assert.ok(scripts.some(path => path.endsWith("index.cjs")) && scripts.length > 20);
+  for (const script of scripts) {
+    const [, name] = /^\/\/# sourceMappingURL=(.+)$/m.exec(readFileSync(script, "utf8")) ?? assert.fail(script);
+    const map = JSON.parse(readFileSync(join(dirname(script), name), "utf8"));
+    map.sources.forEach((source, index) => {
+      assert.equal(readFileSync(join(dirname(script), source), "utf8"), map.sourcesContent[index], `${script}: ${source}`);
+    });
+  }
+});
+
+test("it can be required, with and without WebAssembly", t => {
+  const folder = project(t);
+  for (const [name, flags] of [["realtime-gateway", []], ["realtime-gateway/no-wasm", ["--noexpose-wasm"]]]) {
+    const code = `(async () => {${APP.replace("PACKAGE", name).replace("await import", "require")}})();`;
+    assert.match(run(folder, code, { name: "app.cjs", flags }), /^done /, name);
+  }
+  const both = `
+    const [required, imported] = [require("realtime-gateway/testing"), import("realtime-gateway/testing")];
+    imported.then(imported => console.log(typeof required.FakeGateway, typeof imported.FakeGateway));
+  `;
+  assert.equal(run(folder, both, { name: "app.cjs" }), "function function\n");
+});
+
+/** A unit test of somebody's app, but for the way in which it gets what it needs. */
+const UNIT_TEST = `
+  test("an optimistic bubble is confirmed", async () => {
+    const fake = new FakeGateway();
+    const gateway = new GatewayClient(fake.clientOptions("ada"));
+    const chat = gateway.clanChat("c");
+    const events = chat.subscribe();
+    await events.ready;
+    const sending = chat.send("hello");
+    const { message } = await fake.received("chat");
+    expect(message.clientMessageId).toBe(sending.clientMessageId);
+    await sending;
+    expect((await events.next()).value.content).toBe("hello");
+    fake.refuse("chat", { code: "rate_limited", retryAfterMs: 10 });
+    await chat.send("again");
+    fake.notify("ada", { title: "one", message: "m" });
+    const notifications = gateway.notifications().subscribe();
+    await (await notifications.next()).value.ack();
+    expect(fake.pending("ada")).toEqual([]);
+    await expect(chat.send("")).rejects.toThrow(GatewayError);
+    gateway.close();
+  });
+`;
+
+test("unit tests of an app run with Jest", t => {
+  const folder = project(t);
+  const from = `
+    const { GatewayClient, GatewayError } = require("realtime-gateway");
+    const { FakeGateway } = require("realtime-gateway/testing");
+  `;
+  writeFileSync(join(folder, "app.test.cjs"), from + UNIT_TEST);
+  const config = JSON.stringify({ testMatch: ["**/app.test.cjs"], rootDir: folder, testEnvironment: "node" });
+  passes(folder, join(modules, "jest/bin/jest.js"), ["--config", config, "--watchman=false", "--ci", "--cacheDirectory", folder]);
+});
+
+test("unit tests of an app run with Vitest", t => {
+  const folder = project(t);
+  const from = `
+    import { GatewayClient, GatewayError } from "realtime-gateway";
+    import { FakeGateway } from "realtime-gateway/testing";
+  `;
+  writeFileSync(join(folder, "app.test.js"), from + UNIT_TEST);
+  passes(folder, join(modules, "vitest/vitest.mjs"), ["run", "--root", folder, "--globals"]);
+});
+
+function passes(folder, program, args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: "utf8" });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout + stderr, /1 passed/);
+}
+
 function brotli(...files) {
   return files.map(file => brotliCompressSync(readFileSync(file)).length).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-test("the size, beside that of others", t => {
-  const scripts = readdirSync(pkg).filter(name => name.endsWith(".js") && name !== "wasm.js").map(name => join(pkg, name));
-  const wasm = join(pkg, "gateway.wasm");
-  const glue = join(pkg, "glue.js");
-  const rest = scripts.filter(name => name !== glue);
+/** What a bundler makes of an app that has nothing but the package's entry: all chunks, those that are loaded later too. */
+function bundled(t, entry) {
+  const folder = mkdtempSync(join(tmpdir(), "gateway-bundle-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const options = { bundle: true, minify: true, splitting: true, format: "esm", logLevel: "error" };
+  buildSync({ ...options, entryPoints: [join(pkg, entry)], outdir: folder });
+  return readdirSync(folder).map(name => join(folder, name));
+}
+
+test("the size that an app gets, beside that of others", t => {
   const kib = bytes => `${(bytes / 1024).toFixed(1).padStart(6)} KiB`;
-  t.diagnostic(`gateway.wasm      ${kib(brotli(wasm))}`);
-  t.diagnostic(`glue.js           ${kib(brotli(glue))}`);
-  t.diagnostic(`the other scripts ${kib(brotli(...rest))}, not minified`);
-  t.diagnostic(`without wasm      ${kib(brotli(join(pkg, "no-wasm/machine.js"), glue))}, in place of gateway.wasm and glue.js`);
+  const chunks = bundled(t, "index.js");
+  const total = brotli(...chunks);
+  t.diagnostic(`the default entry ${kib(total)}, bundled and minified, with all that it loads later`);
+  t.diagnostic(`at first          ${kib(brotli(chunks.find(name => name.endsWith("index.js"))))} of it`);
+  t.diagnostic(`gateway.wasm      ${kib(brotli(join(pkg, "gateway.wasm")))}, where it is loaded by wasmUrl`);
+  t.diagnostic(`without wasm      ${kib(brotli(...bundled(t, "no-wasm/index.js")))}`);
   t.diagnostic(`centrifuge        ${kib(brotli(join(modules, "centrifuge/dist/centrifuge.js")))}`);
   t.diagnostic(`socket.io-client  ${kib(brotli(join(modules, "socket.io-client/dist/socket.io.min.js")))}`);
-  const total = brotli(wasm, glue);
-  assert.ok(total <= LIMIT_KIB * 1024, `wasm and glue are ${kib(total)}`);
+  assert.ok(total <= LIMIT_KIB * 1024, `the default entry is ${kib(total)}, and the documentation promises ${LIMIT_KIB}`);
+  for (const path of ["README.md", "../docs/sdk-typescript.md"]) {
+    assert.ok(readFileSync(join(here, path), "utf8").includes(`at most ${LIMIT_KIB} KiB`), `${path} states the bound`);
+  }
 });
 
-/** What wasm and glue may come to. */
-const LIMIT_KIB = 80;
+/** What the default entry may come to, with brotli 11. */
+const LIMIT_KIB = 60;

@@ -19,7 +19,7 @@ export function project(t) {
 }
 
 /** Runs a module in it, which has to end by itself, and returns what that has printed. */
-export function run(folder, code, { program = process.execPath, flags = [], args = [] } = {}) {
-  writeFileSync(join(folder, "app.js"), code);
-  return execFileSync(program, [...flags, "app.js", ...args], { cwd: folder, timeout: 20_000, encoding: "utf8" });
+export function run(folder, code, { program = process.execPath, name = "app.js", flags = [], args = [] } = {}) {
+  writeFileSync(join(folder, name), code);
+  return execFileSync(program, [...flags, name, ...args], { cwd: folder, timeout: 20_000, encoding: "utf8" });
 }

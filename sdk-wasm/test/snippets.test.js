@@ -182,8 +182,8 @@ const STORIES = {
   },
 };
 
-/** Those that run elsewhere: in a React app in Chromium, and with the package installed. */
-const ELSEWHERE = ['from "react"', 'from "realtime-gateway/no-wasm"'];
+/** Those that run elsewhere: in a React app in Chromium, and with the package installed; what the page on testing does, testing.test.js does too. */
+const ELSEWHERE = ['from "react"', 'from "realtime-gateway/testing"', 'from "realtime-gateway/no-wasm"'];
 
 for (const [index, code] of SNIPPETS.entries()) {
   const title = code.split("\n").find(line => line && !line.startsWith("import")) ?? code.trim();

@@ -3,6 +3,7 @@
 import { GatewayClient, GatewayError, UnauthorizedError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
 
 import { GatewayClient as WithoutWasm } from "realtime-gateway/no-wasm";
+import { FakeGateway } from "realtime-gateway/testing";
 
 const same: GatewayClient = new WithoutWasm({ url: "/ws", token: "t" });
 const gateway = new GatewayClient({ url: new URL("wss://gateway.test/ws"), token: "t" });
@@ -41,10 +42,17 @@ const later: ErrorCode = "a_word_of_a_later_version";
 const sending: Sending = gateway.clanChat("c").send("x");
 const name: string = sending.clientMessageId;
 const error: Error = null as unknown as GatewayError;
-const message: ServerMessage = await gateway.request("ping");
+const replied: Promise<ServerMessage> = gateway.request("ping");
+declare const message: ServerMessage;
 if (message.type === "chat_history") exhausted({ type: "chat", ...message.messages[0]! });
 // @ts-expect-error a message type that no client may send
 gateway.clanChat("c").send("x", { messageType: "SYSTEM" });
 // @ts-expect-error the token is not optional
 new GatewayClient({ url: "/ws" });
-export { later, name, error, same, off, next };
+const fake = new FakeGateway({ services: ["scores"] });
+const faked: GatewayClient = new GatewayClient(fake.clientOptions("ada", { claims: { clans: ["c"] }, bufferSize: 3 }));
+const content: Promise<string> = fake.received("chat").then(({ message }) => message.content);
+fake.publish("scores", "match-7", { home: 1 }).offset.toFixed();
+// @ts-expect-error no such command
+fake.refuse("shout", { code: "forbidden" });
+export { later, name, error, same, off, next, faked, content };

@@ -94,7 +94,7 @@ impl Gateway {
     }
 
     /// The command that serves in a folder with some settings changed, for a test that looks at the process itself.
-    pub fn command(dir: &Path, settings: &Settings) -> Command {
+    pub fn serve_command(dir: &Path, settings: &Settings) -> Command {
         let program = Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test");
         program.serve(dir, settings, "127.0.0.1:0")
     }

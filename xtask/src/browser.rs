@@ -32,7 +32,7 @@ const SDK_SOURCES: [&str; 10] = [
     "sdk-rust/src",
     "protocol/src",
     "xtask/src/wasm",
-    "xtask/wasm-bindgen",
+    "sdk-wasm/build",
     "Cargo.toml",
     "Cargo.lock",
 ];

@@ -50,7 +50,7 @@ async fn sigterm_and_sigint_end_a_start_that_waits_for_redis() {
     for name in ["TERM", "INT"] {
         let (hole, dir) = (BlackHole::open().await, tempfile::tempdir().unwrap());
         let url = format!("\"redis://127.0.0.1:{}\"", hole.port());
-        let process = begin(&mut Gateway::command(dir.path(), &Settings::default().set("store.url", &url)));
+        let process = begin(&mut Gateway::serve_command(dir.path(), &Settings::default().set("store.url", &url)));
         let _socket = hole.entered().await;
         // It does not end the process, and it is remembered for later.
         signal(&process, "HUP").await;
@@ -63,13 +63,13 @@ async fn sigterm_and_sigint_end_a_start_that_waits_for_redis() {
 async fn sigterm_ends_a_start_that_waits_for_a_broker_and_closes_the_data_file() {
     let (hole, dir) = (BlackHole::open().await, tempfile::tempdir().unwrap());
     let url = format!("\"amqp://127.0.0.1:{}\"", hole.port());
-    let process = begin(&mut Gateway::command(dir.path(), &Settings::default().set("bus.url", &url)));
+    let process = begin(&mut Gateway::serve_command(dir.path(), &Settings::default().set("bus.url", &url)));
     let _socket = hole.entered().await;
     signal(&process, "TERM").await;
     assert!(ended(process).await.contains("told to go while starting"));
 
     // The same file, with nothing to repair.
-    let process = begin(&mut Gateway::command(dir.path(), &Settings::default().set("bus.url", &url)));
+    let process = begin(&mut Gateway::serve_command(dir.path(), &Settings::default().set("bus.url", &url)));
     let _socket = hole.entered().await;
     signal(&process, "TERM").await;
     let log = ended(process).await;

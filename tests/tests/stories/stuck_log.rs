@@ -36,7 +36,7 @@ impl Flooding {
             .set("listen", &format!("\"{address}\""))
             .set("drain.delay", "\"0s\"")
             .set("drain.spread", "\"0s\"");
-        let mut command = configure(Gateway::command(dir.path(), &settings));
+        let mut command = configure(Gateway::serve_command(dir.path(), &settings));
         let process = command.stdout(Stdio::null()).spawn().unwrap();
         eventually("the start", || async { TcpStream::connect(&address).await.is_ok() }).await;
         Self { process, api: Api::new(&address), address, _port: port, _dir: dir }

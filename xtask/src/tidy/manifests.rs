@@ -2,6 +2,10 @@
 
 use super::{Finding, tree::Tree};
 
+/// The package that may have unsafe code, which the workspace forbids: it is a foreign interface. So it has lints of its
+/// own, which are the workspace's but for that.
+const FOREIGN_INTERFACE: &str = "sdk-wasm/Cargo.toml";
+
 /// A package without `[lints] workspace = true` would escape every lint without anyone noticing.
 pub(super) fn share_the_lints(tree: &Tree) -> Vec<Finding> {
     let packages = tree.with_extension("toml").filter(|file| {
@@ -10,10 +14,21 @@ pub(super) fn share_the_lints(tree: &Tree) -> Vec<Finding> {
     });
     packages
         .filter(|file| !file.text.contains("[lints]\nworkspace = true"))
+        .filter(|file| file.path != FOREIGN_INTERFACE || !has_the_same_lints(tree, &file.text))
         .map(|file| {
             Finding::new(&file.path, 0, "the package takes the workspace's lints: `[lints]` `workspace = true`")
         })
         .collect()
+}
+
+/// Whether a manifest has every lint of the workspace, with unsafe code denied rather than forbidden.
+fn has_the_same_lints(tree: &Tree, manifest: &str) -> bool {
+    let workspace = tree.with_extension("toml").find(|file| file.path == "Cargo.toml");
+    let lints =
+        workspace.iter().flat_map(|file| file.text.lines()).skip_while(|line| !line.starts_with("[workspace.lints"));
+    let lints = lints.take_while(|line| !line.starts_with('[') || line.starts_with("[workspace.lints"));
+    let mut lints = lints.filter(|line| line.contains(" = ")).map(|line| line.replace("\"forbid\"", "\"deny\""));
+    lints.all(|lint| manifest.lines().any(|line| line == lint))
 }
 
 #[cfg(test)]
@@ -23,9 +38,10 @@ mod tests {
     #[test]
     fn a_package_without_the_lints_is_found() {
         let tree = Tree::of(&[
-            ("Cargo.toml", "[workspace]\n"),
+            ("Cargo.toml", "[workspace]\n\n[workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[profile.dev]\nx = 1\n"),
             ("a/Cargo.toml", "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n"),
             ("b/Cargo.toml", "[package]\nname = \"b\"\n"),
+            ("sdk-wasm/Cargo.toml", "[package]\nname = \"c\"\n\n[lints.rust]\nunsafe_code = \"deny\"\n"),
             ("fuzz/Cargo.toml", "[package]\nname = \"fuzz\"\n"),
         ]);
         let paths: Vec<_> = share_the_lints(&tree).into_iter().map(|finding| finding.path).collect();

@@ -10,7 +10,7 @@ use std::{
 use crate::project::Project;
 
 /// How many steps the build has.
-const STEPS: usize = 7;
+const STEPS: usize = 6;
 
 /// A build that is under way.
 pub(super) struct Progress {
@@ -80,7 +80,7 @@ mod tests {
         let text = shown();
         let (at, line) = text.split_once('\n').expect("a time and a line");
         assert!(at.parse::<u64>().is_ok_and(|at| at > 1_700_000_000_000), "{at}");
-        assert_eq!(line, "step 2 of 7: two\n");
+        assert_eq!(line, "step 2 of 6: two\n");
         progress.end(&Err(anyhow::anyhow!("no compiler"))).expect("it is written");
         assert!(shown().contains("failed: no compiler"), "{}", shown());
 

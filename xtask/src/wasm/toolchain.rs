@@ -71,7 +71,18 @@ impl Toolchain {
     /// # Errors
     /// If `PATH` cannot be extended.
     pub(super) fn cargo(&self, project: &Project) -> anyhow::Result<Command> {
-        let build = ["build", "--lib", "--package", "realtime-gateway-wasm", "--profile", "wasm", "--target", TARGET];
+        let build = [
+            "rustc",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--package",
+            "realtime-gateway-wasm",
+            "--profile",
+            "wasm",
+            "--target",
+            TARGET,
+        ];
         let Self::Debian(linker) = self else { return Ok(project.cargo(&build)) };
         let mut cargo = project.program("/usr/bin/cargo", &build);
         let paths = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();

@@ -1,0 +1,42 @@
+// Generated from the types of the protocol crate by `cargo run -p realtime-gateway-protocol --example export`.
+
+/** Every command. */
+export const CLIENT = {
+  authenticate: { token: { required: true, kind: "Text" }, deviceId: { required: false, kind: "Id" }, client: { required: false, kind: "Object", fields: { name: { required: true, kind: "Text" }, version: { required: true, kind: "Text" }, instance: { required: false, kind: "Text" }, attempt: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n } } } },
+  subscribe_notifications: { recover: { required: false, kind: "Object", fields: { offset: { required: true, kind: "Whole", least: 0n, most: 9007199254740991n }, epoch: { required: true, kind: "Text" } } } },
+  unsubscribe_notifications: {},
+  subscribe_clan_chat: { clanId: { required: true, kind: "Id" }, recover: { required: false, kind: "Object", fields: { offset: { required: true, kind: "Whole", least: 0n, most: 9007199254740991n }, epoch: { required: true, kind: "Text" } } }, history: { required: false, kind: "Whole", least: 0n, most: 100n }, presence: { required: false, kind: "Flag" } },
+  unsubscribe_clan_chat: { clanId: { required: true, kind: "Id" } },
+  chat: { clanId: { required: true, kind: "Id" }, content: { required: true, kind: "Content" }, messageType: { required: false, kind: "Sendable" }, data: { required: false, kind: "Data" }, clientMessageId: { required: false, kind: "Id" } },
+  typing: { clanId: { required: true, kind: "Id" }, isTyping: { required: true, kind: "Flag" } },
+  notification_ack: { notificationId: { required: false, kind: "Id" }, notificationIds: { required: false, kind: "List", item: { kind: "Id" } } },
+  chat_history: { clanId: { required: true, kind: "Id" }, before: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, after: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, limit: { required: false, kind: "Whole", least: 1n, most: 100n } },
+  presence: { clanId: { required: true, kind: "Id" } },
+  subscribe: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, recover: { required: false, kind: "Object", fields: { offset: { required: true, kind: "Whole", least: 0n, most: 9007199254740991n }, epoch: { required: true, kind: "Text" } } }, history: { required: false, kind: "Whole", least: 0n, most: 100n } },
+  unsubscribe: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" } },
+  publish: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, clientMessageId: { required: false, kind: "Id" } },
+  ping: {},
+};
+
+/** Every server message. */
+export const SERVER = {
+  connected: { userId: { required: true, kind: "Id" }, message: { required: true, kind: "Text" }, sessionId: { required: true, kind: "Id" }, protocolVersion: { required: true, kind: "Whole", least: 0n, most: 4294967295n }, features: { required: true, kind: "List", item: { kind: "Text" } }, services: { required: true, kind: "List", item: { kind: "Service" } }, expiresAt: { required: true, kind: "Time" }, heartbeatIntervalMs: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n }, maxMessageBytes: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n }, limits: { required: true, kind: "Object", fields: { messagesPerSecond: { required: true, kind: "Whole", least: 0n, most: 4294967295n }, burst: { required: true, kind: "Whole", least: 0n, most: 4294967295n }, subscriptions: { required: true, kind: "Whole", least: 0n, most: 4294967295n } } }, serverTime: { required: true, kind: "Time" } },
+  authenticated: { userId: { required: true, kind: "Id" }, expiresAt: { required: true, kind: "Time" } },
+  subscription_confirmed: { service: { required: true, kind: "Service" }, status: { required: true, kind: "Text" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, offset: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, epoch: { required: false, kind: "Text" }, recovered: { required: false, kind: "Flag" }, pending: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n } },
+  subscription_ended: { service: { required: true, kind: "Service" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, code: { required: true, kind: "Text" }, message: { required: true, kind: "Text" } },
+  subscription_reset: { service: { required: true, kind: "Service" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, epoch: { required: true, kind: "Text" }, offset: { required: true, kind: "Whole", least: 0n, most: 9007199254740991n }, reason: { required: true, kind: "Text" } },
+  notification: { id: { required: true, kind: "Id" }, title: { required: true, kind: "Text" }, message: { required: true, kind: "Text" }, data: { required: false, kind: "Any" }, createdAt: { required: true, kind: "Time" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, redelivered: { required: false, kind: "Flag" } },
+  notification_acked: { notificationIds: { required: true, kind: "List", item: { kind: "Id" } } },
+  chat: { userId: { required: true, kind: "Id" }, content: { required: true, kind: "Content" }, clanId: { required: true, kind: "Id" }, messageId: { required: true, kind: "Id" }, messageType: { required: true, kind: "Text" }, data: { required: false, kind: "Data" }, sentAt: { required: true, kind: "Time" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, clientMessageId: { required: false, kind: "Id" } },
+  chat_deleted: { clanId: { required: true, kind: "Id" }, messageId: { required: true, kind: "Id" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n } },
+  typing: { userId: { required: true, kind: "Id" }, clanId: { required: true, kind: "Id" }, isTyping: { required: true, kind: "Flag" } },
+  message_sent: { messageId: { required: true, kind: "Id" }, clanId: { required: false, kind: "Id" }, service: { required: false, kind: "Service" }, topic: { required: false, kind: "Id" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, clientMessageId: { required: false, kind: "Id" }, duplicate: { required: false, kind: "Flag" } },
+  ack_confirmed: { notificationIds: { required: true, kind: "List", item: { kind: "Id" } } },
+  chat_history: { clanId: { required: true, kind: "Id" }, epoch: { required: true, kind: "Text" }, messages: { required: true, kind: "List", item: { kind: "Object", fields: { userId: { required: true, kind: "Id" }, content: { required: true, kind: "Content" }, clanId: { required: true, kind: "Id" }, messageId: { required: true, kind: "Id" }, messageType: { required: true, kind: "Text" }, data: { required: false, kind: "Data" }, sentAt: { required: true, kind: "Time" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, clientMessageId: { required: false, kind: "Id" } } } }, hasMore: { required: true, kind: "Flag" } },
+  presence: { clanId: { required: true, kind: "Id" }, users: { required: true, kind: "List", item: { kind: "Object", fields: { userId: { required: true, kind: "Id" }, sessions: { required: true, kind: "Whole", least: 0n, most: 4294967295n } } } }, count: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
+  presence_changed: { clanId: { required: true, kind: "Id" }, userId: { required: true, kind: "Id" }, status: { required: true, kind: "Text" } },
+  event: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, publishedAt: { required: true, kind: "Time" }, userId: { required: false, kind: "Id" }, clientMessageId: { required: false, kind: "Id" } },
+  reconnect: { reason: { required: true, kind: "Text" }, afterMs: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
+  error: { message: { required: true, kind: "Text" }, code: { required: true, kind: "Text" }, inReplyTo: { required: false, kind: "Text" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, retryAfterMs: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n }, details: { required: false, kind: "Any" } },
+  pong: { timestamp: { required: true, kind: "Time" } },
+};

@@ -1,0 +1,282 @@
+// A gateway in memory, for an app's unit tests: clients talk to it as to a real one, and the test scripts the rest.
+
+import { checked } from "./frames.js";
+import { Log, clean, key, place } from "./log.js";
+import { Script } from "./script.js";
+import { Session } from "./session.js";
+import { socketClass } from "./socket.js";
+import { claimsOf, makeToken } from "./token.js";
+
+export class FakeGateway {
+  /** Give this to the client as `webSocket`. */
+  WebSocket = socketClass(this);
+  url = "ws://gateway.fake/ws";
+  /** Every command that was accepted, the oldest first: who sent it and what it was, without tokens. */
+  commands = [];
+  #options;
+  #sessions = new Set();
+  #logs = new Map();
+  #pending = new Map();
+  #guests = new Map();
+  #script = new Script();
+  #revoked = new Set();
+  #offline = false;
+  #ids = 0;
+  #epochs = 1;
+
+  constructor(options = {}) {
+    this.#options = { services: [], sessionsPerUser: 1, ...options };
+  }
+
+  /** What a client of this user is made with. */
+  clientOptions(userId, options = {}) {
+    const { claims, ...rest } = options;
+    const token = () => makeToken(userId, claims);
+    return { url: this.url, token, webSocket: this.WebSocket, shareTabs: false, reconnect: { minMs: 0, maxMs: 20 }, ...rest };
+  }
+
+  token(userId, claims) {
+    return makeToken(userId, claims);
+  }
+
+  // What backend services and other users do.
+
+  notify(userId, { title, message, data, id = this.id("n") }) {
+    const { pending, log } = this.#inbox(userId);
+    if (pending.has(id)) return pending.get(id);
+    const entry = log.append(offset => checked(clean({ type: "notification", id, title, message, data, createdAt: now(), offset })));
+    pending.set(id, entry);
+    for (const session of this.#of(userId)) session.notification(entry);
+    return entry;
+  }
+
+  chat(clanId, { userId = "system", content, messageType = userId === "system" ? "SYSTEM" : "TEXT", data, clientMessageId }) {
+    return this.#append("clan_chat", clanId, offset => clean({
+      type: "chat", userId, content, clanId, messageId: this.id("m"), messageType, data, sentAt: now(), offset, clientMessageId,
+    }));
+  }
+
+  deleteChat(clanId, messageId) {
+    const log = this.log("clan_chat", clanId);
+    log.entries = log.entries.filter(entry => entry.messageId !== messageId);
+    return this.#append("clan_chat", clanId, offset => ({ type: "chat_deleted", clanId, messageId, offset }));
+  }
+
+  publish(service, topic, data, { userId, clientMessageId } = {}) {
+    return this.#append(service, topic, offset => clean({
+      type: "event", service, topic, data, offset, publishedAt: now(), userId, clientMessageId,
+    }));
+  }
+
+  typing(clanId, userId, isTyping = true) {
+    const message = checked({ type: "typing", userId, clanId, isTyping });
+    for (const session of this.#sessions) if (session.userId !== userId) session.ephemeral(clanId, message);
+  }
+
+  /** A user who has no client in this test comes to a clan. */
+  join(clanId, userId) {
+    const guests = this.#guests.get(clanId) ?? new Set();
+    this.#guests.set(clanId, guests);
+    this.changesPresence(clanId, userId, () => guests.add(userId));
+  }
+
+  leave(clanId, userId) {
+    this.changesPresence(clanId, userId, () => this.#guests.get(clanId)?.delete(userId));
+  }
+
+  messages(clanId) {
+    return this.log("clan_chat", clanId).entries.filter(({ type }) => type === "chat");
+  }
+
+  pending(userId) {
+    return [...this.#inbox(userId).pending.values()];
+  }
+
+  presence(clanId) {
+    const sessions = new Map([...(this.#guests.get(clanId) ?? [])].map(userId => [userId, 1]));
+    for (const { userId, subscriptions } of this.#sessions) {
+      if (subscriptions.has(key("clan_chat", clanId))) sessions.set(userId, (sessions.get(userId) ?? 0) + 1);
+    }
+    const users = Array.from(sessions, ([userId, count]) => ({ userId, sessions: count }));
+    return { type: "presence", clanId, users: users.slice(0, 200), count: users.length };
+  }
+
+  // What goes wrong.
+
+  /** Connections are lost: all of them, or those of one user. */
+  disconnect({ userId, code = 1006, reason = "" } = {}) {
+    for (const session of userId === undefined ? [...this.#sessions] : this.#of(userId)) session.close(code, reason);
+  }
+
+  goOffline() {
+    this.#offline = true;
+    this.disconnect();
+  }
+
+  goOnline() {
+    this.#offline = false;
+  }
+
+  refuse(type, fault, options) {
+    this.#script.refuse(type, fault, options);
+  }
+
+  loseReply(type) {
+    this.#script.loseReply(type);
+  }
+
+  hold(type) {
+    return this.#script.hold(type);
+  }
+
+  received(type) {
+    return this.#script.received(type);
+  }
+
+  /** The gateway asks its clients to connect again, as one that shuts down does. */
+  drain({ reason = "draining", afterMs = 0 } = {}) {
+    for (const session of this.#sessions) session.push({ type: "reconnect", reason, afterMs });
+  }
+
+  /** The user's token ends: the client has to give a fresh one. */
+  expireToken(userId) {
+    for (const session of this.#of(userId)) {
+      session.push({ type: "error", code: "token_expired", message: "The token has expired." });
+    }
+  }
+
+  /** The user's tokens are refused from now on, until `allow`. */
+  revoke(userId) {
+    this.#revoked.add(userId);
+    for (const session of this.#of(userId)) session.unauthorized("The token was revoked.");
+  }
+
+  allow(userId) {
+    this.#revoked.delete(userId);
+  }
+
+  /** Ends subscriptions, as when a permission is withdrawn. */
+  endSubscription(userId, { service, topic, clanId }, { code = "forbidden", message = "The permission was withdrawn." } = {}) {
+    for (const session of this.#of(userId)) session.end(place(service ?? (clanId ? "clan_chat" : "notifications"), topic ?? clanId), code, message);
+  }
+
+  /** Confirmed entries are lost, as when a store was replaced. */
+  loseStore() {
+    this.#epochs += 1;
+    this.#logs.clear();
+    for (const session of this.#sessions) session.reset("epoch_changed");
+  }
+
+  /** Only the newest messages of a clan, or entries of a topic, are kept. */
+  trim({ clanId, service = "clan_chat", topic = clanId }, keep = 0) {
+    this.log(service, topic).keep(keep);
+  }
+
+  /** Ends every connection; a test calls it when it is done. */
+  close() {
+    this.goOffline();
+  }
+
+  // For the sessions.
+
+  get epoch() {
+    return `epoch-${this.#epochs}`;
+  }
+
+  get services() {
+    return this.#options.services;
+  }
+
+  get script() {
+    return this.#script;
+  }
+
+  id(prefix) {
+    this.#ids += 1;
+    return `${prefix}${this.#ids}`;
+  }
+
+  now() {
+    return now();
+  }
+
+  log(service, topic) {
+    const name = key(service, topic);
+    if (!this.#logs.has(name)) this.#logs.set(name, new Log());
+    return this.#logs.get(name);
+  }
+
+  accept(line) {
+    return this.#offline ? undefined : new Session(this, line);
+  }
+
+  /** Who a token names, and until when; or why it is refused. */
+  authenticate(token) {
+    const claims = claimsOf(token);
+    if (!claims) return { code: "unauthorized", message: "The token cannot be read." };
+    if (this.#revoked.has(claims.sub)) return { code: "unauthorized", message: "The token was revoked." };
+    const expiresAt = new Date((claims.exp ?? Math.floor(Date.now() / 1_000) + 3_600) * 1_000);
+    if (expiresAt <= new Date()) return { code: "token_expired", message: "The token has expired." };
+    return { claims, expiresAt: expiresAt.toISOString() };
+  }
+
+  /** A session has an identity: the oldest of its user's give way. */
+  admit(session) {
+    const others = this.#of(session.userId);
+    const own = session.instance !== undefined ? others.filter(({ instance }) => instance === session.instance) : [];
+    for (const before of own) before.close(4409, "replaced");
+    const left = others.filter(other => !own.includes(other));
+    const tooMany = left.length + 1 - this.#options.sessionsPerUser;
+    for (const oldest of left.slice(0, Math.max(0, tooMany))) oldest.close(4409, "replaced");
+    this.#sessions.add(session);
+  }
+
+  dismiss(session) {
+    if (!this.#sessions.has(session)) return;
+    const left = [...session.subscriptions.values()].filter(({ service }) => service === "clan_chat");
+    // First none is there any more, then the others are told.
+    for (const { topic } of left) this.changesPresence(topic, session.userId, () => this.#sessions.delete(session));
+    this.#sessions.delete(session);
+  }
+
+  acknowledge(session, ids) {
+    const { pending } = this.#inbox(session.userId);
+    const gone = ids.filter(id => pending.delete(id));
+    for (const other of this.#of(session.userId)) {
+      if (other !== session && gone.length > 0) other.acknowledged(gone);
+    }
+  }
+
+  inbox(userId) {
+    return this.#inbox(userId);
+  }
+
+  /** Does something that may change who is present, and tells those who want to know. */
+  changesPresence(clanId, userId, change) {
+    const isPresent = () => this.presence(clanId).users.some(user => user.userId === userId);
+    const before = isPresent();
+    checked({ type: "presence_changed", clanId, userId, status: "online" });
+    change();
+    const after = isPresent();
+    if (before === after) return;
+    const status = after ? "online" : "offline";
+    for (const session of this.#sessions) session.presenceChanged(clanId, { type: "presence_changed", clanId, userId, status });
+  }
+
+  #append(service, topic, make) {
+    const entry = this.log(service, topic).append(offset => checked(make(offset)));
+    for (const session of this.#sessions) session.entry(key(service, topic), entry);
+    return entry;
+  }
+
+  #inbox(userId) {
+    if (!this.#pending.has(userId)) this.#pending.set(userId, { pending: new Map(), log: new Log(), given: new Set() });
+    return this.#pending.get(userId);
+  }
+
+  #of(userId) {
+    return [...this.#sessions].filter(session => session.userId === userId);
+  }
+}
+
+const now = () => new Date().toISOString();

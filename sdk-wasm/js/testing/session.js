@@ -1,0 +1,241 @@
+// One connection to a fake gateway: it answers commands, and sends what its subscriptions get.
+
+import { checked, readCommand } from "./frames.js";
+import { clean, key, place } from "./log.js";
+
+/** What may be said without an identity. */
+const OPEN = ["authenticate", "ping"];
+
+export class Session {
+  userId;
+  instance;
+  subscriptions = new Map();
+  #gateway;
+  #line;
+  #claims;
+  #gone = false;
+  #turn = Promise.resolve();
+
+  constructor(gateway, line) {
+    this.#gateway = gateway;
+    this.#line = line;
+  }
+
+  /** A frame came. Those of one connection take effect in their order, also where one has to wait. */
+  receive(text) {
+    const { message, requestId, refusal } = readCommand(text);
+    this.#turn = this.#turn.then(async () => {
+      if (this.#gone) return;
+      if (refusal) return this.push({ type: "error", ...refusal });
+      const { type } = message;
+      const { token, requestId: _, ...shown } = message;
+      if (!this.userId && !OPEN.includes(type)) {
+        return this.#refuse(message, requestId, { code: "unauthorized", message: "Authenticate first." });
+      }
+      const command = { userId: this.userId, message: shown };
+      this.#gateway.commands.push(command);
+      this.#gateway.script.came(command);
+      await this.#gateway.script.held(type);
+      if (this.#gone) return;
+      const planned = this.#gateway.script.refusal(type);
+      if (planned) return this.#refuse(message, requestId, planned);
+      // What was done is done: only the answer does not arrive.
+      const lost = this.#gateway.script.loses(type);
+      this.#carryOut(message, reply => lost || this.push({ ...reply, requestId }), fault => this.#refuse(message, requestId, fault));
+      if (lost) this.close(1006);
+    });
+  }
+
+  #carryOut(message, reply, refuse) {
+    const { type, clanId, service, topic } = message;
+    const about = clanId !== undefined ? ["clan_chat", clanId] : [service, topic];
+    const problem = type === "authenticate" || type === "notification_ack" ? undefined : this.#problem(...about);
+    if (problem) return refuse(problem);
+    switch (type) {
+      case "authenticate":
+        return this.#authenticate(message, reply);
+      case "ping":
+        return reply({ type: "pong", timestamp: this.#gateway.now() });
+      case "subscribe_notifications":
+        return this.#subscribeNotifications(reply);
+      case "subscribe_clan_chat":
+      case "subscribe":
+        return this.#subscribe(...about, message, reply);
+      case "unsubscribe_notifications":
+        return this.#unsubscribe("notifications", undefined, reply);
+      case "unsubscribe_clan_chat":
+      case "unsubscribe":
+        return this.#unsubscribe(...about, reply);
+      case "chat":
+      case "publish":
+        return this.#send(...about, message, reply);
+      case "typing":
+        return this.#gateway.typing(clanId, this.userId, message.isTyping);
+      case "chat_history":
+        return reply(this.#history(message));
+      case "presence":
+        return reply(this.#gateway.presence(clanId));
+      case "notification_ack": {
+        const { notificationId, notificationIds = [] } = message;
+        const ids = [...(notificationId === undefined ? [] : [notificationId]), ...notificationIds];
+        this.#gateway.acknowledge(this, ids);
+        return reply({ type: "ack_confirmed", notificationIds: ids });
+      }
+    }
+  }
+
+  /** Why a topic is none that this user may have. */
+  #problem(service, topic) {
+    if (service === undefined) return undefined;
+    const permitted = (service === "clan_chat" ? this.#claims?.clans : this.#claims?.topics?.[service]) ?? ["*"];
+    if (service !== "clan_chat" && !this.#gateway.services.includes(service)) {
+      return { code: "unknown_service", message: `There is no service ${service}.` };
+    }
+    return permitted.includes("*") || permitted.includes(topic) ? undefined : { code: "forbidden", message: "This is not permitted." };
+  }
+
+  #authenticate({ token, client }, reply) {
+    const identity = this.#gateway.authenticate(token);
+    const isOther = this.userId !== undefined && identity.claims && identity.claims.sub !== this.userId;
+    if (!identity.claims || isOther) {
+      const { code = "unauthorized", message = "The token is another user's." } = identity;
+      reply({ type: "error", code, message, inReplyTo: "authenticate" });
+      return this.close(4401, message);
+    }
+    const { claims, expiresAt } = identity;
+    this.#claims = claims;
+    if (this.userId !== undefined) return reply({ type: "authenticated", userId: this.userId, expiresAt });
+    this.userId = claims.sub;
+    this.instance = client?.instance;
+    this.#gateway.admit(this);
+    reply({
+      type: "connected", userId: this.userId, message: "Connected to a fake gateway", sessionId: this.#gateway.id("s"),
+      protocolVersion: 1, features: [], services: ["notifications", "clan_chat", ...this.#gateway.services], expiresAt,
+      heartbeatIntervalMs: 25_000, maxMessageBytes: 65_536, serverTime: this.#gateway.now(),
+      limits: { messagesPerSecond: 1_000, burst: 1_000, subscriptions: 1_000 },
+    });
+  }
+
+  #subscribe(service, topic, { recover, history = 0, presence }, reply) {
+    const log = this.#gateway.log(service, topic);
+    const recovered = recover !== undefined && recover.epoch === this.#gateway.epoch && log.reaches(recover.offset);
+    const { epoch } = this.#gateway;
+    reply({ type: "subscription_confirmed", ...place(service, topic), status: "subscribed", offset: log.head, epoch, recovered });
+    const past = recovered ? log.after(recover.offset) : history > 0 ? log.entries.slice(-history) : [];
+    for (const entry of past) this.push(entry);
+    const begin = () => this.subscriptions.set(key(service, topic), { service, topic, presence });
+    if (service === "clan_chat") this.#gateway.changesPresence(topic, this.userId, begin);
+    else begin();
+    if (presence) this.push(this.#gateway.presence(topic));
+  }
+
+  #subscribeNotifications(reply) {
+    const { pending, log, given } = this.#gateway.inbox(this.userId);
+    this.subscriptions.set(key("notifications"), { service: "notifications" });
+    const { epoch } = this.#gateway;
+    reply({
+      type: "subscription_confirmed", service: "notifications", status: "subscribed", offset: log.head, epoch, recovered: true,
+      pending: pending.size,
+    });
+    for (const entry of pending.values()) this.notification(entry, given.has(entry.id));
+  }
+
+  #unsubscribe(service, topic, reply) {
+    const end = () => this.subscriptions.delete(key(service, topic));
+    if (service === "clan_chat") this.#gateway.changesPresence(topic, this.userId, end);
+    else end();
+    reply({ type: "subscription_confirmed", ...place(service, topic), status: "unsubscribed" });
+  }
+
+  #send(service, topic, message, reply) {
+    const { clientMessageId, content, messageType = "TEXT", data } = message;
+    const log = this.#gateway.log(service, topic);
+    const before = log.sent(this.userId, clientMessageId);
+    const sent = { userId: this.userId, clientMessageId };
+    const entry = before ?? (service === "clan_chat"
+      ? this.#gateway.chat(topic, { ...sent, content, messageType, data })
+      : this.#gateway.publish(service, topic, data, sent));
+    log.remember(this.userId, clientMessageId, entry);
+    const about = service === "clan_chat" ? { clanId: topic } : { service, topic };
+    reply(clean({
+      type: "message_sent", messageId: entry.messageId ?? `${topic}-${entry.offset}`, ...about, offset: entry.offset, clientMessageId,
+      duplicate: before ? true : undefined,
+    }));
+  }
+
+  #history({ clanId, before, after, limit = 50 }) {
+    const log = this.#gateway.log("clan_chat", clanId);
+    const all = this.#gateway.messages(clanId);
+    const within = all.filter(({ offset }) => (before === undefined || offset < before) && (after === undefined || offset > after));
+    const page = after === undefined ? within.slice(-limit) : within.slice(0, limit);
+    const messages = page.map(({ type, ...message }) => message);
+    const isTrimmed = after !== undefined && after < log.floor - 1;
+    const { epoch } = this.#gateway;
+    return clean({
+      type: "chat_history", clanId, epoch, messages, hasMore: page.length < within.length, trimmed: isTrimmed || undefined,
+    });
+  }
+
+  #refuse(message, requestId, fault) {
+    const { type, clanId, topic } = message;
+    this.push({ type: "error", ...fault, inReplyTo: type, clanId, topic, requestId });
+  }
+
+  // What comes unasked.
+
+  push(message) {
+    if (!this.#gone) this.#line.send(JSON.stringify(checked(message)));
+  }
+
+  entry(name, entry) {
+    if (this.subscriptions.has(name)) this.push(entry);
+  }
+
+  notification(entry, redelivered = false) {
+    if (!this.subscriptions.has(key("notifications"))) return;
+    this.#gateway.inbox(this.userId).given.add(entry.id);
+    this.push(redelivered ? { ...entry, redelivered } : entry);
+  }
+
+  acknowledged(notificationIds) {
+    if (this.subscriptions.has(key("notifications"))) this.push({ type: "notification_acked", notificationIds });
+  }
+
+  ephemeral(clanId, message) {
+    if (this.subscriptions.has(key("clan_chat", clanId))) this.push(message);
+  }
+
+  presenceChanged(clanId, message) {
+    if (this.subscriptions.get(key("clan_chat", clanId))?.presence) this.push(message);
+  }
+
+  end(where, code, message) {
+    const { service, clanId, topic = clanId } = where;
+    if (this.subscriptions.delete(key(service, topic))) this.push({ type: "subscription_ended", ...where, code, message });
+  }
+
+  reset(reason) {
+    const { epoch } = this.#gateway;
+    for (const { service, topic } of this.subscriptions.values()) {
+      if (service === "notifications") continue;
+      const offset = this.#gateway.log(service, topic).head;
+      this.push({ type: "subscription_reset", ...place(service, topic), epoch, offset, reason });
+    }
+  }
+
+  unauthorized(message) {
+    this.push({ type: "error", code: "unauthorized", message });
+    this.close(4401, message);
+  }
+
+  close(code, reason) {
+    this.#line.close(code, reason);
+    this.gone();
+  }
+
+  gone() {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#gateway.dismiss(this);
+  }
+}

@@ -1,0 +1,44 @@
+//! The scripts of the npm package, made from its sources by esbuild: each module for those who import it, one file for
+//! those who require it, all minified and with source maps.
+
+use std::path::Path;
+
+use super::package::files;
+use crate::{command, project::Project};
+
+/// What every script is built with. The language is that of the browsers that have the WebAssembly's features.
+const ESBUILD: [&str; 4] = ["--minify", "--sourcemap", "--target=es2022", "--log-level=warning"];
+
+/// Builds the scripts of the package in this folder.
+///
+/// # Errors
+/// If esbuild fails.
+pub(super) fn write(project: &Project, folder: &Path) -> anyhow::Result<()> {
+    // One module stays one file: a page with no bundler loads them as they are, and a bundler sees what it may leave out.
+    for (from, to) in [("src", "."), ("src/testing", "testing"), ("src/no-wasm", "no-wasm")] {
+        modules(project, folder, from, to, None)?;
+    }
+    // Without WebAssembly only the loading differs, so the rest is the same.
+    modules(project, folder, "src", "no-wasm", Some("load.js"))?;
+    for module in ["index", "no-wasm/index", "testing/index"] {
+        let mut bundle = esbuild(project, folder);
+        bundle.args([&format!("{module}.js"), "--bundle", "--format=cjs", &format!("--outfile={module}.cjs")]);
+        command::run(&mut bundle)?;
+    }
+    Ok(())
+}
+
+fn modules(project: &Project, folder: &Path, from: &str, to: &str, except: Option<&str>) -> anyhow::Result<()> {
+    let sources = files(&folder.join(from))?;
+    let sources = sources.iter().filter(|path| except.is_none_or(|name| !path.ends_with(name)));
+    let mut modules = esbuild(project, folder);
+    modules.args(sources).args(["--format=esm", &format!("--outbase={from}"), &format!("--outdir={to}")]);
+    command::run(&mut modules)
+}
+
+fn esbuild(project: &Project, folder: &Path) -> std::process::Command {
+    let mut esbuild =
+        project.program(&project.root().join("sdk-wasm/node_modules/.bin/esbuild").to_string_lossy(), &ESBUILD);
+    esbuild.current_dir(folder);
+    esbuild
+}
