@@ -95,6 +95,7 @@ impl Reactor for BrokerReactor {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        async move { secure(TcpStream::connect(address).await?, "", None).await }
+        let connecting = TcpStream::connect(address);
+        async move { secure(connecting.await?, "", None).await }
     }
 }
