@@ -63,7 +63,7 @@ fn digit(byte: u8) -> Option<u64> {
 
 /// The days of the proleptic Gregorian calendar; none for a day that there is not, or before 1970.
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let most = match month {
         2 => 28 + u64::from(is_leap),
         4 | 6 | 9 | 11 => 30,

@@ -1,10 +1,10 @@
-//! What a newcomer does first, literally as the pages say it: the README's production commands, the example of a service
-//! of one's own, a reload.
+//! What a newcomer does first, as the pages say it: the README's production commands, the example of a custom service,
+//! a reload.
 
 use std::{path::Path, process::Output};
 
 use realtime_gateway_brokers::free_port;
-use realtime_gateway_tests::{Gateway, Settings, Socket, eventually, gateway_program, must};
+use realtime_gateway_tests::{Gateway, Settings, Socket, eventually, gateway_program, http_client, must};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::process::Command;
@@ -78,7 +78,7 @@ async fn a_token_of_the_command_line_allows_topics() {
 /// Whether a key is let in.
 async fn is_let_in(gateway: &Gateway, key: &str) -> bool {
     let url = format!("http://{}/api/v1/nodes", gateway.address());
-    reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap().status() == StatusCode::OK
+    http_client().get(url).bearer_auth(key).send().await.unwrap().status() == StatusCode::OK
 }
 
 /// `gateway reload`, with the configuration of a gateway.
