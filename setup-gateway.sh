@@ -133,6 +133,7 @@ write_env_file() {
 GATEWAY_LISTEN=$listen
 # Verifies and signs tokens. Your identity provider signs with it, or give its keys by GATEWAY_AUTH__JWKS_URL.
 GATEWAY_AUTH__JWT_SECRET=$secret
+# Backend services need an API key: \`gateway key new\` prints one, and the line GATEWAY_AUTH__API_KEYS for this file.
 END
     )
     mv -f "$env_file.new" "$env_file"

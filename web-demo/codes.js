@@ -7,7 +7,7 @@ export const ERRORS = {
   invalid_json: ["What was sent is not JSON.", "This is a fault of the client program. The frame log shows what was sent."],
   invalid_message: ["A field is missing or outside its bounds.", "The details name the field. A message has 1 to 4,000 characters, a name no blanks."],
   unknown_type: ["The gateway does not know this kind of message.", "The client may be newer than the gateway. Compare their versions."],
-  unknown_service: ["There is no service of this name here.", "The greeting (connected) lists the services. Check the spelling, or declare the service."],
+  unknown_service: ["There is no service of this name here, or it has no such topic.", "The greeting (connected) lists the services. Check the spelling, or declare the service."],
   message_too_large: ["The message is larger than the gateway takes.", "Shorten it, or raise limits.message_bytes (64 KiB by default)."],
   unauthorized: ["The gateway does not know who this is.", "The token is missing, damaged or signed with another key. Get a new one, and compare auth.jwt_secret, auth.issuer and auth.audience."],
   token_expired: ["The token has run out.", "A fresh one is fetched by itself. With a pasted token: paste a newer one. If it is new, compare the clocks of both machines."],

@@ -3,7 +3,7 @@
 mod inbound;
 mod outbound;
 
-pub use inbound::{Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent};
+pub use inbound::{BackendMessageType, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent};
 pub use outbound::{
     ChatMessageStored, NotificationsAcknowledged, NotificationsDropped, ServiceEventStored, SessionClosed,
     SessionOpened,
@@ -87,7 +87,7 @@ macro_rules! kinds {
 
 kinds! {
     Inbound "notification.{userId}" NewNotification "Sends a notification to a user, who gets it now or at the next connection, until it is acknowledged.";
-    Inbound "clan_chat.{clanId}" NewChatMessage "Says something in a clan, as a message of type `SYSTEM`.";
+    Inbound "clan_chat.{clanId}" NewChatMessage "Says something in a clan, as a message of type `SYSTEM` or of the type that it names.";
     Inbound "service.{service}.{topic}" NewServiceEvent "Publishes to a topic of a declared service.";
     Inbound "control.disconnect.{userId}" Disconnect "Ends a user's sessions on every node.";
     Inbound "control.unsubscribe.{userId}" EndSubscriptions "Ends a user's subscriptions to a service, or to one topic of it, on every node.";

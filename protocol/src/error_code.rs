@@ -11,7 +11,7 @@ open_enum! {
         InvalidMessage = "invalid_message",
         /// No command has this `type`.
         UnknownType = "unknown_type",
-        /// No service has this name.
+        /// No service has this name, or the service has no such topic.
         UnknownService = "unknown_service",
         /// The message, or the entry that it would make, is over `maxMessageBytes`.
         MessageTooLarge = "message_too_large",

@@ -78,6 +78,9 @@ impl Transform for Plain {
         let kinds = schema.get("type").and_then(Value::as_array);
         if let Some(kind) = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned() {
             schema.insert("type".to_owned(), kind);
+            if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+                words.retain(|word| !word.is_null());
+            }
         }
         if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
             schema.remove("format");

@@ -1,8 +1,25 @@
 //! A gateway with a service of its own: one type, and one line that adds it.
 //!
-//! `cargo run -p realtime-gateway-server --example custom_service` serves it on port 4000 in development mode. A
-//! client subscribes with `{"type":"subscribe","service":"dice","topic":"table-1"}`, and whatever it publishes to a
-//! table is answered to everybody there with a throw.
+//! Without arguments it serves on port 4000 in development mode; with arguments it is `gateway`, with one service more:
+//!
+//! ```sh
+//! cargo run -p realtime-gateway-server --example custom_service
+//! ```
+//!
+//! In another terminal, make a token that allows the topics of the service:
+//!
+//! ```sh
+//! curl -s localhost:4000/dev/token -H 'content-type: application/json' \
+//!   -d '{"userId":"alice","topics":{"dice":["*"]}}'
+//! ```
+//!
+//! A client that connects to `ws://localhost:4000/ws?token=<token>` joins a table, and publishes how many sides its die
+//! has. Everybody at the table gets an `event` with the throw, such as `"data":{"by":"alice","sides":6,"thrown":4}`.
+//!
+//! ```json
+//! {"type":"subscribe","service":"dice","topic":"table-1"}
+//! {"type":"publish","service":"dice","topic":"table-1","data":6}
+//! ```
 
 use async_trait::async_trait;
 use gateway::{command_error::CommandError, service::Service};
@@ -34,5 +51,5 @@ impl Service for Dice {
 
 /// Serves as `gateway` does, with one service more.
 pub(crate) fn main() -> std::process::ExitCode {
-    gateway::cli::main_with(|gateway| gateway.service(Dice))
+    gateway::cli::main_or(&["serve", "--dev"], |gateway| gateway.service(Dice))
 }

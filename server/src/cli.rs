@@ -4,7 +4,10 @@
 mod check;
 mod config;
 mod healthcheck;
+mod key;
 mod notify;
+mod process;
+mod reload;
 mod schema;
 mod serve;
 mod store;
@@ -12,12 +15,16 @@ mod store_check;
 mod token;
 
 use std::{
+    ffi::OsString,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
 
-use crate::{config::Flags, gateway::Gateway};
+use crate::{
+    config::{Flags, command_line},
+    gateway::Gateway,
+};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
@@ -35,6 +42,10 @@ enum Command {
     Serve(serve::Serve),
     /// Prints a token that is signed with the configured secret.
     Token(token::Token),
+    /// Makes an API key for backend services.
+    Key(key::Key),
+    /// Tells a running gateway of this machine to read its configuration again.
+    Reload(reload::Reload),
     /// Tells whether the gateway would start, and what would hurt it.
     Check(check::Check),
     /// Asks a running gateway whether it is well.
@@ -70,7 +81,16 @@ pub fn main() -> ExitCode {
 
 /// The same, for a gateway that `serve` adds something to, such as services.
 pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
-    match command(Cli::parse().command, customise) {
+    main_or(&[], customise)
+}
+
+/// The same, for a program that does something else than print its help when it is started without arguments.
+pub fn main_or(default: &[&str], customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
+    let mut arguments = command_line();
+    if arguments.len() <= 1 {
+        arguments.extend(default.iter().map(OsString::from));
+    }
+    match command(Cli::parse_from(arguments).command, customise) {
         Ok(code) => code,
         Err(error) => {
             // Without a place to write to there is nobody to tell.
@@ -84,6 +104,8 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
     match command {
         Command::Serve(serve) => runtime()?.block_on(serve.run(customise)),
         Command::Token(token) => token.run(),
+        Command::Key(key) => key.run(),
+        Command::Reload(reload) => reload.run(),
         Command::Check(check) => runtime()?.block_on(check.run()),
         Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.run()),
         Command::Notify(notify) => runtime()?.block_on(notify.run()),

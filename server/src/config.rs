@@ -20,6 +20,7 @@ use crate::store::{OnExcess, SessionKey};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Change, Flags, Loaded, Source};
+pub(crate) use random::hexadecimal;
 
 /// A text that no log line, error or page shows.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -29,6 +30,11 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
+}
+
+/// The name and the arguments that this process was started with.
+pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
 }
 
 /// Everything that can be set. Each section is handed to the part that it is about.

@@ -15,6 +15,7 @@ pub use subscription::Subscription;
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
+use realtime_gateway_protocol::UserId;
 
 use self::{local_topic::LocalTopic, shards::Shards};
 use crate::{
@@ -133,13 +134,13 @@ impl Hub {
         }
     }
 
-    /// Passes an ephemeral frame on to the topic's live subscribers on this node, but not to the session that it comes
-    /// from. Whoever cannot take it misses it.
-    pub fn whisper(&self, topic: &Topic, frame: &Frame, from: Option<&Session>) {
+    /// Passes an ephemeral frame on to the topic's live subscribers on this node, but to no session of the user that it
+    /// is about. A session whose queue is full misses it.
+    pub fn whisper(&self, topic: &Topic, frame: &Frame, about: &UserId) {
         let Some(local) = self.local(topic).filter(|_| !self.lease.is_lost()) else { return };
         for subscription in local.live() {
             let session = subscription.session();
-            if !from.is_some_and(|from| std::ptr::eq(from, &**session)) {
+            if session.user != *about {
                 session.outbound.push_ephemeral(frame.clone());
             }
         }

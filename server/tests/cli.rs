@@ -118,6 +118,53 @@ fn a_token_is_printed_and_says_what_was_asked() {
 }
 
 #[test]
+fn a_token_says_which_topics_it_allows() {
+    let place = Place::with_secret();
+    let ended = place.run(&["token", "--user", "alice", "--topics", "dice:table-1,orders:order:7,dice:*"]);
+    assert_eq!(ended.code(), 0, "{}", ended.err());
+    let claims = ended.out().trim_end().split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["topics"], json!({ "dice": ["table-1", "*"], "orders": ["order:7"] }));
+    for wrong in ["dice", "Dice:1", "dice:", ":x", "dice:a b"] {
+        assert_eq!(place.run(&["token", "--user", "alice", "--topics", wrong]).code(), 2, "{wrong}");
+    }
+}
+
+#[test]
+fn a_new_key_comes_with_the_lines_that_configure_it() {
+    let made = Place::empty().run(&["key", "new"]);
+    let value = |ended: &Ended, start: &str| {
+        ended.out().lines().find_map(|line| line.strip_prefix(start).map(str::to_owned)).unwrap()
+    };
+    let (key, line) = (value(&made, "GATEWAY_API_KEY="), value(&made, "GATEWAY_AUTH__API_KEYS="));
+    assert!(key.starts_with("gw_") && key.len() == 67 && !line.contains(&key), "{}", made.out());
+    assert_ne!(value(&Place::empty().run(&["key", "new"]), "GATEWAY_API_KEY="), key);
+    let shown = Place::with_secret().variable("GATEWAY_AUTH__API_KEYS", line.trim_matches('\'')).run(&["config"]);
+    assert!(shown.out().contains("backend") && shown.out().contains("publish"), "{}{}", shown.out(), shown.err());
+
+    // The lines for the file, of two keys that follow one another.
+    let tables = ["ops", "shop"].map(|name| {
+        let made = Place::empty().run(&["key", "new", "--name", name, "--scopes", "admin,read"]).out();
+        let lines = made.lines().skip_while(|line| *line != "# [[auth.api_keys]]");
+        lines.map(|line| format!("{}\n", line.trim_start_matches("# "))).collect::<String>()
+    });
+    let shown = Place::with_secret().file("gateway.toml", &tables.concat()).run(&["config"]);
+    assert!(shown.out().contains("ops") && shown.out().contains("shop"), "{}{}", shown.out(), shown.err());
+    for wrong in [&["key", "new", "--name", "it's"][..], &["key", "new", "--scopes", "all"], &["key"]] {
+        assert_eq!(Place::empty().run(wrong).code(), 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_reload_without_a_gateway_is_1_and_says_what_it_looked_for() {
+    let place = Place::empty().file("gateway.toml", "");
+    let nobody = place.run(&["reload", "--config", "gateway.toml"]).refusal();
+    assert!(nobody.contains("no gateway of this program runs here with gateway.toml"), "{nobody}");
+    assert_eq!(place.run(&["reload", "--pid", "0"]).code(), 2);
+    assert_eq!(place.run(&["reload", "--pid", "1", "--config", "gateway.toml"]).code(), 2);
+}
+
+#[test]
 fn the_configuration_is_shown_with_sources_and_without_secrets() {
     let place = Place::with_secret().file("gateway.toml", "[limits]\nburst = 7\n");
     let shown = place.run(&["config"]).out();

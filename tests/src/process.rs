@@ -48,7 +48,7 @@ impl Gateway {
     /// Starts one with some settings changed.
     pub async fn with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        Self::launch(Program(gateway_program()), dir, settings, "127.0.0.1:0").await
+        Self::launch(Program::serving(gateway_program()), dir, settings, "127.0.0.1:0").await
     }
 
     /// Starts the example of a gateway with a service of its own.
@@ -63,6 +63,14 @@ impl Gateway {
         Self::launch(Program::at(program, "custom-service-under-test"), dir, settings, "127.0.0.1:0").await
     }
 
+    /// Starts that example as its documentation says, without arguments.
+    pub async fn custom_service_without_arguments() -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let program = option_env!("CARGO_BIN_EXE_custom-service-under-test");
+        let program = Program { arguments: &[], ..Program::at(program, "custom-service-under-test") };
+        Self::launch(program, dir, Settings::default(), "127.0.0.1:0").await
+    }
+
     /// Starts it anew on the same port and the same data, after it was killed or has gone.
     pub async fn restart(&mut self) {
         let address = self.address.clone();
@@ -75,7 +83,7 @@ impl Gateway {
         let config = dir.path().join("gateway.toml");
         std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, "127.0.0.1:0")).unwrap();
         let program = Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test");
-        let mut run = Command::new(&program.0);
+        let mut run = Command::new(&program.path);
         run.args([command, "--config"]).arg(&config).current_dir(dir.path()).env_remove("RUST_LOG").kill_on_drop(true);
         must("the program's end", run.stdin(Stdio::null()).output()).await.unwrap()
     }
@@ -83,9 +91,8 @@ impl Gateway {
     async fn launch(program: Program, dir: Arc<TempDir>, settings: Settings, listen: &str) -> Self {
         let config = dir.path().join("gateway.toml");
         std::fs::write(&config, configuration(&dir.path().join("gateway.redb"), &settings, listen)).unwrap();
-        let mut child = Command::new(&program.0)
-            .args(["serve", "--config"])
-            .arg(&config)
+        let mut child = Command::new(&program.path)
+            .args(program.arguments)
             .current_dir(dir.path())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -116,6 +123,13 @@ impl Gateway {
         let api = self.api();
         eventually("the broker's connection", || async { api.get("/health").await["bus"]["state"] == "connected" })
             .await;
+    }
+
+    /// Runs another command of its program in its folder, to its end.
+    pub async fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.program.path);
+        command.args(arguments).current_dir(self.dir.path()).env_remove("RUST_LOG").kill_on_drop(true);
+        must("the command's end", command.stdin(Stdio::null()).output()).await.unwrap()
     }
 
     /// The process id.
@@ -186,18 +200,25 @@ fn configuration(store: &std::path::Path, settings: &Settings, listen: &str) -> 
 
 /// The gateway's binary, as the stories run it.
 pub fn gateway_program() -> PathBuf {
-    Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test").0
+    Program::at(option_env!("CARGO_BIN_EXE_gateway-under-test"), "gateway-under-test").path
 }
 
-/// A gateway's binary.
+/// A gateway's binary, and the arguments with which it serves what stands in `gateway.toml` of its folder.
 #[derive(Debug, Clone)]
-struct Program(PathBuf);
+struct Program {
+    path: PathBuf,
+    arguments: &'static [&'static str],
+}
 
 impl Program {
+    fn serving(path: PathBuf) -> Self {
+        Self { path, arguments: &["serve", "--config", "gateway.toml"] }
+    }
+
     /// Where cargo says that it is, or beside a test in `target/<profile>/deps`.
     fn at(told: Option<&str>, name: &str) -> Self {
         let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
-        Self(told.map_or_else(beside, PathBuf::from))
+        Self::serving(told.map_or_else(beside, PathBuf::from))
     }
 }
 

@@ -86,7 +86,18 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
     ] {
         check::quietly(debian(project, "promtool", "prometheus")?.args(arguments))?;
     }
-    Ok(())
+    // Debian's Prometheus is built without Kubernetes: fixed targets stand in for those that it would find.
+    let rules = project.root().join("deploy/prometheus/alerts.yml");
+    let text = fs::read_to_string(project.root().join("deploy/prometheus/kubernetes.yml")).context("read the job")?;
+    let (found, fixed) =
+        ("kubernetes_sd_configs:\n      - role: pod", "static_configs:\n      - targets: [\"gateway:4001\"]");
+    if !text.contains(found) {
+        bail!("kubernetes.yml does not look for pods");
+    }
+    let text = text.replace(found, fixed).replace("- alerts.yml", &format!("- {}", rules.display()));
+    let file = scratch(project)?.join("kubernetes.yml");
+    fs::write(&file, text).context("write the job")?;
+    check::quietly(debian(project, "promtool", "prometheus")?.args(["check", "config"]).arg(file))
 }
 
 /// Prometheus understands what the panels ask for: each expression is checked as if it were a rule.

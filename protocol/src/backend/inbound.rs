@@ -1,11 +1,13 @@
 //! Bodies of what backend services publish for clients. A field marked optional may be absent or `null`.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    ChatContent, ChatData, ClientMessageId, NotificationId, NotificationText, NotificationTitle, RawJson, ServiceName,
-    TopicName, TtlSeconds, UserId,
+    ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText, NotificationTitle, RawJson,
+    ServiceName, TopicName, TtlSeconds, UserId,
 };
 
 /// `notification.{userId}`: a notification for the user of the routing key.
@@ -25,7 +27,41 @@ pub struct NewNotification {
     pub ttl_seconds: Option<TtlSeconds>,
 }
 
-/// `clan_chat.{clanId}`: a chat message of type `SYSTEM` in the clan of the routing key.
+/// The type of a backend service's chat message: any that this version knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendMessageType(MessageType);
+
+impl From<BackendMessageType> for MessageType {
+    fn from(BackendMessageType(message_type): BackendMessageType) -> Self {
+        message_type
+    }
+}
+
+impl<'de> Deserialize<'de> for BackendMessageType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match MessageType::deserialize(deserializer)? {
+            MessageType::Other(_) => Err(de::Error::custom("messageType is TEXT, IMAGE, FILE or SYSTEM")),
+            known => Ok(Self(known)),
+        }
+    }
+}
+
+impl JsonSchema for BackendMessageType {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "BackendMessageType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = MessageType::KNOWN.iter().map(MessageType::as_str).collect();
+        json_schema!({ "type": "string", "enum": words })
+    }
+}
+
+/// `clan_chat.{clanId}`: a chat message in the clan of the routing key.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewChatMessage")]
@@ -36,6 +72,8 @@ pub struct NewChatMessage {
     pub content: ChatContent,
     /// Who says it; `system` when absent.
     pub user_id: Option<UserId>,
+    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`; `SYSTEM` when absent.
+    pub message_type: Option<BackendMessageType>,
     /// Replies, mentions, attachments.
     pub data: Option<ChatData>,
 }

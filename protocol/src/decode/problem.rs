@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 
-/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing or given twice.
+/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing, given twice or unknown.
 pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeError {
     if !error.is_data() {
         return DecodeError::InvalidJson(error.to_string());
@@ -12,6 +12,9 @@ pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeEr
     let quoted = |prefix: &str| problem.strip_prefix(prefix)?.strip_suffix('`');
     let path = if path == "." { "" } else { path };
     let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some((name, known)) = problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+        return unknown_field(if path.ends_with(name) { path.to_owned() } else { join(name) }, known);
+    }
     match (quoted("missing field `"), quoted("duplicate field `")) {
         (Some(name), _) => DecodeError::invalid(join(name), "missing"),
         (_, Some(name)) => {
@@ -19,6 +22,14 @@ pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeEr
         }
         _ => DecodeError::invalid(path, expected(problem)),
     }
+}
+
+/// A field that a closed object does not have, with those that it has. The name is repeated when it looks like one.
+fn unknown_field(path: String, known: &str) -> DecodeError {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let path = if path.len() <= 64 && path.chars().all(is_plain) { path } else { String::new() };
+    let known = known.strip_prefix(", expected one of ").or_else(|| known.strip_prefix(", expected "));
+    DecodeError::invalid(path, format!("no such field; the fields are {}", known.unwrap_or("none")))
 }
 
 /// Of serde's "invalid type: string "...", expected u64" only what was expected.
@@ -46,7 +57,9 @@ pub(super) fn named(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::decode_client;
+    use serde::Deserialize;
+
+    use crate::{decode_client, decode_object};
 
     #[test]
     fn what_was_sent_is_not_repeated() {
@@ -65,6 +78,32 @@ mod tests {
         ] {
             let refusal = decode_client(frame).unwrap_err();
             assert!(!refusal.to_string().contains("s3cret"), "{frame}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_a_closed_object_does_not_have_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[expect(dead_code, reason = "only what is refused matters")]
+        struct Closed {
+            user_id: String,
+            inner: Option<Inner>,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only what is refused matters")]
+        struct Inner {
+            a: u8,
+        }
+        let problem = |text: &str| decode_object::<Closed>(text).unwrap_err();
+        let refused = problem(r#"{"userId":"u","clan":["c"]}"#);
+        assert_eq!(refused.to_string(), "clan: no such field; the fields are `userId` or `inner`");
+        assert_eq!(problem(r#"{"userID":"u"}"#).field(), Some("userID"));
+        assert_eq!(problem(r#"{"userId":"u","inner":{"a":1,"b":2}}"#).field(), Some("inner.b"));
+        for odd in [r#"{"s3cret s3cret":1}"#, &format!(r#"{{"{}":1}}"#, "s3cret".repeat(20)), r#"{"s3cret`":1}"#] {
+            let refused = problem(odd);
+            assert!(!refused.to_string().contains("s3cret s") && refused.to_string().len() < 80, "{refused}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Signs tokens with the configured secret, for `gateway token` and `POST /dev/token`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
@@ -15,6 +18,8 @@ pub struct Mint {
     pub user: UserId,
     /// `clans`: clan ids, or `*` for all; nothing for none.
     pub clans: Vec<String>,
+    /// `topics`: per service, topics, or `*` for all; nothing for none.
+    pub topics: BTreeMap<String, Vec<String>>,
     /// `deviceId`.
     pub device: Option<DeviceId>,
     /// How long it lives.
@@ -56,6 +61,8 @@ struct Claims<'a> {
     aud: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     clans: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    topics: &'a BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
 }
@@ -79,6 +86,7 @@ pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
         iss: auth.issuer.as_deref(),
         aud: auth.audience.as_deref(),
         clans: &mint.clans,
+        topics: &mint.topics,
         device_id: mint.device.as_ref().map(DeviceId::as_str),
     };
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.0.as_bytes()))

@@ -1,6 +1,6 @@
 //! `gateway token`: a signed token on standard output.
 
-use std::{process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use crate::{
     auth::{Mint, mint},
@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::bail;
 use clap::Args;
-use realtime_gateway_protocol::{ClanId, UserId};
+use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
 
 /// Prints a token that is signed with the configured secret.
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub(super) struct Token {
     /// Clans that it allows, separated by commas; `*` for all.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     clans: Vec<ClanId>,
+    /// Topics that it allows, as SERVICE:TOPIC, separated by commas; SERVICE:* for all of a service.
+    #[arg(long, value_name = "S:T", value_delimiter = ',', value_parser = topic)]
+    topics: Vec<(ServiceName, TopicName)>,
     /// How long it lives.
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     ttl: Duration,
@@ -33,8 +36,20 @@ impl Token {
         }
         let loaded = Loaded::read(&self.source.flags())?;
         let clans = self.clans.iter().map(ToString::to_string).collect();
-        let wish = Mint { user: self.user, clans, device: None, ttl: self.ttl };
+        let mut topics = BTreeMap::<String, Vec<String>>::new();
+        for (service, topic) in self.topics {
+            topics.entry(service.to_string()).or_default().push(topic.to_string());
+        }
+        let wish = Mint { user: self.user, clans, topics, device: None, ttl: self.ttl };
         let minted = mint(&loaded.config.auth, &wish)?;
         super::print(&format!("{}\n", minted.token))
     }
+}
+
+/// Reads `SERVICE:TOPIC`; a topic may itself hold colons.
+fn topic(text: &str) -> Result<(ServiceName, TopicName), String> {
+    let (service, topic) = text.split_once(':').ok_or("write SERVICE:TOPIC, or SERVICE:* for all of its topics")?;
+    let service = ServiceName::new(service).map_err(|error| format!("the service {service:?}: {error}"))?;
+    let topic = TopicName::new(topic).map_err(|error| format!("the topic {topic:?}: {error}"))?;
+    Ok((service, topic))
 }

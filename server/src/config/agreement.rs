@@ -8,6 +8,7 @@ impl Config {
     pub fn shared_settings(&self) -> Vec<String> {
         let Config { sessions, history, notifications, .. } = self;
         vec![
+            format!("bus.url={}", if self.bus.is_embedded() { "embedded" } else { "a broker" }),
             format!("sessions.max_per_user={}", sessions.max_per_user),
             format!("sessions.on_excess={:?}", sessions.on_excess).to_lowercase(),
             format!("sessions.key={:?}", sessions.key).to_lowercase(),
@@ -19,6 +20,15 @@ impl Config {
             format!("presence.grace={:?}", self.presence_grace),
             format!("outbox.max_entries={}", self.outbox_max_entries),
         ]
+    }
+
+    /// Says what does not work between nodes that share this store, when no broker connects them.
+    pub fn missing_broker(&self) -> Option<&'static str> {
+        (self.store.is_shared() && self.bus.is_embedded()).then_some(
+            "bus.url is `embedded` and store.url is a Redis that other nodes can share: typing and presence changes do \
+             not reach clients of other nodes, and messages reach them up to a second later; set bus.url to one \
+             RabbitMQ for all nodes, or run one node on this Redis",
+        )
     }
 
     /// What the store of a node is opened with.

@@ -41,8 +41,14 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
             "permissions.url is set, but not used: permissions.source is not `http`",
         ),
         (config.store.url.0 == "memory", "store.url is `memory`: everything is forgotten when the process ends"),
+        (
+            config.auth.api_keys.is_empty(),
+            "no API key is configured (auth.api_keys): every request to /api/v1 is refused with 401; \
+             `gateway key new` makes a key",
+        ),
     ];
-    found.into_iter().filter(|(holds, _)| *holds).map(|(_, notice)| notice.to_owned()).collect()
+    let found = found.into_iter().filter_map(|(holds, notice)| holds.then_some(notice));
+    found.chain(config.missing_broker()).map(str::to_owned).collect()
 }
 
 fn addresses(config: &Config) -> Result<(), String> {

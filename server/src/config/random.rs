@@ -1,10 +1,10 @@
-//! Random values that the configuration makes itself: the secret of `--dev` and the end of a node's name.
+//! Random values: the secret of `--dev`, the end of a node's name, API keys.
 
 use super::ConfigError;
 use crate::crypto;
 
 /// So many random bytes, as hexadecimal text.
-pub(super) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
+pub(crate) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
     let mut bytes = [0; BYTES];
     crypto::random(&mut bytes).map_err(|_| ConfigError::Rule("the operating system gives no random bytes".into()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -1,10 +1,10 @@
 //! `/dev`: tokens and notifications for a developer's own gateway, with `--dev` only.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, DeviceId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, DeviceId, ServiceName, Timestamp, TopicName, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +24,16 @@ use crate::{
 /// How long a token lives.
 const TTL: Duration = Duration::from_secs(3_600);
 
-/// Whose token it shall be.
+/// What the token shall say. A misspelt field would give a token that allows less than was meant, so it is refused.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct MakeToken {
     /// Who shall be known by it.
     user_id: UserId,
     /// Clans that it allows; `*` for all.
     clans: Option<Some1To<ClanId, 1_000>>,
+    /// Topics that it allows, by service; `*` for all topics of a service.
+    topics: Option<BTreeMap<ServiceName, Some1To<TopicName, 1_000>>>,
     /// The device that it names.
     device_id: Option<DeviceId>,
 }
@@ -55,11 +57,13 @@ impl Dev {
     /// Make a token.
     #[oai(path = "/token", method = "post", operation_id = "makeToken")]
     async fn token(&self, asked: Body<MakeToken>, node: Data<&Arc<Node>>) -> Result<Answer<Token>, Problem> {
-        let clans = asked.0.clans.map(|clans| clans.0).unwrap_or_default();
+        let MakeToken { user_id, clans, topics, device_id } = asked.0;
+        let topics = topics.unwrap_or_default().into_iter();
         let wish = Mint {
-            user: asked.0.user_id,
-            clans: clans.iter().map(ToString::to_string).collect(),
-            device: asked.0.device_id,
+            user: user_id,
+            clans: clans.map(|clans| texts(&clans.0)).unwrap_or_default(),
+            topics: topics.map(|(service, topics)| (service.to_string(), texts(&topics.0))).collect(),
+            device: device_id,
             ttl: TTL,
         };
         let minted = mint(&node.config().auth, &wish).map_err(|error| match error {
@@ -78,4 +82,8 @@ impl Dev {
     ) -> Result<Accepted<NotificationsAccepted>, Problem> {
         send(&node, asked.0).await
     }
+}
+
+fn texts(ids: &[impl ToString]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }

@@ -16,7 +16,7 @@ use super::{
 /// What the whole is about.
 const DESCRIPTION: &str = "For backend services and operators. Clients speak the WebSocket protocol of `/docs/protocol` \
     at `/ws`.\n\nErrors are problem details (RFC 9457) whose `code` is an error code of the protocol. Unknown fields and \
-    parameters are ignored, and a field that is `null` counts as absent.";
+    parameters are ignored (`/dev/token` refuses unknown fields), and a field that is `null` counts as absent.";
 
 /// Describes routes.
 pub(super) fn describe<T: OpenApi>(apis: T) -> (OpenApiService<T, ()>, Value) {
@@ -65,7 +65,8 @@ fn complete(document: &mut Value) {
 fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     let mut statuses = Vec::new();
     let has = |key: &str| operation.get(key).is_some_and(|value| !value.is_null());
-    let may_be_missing = path.contains("{messageId}") || path.contains("{service}") || path.contains("{name}");
+    let named = ["{messageId}", "{service}", "{name}", "/subscriptions"];
+    let may_be_missing = named.iter().any(|part| path.contains(part));
     if has("requestBody") {
         statuses.extend([400, 408, 413, 415]);
     }

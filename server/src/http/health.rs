@@ -278,6 +278,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
     }
+    warnings.extend(config.missing_broker().map(str::to_owned));
     let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
     match &bus {
         BusStatus::Embedded | BusStatus::Connected => {}

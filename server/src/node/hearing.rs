@@ -26,7 +26,10 @@ impl Node {
     fn take_whisper(&self, whisper: Whisper) {
         match whisper.message {
             ServerMessage::PresenceChanged(change) => self.presences.heard(change),
-            ServerMessage::Typing(_) => self.hub.whisper(&whisper.topic, &Frame::push(whisper.message), None),
+            ServerMessage::Typing(typing) => {
+                let user = typing.user_id.clone();
+                self.hub.whisper(&whisper.topic, &Frame::push(typing.into()), &user);
+            }
             // A later version may whisper more.
             _ => {}
         }

@@ -98,7 +98,15 @@ impl Node {
         let sessions = self.config().sessions;
         if sessions.max_per_user > 1 || sessions.key == SessionKey::Device {
             let note = Note::Acknowledged { user_id: user.clone(), notification_ids: ids };
-            self.other_nodes_of(user).await?.iter().for_each(|node| self.bus.tell(node, &note));
+            let has_broker = !self.config().bus.is_embedded();
+            for node in self.other_nodes_of(user).await? {
+                // One way only: clients would show a note that comes twice as two events.
+                if has_broker {
+                    self.bus.tell(&node, &note);
+                } else {
+                    self.store.post(&node, &note).await?;
+                }
+            }
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ pub struct NewMessage {
     pub content: ChatContent,
     /// Who says it; `system` when absent.
     pub user: Option<UserId>,
+    /// What it is; `SYSTEM` when absent.
+    pub message_type: Option<MessageType>,
     /// Replies, mentions, attachments.
     pub data: Option<ChatData>,
     /// Makes it safe to repeat.
@@ -113,7 +115,7 @@ impl ClanChat {
         let system = system_user()?;
         let saying = Saying {
             user: message.user.as_ref().unwrap_or(&system),
-            message_type: MessageType::System,
+            message_type: message.message_type.clone().unwrap_or(MessageType::System),
             content: &message.content,
             data: message.data.as_ref(),
             client_message_id: message.id.as_ref(),

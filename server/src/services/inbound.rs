@@ -106,6 +106,7 @@ impl Node {
             }
             ["control", "unsubscribe", user] => {
                 let (user, asked): (UserId, EndSubscriptions) = (word("userId", user)?, read(arrival)?);
+                self.topics.check(&asked.service, asked.topic.as_ref())?;
                 in_time(self.end_subscriptions(&user, &asked.service, asked.topic.as_ref())).await?;
                 Ok(())
             }
@@ -128,7 +129,13 @@ impl Node {
     async fn say(self: &Arc<Self>, clan: ClanId, arrival: &Arrival) -> Result<(), Untaken> {
         let asked: NewChatMessage = read(arrival)?;
         let id = id_of(asked.id, arrival)?;
-        let message = NewMessage { content: asked.content, user: asked.user_id, data: asked.data, id };
+        let message = NewMessage {
+            content: asked.content,
+            user: asked.user_id,
+            message_type: asked.message_type.map(Into::into),
+            data: asked.data,
+            id,
+        };
         stored(ClanChat::post(self, clan, message)).await
     }
 

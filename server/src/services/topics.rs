@@ -56,13 +56,27 @@ impl Topics {
     }
 
     fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<Arc<dyn Service>, CommandError> {
-        let Some(found) = self.services.get(service) else {
-            return Err(CommandError::new(ErrorCode::UnknownService, "this gateway has no service of that name"));
-        };
+        let Some(found) = self.services.get(service) else { return Err(unknown_service()) };
         if !found.has_topic(topic) {
-            return Err(CommandError::field("topic", "the service has no such topic"));
+            return Err(CommandError::new(ErrorCode::UnknownService, "the service has no such topic"));
         }
         Ok(found.clone())
+    }
+
+    /// Checks that this gateway has a service of this name and, where one is named, the topic. The topics of the
+    /// services that come with the gateway are users and clans, of which any may exist.
+    ///
+    /// # Errors
+    /// `unknown_service`.
+    pub(crate) fn check(&self, service: &ServiceName, topic: Option<&TopicName>) -> Result<(), CommandError> {
+        if [ServiceName::notifications(), ServiceName::clan_chat()].contains(service) {
+            return Ok(());
+        }
+        match topic {
+            Some(topic) => self.find(service, topic).map(drop),
+            None if self.services.contains_key(service) => Ok(()),
+            None => Err(unknown_service()),
+        }
     }
 
     /// `subscribe`
@@ -107,7 +121,7 @@ impl Topics {
     /// Publishes on behalf of a backend service.
     ///
     /// # Errors
-    /// `unknown_service`, `invalid_message` for a topic that the service does not have, `unavailable`.
+    /// `unknown_service` (also for a topic that the service does not have), `message_too_large`, `unavailable`.
     pub async fn post(
         node: &Arc<Node>,
         service: ServiceName,
@@ -151,4 +165,8 @@ impl Topics {
             duplicate: appended.duplicate.then_some(true),
         })
     }
+}
+
+fn unknown_service() -> CommandError {
+    CommandError::new(ErrorCode::UnknownService, "this gateway has no service of that name")
 }

@@ -1,4 +1,5 @@
-//! Typing: passed on at most once a second per user and clan, and ended when the client does not refresh it.
+//! Typing: passed on to other users at most once a second per user and clan, and ended when the client does not refresh
+//! it. No session of the user who types gets it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -26,7 +27,6 @@ pub struct TypingUsers {
 
 /// What is known of one user in one clan, while they type and for a second after.
 struct State {
-    session: Arc<Session>,
     /// What others were told last.
     shown: bool,
     /// What the user said since.
@@ -39,18 +39,18 @@ struct State {
 
 /// What is to be done for one user in one clan.
 enum Step {
-    Tell(bool, Arc<Session>),
+    Tell(bool),
     Wait(Instant, Arc<Notify>),
     Forget,
 }
 
 impl TypingUsers {
     /// `typing`
-    pub(crate) async fn typing(node: &Arc<Node>, session: &Arc<Session>, said: SendTyping) -> Result<(), CommandError> {
+    pub(crate) async fn typing(node: &Arc<Node>, session: &Session, said: SendTyping) -> Result<(), CommandError> {
         let topic = Topic::Clan(said.clan_id.clone());
         node.permissions.check(&session.identity(), Action::Publish, &topic).await?;
         let key = (said.clan_id, session.user.clone());
-        if node.typing_users.note(&key, session, said.is_typing) {
+        if node.typing_users.note(&key, said.is_typing) {
             let task_node = node.clone();
             let first = node.typing_users.step(&key);
             node.perform(&key, first);
@@ -73,21 +73,19 @@ impl TypingUsers {
     }
 
     /// Notes what a user said; true when nobody watches over them yet.
-    fn note(&self, key: &(ClanId, UserId), session: &Arc<Session>, is_typing: bool) -> bool {
+    fn note(&self, key: &(ClanId, UserId), is_typing: bool) -> bool {
         let now = Instant::now();
         let mut users = self.users.lock();
         if let Some(state) = users.get_mut(key) {
             (state.said, state.ends) = (Some(is_typing), now + LASTS);
-            state.session = session.clone();
             state.news.notify_one();
             return false;
         }
         if !is_typing {
             return false;
         }
-        let (session, news) = (session.clone(), Arc::default());
         let passed_on = now.checked_sub(PASSED_ON_EVERY).unwrap_or(now);
-        let state = State { session, shown: false, said: Some(true), passed_on, ends: now + LASTS, news };
+        let state = State { shown: false, said: Some(true), passed_on, ends: now + LASTS, news: Arc::default() };
         users.insert(key.clone(), state);
         true
     }
@@ -107,7 +105,7 @@ impl TypingUsers {
             Some(_) if next > now => return Step::Wait(next, state.news.clone()),
             Some(is_typing) => {
                 (state.said, state.shown, state.passed_on) = (None, is_typing, now);
-                return Step::Tell(is_typing, state.session.clone());
+                return Step::Tell(is_typing);
             }
             None if state.shown => return Step::Wait(state.ends, state.news.clone()),
             None if next > now => return Step::Wait(next, state.news.clone()),
@@ -120,11 +118,11 @@ impl TypingUsers {
 
 impl Node {
     fn perform(&self, (clan, user): &(ClanId, UserId), step: Step) {
-        if let Step::Tell(is_typing, session) = step {
+        if let Step::Tell(is_typing) = step {
             let typing = Typing { user_id: user.clone(), clan_id: clan.clone(), is_typing };
             let (topic, message) = (Topic::Clan(clan.clone()), ServerMessage::from(typing));
             // Typing is the first to go under pressure: whoever missed it misses little.
-            self.hub.whisper(&topic, &Frame::push(message.clone()), Some(&session));
+            self.hub.whisper(&topic, &Frame::push(message.clone()), user);
             self.bus.whisper(&Whisper { topic, message });
         }
     }

@@ -30,6 +30,15 @@ pub enum OpenError {
         /// What it, or the operating system, says.
         reason: String,
     },
+    /// Redis is a cluster.
+    #[error(
+        "{address} is a node of a Redis Cluster (cluster_enabled:1), which this version does not support; \
+         set store.url to one Redis server (cluster-enabled no) or to Sentinels (redis+sentinel://)"
+    )]
+    RedisCluster {
+        /// Where it is, without secrets.
+        address: String,
+    },
     /// Another process has the file.
     #[error("{path} is in use by another process; stop that gateway, or give this one a file of its own (store.url)")]
     InUse {

@@ -2,7 +2,7 @@
 //!
 //! Every operation is one script, and so one atomic step for all nodes. What is time to a client comes with the request;
 //! how long a lease lasts is measured by Redis alone. All keys begin with `{prefix}:`, so that a cluster would keep
-//! them in one slot, as scripts need it:
+//! them in one slot, as scripts need it; a cluster is refused until its redirections are followed:
 //!
 //! | key | type | |
 //! | --- | --- | --- |
@@ -52,6 +52,7 @@ use realtime_gateway_protocol::Timestamp;
 use self::{
     address::Address,
     connect::Connector,
+    fault::Fault,
     link::Link,
     request::{Request, Step},
 };
@@ -121,7 +122,10 @@ impl RedisStore {
         let link = Link::new(connector, format!("{prefix}store"));
         if let Err(fault) = link.begin(redis.patience).await {
             link.close().await;
-            return Err(OpenError::Redis { address: shown, reason: fault.to_string() });
+            return Err(match fault {
+                Fault::Cluster => OpenError::RedisCluster { address: shown },
+                fault => OpenError::Redis { address: shown, reason: fault.to_string() },
+            });
         }
         Ok(Self {
             link,

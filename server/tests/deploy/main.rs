@@ -101,6 +101,29 @@ fn nobody_ends_a_node_before_it_has_drained() {
     assert!(seconds(&text("deploy/compose/compose.yaml"), "stop_grace_period: ") > grace);
     let given = seconds(&text("deploy/kubernetes/gateway.yaml"), "terminationGracePeriodSeconds: ");
     assert!(given > seconds(&configuration(), "grace = "));
+    for path in ["deploy/README.md", "deploy/Dockerfile", "docs/operations.md"] {
+        let text = text(path);
+        let given =
+            text.split("--stop-timeout ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        assert!(given.unwrap().parse::<u64>().unwrap() > grace, "{path}");
+    }
+}
+
+#[test]
+fn the_image_gets_a_program_without_symbols() {
+    let dockerfile = text("deploy/Dockerfile");
+    let installed = dockerfile.split_once("install -D -m 755 ").unwrap().1.split(' ').next().unwrap();
+    assert!(dockerfile.contains(&format!("strip --strip-all -o {installed} target/release/gateway")), "{installed}");
+}
+
+#[test]
+fn alerts_take_nodes_under_any_job_name() {
+    // Pods that a Prometheus finds by their annotations belong to a job that it names itself.
+    let rules = text("deploy/prometheus/alerts.yml");
+    for (at, _) in rules.match_indices("job=") {
+        let query = rules.get(at.saturating_sub(200)..at).unwrap();
+        assert!(query.contains("gateway_build_info"), "an alert is about one job name only");
+    }
 }
 
 /// Variables that a file sets, with something in the place of each secret.

@@ -1,6 +1,8 @@
 //! Clan chat: one order for all, sends that are safe to repeat, history and deletion.
 
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token};
+use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, Token};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 fn offsets(messages: &[Value]) -> Vec<u64> {
@@ -87,7 +89,7 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
     let first = alice.chat("c", "a secret word").await;
     alice.chat("c", "something else").await;
     let path = format!("/api/v1/clans/c/messages/{}", first["messageId"].as_str().unwrap());
-    let deleted = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
+    let deleted = gateway.api().call(Method::DELETE, &path, None).await;
     assert!(deleted.status().is_success());
     let announced = alice.until("chat_deleted").await;
     assert_eq!((&announced["messageId"], &announced["offset"]), (&first["messageId"], &json!(3)));
@@ -104,8 +106,8 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
     for type_name in ["chat_deleted", "chat", "chat_deleted"] {
         late.expect(type_name).await;
     }
-    let again = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
-    assert_eq!(again.status(), reqwest::StatusCode::NOT_FOUND);
+    let again = gateway.api().call(Method::DELETE, &path, None).await;
+    assert_eq!(again.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -140,4 +142,39 @@ async fn commands_of_one_session_take_effect_in_their_order() {
     let history = alice.expect("chat_history").await;
     let contents: Vec<_> = history["messages"].as_array().unwrap().iter().map(|chat| chat["content"].clone()).collect();
     assert_eq!(contents, (0..50).map(|n| json!(n.to_string())).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_backends_message_keeps_its_type_over_http_and_amqp() {
+    let backend = Backend::at(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    let mut events = backend.listen("chat.#").await;
+    let api = gateway.api();
+    let mut alice = Socket::of(&gateway, "alice").await;
+    alice.join("c").await;
+    let mut expected = Vec::new();
+    for named in [json!("TEXT"), json!("IMAGE"), json!("FILE"), json!("SYSTEM"), json!(null)] {
+        let body = json!({ "content": "a map", "userId": "herald", "messageType": named });
+        let shown = if named.is_null() { json!("SYSTEM") } else { named };
+        api.post("/api/v1/clans/c/messages", body.clone()).await;
+        assert_eq!(alice.expect("chat").await["messageType"], shown);
+        backend.publish("clan_chat.c", body).await;
+        assert_eq!(alice.expect("chat").await["messageType"], shown);
+        for _ in 0..2 {
+            assert_eq!(events.expect("chat.message.c").await["messageType"], shown);
+            expected.push(shown.clone());
+        }
+    }
+    let page = api.get("/api/v1/clans/c/messages").await;
+    let stored: Vec<_> = page["messages"].as_array().unwrap().iter().map(|chat| chat["messageType"].clone()).collect();
+    assert_eq!(stored, expected);
+
+    let unknown = json!({ "content": "a map", "messageType": "POLL" });
+    let (status, problem) = api.json(Method::POST, "/api/v1/clans/c/messages", Some(unknown.clone())).await;
+    assert_eq!((status, &problem["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("messageType")), "{problem}");
+    let mut letters = backend.dead_letters().await;
+    backend.publish("clan_chat.c", unknown).await;
+    let letter = letters.next().await;
+    assert_eq!(letter.reason.as_deref(), Some("invalid_message"));
+    assert!(letter.detail.is_some_and(|detail| detail.starts_with("messageType: ") && !detail.contains("POLL")));
 }

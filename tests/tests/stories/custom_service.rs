@@ -1,6 +1,8 @@
 //! A service that was added in code: subscribed to, published to, recovered, like the ones that come with the gateway.
 
-use realtime_gateway_tests::{Gateway, Socket, Token};
+use realtime_gateway_brokers::rabbitmq::shared;
+use realtime_gateway_tests::{Backend, Gateway, Socket, Token};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 fn token(user: &str) -> Token {
@@ -42,9 +44,46 @@ async fn what_the_service_does_not_take_is_refused() {
     let mut alice = Socket::with(&gateway, &token("alice")).await;
     let publish = |topic: &str, data| json!({ "type": "publish", "service": "dice", "topic": topic, "data": data });
     assert_eq!(alice.ask(publish("table-1", json!("six"))).await["details"]["field"], "data");
-    assert_eq!(alice.ask(publish("nowhere", json!(6))).await["code"], "invalid_message");
+    for command in ["subscribe", "unsubscribe", "publish"] {
+        let unknown = json!({ "type": command, "service": "dice", "topic": "nowhere", "data": 6 });
+        let refused = alice.ask(unknown).await;
+        assert_eq!((&refused["code"], &refused["topic"]), (&json!("unknown_service"), &json!("nowhere")), "{command}");
+    }
     assert_eq!(alice.ask(publish("table-2", json!(6))).await["code"], "forbidden");
     let mut connected = Socket::open(&gateway, "/ws", Some(&token("bob").text())).await.unwrap();
     let services = connected.expect("connected").await["services"].clone();
     assert_eq!(services, json!(["notifications", "clan_chat", "dice"]));
+}
+
+#[tokio::test]
+async fn backends_get_the_code_of_an_unknown_topic_over_http_and_amqp() {
+    let backend = Backend::at(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
+    let gateway = Gateway::custom_service_with(backend.settings()).await;
+    gateway.connected().await;
+    let api = gateway.api();
+    let unknown = (StatusCode::NOT_FOUND, json!("unknown_service"));
+    for (method, path, body) in [
+        (Method::POST, "/api/v1/services/dice/topics/nowhere/events", Some(json!({ "data": 1 }))),
+        (Method::POST, "/api/v1/services/cards/topics/table-1/events", Some(json!({ "data": 1 }))),
+        (Method::DELETE, "/api/v1/users/alice/subscriptions?service=dice&topic=nowhere", None),
+        (Method::DELETE, "/api/v1/users/alice/subscriptions?service=cards", None),
+    ] {
+        let (status, problem) = api.json(method, path, body).await;
+        assert_eq!((status, problem["code"].clone()), unknown, "{path}: {problem}");
+    }
+    for service in ["dice", "clan_chat", "notifications"] {
+        let path = format!("/api/v1/users/alice/subscriptions?service={service}");
+        assert_eq!(api.json(Method::DELETE, &path, None).await.0, StatusCode::OK, "{path}");
+    }
+    let mut letters = backend.dead_letters().await;
+    for (key, body) in [
+        ("service.dice.nowhere", json!({ "data": 1 })),
+        ("service.cards.table-1", json!({ "data": 1 })),
+        ("control.unsubscribe.alice", json!({ "service": "dice", "topic": "nowhere" })),
+        ("control.unsubscribe.alice", json!({ "service": "cards" })),
+    ] {
+        backend.publish(key, body).await;
+        let letter = letters.next().await;
+        assert_eq!((letter.key.as_str(), letter.reason.as_deref()), (key, Some("unknown_service")));
+    }
 }

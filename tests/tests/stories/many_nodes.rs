@@ -178,3 +178,16 @@ async fn the_same_client_message_id_on_two_nodes_is_stored_once() {
     far.until("chat").await;
     assert!(!far.drain().await.iter().any(|message| message["type"] == "chat"));
 }
+
+#[tokio::test]
+async fn typing_reaches_the_other_node_but_not_the_same_user_there() {
+    let pair = Pair::with(Settings::default().set("sessions.max_per_user", "2")).await;
+    let (mut near, mut far) = (Socket::of(&pair.near, "alice").await, Socket::of(&pair.far, "alice").await);
+    let mut bob = Socket::of(&pair.far, "bob").await;
+    for socket in [&mut near, &mut far, &mut bob] {
+        socket.join("c").await;
+    }
+    near.send(json!({ "type": "typing", "clanId": "c", "isTyping": true })).await;
+    assert_eq!(bob.expect("typing").await["userId"], "alice");
+    assert!(far.drain().await.is_empty() && near.drain().await.is_empty());
+}

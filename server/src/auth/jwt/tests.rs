@@ -163,6 +163,7 @@ async fn a_minted_token_is_accepted_by_its_own_configuration() {
     let wish = Mint {
         user: UserId::new("alice").unwrap(),
         clans: vec!["c1".into()],
+        topics: [("dice".to_owned(), vec!["table-1".to_owned(), "*".to_owned()])].into(),
         device: Some(DeviceId::new("phone").unwrap()),
         ttl: std::time::Duration::from_secs(60),
     };
@@ -171,4 +172,5 @@ async fn a_minted_token_is_accepted_by_its_own_configuration() {
     assert_eq!(identity.expires_at, minted.expires_at);
     assert_eq!((identity.user, identity.device), (wish.user, wish.device));
     assert_eq!(identity.grants.clans, ["c1"]);
+    assert_eq!(identity.grants.topics["dice"], ["table-1", "*"]);
 }

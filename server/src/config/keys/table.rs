@@ -90,7 +90,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
         "How long pushes go on after the token's end.";
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
-        "Keys of the HTTP API, by their SHA-256 (printf %s KEY | sha256sum). Without scopes a key may do everything.";
+        "Keys of the HTTP API, by their SHA-256: gateway key new makes a key and this line. Without scopes a key may do everything.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
         "Who decides what a user may do: the token's clans and topics, a backend service, or (with --dev only) nobody.";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,

@@ -109,7 +109,37 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 fn variables_of_orchestrators_are_only_mentioned() {
     let mut story = Story::new();
     story.variable("GATEWAY_PORT", "tcp://10.0.0.1:80").variable("GATEWAY_API_KEY", "k").variable("GATEWAY_LIMITS", "");
+    story.variable("GATEWAY_AUTH__API_KEYS", &one_api_key());
     assert_eq!(story.load().unwrap().notices, ["environment GATEWAY_PORT is not a setting"]);
+}
+
+fn one_api_key() -> String {
+    format!(r#"[{{"name": "backend", "sha256": "{}"}}]"#, "a".repeat(64))
+}
+
+#[test]
+fn a_gateway_without_an_api_key_says_how_to_make_one() {
+    let mut story = Story::new();
+    let notices = story.load().unwrap().notices;
+    assert!(notices.len() == 1 && notices[0].contains("auth.api_keys") && notices[0].contains("gateway key new"));
+    story.variable("GATEWAY_AUTH__API_KEYS", &one_api_key());
+    assert!(story.load().unwrap().notices.is_empty());
+}
+
+#[test]
+fn a_shared_store_without_a_broker_is_noticed() {
+    let mut story = Story::new();
+    story.variable("GATEWAY_AUTH__API_KEYS", &one_api_key());
+    for (store, bus, is_noticed) in [
+        ("redis://127.0.0.1", "embedded", true),
+        ("redis+sentinel://a/main", "embedded", true),
+        ("redis://127.0.0.1", "amqp://127.0.0.1", false),
+        ("redb:./data/gateway.redb", "embedded", false),
+    ] {
+        story.variable("GATEWAY_STORE__URL", store).variable("GATEWAY_BUS__URL", bus);
+        let notices = story.load().unwrap().notices;
+        assert_eq!(notices.iter().any(|notice| notice.contains("typing and presence")), is_noticed, "{store} {bus}");
+    }
 }
 
 #[test]

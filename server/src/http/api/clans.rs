@@ -6,6 +6,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{
     Chat, ChatContent, ChatData, ClanId, ClientMessageId, ErrorCode, GetChatHistory, HistoryLimit, MessageId, UserId,
+    backend::BackendMessageType,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ use crate::{
     services::{ClanChat, NewMessage},
 };
 
-/// A chat message of type `SYSTEM`.
+/// A chat message of a backend service.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PostMessage {
@@ -31,6 +32,8 @@ struct PostMessage {
     content: ChatContent,
     /// Who says it; `system` when absent.
     user_id: Option<UserId>,
+    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`; `SYSTEM` when absent.
+    message_type: Option<BackendMessageType>,
     /// Replies, mentions, attachments.
     data: Option<ChatData>,
     /// Makes it safe to repeat.
@@ -63,8 +66,10 @@ impl Clans {
         asked: Body<PostMessage>,
         node: Data<&Arc<Node>>,
     ) -> Result<Accepted<MessageAccepted>, Problem> {
-        let PostMessage { content, user_id, data, id } = asked.0;
-        let sent = ClanChat::post(&node, clan.0, NewMessage { content, user: user_id, data, id }).await?;
+        let PostMessage { content, user_id, message_type, data, id } = asked.0;
+        let message_type = message_type.map(Into::into);
+        let message = NewMessage { content, user: user_id, message_type, data, id };
+        let sent = ClanChat::post(&node, clan.0, message).await?;
         Ok(Answer(sent.into()))
     }
 

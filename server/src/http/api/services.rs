@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson, ServiceName, TopicName};
+use realtime_gateway_protocol::{ClientMessageId, RawJson, ServiceName, TopicName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,12 +45,7 @@ impl Services {
         asked: Body<PublishEvent>,
         node: Data<&Arc<Node>>,
     ) -> Result<Accepted<MessageAccepted>, Problem> {
-        match Topics::post(&node, service.0, topic.0, asked.0.data, asked.0.id).await {
-            Ok(sent) => Ok(Answer(sent.into())),
-            Err(error) if error.code == ErrorCode::InvalidMessage => {
-                Err(Problem::not_found("the service has no such topic"))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let sent = Topics::post(&node, service.0, topic.0, asked.0.data, asked.0.id).await?;
+        Ok(Answer(sent.into()))
     }
 }

@@ -98,7 +98,8 @@ impl Users {
 
     /// End a user's subscriptions.
     ///
-    /// Clients get `subscription_ended`. Without `topic` all subscriptions to the service end.
+    /// Clients get `subscription_ended`. Without `topic` all subscriptions to the service end. 404 (`unknown_service`) when
+    /// the gateway has no such service or topic.
     #[oai(path = "/:userId/subscriptions", method = "delete", operation_id = "endSubscriptions")]
     async fn unsubscribe(
         &self,
@@ -110,6 +111,7 @@ impl Users {
         topic: Optional<TopicName>,
         node: Data<&Arc<Node>>,
     ) -> Result<Answer<Unsubscribed>, Problem> {
+        node.topics.check(&service.0, topic.0.as_ref())?;
         let ended = node.end_subscriptions(&user.0, &service.0, topic.0.as_ref());
         Ok(Answer(Unsubscribed { subscriptions: in_time(ended).await? }))
     }

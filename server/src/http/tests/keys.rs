@@ -73,7 +73,12 @@ async fn metrics_want_their_token_when_there_is_one() {
 
 async fn from(served: &Served, origin: &str, method: Method, path: &str) -> super::Answered {
     let request = served.request(method, path).header("origin", origin);
-    answered(request.json(&json!({ "userId": "a", "title": "t", "message": "m" }))).await
+    let body = if path.ends_with("/token") {
+        json!({ "userId": "a" })
+    } else {
+        json!({ "userId": "a", "title": "t", "message": "m" })
+    };
+    answered(request.json(&body)).await
 }
 
 #[tokio::test]
@@ -111,4 +116,34 @@ async fn without_dev_no_page_of_another_origin_reads_anything() {
     let served = served(|_| ()).await;
     assert_eq!(from(&served, "null", Method::POST, "/dev/token").await.problem(404), "not_found");
     assert_eq!(from(&served, "null", Method::GET, "/health").await.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_developers_token_allows_what_was_asked_for_and_nothing_misspelt() {
+    let served = served(|config| config.dev = true).await;
+    let asked = json!({
+        "userId": "a", "clans": ["c"], "deviceId": "phone",
+        "topics": { "dice": ["table-1", "table-2"], "orders": ["*"] },
+    });
+    let token = served.post("/dev/token", &asked).await.ok(200);
+    let identity = served.running.node.auth.verify(token["token"].as_str().unwrap()).await.unwrap();
+    assert_eq!(identity.grants.clans, ["c"]);
+    assert_eq!(identity.grants.topics["dice"], ["table-1", "table-2"]);
+    assert_eq!(identity.grants.topics["orders"], ["*"]);
+    served.post("/dev/token", &json!({ "userId": "a", "clans": null, "topics": null })).await.ok(200);
+    for (body, field) in [
+        (json!({ "userId": "a", "clan": ["c"] }), "clan"),
+        (json!({ "userId": "a", "topic": { "dice": ["*"] } }), "topic"),
+        (json!({ "userId": "a", "ttl": "1h" }), "ttl"),
+        (json!({ "user": "a" }), "user"),
+        (json!({ "userId": "a", "topics": ["dice"] }), "topics"),
+        (json!({ "userId": "a", "topics": { "dice": [] } }), "topics.dice"),
+        (json!({ "userId": "a", "topics": { "dice": "*" } }), "topics.dice"),
+    ] {
+        let refused = served.post("/dev/token", &body).await;
+        assert_eq!(refused.problem(400), "invalid_message");
+        assert_eq!(refused.json()["details"]["field"], field, "{}", refused.text);
+    }
+    let odd = json!({ "userId": "a", "topics": { "No Service": ["*"] } });
+    assert_eq!(served.post("/dev/token", &odd).await.problem(400), "invalid_message");
 }

@@ -38,6 +38,11 @@ impl Server {
         self.info("role") != "slave"
     }
 
+    /// Whether it is a node of a Redis Cluster.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.info("cluster_enabled") == "1" || self.info("redis_mode") == "cluster"
+    }
+
     /// Whether it was a replica that was promoted, which knows the replication id of its former master.
     pub(super) fn was_a_replica(&self) -> bool {
         self.info("master_replid2").bytes().any(|byte| byte != b'0')
@@ -127,6 +132,20 @@ mod tests {
             let warnings = server(info, &settings).warnings();
             assert_eq!(warnings.len(), 1, "{warnings:?}");
             assert!(warnings[0].contains(word), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_is_told_from_a_single_server() {
+        for (info, is_clustered) in [
+            ("redis_mode:cluster\r\ncluster_enabled:1", true),
+            ("# Cluster\r\ncluster_enabled:1\r\n", true),
+            ("redis_mode:cluster", true),
+            ("redis_mode:standalone\r\ncluster_enabled:0", false),
+            ("redis_mode:sentinel", false),
+            ("", false),
+        ] {
+            assert_eq!(server(info, &[]).is_clustered(), is_clustered, "{info}");
         }
     }
 

@@ -54,6 +54,10 @@ pub(super) async fn enter(
         settings.extend(setting.unwrap_or_default());
     }
     let server = Server::of(&info, settings);
+    // Also a replica of a cluster is one of its nodes.
+    if server.is_clustered() {
+        return Err(Fault::Cluster);
+    }
     if !server.is_master() {
         return Err(Fault::Connection("this Redis is a replica, which takes no writes".into()));
     }

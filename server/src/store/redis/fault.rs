@@ -6,6 +6,9 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::store::{StoreError, copy::Abandoned};
 
+/// What a node of a cluster answers to `SELECT`.
+const NO_DATABASES: &str = "SELECT is not allowed in cluster mode";
+
 /// Why a step on Redis failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Fault {
@@ -35,6 +38,12 @@ pub(super) enum Fault {
         "its data has format {0}, which is newer than this version's; start the version that wrote it, or a later one"
     )]
     Newer(u32),
+    /// The server is a node of a Redis Cluster.
+    #[error(
+        "it is a node of a Redis Cluster (cluster_enabled:1), which this version does not support: \
+         use one Redis server (cluster-enabled no) or Sentinel"
+    )]
+    Cluster,
     /// Whoever wanted the data has gone.
     #[error("the copy was abandoned")]
     Abandoned,
@@ -55,6 +64,15 @@ impl From<RedisError> for Fault {
         let text = shown(&error);
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
+            ErrorKind::Server(
+                ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::CrossSlot,
+            ) => Self::Cluster,
+            // A cluster knows one database only, which is said before the server can be asked what it is.
+            _ if text.contains(NO_DATABASES) => Self::Cluster,
             ErrorKind::Server(
                 ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading,
             ) => Self::Connection(text),

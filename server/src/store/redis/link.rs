@@ -54,7 +54,8 @@ pub(super) struct Link {
     last_error: Mutex<Option<Arc<str>>>,
     /// Why the server refused something last, until it is known to take writes.
     refused: Mutex<Option<Arc<str>>>,
-    server: RwLock<Server>,
+    /// What the server told of itself on the last connection; none before the first.
+    server: RwLock<Option<Server>>,
     used_memory: AtomicU64,
 }
 
@@ -103,8 +104,8 @@ impl Link {
         });
         let mut state = self.state.subscribe();
         let settled = |state: &State| match state {
-            // Waiting mends neither of these.
-            State::Away { fault, .. } => matches!(fault, Fault::Newer(_) | Fault::Refused(_)),
+            // Waiting repairs none of these.
+            State::Away { fault, .. } => matches!(fault, Fault::Newer(_) | Fault::Refused(_) | Fault::Cluster),
             _ => true,
         };
         // Whether it came to that is seen below.
@@ -135,7 +136,7 @@ impl Link {
             match self.ask(&request(&believed), deadline).await {
                 Err(Fault::NoScript) => drop(self.send(&step.load(), deadline).await?),
                 Err(fault) => {
-                    if let Fault::Refused(_) = &fault {
+                    if let Fault::Refused(_) | Fault::Cluster = &fault {
                         *self.refused.lock() = Some(fault.to_string().into());
                     }
                     return Err(fault);
@@ -242,18 +243,19 @@ impl Link {
         if entered.outcome == Outcome::Replaced {
             tracing::warn!(epoch = %entered.epoch, "Redis began another life, which may lack what was confirmed: a new epoch begins");
         }
-        let warnings = entered.server.warnings();
-        for warning in warnings.iter().filter(|warning| !self.warnings().contains(warning)) {
+        // Each connection tells the settings again; only what is new goes to the log.
+        let known = self.warnings();
+        for warning in entered.server.warnings().iter().filter(|warning| !known.contains(warning)) {
             tracing::warn!("{warning}");
         }
         self.used_memory.store(entered.server.used_memory().unwrap_or(0), Ordering::Relaxed);
         self.note_written();
-        *self.server.write() = entered.server;
+        *self.server.write() = Some(entered.server);
     }
 
     /// What of the server's settings hurts.
     pub(super) fn warnings(&self) -> Vec<Arc<str>> {
-        self.server.read().warnings()
+        self.server.read().as_ref().map(Server::warnings).unwrap_or_default()
     }
 
     fn is_connected(&self) -> bool {

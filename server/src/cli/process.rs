@@ -1,0 +1,240 @@
+//! The gateways that run on this machine, as Linux tells in `/proc`: which processes run `serve` of this program, and
+//! with which configuration.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What Linux appends to the path of a program that was replaced or removed while it runs.
+const DELETED: &str = " (deleted)";
+
+/// The running gateways that this process can see.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Those that it may look into.
+    pub(super) gateways: Vec<GatewayProcess>,
+    /// The number of processes that look like gateways and belong to another user.
+    pub(super) hidden: usize,
+}
+
+/// A process that may be a gateway.
+#[derive(Debug, Clone)]
+pub(super) struct GatewayProcess {
+    /// The process id.
+    pub(super) id: i32,
+    arguments: Vec<OsString>,
+}
+
+/// Finds the running gateways of this program.
+///
+/// # Errors
+/// When the system has no `/proc`.
+pub(super) fn find() -> io::Result<Found> {
+    let own = Program::of("self")?;
+    let mut found = Found::default();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let gateway = GatewayProcess { id, arguments: arguments(id) };
+        if u32::try_from(id).is_ok_and(|id| id == std::process::id()) || !gateway.looks_serving() {
+            continue;
+        }
+        match Program::of(&id.to_string()) {
+            Ok(program) if program.is_same(&own) => found.gateways.push(gateway),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && gateway.is_named_like(&own) => {
+                found.hidden += 1;
+            }
+            // Another program, or it has ended meanwhile.
+            _ => {}
+        }
+    }
+    found.gateways.sort_by_key(|gateway| gateway.id);
+    Ok(found)
+}
+
+impl GatewayProcess {
+    /// The process with this id, whatever it runs.
+    pub(super) fn with_id(id: i32) -> Self {
+        Self { id, arguments: arguments(id) }
+    }
+
+    /// Whether its arguments are those of `serve`. A program with a service of its own may serve without arguments.
+    fn looks_serving(&self) -> bool {
+        match &self.arguments[..] {
+            [] => false,
+            [_] => true,
+            [_, command, ..] => command == "serve",
+        }
+    }
+
+    fn is_named_like(&self, own: &Program) -> bool {
+        let name = self.arguments.first().and_then(|program| Path::new(program).file_name());
+        name.is_some() && name == own.path.file_name()
+    }
+
+    /// The configuration file that it reads: that of `--config`, or `gateway.toml` in its working directory.
+    pub(super) fn config(&self) -> PathBuf {
+        let mut arguments = self.arguments.iter();
+        let named = arguments.find_map(|argument| {
+            let bytes = argument.as_bytes();
+            bytes.strip_prefix(b"--config=").map(|path| OsString::from_vec(path.to_vec()))
+        });
+        let follows = self.arguments.iter().skip_while(|argument| *argument != "--config").nth(1).cloned();
+        named.or(follows).map_or_else(|| PathBuf::from("gateway.toml"), PathBuf::from)
+    }
+
+    /// Whether a file is the one that it reads.
+    pub(super) fn reads(&self, file: &Path) -> bool {
+        let config = self.config();
+        // Its folders are seen as it sees them.
+        let seen = match config.strip_prefix("/") {
+            Ok(below) => self.proc("root").join(below),
+            Err(_) => self.proc("cwd").join(config),
+        };
+        match (fs::metadata(seen), fs::metadata(file)) {
+            (Ok(seen), Ok(file)) => (seen.dev(), seen.ino()) == (file.dev(), file.ino()),
+            _ => false,
+        }
+    }
+
+    /// Whether a hang-up signal is received and does not end it. None where the system does not tell.
+    pub(super) fn handles_hangup(&self) -> Option<bool> {
+        let status = fs::read_to_string(self.proc("status")).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+        // Signal 1 is bit 0.
+        Some(caught & 1 == 1)
+    }
+
+    /// Reads the configuration as this process will read it, with its program, environment and folder: what is wrong
+    /// with it, if that can be told.
+    pub(super) fn configuration_problem(&self) -> Option<String> {
+        // Without arguments it is not known whether it runs with --dev.
+        if self.arguments.len() < 2 {
+            return None;
+        }
+        let environment = fs::read(self.proc("environ")).ok()?;
+        let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
+            let at = variable.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (variable.get(..at)?, variable.get(at + 1..)?);
+            Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
+        });
+        let mut command = Command::new(self.proc("exe"));
+        command.arg("config").env_clear().envs(variables).current_dir(self.proc("cwd"));
+        if self.arguments.iter().any(|argument| argument.as_bytes().starts_with(b"--config")) {
+            command.arg("--config").arg(self.config());
+        }
+        if self.arguments.iter().any(|argument| argument == "--dev") {
+            command.arg("--dev");
+        }
+        let output = command.output().ok()?;
+        if output.status.success() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Some(text.strip_prefix("gateway: ").unwrap_or(&text).to_owned())
+    }
+
+    /// Sends it the signal at which a gateway reads its configuration again.
+    ///
+    /// # Errors
+    /// When the process has ended, or belongs to another user.
+    pub(super) fn hang_up(&self) -> io::Result<()> {
+        let id = Pid::from_raw(self.id).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(kill_process(id, Signal::HUP)?)
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.id.to_string()).join(name)
+    }
+}
+
+/// What a process runs, and among which processes.
+struct Program {
+    path: PathBuf,
+    /// Device and number of the file.
+    file: Option<(u64, u64)>,
+    /// The process ids of a container mean something else outside of it.
+    namespace: PathBuf,
+}
+
+impl Program {
+    fn of(process: &str) -> io::Result<Self> {
+        let folder = Path::new("/proc").join(process);
+        let path = fs::read_link(folder.join("exe"))?;
+        let path = match path.to_str().and_then(|path| path.strip_suffix(DELETED)) {
+            Some(path) => PathBuf::from(path),
+            None => path,
+        };
+        let file = fs::metadata(folder.join("exe")).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        Ok(Self { path, file, namespace: fs::read_link(folder.join("ns/pid"))? })
+    }
+
+    /// Whether both run one program. After an upgrade the path is the same and the file is another one.
+    fn is_same(&self, other: &Self) -> bool {
+        self.namespace == other.namespace && (self.path == other.path || self.file.is_some() && self.file == other.file)
+    }
+}
+
+/// The command line of a process; empty when it has none, or has ended.
+fn arguments(id: i32) -> Vec<OsString> {
+    let line = fs::read(Path::new("/proc").join(id.to_string()).join("cmdline")).unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    if line.is_empty() {
+        return Vec::new();
+    }
+    line.split(|byte| *byte == 0).map(|argument| OsString::from_vec(argument.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(arguments: &[&str]) -> GatewayProcess {
+        let id = i32::try_from(std::process::id()).unwrap();
+        GatewayProcess { id, arguments: arguments.iter().map(OsString::from).collect() }
+    }
+
+    #[test]
+    fn a_process_serves_by_its_arguments() {
+        for (arguments, serves) in [
+            (&["/usr/local/bin/gateway", "serve"][..], true),
+            (&["gateway", "serve", "--config", "x"], true),
+            (&["custom_service"], true),
+            (&["gateway", "healthcheck"], false),
+            (&["gateway", "token", "--user", "serve"], false),
+            (&[], false),
+        ] {
+            assert_eq!(process(arguments).looks_serving(), serves, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_file_is_that_of_the_arguments_or_the_usual_one() {
+        for (arguments, config) in [
+            (&["gateway", "serve", "--config", "/etc/a.toml"][..], "/etc/a.toml"),
+            (&["gateway", "serve", "--config=a.toml", "--dev"], "a.toml"),
+            (&["gateway", "serve", "--dev"], "gateway.toml"),
+        ] {
+            assert_eq!(process(arguments).config(), Path::new(config));
+        }
+    }
+
+    #[test]
+    fn a_process_that_does_not_handle_the_signal_is_told_from_one_that_does() {
+        let mut sleeps = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = i32::try_from(sleeps.id()).unwrap();
+        assert_eq!(GatewayProcess::with_id(id).handles_hangup(), Some(false));
+        sleeps.kill().unwrap();
+        sleeps.wait().unwrap();
+        assert_eq!(GatewayProcess::with_id(id).handles_hangup(), None, "it has ended");
+    }
+}
