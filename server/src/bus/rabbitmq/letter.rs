@@ -109,7 +109,8 @@ fn is_special(name: &str) -> bool {
 
 /// The first bytes of a text.
 fn cut(detail: &str) -> &str {
-    detail.get(..detail.floor_char_boundary(DETAIL)).unwrap_or(detail)
+    let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
+    detail.get(..end).unwrap_or(detail)
 }
 
 /// How many bytes a table takes, at least; what reads tables has limited their depth.
