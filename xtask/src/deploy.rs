@@ -97,7 +97,7 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
     let text = text.replace(found, fixed).replace("- alerts.yml", &format!("- {}", rules.display()));
     let file = scratch(project)?.join("kubernetes.yml");
     fs::write(&file, text).context("write the job")?;
-    check::quietly(debian(project, "promtool", "prometheus")?.args(["check", "config"]).arg(file))
+    check::quietly(debian(project, "promtool")?.args(["check", "config"]).arg(file))
 }
 
 /// Prometheus understands what the panels ask for: each expression is checked as if it were a rule.

@@ -29,11 +29,13 @@ async fn the_production_commands_of_the_readme_work_as_written() {
     // The program is built already, and the port may be taken.
     let commands: Vec<_> = commands.lines().filter(|line| !line.starts_with("cargo install")).collect();
     let commands = commands.join("\n").replace("localhost:4000", &address);
-    let script = format!("trap 'kill %1; wait' EXIT\n{commands}\nprintf '\\n%s' \"$GATEWAY_API_KEY\"");
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let script = format!(
+        "PATH='{}':\"$PATH\"; trap 'kill %1; wait' EXIT\n{commands}\nprintf '\\n%s' \"$GATEWAY_API_KEY\"",
+        folder.path().display()
+    );
     let mut shell = Command::new("bash");
     shell.args(["-euc", &script]).current_dir(&folder).kill_on_drop(true);
-    shell.env("PATH", path).env("GATEWAY_LISTEN", &address).env("GATEWAY_DRAIN__DELAY", "0s");
+    shell.env("GATEWAY_LISTEN", &address).env("GATEWAY_DRAIN__DELAY", "0s");
     let output = must("the end of the commands", shell.output()).await.unwrap();
     let out = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(out.contains(r#""war-17""#) && out.contains("\"ids\""), "{}", text(&output));

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     bus::{Arrival, Verdict},
     store::Store,
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -167,7 +168,7 @@ impl Inbound {
         match verdict {
             Verdict::Stored => consumed.with_label_values(&["stored"]).inc(),
             Verdict::Refused { reason, detail } => {
-                tracing::warn!(key, reason, detail, "an inbound event goes to the dead letters");
+                log_limited!(WARN, { key, reason, detail }, "an inbound event goes to the dead letters");
                 let letter = DeadLetter {
                     key,
                     body,

@@ -109,8 +109,8 @@ fn is_special(name: &str) -> bool {
 
 /// The first bytes of a text.
 fn cut(detail: &str) -> &str {
-    let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end));
-    end.and_then(|end| detail.get(..end)).unwrap_or_default()
+    let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
+    detail.get(..end).unwrap_or(detail)
 }
 
 /// How many bytes a table takes, at least; what reads tables has limited their depth.

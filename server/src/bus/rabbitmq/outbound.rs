@@ -15,7 +15,10 @@ use super::{
     routes::{Change, Routes},
     state::Role,
 };
-use crate::store::{OutboxEntry, Store, StoreError};
+use crate::{
+    store::{OutboxEntry, Store, StoreError},
+    telemetry::log_limited,
+};
 
 /// How many events are published and not confirmed yet, at most.
 const WINDOW: usize = 512;
@@ -240,7 +243,11 @@ impl Outbound {
             }
             Confirmation::Nack(_) => {
                 if !flight.again {
-                    tracing::warn!("the broker would not take an event (a full queue?); it is tried again, in order");
+                    log_limited!(
+                        WARN,
+                        {},
+                        "the broker would not take an event (a full queue?); it is tried again, in order"
+                    );
                 }
                 flight.again = true;
                 flight.resume = Instant::now() + PAUSE;
