@@ -9,10 +9,10 @@ use tracing::Level;
 /// At most one line of a kind is logged in this time.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Limits with events that were counted and not logged yet. There are no more than uses of [`log_limited!`].
+/// Limits with events that were counted and not logged yet. There are no more than uses of `log_limited!`.
 static COUNTING: Mutex<Vec<&'static LogLimit>> = Mutex::new(Vec::new());
 
-/// The limit of one kind of event. [`log_limited!`] makes one for each place that uses it.
+/// The limit of one kind of event. `log_limited!` makes one for each place that uses it.
 #[derive(Debug)]
 pub struct LogLimit {
     level: Level,
