@@ -65,13 +65,14 @@ impl Ended {
         String::from_utf8(self.0.stderr.clone()).unwrap()
     }
 
-    /// It ended with 1 and one line, which this returns.
+    /// It ended with 1 and one line besides its log, which this returns.
     #[track_caller]
     fn refusal(&self) -> String {
         let err = self.err();
-        assert_eq!((self.code(), err.trim_end().lines().count()), (1, 1), "{err}");
+        let lines: Vec<_> = err.lines().filter(|line| !line.starts_with('{')).collect();
+        assert_eq!((self.code(), lines.len()), (1, 1), "{err}");
         assert_eq!(self.out(), "");
-        err.trim_end().to_owned()
+        lines.concat()
     }
 }
 

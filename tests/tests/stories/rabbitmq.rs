@@ -60,10 +60,9 @@ async fn a_service_of_ones_own_gets_its_events() {
     alice.ask(json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6 })).await;
     assert_eq!(events.expect("service.dice.table-1").await["userId"], "alice");
     backend.publish("service.dice.elsewhere", json!({ "data": 1 })).await;
-    assert_eq!(
-        backend.dead_letters().await.next().await.detail.as_deref(),
-        Some("topic: the service has no such topic")
-    );
+    let letter = backend.dead_letters().await.next().await;
+    assert_eq!(letter.reason.as_deref(), Some("unknown_service"));
+    assert_eq!(letter.detail.as_deref(), Some("the service has no such topic"));
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn keys_that_need_a_restart_are_reported_until_they_are_back() {
 #[tokio::test]
 async fn tls_on_a_port_that_is_open_needs_a_restart() {
     let authority = Authority::make();
-    let mut gateway = Gateway::start().await;
+    let mut gateway = Gateway::with(settings()).await;
     let path = |name: &str| format!("{:?}", authority.directory().join(name).display().to_string());
     gateway.rewrite(settings().set("tls.cert", &path("server.pem")).set("tls.key", &path("server.key")));
     for _ in 0..2 {
