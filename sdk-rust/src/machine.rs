@@ -11,6 +11,7 @@ mod commands;
 mod draft;
 mod frames;
 mod heard;
+mod id_set;
 mod input;
 mod lifecycle;
 mod link;
@@ -31,6 +32,7 @@ use realtime_gateway_protocol::DEFAULT_MAX_MESSAGE_BYTES;
 pub use action::Action;
 pub use buffer::{Buffer, Overflow, Taken};
 pub use draft::{Draft, Publication};
+pub use id_set::IdSet;
 pub use input::{
     Attempt, Command, Config, Input, Millis, OpenFailure, Reconnection, StreamId, SubscribeOptions, Ticket,
     TokenFailure,

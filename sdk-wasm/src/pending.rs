@@ -1,8 +1,9 @@
 //! How many notifications wait for an acknowledgement: the number for a badge.
 
-use std::collections::HashSet;
-
-use realtime_gateway_sdk::protocol::{NotificationId, Outline, Verdict};
+use realtime_gateway_sdk::{
+    machine::IdSet,
+    protocol::{NotificationId, Outline, Verdict},
+};
 
 /// Ids are remembered up to this many; beyond it the number that the gateway told counts.
 const MAX_IDS: usize = 20_000;
@@ -22,7 +23,7 @@ pub(crate) struct Pending {
     /// What the gateway told at the confirmation, less what was acknowledged since.
     told: u64,
     /// What has come since and is not acknowledged.
-    seen: HashSet<NotificationId>,
+    seen: IdSet,
 }
 
 impl Pending {
@@ -51,7 +52,7 @@ impl Pending {
             "notification_acked" | "ack_confirmed" => {
                 let ids = outline.texts("notificationIds");
                 for id in &ids {
-                    self.seen.remove(&**id);
+                    self.seen.remove(id);
                     self.told = self.told.saturating_sub(1);
                 }
                 if !ids.is_empty() {

@@ -29,14 +29,15 @@ pub(crate) use toolchain::SETUP;
 const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
 
 /// Inlining between crates makes the same code many times over: with this threshold the module is 7 % smaller on its way
-/// than with the 50 of `opt-level = "s"`. Within a crate that one stays, which is smaller than 10 everywhere.
-const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=10"];
+/// than with the 50 of `opt-level = "s"`. Within a crate that one stays, which is smaller than 20 everywhere.
+const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=20"];
 
 /// Small, within what every browser of the last years has; more would shut somebody out. The compiler lists two features
 /// more that it uses nothing of, and without which the module runs in older browsers and can be turned into JavaScript.
 /// Functions with one caller stay functions: inlined they are fewer bytes, but compress less.
-const WASM_OPT: [&str; 12] = [
+const WASM_OPT: [&str; 13] = [
     "-Oz",
+    "--converge",
     // The stack lies lowest, and its last KiB is never an address that a struct begins at.
     "--low-memory-unused",
     "--one-caller-inline-max-function-size=0",

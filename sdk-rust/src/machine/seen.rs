@@ -1,8 +1,10 @@
 //! Remembers which notifications a stream has had, up to a bound.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use realtime_gateway_protocol::NotificationId;
+
+use super::IdSet;
 
 /// How many ids are remembered.
 const CAPACITY: usize = 2_000;
@@ -11,14 +13,14 @@ const MAX_CAPACITY: usize = 20_000;
 
 /// The ids that were seen last.
 pub(crate) struct Seen {
-    ids: HashSet<NotificationId>,
+    ids: IdSet,
     order: VecDeque<NotificationId>,
     capacity: usize,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { ids: HashSet::new(), order: VecDeque::new(), capacity: CAPACITY }
+        Self { ids: IdSet::default(), order: VecDeque::new(), capacity: CAPACITY }
     }
 }
 
@@ -31,19 +33,19 @@ impl Seen {
         self.order.push_back(id.clone());
         while self.order.len() > self.capacity {
             if let Some(oldest) = self.order.pop_front() {
-                self.ids.remove(&oldest);
+                self.ids.remove(oldest.as_str());
             }
         }
         true
     }
 
     pub(crate) fn contains(&self, id: &NotificationId) -> bool {
-        self.ids.contains(id)
+        self.ids.contains(id.as_str())
     }
 
     /// Forgets an id, so that it counts as new again.
     pub(crate) fn remove(&mut self, id: &NotificationId) {
-        if self.ids.remove(id) {
+        if self.ids.remove(id.as_str()) {
             self.order.retain(|other| other != id);
         }
     }
