@@ -118,7 +118,7 @@ async fn the_subject_is_an_identifier_and_not_the_gateway() {
 
 #[tokio::test]
 async fn a_public_key_is_no_secret() {
-    crate::crypto::install();
+    crypto::install();
     let auth = Auth { jwt_public_keys: vec![RSA.into()], ..auth() };
     for secret in [RSA, RSA.trim_end()] {
         let key = EncodingKey::from_secret(secret.as_bytes());
