@@ -91,7 +91,7 @@ pub(crate) async fn run(driver: Driver) {
             op = ops.recv() => match op {
                 Some(Op::Close(done)) => {
                     task.close().await;
-                    // Whoever asked may be gone.
+                    // The caller may be gone.
                     let _ = done.send(());
                 }
                 Some(op) => task.op(op),
@@ -212,7 +212,7 @@ impl Task {
             Op::Connect => self.step(Input::Connect),
             Op::Resume(done) => {
                 self.step(Input::Resume);
-                // Whoever asked may be gone.
+                // The caller may be gone.
                 let _ = done.send(());
             }
             Op::Close(_) => self.step(Input::Command(Command::Close)),

@@ -1,4 +1,4 @@
-// What the app has asked and nobody has answered: kept here, so that it outlives whoever answers. A stream lives as
+// The requests of the app that have no answer yet: kept here, so that they outlive the engine that answers. A stream lives as
 // long as this, through any number of engines.
 
 import { LONGEST } from "./clock.js";
@@ -8,7 +8,7 @@ import { GatewayError, lostOnTheWay, plain, timedOut } from "./error.js";
 const MOST_SEEN = 20_000;
 
 export class Asked {
-  /** Called when the app wants something, before anybody is asked. */
+  /** Called when the app makes a request, before an engine gets it. */
   hurry = () => {};
   #bufferSize;
   #last = 0;
@@ -16,7 +16,7 @@ export class Asked {
   #streams = new Map();
   /** An engine, or the follower of one elsewhere; nothing while nobody leads. */
   #via;
-  /** Why nobody is asked, and whether that is the end of streams too. */
+  /** Why no engine takes requests, and whether that ends streams too. */
   #refusal;
   #isOver = false;
 
@@ -88,7 +88,7 @@ export class Asked {
     }
   }
 
-  /** Refuses every call, until somebody is asked again; streams wait for that. */
+  /** Refuses every call until an engine takes requests again; streams wait for that. */
   pause(error) {
     this.#refusal = error;
     for (const [n, { given, settle }] of [...this.#calls]) {
@@ -125,7 +125,7 @@ export class Asked {
     const { stream, type, fields, position, until } = entry;
     const via = this.#usable();
     if (!via) {
-      // Nobody else counts its time.
+      // Only this counts its time.
       const late = () => {
         this.leave(n);
         stream.subscribed(undefined, timedOut(this.#refusal));
@@ -165,7 +165,7 @@ export class Asked {
 
 const rest = until => Math.max(0, until - Date.now());
 
-/** Whether this says that the client has stopped, by somebody else than the app: then a stream waits. */
+/** Whether the client has stopped for a reason other than the app's own call: then a stream waits. */
 const hasStopped = error => error?.closeCode !== undefined && error.closeCode !== 1000;
 
 /** A new leader is given every notification that waits for an acknowledgement, also those that the app has had. */

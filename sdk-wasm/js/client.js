@@ -145,7 +145,7 @@ export class GatewayClient {
   }
 
   #makeEngine() {
-    const ours = heard => value => engine === this.#engine && heard(value);
+    const ours = listener => value => engine === this.#engine && listener(value);
     const events = {
       state: ours(state => this.#become(state)),
       frame: ours(frame => this.#emit("frame", frame)),
@@ -173,7 +173,7 @@ export class GatewayClient {
     const { status, cause, session } = state;
     if (status === this.#state.status && !(cause || session)) {
       const { nextAttemptAt, ...old } = this.#state;
-      // Closing says so itself, at once. That an attempt begins is news where one was waited for; why the last one
+      // Closing reports itself immediately. That an attempt begins is news where one was waited for; why the last one
       // failed holds until this one has succeeded.
       if (status === "closed" || nextAttemptAt === undefined) return;
       state = old;

@@ -35,7 +35,7 @@ export class Engine {
   #succession;
   #earlier = 0;
 
-  /** `events` hears `state(state)`, `frame(frame)`, `pending(count)` and `acknowledged(ids)`. */
+  /** `events` receives `state(state)`, `frame(frame)`, `pending(count)` and `acknowledged(ids)`. */
   constructor(options, events) {
     this.#options = options;
     this.#events = events;

@@ -6,7 +6,7 @@ export function makeCore(exports) {
   const encoder = new TextEncoder();
   // A byte order mark is a character like any other.
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  // Seen anew each time: memory that grows is another buffer.
+  // A new view each time: memory that grows is another buffer.
   const words = (at, count) => new Uint32Array(exports.memory.buffer, at, count);
   const bytes = (at, length) => new Uint8Array(exports.memory.buffer, at, length);
   const put = value => {

@@ -1,4 +1,4 @@
-// What a client is made with: what can never work is refused at once, with how to correct it.
+// The options of a client. Options that can never work are refused immediately, with the way to correct them.
 
 /** The options with their defaults. */
 export function checked(options) {

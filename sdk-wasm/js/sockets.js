@@ -12,9 +12,9 @@ export class Sockets {
   #everOpened = false;
 
   /**
-   * The listener hears `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection, and
+   * The listener receives `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection, and
    * `impossible(code, why)` where no attempt will ever succeed. A `fence` among the options is asked before a socket is
-   * opened, and before the end of one is believed: a page that was frozen may have been replaced by another, and its
+   * opened, and before the end of one is believed: a page that was suspended may have been replaced by another, and its
    * old sockets with it.
    */
   constructor(options, listener) {
@@ -50,7 +50,7 @@ export class Sockets {
       socket = new this.#class(address(this.#options.url), SUBPROTOCOL);
     } catch (error) {
       this.#sockets.delete(attempt);
-      // It is thrown for what will not change, such as ws: on a page over https. Not at once: whoever asked is not done.
+      // It is thrown for what will not change, such as ws: on a page over https. Not immediately: the caller has not finished.
       queueMicrotask(() => this.#listener.impossible("invalid", String(error?.message ?? error)));
       return;
     }

@@ -91,8 +91,8 @@ export class Tab {
   #makeEngine() {
     const ours = event => value => engine === this.#asked.via && this.#happened(event, value);
     const options = { ...this.#options, token: ({ signal }) => this.#token(signal), fence: () => this.#fence() };
-    const heard = ["state", "frame", "pending", "acknowledged"].map(event => [event, ours(event)]);
-    const engine = new Engine(options, Object.fromEntries(heard));
+    const listeners = ["state", "frame", "pending", "acknowledged"].map(event => [event, ours(event)]);
+    const engine = new Engine(options, Object.fromEntries(listeners));
     return engine;
   }
 

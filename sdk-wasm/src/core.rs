@@ -255,12 +255,12 @@ impl Core {
             }
             Action::Deliver(WATCHER, delivery) => {
                 if let (Event::Message(frame), Some(pending)) = (&delivery.event, &mut self.pending) {
-                    let heard = pending.hear(frame.text());
-                    if let Some(count) = heard.count {
+                    let changes = pending.receive(frame.text());
+                    if let Some(count) = changes.count {
                         orders.pending(count);
                     }
-                    if !heard.acknowledged.is_empty() {
-                        orders.acknowledged(&heard.acknowledged);
+                    if !changes.acknowledged.is_empty() {
+                        orders.acknowledged(&changes.acknowledged);
                     }
                 }
             }

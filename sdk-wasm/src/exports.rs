@@ -37,10 +37,10 @@ impl Instance {
     }
 }
 
-/// Makes room for a text of so many bytes.
+/// Allocates a buffer for a text of `length` bytes.
 #[unsafe(export_name = "core_room")]
 extern "C" fn room(length: usize) -> *mut Room {
-    // Zeroed: there is no moment at which a call could read what nobody has written.
+    // Zeroed, so that no call can read uninitialized memory.
     let at = Box::into_raw(vec![0_u8; length].into_boxed_slice());
     Box::into_raw(Box::new(Room { at: at.cast(), length }))
 }
@@ -62,7 +62,7 @@ fn text(room: *mut Room) -> String {
 /// The instance at an address. A null pointer is a trap, as any fault of ours is.
 fn instance<'a>(at: *mut Instance) -> &'a mut Instance {
     // SAFETY: `glue.js` gives only addresses that `core_new` returned and `core_free` has not taken; there is one
-    // thread, and no call of a core reaches back into JavaScript, so nobody else has a reference.
+    // thread, and no call of a core reaches back into JavaScript, so there is no other reference.
     match unsafe { at.as_mut() } {
         Some(instance) => instance,
         None => process::abort(),

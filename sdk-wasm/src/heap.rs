@@ -17,7 +17,7 @@ const SIZES: usize = 32;
 
 /// Where new memory comes from.
 pub(crate) trait Pages {
-    /// Makes the memory longer by at least so many bytes, and returns what is new.
+    /// Grows the memory by at least this many bytes, and returns the new part.
     fn grow(&mut self, bytes: usize) -> Option<Range<usize>>;
 }
 
@@ -176,7 +176,7 @@ mod tests {
         Layout::from_size_align(size, 8).unwrap()
     }
 
-    /// Runs with a heap in so many bytes.
+    /// Runs with a heap of this many bytes.
     fn with_heap(bytes: usize, run: impl FnOnce(&mut Heap<Given>)) {
         let mut memory = vec![0_u128; bytes / 16];
         let start = memory.as_mut_ptr().expose_provenance();
@@ -198,7 +198,10 @@ mod tests {
                     let (at, size, filling) = held.swap_remove(usize::try_from(next(held.len() as u32)).unwrap());
                     // SAFETY: the block was given for this size and is held.
                     let bytes = unsafe { std::slice::from_raw_parts(at, size) };
-                    assert!(bytes.iter().all(|byte| *byte == filling), "round {round}: somebody else wrote there");
+                    assert!(
+                        bytes.iter().all(|byte| *byte == filling),
+                        "round {round}: another allocation overwrote it"
+                    );
                     // SAFETY: it is not used after this.
                     unsafe { heap.release(at, layout(size)) };
                 } else {

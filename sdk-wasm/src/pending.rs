@@ -28,7 +28,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Takes in a message.
-    pub(crate) fn hear(&mut self, frame: &str) -> Changes {
+    pub(crate) fn receive(&mut self, frame: &str) -> Changes {
         self.take(frame).unwrap_or_default()
     }
 
@@ -84,20 +84,20 @@ mod tests {
     fn a_replay_does_not_count_twice() {
         let mut pending = Pending::default();
         let confirmed = r#"{"type":"subscription_confirmed","service":"notifications","status":"subscribed","pending":2,"offset":2,"epoch":"e","recovered":true}"#;
-        let mut count = |frame: &str| pending.hear(frame).count;
+        let mut count = |frame: &str| pending.receive(frame).count;
         assert_eq!(count(confirmed), Some(2));
         assert_eq!(count(&notification("a")), None);
         assert_eq!(count(&notification("b")), None);
         assert_eq!(count(&notification("c")), Some(3));
         assert_eq!(count(r#"{"type":"ack_confirmed","notificationIds":["a"]}"#), Some(2));
         assert_eq!(count(r#"{"type":"notification_acked","notificationIds":["b","c"]}"#), Some(0));
-        assert_eq!(count(confirmed), Some(2), "told anew after a reconnect");
+        assert_eq!(count(confirmed), Some(2), "reported again after a reconnect");
     }
 
     #[test]
     fn tells_which_were_acknowledged() {
         let mut pending = Pending::default();
-        let mut ids = |frame: &str| pending.hear(frame).acknowledged;
+        let mut ids = |frame: &str| pending.receive(frame).acknowledged;
         assert_eq!(ids(r#"{"type":"ack_confirmed","notificationIds":["a"]}"#), r#"["a"]"#);
         assert_eq!(ids(r#"{"type":"notification_acked","notificationIds":["b", "c"]}"#), r#"["b", "c"]"#);
         assert_eq!(ids(r#"{"type":"notification_acked","notificationIds":[]}"#), "");

@@ -43,8 +43,8 @@ test("the same function may listen twice to an event, and each stops by itself",
   const gateway = await Gateway.start(t);
   const { client } = gateway.client(t, "ada");
   for (const event of ["state", "frame", "notification_acked"]) {
-    let heard = 0;
-    const listener = () => (heard += 1);
+    let received = 0;
+    const listener = () => (received += 1);
     const off = new AbortController();
     const stop = client.on(event, listener);
     client.on(event, listener, { signal: off.signal });
@@ -53,7 +53,7 @@ test("the same function may listen twice to an event, and each stops by itself",
     const again = client.on(event, () => {});
     off.abort();
     again();
-    assert.equal(heard, 0);
+    assert.equal(received, 0);
   }
   assert.throws(() => client.on("nothing", () => {}), TypeError);
 });
@@ -67,9 +67,9 @@ test("an acknowledgement reaches every device as an event", async t => {
   await Promise.all(streams.map(stream => stream.ready));
   await gateway.notify("ada", "one");
   const [notification] = await Promise.all(streams.map(async stream => (await stream.next()).value));
-  const heard = Promise.all(devices.map(client => new Promise(resolve => client.on("notification_acked", resolve))));
+  const received = Promise.all(devices.map(client => new Promise(resolve => client.on("notification_acked", resolve))));
   await notification.ack();
-  await heard;
+  await received;
   assert.deepEqual(events, devices.map(() => [{ notificationIds: [notification.id] }]));
 });
 

@@ -119,7 +119,7 @@ test("it can be required, with and without WebAssembly", t => {
   assert.equal(run(folder, both, { name: "app.cjs" }), "function function\n");
 });
 
-/** A unit test of somebody's app, but for the way in which it gets what it needs. */
+/** A unit test of an app, without its imports. */
 const UNIT_TEST = `
   test("an optimistic bubble is confirmed", async () => {
     const fake = new FakeGateway();

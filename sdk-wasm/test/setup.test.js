@@ -1,4 +1,5 @@
-// What cannot work says so at once, and says what is wrong; what may pass is tried again, and says when.
+// A set-up that cannot work fails immediately and names the mistake. A failure that may pass is tried again, and the
+// state has the time of the next attempt.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -130,8 +131,8 @@ test("a failing token renewal is told while the session goes on, and so is its s
   assert.equal(client.state, state);
   await client.clanChat("c").send("still here");
   fails = false;
-  const mended = await new Promise(resolve => client.on("state", state => state.cause || resolve(state)));
-  assert.deepEqual([mended.status, mended.nextAttemptAt], ["online", undefined]);
+  const recovered = await new Promise(resolve => client.on("state", state => state.cause || resolve(state)));
+  assert.deepEqual([recovered.status, recovered.nextAttemptAt], ["online", undefined]);
   assert.deepEqual((await first(chat, 1)).map(({ content }) => content), ["still here"]);
 });
 

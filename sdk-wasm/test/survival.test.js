@@ -7,7 +7,7 @@ import { Gateway, becomes, first, shortLived } from "./harness.js";
 
 const texts = events => events.map(event => event.content);
 
-/** One session of a user replaces the other, and the other has heard of it. */
+/** One session of a user replaces the other, and the other has been informed. */
 async function takesOver(one, other) {
   const replaced = becomes(other, "replaced");
   await one.connect();

@@ -154,7 +154,7 @@ test("a pause refuses calls and lets streams wait, the end ends both", async () 
   asked.subscribe(stream("early"), "subscribe_clan_chat", "{}", Infinity);
   const calls = [];
   asked.call("call", "chat", "{}", 10_000, error => calls.push(error));
-  // The one that is asked says so of what it has not confirmed, before the client hears of it.
+  // The engine reports what it has not confirmed before the client gets the state.
   one.asked[0].listener.subscribed(undefined, refusal);
   asked.pause(refusal);
   asked.call("request", "ping", "{}", 10_000, error => calls.push(error));

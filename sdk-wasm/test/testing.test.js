@@ -68,17 +68,17 @@ function stage(t, options, clientOptions) {
 test("an app chats, and is told what others say, type and delete", async t => {
   const { fake, client } = stage(t);
   fake.chat("c", { userId: "bob", content: "before" });
-  const heard = client.clanChat("c").subscribe({ history: 10, presence: true });
-  await heard.ready;
+  const stream = client.clanChat("c").subscribe({ history: 10, presence: true });
+  await stream.ready;
   const receipt = await client.clanChat("c").send("hello", { data: { replyTo: "m1" } });
   fake.chat("c", { userId: "bob", content: "hello, ada" });
-  const chats = await first(heard, 3);
+  const chats = await first(stream, 3);
   assert.deepEqual(chats.map(({ userId, content }) => [userId, content]), [["bob", "before"], ["ada", "hello"], ["bob", "hello, ada"]]);
   assert.equal(chats[1].messageId, receipt.messageId);
   fake.typing("c", "bob");
-  assert.deepEqual((await first(heard, 1, "typing"))[0], { type: "typing", userId: "bob", clanId: "c", isTyping: true });
+  assert.deepEqual((await first(stream, 1, "typing"))[0], { type: "typing", userId: "bob", clanId: "c", isTyping: true });
   fake.deleteChat("c", chats[0].messageId);
-  assert.equal((await first(heard, 1, "chat_deleted"))[0].messageId, chats[0].messageId);
+  assert.equal((await first(stream, 1, "chat_deleted"))[0].messageId, chats[0].messageId);
   const page = await client.clanChat("c").history({ limit: 1 });
   assert.deepEqual([page.messages.map(({ content }) => content), page.hasMore], [["hello, ada"], true]);
   client.clanChat("c").typing();
@@ -89,12 +89,12 @@ test("an app chats, and is told what others say, type and delete", async t => {
 test("presence says who comes and goes", async t => {
   const { fake, client } = stage(t);
   fake.join("c", "bob");
-  const heard = client.clanChat("c").subscribe({ presence: true });
-  const [snapshot] = await first(heard, 1, "presence");
+  const stream = client.clanChat("c").subscribe({ presence: true });
+  const [snapshot] = await first(stream, 1, "presence");
   assert.deepEqual(snapshot.users.map(({ userId }) => userId), ["bob", "ada"]);
   fake.join("c", "eve");
   fake.leave("c", "bob");
-  const changes = await first(heard, 2, "presence_changed");
+  const changes = await first(stream, 2, "presence_changed");
   assert.deepEqual(changes.map(({ userId, status }) => [userId, status]), [["eve", "online"], ["bob", "offline"]]);
   assert.equal((await client.clanChat("c").presence()).count, 2);
 });
@@ -103,12 +103,12 @@ test("notifications are pending until they are acknowledged", async t => {
   const { fake, client } = stage(t);
   fake.notify("ada", { id: "n1", title: "one", message: "m" });
   const badges = [];
-  const heard = client.notifications().subscribe({ onPending: count => badges.push(count) });
-  const { value } = await heard.next();
+  const stream = client.notifications().subscribe({ onPending: count => badges.push(count) });
+  const { value } = await stream.next();
   assert.equal(value.title, "one");
   fake.notify("ada", { id: "n1", title: "a copy", message: "m" });
   fake.notify("ada", { id: "n2", title: "two", message: "m" });
-  assert.equal((await heard.next()).value.id, "n2");
+  assert.equal((await stream.next()).value.id, "n2");
   await value.ack();
   assert.deepEqual([fake.pending("ada").map(({ id }) => id), badges], [["n2"], [1, 2, 1]]);
 });
@@ -116,18 +116,18 @@ test("notifications are pending until they are acknowledged", async t => {
 test("topics of a service are published and subscribed to", async t => {
   const { fake, client } = stage(t, { services: ["scores"] });
   const scores = client.topic("scores", "match-7");
-  const heard = scores.subscribe();
-  await heard.ready;
+  const stream = scores.subscribe();
+  await stream.ready;
   await scores.publish({ home: 1 });
   fake.publish("scores", "match-7", { home: 2 });
-  assert.deepEqual((await first(heard, 2, "event")).map(({ data }) => data.home), [1, 2]);
+  assert.deepEqual((await first(stream, 2, "event")).map(({ data }) => data.home), [1, 2]);
   await assert.rejects(client.topic("orders", "o").publish(1), { code: "unknown_service" });
 });
 
 test("a lost connection loses nothing and doubles nothing", async t => {
   const { fake, client } = stage(t);
-  const heard = client.clanChat("c").subscribe();
-  await heard.ready;
+  const stream = client.clanChat("c").subscribe();
+  await stream.ready;
   const lost = becomes(client, "reconnecting");
   fake.goOffline();
   await lost;
@@ -135,7 +135,7 @@ test("a lost connection loses nothing and doubles nothing", async t => {
   const sending = client.clanChat("c").send("from the tunnel");
   fake.goOnline();
   await sending;
-  assert.deepEqual((await first(heard, 2)).map(({ content }) => content), ["meanwhile", "from the tunnel"]);
+  assert.deepEqual((await first(stream, 2)).map(({ content }) => content), ["meanwhile", "from the tunnel"]);
   fake.loseReply("chat");
   assert.equal((await client.clanChat("c").send("once")).duplicate, true);
   assert.equal(fake.messages("c").filter(({ content }) => content === "once").length, 1);
@@ -143,16 +143,16 @@ test("a lost connection loses nothing and doubles nothing", async t => {
 
 test("what is gone for good is a gap", async t => {
   const { fake, client } = stage(t);
-  const heard = client.clanChat("c").subscribe();
-  await heard.ready;
+  const stream = client.clanChat("c").subscribe();
+  await stream.ready;
   const lost = becomes(client, "reconnecting");
   fake.disconnect();
   for (const content of ["1", "2", "3"]) fake.chat("c", { userId: "bob", content });
   fake.trim({ clanId: "c" }, 1);
   await lost;
-  assert.equal((await first(heard, 1, "gap"))[0].reason, "trimmed");
+  assert.equal((await first(stream, 1, "gap"))[0].reason, "trimmed");
   fake.loseStore();
-  assert.equal((await first(heard, 1, "gap"))[0].reason, "epoch_changed");
+  assert.equal((await first(stream, 1, "gap"))[0].reason, "epoch_changed");
 });
 
 test("refusals, held commands and the ends of subscriptions are scripted", async t => {
@@ -168,10 +168,10 @@ test("refusals, held commands and the ends of subscriptions are scripted", async
   assert.equal(isSent, false);
   release();
   await sending;
-  const heard = client.clanChat("c").subscribe();
-  await heard.ready;
+  const stream = client.clanChat("c").subscribe();
+  await stream.ready;
   fake.endSubscription("ada", { clanId: "c" });
-  await assert.rejects(heard.next(), { code: "forbidden" });
+  await assert.rejects(stream.next(), { code: "forbidden" });
   assert.throws(() => fake.notify("ada", { title: 7, message: "m" }), /title: a string is expected/);
 });
 

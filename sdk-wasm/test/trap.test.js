@@ -27,7 +27,7 @@ test("a trap is told, the next call has a fresh instance, and streams go on with
   breaks = false;
   await assert.rejects(call, { code: "trap", outcome: "unknown" });
   assert.equal((await failed).cause.code, "trap");
-  // Somebody else says something meanwhile.
+  // Another user sends a message meanwhile.
   const { client: bob } = gateway.client(t, "bob");
   await bob.clanChat("c").send("missed");
   await client.clanChat("c").send("y");

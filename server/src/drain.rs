@@ -64,8 +64,8 @@ impl Tasks {
 }
 
 impl Running {
-    /// Goes without anybody noticing: not ready at once, then every connection is closed at a moment of its own, and
-    /// everything is over within `drain.grace`.
+    /// Shuts down gracefully: reports not ready immediately, closes every connection at a random time within
+    /// `drain.spread`, and ends within `drain.grace`.
     pub async fn drain(&self) {
         let drain = self.node.config().drain;
         let over = Instant::now() + drain.grace;

@@ -62,8 +62,8 @@ pub enum StartError {
     /// The metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// It was told to shut down while it started.
-    #[error("it was told to shut down while it started")]
+    /// It was asked to shut down while it started.
+    #[error("it was asked to shut down while it started")]
     GivenUp,
 }
 
@@ -163,7 +163,7 @@ async fn build(
     Ok(Running { node, listening, certificates })
 }
 
-/// Runs a gateway until it is told to shut down and has done so, also while it starts.
+/// Runs a gateway until it is asked to shut down and has done so, also while it starts.
 ///
 /// # Errors
 /// [`StartError`] says what kept it from starting.
@@ -176,7 +176,7 @@ pub async fn run(
     let gateway = customise(Gateway::new(loaded.config.clone()));
     match gateway.start_unless(signals.shutdown()).await? {
         Some(running) => running.run_until_shutdown(signals, loaded, telemetry).await,
-        None => tracing::info!("told to go while starting"),
+        None => tracing::info!("asked to shut down while starting"),
     }
     Ok(())
 }

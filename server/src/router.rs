@@ -318,7 +318,7 @@ impl Conversation for Router {
                 let until = Instant::now() + self.node.config().auth.expiry_grace;
                 self.state = State::Expired { session: session.clone(), until };
             }
-            // A client that gave a fresh token in time is not refused because nobody can check it.
+            // A client that gave a fresh token in time is not refused because the token cannot be checked now.
             State::Expired { .. } if self.undecided => {
                 self.turn_away(None, None, &AuthError::Unavailable.into());
             }

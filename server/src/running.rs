@@ -27,7 +27,7 @@ impl Running {
         self.listening.address
     }
 
-    /// Serves until it is told to shut down, and drains. A second signal ends the drain, a third one does not wait for
+    /// Serves until it gets a signal to shut down, and drains. A second signal ends the drain, a third one does not wait for
     /// other servers either.
     pub async fn run_until_shutdown(self, mut signals: Signals, loaded: Loaded, telemetry: &Telemetry) {
         let mut in_force = InForce::new(loaded);
@@ -42,7 +42,7 @@ impl Running {
         }
         tokio::select! {
             () = self.drain() => {}
-            () = signals.shutdown() => tracing::warn!("told to go twice; not waiting for sessions"),
+            () = signals.shutdown() => tracing::warn!("second signal to shut down; not waiting for sessions"),
         }
         let leave = async {
             self.resign().await;
@@ -50,7 +50,7 @@ impl Running {
         };
         tokio::select! {
             () = leave => {}
-            () = signals.shutdown() => tracing::warn!("told to go again; not waiting for the store and the broker"),
+            () = signals.shutdown() => tracing::warn!("another signal to shut down; not waiting for the store and the broker"),
         }
         self.node.store.close().await;
         tracing::info!("gone");
@@ -108,7 +108,7 @@ impl Signals {
         }
     }
 
-    /// Resolves when the process is told to shut down.
+    /// Resolves when the process gets a signal to shut down.
     pub async fn shutdown(&mut self) {
         tokio::select! {
             () = received(&mut self.terminate) => {}

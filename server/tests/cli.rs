@@ -162,8 +162,8 @@ fn a_new_key_comes_with_the_lines_that_configure_it() {
 #[test]
 fn a_reload_without_a_gateway_is_1_and_says_what_it_looked_for() {
     let place = Place::empty().file("gateway.toml", "");
-    let nobody = place.run(&["reload", "--config", "gateway.toml"]).refusal();
-    assert!(nobody.contains("no gateway of this program runs here with gateway.toml"), "{nobody}");
+    let without_match = place.run(&["reload", "--config", "gateway.toml"]).refusal();
+    assert!(without_match.contains("no gateway of this program runs here with gateway.toml"), "{without_match}");
     assert_eq!(place.run(&["reload", "--pid", "0"]).code(), 2);
     assert_eq!(place.run(&["reload", "--pid", "1", "--config", "gateway.toml"]).code(), 2);
 }
@@ -357,6 +357,6 @@ fn a_healthcheck_tells_by_its_exit_code() {
     let refusal = Place::empty().run(&["healthcheck", "--url", &health]).refusal();
     assert!(refusal.contains("503") && refusal.contains("draining"), "{refusal}");
     assert!(served.join().unwrap().starts_with("GET /health "));
-    let nobody = Place::empty().run(&["healthcheck", "--url", "http://127.0.0.1:1/health"]).refusal();
-    assert!(nobody.contains("http://127.0.0.1:1/health does not answer"), "{nobody}");
+    let without_match = Place::empty().run(&["healthcheck", "--url", "http://127.0.0.1:1/health"]).refusal();
+    assert!(without_match.contains("http://127.0.0.1:1/health does not answer"), "{without_match}");
 }

@@ -258,7 +258,7 @@ test("two users of one profile, and two devices of one user, share nothing", asy
   await gateway.end();
 });
 
-test("another device replaces all tabs at once, connect() takes each back, and what they read goes on", async () => {
+test("another device replaces all tabs together, connect() takes each back, and what they read goes on", async () => {
   const { gateway, all, end } = await tabs(3);
   for (const tab of all) await tab.reads("wolves");
   const other = await browser.newContext();

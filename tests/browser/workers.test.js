@@ -18,7 +18,7 @@ after(async () => {
 
 const PACKAGE = new URL("../../sdk-wasm/pkg/", import.meta.url);
 
-/** A worker with a client of the same user, which tells what it hears and says what it is told. */
+/** A worker with a client of the same user, which reports the messages that it receives and sends those that it gets from the page. */
 const worker = (options) => `
   import { GatewayClient } from "ORIGIN/demo/sdk/index.js";
   const serve = (port) => {
@@ -28,7 +28,7 @@ const worker = (options) => `
     chat.ready.then(() => port.postMessage({ ready: true }));
     port.onmessage = ({ data }) => client.clanChat("wolves").send(data, { timeoutMs: 30_000 });
     void (async () => {
-      for await (const event of chat) if (event.type === "chat") port.postMessage({ heard: event.content });
+      for await (const event of chat) if (event.type === "chat") port.postMessage({ received: event.content });
     })();
   };
   if (globalThis.SharedWorkerGlobalScope) onconnect = ({ ports: [port] }) => serve(port);
@@ -41,10 +41,10 @@ function employ({ kind, code }) {
   const url = kind === "blob" ? URL.createObjectURL(new Blob([code], { type: "text/javascript" })) : "/worker.js";
   const worker = kind === "shared" ? new SharedWorker(url, { type: "module" }) : new Worker(url, { type: "module" });
   const port = worker.port ?? worker;
-  app.worker = { worker, port, heard: [], states: [] };
+  app.worker = { worker, port, received: [], states: [] };
   worker.onerror = (event) => app.worker.states.push(`error ${event.message}`);
   port.onmessage = ({ data }) => {
-    if (data.heard !== undefined) app.worker.heard.push(data.heard);
+    if (data.received !== undefined) app.worker.received.push(data.received);
     else if (data.ready) app.worker.ready = true;
     else Object.assign(app.worker, { sessionId: data.sessionId }, { states: [...app.worker.states, data.status] });
   };
@@ -68,19 +68,19 @@ for (const kind of ["dedicated", "shared", "blob"]) {
     await page.run(() => app.worker.port.postMessage("from the worker"));
     await page.hears("wolves", 1);
     await page.says("wolves", "from the page");
-    await page.until(() => app.worker.heard.length === 2);
+    await page.until(() => app.worker.received.length === 2);
     // The page leaves, and the worker has the connection; then the page comes back to it.
     await page.run(() => app.client.close());
     await page.until(() => app.worker.states.length > 2 && app.worker.states.at(-1) === "online");
     await page.run(() => app.worker.port.postMessage("alone"));
-    await page.until(() => app.worker.heard.length === 3);
+    await page.until(() => app.worker.received.length === 3);
     await page.run(() => app.client.connect());
     await page.run(() => app.watch("again", app.client.clanChat("wolves").subscribe({ history: 10 })));
     await page.until(() => app.streams.again.seen.events.length === 3);
     assert.equal(await sessions(gateway), 1);
     await page.says("wolves", "both");
-    await page.until(() => app.worker.heard.length === 4 && app.streams.again.seen.events.length === 4);
-    assert.deepEqual(await page.run(() => app.worker.heard), ["from the worker", "from the page", "alone", "both"]);
+    await page.until(() => app.worker.received.length === 4 && app.streams.again.seen.events.length === 4);
+    assert.deepEqual(await page.run(() => app.worker.received), ["from the worker", "from the page", "alone", "both"]);
     assert.ok((await page.run(() => app.worker.states)).every((state) => ["connecting", "online", "reconnecting"].includes(state)));
     if (kind !== "shared") {
       // It ends without a word, while it has the connection.

@@ -13,7 +13,7 @@ import { Gateway, endAll } from "../browser/gateway.js";
 
 const KEY = "an API key of the generated clients";
 const HERE = import.meta.dirname;
-/** Removed before each run, and kept after it for whoever wants to see what a generator wrote. */
+/** Removed before each run, and kept after it, so that the generated code can be read. */
 const GENERATED = join(HERE, "generated");
 const PYTHON = process.env.GATEWAY_TEST_PYTHON ?? join(HERE, "../../target/venv/bin/python");
 const SCHEMAS = ["client", "server", "inbound", "outbound"];
@@ -101,7 +101,7 @@ describe("generated clients", { concurrency: 2 }, () => {
     const out = join(GENERATED, "openapi-python-client");
     const args = ["generate", "--path", documents.openapi, "--meta", "none", "--fail-on-warning", "--overwrite"];
     await run(tool("openapi-python-client"), [...args, "--output-path", join(out, "gateway_client")], {
-      // It calls ruff, which stands beside it.
+      // It calls ruff, which is in the same folder.
       env: { PATH: [dirname(PYTHON), process.env.PATH].join(delimiter) },
     });
     await run(PYTHON, ["-m", "compileall", "-q", out]);

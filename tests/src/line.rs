@@ -75,7 +75,7 @@ impl Line {
         self.weather.send_replace(weather);
     }
 
-    /// Waits until so many reads of bytes have been swallowed.
+    /// Waits until this many reads of bytes have been swallowed.
     pub async fn has_swallowed(&self, reads: u64) {
         // The line ends with this value, and so does the counter.
         let _ = self.swallowed.clone().wait_for(|swallowed| *swallowed >= reads).await;
@@ -155,7 +155,7 @@ async fn pass(client: TcpStream, server: TcpStream, way: Way) {
 }
 
 /// Passes bytes one way. `lost` says that bytes of this connection have vanished, in either direction: TCP would send
-/// them again for ever, and never deliver what comes after them.
+/// them again indefinitely, and never deliver what comes after them.
 async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, lost: &AtomicBool) {
     let Way { mut weather, swallowed, .. } = way;
     let mut buffer = vec![0; 64 * 1024];

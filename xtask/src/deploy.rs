@@ -38,7 +38,7 @@ const CHECKS: [Check; 9] = [
 /// Runs every check and tells how many passed.
 ///
 /// # Errors
-/// If nobody reads standard output.
+/// If standard output cannot be written.
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
     for check in CHECKS {

@@ -48,7 +48,7 @@ impl Environment {
         )
     }
 
-    /// Makes the environment anew. What pip prints goes to the log.
+    /// Creates the environment again from nothing. What pip prints goes to the log.
     ///
     /// # Errors
     /// If there is no Python 3 with `venv`, or pip cannot install.

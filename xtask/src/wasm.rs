@@ -32,7 +32,7 @@ const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
 /// bytes after brotli; more inlining makes the same code many times over, less makes more calls.
 const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=30"];
 
-/// Small, within what every browser of the last years has; more would shut somebody out. The compiler lists two features
+/// Small, within what every browser of the last years has; more would exclude some of them. The compiler lists two features
 /// more that it uses nothing of, and without which the module runs in older browsers and can be turned into JavaScript.
 /// Functions with one caller stay functions: inlined they are fewer bytes, but compress less.
 const WASM_OPT: [&str; 13] = [

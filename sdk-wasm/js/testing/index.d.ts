@@ -68,7 +68,7 @@ export class FakeGateway {
   typing(clanId: string, userId: string, isTyping?: boolean): void;
   /** Another user comes to a clan. */
   join(clanId: string, userId: string): void;
-  /** Another user goes. Nobody waits for them to come back: `offline` is told without delay. */
+  /** Another user disconnects. `offline` is sent without the delay that a real gateway waits for a reconnect. */
   leave(clanId: string, userId: string): void;
 
   /** The messages of a clan. */

@@ -1,4 +1,4 @@
-// Tokens of a fake gateway: they have the form of a JSON Web Token, and nobody has signed them.
+// Tokens of a fake gateway: they have the form of a JSON Web Token, without a valid signature.
 
 const encode = value => {
   const bytes = new TextEncoder().encode(JSON.stringify(value));

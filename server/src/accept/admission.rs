@@ -95,7 +95,7 @@ impl Admission {
         *standing = Standing::Free;
     }
 
-    /// Notes a request that anybody may make, such as one for the node's health. The answer is not refused, but the
+    /// Notes a request that needs no key, such as one for the node's health. The answer is not refused, but the
     /// socket still counts while it is open.
     pub(super) fn probe(&self) -> Afterwards {
         match &mut *self.standing.lock() {

@@ -87,7 +87,7 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
     // The conversion saturates, and a timestamp ends with the year 9999.
     let expires_at = Timestamp::from_millis((claims.exp.unwrap_or_default() * 1000.0) as u64);
     // The library compares whole seconds: it takes a token for up to a second after the leeway has ended, and a session
-    // that begins then would be over at once.
+    // that begins then would end immediately.
     let now = Timestamp::from(SystemTime::now()).millis();
     if now >= expires_at.millis().saturating_add(leeway_seconds.saturating_mul(1000)) {
         return Err(AuthError::Expired);

@@ -135,7 +135,7 @@ fn topology(found: Topology) -> Vec<Finding> {
     let name = |text: &str, names: &[String]| (!names.is_empty()).then(|| format!("{text}: {}", names.join(", ")));
     findings.extend(name("the broker has, as the gateway declares it", &same).map(Finding::Fine));
     findings.extend(name("the broker has not yet, and the start declares", &absent).map(Finding::Fine));
-    let taken = name("a gateway that runs has this to itself, so no other may start beside it", &in_use);
+    let taken = name("a gateway that runs has this to itself, so a second one cannot start", &in_use);
     findings.extend(taken.map(Finding::Warning));
     findings.extend(refused.iter().map(|fault| Finding::Error(format!("the broker: {fault}"))));
     findings

@@ -53,8 +53,8 @@ impl Connections {
         self.0.lock().open.remove(&id);
     }
 
-    /// Notes that a connection has a session. During a drain its client is told when to go, and the caller when to
-    /// close it.
+    /// Notes that a connection has a session. During a drain the client is sent the time of its close, which is
+    /// also returned.
     pub(crate) fn has_session(&self, id: ConnectionId) -> Option<Departure> {
         let mut table = self.0.lock();
         let closed_by = table.closed_by;
@@ -63,8 +63,8 @@ impl Connections {
         closed_by.map(|closed_by| open.announce(id, closed_by))
     }
 
-    /// Begins to close all connections within `spread`, and returns them in the order in which they go. Clients with a
-    /// session are told when, each another moment. The others have until the end to get one: then they are told too.
+    /// Begins to close all connections within `spread`, and returns them in the order of their times. Each client
+    /// with a session is sent its random time. The others can still get a session until the end, and are informed then.
     pub(crate) fn begin_to_close(&self, spread: Duration) -> Vec<Departure> {
         let mut table = self.0.lock();
         let closed_by = Instant::now() + spread;
@@ -78,30 +78,30 @@ impl Connections {
         departures
     }
 
-    /// Closes a connection once the command under way has finished. A client that has no session hears now that the
-    /// node goes.
+    /// Closes a connection once the command under way has finished. A client that has no session is asked now to
+    /// reconnect.
     pub(crate) fn close(&self, id: ConnectionId) {
         let table = self.0.lock();
         let Some(Open { outbound, has_session }) = table.open.get(&id) else { return };
         if !has_session {
-            tell(outbound, Duration::ZERO);
+            send_hint(outbound, Duration::ZERO);
         }
         outbound.retire(CloseCode::SERVICE_RESTART, "the node restarts; reconnect");
     }
 }
 
 impl Open {
-    /// Chooses a moment from now to the end, and tells the client.
+    /// Chooses a random time from now to the end, and sends it to the client.
     fn announce(&self, id: ConnectionId, closed_by: Instant) -> Departure {
         let now = Instant::now();
         let after = closed_by.saturating_duration_since(now).mul_f64(random_share());
-        tell(&self.outbound, after);
+        send_hint(&self.outbound, after);
         Departure { id, at: now + after }
     }
 }
 
-/// Tells a client when its connection will be closed. Every client gets this, whether or not it knows additions.
-fn tell(outbound: &Outbound, after: Duration) {
+/// Sends a client the time until its connection is closed. Every client gets this, whether or not it knows additions.
+fn send_hint(outbound: &Outbound, after: Duration) {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     outbound.push(Frame::push(ReconnectHint { reason: ReconnectReason::Draining, after_ms }.into()));
 }

@@ -33,8 +33,8 @@ impl Router {
         }
     }
 
-    /// Refuses a client that has no session, or none any more. The close code says whether it may come back by itself:
-    /// a gateway that cannot decide now asks it to, and refuses nobody.
+    /// Refuses a client that has no session, or none any more. The close code says whether it may reconnect by itself:
+    /// a gateway that cannot decide now asks it to, and refuses no client.
     pub(super) fn turn_away(
         &mut self,
         request_id: Option<RequestId>,
@@ -44,7 +44,7 @@ impl Router {
         let (code, reason) = match error.code {
             ErrorCode::Unauthorized => (CloseCode::UNAUTHORIZED, "the token is not valid"),
             ErrorCode::TokenExpired => (CloseCode::UNAUTHORIZED, "the token has expired"),
-            ErrorCode::SessionLimit => (CloseCode::SESSION_LIMIT, "refused beside an existing session"),
+            ErrorCode::SessionLimit => (CloseCode::SESSION_LIMIT, "refused: the user has another session"),
             ErrorCode::Internal => (CloseCode::INTERNAL_ERROR, "internal error"),
             _ => (CloseCode::TRY_AGAIN_LATER, "the gateway cannot let you in now; come back with backoff"),
         };

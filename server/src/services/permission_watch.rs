@@ -38,10 +38,10 @@ impl Node {
                 };
                 let identity = subscription.session().identity();
                 let checked = node.permissions.check(&identity, Action::Subscribe, subscription.topic()).await;
-                match grant.hear(checked, Instant::now()) {
-                    Heard::Holds => {}
-                    Heard::HoldsForGood => return,
-                    Heard::Ended(error) => return end_subscription(&node, &subscription, &error),
+                match grant.apply(checked, Instant::now()) {
+                    Outcome::Holds => {}
+                    Outcome::HoldsUntilExpiry => return,
+                    Outcome::Ended(error) => return end_subscription(&node, &subscription, &error),
                 }
             }
         });
@@ -75,12 +75,12 @@ struct Grant {
 
 /// What an answer means for a subscription.
 #[derive(Debug)]
-enum Heard {
-    /// It goes on, and the service is asked again.
+enum Outcome {
+    /// The subscription continues, and the service is asked again.
     Holds,
-    /// It goes on as long as the token.
-    HoldsForGood,
-    /// It is over.
+    /// The subscription continues until the token expires.
+    HoldsUntilExpiry,
+    /// The subscription ends.
     Ended(CommandError),
 }
 
@@ -89,20 +89,20 @@ impl Grant {
         Self { next: Instant::now() + after, holds_until, failures: 0 }
     }
 
-    fn hear(&mut self, checked: Result<Granted, CommandError>, now: Instant) -> Heard {
+    fn apply(&mut self, checked: Result<Granted, CommandError>, now: Instant) -> Outcome {
         match checked {
-            Ok(Granted { ask_again: None }) => Heard::HoldsForGood,
+            Ok(Granted { ask_again: None }) => Outcome::HoldsUntilExpiry,
             Ok(Granted { ask_again: Some(AskAgain { after, holds_until }) }) => {
                 *self = Self { next: now + after, holds_until, failures: 0 };
-                Heard::Holds
+                Outcome::Holds
             }
-            Err(error) if !error.code.is_retryable() => Heard::Ended(error),
+            Err(error) if !error.code.is_retryable() => Outcome::Ended(error),
             Err(_) if now < self.holds_until => {
                 self.failures = self.failures.saturating_add(1);
                 self.next = (now + backoff(self.failures)).min(self.holds_until);
-                Heard::Holds
+                Outcome::Holds
             }
-            Err(_) => Heard::Ended(CommandError::retry(
+            Err(_) => Outcome::Ended(CommandError::retry(
                 ErrorCode::Unavailable,
                 "the permission service has not answered for too long; subscribe again",
                 Duration::from_secs(1),
@@ -136,12 +136,12 @@ mod tests {
         let mut grant = grant(now);
         let (mut clock, mut asked) = (now, 0);
         while clock < now + GRACE {
-            assert!(matches!(grant.hear(silence(), clock), Heard::Holds), "after {:?}", clock - now);
+            assert!(matches!(grant.apply(silence(), clock), Outcome::Holds), "after {:?}", clock - now);
             assert!(grant.next > clock && grant.next <= now + GRACE);
             (clock, asked) = (grant.next, asked + 1);
         }
         assert!((10..100).contains(&asked), "asked {asked} times");
-        let Heard::Ended(error) = grant.hear(silence(), clock) else { panic!("it went on") };
+        let Outcome::Ended(error) = grant.apply(silence(), clock) else { panic!("it went on") };
         assert_eq!(error.code, ErrorCode::Unavailable);
     }
 
@@ -149,20 +149,20 @@ mod tests {
     fn an_answer_renews_the_grant_and_a_refusal_ends_it_within_the_grace() {
         let now = Instant::now();
         let mut grant = grant(now);
-        assert!(matches!(grant.hear(silence(), now), Heard::Holds));
-        assert!(matches!(grant.hear(Ok(granted(now)), now), Heard::Holds));
+        assert!(matches!(grant.apply(silence(), now), Outcome::Holds));
+        assert!(matches!(grant.apply(Ok(granted(now)), now), Outcome::Holds));
         assert_eq!((grant.next, grant.failures), (now + Duration::from_secs(30), 0));
-        assert!(matches!(grant.hear(silence(), now + GRACE), Heard::Holds), "the grace has begun anew");
+        assert!(matches!(grant.apply(silence(), now + GRACE), Outcome::Holds), "the grace has started again");
         let refused = Err(CommandError::new(ErrorCode::Forbidden, "no"));
-        let Heard::Ended(error) = grant.hear(refused, now) else { panic!("it went on") };
+        let Outcome::Ended(error) = grant.apply(refused, now) else { panic!("it went on") };
         assert_eq!(error.code, ErrorCode::Forbidden);
-        assert!(matches!(grant.hear(Ok(Granted { ask_again: None }), now), Heard::HoldsForGood));
+        assert!(matches!(grant.apply(Ok(Granted { ask_again: None }), now), Outcome::HoldsUntilExpiry));
     }
 
     #[test]
     fn without_a_grace_the_first_silence_ends_it() {
         let now = Instant::now();
         let mut grant = Grant { holds_until: now, ..grant(now) };
-        assert!(matches!(grant.hear(silence(), now), Heard::Ended(_)));
+        assert!(matches!(grant.apply(silence(), now), Outcome::Ended(_)));
     }
 }

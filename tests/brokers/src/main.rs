@@ -8,6 +8,6 @@ use realtime_gateway_brokers::rabbitmq::RabbitServer;
 fn main() {
     let server = RabbitServer::start();
     println!("{}", server.url());
-    // Whoever started this closes the pipe, or ends, which closes it as well.
+    // The parent process closes the pipe, or ends, which closes it as well.
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }

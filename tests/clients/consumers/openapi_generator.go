@@ -31,8 +31,8 @@ func main() {
 		ids = append(ids, accepted.GetIds()...)
 	}
 
-	nobody := *gateway.NewSendNotification("Quest", "Done")
-	_, answer, err := notifications.SendNotification(withKey).SendNotification(nobody).Execute()
+	withoutUser := *gateway.NewSendNotification("Quest", "Done")
+	_, answer, err := notifications.SendNotification(withKey).SendNotification(withoutUser).Execute()
 	if err == nil || answer == nil || answer.StatusCode != 400 {
 		panic("a notification for no user was accepted")
 	}

@@ -15,6 +15,7 @@ use lapin::{
     types::FieldTable,
 };
 use parking_lot::Mutex;
+use realtime_gateway_tests::eventually;
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use uuid::Uuid;
@@ -35,6 +36,8 @@ pub(crate) struct Backend {
     amqp: String,
     ledger: Arc<Mutex<Ledger>>,
     publishing: watch::Sender<bool>,
+    /// Whether the publisher waits, and the broker has confirmed all that it published.
+    idle: Arc<watch::Sender<bool>>,
     tasks: JoinSet<()>,
 }
 
@@ -52,17 +55,24 @@ impl Backend {
                 sleep(AGAIN).await;
             }
         });
-        Self { amqp: amqp.to_owned(), ledger: ledger.clone(), publishing: watch::Sender::new(true), tasks }
+        Self {
+            amqp: amqp.to_owned(),
+            ledger: ledger.clone(),
+            publishing: watch::Sender::new(true),
+            idle: Arc::default(),
+            tasks,
+        }
     }
 
     /// Begins to publish to these users.
     pub(crate) fn publish_to(&mut self, users: Vec<String>) {
-        let (url, book, going) = (self.amqp.clone(), self.ledger.clone(), self.publishing.subscribe());
+        let (url, book, idle) = (self.amqp.clone(), self.ledger.clone(), self.idle.clone());
+        let mut going = self.publishing.subscribe();
         self.tasks.spawn(async move {
             let mut unconfirmed = None;
             loop {
                 // The broker is hurt on purpose: whoever publishes comes again, and repeats what was not confirmed.
-                let _ = publish(&url, &users, &book, &going, &mut unconfirmed).await;
+                let _ = publish(&url, &users, &book, (&mut going, &idle), &mut unconfirmed).await;
                 sleep(AGAIN).await;
             }
         });
@@ -71,6 +81,21 @@ impl Backend {
     /// Publishes nothing more.
     pub(crate) fn hush(&self) {
         self.publishing.send_replace(false);
+    }
+
+    /// Publishes nothing more until [`Self::resume`]. Resolves when every user has what was published so far, so that no
+    /// queue of inbound events holds anything.
+    pub(crate) async fn pause(&self) {
+        self.hush();
+        let mut idle = self.idle.subscribe();
+        assert!(idle.wait_for(|idle| *idle).await.is_ok(), "the publisher has ended");
+        eventually("every user has what was published", async || self.ledger.lock().unnotified().is_empty()).await;
+    }
+
+    /// Publishes again.
+    pub(crate) fn resume(&self) {
+        self.idle.send_replace(false);
+        self.publishing.send_replace(true);
     }
 }
 
@@ -85,7 +110,7 @@ async fn publish(
     url: &str,
     users: &[String],
     ledger: &Mutex<Ledger>,
-    going: &watch::Receiver<bool>,
+    (going, idle): (&mut watch::Receiver<bool>, &watch::Sender<bool>),
     unconfirmed: &mut Option<(String, String)>,
 ) -> lapin::Result<()> {
     let (_connection, channel) = channel(url).await?;
@@ -94,7 +119,11 @@ async fn publish(
     loop {
         if unconfirmed.is_none() {
             if !*going.borrow() {
-                return std::future::pending().await;
+                idle.send_replace(true);
+                if going.wait_for(|going| *going).await.is_err() {
+                    // The backend is dropped, and ends this task.
+                    return std::future::pending().await;
+                }
             }
             turn += 1;
             *unconfirmed = Some((users[turn % users.len()].clone(), Uuid::now_v7().to_string()));

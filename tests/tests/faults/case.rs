@@ -34,7 +34,7 @@ pub(crate) struct Case {
     clients: Clients,
     pub(crate) cluster: Cluster,
     pub(crate) load: Load,
-    backend: Backend,
+    pub(crate) backend: Backend,
     /// For how long no client may have been without anything to read, where the case promises that.
     pub(crate) longest_outage: Option<Duration>,
 }

@@ -73,11 +73,16 @@ impl Ledger {
             let of_clan = self.confirmed.iter().filter(|said| self.must_be_there(said.at)).filter(lacks);
             missing.extend(of_clan.map(|said| format!("{stream:?} lacks {}", said.id)));
         }
+        missing.extend(self.unnotified());
+        missing
+    }
+
+    /// Notifications that the broker confirmed and whose users do not have them, in words.
+    pub(crate) fn unnotified(&self) -> Vec<String> {
         let notified: HashSet<(&str, &str)> = self.notified.iter().map(|(user, id)| (&**user, &**id)).collect();
         let published = self.published.iter().filter(|(.., at)| self.must_be_there(*at));
         let absent = published.filter(|(user, id, _)| !notified.contains(&(user, id)));
-        missing.extend(absent.map(|(user, id, _)| format!("{user} was not notified of {id}")));
-        missing
+        absent.map(|(user, id, _)| format!("{user} was not notified of {id}")).collect()
     }
 
     /// Whether what was confirmed at some moment must be everywhere. What was confirmed before the store lost some of it

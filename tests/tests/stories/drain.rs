@@ -46,7 +46,7 @@ async fn a_client_that_authenticates_late_or_never_is_told_to_go_too() {
     let mut refused = Socket::anonymous(&gateway).await;
     gateway.signal("TERM").await;
     early.until("reconnect").await;
-    // Whoever has a session by then was told; the others get one, or do not.
+    // A client that has a session by then was informed; the others get one, or do not.
     late.send(json!({ "type": "authenticate", "token": Token::of("late").text() })).await;
     late.expect("connected").await;
     let hint = late.expect("reconnect").await;

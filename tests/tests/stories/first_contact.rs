@@ -120,8 +120,12 @@ async fn a_reload_that_would_be_refused_is_not_asked_for() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused).contains("the nearest known one is `limits.connections`"), "{}", text(&refused));
     assert!(!gateway.log().iter().any(|line| line.contains("not reloaded")), "it was told nothing");
-    let nobody = gateway.command(&["reload", "--config", "/dev/null"]).await;
-    assert!(text(&nobody).contains("no gateway of this program runs here with /dev/null"), "{}", text(&nobody));
+    let without_match = gateway.command(&["reload", "--config", "/dev/null"]).await;
+    assert!(
+        text(&without_match).contains("no gateway of this program runs here with /dev/null"),
+        "{}",
+        text(&without_match)
+    );
 }
 
 #[tokio::test]

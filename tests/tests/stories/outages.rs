@@ -1,4 +1,4 @@
-//! An identity provider, a store or a node that is away refuses nobody: clients are asked to come back.
+//! An identity provider, a store or a node that is away refuses no client: clients are asked to come back.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn a_provider_that_is_away_refuses_nobody() {
     line.cut();
     line.set(Weather::Fair);
     eventually_in(&gateway, &token).await.chat("c", "let in with the same token").await;
-    // Keys that were fetched hold; whether there are others nobody can tell.
+    // Keys that were fetched stay valid. Whether the provider has others is not known now.
     line.set(Weather::Refused);
     let mut known = Socket::open(&gateway, "/ws", Some(&token)).await.unwrap();
     known.expect("connected").await;

@@ -74,7 +74,7 @@ async fn a_service_that_does_not_answer_withdraws_nothing() {
     assert_eq!(fresh["type"], "authenticated");
     assert_eq!(alice.chat("c", "and goes on").await["offset"], 3);
     heard_only(&mut alice, &["chat"]).await;
-    // A word of the service counts at once.
+    // An answer of the service counts immediately.
     backend.set(json!({ "allowed": false }));
     assert_eq!(alice.until("subscription_ended").await["code"], "forbidden");
 }

@@ -94,7 +94,7 @@ async fn health_is_degraded_while_events_reach_no_queue_any_more() {
     let (api, outbound) = (gateway.api(), backend.name("outbound"));
     let mut events = backend.listen("chat.#").await;
     let mut alice = Socket::of(&gateway, "alice").await;
-    alice.chat("c", "heard").await;
+    alice.chat("c", "still there").await;
     events.expect("chat.message.c").await;
     assert_eq!(api.get("/health").await["status"], "ok", "no queue was ever bound for sessions");
     let status = || async { api.get("/health").await["status"].clone() };
@@ -121,8 +121,8 @@ async fn health_is_degraded_while_events_reach_no_queue_any_more() {
             probe.channel().queue_bind(queue, exchange, "chat.#".into(), bind, none()).await.is_ok()
         };
         eventually("the binding", bound).await;
-        alice.chat("c", "heard").await;
-        assert_eq!(events.expect("chat.message.c").await["content"], "heard");
+        alice.chat("c", "still there").await;
+        assert_eq!(events.expect("chat.message.c").await["content"], "still there");
         eventually("ok", || async { status().await == "ok" }).await;
     }
 }

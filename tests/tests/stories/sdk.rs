@@ -39,7 +39,7 @@ async fn offsets(chat: &mut ChatStream, count: usize) -> Vec<u64> {
 async fn two_users_talk_while_the_gateway_is_killed_and_restarted() {
     let mut gateway = Gateway::start().await;
     let (alice, bob) = (client(&gateway, "alice"), client(&gateway, "bob"));
-    let mut hears = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
+    let mut stream = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
     let says = alice.clan_chat("c").unwrap();
     for n in 0..20 {
         says.send(format!("before {n}")).await.unwrap();
@@ -53,7 +53,7 @@ async fn two_users_talk_while_the_gateway_is_killed_and_restarted() {
     for n in 0..20 {
         says.send(format!("after {n}")).await.unwrap();
     }
-    assert_eq!(offsets(&mut hears, 60).await, (1..=60).collect::<Vec<_>>());
+    assert_eq!(offsets(&mut stream, 60).await, (1..=60).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_draining_node_is_left_without_losing_or_doubling_anything() {
         Settings::default().set("drain.delay", "\"0s\"").set("drain.spread", "\"1s\"").set("drain.grace", "\"5s\"");
     let mut gateway = Gateway::with(settings).await;
     let (alice, bob) = (client(&gateway, "alice"), client(&gateway, "bob"));
-    let mut hears = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
+    let mut stream = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
     let says = alice.clan_chat("c").unwrap();
     let talk = async {
         for n in 0..100 {
@@ -92,7 +92,7 @@ async fn a_draining_node_is_left_without_losing_or_doubling_anything() {
         assert_eq!(gateway.exit_code().await, Some(0));
         gateway.restart().await;
     };
-    let ((), (), heard) = tokio::join!(talk, deploy, offsets(&mut hears, 100));
+    let ((), (), heard) = tokio::join!(talk, deploy, offsets(&mut stream, 100));
     assert_eq!(heard, (1..=100).collect::<Vec<_>>());
 }
 
@@ -108,12 +108,12 @@ async fn a_token_is_renewed_before_it_ends() {
     };
     let alice = Client::builder(url).token(provider).build().unwrap();
     let clan = alice.clan_chat("c").unwrap();
-    let mut hears = clan.subscribe().await.unwrap();
+    let mut stream = clan.subscribe().await.unwrap();
     let mut sent = 0;
     while asked.load(Ordering::SeqCst) < 4 {
         clan.send("still here").await.unwrap();
         sent += 1;
-        assert_eq!(offsets(&mut hears, 1).await, [sent]);
+        assert_eq!(offsets(&mut stream, 1).await, [sent]);
     }
 }
 
@@ -174,18 +174,18 @@ async fn a_stream_outlives_a_permission_service_that_is_away_for_too_long() {
         .set("permissions.stale_grace", "\"0s\"");
     let gateway = Gateway::with(settings).await;
     let alice = client(&gateway, "alice");
-    let mut hears = alice.clan_chat("c").unwrap().subscribe().await.unwrap();
+    let mut stream = alice.clan_chat("c").unwrap().subscribe().await.unwrap();
     let say = async |content: &str| {
         let body = json!({ "content": content });
         gateway.api().json(reqwest::Method::POST, "/api/v1/clans/c/messages", Some(body)).await.0
     };
     assert!(say("before").await.is_success());
-    assert_eq!(offsets(&mut hears, 1).await, [1]);
+    assert_eq!(offsets(&mut stream, 1).await, [1]);
     service.set(json!("not an answer"));
-    // The gateway asks, ends the subscription, and asks again when the SDK subscribes anew.
+    // The gateway asks, ends the subscription, and asks again when the SDK subscribes again.
     service.asked_times(service.asked() + 3).await;
     assert!(say("meanwhile").await.is_success());
     service.set(json!({ "allowed": true, "ttlSeconds": 1 }));
     assert!(say("after").await.is_success());
-    assert_eq!(offsets(&mut hears, 2).await, [2, 3]);
+    assert_eq!(offsets(&mut stream, 2).await, [2, 3]);
 }

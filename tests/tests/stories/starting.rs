@@ -1,4 +1,4 @@
-//! A gateway that is told to shut down or to reload while it starts.
+//! A gateway that is asked to shut down or to reload while it starts.
 
 use std::{process::Stdio, time::Duration};
 
@@ -55,7 +55,7 @@ async fn sigterm_and_sigint_end_a_start_that_waits_for_redis() {
         // It does not end the process, and it is remembered for later.
         signal(&process, "HUP").await;
         signal(&process, name).await;
-        assert!(ended(process).await.contains("told to go while starting"));
+        assert!(ended(process).await.contains("asked to shut down while starting"));
     }
 }
 
@@ -66,7 +66,7 @@ async fn sigterm_ends_a_start_that_waits_for_a_broker_and_closes_the_data_file()
     let process = begin(&mut Gateway::serve_command(dir.path(), &Settings::default().set("bus.url", &url)));
     let _socket = hole.entered().await;
     signal(&process, "TERM").await;
-    assert!(ended(process).await.contains("told to go while starting"));
+    assert!(ended(process).await.contains("asked to shut down while starting"));
 
     // The same file, with nothing to repair.
     let process = begin(&mut Gateway::serve_command(dir.path(), &Settings::default().set("bus.url", &url)));

@@ -39,7 +39,7 @@ pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
 }
 
 pub(super) fn build(project: &Project) -> anyhow::Result<()> {
-    // Not xtask itself: it is running, and some systems let nobody replace a running program.
+    // Not xtask itself: it is running, and some systems do not allow a running program to be replaced.
     let programs = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
     command::run(&mut project.cargo(&programs))
 }

@@ -86,7 +86,7 @@ async fn a_key_that_is_replaced_under_its_kid_holds_after_the_next_fetch() {
     server.answers(200, jwk_set(&[("k", ES256)]));
     assert!(verify(&often, ES256, Some("k")).await.is_ok());
     assert_eq!(verify(&often, RS256, Some("k")).await.err(), Some(NO_KEY));
-    // Nobody can tell it from a forged token, and those are refused.
+    // It cannot be told from a forged token, and those are refused.
     assert_eq!(verify(&seldom, ES256, Some("k")).await.err(), Some(NO_KEY));
     server.answers(503, "");
     assert_eq!(verify(&often, RS256, Some("k")).await.err(), Some(NO_KEY), "also while the server is away");

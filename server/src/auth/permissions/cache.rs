@@ -1,4 +1,4 @@
-//! Answers of a backend service, at most so many of them: the oldest make room.
+//! Answers of a backend service, up to a bound: the oldest are removed first.
 
 use std::{
     collections::{HashMap, VecDeque},

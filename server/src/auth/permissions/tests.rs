@@ -146,7 +146,7 @@ fn short_lived(server: &TestServer, stale_grace: Duration) -> Permissions {
 }
 
 /// Asks until the answer is no longer one of those that are remembered.
-async fn asked_anew(server: &TestServer, permissions: &Permissions) -> Option<ErrorCode> {
+async fn asked_again(server: &TestServer, permissions: &Permissions) -> Option<ErrorCode> {
     let before = server.hits();
     loop {
         let code = code(permissions, &clan("c1")).await;
@@ -163,7 +163,7 @@ async fn a_grant_holds_for_the_grace_while_the_service_is_away() {
     let permissions = short_lived(&server, Duration::from_secs(300));
     assert_eq!(code(&permissions, &clan("c1")).await, None);
     server.answers(500, "");
-    assert_eq!(asked_anew(&server, &permissions).await, None);
+    assert_eq!(asked_again(&server, &permissions).await, None);
     let hits = server.hits();
     for _ in 0..20 {
         let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
@@ -175,9 +175,9 @@ async fn a_grant_holds_for_the_grace_while_the_service_is_away() {
     assert_eq!(server.hits(), hits, "the next request waits");
     assert_eq!(code(&permissions, &clan("c2")).await, Some(ErrorCode::Unavailable), "what was never granted");
     server.answers(200, json!({ "allowed": false }).to_string());
-    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Forbidden), "an answer counts at once");
+    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Forbidden), "an answer counts immediately");
     server.answers(500, "");
-    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Unavailable), "a refusal is no grant");
+    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Unavailable), "a refusal is no grant");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn an_answer_that_holds_for_no_time_takes_back_an_earlier_grant() {
     let permissions = short_lived(&server, Duration::from_secs(300));
     assert_eq!(code(&permissions, &clan("c1")).await, None);
     server.answers(200, json!({ "allowed": false, "ttlSeconds": 0 }).to_string());
-    assert_eq!(asked_anew(&server, &permissions).await, Some(ErrorCode::Forbidden));
+    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Forbidden));
     server.answers(500, "");
     assert_eq!(code(&permissions, &clan("c1")).await, Some(ErrorCode::Unavailable));
 }

@@ -103,7 +103,7 @@ impl Bindings {
         }
     }
 
-    /// Binds all shards again that are wanted, because bindings may have been deleted. Nobody waits for that.
+    /// Binds all shards again that are wanted, because bindings may have been deleted. The caller does not wait for that.
     pub(super) fn bind_again(&self) {
         for binding in self.shards.lock().shards.values_mut().filter(|binding| binding.released.is_none()) {
             binding.bound = false;

@@ -130,7 +130,7 @@ impl Sender<'_> {
             let may = !*blocked.borrow();
             tokio::select! {
                 letter = letters.recv(), if may => {
-                    // The bus is going, and nobody refuses anything any more.
+                    // The bus shuts down, and no event is refused any more.
                     let Some(letter) = letter else { return std::future::pending().await };
                     number += 1;
                     let letter = under_way.entry(number).or_insert(letter);
@@ -169,7 +169,7 @@ impl Sender<'_> {
     /// The broker has it.
     fn kept(&self, letter: DeadLetter) {
         self.shared.states.trouble.dead_letters(None);
-        // Whoever waited may have lost its own connection meanwhile.
+        // The consumer that waits may have lost its connection meanwhile.
         let _ = letter.kept.send(());
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// For how long a kind counts as lost. After that nobody misses it.
+/// For how long a kind counts as lost. After that it is not expected any more.
 const MISSED: Duration = Duration::from_secs(60 * 60);
 /// How often a kind may be lost. One that is lost more often has bindings for some of its events only.
 const LOSSES: u8 = 3;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Findings, Screening};
 
-/// How much is read at once, in bytes.
+/// How much one read takes, in bytes.
 const READ: usize = 64 * 1024;
 
 /// A stream to a broker, without what lapin would refuse.
