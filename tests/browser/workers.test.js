@@ -18,7 +18,7 @@ after(async () => {
 
 const PACKAGE = new URL("../../sdk-wasm/pkg/", import.meta.url);
 
-/** A worker with a client of the same user, which reports the messages that it receives and sends those that it gets from the page. */
+/** A worker with a client of the same user. It reports what the client receives, and sends what the page gives it. */
 const worker = (options) => `
   import { GatewayClient } from "ORIGIN/demo/sdk/index.js";
   const serve = (port) => {

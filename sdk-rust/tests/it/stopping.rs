@@ -1,46 +1,14 @@
 //! A client that stops, or is about to: what the app is told, what becomes of its streams, and how it goes on.
 
-use realtime_gateway_sdk::machine::{Action, Attempt, Command, Input, StreamId, SubscribeOptions, Ticket};
+use realtime_gateway_sdk::machine::{Action, Command, Input, Ticket};
 use realtime_gateway_sdk::protocol::*;
 use realtime_gateway_sdk::{Error, ErrorKind, Event, State, Topic};
 
 use crate::{
     model::{Refuse, TOKEN_LIFE},
+    stories::{clan, connected, ended, only, subscribed},
     world::World,
 };
-
-fn clan() -> Topic {
-    Topic::Clan(ClanId::new("c").unwrap())
-}
-
-/// A world in which the machine is connected.
-fn connected() -> World {
-    let mut world = World::new(7);
-    world.input(Input::Connect);
-    world.run(1_000);
-    assert!(matches!(world.state, State::Connected(_)), "{:?}", world.state);
-    world
-}
-
-fn subscribed(world: &mut World, topic: Topic) -> StreamId {
-    let stream = world.subscribe(topic, SubscribeOptions::default());
-    world.run(500);
-    assert!(world.streams[&stream].joined);
-    stream
-}
-
-fn only(world: &World) -> Attempt {
-    let live = world.server.live();
-    assert_eq!(live.len(), 1);
-    live[0]
-}
-
-fn ended(world: &World) -> &Error {
-    match &world.state {
-        State::Closed(error) => error,
-        other => panic!("not closed but {other:?}"),
-    }
-}
 
 #[test]
 fn a_client_that_is_resumed_goes_on_where_its_streams_stand() {

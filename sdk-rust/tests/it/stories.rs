@@ -29,13 +29,13 @@ pub(crate) fn subscribed(world: &mut World, topic: Topic) -> StreamId {
     stream
 }
 
-fn only(world: &World) -> Attempt {
+pub(crate) fn only(world: &World) -> Attempt {
     let live = world.server.live();
     assert_eq!(live.len(), 1);
     live[0]
 }
 
-fn ended(world: &World) -> &Error {
+pub(crate) fn ended(world: &World) -> &Error {
     match &world.state {
         State::Closed(error) => error,
         other => panic!("not closed but {other:?}"),
