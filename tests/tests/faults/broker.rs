@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use realtime_gateway_tests::{Weather, eventually};
-use tokio::time::sleep;
+use realtime_gateway_tests::{PATIENCE, Weather, eventually};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     case::{Case, Clients},
@@ -15,10 +15,18 @@ async fn begin(name: &'static str) -> Case {
     Case::begin(name, Clients::Stay, Cluster::start(2).await).await
 }
 
-/// Until every node says that its broker is there.
+/// Waits until the bus of every node is well. A node that stays unwell fails the test with what it reports.
 async fn connected(case: &Case) {
     for node in 0..case.cluster.nodes.len() {
-        eventually("the broker is back", || async { case.cluster.health(node).await["bus"]["status"] == "ok" }).await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let bus = case.cluster.health(node).await["bus"].take();
+            if bus["status"] == "ok" {
+                break;
+            }
+            assert!(Instant::now() < deadline, "the bus of node {node} is not well after {PATIENCE:?}: {bus}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
