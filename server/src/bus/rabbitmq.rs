@@ -18,6 +18,7 @@ mod outbound;
 mod probe;
 mod properties;
 mod redeclare;
+mod returns;
 mod routes;
 mod screen;
 mod state;

@@ -20,11 +20,15 @@ async fn connected(case: &Case) {
     for node in 0..case.cluster.nodes.len() {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let bus = case.cluster.health(node).await["bus"].take();
-            if bus["status"] == "ok" {
+            let health = case.cluster.health(node).await;
+            if health["bus"]["status"] == "ok" {
                 break;
             }
-            assert!(Instant::now() < deadline, "the bus of node {node} is not well after {PATIENCE:?}: {bus}");
+            assert!(
+                Instant::now() < deadline,
+                "the bus of node {node} is not well after {PATIENCE:?}: {health}\nthe broker's log: {}",
+                case.cluster.rabbit.log()
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }

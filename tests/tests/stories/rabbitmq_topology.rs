@@ -127,6 +127,49 @@ async fn health_is_degraded_while_events_reach_no_queue_any_more() {
     }
 }
 
+/// RabbitMQ confirms several events with one acknowledgement, and some of them it has returned.
+#[tokio::test]
+async fn events_without_a_queue_among_others_degrade_nothing() {
+    let backend = Backend::at(&shared()).await;
+    // Each notification drops the one before, which is an event that no queue is bound to.
+    let gateway = Gateway::with(backend.settings().set("notifications.max_pending", "1")).await;
+    gateway.connected().await;
+    let (queue, outbound, channel) = (backend.name("backend"), backend.name("outbound"), backend.channel());
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
+    let bind = QueueBindOptions::default();
+    let binding = channel.queue_bind(
+        queue.as_str().into(),
+        outbound.as_str().into(),
+        "chat.#".into(),
+        bind,
+        FieldTable::default(),
+    );
+    binding.await.unwrap();
+    let api = gateway.api();
+    let mut alice = Socket::of(&gateway, "alice").await;
+    let chats = async {
+        for n in 0..500 {
+            alice.chat("c", &n.to_string()).await;
+        }
+    };
+    let notifications = async {
+        for n in 0..500 {
+            api.notify("bob", &n.to_string()).await;
+        }
+    };
+    tokio::join!(chats, notifications);
+    let is_empty = || async { api.get("/health").await["bus"]["outbox"]["entries"] == json!(0) };
+    eventually("an empty outbox", is_empty).await;
+    let health = api.get("/health").await;
+    assert_eq!((&health["status"], &health["warnings"]), (&json!("ok"), &json!([])));
+    let false_alarms: Vec<_> = gateway.log().into_iter().filter(|line| line.contains("a binding is missing")).collect();
+    assert_eq!(false_alarms, [""; 0]);
+    // The session, and each notification but the last.
+    assert_eq!(super::rabbitmq::metric(&api, "gateway_bus_unroutable_total").await, 500.0);
+    channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_queue_of_an_earlier_version_is_taken_as_it_is() {
     let backend = Backend::at(&shared()).await;

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use lapin::{
+    BasicProperties, Channel, Confirmation, PublisherConfirm, message::BasicReturnMessage, options::BasicPublishOptions,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +14,7 @@ use super::{
     body::body,
     fault::Fault,
     link::ANSWER,
+    returns::{Answer, Completed, Published, Returns},
     routes::{Change, Routes},
     state::Role,
 };
@@ -47,11 +50,12 @@ pub(super) struct Outbound {
 
 type Reading = BoxFuture<'static, Result<Vec<OutboxEntry>, StoreError>>;
 type Removing = BoxFuture<'static, (Vec<u64>, Result<(), StoreError>)>;
-type Confirming = BoxFuture<'static, (u64, Arc<str>, lapin::Result<Confirmation>)>;
+type Confirming = BoxFuture<'static, (Published, lapin::Result<Confirmation>)>;
 
 /// What is under way on one channel.
 struct Flight {
     confirming: FuturesUnordered<Confirming>,
+    returns: Returns,
     reading: Option<Reading>,
     removing: Option<Removing>,
     /// Up to where the outbox was published.
@@ -75,6 +79,7 @@ impl Outbound {
         let now = Instant::now();
         let mut flight = Flight {
             confirming: FuturesUnordered::new(),
+            returns: Returns::default(),
             reading: None,
             removing: None,
             after: 0,
@@ -97,9 +102,7 @@ impl Outbound {
                 return Ok(());
             }
             tokio::select! {
-                Some((sequence, key, confirmation)) = flight.confirming.next() => {
-                    self.confirmed(&mut flight, sequence, &key, confirmation)?;
-                }
+                Some(first) = flight.confirming.next() => self.confirmed(&mut flight, first)?,
                 (sequences, removed) = settled(&mut flight.removing) => {
                     flight.removing = None;
                     self.removed(&mut flight, sequences, removed);
@@ -187,7 +190,8 @@ impl Outbound {
         for entry in entries {
             let confirm = self.send(channel, &entry).await?;
             flight.after = entry.sequence;
-            flight.confirming.push(Box::pin(async move { (entry.sequence, entry.event.key, confirm.await) }));
+            let published = Published { sequence: entry.sequence, id: entry.event.id, key: entry.event.key };
+            flight.confirming.push(Box::pin(async move { (published, confirm.await) }));
         }
         Ok(())
     }
@@ -214,34 +218,38 @@ impl Outbound {
         }
     }
 
-    fn confirmed(
+    /// Takes a confirmation, and all others that have completed: one of them may carry the return of this event.
+    fn confirmed(&mut self, flight: &mut Flight, first: (Published, lapin::Result<Confirmation>)) -> Result<(), Fault> {
+        flight.progress = Instant::now();
+        let mut completed = Vec::new();
+        let mut next = Some(first);
+        while let Some((event, confirmation)) = next {
+            let (answer, carried) = self.answered(flight, &event, confirmation?)?;
+            completed.push(Completed { event, answer, carried });
+            next = flight.confirming.next().now_or_never().flatten();
+        }
+        for event in flight.returns.settle(completed) {
+            if let Some(Change::Found(kind)) = self.routes.routed(&event.key) {
+                self.shared.states.trouble.found(kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one confirmation. Gives the broker's answer and the id of the event whose return it carries.
+    fn answered(
         &mut self,
         flight: &mut Flight,
-        sequence: u64,
-        key: &str,
-        confirmation: lapin::Result<Confirmation>,
-    ) -> Result<(), Fault> {
-        flight.progress = Instant::now();
-        let metrics = &self.shared.metrics;
-        let outcome = match confirmation? {
-            Confirmation::Ack(None) => {
-                self.confirmed.push(sequence);
-                if let Some(Change::Found(kind)) = self.routes.routed(key) {
-                    self.shared.states.trouble.found(kind);
-                }
-                "confirmed"
+        event: &Published,
+        confirmation: Confirmation,
+    ) -> Result<(Answer, Option<Box<str>>), Fault> {
+        // As many confirmations carry a return as events were returned, though not each that of its own event.
+        let (outcome, answer, carried) = match confirmation {
+            Confirmation::Ack(carried) => {
+                self.confirmed.push(event.sequence);
+                (if carried.is_some() { "unroutable" } else { "confirmed" }, Answer::Acknowledged, carried)
             }
-            Confirmation::Ack(Some(_)) => {
-                // Nobody is bound to it: that is the backend's decision, and no reason to keep it.
-                self.confirmed.push(sequence);
-                metrics.bus_unroutable_total.inc();
-                if let Some(Change::Lost(kind)) = self.routes.returned(key) {
-                    self.shared.states.trouble.lost(kind);
-                    self.shared.states.redeclare(Role::Publish).notify_one();
-                }
-                "unroutable"
-            }
-            Confirmation::Nack(_) => {
+            Confirmation::Nack(carried) => {
                 if !flight.again {
                     log_limited!(
                         WARN,
@@ -251,12 +259,23 @@ impl Outbound {
                 }
                 flight.again = true;
                 flight.resume = Instant::now() + PAUSE;
-                "refused"
+                ("refused", Answer::Refused, carried)
             }
             Confirmation::NotRequested => return Err(Fault::of("the broker does not confirm")),
         };
-        metrics.bus_published_total.with_label_values(&[outcome]).inc();
-        Ok(())
+        self.shared.metrics.bus_published_total.with_label_values(&[outcome]).inc();
+        Ok((answer, carried.and_then(|returned| self.returned(&returned))))
+    }
+
+    /// Notes an event that reached no queue, and gives its id. That no queue is bound to it is the backend's decision, and
+    /// no reason to keep the event.
+    fn returned(&mut self, returned: &BasicReturnMessage) -> Option<Box<str>> {
+        self.shared.metrics.bus_unroutable_total.inc();
+        if let Some(Change::Lost(kind)) = self.routes.returned(returned.delivery.routing_key.as_str()) {
+            self.shared.states.trouble.lost(kind);
+            self.shared.states.redeclare(Role::Publish).notify_one();
+        }
+        returned.delivery.properties.message_id().as_ref().map(|id| id.as_str().into())
     }
 
     /// Renews the lease, and ends a connection on which nothing is confirmed any more.
