@@ -79,7 +79,7 @@ impl LogWriter {
             dropped: AtomicU64::new(0),
         });
         let writing = Arc::clone(&queue);
-        thread::Builder::new().name("log".into()).spawn(move || writing.write_for_ever(out, tick))?;
+        thread::Builder::new().name("log".into()).spawn(move || writing.write_lines(out, tick))?;
         Ok(Self(queue))
     }
 
@@ -125,7 +125,7 @@ impl Queue {
         self.added.notify_one();
     }
 
-    fn write_for_ever(&self, mut out: impl Write, mut tick: impl FnMut(Health)) {
+    fn write_lines(&self, mut out: impl Write, mut tick: impl FnMut(Health)) {
         let (mut works, mut ticked) = (true, Instant::now());
         loop {
             if let Some(line) = self.next() {

@@ -1,5 +1,8 @@
 //! Dead letters that a broker would refuse, lose or not take: events for backend services go on.
 
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
 use lapin::{
     BasicProperties,
     options::QueueDeclareOptions,
@@ -130,4 +133,42 @@ async fn a_dead_letter_queue_with_other_arguments_is_named_and_stops_nothing() {
     let is_well = || async { gateway.api().get("/health").await["status"] == "ok" };
     eventually("the recovery", is_well).await;
     assert_eq!(backend.dead_letters().await.next().await.key, "weather.today");
+}
+
+/// Publishes an event that no service takes.
+async fn publish_refused(backend: &Backend, number: usize) {
+    let key = format!("weather.{number}");
+    assert!(backend.publish_with(&key, json!({}), BasicProperties::default()).await, "{key} reached no queue");
+}
+
+/// RabbitMQ confirms several letters with one acknowledgement, and some of them it has returned.
+#[tokio::test]
+async fn dead_letters_that_are_returned_among_others_are_not_lost() {
+    const ROUNDS: usize = 10;
+    const EVENTS: usize = 200;
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
+    let (dead, other) = (backend.name("dead_letter"), backend.again().await);
+    let (dead, inbound) = (dead.as_str(), backend.name("inbound"));
+    for round in 0..ROUNDS {
+        let unbinding = other.channel().queue_unbind(dead.into(), dead.into(), "".into(), FieldTable::default());
+        let publishing = (0..EVENTS).map(|n| publish_refused(&backend, round * EVENTS + n));
+        let (unbound, _) = tokio::join!(unbinding, join_all(publishing));
+        unbound.unwrap();
+        let is_handled = || async {
+            let declared = QueueDeclareOptions { passive: true, ..Default::default() };
+            let queue = other.channel().queue_declare(inbound.as_str().into(), declared, FieldTable::default());
+            queue.await.unwrap().message_count() == 0
+        };
+        eventually("an empty queue", is_handled).await;
+    }
+    let mut letters = backend.dead_letters().await;
+    let mut missing: HashSet<_> = (0..ROUNDS * EVENTS).map(|n| format!("weather.{n}")).collect();
+    while !missing.is_empty() {
+        // A letter may come twice.
+        missing.remove(&letters.next().await.key);
+    }
+    let is_well = || async { gateway.api().get("/health").await["status"] == "ok" };
+    eventually("the recovery", is_well).await;
 }

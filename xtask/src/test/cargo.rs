@@ -56,7 +56,8 @@ pub(super) fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Cou
     run_reported(project, &mut nextest)
 }
 
-/// Each case has servers of its own, so they run one after the other. What they measured is printed at the end.
+/// Each case has servers of its own, and `.config/nextest.toml` says how many run at a time. What they measured is printed at
+/// the end.
 pub(super) fn faults(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
     let figures = project.root().join("test-output/faults.txt");
     // Those of another run; there may be none.

@@ -19,6 +19,7 @@ use super::{
     letter::DeadLetter,
     link::{ANSWER, Link},
     redeclare,
+    returns::completed_with,
     topology::close,
     work::confirming,
 };
@@ -87,16 +88,13 @@ impl Sender<'_> {
                 Err(error) => Ok(Err(error)),
             };
             let fault = match confirmation {
-                Ok(Ok(confirmation)) => match settle(&confirmation) {
-                    Ok(()) => {
+                Ok(confirmation) => {
+                    let Err(fault) = settle(&confirmation) else {
                         self.kept(letter);
                         continue;
-                    }
-                    Err(fault) => fault,
-                },
-                Ok(Err(error)) => {
-                    letter.attempts += u32::from(is_about_content(&error));
-                    error.into()
+                    };
+                    letter.attempts += u32::from(confirmation.is_err_and(|error| is_about_content(&error)));
+                    fault
                 }
                 Err(_) => Fault::of("the broker did not confirm a dead letter in time"),
             };
@@ -138,11 +136,17 @@ impl Sender<'_> {
                     progress = Instant::now();
                     confirming.push(Box::pin(async move { (of, confirm.await) }));
                 }
-                Some((of, confirmation)) = confirming.next() => {
+                Some(first) = confirming.next() => {
                     progress = Instant::now();
-                    settle(&confirmation?)?;
-                    if let Some(letter) = under_way.remove(&of) {
-                        self.kept(letter);
+                    let completed = completed_with(first, &mut confirming);
+                    // All before any: the confirmation of one letter may carry the return of another.
+                    for (_, confirmation) in &completed {
+                        settle(confirmation)?;
+                    }
+                    for (of, _) in completed {
+                        if let Some(letter) = under_way.remove(&of) {
+                            self.kept(letter);
+                        }
                     }
                 }
                 () = sleep_until(progress + ANSWER), if may && !confirming.is_empty() => {
@@ -180,11 +184,12 @@ fn is_about_content(error: &lapin::Error) -> bool {
 }
 
 /// Whether the broker has a letter.
-fn settle(confirmation: &Confirmation) -> Result<(), Fault> {
+fn settle(confirmation: &lapin::Result<Confirmation>) -> Result<(), Fault> {
     match confirmation {
-        Confirmation::Ack(None) => Ok(()),
-        Confirmation::Nack(_) => Err(Fault::of("the broker takes no dead letter (a full queue?)")),
-        Confirmation::Ack(Some(_)) => Err(Fault::of("the queue of the dead letters is gone")),
-        Confirmation::NotRequested => Err(Fault::of("the broker does not confirm")),
+        Ok(Confirmation::Ack(None)) => Ok(()),
+        Ok(Confirmation::Nack(_)) => Err(Fault::of("the broker takes no dead letter (a full queue?)")),
+        Ok(Confirmation::Ack(Some(_))) => Err(Fault::of("the queue of the dead letters is gone")),
+        Ok(Confirmation::NotRequested) => Err(Fault::of("the broker does not confirm")),
+        Err(error) => Err(error.clone().into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm, message::BasicReturnMessage, options::BasicPublishOptions,
 };
@@ -14,7 +14,7 @@ use super::{
     body::body,
     fault::Fault,
     link::ANSWER,
-    returns::{Answer, Completed, Published, Returns},
+    returns::{Answer, Completed, Published, Returns, completed_with},
     routes::{Change, Routes},
     state::Role,
 };
@@ -222,11 +222,9 @@ impl Outbound {
     fn confirmed(&mut self, flight: &mut Flight, first: (Published, lapin::Result<Confirmation>)) -> Result<(), Fault> {
         flight.progress = Instant::now();
         let mut completed = Vec::new();
-        let mut next = Some(first);
-        while let Some((event, confirmation)) = next {
+        for (event, confirmation) in completed_with(first, &mut flight.confirming) {
             let (answer, carried) = self.answered(flight, &event, confirmation?)?;
             completed.push(Completed { event, answer, carried });
-            next = flight.confirming.next().now_or_never().flatten();
         }
         for event in flight.returns.settle(completed) {
             if let Some(Change::Found(kind)) = self.routes.routed(&event.key) {

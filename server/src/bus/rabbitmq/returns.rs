@@ -6,6 +6,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
 /// An event that was published and waits for its confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Published {
@@ -15,6 +17,16 @@ pub(super) struct Published {
     pub(super) id: Arc<str>,
     /// Its routing key.
     pub(super) key: Arc<str>,
+}
+
+/// Gives a completed confirmation together with all others that have completed. A confirmation is not to be judged alone:
+/// the return of its event may have come with one that completed before it and is read after it.
+pub(super) fn completed_with<T>(first: T, confirming: &mut FuturesUnordered<BoxFuture<'static, T>>) -> Vec<T> {
+    let mut completed = vec![first];
+    while let Some(next) = confirming.next().now_or_never().flatten() {
+        completed.push(next);
+    }
+    completed
 }
 
 /// A confirmation that has completed.
