@@ -1,41 +1,70 @@
-//! Finds halves of surrogate pairs, which JSON can write with `\u` (RFC 8259, section 8.2) and no text can hold.
+//! Finds what no string of a message may hold, wherever it stands: halves of surrogate pairs, which JSON can write with `\u`
+//! (RFC 8259, section 8.2) and no text can hold; U+0000; characters that are not seen, in identifiers; and texts for people
+//! that say nothing.
 //!
-//! Readers disagree on them: one refuses the whole message, another puts U+FFFD in their place. So no string with one
-//! is taken, also not in values that the gateway carries without reading them.
+//! Readers disagree on halves: one refuses the whole message, another puts U+FFFD in their place. So no string with one
+//! is taken, also not in values that the gateway carries without reading them, and the same holds for U+0000.
 
-use crate::outline::unescaped;
+use crate::{
+    id::IdError,
+    outline::unescaped,
+    text_rule::{BLANK, NUL, is_blank, is_unseen},
+};
 
-/// What is wrong with a string that holds one.
+/// What is wrong with a string that holds half of a surrogate pair.
 pub(crate) const PROBLEM: &str = "half of a surrogate pair (\\ud800 to \\udfff without its other half) is no character";
 
-/// A text with halves of surrogate pairs.
-pub(crate) struct Halves {
-    /// The path of the field that holds the first one; empty when it has no name that can be repeated.
+/// The fields that hold identifiers, alone or in a list.
+const IDENTIFIERS: [&str; 15] = [
+    "userId",
+    "userIds",
+    "clanId",
+    "clans",
+    "notificationId",
+    "notificationIds",
+    "messageId",
+    "requestId",
+    "clientMessageId",
+    "deviceId",
+    "sessionId",
+    "service",
+    "topic",
+    "id",
+    "jti",
+];
+/// The fields with texts for people.
+const TEXTS: [&str; 4] = ["content", "title", "message", "reason"];
+
+/// A text with a string that breaks the rule.
+pub(crate) struct Broken {
+    /// The path of the first field that does; empty when it has no name that can be repeated.
     pub(crate) field: String,
-    /// The same text with U+FFFD in place of each, from which the rest of the message can be read.
+    /// What is wrong with it.
+    pub(crate) problem: &'static str,
+    /// The same text with U+FFFD in place of each half and each U+0000, from which the rest of the message can be read.
     pub(crate) repaired: String,
 }
 
+/// Finds what a text, which need not be JSON, has of them. A blank text in ASCII may be passed over.
+pub(crate) fn find_in_command(text: &str) -> Option<Broken> {
+    // Most commands have neither escapes nor other characters, and are looked through no further.
+    if text.is_ascii() && !text.contains("\\u") { None } else { find(text) }
+}
+
 /// Finds what a text, which need not be JSON, has of them.
-pub(crate) fn find(text: &str) -> Option<Halves> {
-    // Most texts have no such escape, and are looked through no further.
-    let may_be_half =
-        |window: &[u8]| matches!(window, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F']);
-    if !text.as_bytes().windows(4).any(may_be_half) {
-        return None;
-    }
-    let mut walk = Walk { text, at: 0, around: Vec::new(), first: None, halves: Vec::new() };
+pub(crate) fn find(text: &str) -> Option<Broken> {
+    let mut walk = Walk { text, at: 0, around: Vec::new(), first: None, repairs: Vec::new() };
     while walk.step() {}
-    let field = walk.first?;
+    let (field, problem) = walk.first?;
     let mut repaired = String::with_capacity(text.len());
     let mut from = 0;
-    for half in walk.halves {
-        repaired.push_str(text.get(from..half)?);
+    for repair in walk.repairs {
+        repaired.push_str(text.get(from..repair)?);
         repaired.push_str("\\ufffd");
-        from = half + ESCAPE;
+        from = repair + ESCAPE;
     }
     repaired.push_str(text.get(from..)?);
-    Some(Halves { field, repaired })
+    Some(Broken { field, problem, repaired })
 }
 
 /// The bytes of `\ud800`.
@@ -47,9 +76,10 @@ struct Walk<'a> {
     at: usize,
     /// The objects and lists around the place, the outermost first.
     around: Vec<Around<'a>>,
-    first: Option<String>,
-    /// Where each half begins.
-    halves: Vec<usize>,
+    /// The first field that breaks the rule, and how.
+    first: Option<(String, &'static str)>,
+    /// Where each half and each U+0000 begins.
+    repairs: Vec<usize>,
 }
 
 /// An object or a list that is not at its end.
@@ -89,41 +119,75 @@ impl<'a> Walk<'a> {
     fn string(&mut self) -> bool {
         let from = self.at;
         self.at += 1;
-        let before = self.halves.len();
+        let mut problem = None;
         loop {
             match self.text.as_bytes().get(self.at) {
                 None => return false,
                 Some(b'"') => break,
-                Some(b'\\') => self.escape(),
+                Some(b'\\') => {
+                    let found = self.escape();
+                    problem = problem.or(found);
+                }
                 Some(_) => self.at += 1,
             }
         }
         self.at += 1;
-        let is_clean = self.halves.len() == before;
-        if !is_clean && self.first.is_none() {
-            self.first = Some(self.path());
-        }
+        let is_clean = problem.is_none();
         let written = self.text.get(from..self.at);
+        let is_name = matches!(self.around.last(), Some(Around::Object { is_name_next: true, .. }));
+        if self.first.is_none() {
+            let problem =
+                problem.or_else(|| written.filter(|_| !is_name).and_then(|written| self.broken_rule(written)));
+            self.first = problem.map(|problem| (self.path(), problem));
+        }
         if let Some(Around::Object { name, is_name_next: true }) = self.around.last_mut() {
             *name = written.filter(|_| is_clean);
         }
         true
     }
 
-    /// Takes an escape, or two that are a pair together.
-    fn escape(&mut self) {
-        let unit = unit_at(self.text, self.at);
-        match unit {
-            None => self.at += 2,
+    /// Takes an escape, or two that are a pair together. Returns what is wrong with it.
+    fn escape(&mut self) -> Option<&'static str> {
+        let problem = match unit_at(self.text, self.at) {
+            None => {
+                self.at += 2;
+                return None;
+            }
             Some(0xd800..0xdc00) if matches!(unit_at(self.text, self.at + ESCAPE), Some(0xdc00..0xe000)) => {
                 self.at += 2 * ESCAPE;
+                return None;
             }
-            Some(unit) => {
-                if (0xd800..0xe000).contains(&unit) {
-                    self.halves.push(self.at);
-                }
-                self.at += ESCAPE;
-            }
+            Some(0) => Some(NUL),
+            Some(0xd800..0xe000) => Some(PROBLEM),
+            Some(_) => None,
+        };
+        if problem.is_some() {
+            self.repairs.push(self.at);
+        }
+        self.at += ESCAPE;
+        problem
+    }
+
+    /// Which rule for its field a string breaks.
+    fn broken_rule(&self, written: &str) -> Option<&'static str> {
+        let name = self.around.iter().rev().find_map(|around| match around {
+            Around::Object { name, .. } => Some(*name),
+            Around::List(_) => None,
+        })??;
+        let name = unescaped(name)?;
+        let is_id = IDENTIFIERS.contains(&&*name) && (!written.is_ascii() || written.contains('\\'));
+        // Other texts of these names, within an object of a message, are not for people.
+        let is_for_people = self.around.len() == 1 && TEXTS.contains(&&*name);
+        if !is_id && !is_for_people || self.path() == "data" {
+            return None;
+        }
+        let said = unescaped(written)?;
+        if is_id && said.chars().any(is_unseen) {
+            Some(IdError::Unseen.sentence())
+        } else if is_for_people && !said.is_empty() && is_blank(&said) {
+            Some(BLANK)
+        } else {
+            None
         }
     }
 
@@ -164,7 +228,7 @@ mod tests {
     use super::*;
 
     fn field(text: &str) -> Option<String> {
-        find(text).map(|halves| halves.field)
+        find(text).map(|broken| broken.field)
     }
 
     #[test]
@@ -211,7 +275,30 @@ mod tests {
 
     #[test]
     fn every_half_is_replaced() {
-        let halves = find(r#"{"a":"x\ud800y\udc00","\udfffz":"\ud83d\ude00\ud83d\ud83d\ude00"}"#).unwrap();
-        assert_eq!(halves.repaired, r#"{"a":"x\ufffdy\ufffd","\ufffdz":"\ud83d\ude00\ufffd\ud83d\ude00"}"#);
+        let broken = find(r#"{"a":"x\ud800y\udc00","\udfffz":"\ud83d\ude00\ud83d\ud83d\ude00"}"#).unwrap();
+        assert_eq!(broken.repaired, r#"{"a":"x\ufffdy\ufffd","\ufffdz":"\ud83d\ude00\ufffd\ud83d\ude00"}"#);
+    }
+
+    #[test]
+    fn each_rule_is_for_its_fields() {
+        for (text, expected) in [
+            (r#"{"clanId":"a\u200bb"}"#, Some("clanId")),
+            ("{\"clanId\":\"a\u{202e}b\"}", Some("clanId")),
+            (r#"{"notificationIds":["a","\udb40\udc41"]}"#, Some("notificationIds[1]")),
+            (r#"{"client":{"name":"\ufeff"}}"#, None),
+            (r#"{"recover":{"clanId":"\ufeff"}}"#, Some("recover.clanId")),
+            (r#"{"content":" \n"}"#, Some("content")),
+            (r#"{"title":"\u3000\u200b"}"#, Some("title")),
+            (r#"{"content":"a\u0000"}"#, Some("content")),
+            (r#"{"later":{"x":"\u0000"}}"#, Some("later.x")),
+            (r#"{"data":{"\u0000":1}}"#, Some("data")),
+            (r#"{"data":{"clanId":"\u200b","content":" "}}"#, None),
+            ("{\"content\":\"\u{202b}\u{5d0}\u{202c}\u{200d}\"}", None),
+            (r#"{"content":"\\u0000"}"#, None),
+            (r#"{"content":""}"#, None),
+            (r#"{"error":{"message":" "},"token":"\u200b"}"#, None),
+        ] {
+            assert_eq!(field(text).as_deref(), expected, "{text}");
+        }
     }
 }
