@@ -122,8 +122,14 @@ make_env_file() {
 }
 write_env_file() {
     mkdir -p "$(dirname "$env_file")"
-    local secret
+    local secret metrics=''
     secret=$(od -An -N48 -tx1 /dev/urandom | tr -d ' \n')
+    case $listen in
+    127.* | localhost:* | '[::1]:'*) ;;
+    *) metrics="# Prometheus sends it: authorization: { credentials: ... }
+GATEWAY_METRICS__TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+" ;;
+    esac
     (
         # Nobody but root reads it: systemd does so before it becomes the user gateway.
         umask 077
@@ -133,7 +139,7 @@ write_env_file() {
 GATEWAY_LISTEN=$listen
 # Verifies and signs tokens. Your identity provider signs with it, or give its keys by GATEWAY_AUTH__JWKS_URL.
 GATEWAY_AUTH__JWT_SECRET=$secret
-# Backend services need an API key: \`gateway key new\` prints one, and the line GATEWAY_AUTH__API_KEYS for this file.
+$metrics# Backend services need an API key: \`gateway key new\` prints one, and the line GATEWAY_AUTH__API_KEYS for this file.
 END
     )
     mv -f "$env_file.new" "$env_file"

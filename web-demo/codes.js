@@ -33,7 +33,7 @@ export const CLOSES = {
   1013: ["The gateway is full.", "The client tries again by itself. limits.connections says how many fit."],
   4400: ["Too many messages that made no sense.", "This is a fault of the client program. The frame log shows the errors."],
   4401: ["The token was refused or has run out.", "Get a fresh token, and connect again."],
-  4403: ["An operator disconnected this user.", "Ask the operator. Pressing Connect tries again."],
+  4403: ["An operator disconnected or blocked this user.", "Ask the operator. Pressing Connect tries again."],
   4409: ["This user connected somewhere else, and that session took over.", "A user has one live session. Press Connect to take it back, or set sessions.key to device."],
   4423: ["This user is connected elsewhere, and that session stays.", "Disconnect there, or set sessions.on_excess to replace."],
   4429: ["Far too much at once, again and again.", "The client waits 30 seconds before it comes back."],

@@ -3,7 +3,10 @@
 mod inbound;
 mod outbound;
 
-pub use inbound::{BackendMessageType, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent};
+pub use inbound::{
+    BackendMessageType, BlockUser, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent,
+    UnblockUser,
+};
 pub use outbound::{
     ChatMessageStored, NotificationsAcknowledged, NotificationsDropped, ServiceEventStored, SessionClosed,
     SessionOpened,
@@ -89,7 +92,9 @@ kinds! {
     Inbound "notification.{userId}" NewNotification "Sends a notification to a user, who gets it now or at the next connection, until it is acknowledged.";
     Inbound "clan_chat.{clanId}" NewChatMessage "Says something in a clan, as a message of type `SYSTEM` or of the type that it names.";
     Inbound "service.{service}.{topic}" NewServiceEvent "Publishes to a topic of a declared service.";
-    Inbound "control.disconnect.{userId}" Disconnect "Ends a user's sessions on every node.";
+    Inbound "control.disconnect.{userId}" Disconnect "Ends a user's sessions on every node. The user can connect again: `control.block` keeps a user out.";
+    Inbound "control.block.{userId}" BlockUser "Keeps a user, or some of a user's tokens, out until a time: sessions on every node are closed, and new ones are refused.";
+    Inbound "control.unblock.{userId}" UnblockUser "Ends every block of a user.";
     Inbound "control.unsubscribe.{userId}" EndSubscriptions "Ends a user's subscriptions to a service, or to one topic of it, on every node.";
     Outbound "chat.message.{clanId}" ChatMessageStored "Somebody said something in a clan.";
     Outbound "notification.acked.{userId}" NotificationsAcknowledged "A user has acknowledged notifications.";

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::text_rule::{SAID_PATTERN, is_said};
+
 /// Declares a text of 1 to so many characters (Unicode code points).
 macro_rules! bounded_text {
     ($(#[$meta:meta])* $name:ident, $max:literal) => {
@@ -13,12 +15,15 @@ macro_rules! bounded_text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks the text and takes it; none when it is empty or too long.
+            /// Checks the text and takes it; none when it is empty, too long or blank, or holds U+0000.
             pub fn new(text: impl AsRef<str>) -> Option<Self> {
                 let text = text.as_ref();
+                (Self::fits(text) && is_said(text)).then(|| Self(text.into()))
+            }
+
+            fn fits(text: &str) -> bool {
                 // Code points are at most as many as bytes, so most texts need no count.
-                let fits = !text.is_empty() && (text.len() <= $max || text.chars().count() <= $max);
-                fits.then(|| Self(text.into()))
+                !text.is_empty() && (text.len() <= $max || text.chars().count() <= $max)
             }
 
             /// The text itself.
@@ -43,7 +48,9 @@ macro_rules! bounded_text {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
-                Self::new(text).ok_or_else(|| de::Error::custom(concat!("1 to ", $max, " characters")))
+                // What is new is checked where a message is decoded.
+                let fits = Self::fits(&text).then(|| Self(text.into()));
+                fits.ok_or_else(|| de::Error::custom(concat!("1 to ", $max, " characters")))
             }
         }
 
@@ -57,7 +64,7 @@ macro_rules! bounded_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "minLength": 1, "maxLength": $max })
+                json_schema!({ "type": "string", "minLength": 1, "maxLength": $max, "pattern": SAID_PATTERN })
             }
         }
     };
@@ -70,6 +77,11 @@ bounded_text!(
 bounded_text!(
     /// The text of a notification: 1 to 10,000 characters.
     NotificationText, 10_000
+);
+
+bounded_text!(
+    /// Why an operator blocks a user, for other operators: 1 to 256 characters.
+    BlockReason, 256
 );
 
 /// Ten years.

@@ -60,7 +60,7 @@ close_codes! {
     INVALID_MESSAGES = 4400,
     /// Not authenticated in time, or the token is bad or has expired.
     UNAUTHORIZED = 4401,
-    /// Disconnected by an operator.
+    /// Disconnected or blocked by an operator.
     DISCONNECTED = 4403,
     /// Replaced by a newer session of the same user.
     REPLACED = 4409,

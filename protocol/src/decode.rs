@@ -2,7 +2,7 @@
 
 mod field;
 mod problem;
-pub(crate) mod surrogate;
+pub(crate) mod strings;
 
 pub(crate) use field::{
     entry_offset, history, object, objects, optional_object, optional_position, position, sendable_message_type,
@@ -18,7 +18,9 @@ use crate::{
     ClientMessage, Envelope, ErrorCode, GetChatHistory, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown,
 };
 use problem::from_json_error;
-use surrogate::Halves;
+use strings::Broken;
+
+use crate::text_rule::{BLANK, is_blank};
 
 /// What is wrong with a text that should have been a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,8 +99,8 @@ struct Head<'a> {
 /// # Errors
 /// [`Refusal`] tells text that is not JSON, an unknown `type` and an invalid message apart, and names the field.
 pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
-    if let Some(halves) = surrogate::find(text) {
-        return Err(refuse_halves(halves));
+    if let Some(broken) = strings::find_in_command(text) {
+        return Err(refuse_broken(broken));
     }
     let head = read_head(text).map_err(Refusal::early)?;
     let (request_id, request_id_problem) = match read_request_id(&head) {
@@ -118,9 +120,9 @@ pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
     }
 }
 
-/// The refusal of a command that is JSON but for halves of surrogate pairs. The head is read from what is not damaged.
-fn refuse_halves(halves: Halves) -> Refusal {
-    let Halves { field, repaired } = halves;
+/// The refusal of a command with a string that breaks the rule for text. The head is read from what is not damaged.
+fn refuse_broken(broken: Broken) -> Refusal {
+    let Broken { field, problem, repaired } = broken;
     let head = match read_head(&repaired) {
         Ok(head) => head,
         Err(error) => return Refusal::early(error),
@@ -128,7 +130,7 @@ fn refuse_halves(halves: Halves) -> Refusal {
     let request_id = read_request_id(&head).ok().flatten().filter(|_| field != "requestId");
     let word = read_type(&head).ok().filter(|_| field != "type");
     let in_reply_to = word.and_then(|word| ClientMessage::TYPES.iter().find(|known| **known == word).copied());
-    Refusal { error: DecodeError::invalid(field, surrogate::PROBLEM), request_id, in_reply_to }
+    Refusal { error: DecodeError::invalid(field, problem), request_id, in_reply_to }
 }
 
 /// Reads a server message. A `type` that this version does not know is [`ServerMessage::Unknown`], not an error.
@@ -156,10 +158,10 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
 /// # Errors
 /// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
-    if let Some(Halves { field, repaired }) = surrogate::find(text) {
+    if let Some(Broken { field, problem, repaired }) = strings::find(text) {
         check_object(&repaired)?;
         serde_json::from_str::<de::IgnoredAny>(&repaired).map_err(|error| from_json_error("", &error))?;
-        return Err(DecodeError::invalid(field, surrogate::PROBLEM));
+        return Err(DecodeError::invalid(field, problem));
     }
     check_object(text)?;
     // Read whole first, so that a broken end is not hidden by a broken field.
@@ -251,6 +253,7 @@ fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
             }
             _ => Ok(message),
         },
+        ClientMessage::SendChat(chat) if is_blank(chat.content.as_str()) => Err(DecodeError::invalid("content", BLANK)),
         ClientMessage::GetChatHistory(get) if get.before.is_some() && get.after.is_some() => {
             Err(DecodeError::invalid("before", GetChatHistory::NOT_BOTH))
         }
@@ -326,7 +329,7 @@ mod tests {
             (r#"{"type":"ping\udc00","requestId":"r"}"#, "type", None),
         ] {
             let refusal = decode_client(text).unwrap_err();
-            assert_eq!(refusal.error, DecodeError::invalid(field, surrogate::PROBLEM), "{text}");
+            assert_eq!(refusal.error, DecodeError::invalid(field, strings::PROBLEM), "{text}");
             assert_eq!(refusal.request_id.unwrap().as_str(), "r", "{text}");
             assert_eq!(refusal.in_reply_to, in_reply_to, "{text}");
         }

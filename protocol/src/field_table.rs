@@ -69,8 +69,8 @@ fn kind_of(schema: &Value) -> Kind {
     let number = |key: &str| schema.get(key).and_then(Value::as_u64);
     match named.and_then(Value::as_str) {
         Some("string") if schema.get("format").is_some_and(|format| format == "date-time") => Kind::Plain("Time"),
-        Some("string") if has("pattern") && has("maxLength") => Kind::Plain("Id"),
-        Some("string") if has("pattern") => Kind::Plain("Service"),
+        Some("string") if has("pattern") && number("maxLength") == Some(128) => Kind::Plain("Id"),
+        Some("string") if has("pattern") && !has("maxLength") => Kind::Plain("Service"),
         Some("string") if number("maxLength") == Some(4_000) => Kind::Plain("Content"),
         Some("string") if has("enum") => Kind::Plain("Sendable"),
         Some("string") => Kind::Plain("Text"),

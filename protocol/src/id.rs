@@ -1,9 +1,12 @@
-//! Identifiers, which cannot be built wrong: 1 to 128 bytes without control characters or white space.
+//! Identifiers, which cannot be built wrong: 1 to 128 bytes without control characters, white space and characters that
+//! are not seen.
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::text_rule::is_unseen;
 
 /// The longest identifier, in bytes of UTF-8.
 const MAX_BYTES: usize = 128;
@@ -18,6 +21,8 @@ pub enum IdError {
     Length,
     /// It holds a control character or white space.
     Character,
+    /// It holds a zero-width character or a control of the bidirectional algorithm.
+    Unseen,
     /// It has over 200 bytes when percent-encoded.
     Encoded,
     /// It is `.` or `..`.
@@ -31,6 +36,7 @@ impl IdError {
         match self {
             Self::Length => "an identifier has 1 to 128 bytes of UTF-8",
             Self::Character => "an identifier has no control characters and no white space",
+            Self::Unseen => "an identifier has no zero-width characters and no bidirectional controls",
             Self::Encoded => "an identifier has at most 200 bytes when percent-encoded",
             Self::DotSegment => "an identifier is neither `.` nor `..`",
             Self::ServiceName => "a service name matches [a-z][a-z0-9_]{0,31}",
@@ -38,6 +44,13 @@ impl IdError {
     }
 }
 
+/// Checks an identifier that is new: from a client, a backend service, a token or an app.
+pub(crate) fn check_new_identifier(text: &str) -> Result<(), IdError> {
+    check_identifier(text)?;
+    if text.chars().any(is_unseen) { Err(IdError::Unseen) } else { Ok(()) }
+}
+
+/// Checks the bounds of an identifier, which may be older than the rule for characters that are not seen.
 pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > MAX_BYTES {
         return Err(IdError::Length);
@@ -62,8 +75,12 @@ pub(crate) fn check_service_name(text: &str) -> Result<(), IdError> {
     if first && rest && text.len() <= 32 { Ok(()) } else { Err(IdError::ServiceName) }
 }
 
-/// What `char::is_control` and `char::is_whitespace` leave, in words that every regular expression engine reads alike.
-const PATTERN: &str = r"^[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$";
+/// What `char::is_control`, `char::is_whitespace` and [`is_unseen`] leave, in words that every regular expression engine
+/// reads alike, and so without the characters beyond U+FFFF.
+const PATTERN: &str = concat!(
+    r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f",
+    r"\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]+$"
+);
 
 fn identifier_schema() -> Schema {
     json_schema!({
@@ -71,7 +88,7 @@ fn identifier_schema() -> Schema {
         "minLength": 1,
         "maxLength": MAX_BYTES,
         "pattern": PATTERN,
-        "description": "1 to 128 bytes of UTF-8, no control characters, no white space, at most 200 bytes when percent-encoded, and neither `.` nor `..`.",
+        "description": "1 to 128 bytes of UTF-8, no control characters, no white space, no zero-width characters, no bidirectional controls, at most 200 bytes when percent-encoded, and neither `.` nor `..`.",
     })
 }
 
@@ -79,9 +96,19 @@ fn service_name_schema() -> Schema {
     json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$" })
 }
 
+/// An identifier that was accepted before, perhaps by a version whose rule for text was another: a store holds it, or the
+/// gateway sends it. What is new is checked by `new`, or as a whole where a message is decoded.
+pub trait StoredId: Sized {
+    /// Checks the bounds of the text and takes it.
+    ///
+    /// # Errors
+    /// [`IdError`] says which bound the text is outside of.
+    fn from_stored(text: &str) -> Result<Self, IdError>;
+}
+
 /// Declares a text that is checked once, when it is built, and cheap to clone.
 macro_rules! identifier {
-    ($(#[$meta:meta])* $name:ident, $check:ident, $schema:ident) => {
+    ($(#[$meta:meta])* $name:ident, $check_new:ident, $check:ident, $schema:ident) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -92,13 +119,20 @@ macro_rules! identifier {
             /// # Errors
             /// [`IdError`] says which bound the text is outside of.
             pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
-                $check(text.as_ref())?;
+                $check_new(text.as_ref())?;
                 Ok(Self(text.as_ref().into()))
             }
 
             /// The text itself.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl StoredId for $name {
+            fn from_stored(text: &str) -> Result<Self, IdError> {
+                $check(text)?;
+                Ok(Self(text.into()))
             }
         }
 
@@ -159,7 +193,7 @@ macro_rules! identifier {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
-                Self::new(text).map_err(de::Error::custom)
+                Self::from_stored(&text).map_err(de::Error::custom)
             }
         }
 
@@ -181,43 +215,47 @@ macro_rules! identifier {
 
 identifier!(
     /// Who somebody is: the `sub` of a verified token.
-    UserId, check_identifier, identifier_schema
+    UserId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A clan, whose chat is a topic.
-    ClanId, check_identifier, identifier_schema
+    ClanId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A notification, by which copies are told apart.
-    NotificationId, check_identifier, identifier_schema
+    NotificationId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A chat message or event, made by the gateway (UUIDv7, RFC 9562 section 5.7).
-    MessageId, check_identifier, identifier_schema
+    MessageId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// Chosen by the client, echoed by the one reply to its command.
-    RequestId, check_identifier, identifier_schema
+    RequestId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// Chosen by the client, makes a send safe to repeat within `idempotency.window`.
-    ClientMessageId, check_identifier, identifier_schema
+    ClientMessageId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A device of a user.
-    DeviceId, check_identifier, identifier_schema
+    DeviceId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// One authenticated presence on one connection, made by the gateway.
-    SessionId, check_identifier, identifier_schema
+    SessionId, check_new_identifier, check_identifier, identifier_schema
+);
+identifier!(
+    /// A token, by the `jti` that its issuer gave it (RFC 7519, section 4.1.7).
+    TokenId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A topic of a declared service.
-    TopicName, check_identifier, identifier_schema
+    TopicName, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
     /// A service: `notifications`, `clan_chat` or a declared one.
-    ServiceName, check_service_name, service_name_schema
+    ServiceName, check_service_name, check_service_name, service_name_schema
 );
 
 impl UserId {
@@ -260,6 +298,10 @@ mod tests {
         assert_eq!(UserId::new("a\u{7f}b"), Err(IdError::Character));
         assert_eq!(UserId::new("."), Err(IdError::DotSegment));
         assert_eq!(UserId::new(".."), Err(IdError::DotSegment));
+        for unseen in ["a\u{200b}", "\u{202e}a", "\u{ad}", "a\u{e0041}"] {
+            assert_eq!(UserId::new(unseen), Err(IdError::Unseen));
+            assert!(UserId::from_stored(unseen).is_ok(), "an earlier version took it");
+        }
         assert!(UserId::new("...").is_ok() && UserId::new(".a").is_ok());
     }
 

@@ -21,18 +21,19 @@ mod outline;
 mod page;
 mod schema;
 mod text;
+mod text_rule;
 mod timestamp;
 mod typescript;
 
 pub use asyncapi::asyncapi_document;
-pub use bounded::{NotificationText, NotificationTitle, TtlSeconds};
+pub use bounded::{BlockReason, NotificationText, NotificationTitle, TtlSeconds};
 pub use close_code::{CloseCode, Reconnect};
 pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};
 pub use encode::{encode_client, encode_server};
 pub use error_code::ErrorCode;
 pub use id::{
-    ClanId, ClientMessageId, DeviceId, IdError, MessageId, NotificationId, RequestId, ServiceName, SessionId,
-    TopicName, UserId,
+    ClanId, ClientMessageId, DeviceId, IdError, MessageId, NotificationId, RequestId, ServiceName, SessionId, StoredId,
+    TokenId, TopicName, UserId,
 };
 pub use json::{ChatData, RawJson};
 pub use message::{
@@ -48,6 +49,7 @@ pub use outline::{Outline, Verdict};
 pub use page::protocol_page_html;
 pub use schema::{client_schema, server_schema};
 pub use text::{ChatContent, TextError};
+pub use text_rule::is_unseen;
 pub use timestamp::Timestamp;
 
 /// The version that `connected.protocolVersion` tells.

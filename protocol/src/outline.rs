@@ -10,10 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use crate::{
-    DecodeError, MAX_DEPTH,
-    decode::surrogate::{self, Halves},
-};
+use crate::{DecodeError, MAX_DEPTH, decode::strings};
 use check::Field;
 pub(crate) use scan::unescaped;
 use scan::{Broken, Member, Scanner};
@@ -61,9 +58,9 @@ impl<'a> Outline<'a> {
     /// [`DecodeError`] for text that is no JSON object, for an unknown `type`, and for a field that is missing or
     /// outside its bounds.
     pub fn of_command(type_name: &'a str, fields: &'a str) -> Result<Self, DecodeError> {
-        if let Some(Halves { field, repaired }) = surrogate::find(fields) {
-            members(&repaired)?;
-            return Err(invalid(&field, surrogate::PROBLEM));
+        if let Some(broken) = strings::find(fields) {
+            members(&broken.repaired)?;
+            return Err(invalid(&broken.field, broken.problem));
         }
         let members = members(fields)?;
         match verdict(table::CLIENT, type_name, &members) {

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::text_rule::{BLANK, NUL, SAID_PATTERN, is_blank};
+
 /// The most characters (Unicode code points) of a chat message.
 const MAX_CONTENT_CHARS: usize = 4_000;
 
@@ -13,10 +15,32 @@ pub(crate) const CONTENT: &str = "the content of a chat message has 1 to 4000 ch
 
 /// Why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{CONTENT}")]
-pub struct TextError;
+pub enum TextError {
+    /// It is empty or too long.
+    #[error("{CONTENT}")]
+    Length,
+    /// It has nothing that a reader would see.
+    #[error("{BLANK}")]
+    Blank,
+    /// It holds U+0000.
+    #[error("{NUL}")]
+    Nul,
+}
 
-/// Whether a text may be the content of a chat message.
+/// Checks the content of a new chat message.
+pub(crate) fn check_content(text: &str) -> Result<(), TextError> {
+    if !is_content(text) {
+        Err(TextError::Length)
+    } else if is_blank(text) {
+        Err(TextError::Blank)
+    } else if text.contains('\0') {
+        Err(TextError::Nul)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a text has the length of a chat message's content. It may be older than the rule for text.
 pub(crate) fn is_content(text: &str) -> bool {
     // Code points are at most as many as bytes, so most texts need no count.
     !text.is_empty() && (text.len() <= MAX_CONTENT_CHARS || text.chars().count() <= MAX_CONTENT_CHARS)
@@ -30,10 +54,11 @@ impl ChatContent {
     /// Checks the text and takes it.
     ///
     /// # Errors
-    /// [`TextError`] when the text is empty or too long.
+    /// [`TextError`] when the text is empty, too long or blank, or holds U+0000.
     pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
         let text = text.as_ref();
-        if is_content(text) { Ok(Self(text.into())) } else { Err(TextError) }
+        check_content(text)?;
+        Ok(Self(text.into()))
     }
 
     /// The text itself.
@@ -64,7 +89,8 @@ impl Serialize for ChatContent {
 impl<'de> Deserialize<'de> for ChatContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::new(text).map_err(de::Error::custom)
+        // What is new is checked where a message is decoded.
+        if is_content(&text) { Ok(Self(text.into())) } else { Err(de::Error::custom(TextError::Length)) }
     }
 }
 
@@ -78,6 +104,6 @@ impl JsonSchema for ChatContent {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_CONTENT_CHARS })
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_CONTENT_CHARS, "pattern": SAID_PATTERN })
     }
 }

@@ -237,7 +237,13 @@ impl<R: Reception> Port<R> {
         } else {
             match Admission::begin(&shared.throttle, address, &config.limits, Instant::now()) {
                 Ok(admission) => Some(admission),
-                Err(refused) => return self.refuse(socket, refused.into()),
+                Err(refused) => {
+                    let refusal = Refusal::from(refused);
+                    if let Some(event) = refusal.security_event(address) {
+                        shared.node.metrics().security_event(event);
+                    }
+                    return self.refuse(socket, refusal);
+                }
             }
         };
         let is_beyond = admission.as_ref().is_some_and(|admission| admission.over().is_some());

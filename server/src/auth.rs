@@ -13,11 +13,15 @@ mod test_http;
 #[cfg(test)]
 pub(crate) mod test_tokens;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use realtime_gateway_protocol::{DeviceId, ErrorCode, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, ErrorCode, RawJson, Timestamp, UserId};
 
-use crate::command_error::CommandError;
+use crate::{
+    command_error::CommandError,
+    store::TokenClaims,
+    telemetry::{SecurityEvent, SecurityKind},
+};
 
 pub use api_keys::ApiKeys;
 pub use jwt::{Authenticator, KeySet};
@@ -36,6 +40,8 @@ pub struct Identity {
     pub expires_at: Timestamp,
     /// What the token says that its bearer may do.
     pub grants: Arc<Grants>,
+    /// What blocks look at.
+    pub token: TokenClaims,
 }
 
 /// What a token's claims allow.
@@ -56,9 +62,32 @@ pub enum AuthError {
     /// Its life has ended.
     #[error("the token has expired")]
     Expired,
+    /// An operator blocks the user, or this token of the user.
+    #[error("the user or this token is blocked")]
+    Blocked {
+        /// When the block ends.
+        until: Timestamp,
+    },
     /// The keys to check it with cannot be had now.
     #[error("the token cannot be checked now; try again")]
     Unavailable,
+}
+
+impl AuthError {
+    /// The security event that this refusal is; none while the token cannot be checked.
+    pub(crate) fn security_event<'a>(
+        &self,
+        address: Option<IpAddr>,
+        user: Option<&'a UserId>,
+    ) -> Option<SecurityEvent<'a>> {
+        let (kind, reason) = match self {
+            Self::Invalid(reason) => (SecurityKind::RefusedToken, *reason),
+            Self::Expired => (SecurityKind::RefusedToken, "it has expired"),
+            Self::Blocked { .. } => (SecurityKind::RevokedUser, "the user or the token is blocked"),
+            Self::Unavailable => return None,
+        };
+        Some(SecurityEvent { kind, address, user, reason })
+    }
 }
 
 impl From<AuthError> for CommandError {
@@ -67,6 +96,10 @@ impl From<AuthError> for CommandError {
             AuthError::Invalid(_) => ErrorCode::Unauthorized,
             AuthError::Expired => ErrorCode::TokenExpired,
             AuthError::Unavailable => return Self { message: error.to_string().into(), ..Self::unavailable() },
+            AuthError::Blocked { until } => {
+                let details = RawJson::encode(&serde_json::json!({ "until": until })).ok();
+                return Self { details, ..Self::new(ErrorCode::Forbidden, error.to_string()) };
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -7,6 +7,7 @@ mod draft;
 mod environment;
 mod error;
 pub mod example;
+mod exposure;
 mod file;
 mod in_force;
 mod keys;
@@ -99,6 +100,8 @@ pub struct Log {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Whether the end of each session is logged at `info`, with its user and address.
+    pub audit: bool,
 }
 
 /// How log lines look.
@@ -177,6 +180,8 @@ pub struct ApiKey {
     pub sha256: [u8; 32],
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// Whether the configuration lists its scopes. A key without a list may do everything.
+    pub has_scopes: bool,
 }
 
 /// What a key of the HTTP API may do.
@@ -308,7 +313,7 @@ impl Default for Config {
             internal_listen: None,
             node_id: "node".into(),
             dev: false,
-            log: Log { level: "info".into(), format: LogFormat::Json },
+            log: Log { level: "info".into(), format: LogFormat::Json, audit: false },
             bus: Bus { url: Secret("embedded".into()), prefix: "gateway".into(), prefetch: 256, ca: None },
             store: Store {
                 url: Secret("redb:./data/gateway.redb".into()),

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, ready},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -72,8 +73,8 @@ pub trait Reception: Send + Sync + 'static {
     /// What is counted.
     fn metrics(&self) -> &Arc<Metrics>;
 
-    /// Tells whose token it is.
-    fn verify(&self, token: &str) -> impl Future<Output = Result<Identity, AuthError>> + Send;
+    /// Tells whose token it is. The address is that of the client, for the log.
+    fn verify(&self, token: &str, address: IpAddr) -> impl Future<Output = Result<Identity, AuthError>> + Send;
 
     /// Whether this is an API key, so that the limits of one address do not apply to the request that carries it.
     fn knows_api_key(&self, _: &str) -> bool {
@@ -99,10 +100,18 @@ impl Reception for Node {
         &self.metrics
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+    async fn verify(&self, token: &str, address: IpAddr) -> Result<Identity, AuthError> {
         let verified = self.auth.verify(token).await;
+        let mut user = None;
+        let verified = verified.and_then(|identity| {
+            user = Some(identity.user.clone());
+            self.check_block(&identity).map(|()| identity)
+        });
         if let Err(error) = &verified {
             self.metrics.auth_failure(error);
+            if let Some(event) = error.security_event(Some(address), user.as_ref()) {
+                self.metrics.security_event(event);
+            }
         }
         verified
     }

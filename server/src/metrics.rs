@@ -14,7 +14,12 @@ pub use self::{
     families::{Family, Kind},
     rates::Rates,
 };
-use crate::{auth::AuthError, frame::Frame, telemetry, topic::Topic};
+use crate::{
+    auth::AuthError,
+    frame::Frame,
+    telemetry::{self, SecurityEvent, SecurityKind},
+    topic::Topic,
+};
 
 /// How many client names and versions are told apart; the rest count as `other`.
 const CLIENTS: usize = 100;
@@ -39,6 +44,7 @@ pub struct Metrics {
     pub errors_total: Counters,
     pub closes_total: Counters,
     pub auth_failures_total: IntCounterVec,
+    pub security_events_total: Counters,
     pub command_duration_seconds: Histograms,
     pub delivery_latency_seconds: Histogram,
     pub outbound_queue_bytes: IntGauge,
@@ -115,6 +121,12 @@ impl Metrics {
             errors_total: make.known("errors_total", "Errors sent to clients", "code", &errors)?,
             closes_total: make.known("closes_total", "Connections closed, by close code", "code", &closes)?,
             auth_failures_total: make.counters("auth_failures_total", "Tokens refused", "reason")?,
+            security_events_total: make.known(
+                "security_events_total",
+                "Refused tokens and origins, throttled addresses, forbidden commands and revoked users",
+                "kind",
+                &SecurityKind::ALL.map(SecurityKind::name),
+            )?,
             command_duration_seconds: make.timed(
                 "command_duration_seconds",
                 "Until a command was answered",
@@ -241,8 +253,15 @@ impl Metrics {
             AuthError::Invalid(_) => "invalid",
             AuthError::Expired => "expired",
             AuthError::Unavailable => "unavailable",
+            AuthError::Blocked { .. } => "blocked",
         };
         self.auth_failures_total.with_label_values(&[reason]).inc();
+    }
+
+    /// A stranger tried something: it is counted, and logged as `telemetry/security.rs` samples it.
+    pub fn security_event(&self, event: SecurityEvent<'_>) {
+        self.security_events_total.of(event.kind.name()).inc();
+        telemetry::log_security(event);
     }
 
     /// A command or connection was refused for its rate.

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use realtime_gateway_protocol::{CloseCode, ErrorCode, IdError, ServiceName, SessionId, Timestamp, UserId};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     upgrade::Forwarding,
 };
 
+mod blocks;
 mod connections;
 mod hearing;
 mod lease;
@@ -35,6 +37,7 @@ mod notes;
 mod peers;
 mod pulse;
 
+pub(crate) use blocks::BLOCK_LIMIT;
 pub(crate) use connections::Departure;
 pub use connections::{ConnectionId, Connections};
 pub use lease::Lease;
@@ -90,6 +93,10 @@ pub struct Node {
     left_records: Mutex<Vec<(UserId, SessionId, CloseCode)>>,
     /// Where clients connect, and whose connections these are behind a proxy; known once the node listens.
     listening: OnceLock<(SocketAddr, Arc<Forwarding>)>,
+    /// Which users are blocked.
+    blocks: blocks::KnownBlocks,
+    /// Asks for a reconciliation before its time.
+    reconcile_soon: Notify,
 }
 
 /// The parts of a node that are made before it.
@@ -149,6 +156,8 @@ impl Node {
             store_is_away: AtomicBool::new(false),
             left_records: Mutex::default(),
             listening: OnceLock::new(),
+            blocks: blocks::KnownBlocks::default(),
+            reconcile_soon: Notify::new(),
         })
     }
 

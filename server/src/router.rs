@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use crate::{
     auth::{AuthError, Identity},
     command_error::CommandError,
-    conversation::{Conversation, Ending},
+    conversation::{Conversation, Ending, Reception},
     frame::Frame,
     limits::{Bucket, Strikes},
     node::{ConnectionId, Node},
     outbound::Outbound,
     session::Session,
+    telemetry::{SecurityEvent, SecurityKind},
 };
 
 /// Invalid messages in 10 s after which the connection is closed.
@@ -48,6 +49,7 @@ pub struct Opening {
 pub struct Router {
     node: Arc<Node>,
     connection: ConnectionId,
+    address: IpAddr,
     outbound: Arc<Outbound>,
     /// What came with the upgrade; taken when the session opens.
     opening: Option<Box<Opening>>,
@@ -84,6 +86,7 @@ impl Router {
         }
         Self {
             connection,
+            address: opening.peer,
             outbound,
             opening: Some(Box::new(opening)),
             state: State::Anonymous { until: now + config.auth.timeout },
@@ -131,10 +134,7 @@ impl Router {
     }
 
     async fn authenticate(&mut self, request_id: Option<RequestId>, asked: Authenticate) -> Result<(), CommandError> {
-        let verified = self.node.auth.verify(&asked.token).await;
-        if let Err(error) = &verified {
-            self.node.metrics.auth_failure(error);
-        }
+        let verified = self.node.verify(&asked.token, self.address).await;
         self.undecided = verified.as_ref().is_err_and(|error| *error == AuthError::Unavailable);
         match (&self.state, verified) {
             (State::Anonymous { .. }, Ok(identity)) => {
@@ -174,6 +174,8 @@ impl Router {
         }
         let expires_at = identity.expires_at;
         session.renew(identity);
+        // The block may be newer than the check of the token, and looked at the token before.
+        self.node.close_if_blocked(session);
         session.extend();
         self.state = State::Known { session: session.clone(), expires: self.session_end(expires_at) };
         self.send(request_id, Authenticated { user_id: session.user.clone(), expires_at });
@@ -211,6 +213,17 @@ impl Router {
         topic: Option<TopicName>,
     ) {
         self.node.metrics.error(&error.code);
+        // A token that is refused has been counted by then.
+        if let (ErrorCode::Forbidden, State::Known { session, .. }) = (&error.code, &self.state)
+            && in_reply_to != Some("authenticate")
+        {
+            self.node.metrics.security_event(SecurityEvent {
+                kind: SecurityKind::ForbiddenCommand,
+                address: Some(self.address),
+                user: Some(&session.user),
+                reason: in_reply_to.unwrap_or("a command"),
+            });
+        }
         let reply = ErrorReply {
             message: error.message.to_string(),
             code: error.code.clone(),
@@ -263,15 +276,12 @@ impl Conversation for Router {
         let Some(opening) = &mut self.opening else { return };
         let verified = match (opening.identity.take(), opening.query_token.take()) {
             (Some(identity), _) => Ok(identity),
-            (None, Some(token)) => self.node.auth.verify(&token).await,
+            (None, Some(token)) => self.node.verify(&token, self.address).await,
             (None, None) => return,
         };
         match verified {
             Ok(identity) => self.admit(None, None, identity).await,
-            Err(error) => {
-                self.node.metrics.auth_failure(&error);
-                self.turn_away(None, None, &error.into());
-            }
+            Err(error) => self.turn_away(None, None, &error.into()),
         }
     }
 

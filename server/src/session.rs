@@ -1,8 +1,11 @@
 //! A session: one authenticated presence, with its identity, its grants, its subscriptions and its outbound queue.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -26,6 +29,8 @@ pub struct Comer {
     pub device: Option<DeviceId>,
     /// Which life of a client that reconnects by itself.
     pub client: Option<Box<ClientLife>>,
+    /// Its address.
+    pub address: Option<IpAddr>,
 }
 
 /// A client that names its lives, so that a late attempt does not replace its own successor.
@@ -89,6 +94,7 @@ impl Session {
             since: self.since,
             instance: client.map(|client| client.instance.clone()),
             attempt: client.and_then(|client| client.attempt),
+            token: self.identity.lock().token.clone(),
         }
     }
 

@@ -5,10 +5,12 @@ mod contract;
 pub use contract::*;
 
 pub mod alone;
+mod block_row;
 pub mod clock;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod copy;
+pub mod embedded_blocks;
 pub mod embedded_sessions;
 pub mod memory;
 #[cfg(test)]

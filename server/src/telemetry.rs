@@ -1,9 +1,11 @@
 //! Logs: to standard error, pretty or as JSON, with a level that can be changed while the gateway runs. Logging blocks
 //! no task: `telemetry/log_writer.rs` has a thread of its own. `telemetry/log_limit.rs` keeps clients from filling the log.
 
+mod escape;
 mod log_limit;
 mod log_writer;
 mod panics;
+mod security;
 
 use std::{
     io::{self, IsTerminal},
@@ -11,14 +13,25 @@ use std::{
     time::Instant,
 };
 
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    field::MakeExt,
+    fmt::{self, format::debug_fn},
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
 
-pub use self::log_limit::LogLimit;
 use self::{
+    escape::JsonLines,
     log_limit::INTERVAL,
     log_writer::{Health, LogWriter},
 };
-pub(crate) use self::{log_limit::log_limited, log_writer::print_to_stderr};
+pub use self::{
+    log_limit::LogLimit,
+    security::{SecurityEvent, SecurityKind},
+};
+pub(crate) use self::{log_limit::log_limited, log_writer::print_to_stderr, security::log_security};
 
 use crate::config::{Log, LogFormat};
 
@@ -59,9 +72,11 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     let setup = |error: &dyn std::fmt::Display| TelemetryError::Setup(error.to_string());
     let writer = LogWriter::to_stderr(report()).map_err(|error| setup(&error))?;
-    let lines = fmt::layer().with_writer(writer.clone()).log_internal_errors(false);
+    let json = fmt::layer().with_writer(JsonLines(writer.clone())).log_internal_errors(false).json();
+    let fields = debug_fn(escape::write_field).delimited(" ");
+    let lines = fmt::layer().with_writer(writer.clone()).log_internal_errors(false).fmt_fields(fields);
     let lines = match log.format {
-        LogFormat::Json => lines.json().with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => json.with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Pretty if io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Pretty => lines.with_ansi(false).boxed(),
     };
@@ -110,6 +125,7 @@ fn report() -> impl FnMut(Health) + Send + 'static {
             (reported, next) = (health.dropped, Instant::now() + INTERVAL);
         }
         log_limit::report_suppressed();
+        security::report_counted();
     }
 }
 

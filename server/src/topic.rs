@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{ClanId, ServiceName, StoredId, TopicName, UserId};
 
 /// How many shards the topics are spread over, on every node and in every store alike.
 pub const SHARDS: u16 = 256;
@@ -55,12 +55,12 @@ impl FromStr for Topic {
     fn from_str(text: &str) -> Result<Self, NoTopic> {
         let (kind, rest) = text.split_once(':').ok_or(NoTopic)?;
         match kind {
-            "user" => UserId::new(rest).map(Self::User).map_err(|_| NoTopic),
-            "clan" => ClanId::new(rest).map(Self::Clan).map_err(|_| NoTopic),
+            "user" => UserId::from_stored(rest).map(Self::User).map_err(|_| NoTopic),
+            "clan" => ClanId::from_stored(rest).map(Self::Clan).map_err(|_| NoTopic),
             "service" => {
                 let (service, topic) = rest.split_once(':').ok_or(NoTopic)?;
-                let topic = TopicName::new(topic).map_err(|_| NoTopic)?;
-                Ok(Self::Service(ServiceName::new(service).map_err(|_| NoTopic)?, topic))
+                let topic = TopicName::from_stored(topic).map_err(|_| NoTopic)?;
+                Ok(Self::Service(ServiceName::from_stored(service).map_err(|_| NoTopic)?, topic))
             }
             _ => Err(NoTopic),
         }

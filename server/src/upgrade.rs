@@ -53,6 +53,9 @@ pub(crate) fn check(
     if single(headers, header::HOST).is_none() {
         return Err(Refusal::bad_request("one header Host is needed"));
     }
+    if has_body(headers) {
+        return Err(Refusal::bad_request("a request for a WebSocket has no body"));
+    }
     origins.check(config, headers, transport)?;
     Ok(grant(headers, key))
 }
@@ -78,6 +81,13 @@ fn grant(headers: &HeaderMap, key: &str) -> Response<()> {
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// Whether a body follows the head. What follows a head without one are the client's first frames, so the two readings of
+/// the same bytes must not be mixed.
+fn has_body(headers: &HeaderMap) -> bool {
+    let is_empty = |length: &HeaderValue| length.as_bytes().trim_ascii() == b"0";
+    headers.contains_key(header::TRANSFER_ENCODING) || !headers.get_all(header::CONTENT_LENGTH).iter().all(is_empty)
 }
 
 /// The value of a header that stands exactly once.

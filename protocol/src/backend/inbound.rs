@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText, NotificationTitle, RawJson,
-    ServiceName, TopicName, TtlSeconds, UserId,
+    BlockReason, ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText,
+    NotificationTitle, RawJson, ServiceName, Timestamp, TokenId, TopicName, TtlSeconds, UserId,
 };
 
 /// `notification.{userId}`: a notification for the user of the routing key.
@@ -108,3 +108,25 @@ pub struct EndSubscriptions {
     /// The topic; of `clan_chat` it is the clan. All topics of the service when absent.
     pub topic: Option<TopicName>,
 }
+
+/// `control.block.{userId}`: keeps the user, or some of the user's tokens, out until a time. Give `issuedBefore` or
+/// `jti`, not both.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "BlockUser")]
+pub struct BlockUser {
+    /// When the block ends by itself; in the future.
+    pub until: Timestamp,
+    /// When given, only tokens whose `iat` is before this time are blocked, and tokens without `iat`.
+    pub issued_before: Option<Timestamp>,
+    /// When given, only the token with this `jti` is blocked.
+    pub jti: Option<TokenId>,
+    /// Why, for other operators. Clients do not get it.
+    pub reason: Option<BlockReason>,
+}
+
+/// `control.unblock.{userId}`: ends every block of the user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "UnblockUser")]
+pub struct UnblockUser {}

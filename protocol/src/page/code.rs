@@ -95,7 +95,7 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
             "Send [`authenticate`](#client-authenticate) with a fresh token, then repeat the command. Better, renew at 80 % of the token's life, which `expiresAt` tells.",
         ),
         ErrorCode::Forbidden => (
-            "The identity is valid, but may not do this: its token or the permission service does not grant the clan, the topic or the action.",
+            "The identity is valid, but may not do this: its token or the permission service does not grant the clan, the topic or the action. Or an operator blocks the user or this token: `details.until` says until when, and close code [4403](#close-4403) follows.",
             "Do not repeat it. If the user should have the permission, mend the claims of the token or the answer of the permission service, and authenticate again.",
         ),
         ErrorCode::SubscriptionLimit => (
@@ -169,8 +169,8 @@ fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
             "Fetch a fresh token, then connect again. With the same token it would happen again.",
         ),
         CloseCode::DISCONNECTED => (
-            "An operator or the backend ended the session, such as after a ban or a sign-out.",
-            "Tell the user. Connect again only when the user asks for it.",
+            "An operator or the backend ended the session, such as after a sign-out, or keeps the user or this token out. After a block, `error` [`forbidden`](#error-forbidden) came before unless the session was live.",
+            "Tell the user. Connect again only when the user asks for it; while a block holds, it ends the same way.",
         ),
         CloseCode::REPLACED => (
             "The same user connected elsewhere, in a newer tab or on another device, and the newest session wins.",

@@ -48,7 +48,10 @@ fn string(schema: &Value) -> String {
     match (text(schema, "format"), text(schema, "pattern")) {
         ("date-time", _) => return "[time](#identifiers-times-and-limits)".to_owned(),
         (_, "^[a-z][a-z0-9_]{0,31}$") => return "[service name](#identifiers-times-and-limits)".to_owned(),
-        (_, pattern) if !pattern.is_empty() => return "[identifier](#identifiers-times-and-limits)".to_owned(),
+        // Texts for people have a pattern too.
+        (_, pattern) if !pattern.is_empty() && number(schema, "maxLength") == Some(128) => {
+            return "[identifier](#identifiers-times-and-limits)".to_owned();
+        }
         _ => {}
     }
     match schema.get("examples").and_then(Value::as_array) {

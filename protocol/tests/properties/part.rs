@@ -23,7 +23,7 @@ pub(crate) fn service() -> BoxedStrategy<ServiceName> {
 }
 
 pub(crate) fn text() -> BoxedStrategy<String> {
-    "(?s).{0,20}".boxed()
+    "(?s).{0,20}".prop_map(|text| text.replace('\0', "")).boxed()
 }
 
 pub(crate) fn content() -> BoxedStrategy<ChatContent> {

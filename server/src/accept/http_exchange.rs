@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Request, Response, header, uri::Scheme};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,7 +32,7 @@ use crate::{
     conversation::Reception,
     http::Body,
     router::Opening,
-    upgrade::{self, Refusal},
+    upgrade::{self, Forwarding, Refusal},
 };
 
 /// What is left of `limits.handshake_timeout` to send an answer that refuses a WebSocket.
@@ -128,7 +129,7 @@ impl<R: Reception> Exchange<R> {
             let over = state.guest.admission.as_ref().and_then(Admission::over);
             if let Some(over) = over {
                 // It was let wait only to show what it is for.
-                let refusal = state.refused(over.into());
+                let refusal = state.refused(over.into(), state.peer());
                 let mut socket = http.into_parts().io.into_inner();
                 let _ = timeout(LINGER, socket.write_all(&refusal.bytes())).await;
                 let _ = timeout(LINGER, linger(socket)).await;
@@ -169,7 +170,10 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
             let answer = if state.guest.port.websocket && request.uri().path() == "/ws" {
-                state.upgrade(&request.into_parts().0).await.map_err(|refusal| state.refused(refusal))
+                let request = request.into_parts().0;
+                let client = state.client(&request.headers);
+                let answer = state.upgrade(&request, client).await;
+                answer.map_err(|refusal| state.refused(refusal, client.unwrap_or_else(|| state.peer())))
             } else {
                 state.answer(request).await
             };
@@ -179,24 +183,40 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
 }
 
 impl<R: Reception> State<R> {
+    /// The address that the socket came from, or that a trusted proxy named in its header.
+    fn peer(&self) -> IpAddr {
+        self.guest.peer.ip().to_canonical()
+    }
+
+    /// The client of a request, if a trusted proxy passed it on.
+    fn client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let shared = &self.guest.port.shared;
+        shared.forwarding.client(headers, self.peer(), &shared.node.config().proxies_trusted)
+    }
+
     /// Counts a refusal.
-    fn refused(&self, refusal: Refusal) -> Refusal {
-        self.guest.port.shared.node.metrics().connections_total.with_label_values(&[refusal.outcome]).inc();
+    fn refused(&self, refusal: Refusal, address: IpAddr) -> Refusal {
+        let metrics = self.guest.port.shared.node.metrics();
+        metrics.connections_total.with_label_values(&[refusal.outcome]).inc();
+        if let Some(event) = refusal.security_event(address) {
+            metrics.security_event(event);
+        }
         refusal
     }
 
     /// Grants a WebSocket, if nothing stands against it.
-    async fn upgrade(&self, request: &http::request::Parts) -> Result<Response<Body>, Refusal> {
+    async fn upgrade(&self, request: &http::request::Parts, client: Option<IpAddr>) -> Result<Response<Body>, Refusal> {
         let shared = &self.guest.port.shared;
         let config = shared.node.config();
         let now = Instant::now();
         if let Some(admission) = &self.guest.admission {
             admission.limited(&config.limits, now)?;
         }
-        let transport = if self.guest.port.certificates.is_some() { Transport::Tls } else { Transport::Unknown };
+        let peer = self.peer();
+        let is_secure = self.guest.port.certificates.is_some()
+            || Forwarding::is_secure(&request.headers, peer, &config.proxies_trusted);
+        let transport = if is_secure { Transport::Tls } else { Transport::Unknown };
         let answer = upgrade::check(request, &config, &shared.origins, transport)?;
-        let peer = self.guest.peer.ip().to_canonical();
-        let client = shared.forwarding.client(&request.headers, peer, &config.proxies_trusted);
         let place = match client {
             Some(client) => Some(shared.throttle.admit(client, &config.limits, now)?),
             None => self.guest.admission.as_ref().and_then(Admission::take),
@@ -239,7 +259,7 @@ impl<R: Reception> State<R> {
         if is_probe(request.uri().path()) {
             return Ok(admission.probe());
         }
-        admission.limited(&node.config().limits, now).map_err(|over| self.refused(over.into()))?;
+        admission.limited(&node.config().limits, now).map_err(|over| self.refused(over.into(), self.peer()))?;
         Ok(Afterwards::Open)
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str, text: &str, scopes: &[Scope]) -> ApiKey {
-        ApiKey { name: name.into(), sha256: Sha256::digest(text).into(), scopes: scopes.to_vec() }
+        ApiKey { name: name.into(), sha256: Sha256::digest(text).into(), scopes: scopes.to_vec(), has_scopes: true }
     }
 
     #[test]

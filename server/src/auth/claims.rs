@@ -6,10 +6,11 @@ use jsonwebtoken::{
     Header, decode,
     errors::{Error, ErrorKind},
 };
-use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, Timestamp, TokenId, UserId};
 use serde::Deserialize;
 
 use super::{AuthError, Grants, Identity, key::VerifyingKey};
+use crate::store::TokenClaims;
 
 /// What a token says. All are optional here, so that a missing one is named.
 #[derive(Debug, Deserialize)]
@@ -18,6 +19,11 @@ struct Claims {
     sub: Option<String>,
     /// Seconds since 1970, possibly with a fraction (RFC 7519, section 2, NumericDate).
     exp: Option<f64>,
+    /// The same; what is no number counts as absent, which a block of earlier tokens keeps out.
+    #[serde(default)]
+    iat: Option<serde_json::Value>,
+    #[serde(default)]
+    jti: Option<serde_json::Value>,
     clans: Option<Vec<String>>,
     topics: Option<HashMap<String, Vec<String>>>,
     device_id: Option<String>,
@@ -84,14 +90,22 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
     }
     let device = claims.device_id.map(DeviceId::new).transpose();
     let device = device.map_err(|_| AuthError::Invalid("its deviceId is not an identifier of 1 to 128 bytes"))?;
-    // The conversion saturates, and a timestamp ends with the year 9999.
-    let expires_at = Timestamp::from_millis((claims.exp.unwrap_or_default() * 1000.0) as u64);
+    let expires_at = time(claims.exp.unwrap_or_default());
     // The library compares whole seconds: it takes a token for up to a second after the leeway has ended, and a session
     // that begins then would end immediately.
     let now = Timestamp::from(SystemTime::now()).millis();
     if now >= expires_at.millis().saturating_add(leeway_seconds.saturating_mul(1000)) {
         return Err(AuthError::Expired);
     }
+    let token = TokenClaims {
+        issued_at: claims.iat.as_ref().and_then(serde_json::Value::as_f64).map(time),
+        id: claims.jti.as_ref().and_then(serde_json::Value::as_str).and_then(|jti| TokenId::new(jti).ok()),
+    };
     let grants = Grants { clans: claims.clans.unwrap_or_default(), topics: claims.topics.unwrap_or_default() };
-    Ok(Identity { user, device, expires_at, grants: Arc::new(grants) })
+    Ok(Identity { user, device, expires_at, grants: Arc::new(grants), token })
+}
+
+/// A NumericDate in milliseconds. The conversion saturates, and a timestamp ends with the year 9999.
+fn time(seconds: f64) -> Timestamp {
+    Timestamp::from_millis((seconds * 1000.0) as u64)
 }

@@ -5,7 +5,10 @@ pub(super) async fn body(
     request: Result<reqwest::Response, reqwest::Error>,
     max_bytes: usize,
 ) -> Result<Vec<u8>, String> {
-    let failed = |error: reqwest::Error| error.without_url().to_string();
+    let failed = |error: reqwest::Error| match std::error::Error::source(&error) {
+        Some(reason) if error.is_redirect() => reason.to_string(),
+        _ => error.without_url().to_string(),
+    };
     let mut response = request.map_err(failed)?;
     if !response.status().is_success() {
         return Err(format!("the answer's status is {}", response.status()));

@@ -13,7 +13,9 @@ use futures_util::{
 };
 use jsonwebtoken::{AlgorithmFamily, Header, jwk::Jwk};
 use parking_lot::Mutex;
+use reqwest::redirect::{Action, Attempt, Policy};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use self::unknown_kids::UnknownKids;
 use super::{
@@ -22,7 +24,7 @@ use super::{
     fetch::body,
     key::{Rules, VerifyingKey},
 };
-use crate::{crypto, telemetry::log_limited};
+use crate::{crypto, drain::Tasks, telemetry::log_limited};
 
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -32,6 +34,10 @@ const MAX_KEYS: usize = 1_000;
 const MAX_KEYS_WITHOUT_KID: usize = 100;
 /// How long a fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a token may wait for a fetch, which goes on without it.
+const WAIT: Duration = Duration::from_secs(1);
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 3;
 
 /// What a token gets whose key the provider does not serve.
 const NO_KEY: AuthError = AuthError::Invalid("no key made its signature");
@@ -61,12 +67,36 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// How long it is until the next fetch after so many in a row that gave no keys: it doubles up to `between`.
+    fn pause(self, failures: u32) -> Duration {
+        match failures.checked_sub(1) {
+            None => self.between,
+            Some(doublings) => self.without_keys.saturating_mul(1 << doublings.min(16)).min(self.between),
+        }
+    }
+}
+
+/// Follows redirects within the origin of the first request, and so never from https to http.
+fn follow(attempt: Attempt<'_>) -> Action {
+    let stays = attempt.previous().first().is_some_and(|first| first.origin() == attempt.url().origin());
+    if !stays {
+        attempt.error("it redirects to another origin; set auth.jwks_url to where it leads")
+    } else if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("it redirects more than 3 times")
+    } else {
+        attempt.follow()
+    }
+}
+
 /// The keys behind one URL.
 pub(super) struct Jwks {
     url: String,
     rules: Rules,
     pace: Pace,
     client: reqwest::Client,
+    /// The fetch under way, which ends within [`TIMEOUT`].
+    tasks: Tasks,
     state: Mutex<State>,
 }
 
@@ -77,7 +107,9 @@ struct State {
     /// Whether the last fetch gave keys.
     healthy: bool,
     next_fetch: Instant,
-    /// Ends with the last caller that waits for it.
+    /// Fetches in a row that gave no keys.
+    failures: u32,
+    /// The fetch under way. A task drives it, whether a token waits for it or not.
     fetch: Option<WeakShared<BoxFuture<'static, Option<CachedKeys>>>>,
     unknown_kids: UnknownKids,
 }
@@ -92,7 +124,7 @@ impl Jwks {
     pub(super) fn new(url: &str, rules: Rules, pace: Pace) -> Result<Self, KeyError> {
         let client = crypto::https_client()
             .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::limited(3))
+            .redirect(Policy::custom(follow))
             .build()
             .map_err(|error| KeyError::Jwks(error.without_url().to_string()))?;
         let state = State {
@@ -100,10 +132,11 @@ impl Jwks {
             requested: None,
             healthy: true,
             next_fetch: Instant::now(),
+            failures: 0,
             fetch: None,
             unknown_kids: UnknownKids::default(),
         };
-        Ok(Self { url: url.to_owned(), rules, pace, client, state: Mutex::new(state) })
+        Ok(Self { url: url.to_owned(), rules, pace, client, tasks: Tasks::default(), state: Mutex::new(state) })
     }
 
     /// Whether the cache can be kept under a new configuration.
@@ -111,7 +144,7 @@ impl Jwks {
         self.url == url && self.rules == *rules
     }
 
-    /// The cached keys, fetched when there are none or they are old. When the provider is away, old keys still hold.
+    /// The cached keys, which are fetched first when there are none. Old keys hold until newer ones have come.
     pub(super) async fn keys(self: &Arc<Self>) -> CachedKeys {
         let (keys, fetch) = {
             let mut state = self.state.lock();
@@ -120,8 +153,8 @@ impl Jwks {
             (Arc::clone(&state.keys), fetch)
         };
         match fetch {
-            Some(fetch) => fetch.await.unwrap_or(keys),
-            None => keys,
+            Some(fetch) if keys.is_empty() => fetch.await.unwrap_or(keys),
+            _ => keys,
         }
     }
 
@@ -135,7 +168,7 @@ impl Jwks {
             return Err(NO_KEY);
         }
         let asked = Instant::now();
-        let keys = self.keys().await;
+        let Ok(keys) = timeout(WAIT, self.keys()).await else { return Err(AuthError::Unavailable) };
         if header.kid.is_none() && keys.len() > MAX_KEYS_WITHOUT_KID {
             return Err(AuthError::Invalid("it has no kid, and auth.jwks_url serves more than 100 keys"));
         }
@@ -161,7 +194,7 @@ impl Jwks {
             (state.unknown_kids.first_asked(kid, asked), self.join(&mut state))
         };
         if let Some(fetch) = fetch {
-            let keys = fetch.await.ok_or(AuthError::Unavailable)?;
+            let keys = timeout(WAIT, fetch).await.ok().flatten().ok_or(AuthError::Unavailable)?;
             if let Some(outcome) = verify_with(keys.iter(), header, token) {
                 return outcome;
             }
@@ -177,7 +210,7 @@ impl Jwks {
     async fn verify_with_replaced_key(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
         let fetch = self.join(&mut self.state.lock());
         let fetched = match fetch {
-            Some(fetch) => fetch.await,
+            Some(fetch) => timeout(WAIT, fetch).await.ok().flatten(),
             None => None,
         };
         if let Some(outcome) = fetched.and_then(|keys| verify_with(keys.iter(), header, token)) {
@@ -197,11 +230,12 @@ impl Jwks {
         if now < state.next_fetch {
             return None;
         }
-        // Should all callers go away meanwhile, the fetch is dropped with them and may be tried again soon.
         state.next_fetch = now + self.pace.without_keys;
         let jwks = Arc::clone(self);
         let fetch = async move { jwks.fetch().await }.boxed().shared();
         state.fetch = fetch.downgrade();
+        let driven = fetch.clone();
+        self.tasks.spawn(async move { drop(driven.await) });
         Some(fetch)
     }
 
@@ -213,15 +247,17 @@ impl Jwks {
         state.healthy = answer.is_ok();
         match answer {
             Ok(keys) => {
+                state.failures = 0;
                 state.keys = keys;
                 state.requested = Some(requested);
                 log_limited!(INFO, { keys = state.keys.len() }, "fetched the keys that verify tokens");
             }
             Err(reason) => {
+                state.failures = state.failures.saturating_add(1);
                 log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys of auth.jwks_url");
             }
         }
-        let pause = if state.requested.is_some() { self.pace.between } else { self.pace.without_keys };
+        let pause = self.pace.pause(state.failures);
         state.next_fetch = Instant::now() + pause;
         state.healthy.then(|| Arc::clone(&state.keys))
     }

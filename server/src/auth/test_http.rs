@@ -28,6 +28,8 @@ struct Shared {
     hits: AtomicUsize,
     answer: Mutex<(u16, String)>,
     asked: Mutex<Vec<serde_json::Value>>,
+    /// The path that is redirected, and where to.
+    redirect: Mutex<Option<(String, String)>>,
     arrived: watch::Sender<usize>,
 }
 
@@ -39,6 +41,7 @@ impl TestServer {
             hits: AtomicUsize::new(0),
             answer: Mutex::new((200, body.into())),
             asked: Mutex::default(),
+            redirect: Mutex::default(),
             arrived: watch::channel(0).0,
         });
         let (open, gate) = watch::channel(true);
@@ -67,6 +70,11 @@ impl TestServer {
         *self.shared.answer.lock() = (status, body.into());
     }
 
+    /// Requests for a path are redirected.
+    pub(super) fn redirects(&self, path: &str, to: impl Into<String>) {
+        *self.shared.redirect.lock() = Some((path.to_owned(), to.into()));
+    }
+
     /// Requests arrive, but get no answer until `release`.
     pub(super) fn hold(&self) {
         self.open.send_replace(false);
@@ -87,11 +95,15 @@ async fn answer(
     mut gate: watch::Receiver<bool>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
     let hits = shared.hits.fetch_add(1, Ordering::SeqCst) + 1;
     let body = request.into_body().collect().await.unwrap().to_bytes();
     shared.asked.lock().extend(serde_json::from_slice::<serde_json::Value>(&body).ok());
     shared.arrived.send_replace(hits);
     gate.wait_for(|open| *open).await.ok();
+    if let Some((_, to)) = shared.redirect.lock().as_ref().filter(|(from, _)| *from == path) {
+        return Ok(Response::builder().status(302).header("location", to).body(Full::default()).unwrap());
+    }
     let (status, body) = shared.answer.lock().clone();
     Ok(Response::builder().status(status).body(Full::from(body)).unwrap())
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use realtime_gateway_protocol::{
-    ClanId, Envelope, ServiceName, Timestamp, TopicName, UserId, decode_server, encode_server,
+    ClanId, Envelope, ServiceName, StoredId, Timestamp, TopicName, UserId, decode_server, encode_server,
 };
 
 use super::{Doorbell, Heard, Whisper};
@@ -194,11 +194,11 @@ impl<'a> Reader<'a> {
 
     fn topic(&mut self) -> Option<Topic> {
         match self.byte()? {
-            USER => Some(Topic::User(UserId::new(self.text()?).ok()?)),
-            CLAN => Some(Topic::Clan(ClanId::new(self.text()?).ok()?)),
+            USER => Some(Topic::User(UserId::from_stored(self.text()?).ok()?)),
+            CLAN => Some(Topic::Clan(ClanId::from_stored(self.text()?).ok()?)),
             SERVICE => {
-                let service = ServiceName::new(self.text()?).ok()?;
-                Some(Topic::Service(service, TopicName::new(self.text()?).ok()?))
+                let service = ServiceName::from_stored(self.text()?).ok()?;
+                Some(Topic::Service(service, TopicName::from_stored(self.text()?).ok()?))
             }
             _ => None,
         }

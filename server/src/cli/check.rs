@@ -173,7 +173,8 @@ fn network(config: &Config) -> Vec<Finding> {
         }
         if config.internal_listen.is_none() {
             findings.push(Finding::Warning(
-                "internal.listen is not set: /metrics, /docs and /api are served on the public port too".into(),
+                "internal.listen is not set: /docs, /health/websocket and /api are served on the public port too"
+                    .into(),
             ));
         }
     }

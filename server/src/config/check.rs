@@ -44,13 +44,18 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
         ),
         (config.store.url.0 == "memory", "store.url is `memory`: everything is forgotten when the process ends"),
         (
+            config.refuses_metrics(),
+            "listen is open to other machines, and neither internal.listen nor metrics.token is set: /metrics is \
+             refused with 403; set metrics.token, which Prometheus sends as a bearer token, or internal.listen",
+        ),
+        (
             config.auth.api_keys.is_empty(),
             "no API key is configured (auth.api_keys): every request to /api/v1 is refused with 401; \
              `gateway key new` makes a key",
         ),
     ];
     let found = found.into_iter().filter_map(|(holds, notice)| holds.then_some(notice));
-    found.chain(config.missing_broker()).map(str::to_owned).collect()
+    found.chain(config.missing_broker()).map(str::to_owned).chain(config.keys_without_scopes()).collect()
 }
 
 fn addresses(config: &Config) -> Result<(), String> {

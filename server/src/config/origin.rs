@@ -48,7 +48,7 @@ impl Origin {
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// Over TLS, which the gateway itself speaks.
+    /// Over TLS, which the gateway itself speaks, or a trusted proxy in front of it.
     Tls,
     /// In clear, perhaps from a proxy to which the client speaks TLS.
     Unknown,

@@ -90,10 +90,13 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
         statuses.extend([401, 403]);
     }
     if path == "/metrics" {
-        statuses.push(401);
+        statuses.extend([401, 403]);
     }
     if path.starts_with("/dev") {
         statuses.push(403);
+    }
+    if path.ends_with("/block") && has("requestBody") {
+        statuses.push(409);
     }
     if may_be_missing {
         statuses.push(404);
@@ -125,9 +128,10 @@ fn described_problem(status: u16) -> Value {
     let description = match status {
         400 => "The body is not JSON, or a field or parameter is missing or outside its bounds; `details` names it.",
         401 => "There is no valid key or token.",
-        403 => "The key lacks the scope, or the page may not do this.",
+        403 => "The key lacks the scope, the page may not do this, or metrics are not public.",
         404 => "There is no such thing.",
         408 => "The body took too long to come.",
+        409 => "It does not fit what is there.",
         413 => "The body, or what would have to be stored, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
         429 => {

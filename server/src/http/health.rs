@@ -280,6 +280,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
         warnings.push(format!("the store takes no writes: {error}"));
     }
     warnings.extend(config.missing_broker().map(str::to_owned));
+    warnings.extend(config.keys_without_scopes());
     let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
     let bus_warnings = node.bus.warnings();
     let is_bus_impaired = bus_warnings.iter().any(|warning| warning.degrades);

@@ -11,7 +11,10 @@ use poem_openapi::{
 use realtime_gateway_protocol::ErrorCode;
 
 use super::{problem::Problem, request_node};
-use crate::{config::Scope, telemetry::log_limited};
+use crate::{
+    config::Scope,
+    telemetry::{SecurityEvent, SecurityKind, log_limited},
+};
 
 /// The name of the keys in the OpenAPI document.
 pub(super) const SCHEME: &str = "apiKey";
@@ -78,6 +81,9 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
             return Err(Problem::unauthorized("send Authorization: Bearer <api key>").into());
         };
         let Some((name, scopes)) = node.api_keys.check(presented) else {
+            let (kind, reason) = (SecurityKind::RefusedToken, "there is no such API key");
+            let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
+            node.metrics.security_event(SecurityEvent { kind, address, user: None, reason });
             return Err(Problem::unauthorized("there is no such API key").into());
         };
         if !scopes.contains(&N::SCOPE) {

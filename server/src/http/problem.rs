@@ -12,7 +12,7 @@ use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{command_error::CommandError, telemetry::log_limited};
+use crate::{command_error::CommandError, node::BLOCK_LIMIT, telemetry::log_limited};
 
 /// The media type of every error.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -44,7 +44,8 @@ pub(super) struct ProblemDetails<'a> {
     status: u16,
     /// What is wrong with this request, for people.
     detail: &'a str,
-    /// For programs: an error code of the protocol, `not_found`, `method_not_allowed` or `unsupported_media_type`.
+    /// For programs: an error code of the protocol, `not_found`, `method_not_allowed`, `unsupported_media_type` or
+    /// `block_limit`.
     code: &'a ErrorCode,
     /// When to try again, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +144,7 @@ impl From<CommandError> for Problem {
             ErrorCode::SubscriptionLimit | ErrorCode::SessionLimit => StatusCode::CONFLICT,
             ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT => StatusCode::CONFLICT,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };

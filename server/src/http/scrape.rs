@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Request, Response, web::Data};
 use poem_openapi::{
     ApiResponse, OpenApi,
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
 };
+use realtime_gateway_protocol::ErrorCode;
 use serde_json::json;
 
 use super::{key::bearer, problem::Problem, schema, tags::Tag};
@@ -28,9 +29,15 @@ pub(super) struct Scrape;
 impl Scrape {
     /// Metrics in the Prometheus text format.
     ///
-    /// With `metrics.token` it wants that as a bearer token.
+    /// With `metrics.token` it wants that as a bearer token. Without it, a port that is open to other machines refuses it
+    /// with 403.
     #[oai(path = "/metrics", method = "get", tag = "Tag::Operation")]
     async fn metrics(&self, request: &Request, node: Data<&Arc<Node>>) -> Result<Exposition, Problem> {
+        if node.config().refuses_metrics() {
+            let detail = "metrics are not public: set metrics.token and send it as Authorization: Bearer, or give \
+                          operators a port of their own with internal.listen";
+            return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail));
+        }
         if let Some(token) = &node.config().metrics_token
             && !bearer(request).is_some_and(|presented| same(presented.as_bytes(), token.0.as_bytes()))
         {

@@ -36,6 +36,7 @@ async fn served(change: impl FnOnce(&mut Config)) -> Served {
         name: name.into(),
         sha256: Sha256::digest(name).into(),
         scopes: scopes.to_vec(),
+        has_scopes: true,
     };
     let mut config = Config::default();
     config.listen.set_port(0);

@@ -19,7 +19,7 @@ use crate::{
     services::entry_frame,
     session::{Comer, Session},
     store::{
-        Append, Note, Retention, Store,
+        Append, Note, Retention, Store, TokenClaims,
         clock::Clock,
         conformance::{counts, options},
         memory::MemoryStore,
@@ -105,8 +105,8 @@ async fn say_keeping(hub: &Arc<Hub>, n: u64, max_entries: u64) {
 
 async fn subscriber(hub: &Arc<Hub>) -> Arc<Session> {
     let user = UserId::new("reader").unwrap();
-    let grants = Arc::default();
-    let identity = Identity { user, device: None, expires_at: Timestamp::from_millis(0), grants };
+    let (grants, token) = (Arc::default(), TokenClaims::default());
+    let identity = Identity { user, device: None, expires_at: Timestamp::from_millis(0), grants, token };
     let outbound = Arc::new(Outbound::new(1 << 20));
     let id = SessionId::new("s").unwrap();
     let session = Arc::new(Session::new(id, Comer::default(), identity, outbound, Timestamp::from_millis(0)));

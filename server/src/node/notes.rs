@@ -36,6 +36,7 @@ impl Node {
                     session.push_addition(NotificationAcked { notification_ids: notification_ids.clone() });
                 }
             }
+            Note::BlocksChanged => self.reconcile_soon.notify_one(),
         }
     }
 

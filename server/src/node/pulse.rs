@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use realtime_gateway_protocol::CloseCode;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Node, peers::Peers};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 const PULSE: Duration = Duration::from_secs(1);
 /// How long one may take, before the store counts as away.
 const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a reconciliation that is requested before its time waits for more requests.
+const EARLY: Duration = Duration::from_millis(20);
 /// Every so many pulses this node looks at the others.
 const PEERS_EVERY: u64 = 5;
 /// How many sessions are put back at once after a lost lease.
@@ -36,6 +38,8 @@ pub(crate) struct Last {
     found: bool,
     count: u64,
     peers: Peers,
+    /// Whether the store may have lost blocks of users that this node knows of.
+    blocks_lost: bool,
 }
 
 impl Node {
@@ -45,7 +49,7 @@ impl Node {
     /// When the store does not answer.
     pub(crate) async fn first_beat(self: &Arc<Self>) -> Result<Last, StoreError> {
         let (epoch, peers) = (self.store.epoch(), Peers::default());
-        let mut last = Last { epoch, read: 0, unregistered: false, found: true, count: 0, peers };
+        let mut last = Last { epoch, read: 0, unregistered: false, found: true, count: 0, peers, blocks_lost: false };
         self.beat(&mut last).await?;
         Ok(last)
     }
@@ -55,7 +59,11 @@ impl Node {
         let mut ticks = interval(PULSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // Many requests at once are one reconciliation.
+                () = self.reconcile_soon.notified() => sleep(EARLY).await,
+            }
             let result = self.beat(&mut last).await;
             match &result {
                 Ok(()) if !last.found => tracing::info!("the store is back"),
@@ -85,11 +93,19 @@ impl Node {
             last.epoch = epoch;
             last.unregistered = true;
             self.hub.forget_counts();
+            last.blocks_lost = true;
+        }
+        if last.blocks_lost {
+            // Before its sessions: the store refuses those that are blocked.
+            self.put_blocks_back().await?;
+            last.blocks_lost = false;
         }
         if last.unregistered {
+            self.forget_block_revision();
             self.register_again().await?;
             last.unregistered = false;
         }
+        self.read_blocks(pulse.block_revision).await?;
         // Only now: until its sessions are registered, this node does not know which of them still live.
         self.lease.renewed(sent);
         for note in pulse.notes {
@@ -141,6 +157,7 @@ impl Node {
             Admission::Superseded | Admission::Refused => {
                 session.outbound.close(CloseCode::REPLACED, "replaced by a newer session");
             }
+            Admission::Blocked(_) => self.close_blocked(&session),
         }
         if session.outbound.is_closed() {
             // It ended meanwhile, perhaps before its record was put back.

@@ -6,7 +6,7 @@ use realtime_gateway_protocol::{CloseCode, Connected, ErrorCode, Limits, PROTOCO
 
 use super::{Router, State};
 use crate::{
-    auth::Identity,
+    auth::{AuthError, Identity},
     command_error::CommandError,
     config::Config,
     conversation::Ending,
@@ -44,6 +44,7 @@ impl Router {
         let (code, reason) = match error.code {
             ErrorCode::Unauthorized => (CloseCode::UNAUTHORIZED, "the token is not valid"),
             ErrorCode::TokenExpired => (CloseCode::UNAUTHORIZED, "the token has expired"),
+            ErrorCode::Forbidden => (CloseCode::DISCONNECTED, "blocked by an operator"),
             ErrorCode::SessionLimit => (CloseCode::SESSION_LIMIT, "refused: the user has another session"),
             ErrorCode::Internal => (CloseCode::INTERNAL_ERROR, "internal error"),
             _ => (CloseCode::TRY_AGAIN_LATER, "the gateway cannot let you in now; come back with backoff"),
@@ -66,7 +67,7 @@ impl Router {
         let expires_at = identity.expires_at;
         let id: SessionId = new_id()?;
         let client = opening.client.as_ref();
-        let comer = Comer { device, client: client.and_then(ClientLife::of) };
+        let comer = Comer { device, client: client.and_then(ClientLife::of), address: Some(opening.peer) };
         let session = Arc::new(Session::new(id, comer, identity, self.outbound.clone(), node.now()));
         // It is in the table before the store knows it, so that whoever evicts it finds it.
         node.sessions.insert(session.clone());
@@ -77,6 +78,15 @@ impl Router {
                 node.sessions.remove(&session);
                 let message = "another session of this user is live";
                 return Err(CommandError::retry(ErrorCode::SessionLimit, message, SESSION_RETRY));
+            }
+            Ok(Admission::Blocked(block)) => {
+                node.sessions.remove(&session);
+                let blocked = AuthError::Blocked { until: block.until };
+                node.metrics.auth_failure(&blocked);
+                if let Some(event) = blocked.security_event(Some(opening.peer), Some(&session.user)) {
+                    node.metrics.security_event(event);
+                }
+                return Err(blocked.into());
             }
             Ok(Admission::Superseded) => {
                 node.sessions.remove(&session);
@@ -116,14 +126,22 @@ impl Router {
             node.leave_record(session, ending.code);
         }
         node.metrics.sessions_active.dec();
-        tracing::debug!(
-            session = %session.id,
-            code = ending.code.0,
-            duration_ms = u64::try_from(ending.duration.as_millis()).unwrap_or(u64::MAX),
-            bytes_received = ending.bytes_received,
-            bytes_sent = ending.bytes_sent,
-            "session ended"
-        );
+        let duration_ms = u64::try_from(ending.duration.as_millis()).unwrap_or(u64::MAX);
+        let Ending { code, bytes_received, bytes_sent, .. } = *ending;
+        macro_rules! session_ended {
+            ($level:ident, $($who:tt)*) => {
+                tracing::$level!(
+                    session = %session.id, $($who)*
+                    code = code.0, duration_ms, bytes_received, bytes_sent,
+                    "session ended"
+                )
+            };
+        }
+        if node.config().log.audit {
+            session_ended!(info, user = %session.user, address = %self.address,);
+        } else {
+            session_ended!(debug,);
+        }
     }
 }
 

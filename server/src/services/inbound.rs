@@ -5,7 +5,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, stream};
 use realtime_gateway_protocol::{
     ClanId, CloseCode, DecodeError, ErrorCode, IdError, ServiceName, TopicName, UserId,
-    backend::{Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent},
+    backend::{BlockUser, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent, UnblockUser},
     decode_object,
 };
 use serde::de::DeserializeOwned;
@@ -104,6 +104,16 @@ impl Node {
                 let again = asked.reconnect.unwrap_or(false);
                 let code = if again { CloseCode::RECONNECT_REQUESTED } else { CloseCode::DISCONNECTED };
                 in_time(self.disconnect(&user, code)).await?;
+                Ok(())
+            }
+            ["control", "block", user] => {
+                let (user, asked): (UserId, BlockUser) = (word("userId", user)?, read(arrival)?);
+                self.block(&user, self.new_block(asked)?).await?;
+                Ok(())
+            }
+            ["control", "unblock", user] => {
+                let (user, UnblockUser {}): (UserId, UnblockUser) = (word("userId", user)?, read(arrival)?);
+                in_time(self.unblock(&user)).await?;
                 Ok(())
             }
             ["control", "unsubscribe", user] => {

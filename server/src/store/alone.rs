@@ -7,11 +7,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, UserId};
+use realtime_gateway_protocol::{ClanId, Timestamp, UserId};
 
 use super::{
-    LeaseHeld, NodeName, NodeRecord, PresenceChange, Present, Pulse, embedded_sessions::EmbeddedSessions,
-    shards::ShardCounts,
+    Admission, LeaseHeld, NodeName, NodeRecord, PresenceChange, Present, Pulse, SessionRecord,
+    embedded_blocks::EmbeddedBlocks, embedded_sessions::EmbeddedSessions, shards::ShardCounts,
 };
 use crate::{store::Beat, topic::Shard};
 
@@ -22,6 +22,8 @@ pub struct Alone {
     pub name: NodeName,
     /// The live sessions.
     pub sessions: EmbeddedSessions,
+    /// The blocks of users.
+    pub blocks: EmbeddedBlocks,
     clans: Mutex<HashMap<ClanId, BTreeMap<UserId, u32>>>,
     record: Mutex<Option<NodeRecord>>,
 }
@@ -29,14 +31,24 @@ pub struct Alone {
 impl Alone {
     /// A node without sessions.
     pub fn new(name: NodeName) -> Self {
-        Self { name, sessions: EmbeddedSessions::default(), clans: Mutex::default(), record: Mutex::default() }
+        let (sessions, blocks) = (EmbeddedSessions::default(), EmbeddedBlocks::default());
+        Self { name, sessions, blocks, clans: Mutex::default(), record: Mutex::default() }
     }
 
     /// Notes how the node is; its lease cannot be lost.
     pub fn pulse(&self, beat: Beat, shards: &ShardCounts) -> Pulse {
         let counts = beat.shards.iter().map(|shard: &Shard| shards.get(*shard)).collect();
         *self.record.lock() = Some(beat.node.clone());
-        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held }
+        let block_revision = self.blocks.revision();
+        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held, block_revision }
+    }
+
+    /// Admits a session by a decision, unless a block keeps its token out.
+    pub fn admit(&self, record: &SessionRecord, now: Timestamp, decide: impl FnOnce() -> Admission) -> Admission {
+        match self.blocks.blocking(&record.user, &record.token, now) {
+            Some(block) => Admission::Blocked(block),
+            None => decide(),
+        }
     }
 
     /// The node, once it had a pulse.

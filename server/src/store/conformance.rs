@@ -1,6 +1,7 @@
 //! What every store must do, as cases that each implementation runs: `conformance!(make_a_subject())`.
 
 mod append;
+mod blocks;
 mod inbox;
 mod nodes;
 mod outbox;
@@ -33,7 +34,8 @@ use crate::{
 };
 
 pub(crate) use self::{
-    append::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*, retention::*, sessions::*, whole::*,
+    append::*, blocks::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*, retention::*, sessions::*,
+    whole::*,
 };
 
 /// The idempotency window that a subject's store is made with.
@@ -269,6 +271,13 @@ macro_rules! conformance {
             of_restored_sessions_the_newest_live
             a_restored_session_gives_way_to_a_newer_of_its_device
             restoring_what_is_there_changes_nothing
+            a_block_refuses_sessions_until_it_ends
+            a_block_of_earlier_tokens_lets_later_ones_in
+            a_block_of_one_token_lets_others_in
+            a_block_replaces_one_of_its_kind_only
+            a_user_has_a_bounded_number_of_blocks
+            a_blocked_session_is_not_restored
+            changes_of_blocks_are_read_by_their_revision
             who_comes_and_goes_is_told_once
             the_first_users_are_named_and_all_are_counted
             a_pulse_renews_the_lease_and_tells_others_of_the_node

@@ -1,5 +1,6 @@
 //! The contract of every store: what must outlive a process, and what all nodes must agree on.
 
+mod blocks;
 mod log;
 mod nodes;
 mod outbox;
@@ -8,6 +9,7 @@ mod presence;
 mod sessions;
 mod whole;
 
+pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, TokenClaims};
 pub use log::{
     Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Page, PageLimit, Redaction, Retention,
 };

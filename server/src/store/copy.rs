@@ -1,6 +1,7 @@
 //! One store copied into another, offline: backup, restore, and the step from a data file to Redis.
 //!
-//! Offsets, the epoch, idempotency keys within the window, what is pending, heads of empty logs and the outbox go along.
+//! Offsets, the epoch, idempotency keys within the window, what is pending, heads of empty logs, blocks of users and the
+//! outbox go along.
 //! Sessions and presence do not: they end with their nodes.
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId};
 use tokio::sync::mpsc;
 
-use super::{Entry, Epoch, Head, IdempotencyKey, OutboxEntry, StoreError, clock::after};
+use super::{Block, Entry, Epoch, Head, IdempotencyKey, OutboxEntry, StoreError, clock::after};
 use crate::topic::Topic;
 
 /// How many pages may wait between the two stores.
@@ -86,6 +87,8 @@ pub enum Item {
     },
     /// An event that waits for the broker, in ascending order.
     Event(OutboxEntry),
+    /// The blocks of a user.
+    Blocked(UserId, Vec<Block>),
     /// The store's epoch: the last thing, so that half a copy has another.
     Epoch(Epoch),
 }
@@ -97,6 +100,7 @@ impl Item {
             Self::Entry(_, entry) => entry.body.len(),
             Self::Pending { body, .. } => body.len(),
             Self::Event(entry) => entry.event.body.len(),
+            Self::Blocked(_, blocks) => 512 * blocks.len(),
             _ => 0,
         };
         body + 128
@@ -189,6 +193,8 @@ pub struct Tally {
     pub pending: u64,
     /// Events that wait for the broker.
     pub events: u64,
+    /// Users who are blocked.
+    pub blocked: u64,
 }
 
 /// Why a store was not copied.
@@ -234,6 +240,7 @@ impl Tally {
             Item::Repeat { .. } => self.keys += 1,
             Item::Pending { .. } => self.pending += 1,
             Item::Event(_) => self.events += 1,
+            Item::Blocked(..) => self.blocked += 1,
             Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The store of tests and of a gateway that may forget (`store.url = memory`): maps behind one lock.
 
+mod blocks;
 mod inbox;
 mod log;
 mod outbox;
@@ -23,6 +24,9 @@ use super::{
     session_events, shards::ShardCounts,
 };
 use crate::topic::Topic;
+
+/// How many users whose blocks have ended one sweep forgets at most.
+const SWEPT_BLOCKS: usize = 500;
 
 /// A store that lives as long as its process. Nothing in it waits, so every call resolves at once.
 #[derive(Debug)]
@@ -260,7 +264,8 @@ impl Pending for MemoryStore {
 impl Sessions for MemoryStore {
     async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
         self.step(|state| {
-            let admission = self.alone.sessions.open(record.clone(), policy);
+            let open = || self.alone.sessions.open(record.clone(), policy);
+            let admission = self.alone.admit(&record, self.clock.now(), open);
             self.report_admission(state, &record, &admission);
             Ok(admission)
         })
@@ -268,10 +273,12 @@ impl Sessions for MemoryStore {
 
     async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
         self.step(|state| {
-            if self.alone.sessions.of(&record.user).iter().any(|live| live.id == record.id) {
+            let is_there = self.alone.sessions.of(&record.user).iter().any(|live| live.id == record.id);
+            if is_there && self.alone.blocks.blocking(&record.user, &record.token, self.clock.now()).is_none() {
                 return Ok(Admission::Admitted(Vec::new()));
             }
-            let admission = self.alone.sessions.restore(record.clone(), policy);
+            let restore = || self.alone.sessions.restore(record.clone(), policy);
+            let admission = self.alone.admit(&record, self.clock.now(), restore);
             self.report_admission(state, &record, &admission);
             Ok(admission)
         })
@@ -329,7 +336,10 @@ impl Nodes for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        self.step(|state| Ok(state.sweep(now, self.window)))
+        self.step(|state| {
+            self.alone.blocks.sweep(now, SWEPT_BLOCKS);
+            Ok(state.sweep(now, self.window))
+        })
     }
 
     fn status(&self) -> StoreStatus {

@@ -4,6 +4,7 @@
 //! waits while a commit runs shares the next one. Reads see the last commit and never wait for a writer.
 
 mod backend;
+mod blocks;
 mod copy;
 mod fault;
 mod file;
@@ -58,7 +59,8 @@ pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     alone: Alone,
-    /// Held while it is decided which sessions live, so that the file follows in the same order.
+    /// Held while it is decided which sessions live and which users are blocked, so that the file follows in the same
+    /// order.
     session_order: Mutex<()>,
     clock: Clock,
     epoch: Epoch,
@@ -73,10 +75,11 @@ impl RedbStore {
         let file = DataFile::open(path, durability)?;
         let read = |transaction: &ReadTransaction| {
             let outbox = outbox::last(&transaction.open_table(OUTBOX)?)?;
-            Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?, outbox))
+            let blocked = blocks::read_all(transaction)?;
+            Ok((migrations::epoch(transaction)?, transaction.open_table(PENDING)?.len()?, outbox, blocked))
         };
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
-        let (epoch, pending, outbox_last) = file.read(read).map_err(damaged)?;
+        let (epoch, pending, outbox_last, blocked) = file.read(read).map_err(damaged)?;
         let node = options.node.id.clone();
         let outbox = options.outbox.map(|limit| OutboxOptions { node, bound: OutboxBound::new(limit) });
         let shared = Arc::new(Shared {
@@ -102,6 +105,8 @@ impl RedbStore {
             .map_err(|source| OpenError::Unwritable { path: path.into(), source })?;
         let writer = Mutex::new(Some(writer));
         let (alone, session_order) = (Alone::new(options.node), Mutex::new(()));
+        let now = clock.now();
+        blocked.into_iter().for_each(|(user, blocks)| alone.blocks.load(user, blocks, now));
         Ok(Self { shared, writer, alone, session_order, clock, epoch })
     }
 
@@ -259,6 +264,7 @@ impl Nodes for RedbStore {
 #[async_trait]
 impl Store for RedbStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.sweep_blocks(now).await?;
         self.ask(Sweep(now)).await
     }
 

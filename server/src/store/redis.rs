@@ -16,10 +16,12 @@
 //! | `sessions:<user>` | text | the live sessions of a user, oldest first |
 //! | `clan:<clan>`, `present:<clan>` | hash, sorted set | who is present, with the sessions of each node |
 //! | `nodes`, `lease:<incarnation>`, `inbox:<incarnation>`, `held:<incarnation>` | hash, text, stream, set | a node: what others see of it, its lease, what it is told, what is to be removed when it is gone |
+//! | `blocks:<user>`, `blocks_changed`, `blocks_until`, `blocks_revision` | text, sorted set, sorted set, number | the blocks of a user; who has some, by the revision of the last change and by when they may be forgotten |
 //! | `outbox`, `publisher` | stream, text | events for the broker, and who publishes them |
 
 mod address;
 mod advice;
+mod blocks;
 mod connect;
 mod copy;
 mod enter;

@@ -87,6 +87,12 @@ impl Forwarding {
         Some(client)
     }
 
+    /// Whether a trusted proxy says that the client connected over TLS. A proxy behind another one may say `http` of a
+    /// client that came over TLS, so only `https` counts.
+    pub(crate) fn is_secure(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> bool {
+        is_trusted(peer, trusted) && hop::names_https(headers)
+    }
+
     /// Looks at what came from `peer` in place of a request, without the line breaks that it began with.
     pub(crate) fn no_request(&self, peer: IpAddr, bytes: &[u8]) {
         if bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\0\r\nQUIT\n") {

@@ -15,6 +15,8 @@ use crate::{
     telemetry::log_limited,
 };
 
+/// What a refused origin counts as in `connections_total`.
+pub(crate) const REFUSED: &str = "origin_refused";
 /// How many refused origins are remembered, so that each is logged once.
 const REMEMBERED: usize = 256;
 
@@ -27,7 +29,13 @@ pub(crate) struct Origins {
 impl Origins {
     /// Lets a request in that comes from an allowed page, or from no page at all.
     pub(super) fn check(&self, config: &Config, headers: &HeaderMap, transport: Transport) -> Result<(), Refusal> {
-        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+        let mut origins = headers.get_all(header::ORIGIN).into_iter();
+        let Some(origin) = origins.next() else { return Ok(()) };
+        if origins.next().is_some() {
+            // A browser sends one. Whoever checked one of them before may have read the other.
+            let refusal = Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "more than one header Origin");
+            return Err(refusal.outcome(REFUSED));
+        }
         let origin = origin.to_str().unwrap_or_default();
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if is_allowed(config, origin, host, transport) {
@@ -38,7 +46,7 @@ impl Origins {
             log_limited!(WARN, { origin }, "refused an origin; add it to origins.allowed to let it in");
         }
         let message = "this origin may not connect; the operator can add it to origins.allowed";
-        Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome("origin_refused"))
+        Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message).outcome(REFUSED))
     }
 }
 

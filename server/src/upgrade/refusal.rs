@@ -1,10 +1,13 @@
 //! The answer to a request that is refused: problem+json (RFC 9457) with an error code of the protocol.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use realtime_gateway_protocol::ErrorCode;
+
+use super::origin::REFUSED;
+use crate::telemetry::{SecurityEvent, SecurityKind};
 
 /// Why there is no WebSocket, as an HTTP answer.
 #[derive(Debug)]
@@ -53,6 +56,17 @@ impl Refusal {
     /// It counts as this.
     pub(crate) fn outcome(self, outcome: &'static str) -> Self {
         Self { outcome, ..self }
+    }
+
+    /// The security event that a refusal of this address is; none for a mistake, or where it was counted before.
+    pub(crate) fn security_event(&self, address: IpAddr) -> Option<SecurityEvent<'static>> {
+        let (kind, reason) = match self.outcome {
+            REFUSED => (SecurityKind::RefusedOrigin, "its origin is not allowed"),
+            "address_full" => (SecurityKind::ThrottledAddress, "it has too many connections"),
+            "throttled" => (SecurityKind::ThrottledAddress, "it connects too often"),
+            _ => return None,
+        };
+        Some(SecurityEvent { kind, address: Some(address), user: None, reason })
     }
 
     /// When to try again, in whole seconds.

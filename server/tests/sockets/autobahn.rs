@@ -68,7 +68,7 @@ impl Reception for Echoes {
         &self.metrics
     }
 
-    async fn verify(&self, _: &str) -> Result<Identity, AuthError> {
+    async fn verify(&self, _: &str, _: std::net::IpAddr) -> Result<Identity, AuthError> {
         Err(AuthError::Unavailable)
     }
 

@@ -113,6 +113,61 @@ async fn origins_are_compared_by_scheme_host_and_port() {
 }
 
 #[tokio::test]
+async fn more_than_one_origin_is_refused() {
+    let house = House::open(|config| config.origins_allowed = vec!["https://app.example.com".into()]);
+    for other in ["https://gateway.test", "https://app.example.com", "https://evil.test", ""] {
+        let origins = format!("Origin: https://gateway.test\r\nOrigin: {other}\r\n");
+        let answer = ask(&house, "GET", "/ws", &(HANDSHAKE.to_owned() + &origins)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"), "{other}");
+    }
+    assert!(house.is_quiet().await);
+}
+
+#[tokio::test]
+async fn a_page_that_came_in_clear_may_not_use_a_secure_connection() {
+    let house = House::open(|config| {
+        config.proxies_trusted = vec!["127.0.0.1/32".parse().unwrap()];
+        config.origins_allowed = vec!["http://allowed.example".into()];
+    });
+    let with = |origin: &str, proxy: &str| format!("{HANDSHAKE}Origin: {origin}\r\n{proxy}\r\n");
+    for proxy in [
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Proto: HTTPS, http",
+        "Forwarded: for=192.0.2.1;proto=https",
+        "Forwarded: for=192.0.2.1;proto=http, for=192.0.2.2;Proto=\"https\"",
+    ] {
+        for (origin, status) in
+            [("http://gateway.test", 403), ("https://gateway.test", 101), ("http://allowed.example", 101)]
+        {
+            let answer = ask(&house, "GET", "/ws", &with(origin, proxy)).await;
+            assert_eq!(answer.status, status, "{origin} {proxy}");
+        }
+    }
+    // What a client says that is no proxy means nothing.
+    let open = House::open(|_| {});
+    assert_eq!(ask(&open, "GET", "/ws", &with("http://gateway.test", "X-Forwarded-Proto: https")).await.status, 101);
+}
+
+#[tokio::test]
+async fn an_upgrade_with_a_body_is_refused() {
+    let house = House::open(|_| {});
+    for (header, body, status) in [
+        ("Content-Length: 5", "hello", 400),
+        ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked", "0\r\n\r\n", 400),
+        ("Content-Length: 0", "", 101),
+    ] {
+        let mut raw = house.connect().await;
+        raw.send(format!("GET /ws HTTP/1.1\r\n{HANDSHAKE}{header}\r\n\r\n{body}")).await;
+        let answer = raw.answer().await;
+        assert_eq!(answer.status, status, "{header}");
+        if status == 400 {
+            assert_eq!(answer.code(), "invalid_message");
+        }
+    }
+}
+
+#[tokio::test]
 async fn other_schemes_than_bearer_are_those_of_a_proxy() {
     let house = House::open(|_| {});
     for authorization in ["Basic YWxpY2U=", "Digest username=\"alice\"", "Negotiate", "", "Bearerx alice"] {

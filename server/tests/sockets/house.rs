@@ -1,6 +1,10 @@
 //! A gateway without a node: its conversations say everything back, and tell the test what they see.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use gateway::{
     accept::{Certificates, Listening},
@@ -13,6 +17,7 @@ use gateway::{
     metrics::Metrics,
     outbound::Outbound,
     router::Opening,
+    store::TokenClaims,
 };
 use poem::{EndpointExt, Route, get, handler};
 use realtime_gateway_protocol::{Timestamp, UserId};
@@ -191,13 +196,14 @@ impl Reception for Echoes {
         &self.metrics
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+    async fn verify(&self, token: &str, _: IpAddr) -> Result<Identity, AuthError> {
         match token {
             "alice" => Ok(Identity {
                 user: UserId::new("alice").unwrap(),
                 device: None,
                 expires_at: Timestamp::from(std::time::SystemTime::now()),
                 grants: Arc::new(Grants::default()),
+                token: TokenClaims::default(),
             }),
             "old" => Err(AuthError::Expired),
             "later" => Err(AuthError::Unavailable),

@@ -7,10 +7,14 @@ use std::{
 
 use realtime_gateway_brokers::redis::{Persistence, RedisServer};
 use realtime_gateway_protocol::Timestamp;
-use realtime_gateway_tests::{Api, Gateway, Settings, Socket, Token, eventually, within};
+use realtime_gateway_tests::{Api, Gateway, Settings, Socket, Token, eventually, must, within};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream, process::Command};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
 
 #[tokio::test]
 async fn no_token_and_no_content_reaches_the_log() {
@@ -106,4 +110,36 @@ async fn sockets_that_cannot_be_accepted_are_counted_and_not_logged_one_by_one()
     let at = |line: &Value| Timestamp::read(line["timestamp"].as_str().unwrap()).unwrap().millis();
     assert!(at(&lines[1]) - at(&lines[0]) >= 9_900, "{lines:?}");
     assert!(lines[1]["fields"]["suppressed"].as_u64().unwrap() > 10, "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_a_terminal_would_obey_is_escaped_in_every_format() {
+    let name = "a\u{202e}b\u{7f}\u{200b}\u{9b}\u{1b}[31m\ninjected";
+    let sha256 = Api::KEY_SHA256;
+    let written: String = name
+        .chars()
+        .map(|c| if c.is_ascii_graphic() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+        .collect();
+    for format in ["json", "pretty"] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::default()
+            .set("log.format", &format!("{format:?}"))
+            .set("auth.api_keys", &format!("[{{ name = \"{written}\", sha256 = \"{sha256}\" }}]"));
+        let mut command = Gateway::serve_command(dir.path(), &settings);
+        let mut gateway = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = tokio::io::BufReader::new(gateway.stderr.take().unwrap()).split(b'\n');
+        let mut text = Vec::new();
+        while let Some(line) = must("a line", lines.next_segment()).await.unwrap() {
+            text.extend(line);
+            text.push(b'\n');
+            if String::from_utf8_lossy(&text).contains("listening") {
+                break;
+            }
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("injected") && text.contains("202e"), "{text}");
+        let raw = text.chars().find(|c| (c.is_control() && *c != '\n') || "\u{202e}\u{200b}".contains(*c));
+        assert_eq!(raw, None, "{format}: {text:?}");
+        assert!(text.lines().all(|line| !line.starts_with("injected")), "a line was forged: {text}");
+    }
 }

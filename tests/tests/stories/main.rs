@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod blocks;
 mod chat;
 mod check_broker;
 mod core_messages;
@@ -36,6 +37,7 @@ mod redis;
 mod refusals;
 mod reload;
 mod sdk;
+mod security;
 mod sessions;
 mod setup;
 mod starting;

@@ -155,7 +155,11 @@ async fn status_of(gateway: &Gateway, path: &str) -> u16 {
 #[tokio::test]
 async fn what_is_no_identifier_is_refused_everywhere() {
     let gateway = Gateway::start().await;
-    for id in [".", "..", "a b", "a\u{a0}b", "a\nb", "a\0b", &"a".repeat(129), &"\u{fc}".repeat(34)] {
+    let too_long = ["a".repeat(129), "\u{fc}".repeat(34)];
+    // Characters that are not seen, or that change the order in which others are seen, let one name look like another.
+    let unseen =
+        ["a\u{200b}", "\u{202e}a", "a\u{2066}b", "a\u{feff}", "\u{ad}", "a\u{200d}b", "a\u{61c}b", "\u{e0041}"];
+    for id in [".", "..", "a b", "a\u{a0}b", "a\nb", "a\0b", &too_long[0], &too_long[1]].into_iter().chain(unseen) {
         assert_eq!(
             Socket::open(&gateway, "/ws", Some(&Token::of(id).text())).await.unwrap_err(),
             StatusCode::UNAUTHORIZED
@@ -222,5 +226,36 @@ async fn a_compressed_body_is_refused_and_an_uncompressed_one_read() {
     for coding in ["identity", "Identity", ""] {
         let (status, _) = post(&gateway, "/api/v1/notifications", body, &[("content-encoding", coding)]).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn content_says_something_and_holds_no_nul() {
+    let backend = Backend::at(&shared()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    let mut letters = backend.dead_letters().await;
+    for blank in [" ", "\n\t", "\u{a0}\u{3000}", "\u{200b}", " \u{200d}\u{feff} ", "\u{2060}", "a\0b"] {
+        let mut alice = Socket::of(&gateway, "alice").await;
+        let refused = alice.ask(json!({ "type": "chat", "clanId": "c", "content": blank })).await;
+        assert_eq!((&refused["code"], &refused["details"]["field"]), (&json!("invalid_message"), &json!("content")));
+        let body = json!({ "content": blank }).to_string();
+        let (status, problem) = post(&gateway, "/api/v1/clans/c/messages", &body, &[]).await;
+        assert_eq!((status.as_u16(), &problem["details"]["field"]), (400, &json!("content")), "{blank:?}");
+        backend.publish("clan_chat.c", json!({ "content": blank })).await;
+        let letter = letters.next().await;
+        assert_eq!(letter.reason.as_deref(), Some("invalid_message"), "{blank:?}");
+    }
+    let mut alice = Socket::of(&gateway, "alice").await;
+    for command in [
+        json!({ "type": "chat", "clanId": "c", "content": "x", "data": { "a": ["b\0"] } }),
+        json!({ "type": "chat", "clanId": "c", "content": "x", "data": { "\0": 1 } }),
+    ] {
+        assert_eq!(alice.ask(command).await["details"]["field"], "data");
+    }
+    alice.join("c").await;
+    // What is written from right to left needs such characters.
+    for content in ["\u{202b}\u{5e9}\u{5dc}\u{5d5}\u{5dd}\u{202c}", "a\u{200d}b", "\u{1f468}\u{200d}\u{1f469}"] {
+        alice.send(json!({ "type": "chat", "clanId": "c", "content": content })).await;
+        assert_eq!(alice.until("chat").await["content"], content);
     }
 }

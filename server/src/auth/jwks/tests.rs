@@ -149,6 +149,48 @@ async fn cached_keys_hold_while_the_server_is_away() {
 }
 
 #[tokio::test]
+async fn a_provider_that_hangs_costs_no_token_of_a_known_key_its_time() {
+    let server = TestServer::start(jwk_set(&[("e", ES256)])).await;
+    let stale = Pace { fresh: Duration::ZERO, ..ALWAYS };
+    let authenticator = authenticator(&server.url, stale);
+    assert!(verify(&authenticator, ES256, Some("e")).await.is_ok());
+    server.hold();
+    let fetched = server.hits();
+    for _ in 0..10 {
+        tokio::select! {
+            biased;
+            verified = verify(&authenticator, ES256, Some("e")) => assert!(verified.is_ok()),
+            () = server.arrived(fetched + 1) => panic!("the token waits for the provider"),
+        }
+    }
+    // The keys are fetched all the same, once for all tokens.
+    server.answers(200, jwk_set(&[("new", ES256)]));
+    server.arrived(fetched + 1).await;
+    server.release();
+    assert!(verify(&authenticator, ES256, Some("new")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_origin_is_not_followed() {
+    let (own, other) = (TestServer::start("").await, TestServer::start(jwk_set(&[("e", ES256)])).await);
+    own.redirects("/", other.url.clone());
+    let authenticator = authenticator(&own.url, ALWAYS);
+    assert_eq!(verify(&authenticator, ES256, Some("e")).await.err(), Some(AuthError::Unavailable));
+    assert_eq!(other.hits(), 0);
+    // Neither is one that goes in a circle.
+    own.redirects("/", "/");
+    assert_eq!(verify(&authenticator, ES256, Some("e")).await.err(), Some(AuthError::Unavailable));
+    assert!(own.hits() < 20, "{}", own.hits());
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_is_followed() {
+    let server = TestServer::start(jwk_set(&[("e", ES256)])).await;
+    server.redirects("/", "/keys");
+    assert!(verify(&authenticator(&server.url, ALWAYS), ES256, Some("e")).await.is_ok());
+}
+
+#[tokio::test]
 async fn without_any_answer_nobody_can_tell() {
     let server = TestServer::start("").await;
     server.answers(500, "");

@@ -9,11 +9,18 @@ use super::*;
 use crate::{
     auth::test_http::TestServer,
     config::{Config, Secret},
+    store::TokenClaims,
 };
 
 fn alice(grants: Grants) -> Identity {
     let user = UserId::new("alice").unwrap();
-    Identity { user, device: None, expires_at: Timestamp::default(), grants: Arc::new(grants) }
+    Identity {
+        user,
+        device: None,
+        expires_at: Timestamp::default(),
+        grants: Arc::new(grants),
+        token: TokenClaims::default(),
+    }
 }
 
 fn clan(id: &str) -> Topic {

@@ -51,6 +51,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "How much is logged. RUST_LOG wins.";
     "log.format" fixed Choice(LogFormat::NAMES), sample("json"), log_format,
         "How lines look. When not set: pretty on a terminal, json elsewhere.";
+    "log.audit" live Switch, default("false"), config.log.audit,
+        "Whether the end of each session is logged at info, with its user and address.";
     "bus.url" fixed Url, default("embedded"), config.bus.url,
         "The bus between nodes and backend services: embedded, or amqp:// or amqps:// URLs of one RabbitMQ, separated by commas and tried in turn.";
     "bus.prefix" fixed Text, default("gateway"), config.bus.prefix,
@@ -90,7 +92,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
         "How long pushes go on after the token's end.";
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
-        "Keys of the HTTP API, by their SHA-256: gateway key new makes a key and this line. Without scopes a key may do everything.";
+        "Keys of the HTTP API, by their SHA-256: gateway key new makes a key and this line. A key without scopes may do everything, and is named in a warning.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
         "Who decides what a user may do: the token's clans and topics, a backend service, or (with --dev only) nobody.";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
@@ -158,7 +160,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "demo.enabled" fixed Switch, default("false"), config.demo_enabled,
         "Whether /demo is served without --dev.";
     "metrics.token" fixed Secret, sample("a token"), config.metrics_token,
-        "When set, /metrics wants it as a bearer token.";
+        "When set, /metrics wants it as a bearer token. Without it, /metrics is refused where listen is open to other machines and internal.listen is not set.";
     "tls.cert" live Path, sample("fullchain.pem"), tls_cert,
         "Certificate chain in PEM, for TLS on the port itself.";
     "tls.key" live Path, sample("privkey.pem"), tls_key,

@@ -119,7 +119,36 @@ fn variables_of_orchestrators_are_only_mentioned() {
 }
 
 fn one_api_key() -> String {
-    format!(r#"[{{"name": "backend", "sha256": "{}"}}]"#, "a".repeat(64))
+    format!(r#"[{{"name": "backend", "sha256": "{}", "scopes": ["publish"]}}]"#, "a".repeat(64))
+}
+
+#[test]
+fn a_key_without_scopes_is_named() {
+    let mut story = Story::new();
+    let keys = one_api_key()
+        .replace("}]", "}, {\"name\": \"ops\", \"sha256\": \"1\"}]")
+        .replace("\"1\"", &format!("{:?}", "b".repeat(64)));
+    story.variable("GATEWAY_AUTH__API_KEYS", &keys);
+    let notices = story.load().unwrap().notices;
+    assert!(notices.len() == 1 && notices[0].contains("\"ops\"") && !notices[0].contains("backend"), "{notices:?}");
+    assert!(!notices[0].contains("bbbb"), "neither the key nor its hash is shown");
+}
+
+#[test]
+fn a_public_port_without_a_token_for_metrics_is_noticed() {
+    let notices = |settings: &[(&str, &str)]| {
+        let mut story = Story::new();
+        story.variable("GATEWAY_AUTH__API_KEYS", &one_api_key());
+        for (name, value) in settings {
+            story.variable(name, value);
+        }
+        story.load().unwrap().notices
+    };
+    let listen = ("GATEWAY_LISTEN", "0.0.0.0:4000");
+    assert!(notices(&[listen])[0].contains("metrics.token"));
+    assert_eq!(notices(&[listen, ("GATEWAY_METRICS__TOKEN", "t")]), [""; 0]);
+    assert_eq!(notices(&[listen, ("GATEWAY_INTERNAL__LISTEN", "0.0.0.0:4001")]), [""; 0]);
+    assert_eq!(notices(&[("GATEWAY_LISTEN", "[::1]:4000")]), [""; 0]);
 }
 
 #[test]

@@ -127,7 +127,9 @@ impl Written for Vec<ApiKey> {
             table.insert("name".into(), key.name.clone().into());
             let digest: String = key.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
             table.insert("sha256".into(), digest.into());
-            table.insert("scopes".into(), scopes.into());
+            if key.has_scopes {
+                table.insert("scopes".into(), scopes.into());
+            }
             toml::Value::Table(table)
         });
         toml::Value::Array(keys.collect())
@@ -144,8 +146,9 @@ fn api_key(written: WrittenApiKey) -> Result<ApiKey, String> {
         WrittenScope::Read => Scope::Read,
         WrittenScope::Admin => Scope::Admin,
     };
+    let has_scopes = written.scopes.is_some();
     let scopes = written.scopes.map_or_else(all, |scopes| scopes.into_iter().map(scope).collect());
-    Ok(ApiKey { name, sha256, scopes })
+    Ok(ApiKey { name, sha256, scopes, has_scopes })
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

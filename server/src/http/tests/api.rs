@@ -11,7 +11,7 @@ use crate::{
     outbound::{CloseReason, Outbound, Waiting},
     services::Subscribing,
     session::{Comer, Session},
-    store::PageLimit,
+    store::{PageLimit, TokenClaims},
     topic::Topic,
 };
 
@@ -94,7 +94,8 @@ async fn a_service_that_was_not_added_is_unknown() {
 fn session(served: &Served) -> Arc<Session> {
     let node = &served.running.node;
     let grants = Arc::new(Grants { clans: vec!["*".into()], ..Grants::default() });
-    let identity = Identity { user: UserId::new("a").unwrap(), device: None, expires_at: node.now(), grants };
+    let (user, token) = (UserId::new("a").unwrap(), TokenClaims::default());
+    let identity = Identity { user, device: None, expires_at: node.now(), grants, token };
     let outbound = Arc::new(Outbound::new(1 << 20));
     let session =
         Arc::new(Session::new(SessionId::new("s").unwrap(), Comer::default(), identity, outbound, node.now()));

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Served, answered, served};
 
 /// Every route below `/api/v1` and the one scope that it needs.
-const ROUTES: [(&str, &str, &str); 9] = [
+const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/api/v1/notifications", "publish"),
     ("POST", "/api/v1/clans/c/messages", "publish"),
     ("GET", "/api/v1/clans/c/messages", "read"),
@@ -15,6 +15,9 @@ const ROUTES: [(&str, &str, &str); 9] = [
     ("GET", "/api/v1/users/u/sessions", "read"),
     ("DELETE", "/api/v1/users/u/sessions", "admin"),
     ("DELETE", "/api/v1/users/u/subscriptions?service=clan_chat", "admin"),
+    ("POST", "/api/v1/users/u/block", "admin"),
+    ("GET", "/api/v1/users/u/block", "read"),
+    ("DELETE", "/api/v1/users/u/block", "admin"),
     ("GET", "/api/v1/nodes", "read"),
 ];
 
@@ -69,6 +72,35 @@ async fn metrics_want_their_token_when_there_is_one() {
     }
     let allowed = answered(closed.request(Method::GET, "/metrics").bearer_auth("m3trics")).await;
     assert_eq!(allowed.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_on_a_public_port_want_a_token() {
+    let listen = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
+    let public = served(|config| config.listen = listen).await;
+    for token in [None, Some("all"), Some("")] {
+        let request = public.request(Method::GET, "/metrics");
+        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        let refused = answered(request).await;
+        assert_eq!(refused.problem(403), "forbidden");
+        assert!(refused.text.contains("metrics.token") && refused.text.contains("internal.listen"), "{}", refused.text);
+    }
+    for path in ["/health", "/health/live", "/health/ready", "/health/websocket", "/docs", "/openapi.json"] {
+        assert_eq!(answered(public.request(Method::GET, path)).await.status, 200, "{path}");
+    }
+    assert_eq!(public.get("/api/v1/nodes").await.status, 200);
+    let secret = || Some(crate::config::Secret("m3trics".into()));
+    let closed = served(|config| (config.listen, config.metrics_token) = (listen, secret())).await;
+    assert_eq!(answered(closed.request(Method::GET, "/metrics")).await.problem(401), "unauthorized");
+    assert_eq!(answered(closed.request(Method::GET, "/metrics").bearer_auth("m3trics")).await.status, 200);
+    let internal = served(|config| {
+        config.listen = listen;
+        config.internal_listen = Some(([127, 0, 0, 1], 0).into());
+    })
+    .await;
+    let address = internal.running.listening.internal.unwrap();
+    let metrics = internal.client.get(format!("http://{address}/metrics"));
+    assert_eq!(answered(metrics).await.status, 200, "a port of its own is not public");
 }
 
 async fn from(served: &Served, origin: &str, method: Method, path: &str) -> super::Answered {

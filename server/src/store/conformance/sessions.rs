@@ -3,7 +3,7 @@
 use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, UserId};
 
 use super::Subject;
-use crate::store::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord};
+use crate::store::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, TokenClaims};
 
 pub(crate) const ONE: SessionPolicy =
     SessionPolicy { max: 1, on_excess: OnExcess::Replace, key: SessionKey::User, max_devices: 10 };
@@ -23,6 +23,7 @@ pub(crate) fn session(subject: &Subject, id: &str) -> SessionRecord {
         since: subject.now(),
         instance: None,
         attempt: None,
+        token: TokenClaims::default(),
     }
 }
 

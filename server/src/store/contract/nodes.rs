@@ -81,6 +81,8 @@ pub enum Note {
         /// Which notifications.
         notification_ids: Vec<NotificationId>,
     },
+    /// Blocks of users have changed: read the changes now, and not only with the next pulse.
+    BlocksChanged,
 }
 
 impl Note {
@@ -120,6 +122,8 @@ pub struct Pulse {
     pub read: u64,
     /// Whether the lease went on.
     pub lease: LeaseHeld,
+    /// The revision of the last change of a block, see [`Blocks`](super::Blocks).
+    pub block_revision: u64,
 }
 
 /// What was left behind by nodes that are gone, and is now removed.

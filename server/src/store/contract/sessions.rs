@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, UserId};
 
-use super::StoreError;
+use super::{Block, StoreError, TokenClaims};
 
 /// A live session, as all nodes see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub struct SessionRecord {
     pub instance: Option<Arc<str>>,
     /// The instance's attempt.
     pub attempt: Option<u64>,
+    /// The token of the session, which the step that admits it checks against [`Blocks`](super::Blocks). A record that
+    /// a shared store returns has none.
+    pub token: TokenClaims,
 }
 
 /// What happens when a user has too many sessions.
@@ -66,6 +69,8 @@ pub enum Admission {
     Refused,
     /// A later attempt of the same client instance lives already.
     Superseded,
+    /// This block keeps the session's token out.
+    Blocked(Block),
 }
 
 /// Sessions of all nodes: one atomic step decides who lives.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use realtime_gateway_protocol::Timestamp;
 
-use super::{Log, NodeName, Nodes, Outbox, Pending, Presence, Sessions};
+use super::{Blocks, Log, NodeName, Nodes, Outbox, Pending, Presence, Sessions};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,7 +58,7 @@ pub struct Swept {
 
 /// A store, whole.
 #[async_trait]
-pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Send + Sync + 'static {
+pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Blocks + Send + Sync + 'static {
     /// Removes what is beyond its age, some hundred rows at a time, so that writers are not held up.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
 

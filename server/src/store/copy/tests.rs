@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     config::Durability,
     store::{
-        Append, Event, Notify, Options, Redaction, Retention, Store,
+        Append, Block, BlockedTokens, Event, Notify, Options, Redaction, Retention, Store,
         clock::Clock,
         conformance::{ALL, ONE, Subject, WINDOW, inbox, key, options, session, topic},
         redb::RedbStore,
@@ -93,6 +93,11 @@ async fn fill(subject: &Subject) {
     subject.notify(Notify { expires: long, ..subject.notification("bert", "n1") }).await;
     let (anna, n3) = (UserId::new("anna").unwrap(), [NotificationId::new("n3").unwrap()]);
     subject.store.acknowledge(&anna, &n3, Some(event(subject, "acked"))).await.unwrap();
+    for n in 0..300 {
+        let until = Timestamp::from_millis(subject.now().millis() + 1_000_000_000);
+        let block = Block { tokens: BlockedTokens::All, until, since: subject.now(), reason: None };
+        subject.store.block(&UserId::new(format!("blocked{n}")).unwrap(), block).await.unwrap();
+    }
     let record = session(subject, "s");
     subject.store.open_session(record.clone(), ONE).await.unwrap();
     subject.store.close_session(&record.user, &record.id, CloseCode::NORMAL).await.unwrap();
@@ -109,6 +114,11 @@ async fn seen(store: &dyn Store) -> String {
     for user in ["anna", "bert"] {
         seen += &format!("{:?}\n", store.pending_count(&UserId::new(user).unwrap()).await.unwrap());
     }
+    for n in 0..300 {
+        let user = UserId::new(format!("blocked{n}")).unwrap();
+        seen += &format!("{:?}\n", store.blocks_of(&user).await.unwrap());
+    }
+    seen += &format!("{:?}\n", store.block_changes(0, 1_000).await.unwrap().users.len());
     for entry in store.read_outbox(0, 1_000, Duration::ZERO).await.unwrap() {
         seen += &format!("{:?} {:?} {:?}\n", entry.node, entry.event, entry.detail);
     }
@@ -160,7 +170,7 @@ async fn there_and_back(from: Place, to: Place) {
     let (source, target) = (from.open(clock.clone()).await, to.open(clock.clone()).await);
     let now = subject.now();
     let tally = copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap();
-    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 4, events: 9 });
+    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 4, events: 9, blocked: 300 });
     // What is full is left as it is.
     assert!(matches!(copy(&*source.copied, &*target.copied, WINDOW, now).await, Err(CopyError::NotEmpty)));
     target.store.close().await;

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{ClientMessageId, UserId};
+use realtime_gateway_protocol::{ClientMessageId, StoredId, UserId};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::{
-    RedbStore,
+    RedbStore, blocks,
     fault::Fault,
     format::{
         ENTRIES, EntryRow, IDS, IdRow, KEYS, KeyRow, LOGS, LogRow, PENDING, PendingRow, USERS, UserRow, id_of, key_of,
@@ -34,7 +34,8 @@ impl Copied for RedbStore {
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.look(|transaction| {
             let (logs, users) = (transaction.open_table(LOGS)?, transaction.open_table(USERS)?);
-            Ok(logs.is_empty()? && users.is_empty()? && outbox::read(transaction, 0, 1)?.is_empty())
+            let holds_nothing = logs.is_empty()? && users.is_empty()? && blocks::read_all(transaction)?.is_empty();
+            Ok(holds_nothing && outbox::read(transaction, 0, 1)?.is_empty())
         })
         .await
     }
@@ -75,11 +76,13 @@ fn dump(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fault> {
         for row in keys.range(log.number.to_be_bytes().as_slice()..(log.number + 1).to_be_bytes().as_slice())? {
             let (key, row) = row?;
             let row = KeyRow::decode(row.value())?;
-            let (key, id) = (key_from(key.value())?, row.message.try_into().map_err(|_| Fault::Damaged)?);
+            let (key, id) = (key_from(key.value())?, StoredId::from_stored(row.message).map_err(|_| Fault::Damaged)?);
             pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at: time(row.at), offset: row.offset, id })?;
         }
     }
     dump_users(transaction, pages)?;
+    let blocked = blocks::read_all(transaction)?.into_iter();
+    blocked.map(|(user, blocks)| Item::Blocked(user, blocks)).try_for_each(|item| pages.add_blocking(item))?;
     let mut after = 0;
     loop {
         let events = outbox::read(transaction, after, EVENTS)?;
@@ -94,7 +97,8 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
     let (pending, ids) = (transaction.open_table(PENDING)?, transaction.open_table(IDS)?);
     for row in transaction.open_table(USERS)?.iter()? {
         let (name, row) = row?;
-        let (user, row) = (UserId::new(name.value()).map_err(|_| Fault::Damaged)?, UserRow::decode(row.value())?);
+        let (user, row) =
+            (UserId::from_stored(name.value()).map_err(|_| Fault::Damaged)?, UserRow::decode(row.value())?);
         let number = row.number;
         pages.add_blocking(Item::User { user: user.clone(), head: row.head, soonest: time(row.soonest) })?;
         for row in pending.range((number, 0)..=(number, u64::MAX))? {
@@ -103,7 +107,7 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
             pages.add_blocking(Item::Pending {
                 user: user.clone(),
                 offset: place.value().1,
-                id: row.id.try_into().map_err(|_| Fault::Damaged)?,
+                id: StoredId::from_stored(row.id).map_err(|_| Fault::Damaged)?,
                 at: time(row.at),
                 expires: time(row.expires),
                 body: Bytes::copy_from_slice(row.body),
@@ -112,7 +116,7 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
         for row in ids.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (id, row) = row?;
             let id = text(id.value().get(8..).unwrap_or_default())?;
-            let (id, row) = (id.try_into().map_err(|_| Fault::Damaged)?, IdRow::decode(row.value())?);
+            let (id, row) = (StoredId::from_stored(id).map_err(|_| Fault::Damaged)?, IdRow::decode(row.value())?);
             pages.add_blocking(Item::Notified { user: user.clone(), id, offset: row.offset, at: time(row.at) })?;
         }
     }
@@ -123,8 +127,8 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
 fn key_from(bytes: &[u8]) -> Result<IdempotencyKey, Fault> {
     let (length, rest) = bytes.get(8..).and_then(<[u8]>::split_first).ok_or(Fault::Damaged)?;
     let (sender, id) = rest.split_at_checked(usize::from(*length)).ok_or(Fault::Damaged)?;
-    let sender = UserId::new(text(sender)?).map_err(|_| Fault::Damaged)?;
-    Ok(IdempotencyKey { sender, id: ClientMessageId::new(text(id)?).map_err(|_| Fault::Damaged)? })
+    let sender = UserId::from_stored(text(sender)?).map_err(|_| Fault::Damaged)?;
+    Ok(IdempotencyKey { sender, id: ClientMessageId::from_stored(text(id)?).map_err(|_| Fault::Damaged)? })
 }
 
 fn parse(topic: &str) -> Result<Topic, Fault> {
@@ -189,6 +193,7 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             tables.ids.insert(id.as_slice(), IdRow { offset: *offset, at: at.millis() }.encode().as_slice())?;
             tables.ids_by_time.insert((at.millis(), number, *offset), id.as_slice())?;
         }
+        Item::Blocked(user, blocked) => blocks::write(tables, user, blocked)?,
         Item::Event(entry) => outbox::insert(tables, &entry.node, &entry.event, &entry.detail)?,
         Item::Epoch(epoch) => drop(tables.meta.insert("epoch", epoch.as_bytes())?),
     }

@@ -19,6 +19,7 @@
 //! | `expiries` | time, user, offset | user's name |
 //! | `outbox` | sequence | [`OutboxRow`] |
 //! | `open_sessions` | session | [`OpenSessionRow`] |
+//! | `blocks` | user | the user's blocks in JSON (`block_row.rs`) |
 
 use realtime_gateway_protocol::Timestamp;
 use redb::TableDefinition;
@@ -47,6 +48,7 @@ pub(super) const IDS_BY_TIME: Definition<Triple> = TableDefinition::new("ids_by_
 pub(super) const EXPIRIES: Definition<Triple, &'static str> = TableDefinition::new("expiries");
 pub(super) const OUTBOX: Definition<u64> = TableDefinition::new("outbox");
 pub(super) const OPEN_SESSIONS: Definition<&'static str> = TableDefinition::new("open_sessions");
+pub(super) const BLOCKS: Definition<&'static str> = TableDefinition::new("blocks");
 
 /// The layout of all rows, as yet.
 const LAYOUT: u8 = 1;

@@ -1,6 +1,6 @@
 //! Notifications in the file: storing and acknowledging within a batch.
 
-use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
+use realtime_gateway_protocol::{NotificationId, StoredId, Timestamp, UserId};
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::{
@@ -163,7 +163,7 @@ pub(super) fn remove(
     let (id, at, expires) = match tables.pending.remove((user.number, offset))? {
         Some(row) => {
             let row = PendingRow::decode(row.value())?;
-            (NotificationId::new(row.id).map_err(|_| Fault::Damaged)?, row.at, row.expires)
+            (NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?, row.at, row.expires)
         }
         None => return Ok(None),
     };

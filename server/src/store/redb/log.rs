@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use realtime_gateway_protocol::StoredId;
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::{
@@ -62,7 +63,7 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     {
         let first = KeyRow::decode(row.value())?;
         if after(time(first.at), tables.window) > append.at {
-            let id = first.message.try_into().map_err(|_| Fault::Damaged)?;
+            let id = StoredId::from_stored(first.message).map_err(|_| Fault::Damaged)?;
             return Ok(Appended {
                 offset: first.offset,
                 id,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use realtime_gateway_protocol::NotificationId;
+use realtime_gateway_protocol::{NotificationId, StoredId};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::{
@@ -73,7 +73,7 @@ pub(super) fn read(transaction: &ReadTransaction, after: u64, at_most: usize) ->
 
 fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
     let row = OutboxRow::decode(bytes)?;
-    let notification = |id: &str| NotificationId::new(id).map_err(|_| Fault::Damaged);
+    let notification = |id: &str| NotificationId::from_stored(id).map_err(|_| Fault::Damaged);
     let detail = match row.kind {
         PLAIN => EventDetail::None,
         ENTRY => EventDetail::Entry { offset: row.offset, epoch: row.more.into() },

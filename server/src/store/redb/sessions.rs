@@ -2,7 +2,7 @@
 //! each is reported as opened once and as closed once, also when the process was killed.
 
 use async_trait::async_trait;
-use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, StoredId, Timestamp, UserId};
 use redb::ReadableTable;
 
 use super::{
@@ -66,12 +66,12 @@ fn close(tables: &mut Tables<'_>, session: &str, code: CloseCode, at: Timestamp)
     let (user, since) = match tables.open_sessions.remove(session)? {
         Some(row) => {
             let row = OpenSessionRow::decode(row.value())?;
-            (UserId::new(row.user).map_err(|_| Fault::Damaged)?, time(row.since))
+            (UserId::from_stored(row.user).map_err(|_| Fault::Damaged)?, time(row.since))
         }
         None => return Ok(()),
     };
     tables.changed = true;
-    let session = SessionId::new(session).map_err(|_| Fault::Damaged)?;
+    let session = SessionId::from_stored(session).map_err(|_| Fault::Damaged)?;
     outbox::write(tables, &session_events::closed(&user, &session, since, code, at), &EventDetail::None)
 }
 
@@ -97,7 +97,8 @@ impl RedbStore {
     ) -> Result<Admission, StoreError> {
         let (admission, written) = {
             let _order = self.session_order.lock();
-            let admission = self.while_open(|_| decide(&record))?;
+            let now = self.clock.now();
+            let admission = self.while_open(|alone| alone.admit(&record, now, || decide(&record)))?;
             let written = match &admission {
                 Admission::Admitted(evicted) if self.shared.outbox.is_some() => {
                     let evicted = evicted.iter().map(|old| old.id.clone()).collect();
@@ -122,7 +123,8 @@ impl Sessions for RedbStore {
 
     async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
         let live = self.while_open(|alone| alone.sessions.of(&record.user))?;
-        if live.iter().any(|other| other.id == record.id) {
+        let is_free = self.alone.blocks.blocking(&record.user, &record.token, self.clock.now()).is_none();
+        if is_free && live.iter().any(|other| other.id == record.id) {
             return Ok(Admission::Admitted(Vec::new()));
         }
         self.admit(record, |record| self.alone.sessions.restore(record.clone(), policy)).await

@@ -7,8 +7,8 @@ use redb::{Table, WriteTransaction};
 use super::{
     fault::Fault,
     format::{
-        AGES, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, META, OPEN_SESSIONS, OUTBOX, PENDING,
-        Pair, Triple, USERS,
+        AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, META, OPEN_SESSIONS, OUTBOX,
+        PENDING, Pair, Triple, USERS,
     },
     writer::{OutboxOptions, Shared},
 };
@@ -32,6 +32,7 @@ pub(super) struct Tables<'t> {
     pub(super) expiries: Table<'t, Triple, Text>,
     pub(super) outbox: Table<'t, u64, Bytes>,
     pub(super) open_sessions: Table<'t, Text, Bytes>,
+    pub(super) blocks: Table<'t, Text, Bytes>,
     /// The file's epoch.
     pub(super) epoch: Epoch,
     /// How long repeats are recognised.
@@ -61,6 +62,7 @@ impl<'t> Tables<'t> {
             expiries: transaction.open_table(EXPIRIES)?,
             outbox: transaction.open_table(OUTBOX)?,
             open_sessions: transaction.open_table(OPEN_SESSIONS)?,
+            blocks: transaction.open_table(BLOCKS)?,
             epoch: shared.epoch.clone(),
             window: shared.window,
             outbox_options: shared.outbox.as_ref(),
@@ -75,7 +77,7 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [ENTRIES, PENDING] {
         transaction.open_table(table)?;
     }
-    for table in [LOGS, USERS, OPEN_SESSIONS] {
+    for table in [LOGS, USERS, OPEN_SESSIONS, BLOCKS] {
         transaction.open_table(table)?;
     }
     for table in [KEYS, IDS] {

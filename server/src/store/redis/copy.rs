@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{ClientMessageId, NotificationId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClientMessageId, NotificationId, StoredId, Timestamp, UserId};
 use redis::{Cmd, FromRedisValue, Pipeline, Value, cmd, pipe};
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     store::{
-        Head, IdempotencyKey, PageLimit, StoreError,
+        Block, Head, IdempotencyKey, PageLimit, StoreError, block_row,
         clock::after,
         copy::{Copied, Item, Pages},
     },
@@ -85,7 +85,7 @@ impl RedisStore {
             self.dump_log(topic.parse().map_err(|_| Fault::Strange)?, pages).await?;
         }
         for user in users {
-            self.dump_user(user.try_into().map_err(|_| Fault::Strange)?, pages).await?;
+            self.dump_user(UserId::from_stored(&user).map_err(|_| Fault::Strange)?, pages).await?;
         }
         cursor = Some(0);
         while let Some(keys) = self.more_keys(&mut cursor).await? {
@@ -147,6 +147,14 @@ impl RedisStore {
 
     /// What is remembered of appends and notifications, of those keys that are about such.
     async fn dump_names(&self, keys: Vec<String>, pages: &mut Pages) -> Result<(), Fault> {
+        for user in keys.iter().filter_map(|key| key.strip_prefix("blocks:")) {
+            let user = UserId::from_stored(user).map_err(|_| Fault::Strange)?;
+            let mut ask = cmd("GET");
+            let row: Option<String> = self.answer(ask.arg(self.key(&format!("blocks:{user}")))).await?;
+            if let Some(row) = row {
+                pages.add(Item::Blocked(user, block_row::decode(&row).ok_or(Fault::Strange)?)).await?;
+            }
+        }
         let keys: Vec<String> =
             keys.into_iter().filter(|key| key.starts_with("repeat:") || key.starts_with("notified:")).collect();
         if keys.is_empty() {
@@ -206,6 +214,7 @@ impl RedisStore {
             Item::Notified { user, id, offset, at } => {
                 self.write_name(writes, user, id, *offset, *at, after(*at, self.window));
             }
+            Item::Blocked(user, blocks) => self.write_blocks(writes, user, blocks),
             Item::Event(entry) => {
                 let (kind, detail) = detail_of(&entry.detail);
                 let add = writes.cmd("XADD").arg(self.key("outbox")).arg("*").arg("n").arg(&*entry.node);
@@ -221,6 +230,16 @@ impl RedisStore {
                 writes.cmd("HSET").arg(self.key("store")).arg("epoch").arg(&**epoch);
             }
         }
+    }
+
+    /// Writes what `blocks.lua` reads.
+    fn write_blocks(&self, writes: &mut Pipeline, user: &UserId, blocks: &[Block]) {
+        let ends = blocks.iter().map(|block| block.until).max().unwrap_or_default();
+        writes.cmd("SET").arg(self.key(&format!("blocks:{user}"))).arg(block_row::encode(blocks));
+        writes.cmd("ZADD").arg(self.key("blocks_until")).arg(ends.millis()).arg(user.as_str());
+        // Each change has a revision of its own, or a page of changes could not be continued.
+        let change = writes.cmd("EVAL").arg("redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[1]), ARGV[1])").arg(2);
+        change.arg(self.key("blocks_revision")).arg(self.key("blocks_changed")).arg(user.as_str());
     }
 
     /// Remembers an id, unless its notification, which is pending, has done so for longer.
@@ -262,14 +281,14 @@ fn named(key: &str, row: &str) -> Option<Item> {
     if let Some(name) = key.strip_prefix("repeat:") {
         let mut name = name.splitn(3, ' ');
         let topic = name.next()?.parse().ok()?;
-        let sender = UserId::new(name.next()?).ok()?;
-        let key = IdempotencyKey { sender, id: ClientMessageId::new(name.next()?).ok()? };
+        let sender = UserId::from_stored(name.next()?).ok()?;
+        let key = IdempotencyKey { sender, id: ClientMessageId::from_stored(name.next()?).ok()? };
         let mut row = row.splitn(3, ' ');
         let (at, offset) = (time(row.next()?)?, row.next()?.parse().ok()?);
-        return Some(Item::Repeat { topic, key, at, offset, id: row.next()?.try_into().ok()? });
+        return Some(Item::Repeat { topic, key, at, offset, id: StoredId::from_stored(row.next()?).ok()? });
     }
     let (user, id) = key.strip_prefix("notified:")?.split_once(' ')?;
     let (offset, at) = row.split_once(' ')?;
-    let (user, id) = (UserId::new(user).ok()?, NotificationId::new(id).ok()?);
+    let (user, id) = (UserId::from_stored(user).ok()?, NotificationId::from_stored(id).ok()?);
     Some(Item::Notified { user, id, offset: offset.parse().ok()?, at: time(at)? })
 }

@@ -34,7 +34,8 @@ impl Nodes for RedisStore {
         self.note_pending(reply.number()?);
         let mut notes = reply.list()?;
         let counts = reply.list()?.all(Reply::number)?;
-        let mut pulse = Pulse { counts, notes: Vec::new(), read: beat.read, lease };
+        let block_revision = reply.number()?;
+        let mut pulse = Pulse { counts, notes: Vec::new(), read: beat.read, lease, block_revision };
         while !notes.is_over() {
             pulse.read = number_of(&notes.text()?)?;
             let (version, note) = (notes.number()?, notes.bytes()?);

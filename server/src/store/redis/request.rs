@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{StoredId, Timestamp};
 use redis::{Cmd, Value, cmd};
 use sha1::{Digest, Sha1};
 
@@ -158,8 +158,8 @@ impl Reply {
     }
 
     /// The next, an identifier.
-    pub(super) fn id<T: TryFrom<String>>(&mut self) -> Result<T, Fault> {
-        self.text()?.try_into().map_err(|_| Fault::Strange)
+    pub(super) fn id<T: StoredId>(&mut self) -> Result<T, Fault> {
+        T::from_stored(&self.text()?).map_err(|_| Fault::Strange)
     }
 
     /// The next, a moment in milliseconds.

@@ -1,11 +1,14 @@
 //! Sessions in Redis: one script decides who lives, and tells whoever has to know.
 
 use async_trait::async_trait;
-use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, TokenId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::{RedisStore, fault::Fault, steps};
-use crate::store::{Admission, Note, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, StoreError};
+use crate::store::{
+    Admission, Note, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, StoreError, TokenClaims,
+    block_row::BlockRow,
+};
 
 /// A record as it is stored. The names are short because every session has one.
 #[derive(Serialize, Deserialize)]
@@ -54,6 +57,7 @@ impl Row {
             since: Timestamp::from_millis(self.since.parse().map_err(|_| Fault::Strange)?),
             instance: self.instance.map(Into::into),
             attempt,
+            token: TokenClaims::default(),
         })
     }
 }
@@ -99,6 +103,8 @@ impl Sessions for RedisStore {
 
 impl RedisStore {
     async fn admit(&self, way: Way, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, Fault> {
+        let issued = record.token.issued_at.map_or_else(String::new, |time| time.millis().to_string());
+        let token = record.token.id.clone();
         let row = Row::of(record, &self.node.incarnation);
         let row = serde_json::to_string(&row).map_err(|_| Fault::Strange)?;
         let way = match way {
@@ -111,7 +117,8 @@ impl RedisStore {
         let request = |_: &_| {
             let request = self.reporting(&steps::OPEN_SESSION).text(way).text(&self.node.incarnation).at(now);
             let request = request.number(Note::VERSION.into()).text(&row).number(policy.max as u64);
-            request.text(on_excess).text(key).number(policy.max_devices as u64)
+            let request = request.text(on_excess).text(key).number(policy.max_devices as u64);
+            request.text(&issued).text(token.as_ref().map_or("", TokenId::as_str))
         };
         let (_, mut reply) = self.link.run(&steps::OPEN_SESSION, request).await?;
         self.note_overflow(reply.number()?);
@@ -119,6 +126,10 @@ impl RedisStore {
             "admitted" => Ok(Admission::Admitted(records(&reply.text()?)?)),
             "refused" => Ok(Admission::Refused),
             "superseded" => Ok(Admission::Superseded),
+            "blocked" => {
+                let row: BlockRow = serde_json::from_str(&reply.text()?).map_err(|_| Fault::Strange)?;
+                Ok(Admission::Blocked(row.block().ok_or(Fault::Strange)?))
+            }
             _ => Err(Fault::Strange),
         }
     }

@@ -20,7 +20,7 @@ step!(NOTIFY: "prelude" "events" "pending" "notify");
 step!(ACKNOWLEDGE: "prelude" "events" "pending" "acknowledge");
 step!(COUNT_PENDING: "prelude" "pending" "count_pending");
 step!(SWEEP: "prelude" "logs" "pending" "sweep");
-step!(OPEN_SESSION: "prelude" "events" "sessions" "open_session");
+step!(OPEN_SESSION: "prelude" "events" "sessions" "blocks" "open_session");
 step!(CLOSE_SESSION: "prelude" "events" "sessions" "close_session");
 step!(SESSIONS_OF: "prelude" "sessions_of");
 step!(SET_PRESENT: "prelude" "events" "sessions" "presence" "set_present");
@@ -34,9 +34,13 @@ step!(LEASE_OUTBOX: "prelude" "lease_outbox");
 step!(READ_OUTBOX: "prelude" "read_outbox");
 step!(REMOVE_FROM_OUTBOX: "prelude" "remove_from_outbox");
 step!(OUTBOX_STATUS: "prelude" "outbox_status");
+step!(BLOCK: "prelude" "blocks" "block");
+step!(UNBLOCK: "prelude" "blocks" "unblock");
+step!(BLOCKS_OF: "prelude" "blocks_of");
+step!(BLOCK_CHANGES: "prelude" "block_changes");
 
 /// All of them, so that a new connection can load them together.
-pub(super) static ALL: [&Step; 22] = [
+pub(super) static ALL: [&Step; 26] = [
     &APPEND,
     &READ_LOG,
     &READ_PENDING,
@@ -59,6 +63,10 @@ pub(super) static ALL: [&Step; 22] = [
     &READ_OUTBOX,
     &REMOVE_FROM_OUTBOX,
     &OUTBOX_STATUS,
+    &BLOCK,
+    &UNBLOCK,
+    &BLOCKS_OF,
+    &BLOCK_CHANGES,
 ];
 
 /// The first step on every connection.

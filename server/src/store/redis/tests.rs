@@ -18,7 +18,7 @@ use realtime_gateway_protocol::{SessionId, UserId};
 
 use super::{RedisOptions, RedisStore};
 use crate::store::{
-    Beat, NodeName, NodeRecord, Nodes, OnExcess, Options, Pulse, SessionKey, SessionPolicy, SessionRecord,
+    Beat, NodeName, NodeRecord, Nodes, OnExcess, Options, Pulse, SessionKey, SessionPolicy, SessionRecord, TokenClaims,
     clock::Clock,
     conformance::{Subject, beat, conformance, options, options_with_outbox},
 };
@@ -82,6 +82,7 @@ impl TestNode {
             since: std::time::SystemTime::now().into(),
             instance: None,
             attempt: None,
+            token: TokenClaims::default(),
         }
     }
 }

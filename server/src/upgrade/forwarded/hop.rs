@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::{HeaderMap, HeaderName, header};
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What one proxy wrote about the peer whose request it passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,30 @@ fn elements(line: &str) -> Option<Vec<Hop>> {
             }
         }
     }
+}
+
+/// Whether `X-Forwarded-Proto` or `Forwarded` names https for any hop.
+pub(super) fn names_https(headers: &HeaderMap) -> bool {
+    let lines = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    let mut protocols = lines(X_FORWARDED_PROTO).flat_map(|line| line.split(','));
+    protocols.any(|protocol| unquoted(protocol.trim()).eq_ignore_ascii_case("https"))
+        || lines(header::FORWARDED).any(forwarded_names_https)
+}
+
+fn forwarded_names_https(line: &str) -> bool {
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        if rest.starts_with([';', ',']) {
+            rest = skip(rest, 1);
+            continue;
+        }
+        let Some((name, value, after)) = pair(rest) else { return false };
+        if name.eq_ignore_ascii_case("proto") && value.eq_ignore_ascii_case("https") {
+            return true;
+        }
+        rest = after.trim_start();
+    }
+    false
 }
 
 /// Takes a name, its value and what follows. A value without quotes may hold the characters of an address and port,

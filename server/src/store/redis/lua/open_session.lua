@@ -1,7 +1,10 @@
 -- Admits a session, evicting others, or refuses it; with `restore` it takes its old place among them.
 local way, own, now, version, row = arg(), arg(), arg(), arg(), arg()
 local policy = { max = number(), reject = arg() == 'reject', by_device = arg() == 'device', max_devices = number() }
+local issued, id = arg(), arg()
 local record = cjson.decode(row)
+local block = blocking(record.u, issued, id, now)
+if block then return {request, epoch, 0, 'blocked', cjson.encode(block)} end
 local live = load_sessions(record.u)
 local verdict, living, evicted
 if way == 'open' then

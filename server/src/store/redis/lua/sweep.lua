@@ -32,4 +32,12 @@ while rows > 0 do
   rows = rows - 1
   expired = expired + 1
 end
+while rows > 0 do
+  local user = call('ZRANGEBYSCORE', base .. 'blocks_until', '-inf', now, 'LIMIT', 0, 1)[1]
+  if not user then break end
+  call('DEL', base .. 'blocks:' .. user)
+  call('ZREM', base .. 'blocks_until', user)
+  call('ZREM', base .. 'blocks_changed', user)
+  rows = rows - 1
+end
 return {request, epoch, entries, expired, rows == 0 and 1 or 0, total()}
