@@ -4,8 +4,9 @@
 const OTHERS: u64 = 256;
 /// Sockets beyond `limits.connections` that are served: those of the HTTP API and its documents.
 const SPARE_SOCKETS: u64 = 256;
-/// Sockets beyond all limits that are open for a moment: those that are being refused, and health probes.
-const PASSING_SOCKETS: u64 = 320;
+/// Sockets beyond all limits that are open for a moment: those that are being refused, those that were just accepted, and
+/// health probes.
+const PASSING_SOCKETS: u64 = 512;
 
 /// What the operating system allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,10 @@ pub(crate) const SEND_BUFFER: usize = 128 * 1024;
 #[derive(Debug)]
 pub struct MemoryBudget {
     limit: AtomicUsize,
+    /// By clients that may stay.
     used: AtomicUsize,
+    /// By connections that are being closed.
+    leaving: AtomicUsize,
     exceeded: Notify,
 }
 
@@ -42,7 +45,8 @@ pub(crate) struct Charge {
 impl MemoryBudget {
     /// A budget of `limit` bytes, of which none is used.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), exceeded: Notify::new() })
+        let none = || AtomicUsize::new(0);
+        Arc::new(Self { limit: AtomicUsize::new(limit), used: none(), leaving: none(), exceeded: Notify::new() })
     }
 
     /// Returns the budget in bytes.
@@ -58,18 +62,24 @@ impl MemoryBudget {
 
     /// Returns the bytes in use.
     pub fn used(&self) -> usize {
+        self.staying().saturating_add(self.leaving.load(Ordering::Relaxed))
+    }
+
+    /// Returns the bytes in use without those of connections that are being closed.
+    pub(crate) fn staying(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Whether more is in use than the budget allows.
+    /// Whether clients that may stay use more than the budget allows.
     pub fn is_exceeded(&self) -> bool {
-        self.used() > self.limit()
+        self.staying() > self.limit()
     }
 
-    /// Whether so much more is in use that no new client is taken in until others are gone.
+    /// Whether so much more is in use that no new client is taken in until others are gone: a quarter more by those that
+    /// may stay, or as much again by those that are being closed.
     pub(crate) fn is_far_exceeded(&self) -> bool {
         let limit = self.limit();
-        self.used() > limit.saturating_add(limit / 4)
+        self.staying() > limit.saturating_add(limit / 4) || self.used() > limit.saturating_mul(2)
     }
 
     /// Waits until more is in use than the budget allows.
@@ -96,6 +106,12 @@ impl MemoryBudget {
 
     fn subtract(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes as those of a connection that is being closed.
+    fn leave(&self, bytes: usize) {
+        self.leaving.fetch_add(bytes, Ordering::Relaxed);
+        self.subtract(bytes);
     }
 }
 

@@ -281,6 +281,7 @@ impl Outbound {
         queue.frames = VecDeque::new();
         queue.bytes = queue.bytes.saturating_sub(std::mem::take(&mut queue.waiting));
         self.footprint.set_outbound(queue.bytes);
+        self.footprint.leave();
         let readers = std::mem::take(&mut queue.readers);
         drop(queue);
         readers.into_iter().for_each(Waker::wake);

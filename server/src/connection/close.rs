@@ -26,7 +26,7 @@ const CLOSE: u8 = 8;
 const NO_CODE: CloseCode = CloseCode(1005);
 /// Within which what waits and the close frame must be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
-/// The same while the node is short of memory.
+/// How long either takes at most while the node is short of memory.
 const WRITTEN_SOON: Duration = Duration::from_secs(1);
 /// Within which the peer answers our close frame.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
@@ -98,14 +98,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.take_the_rest(&end).await;
         self.outbound.end();
-        let within = if self.outbound.footprint().is_over_budget() { WRITTEN_SOON } else { WRITTEN_WITHIN };
+        let is_short = self.outbound.footprint().is_over_budget();
+        let within = if is_short { WRITTEN_SOON } else { WRITTEN_WITHIN };
         if !matches!(timeout(within, self.write_close(&end)).await, Ok(Ok(()))) {
             return Closed::Unwritten;
         }
         match end {
             End::Ours(_) => {
                 // The client closes its side once it has read our close frame; whatever it says before that is late.
-                let _ = timeout(ANSWERED_WITHIN, self.read_until_close()).await;
+                let within = if is_short { WRITTEN_SOON } else { ANSWERED_WITHIN };
+                let _ = timeout(within, self.read_until_close()).await;
                 let _ = timeout(DRAINED_WITHIN, self.socket.shutdown()).await;
             }
             End::Peer(_) | End::Broken(_) => {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,6 +18,8 @@ pub struct Footprint {
     outbound: AtomicUsize,
     inbound: AtomicUsize,
     kernel: AtomicUsize,
+    /// Whether the connection is being closed, so that its bytes count as leaving.
+    leaving: AtomicBool,
     /// When the socket last stopped taking bytes, in milliseconds since `began`, plus one; 0 while it takes them.
     blocked_at: AtomicU64,
 }
@@ -31,6 +33,7 @@ impl Footprint {
             outbound: AtomicUsize::new(0),
             inbound: AtomicUsize::new(0),
             kernel: AtomicUsize::new(0),
+            leaving: AtomicBool::new(false),
             blocked_at: AtomicU64::new(0),
         }
     }
@@ -61,6 +64,13 @@ impl Footprint {
         }
     }
 
+    /// Reports that the connection is being closed. Nothing else may report at the same time.
+    pub(crate) fn leave(&self) {
+        if !self.leaving.swap(true, Ordering::Relaxed) {
+            self.budget.leave(self.bytes());
+        }
+    }
+
     /// Reports that the connection is gone, although others may still refer to it.
     pub(crate) fn release(&self) {
         self.progressed();
@@ -70,7 +80,7 @@ impl Footprint {
 
     /// Whether the node as a whole holds too much.
     pub(crate) fn is_over_budget(&self) -> bool {
-        self.budget.is_exceeded()
+        self.budget.used() > self.budget.limit()
     }
 
     /// Returns the bytes that are counted.
@@ -104,17 +114,22 @@ impl Footprint {
         }
         let bytes = if bytes < STEP { 0 } else { bytes };
         part.store(bytes, Ordering::Relaxed);
-        if bytes > counted {
-            self.budget.add(bytes - counted);
-        } else {
-            self.budget.subtract(counted - bytes);
+        match (bytes > counted, self.leaving.load(Ordering::Relaxed)) {
+            (true, false) => self.budget.add(bytes - counted),
+            (false, false) => self.budget.subtract(counted - bytes),
+            (true, true) => {
+                self.budget.leaving.fetch_add(bytes - counted, Ordering::Relaxed);
+            }
+            (false, true) => {
+                self.budget.leaving.fetch_sub(counted - bytes, Ordering::Relaxed);
+            }
         }
     }
 }
 
 impl Drop for Footprint {
     fn drop(&mut self) {
-        self.budget.subtract(self.bytes());
+        self.release();
     }
 }
 
@@ -137,6 +152,22 @@ mod tests {
         footprint.release();
         assert_eq!(budget.used(), 0);
         footprint.set_outbound(50_000);
+        drop(footprint);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_leaves_does_not_count_against_those_that_stay() {
+        let budget = MemoryBudget::new(10_000);
+        let footprint = Footprint::new(&budget);
+        footprint.set_outbound(50_000);
+        assert!(budget.is_exceeded());
+        footprint.leave();
+        footprint.leave();
+        assert_eq!((budget.is_exceeded(), budget.used()), (false, 50_000));
+        footprint.set_outbound(20_000);
+        footprint.set_inbound(10_000);
+        assert_eq!((budget.staying(), budget.used()), (0, 30_000));
         drop(footprint);
         assert_eq!(budget.used(), 0);
     }

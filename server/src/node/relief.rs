@@ -41,15 +41,15 @@ impl Node {
     }
 
     fn make_room(&self) {
-        let (limit, used) = (self.memory.limit(), self.memory.used());
-        let mut left = used;
+        let limit = self.memory.limit();
+        let mut closing = 0;
         let mut candidates = Vec::new();
         for (outbound, has_session) in self.connections.queues() {
             let footprint = outbound.footprint();
             let bytes = footprint.bytes();
             if outbound.is_closed() {
-                // It is on its way out, and what it holds with it.
-                left = left.saturating_sub(bytes);
+                // It was told to close, and has not begun to.
+                closing += bytes;
             } else if bytes > 0 && footprint.is_held_up() {
                 let rank = match has_session {
                     HasSession::No => Rank::WithoutSession,
@@ -59,6 +59,8 @@ impl Node {
                 candidates.push(Candidate { outbound, rank, bytes });
             }
         }
+        let used = self.memory.staying();
+        let mut left = used.saturating_sub(closing);
         if left <= limit {
             return;
         }

@@ -79,7 +79,7 @@ async fn an_address_beyond_its_limits_gets_its_probes_answered() {
 #[tokio::test]
 async fn a_node_with_few_file_descriptors_answers_probes() {
     let gateway = Gateway::with(patient().set("limits.connections_per_ip", "100000")).await;
-    allow_descriptors(&gateway, 1_000).await;
+    allow_descriptors(&gateway, 1_200).await;
     let _silent = crowd(&gateway, 1_500).await;
     is_healthy(&gateway).await;
     // Sockets are refused before the descriptors end.

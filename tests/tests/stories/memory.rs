@@ -137,6 +137,7 @@ async fn clients_that_do_not_finish_their_messages_count() {
     metric(&api, "gateway_memory_used_bytes").await;
     let mut reader = Socket::of(&gateway, "reader").await;
     reader.join("c").await;
+    let mut speaker = Socket::of(&gateway, "speaker").await;
     let mut unfinished = Vec::new();
     for n in 0..30 {
         unfinished.push(Socket::of(&gateway, &format!("unfinished-{n}")).await);
@@ -146,11 +147,14 @@ async fn clients_that_do_not_finish_their_messages_count() {
     }
     must("the budget closes some", async {
         while metric(&api, "gateway_memory_closed_total").await == 0 {
-            reader.chat("c", "still here").await;
+            speaker.chat("c", "still here").await;
             assert_eq!(reader.expect("chat").await["content"], "still here");
         }
     })
     .await;
     eventually("the rest fits", || async { metric(&api, "gateway_memory_used_bytes").await <= 2 * 1024 * 1024 }).await;
-    reader.chat("c", "and here").await;
+    let closed = metric(&api, "gateway_memory_closed_total").await;
+    assert!(closed < 30, "all {closed} were closed, and not only as many as had to be");
+    speaker.chat("c", "and here").await;
+    assert_eq!(reader.expect("chat").await["content"], "and here");
 }
