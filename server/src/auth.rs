@@ -1,6 +1,7 @@
 //! From credentials to an identity: what a verified token says, and what somebody may do.
 
 mod api_keys;
+mod bad_tokens;
 mod claims;
 mod fetch;
 mod jwks;
@@ -13,7 +14,7 @@ mod test_http;
 #[cfg(test)]
 pub(crate) mod test_tokens;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{DeviceId, ErrorCode, RawJson, Timestamp, UserId};
 
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use api_keys::ApiKeys;
+pub use bad_tokens::BadTokens;
 pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
@@ -68,6 +70,9 @@ pub enum AuthError {
         /// When the block ends.
         until: Timestamp,
     },
+    /// It is not valid, and so were too many others from this address; the next may come after this time.
+    #[error("too many tokens from this address are not valid; try again later")]
+    Throttled(Duration),
     /// The keys to check it with cannot be had now.
     #[error("the token cannot be checked now; try again")]
     Unavailable,
@@ -84,6 +89,7 @@ impl AuthError {
             Self::Invalid(reason) => (SecurityKind::RefusedToken, *reason),
             Self::Expired => (SecurityKind::RefusedToken, "it has expired"),
             Self::Blocked { .. } => (SecurityKind::RevokedUser, "the user or the token is blocked"),
+            Self::Throttled(_) => (SecurityKind::ThrottledAddress, "too many of its tokens are not valid"),
             Self::Unavailable => return None,
         };
         Some(SecurityEvent { kind, address, user, reason })
@@ -95,6 +101,7 @@ impl From<AuthError> for CommandError {
         let code = match error {
             AuthError::Invalid(_) => ErrorCode::Unauthorized,
             AuthError::Expired => ErrorCode::TokenExpired,
+            AuthError::Throttled(after) => return Self::retry(ErrorCode::RateLimited, error.to_string(), after),
             AuthError::Unavailable => return Self { message: error.to_string().into(), ..Self::unavailable() },
             AuthError::Blocked { until } => {
                 let details = RawJson::encode(&serde_json::json!({ "until": until })).ok();

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     auth::{AuthError, Identity},
     command_error::CommandError,
-    conversation::{Conversation, Ending, Reception},
+    conversation::{Conversation, Ending, Standing},
     frame::Frame,
     limits::{Bucket, Strikes},
     node::{ConnectionId, Node},
@@ -134,7 +134,7 @@ impl Router {
     }
 
     async fn authenticate(&mut self, request_id: Option<RequestId>, asked: Authenticate) -> Result<(), CommandError> {
-        let verified = self.node.verify(&asked.token, self.address).await;
+        let verified = self.node.verify_token(&asked.token, self.address).await;
         self.undecided = verified.as_ref().is_err_and(|error| *error == AuthError::Unavailable);
         match (&self.state, verified) {
             (State::Anonymous { .. }, Ok(identity)) => {
@@ -156,7 +156,12 @@ impl Router {
                 let session = session.clone();
                 self.renew(request_id, &session, identity).await
             }
-            (_, Err(error)) => Err(error.into()),
+            (_, Err(error)) => {
+                if matches!(error, AuthError::Throttled(_)) {
+                    self.strike();
+                }
+                Err(error.into())
+            }
             (State::Over(_), Ok(_)) => Ok(()),
         }
     }
@@ -193,11 +198,16 @@ impl Router {
         };
         let Err(wait) = bucket.take(now) else { return Ok(()) };
         self.node.metrics.rate_limited(limit);
-        if self.limited.strike(LIMITED_COMMANDS, now) {
+        self.strike();
+        Err(CommandError::retry(ErrorCode::RateLimited, "too many commands", wait.max(Duration::from_millis(1))))
+    }
+
+    /// Counts a command that was refused for its rate, and closes the connection of a client that does not heed that.
+    fn strike(&mut self) {
+        if self.limited.strike(LIMITED_COMMANDS, Instant::now()) {
             self.outbound.close(CloseCode::RATE_LIMITED, "rate limited 100 times in 10 s; come back after 30 s");
             self.give_up();
         }
-        Err(CommandError::retry(ErrorCode::RateLimited, "too many commands", wait.max(Duration::from_millis(1))))
     }
 
     fn refuse(&self, request_id: Option<RequestId>, in_reply_to: Option<&'static str>, error: &CommandError) {
@@ -276,7 +286,7 @@ impl Conversation for Router {
         let Some(opening) = &mut self.opening else { return };
         let verified = match (opening.identity.take(), opening.query_token.take()) {
             (Some(identity), _) => Ok(identity),
-            (None, Some(token)) => self.node.verify(&token, self.address).await,
+            (None, Some(token)) => self.node.verify_token(&token, self.address).await,
             (None, None) => return,
         };
         match verified {
@@ -295,6 +305,13 @@ impl Conversation for Router {
                 self.node.metrics.received("other");
                 self.refuse_undecoded(refusal);
             }
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match self.state {
+            State::Anonymous { .. } | State::Over(None) => Standing::Anonymous,
+            State::Known { .. } | State::Expired { .. } | State::Over(Some(_)) => Standing::Known,
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, uri::Scheme};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,8 +22,9 @@ use tokio::{
 };
 
 use super::{
-    Counted, Guest,
+    Counted, Guest, Service as PortService,
     admission::{Admission, Afterwards},
+    http_rates::Asker,
     node_is_full,
     throttle::Place,
 };
@@ -31,6 +32,8 @@ use crate::{
     config::origin::Transport,
     conversation::Reception,
     http::Body,
+    memory::{Charge, HANDSHAKE},
+    probe::Probe,
     router::Opening,
     upgrade::{self, Forwarding, Refusal},
 };
@@ -58,6 +61,8 @@ struct State<R> {
     progress: Mutex<Progress>,
     /// How long it may wait for the next request.
     idle: Duration,
+    /// Counts the memory that HTTP takes, until it is over.
+    _charge: Charge,
 }
 
 /// How far an exchange has come.
@@ -72,8 +77,9 @@ enum Progress {
 
 impl<R: Reception> Exchange<R> {
     pub(super) fn new(guest: Guest<R>) -> Self {
-        let idle = guest.port.shared.node.config().limits.http_idle_timeout;
-        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake), idle }))
+        let node = &guest.port.shared.node;
+        let (idle, charge) = (node.config().limits.http_idle_timeout, node.memory().charge(HANDSHAKE));
+        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake), idle, _charge: charge }))
     }
 
     /// Answers requests until there are no more; gives the socket back for a WebSocket, with what was read behind the request.
@@ -169,7 +175,9 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
-            let answer = if state.guest.port.websocket && request.uri().path() == "/ws" {
+            let answer = if state.guest.only_probes.is_some() {
+                state.answer_probe(&request)
+            } else if state.guest.port.service == PortService::Clients && request.uri().path() == "/ws" {
                 let request = request.into_parts().0;
                 let client = state.client(&request.headers);
                 let answer = state.upgrade(&request, client).await;
@@ -202,6 +210,20 @@ impl<R: Reception> State<R> {
             metrics.security_event(event);
         }
         refusal
+    }
+
+    /// Answers a health probe, and refuses everything else.
+    fn answer_probe(&self, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        *self.progress.lock() = Progress::Plain(Instant::now());
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if let Some(probe) = Probe::of_path(request.uri().path()).filter(|_| is_read) {
+            if let Some(admission) = &self.guest.admission {
+                admission.probe();
+            }
+            return Ok(self.guest.port.shared.node.probed(probe).response().map(whole));
+        }
+        let refusal = self.guest.only_probes.clone();
+        Err(self.refused(refusal.unwrap_or_else(node_is_full), self.peer()))
     }
 
     /// Grants a WebSocket, if nothing stands against it.
@@ -248,25 +270,59 @@ impl<R: Reception> State<R> {
         Ok(answer)
     }
 
-    /// Counts a plain request against the limits of its address, if they apply to it.
+    /// Counts a plain request against the rate of its key or address, and against the limits of its address, if they
+    /// apply to it.
     fn admit(&self, request: &Request<Incoming>, now: Instant) -> Result<Afterwards, Refusal> {
+        let shared = &self.guest.port.shared;
+        let (node, path) = (&shared.node, request.uri().path());
+        let limits = node.config().limits;
+        let key = upgrade::bearer(request.headers()).and_then(|key| node.api_key(key));
+        let asker = match &key {
+            Some(name) => Some(Asker::Key(name)),
+            None => self
+                .address_of(request)
+                .filter(|_| Probe::of_path(path).is_none())
+                .map(|address| if is_monitored(path) { Asker::Monitor(address) } else { Asker::Address(address) }),
+        };
+        if let Some(asker) = asker {
+            let admitted = shared.rates.admit(asker, &limits, now);
+            let address = || self.address_of(request).unwrap_or_else(|| self.peer());
+            admitted.map_err(|after| self.refused(asks_too_often(asker, after), address()))?;
+        }
         let Some(admission) = &self.guest.admission else { return Ok(Afterwards::Open) };
-        let node = &self.guest.port.shared.node;
-        if upgrade::bearer(request.headers()).is_some_and(|key| node.knows_api_key(key)) {
+        if key.is_some() {
             admission.free();
             return Ok(Afterwards::Open);
         }
-        if is_probe(request.uri().path()) {
+        if is_monitored(path) {
             return Ok(admission.probe());
         }
-        admission.limited(&node.config().limits, now).map_err(|over| self.refused(over.into(), self.peer()))?;
+        admission.limited(&limits, now).map_err(|over| self.refused(over.into(), self.peer()))?;
         Ok(Afterwards::Open)
     }
+
+    /// The address that a request counts against; none on the port for operators.
+    fn address_of(&self, request: &Request<Incoming>) -> Option<IpAddr> {
+        let (port, peer) = (&self.guest.port, self.guest.peer.ip().to_canonical());
+        if port.service == PortService::Operators {
+            return None;
+        }
+        let config = port.shared.node.config();
+        Some(port.shared.forwarding.client_of_plain(request.headers(), peer, &config.proxies_trusted))
+    }
+}
+
+fn asks_too_often(asker: Asker<'_>, after: Duration) -> Refusal {
+    let detail = match asker {
+        Asker::Key(_) => "this API key is used too often (limits.http_per_key_per_second)",
+        Asker::Address(_) | Asker::Monitor(_) => "this address asks too often (limits.http_per_ip_per_second)",
+    };
+    Refusal::too_many(detail, after).outcome("http_throttled")
 }
 
 /// Whether this is what orchestrators and monitoring ask for, which must not fail because others of their address
 /// (behind one NAT, say) are busy.
-fn is_probe(path: &str) -> bool {
+fn is_monitored(path: &str) -> bool {
     matches!(path, "/metrics" | "/health") || path.starts_with("/health/")
 }
 

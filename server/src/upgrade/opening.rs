@@ -55,6 +55,9 @@ async fn identity<R: Reception>(node: &R, headers: &HeaderMap, peer: IpAddr) -> 
     match node.verify(token, peer).await {
         Ok(identity) => Ok(Some(identity)),
         Err(AuthError::Unavailable) => Err(Refusal::token_unchecked()),
+        Err(AuthError::Throttled(after)) => {
+            Err(Refusal::too_many("too many tokens from this address are not valid", after).outcome("unauthorized"))
+        }
         Err(AuthError::Expired) => Err(Refusal::unauthorized(ErrorCode::TokenExpired, "the token has expired")),
         Err(error @ AuthError::Blocked { .. }) => {
             Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, error.to_string()).outcome("blocked"))

@@ -14,6 +14,7 @@ use gateway::{
     drain::Tasks,
     frame::Frame,
     http::Routes,
+    memory::MemoryBudget,
     metrics::Metrics,
     outbound::Outbound,
     router::Opening,
@@ -54,6 +55,7 @@ struct Echoes {
     config: Arc<Config>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
+    memory: Arc<MemoryBudget>,
     released: Arc<Semaphore>,
     seen: mpsc::Sender<Seen>,
 }
@@ -86,6 +88,7 @@ impl House {
             config: Arc::new(config),
             tasks: tasks.clone(),
             metrics: Arc::new(Metrics::new().unwrap()),
+            memory: MemoryBudget::new(usize::MAX),
             released: released.clone(),
             seen,
         });
@@ -194,6 +197,10 @@ impl Reception for Echoes {
 
     fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
     }
 
     async fn verify(&self, token: &str, _: IpAddr) -> Result<Identity, AuthError> {
