@@ -222,8 +222,9 @@ mod tests {
         }
     }
 
+    /// `.` and `..` are no identifiers.
     fn id() -> impl Strategy<Value = String> {
-        "[a-zA-Z0-9._:é-]{1,40}"
+        "[a-zA-Z0-9_:é-][a-zA-Z0-9._:é-]{0,39}"
     }
 
     fn topic() -> impl Strategy<Value = Topic> {
