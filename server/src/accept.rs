@@ -100,11 +100,15 @@ impl Listening {
         let port =
             |websocket, endpoint, certificates| Port { shared: Arc::clone(&shared), websocket, endpoint, certificates };
         let (address, listener) = bind(config.listen)?;
-        node.tasks().spawn(port(true, routes.public, certificates).accept(listener));
+        let accepting = |part, port: Port<R>, listener| {
+            let accepted = port.accept(listener);
+            node.tasks().spawn(node.tasks().supervisor().watch_until(part, stop.clone(), accepted));
+        };
+        accepting("port", port(true, routes.public, certificates), listener);
         let mut internal = None;
         if let (Some(listen), Some(endpoint)) = (config.internal_listen, routes.internal) {
             let (address, listener) = bind(listen)?;
-            node.tasks().spawn(port(false, endpoint, None).accept(listener));
+            accepting("internal port", port(false, endpoint, None), listener);
             internal = Some(address);
         }
         Ok(Self { address, internal, stop, forwarding })

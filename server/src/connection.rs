@@ -70,8 +70,14 @@ where
         let mut timer = pin!(sleep_until(connection.pace.next()));
         connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
         let end = loop {
-            let deadline = conversation.deadline();
-            match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
+            let (connection_ref, mut timer_ref, conversation_ref) =
+                (&mut connection, timer.as_mut(), &mut conversation);
+            // The deadline is read each time: a jump of the clock may have moved it.
+            let next = poll_fn(move |context| {
+                let deadline = conversation_ref.deadline();
+                connection_ref.poll_event(context, timer_ref.as_mut(), deadline)
+            });
+            match next.await {
                 Event::Text(text) => {
                     connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;
                 }

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub store_duration_seconds: Histograms,
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
+    pub deletion_paused: IntGauge,
     pub draining: IntGauge,
     log_lines_dropped_total: IntCounter,
     client_info: IntGaugeVec,
@@ -159,6 +160,8 @@ impl Metrics {
                 "Notifications dropped unacknowledged",
                 "reason",
             )?,
+            deletion_paused: make
+                .gauge("deletion_paused", "Whether nothing is deleted because the clock has jumped")?,
             draining: make.gauge("draining", "Whether the node is on its way out")?,
             log_lines_dropped_total: make.counter(
                 "log_lines_dropped_total",

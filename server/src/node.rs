@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     auth::{ApiKeys, Authenticator, Permissions},
     bus::{Bus, Doorbell},
+    clock::NodeClock,
     command_error::CommandError,
     config::Config,
     drain::Tasks,
@@ -33,11 +34,14 @@ mod hearing;
 mod lease;
 mod notes;
 mod peers;
+mod probe;
 mod pulse;
+mod sweep;
 
 pub(crate) use connections::Departure;
 pub use connections::{ConnectionId, Connections};
 pub use lease::Lease;
+pub(crate) use probe::Probed;
 
 /// How long a confirmation may take, before the client is told `unavailable`.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
@@ -81,8 +85,11 @@ pub struct Node {
     pub topics: Topics,
     /// When the process began.
     pub started: Instant,
-    /// When the process began, by the clock on the wall.
+    /// What time it is.
+    pub clock: NodeClock,
+    /// When the process began, by the clock of the node.
     pub started_at: Timestamp,
+    store_probe: probe::StoreProbe,
     draining: AtomicBool,
     store_is_away: AtomicBool,
     /// Sessions that ended while the store was away, or that it may have admitted without saying so: their records are
@@ -118,12 +125,15 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Services that were added.
     pub topics: Topics,
+    /// What time it is.
+    pub clock: NodeClock,
 }
 
 impl Node {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
+        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics, clock } =
+            parts;
         Arc::new(Self {
             reports: !config.bus.is_embedded(),
             config: RwLock::new(Arc::new(config)),
@@ -144,7 +154,9 @@ impl Node {
             typing_users: TypingUsers::default(),
             topics,
             started: Instant::now(),
-            started_at: SystemTime::now().into(),
+            started_at: clock.now(),
+            clock,
+            store_probe: probe::StoreProbe::default(),
             draining: AtomicBool::new(false),
             store_is_away: AtomicBool::new(false),
             left_records: Mutex::default(),
@@ -162,9 +174,9 @@ impl Node {
         *self.config.write() = Arc::new(config);
     }
 
-    /// The time of day.
+    /// The time of day, by a clock that does not jump.
     pub fn now(&self) -> Timestamp {
-        SystemTime::now().into()
+        self.clock.now()
     }
 
     /// Whether the node is on its way out.

@@ -10,6 +10,8 @@ pub mod clock;
 pub(crate) mod conformance;
 pub mod copy;
 pub mod embedded_sessions;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod memory;
 #[cfg(test)]
 mod model;

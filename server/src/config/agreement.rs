@@ -1,7 +1,10 @@
 //! Settings that all nodes must agree on, and what a store is opened with.
 
 use super::{Bus, Config, Store};
-use crate::store::{NodeName, Options};
+use crate::{
+    store::{NodeName, Options},
+    supervision::Supervisor,
+};
 
 impl Config {
     /// The settings that all nodes must agree on, as `key=value`, without secrets.
@@ -34,7 +37,7 @@ impl Config {
     /// What the store of a node is opened with.
     pub fn store_options(&self, node: &NodeName) -> Options {
         let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
-        Options { window: self.idempotency_window, node: node.clone(), outbox }
+        Options { window: self.idempotency_window, node: node.clone(), outbox, supervisor: Supervisor::default() }
     }
 }
 

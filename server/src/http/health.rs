@@ -1,22 +1,24 @@
 //! `/health…`: how the node is, for people, dashboards and orchestrators.
 
+mod clock;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, Timestamp};
+use realtime_gateway_protocol::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::clock::ClockHealth;
 use super::{
     body::{Answer, Serving},
     tags::Tag,
 };
 use crate::{
     bus::BusStatus,
-    node::{Node, in_time},
+    node::{Node, Probed, in_time},
     store::OutboxStatus,
-    topic::Topic,
 };
 
 /// How something is.
@@ -53,6 +55,7 @@ struct Health {
     uptime_seconds: u64,
     bus: BusHealth,
     store: StoreHealth,
+    clock: ClockHealth,
     /// Every service by its name.
     services: BTreeMap<String, Status>,
     /// What an operator should look at.
@@ -228,7 +231,8 @@ impl Probes {
 
     /// Whether the node takes new connections.
     ///
-    /// 503 while it drains, and when a store that it has to itself is broken; not for a shared one that is away.
+    /// 503 while it drains, after one of its parts has died, and when a store that it has to itself is broken; not for a
+    /// shared one that is away. The store is asked to read and to write at most once a second.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
         let status = status_of(&node).await;
@@ -245,14 +249,19 @@ async fn status_of(node: &Node) -> Status {
     if node.is_draining() {
         return Status::Draining;
     }
-    // The store is asked for something, because a broken one may not know that it is.
-    let Ok(clan) = ClanId::new("health") else { return Status::Unavailable };
-    if in_time(node.store.heads(&[Topic::Clan(clan)])).await.is_err() {
+    if node.tasks.supervisor().failure().is_some() {
+        return Status::Unavailable;
+    }
+    // The store is asked to read and to write, because a broken one may not know that it is.
+    let probed = node.probe_store().await;
+    if probed == Probed::Fails {
         // A shared store that is away is away for every node: nobody gains when all are taken out at once.
         return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
     }
     let is_bus_well = node.bus.status().is_well() && !node.bus.warnings().iter().any(|warning| warning.degrades);
-    let well = is_bus_well && node.store.status().writable && !is_overflowing(outbox_of(node).await);
+    let is_store_well = probed == Probed::Works && node.store.status().writable;
+    let is_clock_well = clock::is_well(&node.clock.status());
+    let well = is_bus_well && is_store_well && is_clock_well && !is_overflowing(outbox_of(node).await);
     if well { Status::Ok } else { Status::Degraded }
 }
 
@@ -274,7 +283,10 @@ async fn health_of(node: &Node, status: Status) -> Health {
     let store = node.store.status();
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
+    let clock = node.clock.status();
     let mut warnings = node.warnings();
+    warnings.extend(node.tasks.supervisor().failure().map(|failure| failure.to_string()));
+    warnings.extend(clock::warnings(&clock));
     warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
@@ -321,6 +333,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
             pending_notifications: store.pending_notifications,
             last_error,
         },
+        clock: ClockHealth::of(&clock),
         services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),
         warnings,
     }

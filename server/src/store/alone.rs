@@ -36,7 +36,7 @@ impl Alone {
     pub fn pulse(&self, beat: Beat, shards: &ShardCounts) -> Pulse {
         let counts = beat.shards.iter().map(|shard: &Shard| shards.get(*shard)).collect();
         *self.record.lock() = Some(beat.node.clone());
-        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held }
+        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held, time: None }
     }
 
     /// The node, once it had a pulse.

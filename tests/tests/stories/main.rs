@@ -10,6 +10,8 @@
 mod api;
 mod chat;
 mod check_broker;
+mod clock;
+mod clock_of_redis;
 mod core_messages;
 mod crash;
 mod custom_service;
@@ -39,6 +41,7 @@ mod sdk;
 mod sessions;
 mod setup;
 mod starting;
+mod store_damage;
 mod strings;
 mod stuck_log;
 mod typing;

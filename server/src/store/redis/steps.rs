@@ -34,9 +34,10 @@ step!(LEASE_OUTBOX: "prelude" "lease_outbox");
 step!(READ_OUTBOX: "prelude" "read_outbox");
 step!(REMOVE_FROM_OUTBOX: "prelude" "remove_from_outbox");
 step!(OUTBOX_STATUS: "prelude" "outbox_status");
+step!(ACCEPT_CLOCK: "prelude" "accept_clock");
 
 /// All of them, so that a new connection can load them together.
-pub(super) static ALL: [&Step; 22] = [
+pub(super) static ALL: [&Step; 23] = [
     &APPEND,
     &READ_LOG,
     &READ_PENDING,
@@ -59,6 +60,7 @@ pub(super) static ALL: [&Step; 22] = [
     &READ_OUTBOX,
     &REMOVE_FROM_OUTBOX,
     &OUTBOX_STATUS,
+    &ACCEPT_CLOCK,
 ];
 
 /// The first step on every connection.

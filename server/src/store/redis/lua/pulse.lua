@@ -14,4 +14,5 @@ for _, row in ipairs(call('XRANGE', inbox, '-', '+', 'COUNT', 1000)) do
 end
 local counts = {}
 for i = taken + 1, #ARGV do counts[#counts + 1] = tonumber(call('HGET', base .. 'shards', ARGV[i]) or 0) end
-return {request, epoch, held and 1 or 0, call('ZCARD', base .. 'expiries'), notes, counts}
+local accepted = tonumber(call('HGET', KEYS[1], 'accepted') or 0)
+return {request, epoch, held and 1 or 0, call('ZCARD', base .. 'expiries'), notes, counts, server_time(), accepted}
