@@ -12,6 +12,7 @@ use gateway::{
         Append, IdempotencyKey, Log, NodeName, Notify, Options, Pending, Redaction, Retention, Store, clock::Clock,
         redb::RedbStore,
     },
+    supervision::Supervisor,
     topic::Topic,
 };
 use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
@@ -21,7 +22,12 @@ async fn main() -> anyhow::Result<()> {
     let path: PathBuf = std::env::args().nth(1).context("name the file to write")?.into();
     ensure!(!path.exists(), "{} exists; a released fixture is never written again", path.display());
     let at = Timestamp::from_millis(1_800_000_000_000);
-    let options = Options { window: Duration::from_secs(3_600), node: NodeName::new("fixture"), outbox: None };
+    let options = Options {
+        window: Duration::from_secs(3_600),
+        node: NodeName::new("fixture"),
+        outbox: None,
+        supervisor: Supervisor::default(),
+    };
     let store = RedbStore::open(&path, Durability::Fsync, options, Clock::new(move || at))?;
     let anna = UserId::new("anna")?;
     for n in 1..=5 {

@@ -173,6 +173,16 @@ enum Service {
     Operators,
 }
 
+impl Service {
+    /// The name of the part that accepts on a port for this service.
+    fn part(self) -> &'static str {
+        match self {
+            Self::Clients => "port",
+            Self::Operators => "internal port",
+        }
+    }
+}
+
 /// Whether the process had a file descriptor for a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {

@@ -1,6 +1,7 @@
 //! One binary, several commands. Exit codes: 0 for done, 1 for a failure with one line that says how to mend it, 2 for
 //! wrong usage.
 
+mod accept_clock;
 mod check;
 mod config;
 mod healthcheck;
@@ -8,6 +9,7 @@ mod key;
 mod notify;
 mod process;
 mod reload;
+mod running_gateway;
 mod schema;
 mod serve;
 mod store;
@@ -55,7 +57,7 @@ enum Command {
     Notify(notify::Notify),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
     Schema(schema::Schema),
-    /// Copies a store while no gateway runs on it.
+    /// Copies a store while no gateway runs on it, or confirms a clock that has jumped.
     Store(store::Store),
     /// Prints the configuration with secrets masked and where each value came from, or an example.
     Config(config::Config),

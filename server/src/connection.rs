@@ -72,10 +72,16 @@ where
         let mut timer = pin!(sleep_until(connection.pace.next()));
         connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
         let end = loop {
-            let deadline = conversation.deadline();
             connection.decoder.set_limit(bounds.message_limit(conversation.standing()));
             connection.report_inbound(0);
-            match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
+            let (connection_ref, mut timer_ref, conversation_ref) =
+                (&mut connection, timer.as_mut(), &mut conversation);
+            // The deadline is read each time: a jump of the clock may have moved it.
+            let next = poll_fn(move |context| {
+                let deadline = conversation_ref.deadline();
+                connection_ref.poll_event(context, timer_ref.as_mut(), deadline)
+            });
+            match next.await {
                 Event::Text(text) => {
                     connection.report_inbound(text.len());
                     connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;

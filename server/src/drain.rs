@@ -13,8 +13,10 @@ use tokio_util::{
 };
 
 use crate::{
+    config::Drain,
     node::{Departure, Node},
     running::Running,
+    supervision::Supervisor,
 };
 
 /// How long tasks that only have to notice the end may take for that.
@@ -25,10 +27,30 @@ const NOTICE: Duration = Duration::from_secs(2);
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    supervisor: Supervisor,
 }
 
 impl Tasks {
-    /// Runs a task that is waited for at the end.
+    /// No tasks yet; parts among those to come are watched by a supervisor.
+    pub fn supervised_by(supervisor: &Supervisor) -> Self {
+        Self { supervisor: supervisor.clone(), ..Self::default() }
+    }
+
+    /// What watches the parts among these tasks.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// Runs a part, which is dropped when the gateway stops. A part that ends or panics before that is a fault.
+    pub fn spawn_part<F>(&self, part: &'static str, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn_until_stopped(self.supervisor.watch(part, task))
+    }
+
+    /// Runs a task that ends by itself, and is waited for at the end. Its handle may be dropped: a panic is logged, and
+    /// ends nothing but this task.
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -46,7 +68,8 @@ impl Tasks {
         self.tracker.spawn_on(task, runtime)
     }
 
-    /// Runs a task that is dropped at its next await when the gateway stops.
+    /// Runs a task that may end by itself, and is dropped at its next await when the gateway stops. The same holds for its
+    /// handle; what must not end is a part ([`Tasks::spawn_part`]).
     pub fn spawn_until_stopped<F>(&self, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -77,7 +100,12 @@ impl Running {
     /// Shuts down gracefully: reports not ready immediately, closes every connection at a random time within
     /// `drain.spread`, and ends within `drain.grace`.
     pub async fn drain(&self) {
-        let drain = self.node.config().drain;
+        self.drain_within(self.node.config().drain).await;
+    }
+
+    /// The same with other times.
+    pub(crate) async fn drain_within(&self, drain: Drain) {
+        self.node.tasks.supervisor().begin_shutdown();
         let over = Instant::now() + drain.grace;
         self.node.set_draining();
         self.node.bus.stop_taking();

@@ -4,14 +4,14 @@ mod prepared;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::Timestamp;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 pub(crate) use self::prepared::Prepared;
 use crate::{
     accept::{Listening, ServeError, TlsError},
     auth::{KeyError, PermissionsError},
     bus::{self, open::Opened},
+    clock::NodeClock,
     config::{Config, Loaded},
     descriptors,
     drain::Tasks,
@@ -22,14 +22,13 @@ use crate::{
     service::Service,
     services::{Topics, entry_frame},
     store::{
-        NodeName, Store, StoreError,
+        NodeName, Options, Store, StoreError,
         open::{OpenError, open},
     },
+    supervision::{PartFailure, Supervisor},
     telemetry::Telemetry,
 };
 
-/// How often what is beyond its age is removed, and the counters are looked at.
-const SWEEP: Duration = Duration::from_secs(1);
 /// How long a store may take to be left by a gateway that did not start: Redis may be away.
 const RESIGN: Duration = Duration::from_secs(1);
 /// How long it may take to be closed: a data file is flushed.
@@ -65,6 +64,17 @@ pub enum StartError {
     /// It was asked to shut down while it started.
     #[error("it was asked to shut down while it started")]
     GivenUp,
+}
+
+/// Why a gateway ended that was not asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// One of its parts has died.
+    #[error(transparent)]
+    Part(#[from] PartFailure),
 }
 
 /// A gateway to be: a configuration and the services that are added to it.
@@ -106,15 +116,19 @@ impl Gateway {
         let mut given_up = pin!(given_up);
         let prepared = Prepared::new(&config).map_err(|mut problems| problems.swap_remove(0))?;
         let name = NodeName::new(&config.node_id);
+        let (clock, supervisor) = (NodeClock::default(), Supervisor::default());
+        let options = Options { supervisor: supervisor.clone(), ..config.store_options(&name) };
         let store = tokio::select! {
             biased;
             () = &mut given_up => return Ok(None),
-            store = open(&config.store, config.store_options(&name)) => store?,
+            store = open(&config.store, options, &clock) => store?,
         };
         let built = tokio::select! {
             biased;
             () = &mut given_up => Ok(None),
-            built = build(config, name, prepared, store.clone(), services) => built.map(Some),
+            built = build(Identified { config, name, services }, prepared, store.clone(), clock, supervisor) => {
+                built.map(Some)
+            }
         };
         if !matches!(built, Ok(Some(_))) {
             // A lease that was begun ends by itself should the store be away.
@@ -125,35 +139,46 @@ impl Gateway {
     }
 }
 
-/// Puts the parts around a store, and begins to serve.
-async fn build(
+/// What a gateway is told to be.
+struct Identified {
     config: Config,
     name: NodeName,
+    services: Vec<Arc<dyn Service>>,
+}
+
+/// Puts the parts around a store, and begins to serve.
+async fn build(
+    gateway: Identified,
     prepared: Prepared,
     store: Arc<dyn Store>,
-    services: Vec<Arc<dyn Service>>,
+    clock: NodeClock,
+    supervisor: Supervisor,
 ) -> Result<Running, StartError> {
+    let Identified { config, name, services } = gateway;
     let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
-    let tasks = Tasks::default();
+    let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
     let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
-    let Opened { bus, hearing, arrivals } = bus::open::open(&config, &name, store.clone(), metrics.clone()).await?;
+    let Opened { bus, hearing, arrivals } =
+        bus::open::open(&config, &name, store.clone(), metrics.clone(), &supervisor).await?;
     let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
     let topics = Topics::new(services);
-    let node =
-        Node::new(Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics });
+    let parts =
+        Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics, clock };
+    let node = Node::new(parts);
 
     let beat = node.first_beat().await?;
-    node.tasks.spawn_until_stopped(node.clone().pulse(beat));
-    node.tasks.spawn_until_stopped(sweep(node.clone()));
-    node.tasks.spawn_until_stopped(node.clone().keep_memory());
-    node.tasks.spawn_until_stopped(node.clone().watch_condition());
-    node.tasks.spawn_until_stopped(node.clone().listen(hearing));
+    node.tasks.spawn_part("pulse", node.clone().pulse(beat));
+    node.tasks.spawn_part("clock", node.clone().watch_clock());
+    node.tasks.spawn_part("sweep", node.clone().sweep());
+    node.tasks.spawn_part("bus listener", node.clone().listen(hearing));
+    node.tasks.spawn_part("memory budget", node.clone().keep_memory());
+    node.tasks.spawn_part("condition", node.clone().watch_condition());
     if let Some(arrivals) = arrivals {
-        node.tasks.spawn_until_stopped(node.clone().take_arrivals(arrivals));
+        node.tasks.spawn_part("inbound events", node.clone().take_arrivals(arrivals));
     }
-    node.tasks.spawn_until_stopped(node.clone().keep_presence());
+    node.tasks.spawn_part("presence", node.clone().keep_presence());
     let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
     given_up.disarm();
     node.note_listening(listening.address, listening.forwarding());
@@ -168,42 +193,20 @@ async fn build(
 /// Runs a gateway until it is asked to shut down and has done so, also while it starts.
 ///
 /// # Errors
-/// [`StartError`] says what kept it from starting.
+/// [`RunError`] says what kept it from starting, or which of its parts has died.
 pub async fn run(
     loaded: Loaded,
     mut signals: Signals,
     telemetry: &Telemetry,
     customise: impl FnOnce(Gateway) -> Gateway,
-) -> Result<(), StartError> {
+) -> Result<(), RunError> {
     let gateway = customise(Gateway::new(loaded.config.clone()));
     match gateway.start_unless(signals.shutdown()).await? {
-        Some(running) => running.run_until_shutdown(signals, loaded, telemetry).await,
+        Some(running) => running.run_until_shutdown(signals, loaded, telemetry).await?,
         None => tracing::info!("asked to shut down while starting"),
     }
     Ok(())
 }
 
-/// Removes, for ever, what is beyond its age.
-async fn sweep(node: Arc<Node>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        node.metrics.look();
-        loop {
-            let now: Timestamp = node.now();
-            match node.store.sweep(now).await {
-                Ok(swept) => {
-                    node.metrics.notifications_dropped("expired", swept.expired);
-                    if !swept.more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the sweep waits for the store");
-                    break;
-                }
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

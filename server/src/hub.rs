@@ -196,7 +196,9 @@ impl Entered {
     pub fn start(&self, subscription: &Arc<Subscription>, start: Start) {
         let Some(turn) = subscription.next_turn() else { return };
         if !self.local.go_live(subscription, turn, start.position) {
-            self.hub.tasks.spawn_until_stopped(reader::replay(self.hub.clone(), subscription.clone(), turn, start));
+            let replay = reader::replay(self.hub.clone(), subscription.clone(), turn, start);
+            let tasks = &self.hub.tasks;
+            tasks.spawn_until_stopped(tasks.supervisor().watch_panics("replay", replay));
         }
     }
 }

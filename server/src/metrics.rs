@@ -67,6 +67,7 @@ pub struct Metrics {
     pub store_duration_seconds: Histograms,
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
+    pub deletion_paused: IntGauge,
     pub draining: IntGauge,
     pub memory_budget_bytes: IntGauge,
     pub memory_used_bytes: IntGauge,
@@ -174,6 +175,8 @@ impl Metrics {
                 "Notifications dropped unacknowledged",
                 "reason",
             )?,
+            deletion_paused: make
+                .gauge("deletion_paused", "Whether nothing is deleted because the clock has jumped")?,
             draining: make.gauge("draining", "Whether the node is on its way out")?,
             memory_budget_bytes: make.gauge("memory_budget_bytes", "limits.outbound_total")?,
             memory_used_bytes: make.gauge(

@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     auth::{ApiKeys, AuthError, Authenticator, BadTokens, Identity, Permissions},
     bus::{Bus, Doorbell},
+    clock::NodeClock,
     command_error::CommandError,
     config::Config,
     drain::Tasks,
@@ -39,6 +40,7 @@ mod notes;
 mod peers;
 mod pulse;
 mod relief;
+mod sweep;
 
 pub(crate) use blocks::BLOCK_LIMIT;
 pub(crate) use condition::{Condition, Status, is_overflowing};
@@ -90,7 +92,9 @@ pub struct Node {
     pub topics: Topics,
     /// When the process began.
     pub started: Instant,
-    /// When the process began, by the clock on the wall.
+    /// What time it is.
+    pub clock: NodeClock,
+    /// When the process began, by the clock of the node.
     pub started_at: Timestamp,
     draining: AtomicBool,
     store_is_away: AtomicBool,
@@ -133,12 +137,15 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Services that were added.
     pub topics: Topics,
+    /// What time it is.
+    pub clock: NodeClock,
 }
 
 impl Node {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
+        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics, clock } =
+            parts;
         Arc::new(Self {
             reports: !config.bus.is_embedded(),
             memory: MemoryBudget::new(config.limits.memory_budget()),
@@ -160,7 +167,8 @@ impl Node {
             typing_users: TypingUsers::default(),
             topics,
             started: Instant::now(),
-            started_at: SystemTime::now().into(),
+            started_at: clock.now(),
+            clock,
             draining: AtomicBool::new(false),
             store_is_away: AtomicBool::new(false),
             condition: Condition::default(),
@@ -183,9 +191,9 @@ impl Node {
         *self.config.write() = Arc::new(config);
     }
 
-    /// The time of day.
+    /// The time of day, by a clock that does not jump.
     pub fn now(&self) -> Timestamp {
-        SystemTime::now().into()
+        self.clock.now()
     }
 
     /// Whether the node is on its way out.

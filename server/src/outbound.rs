@@ -262,6 +262,14 @@ impl Outbound {
         Poll::Pending
     }
 
+    /// Has the connection look again at what its conversation waits for.
+    pub fn wake(&self) {
+        let connection = self.queue.lock().connection.take();
+        if let Some(connection) = connection {
+            connection.wake();
+        }
+    }
+
     /// For the connection: so many bytes of what it took are written, or dropped.
     pub fn written(&self, bytes: usize) {
         let mut queue = self.queue.lock();

@@ -274,9 +274,11 @@ impl Router {
     }
 
     /// When a session ends whose token does: as much later as the clocks may differ, because the token is taken as long.
+    /// The wall clock decides, as it does when the token is verified.
     fn session_end(&self, expires_at: Timestamp) -> Instant {
-        let left = Duration::from_millis(expires_at.millis().saturating_sub(self.node.now().millis()));
-        let late = Duration::from_millis(self.node.now().millis().saturating_sub(expires_at.millis()));
+        let now = self.node.clock.wall().millis();
+        let left = Duration::from_millis(expires_at.millis().saturating_sub(now));
+        let late = Duration::from_millis(now.saturating_sub(expires_at.millis()));
         Instant::now() + (left + self.node.config().auth.leeway).saturating_sub(late)
     }
 }
@@ -318,6 +320,7 @@ impl Conversation for Router {
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Anonymous { until } | State::Expired { until, .. } => Some(*until),
+            State::Known { session, .. } if session.is_overdue() => Some(Instant::now()),
             State::Known { expires, .. } => Some(*expires),
             State::Over(_) => None,
         }

@@ -65,6 +65,8 @@ pub struct Session {
     pub since: Timestamp,
     identity: Mutex<Identity>,
     extended: AtomicBool,
+    /// Whether its token has ended by the wall clock before its timer did.
+    overdue: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
 }
 
@@ -79,6 +81,7 @@ impl Session {
             since,
             identity: Mutex::new(identity),
             extended: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
             subscriptions: Mutex::default(),
         }
     }
@@ -106,6 +109,23 @@ impl Session {
     /// Takes what a fresh token says.
     pub fn renew(&self, identity: Identity) {
         *self.identity.lock() = identity;
+        self.overdue.store(false, Ordering::Release);
+    }
+
+    /// When its last token ends.
+    pub fn expires_at(&self) -> Timestamp {
+        self.identity.lock().expires_at
+    }
+
+    /// Notes that its token has ended, and has its connection act on it.
+    pub fn expire(&self) {
+        self.overdue.store(true, Ordering::Release);
+        self.outbound.wake();
+    }
+
+    /// Whether its token has ended, whatever its timer says.
+    pub fn is_overdue(&self) -> bool {
+        self.overdue.load(Ordering::Acquire)
     }
 
     /// Whether the client has used more than the core messages, and so knows additions.

@@ -12,6 +12,8 @@ pub(crate) mod conformance;
 pub mod copy;
 pub mod embedded_blocks;
 pub mod embedded_sessions;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod memory;
 #[cfg(test)]
 mod model;

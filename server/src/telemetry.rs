@@ -33,7 +33,10 @@ pub use self::{
 };
 pub(crate) use self::{log_limit::log_limited, log_writer::print_to_stderr, security::log_security};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    supervision::Supervisor,
+};
 
 /// Why the logs cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,11 @@ impl Telemetry {
     /// [`TelemetryError`] when the process has no logs any more; nothing is changed then.
     pub fn set_filter(&self, filter: LogFilter) -> Result<(), TelemetryError> {
         self.filter.reload(filter.0).map_err(|error| TelemetryError::Setup(error.to_string()))
+    }
+
+    /// Has a supervisor watch the thread that writes the log.
+    pub fn supervise(&self, supervisor: &Supervisor) {
+        self.writer.supervise(supervisor);
     }
 
     /// Waits until what was logged is written, but not for a reader that has stopped.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use realtime_gateway_brokers::ReservedPort;
+use realtime_gateway_brokers::{FakeClock, ReservedPort};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -52,6 +52,13 @@ impl Gateway {
     pub async fn with(settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let program = Program::serving(gateway_program());
+        Self::launch(program, dir, settings, Arc::new(ReservedPort::take())).await
+    }
+
+    /// Starts one that goes by this wall clock.
+    pub async fn with_clock(settings: Settings, clock: &FakeClock) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let program = Program { environment: clock.environment(), ..Program::serving(gateway_program()) };
         Self::launch(program, dir, settings, Arc::new(ReservedPort::take())).await
     }
 
@@ -222,11 +229,12 @@ pub fn gateway_program() -> PathBuf {
 struct Program {
     path: PathBuf,
     arguments: &'static [&'static str],
+    environment: Vec<(String, String)>,
 }
 
 impl Program {
     fn serving(path: PathBuf) -> Self {
-        Self { path, arguments: &["serve", "--config", "gateway.toml"] }
+        Self { path, arguments: &["serve", "--config", "gateway.toml"], environment: Vec::new() }
     }
 
     /// Where cargo says that it is, or beside a test in `target/<profile>/deps`.
@@ -240,7 +248,7 @@ impl Program {
         let config = dir.join("gateway.toml");
         std::fs::write(&config, configuration(&dir.join("gateway.redb"), settings, listen)).unwrap();
         let mut command = Command::new(&self.path);
-        command.args(self.arguments).current_dir(dir).env_remove("RUST_LOG");
+        command.args(self.arguments).current_dir(dir).env_remove("RUST_LOG").envs(self.environment.clone());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }

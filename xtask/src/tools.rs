@@ -42,6 +42,7 @@ enum Source {
 
 impl Tool {
     pub(crate) const CHROMIUM: Self = Self { name: "chromium", source: Source::Chromium };
+    pub(crate) const FAKETIME: Self = Self::program("faketime", "faketime");
     pub(crate) const GO: Self = Self::program("go", "golang-go");
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
     pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");

@@ -38,12 +38,16 @@ impl Front {
 pub(super) fn begin<R: Reception>(shared: &Arc<Shared<R>>, ports: Vec<(Port<R>, StdListener)>) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (ended, end) = oneshot::channel::<()>();
-    let front = shared.front.tasks.clone();
+    let (front, stop) = (shared.front.tasks.clone(), shared.stop.clone());
+    let supervisor = shared.node.tasks().supervisor().clone();
     thread::Builder::new().name("accept".into()).spawn(move || {
         // Dropped with the thread, also by a panic.
         let _ended = ended;
         runtime.block_on(async {
-            let accepting = ports.into_iter().map(|(port, listener)| accept(port, listener));
+            let accepting = ports.into_iter().map(|(port, listener)| {
+                let part = port.service.part();
+                supervisor.watch_until(part, stop.clone(), accept(port, listener))
+            });
             futures_util::future::join_all(accepting).await;
             front.close();
             let _ = timeout(LAST_ANSWERS, front.wait()).await;

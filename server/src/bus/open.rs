@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     metrics::Metrics,
     store::{NodeName, Store},
+    supervision::Supervisor,
 };
 
 pub use super::rabbitmq::Topology;
@@ -36,12 +37,13 @@ pub async fn open(
     name: &NodeName,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    supervisor: &Supervisor,
 ) -> Result<Opened, OpenError> {
     if config.bus.is_embedded() {
         let (bus, hearing) = EmbeddedBus::new(&name.id);
         return Ok(Opened { bus: Arc::new(bus), hearing, arrivals: None });
     }
-    let parts = Parts { config: &config.bus, node: name.id.clone(), peers: peers(config), store, metrics };
+    let parts = Parts { config: &config.bus, node: name.id.clone(), peers: peers(config), store, metrics, supervisor };
     let (bus, hearing, arrivals) = RabbitBus::open(parts).await?;
     Ok(Opened { bus: Arc::new(bus), hearing, arrivals: Some(arrivals) })
 }

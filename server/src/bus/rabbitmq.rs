@@ -64,6 +64,7 @@ use crate::{
     drain::Tasks,
     metrics::Metrics,
     store::{Note, Store},
+    supervision,
     topic::Shard,
 };
 
@@ -143,6 +144,8 @@ pub(super) struct Parts<'a> {
     pub(super) store: Arc<dyn Store>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// Watches the connections' tasks.
+    pub(super) supervisor: &'a supervision::Supervisor,
 }
 
 /// A node's end of the bus.
@@ -174,7 +177,7 @@ impl RabbitBus {
     /// # Errors
     /// [`RabbitError`] for what waiting does not mend. A broker that is away is no error.
     pub(super) async fn open(parts: Parts<'_>) -> Result<(Self, Hearing, Arrivals), RabbitError> {
-        let Parts { config, node, peers, store, metrics } = parts;
+        let Parts { config, node, peers, store, metrics, supervisor: parts } = parts;
         let addresses = addresses(&config.url.0)?;
         let tls = tls(config, &addresses)?;
         let (hearing, heard) = mpsc::channel(WAITING);
@@ -183,7 +186,7 @@ impl RabbitBus {
         let (arrivals, arrived) = mpsc::channel(1);
         let (names, states) = (Arc::new(Names::new(&config.prefix, &node)), Arc::new(States::default()));
         let shared = Shared { node, names, states, metrics, hearing };
-        let (tasks, bindings) = (Tasks::default(), Arc::new(Bindings::default()));
+        let (tasks, bindings) = (Tasks::supervised_by(parts), Arc::new(Bindings::default()));
         let (stop_taking, finish_publishing) = (CancellationToken::new(), CancellationToken::new());
         let (stop_consuming, taking) = (CancellationToken::new(), watch::Sender::new(true));
         let sender = Sender::new();
@@ -227,14 +230,22 @@ impl RabbitBus {
         let outcome = consumer.outcome.subscribe();
         // A start that is given up leaves no supervisor behind.
         let given_up = tasks.stop_on_drop();
-        let consuming = tasks.spawn_until_stopped(consumer.keep(consuming));
+        let consuming = tasks.spawn_until_stopped(parts.watch_until(
+            "rabbitmq consumer",
+            stop_consuming.clone(),
+            consumer.keep(consuming),
+        ));
         let publisher = supervisor(Role::Publish, &finish_publishing);
         if let Err(error) = first_try(outcome, peers).await {
             tasks.stop(FINISH).await;
             return Err(error);
         }
         given_up.disarm();
-        let publishing = tasks.spawn_until_stopped(publisher.keep(publishing));
+        let publishing = tasks.spawn_until_stopped(parts.watch_until(
+            "rabbitmq publisher",
+            finish_publishing.clone(),
+            publisher.keep(publishing),
+        ));
         let running = Running { taken, stop_consuming, consuming, finish_publishing, publishing };
         let running = parking_lot::Mutex::new(Some(running));
         let bus = Self { shared, sender, peers, outgoing, bindings, tasks, running, stop_taking };

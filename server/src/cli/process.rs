@@ -105,13 +105,14 @@ impl GatewayProcess {
         }
     }
 
-    /// Whether a hang-up signal is received and does not end it. None where the system does not tell.
-    pub(super) fn handles_hangup(&self) -> Option<bool> {
+    /// Whether a signal is received and does not end it. None where the system does not tell.
+    pub(super) fn handles(&self, signal: Signal) -> Option<bool> {
         let status = fs::read_to_string(self.proc("status")).ok()?;
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
         let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
         // Signal 1 is bit 0.
-        Some(caught & 1 == 1)
+        let bit = u32::try_from(signal.as_raw()).ok()?.checked_sub(1)?;
+        Some(caught.checked_shr(bit).unwrap_or_default() & 1 == 1)
     }
 
     /// Reads the configuration as this process will read it, with its program, environment and folder: what is wrong
@@ -143,13 +144,13 @@ impl GatewayProcess {
         Some(text.strip_prefix("gateway: ").unwrap_or(&text).to_owned())
     }
 
-    /// Sends it the signal at which a gateway reads its configuration again.
+    /// Sends it a signal.
     ///
     /// # Errors
     /// When the process has ended, or belongs to another user.
-    pub(super) fn hang_up(&self) -> io::Result<()> {
+    pub(super) fn send(&self, signal: Signal) -> io::Result<()> {
         let id = Pid::from_raw(self.id).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(kill_process(id, Signal::HUP)?)
+        Ok(kill_process(id, signal)?)
     }
 
     fn proc(&self, name: &str) -> PathBuf {
@@ -232,9 +233,9 @@ mod tests {
     fn a_process_that_does_not_handle_the_signal_is_told_from_one_that_does() {
         let mut sleeps = Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(sleeps.id()).unwrap();
-        assert_eq!(GatewayProcess::with_id(id).handles_hangup(), Some(false));
+        assert_eq!(GatewayProcess::with_id(id).handles(Signal::HUP), Some(false));
         sleeps.kill().unwrap();
         sleeps.wait().unwrap();
-        assert_eq!(GatewayProcess::with_id(id).handles_hangup(), None, "it has ended");
+        assert_eq!(GatewayProcess::with_id(id).handles(Signal::HUP), None, "it has ended");
     }
 }

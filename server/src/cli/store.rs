@@ -1,26 +1,27 @@
-//! `gateway store copy`: one store into another, while no gateway runs on either.
+//! `gateway store`: copies one store into another, while no gateway runs on either; `cli/accept_clock.rs` has the rest.
 
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::SystemTime,
 };
 
 use clap::{Args, Subcommand};
 
+use super::accept_clock::AcceptClock;
 use crate::{
+    clock::NodeClock,
     config::{self, Config, Flags, Loaded, Secret},
     store::redis::{RedisOptions, RedisStore},
     store::{
         NodeName, Nodes, Options, Store as _,
-        clock::Clock,
         copy::{Copied, copy},
         open::OpenError,
         redb::RedbStore,
     },
+    supervision::Supervisor,
 };
 
-/// What can be done with a store while no gateway runs on it.
+/// What can be done with a store.
 #[derive(Debug, Args)]
 pub(super) struct Store {
     #[command(subcommand)]
@@ -34,6 +35,8 @@ enum Command {
     /// Each is a URL as in store.url (redb:PATH, redis://…), or a configuration file, which keeps passwords off the
     /// command line and knows a prefix and a certificate authority. Stop every gateway on the source first.
     Copy(Copy),
+    /// Confirms that the clock is right, after it has jumped: what is too old is deleted again.
+    AcceptClock(AcceptClock),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +51,7 @@ impl Store {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Copy(copy) => copy.run().await,
+            Command::AcceptClock(accept) => accept.run().await,
         }
     }
 }
@@ -58,14 +62,17 @@ impl Copy {
         if let Some(path) = redb_path(&from.store).filter(|path| !path.exists()) {
             anyhow::bail!("there is no store at {}", path.display());
         }
-        let source = Opened::open(&from).await?;
+        let clock = NodeClock::default();
+        let source = Opened::open(&from, &clock).await?;
+        // Idempotency keys that a wrong clock takes for too old would be left out.
+        source.copied_store().clock_mark().await?.iter().for_each(|mark| clock.resume(mark));
         if let Some(nodes) = source.nodes().await? {
             super::warn(&format!(
                 "warning  {nodes} on the source: what is written meanwhile may be missing from the copy"
             ));
         }
-        let target = Opened::open(&to).await?;
-        let copied = copy(source.copied(), target.copied(), from.idempotency_window, SystemTime::now().into()).await;
+        let target = Opened::open(&to, &clock).await?;
+        let copied = copy(source.copied(), target.copied(), from.idempotency_window, clock.now()).await;
         target.close().await;
         source.close().await;
         let tally = copied?;
@@ -98,18 +105,28 @@ enum Opened {
 }
 
 impl Opened {
-    async fn open(config: &Config) -> anyhow::Result<Self> {
+    async fn open(config: &Config, clock: &NodeClock) -> anyhow::Result<Self> {
         // Without a bound: nothing that waits for the broker may be left out.
         let node = NodeName::new("copy");
-        let options = Options { window: config.idempotency_window, node, outbox: Some(u64::MAX) };
+        let supervisor = Supervisor::default();
+        let options = Options { window: config.idempotency_window, node, outbox: Some(u64::MAX), supervisor };
         let store = &config.store;
         if store.is_shared() {
             let place = RedisOptions { ca: store.ca.clone(), ..RedisOptions::new(&store.url.0, &store.prefix) };
-            return Ok(Self::Redis(Box::new(RedisStore::open(place, options, Clock::system()).await?)));
+            return Ok(Self::Redis(Box::new(RedisStore::open(place, options, clock.for_store()).await?)));
         }
         match redb_path(store) {
-            Some(path) => Ok(Self::Redb(Box::new(RedbStore::open(path, store.durability, options, Clock::system())?))),
+            Some(path) => {
+                Ok(Self::Redb(Box::new(RedbStore::open(path, store.durability, options, clock.for_store())?)))
+            }
             None => Err(OpenError::UnknownUrl.into()),
+        }
+    }
+
+    fn copied_store(&self) -> &dyn crate::store::Store {
+        match self {
+            Self::Redb(store) => &**store,
+            Self::Redis(store) => &**store,
         }
     }
 

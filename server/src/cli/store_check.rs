@@ -7,6 +7,7 @@ use std::{
 
 use super::check::Finding;
 use crate::{
+    clock::NodeClock,
     config::Config,
     store::{
         NodeName,
@@ -27,7 +28,7 @@ pub(super) async fn store(config: &Config) -> Vec<Finding> {
             )),
         }];
     }
-    match open(&config.store, config.store_options(&NodeName::new(&config.node_id))).await {
+    match open(&config.store, config.store_options(&NodeName::new(&config.node_id)), &NodeClock::default()).await {
         Ok(store) => {
             let warnings = store.status().warnings;
             store.close().await;

@@ -4,6 +4,7 @@ use super::{Bus, Config, Limits, Store};
 use crate::{
     memory::quarter_of_memory,
     store::{NodeName, Options},
+    supervision::Supervisor,
 };
 
 impl Config {
@@ -37,7 +38,7 @@ impl Config {
     /// What the store of a node is opened with.
     pub fn store_options(&self, node: &NodeName) -> Options {
         let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
-        Options { window: self.idempotency_window, node: node.clone(), outbox }
+        Options { window: self.idempotency_window, node: node.clone(), outbox, supervisor: Supervisor::default() }
     }
 }
 

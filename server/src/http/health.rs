@@ -1,5 +1,7 @@
 //! `/health…`: how the node is, for people, dashboards and orchestrators.
 
+mod clock;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use poem::web::Data;
@@ -8,6 +10,7 @@ use realtime_gateway_protocol::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::clock::ClockHealth;
 use super::{
     body::{Answer, Serving},
     tags::Tag,
@@ -37,6 +40,7 @@ struct Health {
     uptime_seconds: u64,
     bus: BusHealth,
     store: StoreHealth,
+    clock: ClockHealth,
     /// Every service by its name.
     services: BTreeMap<String, Status>,
     /// What an operator should look at.
@@ -216,7 +220,8 @@ impl Probes {
 
     /// Whether the node takes new connections.
     ///
-    /// 503 while it drains, and when a store that it has to itself is broken; not for a shared one that is away.
+    /// 503 while it drains, after one of its parts has died, and when a store that it has to itself is broken; not for a
+    /// shared one that is away. The store is asked to read and to write at most once a second.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
         let status = node.status();
@@ -229,7 +234,10 @@ fn health_of(node: &Node, status: Status) -> Health {
     let store = node.store.status();
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
+    let clock = node.clock.status();
     let mut warnings = node.warnings();
+    warnings.extend(node.tasks.supervisor().failure().map(|failure| failure.to_string()));
+    warnings.extend(clock::warnings(&clock));
     warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
@@ -277,6 +285,7 @@ fn health_of(node: &Node, status: Status) -> Health {
             pending_notifications: store.pending_notifications,
             last_error,
         },
+        clock: ClockHealth::of(&clock),
         services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),
         warnings,
     }

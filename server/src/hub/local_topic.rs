@@ -159,7 +159,9 @@ impl LocalTopic {
         if !state.catching_up {
             state.catching_up = true;
             self.hold();
-            hub.tasks.spawn_until_stopped(reader::catch_up(hub.clone(), self.clone()));
+            let reading = reader::catch_up(hub.clone(), self.clone());
+            // A topic whose reader panicked would be silent from then on.
+            hub.tasks.spawn_until_stopped(hub.tasks.supervisor().watch_panics("topic reader", reading));
         }
     }
 

@@ -50,30 +50,34 @@ pub(crate) struct Condition(RwLock<Found>);
 #[derive(Debug, Clone, Copy)]
 struct Found {
     at: Instant,
-    store: Answered,
+    store: StoreAnswer,
     outbox: Option<OutboxStatus>,
 }
 
 /// What the store is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
-    /// The ends of a log.
-    Heads,
+    /// Whether it reads and writes.
+    Works,
     /// How the outbox is.
     Outbox,
 }
 
-/// Whether the store answered.
+/// What the store answered last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Yes,
-    No,
+enum StoreAnswer {
+    /// It reads and writes.
+    Works,
+    /// It reads, and refuses to write.
+    Refuses,
+    /// It does not read, or does not answer in time.
+    Fails,
 }
 
 impl Default for Condition {
     /// A store that has just been opened answers.
     fn default() -> Self {
-        Self(RwLock::new(Found { at: Instant::now(), store: Answered::Yes, outbox: None }))
+        Self(RwLock::new(Found { at: Instant::now(), store: StoreAnswer::Works, outbox: None }))
     }
 }
 
@@ -98,7 +102,7 @@ impl Node {
     pub(crate) async fn watch_condition(self: Arc<Self>) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut questions = [Question::Heads, if self.reports { Question::Outbox } else { Question::Heads }];
+        let mut questions = [Question::Works, if self.reports { Question::Outbox } else { Question::Works }];
         loop {
             ticks.tick().await;
             questions.rotate_left(1);
@@ -109,14 +113,30 @@ impl Node {
     /// Asks one question, because no more than one a second is asked.
     async fn ask_store(&self, question: Question) {
         let mut found = *self.condition.0.read();
-        let store = match (question, ClanId::new("health")) {
-            // A broken store may not know that it is, so it is asked for something.
-            (Question::Heads, Ok(clan)) => in_time(self.store.heads(&[Topic::Clan(clan)])).await.map(drop),
-            _ => in_time(self.store.outbox_status()).await.map(|outbox| found.outbox = Some(outbox)),
-        };
-        found.store = if store.is_ok() { Answered::Yes } else { Answered::No };
+        match question {
+            Question::Works => found.store = self.probe_store().await,
+            Question::Outbox => match in_time(self.store.outbox_status()).await {
+                Ok(outbox) => found.outbox = Some(outbox),
+                Err(_) => found.store = StoreAnswer::Fails,
+            },
+        }
         found.at = Instant::now();
         *self.condition.0.write() = found;
+    }
+
+    /// Has the store read and write, because a broken one may not know that it is.
+    async fn probe_store(&self) -> StoreAnswer {
+        let Ok(clan) = ClanId::new("health") else { return StoreAnswer::Fails };
+        let topics = [Topic::Clan(clan)];
+        let probing = async {
+            self.store.heads(&topics).await?;
+            Ok(self.store.probe().await)
+        };
+        match in_time(probing).await {
+            Ok(Ok(())) => StoreAnswer::Works,
+            Ok(Err(_)) => StoreAnswer::Refuses,
+            Err(_) => StoreAnswer::Fails,
+        }
     }
 
     /// How the node is, as far as it knows.
@@ -125,15 +145,17 @@ impl Node {
             return Status::Draining;
         }
         let found = *self.condition.0.read();
-        if found.at.elapsed() > FRESH {
+        if self.tasks.supervisor().failure().is_some() || found.at.elapsed() > FRESH {
             return Status::Unavailable;
         }
-        if found.store == Answered::No {
+        if found.store == StoreAnswer::Fails {
             // A shared store that is away is away for every node: nobody gains when all are taken out at once.
             return if self.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
         }
         let is_bus_well = self.bus.status().is_well() && !self.bus.warnings().iter().any(|warning| warning.degrades);
-        let is_well = is_bus_well && self.store.status().writable && !is_overflowing(found.outbox);
+        let is_store_well = found.store == StoreAnswer::Works && self.store.status().writable;
+        let is_clock_well = self.clock.status().is_well();
+        let is_well = is_bus_well && is_store_well && is_clock_well && !is_overflowing(found.outbox);
         if is_well { Status::Ok } else { Status::Degraded }
     }
 

@@ -76,13 +76,16 @@ impl Node {
     }
 
     async fn beat(self: &Arc<Self>, last: &mut Last) -> Result<(), StoreError> {
-        let sent = Instant::now();
+        let (sent, sent_at) = (Instant::now(), self.clock.monotonic());
         let shards = self.hub.bound_shards();
         let beat = Beat { node: self.record(), shards: shards.clone(), read: last.read };
         let pulse = match timeout(PULSE_TIMEOUT, self.store.pulse(beat)).await {
             Ok(pulse) => pulse?,
             Err(_) => return Err(StoreError::Unavailable("it did not answer in time".into())),
         };
+        if let Some(time) = pulse.time {
+            self.clock.follow(time, sent_at);
+        }
         if pulse.lease == LeaseHeld::Anew {
             self.lease.taken_anew(sent);
             last.unregistered = true;

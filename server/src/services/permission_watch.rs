@@ -2,11 +2,12 @@
 //! is compared with what its session is subscribed to. A service that does not answer has withdrawn nothing.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use realtime_gateway_protocol::ErrorCode;
 
 use super::end_subscription;
@@ -29,7 +30,8 @@ impl Node {
         let Some(ask_again) = granted.ask_again else { return };
         let node = self.clone();
         let watched = Arc::downgrade(subscription);
-        let watch = self.tasks.spawn_until_stopped(async move {
+        let (ended_by, ended) = (self.clone(), watched.clone());
+        let asking = async move {
             let mut grant = Grant::new(ask_again);
             loop {
                 tokio::time::sleep(grant.next.saturating_duration_since(Instant::now())).await;
@@ -43,6 +45,14 @@ impl Node {
                     Outcome::HoldsUntilExpiry => return,
                     Outcome::Ended(error) => return end_subscription(&node, &subscription, &error),
                 }
+            }
+        };
+        let watch = self.tasks.spawn_until_stopped(async move {
+            if AssertUnwindSafe(asking).catch_unwind().await.is_err()
+                && let Some(subscription) = ended.upgrade()
+            {
+                // Without its watch a permission that is withdrawn would hold.
+                end_subscription(&ended_by, &subscription, &CommandError::unavailable());
             }
         });
         subscription.set_permission_watch(watch.abort_handle());

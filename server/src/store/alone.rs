@@ -40,7 +40,7 @@ impl Alone {
         let counts = beat.shards.iter().map(|shard: &Shard| shards.get(*shard)).collect();
         *self.record.lock() = Some(beat.node.clone());
         let block_revision = self.blocks.revision();
-        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held, block_revision }
+        Pulse { counts, notes: Vec::new(), read: beat.read, lease: LeaseHeld::Held, time: None, block_revision }
     }
 
     /// Admits a session by a decision, unless a block keeps its token out.

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     drain::Tasks,
+    supervision::Supervisor,
     topic::{Shard, Topic},
 };
 
@@ -42,7 +43,7 @@ pub(crate) use self::{
 pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
 /// What a subject's store is opened with.
 pub(crate) fn options() -> Options {
-    Options { window: WINDOW, node: NodeName::new("n"), outbox: None }
+    Options { window: WINDOW, node: NodeName::new("n"), outbox: None, supervisor: Supervisor::default() }
 }
 
 /// How many events wait at most in the outbox of a subject that has one.

@@ -13,7 +13,7 @@ pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, Token
 pub use log::{
     Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Page, PageLimit, Redaction, Retention,
 };
-pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped};
+pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped, StoreTime};
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
 pub use pending::{Notified, Notify, Pending};
 pub use presence::{Absent, Presence, PresenceChange, Present};

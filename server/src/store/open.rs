@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use super::redis::{RedisOptions, RedisStore};
-use super::{Options, Store, clock::Clock, memory::MemoryStore, redb::RedbStore};
-use crate::{config, crypto::AuthorityError};
+use super::{Options, Store, memory::MemoryStore, redb::RedbStore};
+use crate::{clock::NodeClock, config, crypto::AuthorityError};
 
 /// Why there is no store. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -92,20 +92,26 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong with the URL or the file.
-pub async fn open(config: &config::Store, options: Options) -> Result<Arc<dyn Store>, OpenError> {
+pub async fn open(config: &config::Store, options: Options, clock: &NodeClock) -> Result<Arc<dyn Store>, OpenError> {
     let url = config.url.0.as_str();
     if url == "memory" {
-        return Ok(Arc::new(MemoryStore::new(options, Clock::system())));
+        return Ok(Arc::new(MemoryStore::new(options, clock.for_store())));
     }
     if config.is_shared() {
         let place = RedisOptions { ca: config.ca.clone(), ..RedisOptions::new(url, &config.prefix) };
-        return Ok(Arc::new(RedisStore::open(place, options, Clock::system()).await?));
+        return Ok(Arc::new(RedisStore::open(place, options, clock.for_store()).await?));
     }
     if let Some(path) = url.strip_prefix("redb:").filter(|path| !path.is_empty()) {
         let (path, durability) = (PathBuf::from(path), config.durability);
         // A file that was not closed cleanly is checked as a whole, which takes long for a large one.
-        let opening = tokio::task::spawn_blocking(move || RedbStore::open(&path, durability, options, Clock::system()));
-        return Ok(Arc::new(opening.await.map_err(|_| OpenError::Interrupted)??));
+        let for_store = clock.for_store();
+        let opening = tokio::task::spawn_blocking(move || RedbStore::open(&path, durability, options, for_store));
+        let store = opening.await.map_err(|_| OpenError::Interrupted)??;
+        match store.clock_mark().await {
+            Ok(mark) => mark.iter().for_each(|mark| clock.resume(mark)),
+            Err(error) => tracing::error!(%error, "the clock of the last process cannot be read; this one is trusted"),
+        }
+        return Ok(Arc::new(store));
     }
     Err(OpenError::UnknownUrl)
 }
@@ -117,7 +123,7 @@ mod tests {
 
     async fn opened(url: &str) -> Result<Arc<dyn Store>, OpenError> {
         let config = config::Store { url: Secret(url.into()), ..config::Config::default().store };
-        open(&config, options()).await
+        open(&config, options(), &NodeClock::default()).await
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod log;
 mod migrations;
 mod operation;
 mod outbox;
+mod probe;
 mod queue;
 mod reader;
 mod sessions;
@@ -41,6 +42,7 @@ use self::{
     format::{OUTBOX, PENDING},
     inbox::Acknowledge,
     operation::{Answer, Request},
+    probe::{NoteClock, Probe, clock_mark},
     queue::Refused,
     reader::Place,
     sweep::Sweep,
@@ -51,7 +53,7 @@ use super::{
     PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
     alone::Alone, clock::Clock, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
 };
-use crate::{config::Durability, topic::Topic};
+use crate::{clock::Mark, config::Durability, topic::Topic};
 
 /// A store in one file of its own.
 #[derive(Debug)]
@@ -98,10 +100,10 @@ impl RedbStore {
             reported: watch::Sender::new(0),
         });
         shared.begin(clock.now()).map_err(damaged)?;
-        let writing = shared.clone();
+        let (writing, supervisor) = (shared.clone(), options.supervisor.clone());
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer::run(writing))
+            .spawn(move || writer::run(&writing, &supervisor))
             .map_err(|source| OpenError::Unwritable { path: path.into(), source })?;
         let writer = Mutex::new(Some(writer));
         let (alone, session_order) = (Alone::new(options.node), Mutex::new(()));
@@ -266,6 +268,22 @@ impl Store for RedbStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.sweep_blocks(now).await?;
         self.ask(Sweep(now)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.ask(Probe).await
+    }
+
+    async fn clock_mark(&self) -> Result<Option<Mark>, StoreError> {
+        self.look(clock_mark).await
+    }
+
+    async fn keep_clock_mark(&self, mark: Mark) -> Result<(), StoreError> {
+        self.ask(NoteClock::Keep(mark)).await
+    }
+
+    async fn accept_clock(&self) -> Result<(), StoreError> {
+        self.ask(NoteClock::Forget).await
     }
 
     fn status(&self) -> StoreStatus {

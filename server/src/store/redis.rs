@@ -1,12 +1,12 @@
 //! The store that any number of nodes share (`store.url = redis://…`): one Redis decides order, sessions and leases.
 //!
-//! Every operation is one script, and so one atomic step for all nodes. What is time to a client comes with the request;
-//! how long a lease lasts is measured by Redis alone. All keys begin with `{prefix}:`, so that a cluster would keep
+//! Every operation is one script, and so one atomic step for all nodes. Redis' own clock decides what is too old, expired
+//! or a repeat, and how long a lease lasts; nodes follow it (`clock.rs`). All keys begin with `{prefix}:`, so that a cluster would keep
 //! them in one slot, as scripts need it; a cluster is refused until its redirections are followed:
 //!
 //! | key | type | |
 //! | --- | --- | --- |
-//! | `store` | hash | `epoch`, `format`; `run` and `durable`: which life of the server was entered last, and how it kept its data |
+//! | `store` | hash | `epoch`, `format`; `run` and `durable`: which life of the server was entered last, and how it kept its data; `seen`: when it was swept last; `accepted`: how often its clock was confirmed |
 //! | `log:<topic>`, `entries:<topic>`, `redacted:<topic>` | hash, stream, hash | a log |
 //! | `repeat:<topic> <sender> <id>` | text | what an append with this key was answered; goes with the window |
 //! | `user:<user>`, `pending:<user>` | hash, stream | what a user has not acknowledged |
@@ -43,7 +43,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -56,7 +56,7 @@ use self::{
     connect::Connector,
     fault::Fault,
     link::Link,
-    request::{Request, Step},
+    request::{Moment, Request, Step},
 };
 use super::{LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError};
 use crate::config::Secret;
@@ -79,13 +79,24 @@ pub struct RedisOptions {
     pub lease: Duration,
     /// How long the first connection may take.
     pub patience: Duration,
+    /// Whose time decides.
+    pub time: TimeSource,
+}
+
+/// Whose time decides what is too old, expired or a repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSource {
+    /// The clock of Redis.
+    Server,
+    /// The clock that the store is opened with: for tests, which set it.
+    Given,
 }
 
 impl RedisOptions {
     /// The usual options for a URL and a prefix.
     pub fn new(url: &str, prefix: &str) -> Self {
         let (url, prefix) = (Secret(url.to_owned()), prefix.to_owned());
-        Self { url, prefix, ca: None, lease: LEASE, patience: Duration::from_secs(10) }
+        Self { url, prefix, ca: None, lease: LEASE, patience: Duration::from_secs(10), time: TimeSource::Server }
     }
 }
 
@@ -99,6 +110,9 @@ pub struct RedisStore {
     /// Empty without an outbox.
     max_events: String,
     clock: Clock,
+    time: TimeSource,
+    /// Whether Redis has swept for this node.
+    swept: AtomicBool,
     pending: AtomicU64,
     overflowed: AtomicU64,
 }
@@ -121,7 +135,7 @@ impl RedisStore {
         let shown = address.to_string();
         let connector = Connector::new(address, redis.ca.as_deref())?;
         let prefix = format!("{{{}}}:", redis.prefix);
-        let link = Link::new(connector, format!("{prefix}store"));
+        let link = Link::new(connector, format!("{prefix}store"), &options.supervisor);
         if let Err(fault) = link.begin(redis.patience).await {
             link.close().await;
             return Err(match fault {
@@ -137,6 +151,8 @@ impl RedisStore {
             lease: redis.lease,
             max_events: options.outbox.map(|max| max.to_string()).unwrap_or_default(),
             clock,
+            time: redis.time,
+            swept: AtomicBool::new(false),
             pending: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
         })
@@ -149,6 +165,22 @@ impl RedisStore {
     /// A request for a script that may write events.
     fn reporting(&self, step: &Step) -> Request {
         self.link.request(step).text(&self.node.id).text(&self.max_events)
+    }
+
+    /// The time of a script.
+    fn moment(&self) -> Moment {
+        match self.time {
+            TimeSource::Server => Moment::Server,
+            TimeSource::Given => Moment::Given(self.clock.now()),
+        }
+    }
+
+    /// The time of a script that stores something as of a time.
+    fn moment_of(&self, at: Timestamp) -> Moment {
+        match self.time {
+            TimeSource::Server => Moment::Server,
+            TimeSource::Given => Moment::Given(at),
+        }
     }
 
     /// For how many milliseconds Redis keeps what matters for so long.
@@ -172,6 +204,11 @@ impl Drop for RedisStore {
 impl Store for RedisStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         Ok(self.sweep_some(now).await?)
+    }
+
+    async fn accept_clock(&self) -> Result<(), StoreError> {
+        self.link.run(&steps::ACCEPT_CLOCK, |_| self.link.request(&steps::ACCEPT_CLOCK)).await?;
+        Ok(())
     }
 
     fn status(&self) -> StoreStatus {

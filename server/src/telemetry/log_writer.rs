@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::AsFd,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,6 +17,11 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::supervision::{Supervisor, panic_message};
+
+/// What the thread is called as a part of the gateway.
+const PART: &str = "log writer";
 
 /// Bytes that may wait to be written. Lines beyond it are dropped and counted.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -40,6 +46,14 @@ struct Queue {
     written: Condvar,
     max_bytes: usize,
     dropped: AtomicU64,
+    death: Mutex<Death>,
+}
+
+/// Whether the thread has died, and who is told.
+#[derive(Default)]
+struct Death {
+    reason: Option<String>,
+    supervisors: Vec<Supervisor>,
 }
 
 #[derive(Default)]
@@ -77,10 +91,24 @@ impl LogWriter {
             written: Condvar::new(),
             max_bytes,
             dropped: AtomicU64::new(0),
+            death: Mutex::default(),
         });
         let writing = Arc::clone(&queue);
-        thread::Builder::new().name("log".into()).spawn(move || writing.write_lines(out, tick))?;
+        thread::Builder::new().name("log".into()).spawn(move || {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| writing.write_lines(out, tick))) {
+                writing.died(panic_message(&*panic));
+            }
+        })?;
         Ok(Self(queue))
+    }
+
+    /// Has a supervisor be told when the thread dies, also when it has died before.
+    pub(super) fn supervise(&self, supervisor: &Supervisor) {
+        let mut death = self.0.death.lock();
+        if let Some(reason) = &death.reason {
+            supervisor.report(PART, reason);
+        }
+        death.supervisors.push(supervisor.clone());
     }
 
     /// How many lines were not written since the start, because the queue was full or writing failed.
@@ -144,6 +172,24 @@ impl Queue {
                 tick(Health { dropped: self.dropped.load(Ordering::Relaxed), works });
             }
         }
+    }
+
+    /// The thread has died: whoever waits for lines to be written waits no longer, and what
+    /// is left is printed without it.
+    fn died(&self, reason: String) {
+        let mut state = self.state.lock();
+        state.writing = false;
+        let waiting: Vec<u8> = state.lines.drain(..).flatten().collect();
+        state.bytes = 0;
+        drop(state);
+        self.written.notify_all();
+        let waiting = String::from_utf8_lossy(&waiting);
+        let line = serde_json::json!({ "level": "ERROR", "fields": {
+            "message": "a part of the gateway has died; the process ends", "part": PART, "reason": reason } });
+        print_to_stderr(format!("{waiting}{line}"));
+        let mut death = self.death.lock();
+        death.supervisors.iter().for_each(|supervisor| supervisor.report(PART, &reason));
+        death.reason = Some(reason);
     }
 
     /// The next line, or `None` when there was none for a while.

@@ -9,6 +9,7 @@ use std::{
 use tracing::field;
 
 use super::log_limited;
+use crate::supervision::panic_message;
 
 /// Logs panics from now on; with a backtrace where `RUST_BACKTRACE` is set.
 pub(super) fn log_panics() {
@@ -17,9 +18,7 @@ pub(super) fn log_panics() {
 
 fn log(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(field::display);
-    let payload = panic.payload();
-    let message =
-        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = panic_message(panic.payload());
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| field::display(&backtrace));
     log_limited!(ERROR, { location, panic = message, backtrace }, "a panic, which is a fault of the gateway: report it");

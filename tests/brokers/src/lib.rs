@@ -4,12 +4,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod authority;
+mod fake_clock;
 mod guarded;
 mod port;
 pub mod rabbitmq;
 pub mod redis;
 
 pub use authority::Authority;
+pub use fake_clock::FakeClock;
 pub use guarded::{Guarded, free_port};
 pub use port::ReservedPort;
 

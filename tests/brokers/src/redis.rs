@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, Guarded, PATIENCE, ReservedPort};
+use crate::{Authority, FakeClock, Guarded, PATIENCE, ReservedPort};
 
 /// How a Redis keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct RedisServer {
     /// Its own also while it restarts.
     port: ReservedPort,
     tls_port: Option<ReservedPort>,
+    environment: Vec<(String, String)>,
     directory: Arc<TempDir>,
 }
 
@@ -55,6 +56,14 @@ impl RedisServer {
     /// When it does not serve in time; `apt-get install redis-server` may be what is missing.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::launch("redis-server", settings, None)
+    }
+
+    /// Starts one that keeps every write on its disk and goes by this wall clock.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
+    pub fn with_clock(clock: &FakeClock) -> Self {
+        Self::launch_in("redis-server", Persistence::Always.settings(), None, clock.environment_of_redis())
     }
 
     /// Begins one that keeps nothing, and can be come to by TLS too.
@@ -90,14 +99,23 @@ impl RedisServer {
     }
 
     fn launch(program: &'static str, settings: &[(&str, &str)], tls_port: Option<ReservedPort>) -> Self {
+        Self::launch_in(program, settings, tls_port, Vec::new())
+    }
+
+    fn launch_in(
+        program: &'static str,
+        settings: &[(&str, &str)],
+        tls_port: Option<ReservedPort>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let port = ReservedPort::take();
         let path = directory.path().display().to_string();
         let common = [("port", port.number().to_string()), ("bind", "127.0.0.1".to_owned()), ("dir", path)];
         let given = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let settings = common.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(given).collect::<Vec<_>>();
-        let process = begin(program, &settings, &directory);
-        let server = Self { process, program, settings, port, tls_port, directory };
+        let process = begin(program, &settings, &environment, &directory);
+        let server = Self { process, program, settings, port, tls_port, environment, directory };
         assert!(server.wait(), "{program} does not serve:\n{}", server.log());
         server
     }
@@ -160,7 +178,7 @@ impl RedisServer {
     /// When it does not serve in time.
     pub fn restart(&mut self) {
         self.process.kill();
-        self.process = begin(self.program, &self.settings, &self.directory);
+        self.process = begin(self.program, &self.settings, &self.environment, &self.directory);
         assert!(self.wait(), "{} does not serve again:\n{}", self.program, log(&self.directory));
     }
 
@@ -193,14 +211,21 @@ impl RedisServer {
     }
 }
 
-fn begin(program: &str, settings: &[(String, String)], directory: &TempDir) -> Guarded {
+fn begin(
+    program: &str,
+    settings: &[(String, String)],
+    environment: &[(String, String)],
+    directory: &TempDir,
+) -> Guarded {
     let line = |(key, value): &(String, String)| match value.as_str() {
         "" => format!("{key} \"\"\n"),
         value => format!("{key} {value}\n"),
     };
     let path = directory.path().join("redis.conf");
     std::fs::write(&path, settings.iter().map(line).collect::<String>()).unwrap();
-    Guarded::begin(program, &[path.display().to_string()], directory.path(), &directory.path().join("log"))
+    let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let arguments: Vec<_> = variables.chain([program.to_owned(), path.display().to_string()]).collect();
+    Guarded::begin("env", &arguments, directory.path(), &directory.path().join("log"))
 }
 
 fn log(directory: &TempDir) -> String {

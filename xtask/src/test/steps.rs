@@ -60,6 +60,7 @@ pub(super) const ALL: &[Step] = &[
         Tool::NODE,
         Tool::NPM,
         Tool::NPM_EXAMPLES,
+        Tool::FAKETIME,
         Tool::HAPROXY,
         Tool::NGINX,
         Tool::OPENSSL,

@@ -12,6 +12,7 @@ use crate::{
     config::{self, Secret},
     metrics::Metrics,
     store::{Entry, Note, clock::Clock, conformance::options, memory::MemoryStore},
+    supervision::Supervisor,
     topic::{Shard, Topic},
 };
 
@@ -34,7 +35,8 @@ fn prefix() -> String {
 async fn open(prefix: &str, node: &str, peers: Peers) -> Result<End, RabbitError> {
     let store = Arc::new(MemoryStore::new(options(), Clock::system()));
     let metrics = Arc::new(Metrics::new().unwrap());
-    let parts = Parts { config: &config(prefix), node: node.into(), peers, store, metrics };
+    let parts =
+        Parts { config: &config(prefix), node: node.into(), peers, store, metrics, supervisor: &Supervisor::default() };
     let (bus, hearing, arrivals) = RabbitBus::open(parts).await?;
     Ok(End { bus, hearing, _arrivals: arrivals })
 }

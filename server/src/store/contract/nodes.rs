@@ -111,6 +111,15 @@ pub enum LeaseHeld {
     Anew,
 }
 
+/// The time of a store that has a clock of its own, which all nodes follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreTime {
+    /// The time.
+    pub at: Timestamp,
+    /// How often an operator has confirmed the clock ([`Store::accept_clock`](super::Store::accept_clock)).
+    pub accepted: u64,
+}
+
 /// What a pulse brings back.
 #[derive(Debug, Clone)]
 pub struct Pulse {
@@ -124,6 +133,8 @@ pub struct Pulse {
     pub lease: LeaseHeld,
     /// The revision of the last change of a block, see [`Blocks`](super::Blocks).
     pub block_revision: u64,
+    /// The time by the clock of the store, where it has one.
+    pub time: Option<StoreTime>,
 }
 
 /// What was left behind by nodes that are gone, and is now removed.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::Timestamp;
 
 use super::{Blocks, Log, NodeName, Nodes, Outbox, Pending, Presence, Sessions};
+use crate::{clock::Mark, supervision::Supervisor};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,6 +25,8 @@ pub struct Options {
     pub node: NodeName,
     /// How many events may wait for the broker; none keeps no outbox, because nobody would read it.
     pub outbox: Option<u64>,
+    /// Watches what the store runs for as long as it is open.
+    pub supervisor: Supervisor,
 }
 
 /// What a store tells of itself.
@@ -54,13 +57,40 @@ pub struct Swept {
     pub expired: u64,
     /// Whether there is more to remove now.
     pub more: bool,
+    /// Whether the store removed nothing because its own clock has jumped.
+    pub refused: bool,
 }
 
 /// A store, whole.
 #[async_trait]
 pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Blocks + Send + Sync + 'static {
-    /// Removes what is beyond its age, some hundred rows at a time, so that writers are not held up.
+    /// Removes what is beyond its age, some hundred rows at a time, so that writers are not held up. A store with a clock
+    /// of its own goes by that, and refuses when the given time does not agree with it.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;
+
+    /// Writes something and takes it back, to learn whether the store still writes. Stores that every pulse writes to
+    /// need none.
+    ///
+    /// # Errors
+    /// When the store cannot confirm the write.
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What an earlier process has noted of its clock. Only a store without a clock of its own keeps it.
+    async fn clock_mark(&self) -> Result<Option<Mark>, StoreError> {
+        Ok(None)
+    }
+
+    /// Notes the clock for a later process.
+    async fn keep_clock_mark(&self, _mark: Mark) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// An operator confirms the clock: of the store where it has one, otherwise of the next process.
+    async fn accept_clock(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// What the store tells of itself.
     fn status(&self) -> StoreStatus;

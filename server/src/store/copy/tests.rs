@@ -14,7 +14,7 @@ use crate::{
         clock::Clock,
         conformance::{ALL, ONE, Subject, WINDOW, inbox, key, options, session, topic},
         redb::RedbStore,
-        redis::{RedisOptions, RedisStore, tests::alone},
+        redis::{RedisOptions, RedisStore, TimeSource, tests::alone},
     },
 };
 
@@ -41,7 +41,8 @@ impl Place {
                 Both { store: store.clone(), copied: store }
             }
             Self::Redis(redis) => {
-                let store = Arc::new(RedisStore::open(redis.clone(), options, clock).await.unwrap());
+                let given = RedisOptions { time: TimeSource::Given, ..redis.clone() };
+                let store = Arc::new(RedisStore::open(given, options, clock).await.unwrap());
                 Both { store: store.clone(), copied: store }
             }
         }

@@ -99,6 +99,15 @@ impl Queue {
         self.waiting.lock().closed
     }
 
+    /// Takes no more operations, and drops those that wait: no thread will write them. Their callers see that.
+    pub(super) fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        let dropped = std::mem::take(&mut waiting.operations);
+        drop(waiting);
+        drop(dropped);
+    }
+
     /// Takes no more operations; those that wait are still written.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;

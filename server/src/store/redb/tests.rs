@@ -1,6 +1,7 @@
 //! The file under test: the conformance suite, and what only a file can do.
 
 mod crash;
+mod damage;
 mod files;
 mod full_disk;
 mod outbox;

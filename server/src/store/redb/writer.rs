@@ -1,6 +1,7 @@
 //! The one thread that writes: takes what waits, commits it together, and answers.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +23,10 @@ use super::{
     sessions,
     tables::Tables,
 };
-use crate::store::{Epoch, StoreError, outbox_bound::OutboxBound, shards::ShardCounts};
+use crate::{
+    store::{Epoch, StoreError, outbox_bound::OutboxBound, shards::ShardCounts},
+    supervision::{Supervisor, panic_message},
+};
 
 /// After a failed commit the file is tried again after so long, and then ever more seldom.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -84,8 +88,18 @@ struct Writer {
     failed: bool,
 }
 
-/// Writes until the queue is closed and empty, then closes the file.
-pub(super) fn run(shared: Arc<Shared>) {
+/// Writes until the queue is closed and empty, then closes the file. redb panics on some damaged files: then nothing is
+/// written any more, which the supervisor is told, and so is everyone who waits for a write.
+pub(super) fn run(shared: &Arc<Shared>, supervisor: &Supervisor) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| write_until_closed(shared.clone()))) {
+        shared.writable.send_replace(false);
+        *shared.last_error.lock() = Some("the thread that writes the data file has died".into());
+        shared.queue.abandon();
+        supervisor.report("store writer", &panic_message(&*panic));
+    }
+}
+
+fn write_until_closed(shared: Arc<Shared>) {
     let mut writer = Writer { shared, broken: None, backoff: FIRST_BACKOFF, failed: false };
     let mut batch = Vec::new();
     loop {

@@ -14,9 +14,9 @@ use crate::store::{
 impl Blocks for RedisStore {
     async fn block(&self, user: &UserId, block: Block) -> Result<BlockOutcome, StoreError> {
         let row = serde_json::to_string(&BlockRow::of(&block)).map_err(|_| Fault::Strange)?;
-        let now = self.clock.now();
+        let now = self.moment();
         let request = |_: &_| {
-            let request = self.link.request(&steps::BLOCK).text(user.as_str()).at(now).number(millis(REMEMBERED));
+            let request = self.link.request(&steps::BLOCK).text(user.as_str()).moment(now).number(millis(REMEMBERED));
             request.number(Block::MAX_PER_USER as u64).text(&row)
         };
         let (_, mut reply) = self.link.run(&steps::BLOCK, request).await?;
@@ -24,8 +24,9 @@ impl Blocks for RedisStore {
     }
 
     async fn unblock(&self, user: &UserId) -> Result<u64, StoreError> {
-        let now = self.clock.now();
-        let request = |_: &_| self.link.request(&steps::UNBLOCK).text(user.as_str()).at(now).number(millis(REMEMBERED));
+        let now = self.moment();
+        let request =
+            |_: &_| self.link.request(&steps::UNBLOCK).text(user.as_str()).moment(now).number(millis(REMEMBERED));
         Ok(self.link.run(&steps::UNBLOCK, request).await?.1.number()?)
     }
 

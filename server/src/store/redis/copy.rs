@@ -14,7 +14,7 @@ use super::{
     link::DEADLINE,
     log::Place,
     outbox::detail_of,
-    request::{LARGEST, Reply},
+    request::{LARGEST, Moment, Reply},
 };
 use crate::{
     store::{
@@ -27,6 +27,8 @@ use crate::{
 
 /// How many keys or rows are read at once.
 const ROWS: usize = 256;
+/// A time at which nothing is too old.
+const BEGINNING: Moment = Moment::Given(Timestamp::from_millis(0));
 /// How much of a log is read at once.
 const PAGE: PageLimit = PageLimit { entries: ROWS, bytes: 1024 * 1024 };
 
@@ -109,9 +111,8 @@ impl RedisStore {
         let mut ask = cmd("HMGET");
         ask.arg(self.key(&format!("log:{topic}"))).arg(&["h", "f", "a"]);
         let (head, floor, max_age): (u64, u64, u64) = self.answer(&ask).await?;
-        // At the beginning of time nothing is too old.
         let mut position = floor.saturating_sub(1);
-        let mut page = self.page_at(&topic, Place::After(position), PAGE, Timestamp::from_millis(0)).await?;
+        let mut page = self.page_as_of(&topic, Place::After(position), PAGE, BEGINNING).await?;
         let (ends, oldest) = (Head { head, floor }, page.entries.first().map(|entry| entry.at));
         pages.add(Item::Log { topic: topic.clone(), ends, max_age, oldest }).await?;
         loop {
@@ -122,7 +123,7 @@ impl RedisStore {
             if position >= head {
                 return Ok(());
             }
-            page = self.page_at(&topic, Place::After(position), PAGE, Timestamp::from_millis(0)).await?;
+            page = self.page_as_of(&topic, Place::After(position), PAGE, BEGINNING).await?;
         }
     }
 

@@ -28,7 +28,7 @@ use super::{
     fault::Fault,
     request::{Reply, Request, Step},
 };
-use crate::{drain::Tasks, store::Epoch};
+use crate::{drain::Tasks, store::Epoch, supervision::Supervisor};
 
 /// How long an operation may take: less than clients are told.
 pub(super) const DEADLINE: Duration = Duration::from_millis(1_800);
@@ -71,7 +71,7 @@ enum State {
 
 impl Link {
     /// A link that is not connected yet.
-    pub(super) fn new(connector: Connector, store: String) -> Arc<Self> {
+    pub(super) fn new(connector: Connector, store: String, supervisor: &Supervisor) -> Arc<Self> {
         // Away for longer than a moment, so that whoever asks is answered at once.
         let since = Instant::now().checked_sub(BLINK).unwrap_or_else(Instant::now);
         let state = State::Away { since, fault: Fault::Away("not connected yet".into()) };
@@ -84,7 +84,7 @@ impl Link {
             distrust: Notify::new(),
             waiting: Mutex::default(),
             room: Semaphore::new(ROOM),
-            tasks: Tasks::default(),
+            tasks: Tasks::supervised_by(supervisor),
             last_error: Mutex::default(),
             refused: Mutex::default(),
             server: RwLock::default(),
@@ -104,7 +104,7 @@ impl Link {
         self.tasks.spawn_until_stopped(async move {
             tokio::select! {
                 _ = state.wait_for(|state| matches!(state, State::Closed)) => {}
-                () = link.supervise() => {}
+                () = link.tasks.supervisor().watch("redis link", link.supervise()) => {}
             }
         });
         let mut state = self.state.subscribe();

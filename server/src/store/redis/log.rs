@@ -1,13 +1,17 @@
 //! Logs in Redis: appending in one step, pages, and the ends of many logs at once.
 
-use async_trait::async_trait;
-use realtime_gateway_protocol::Timestamp;
-
-use super::{RedisStore, fault::Fault, millis, request::Reply, steps};
+use super::{
+    RedisStore,
+    fault::Fault,
+    millis,
+    request::{Moment, Reply},
+    steps,
+};
 use crate::{
     store::{Append, Appended, Entry, Epoch, Head, Heads, Log, Page, PageLimit, StoreError},
     topic::Topic,
 };
+use async_trait::async_trait;
 
 /// How many ends one script reads, so that nobody waits long for it.
 const HEADS_AT_ONCE: usize = 256;
@@ -41,7 +45,7 @@ impl Log for RedisStore {
         let request = |epoch: &Epoch| {
             let epoch = of_redaction.as_ref().unwrap_or(epoch);
             let request = self.reporting(&steps::APPEND).text(epoch).text(&topic);
-            let request = request.number(append.topic.shard().0.into()).at(append.at);
+            let request = request.number(append.topic.shard().0.into()).moment(self.moment_of(append.at));
             let request = request.number(millis(self.window)).number(self.kept_for(self.window));
             let request = request.text(&name).text(append.id.as_str()).bytes(&append.body);
             let request = request.number(retention.max_entries).number(millis(retention.max_age));
@@ -78,16 +82,16 @@ impl Log for RedisStore {
 
 impl RedisStore {
     async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, Fault> {
-        self.page_at(topic, place, limit, self.clock.now()).await
+        self.page_as_of(topic, place, limit, self.moment()).await
     }
 
-    /// A page as it is at the given time.
-    pub(super) async fn page_at(
+    /// A page as it is at a time.
+    pub(super) async fn page_as_of(
         &self,
         topic: &Topic,
         place: Place,
         limit: PageLimit,
-        now: Timestamp,
+        now: Moment,
     ) -> Result<Page, Fault> {
         let (step, name) = match topic {
             Topic::User(user) => (&steps::READ_PENDING, user.to_string()),
@@ -99,7 +103,7 @@ impl RedisStore {
         };
         let request = |_: &_| {
             let request = self.link.request(step).number(limit.entries as u64).number(limit.bytes as u64);
-            request.text(&name).text(direction).number(from).at(now)
+            request.text(&name).text(direction).number(from).moment(now)
         };
         let (epoch, mut reply) = self.link.run(step, request).await?;
         let ends = head(&mut reply)?;
@@ -112,7 +116,7 @@ impl RedisStore {
     }
 
     async fn ends_of(&self, topics: &[Topic]) -> Result<Heads, Fault> {
-        let now = self.clock.now();
+        let now = self.moment();
         for _ in 0..TRIES {
             let chunks = topics.chunks(HEADS_AT_ONCE).map(|chunk| self.ends_of_some(chunk, now));
             let read = futures_util::future::try_join_all(chunks).await?;
@@ -124,9 +128,9 @@ impl RedisStore {
         Err(Fault::Away("its epoch changes too fast".into()))
     }
 
-    async fn ends_of_some(&self, topics: &[Topic], now: Timestamp) -> Result<Heads, Fault> {
+    async fn ends_of_some(&self, topics: &[Topic], now: Moment) -> Result<Heads, Fault> {
         let request = |_: &_| {
-            let request = self.link.request(&steps::HEADS).at(now);
+            let request = self.link.request(&steps::HEADS).moment(now);
             topics.iter().fold(request, |request, topic| request.text(&topic.to_string()))
         };
         let (epoch, mut reply) = self.link.run(&steps::HEADS, request).await?;

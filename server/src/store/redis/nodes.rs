@@ -12,7 +12,7 @@ use super::{
     steps,
     stream_id::{id_after, number_of},
 };
-use crate::store::{Absent, Beat, LeaseHeld, NodeRecord, Nodes, Note, Pulse, Reaped, StoreError};
+use crate::store::{Absent, Beat, LeaseHeld, NodeRecord, Nodes, Note, Pulse, Reaped, StoreError, StoreTime};
 
 /// How many sessions and presences one step removes at most.
 const REAPED_AT_ONCE: u64 = 200;
@@ -34,8 +34,10 @@ impl Nodes for RedisStore {
         self.note_pending(reply.number()?);
         let mut notes = reply.list()?;
         let counts = reply.list()?.all(Reply::number)?;
+        let time = StoreTime { at: reply.at()?, accepted: reply.number()? };
         let block_revision = reply.number()?;
-        let mut pulse = Pulse { counts, notes: Vec::new(), read: beat.read, lease, block_revision };
+        let time = Some(time);
+        let mut pulse = Pulse { counts, notes: Vec::new(), read: beat.read, lease, time, block_revision };
         while !notes.is_over() {
             pulse.read = number_of(&notes.text()?)?;
             let (version, note) = (notes.number()?, notes.bytes()?);
@@ -66,8 +68,10 @@ impl Nodes for RedisStore {
     }
 
     async fn reap(&self) -> Result<Reaped, StoreError> {
-        let now = self.clock.now();
-        let request = |_: &_| self.reporting(&steps::REAP).text(&self.node.incarnation).at(now).number(REAPED_AT_ONCE);
+        let request = |_: &_| {
+            let request = self.reporting(&steps::REAP).text(&self.node.incarnation).moment(self.moment());
+            request.number(REAPED_AT_ONCE)
+        };
         let (_, mut reply) = self.link.run(&steps::REAP, request).await?;
         self.note_overflow(reply.number()?);
         let (sessions, more) = (reply.number()?, reply.number()? == 1);

@@ -5,7 +5,13 @@ use std::{sync::atomic::Ordering, time::Duration};
 use async_trait::async_trait;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
-use super::{RedisStore, fault::Fault, millis, request::Reply, steps};
+use super::{
+    RedisStore,
+    fault::Fault,
+    millis,
+    request::{Moment, Reply},
+    steps,
+};
 use crate::{
     store::{Epoch, Event, Notified, Notify, Pending, StoreError, Swept},
     topic::Topic,
@@ -23,7 +29,11 @@ impl Pending for RedisStore {
         let keep = self.kept_for(self.window.max(Duration::from_millis(ends_in)));
         let request = |epoch: &Epoch| {
             let request = self.reporting(&steps::NOTIFY).text(epoch).text(notify.user.as_str());
-            let request = request.number(shard.0.into()).at(notify.at).number(millis(self.window)).number(keep);
+            let request = request
+                .number(shard.0.into())
+                .moment(self.moment_of(notify.at))
+                .number(millis(self.window))
+                .number(keep);
             let request = request.text(notify.id.as_str()).bytes(&notify.body).at(notify.expires);
             request.number(notify.max_pending.max(1)).event(notify.dropped_event.as_ref())
         };
@@ -41,9 +51,9 @@ impl Pending for RedisStore {
         ids: &[NotificationId],
         event: Option<Event>,
     ) -> Result<Vec<NotificationId>, StoreError> {
-        let now = self.clock.now();
+        let now = self.moment();
         let request = |_: &_| {
-            let request = self.reporting(&steps::ACKNOWLEDGE).text(user.as_str()).at(now);
+            let request = self.reporting(&steps::ACKNOWLEDGE).text(user.as_str()).moment(now);
             let request = request.number(millis(self.window)).event(event.as_ref());
             ids.iter().fold(request, |request, id| request.text(id.as_str()))
         };
@@ -54,21 +64,29 @@ impl Pending for RedisStore {
     }
 
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
-        let now = self.clock.now();
-        let request = |_: &_| self.link.request(&steps::COUNT_PENDING).text(user.as_str()).at(now);
+        let now = self.moment();
+        let request = |_: &_| self.link.request(&steps::COUNT_PENDING).text(user.as_str()).moment(now);
         Ok(self.link.run(&steps::COUNT_PENDING, request).await?.1.number()?)
     }
 }
 
 impl RedisStore {
-    /// Removes what is beyond its time, a bounded number of rows.
-    pub(super) async fn sweep_some(&self, now: Timestamp) -> Result<Swept, Fault> {
-        let window = millis(self.window);
-        let request = |_: &_| self.link.request(&steps::SWEEP).at(now).number(window).number(SWEEP_ROWS);
+    /// Removes what is beyond its time by the clock of the server, a bounded number of rows. The server refuses when its
+    /// clock does not agree with the time that this node expects of it.
+    pub(super) async fn sweep_some(&self, expected: Timestamp) -> Result<Swept, Fault> {
+        let now = self.moment_of(expected);
+        let request = |_: &_| {
+            let request = self.link.request(&steps::SWEEP).text(&self.node.incarnation).moment(now);
+            let request = if now == Moment::Server { request.at(expected) } else { request.text("") };
+            let request = request.number(self.swept.load(Ordering::Relaxed).into());
+            request.number(millis(self.window)).number(SWEEP_ROWS)
+        };
         let (_, mut reply) = self.link.run(&steps::SWEEP, request).await?;
-        let swept = Swept { entries: reply.number()?, expired: reply.number()?, more: reply.number()? == 1 };
+        let (entries, expired, more) = (reply.number()?, reply.number()?, reply.number()? == 1);
         self.note_pending(reply.number()?);
-        Ok(swept)
+        let refused = reply.number()? == 1;
+        self.swept.fetch_or(!refused, Ordering::Relaxed);
+        Ok(Swept { entries, expired, more, refused })
     }
 
     /// Notes how many notifications of all users are pending.

@@ -45,6 +45,15 @@ pub(super) fn hash(code: &str) -> String {
     Sha1::digest(code).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The time that a script goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// What the server's own clock shows when it runs the script.
+    Server,
+    /// This one: for tests, and for copies that read everything.
+    Given(Timestamp),
+}
+
 /// A script with its arguments.
 pub(super) struct Request {
     pub(super) command: Cmd,
@@ -96,6 +105,15 @@ impl Request {
     #[must_use]
     pub(super) fn at(self, at: Timestamp) -> Self {
         self.number(at.millis())
+    }
+
+    /// Adds the time that a script goes by.
+    #[must_use]
+    pub(super) fn moment(self, moment: Moment) -> Self {
+        match moment {
+            Moment::Server => self.text(""),
+            Moment::Given(at) => self.at(at),
+        }
     }
 
     /// Adds an event, or its absence.

@@ -85,10 +85,10 @@ impl Sessions for RedisStore {
     }
 
     async fn close_session(&self, user: &UserId, session: &SessionId, code: CloseCode) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.moment();
         let request = |_: &_| {
             let request = self.reporting(&steps::CLOSE_SESSION).text(user.as_str()).text(session.as_str());
-            request.number(code.0.into()).at(now)
+            request.number(code.0.into()).moment(now)
         };
         let (_, mut reply) = self.link.run(&steps::CLOSE_SESSION, request).await?;
         self.note_overflow(reply.number()?);
@@ -113,9 +113,9 @@ impl RedisStore {
         };
         let on_excess = if policy.on_excess == OnExcess::Reject { "reject" } else { "replace" };
         let key = if policy.key == SessionKey::Device { "device" } else { "user" };
-        let now = self.clock.now();
+        let now = self.moment();
         let request = |_: &_| {
-            let request = self.reporting(&steps::OPEN_SESSION).text(way).text(&self.node.incarnation).at(now);
+            let request = self.reporting(&steps::OPEN_SESSION).text(way).text(&self.node.incarnation).moment(now);
             let request = request.number(Note::VERSION.into()).text(&row).number(policy.max as u64);
             let request = request.text(on_excess).text(key).number(policy.max_devices as u64);
             request.text(&issued).text(token.as_ref().map_or("", TokenId::as_str))

@@ -38,9 +38,10 @@ step!(BLOCK: "prelude" "blocks" "block");
 step!(UNBLOCK: "prelude" "blocks" "unblock");
 step!(BLOCKS_OF: "prelude" "blocks_of");
 step!(BLOCK_CHANGES: "prelude" "block_changes");
+step!(ACCEPT_CLOCK: "prelude" "accept_clock");
 
 /// All of them, so that a new connection can load them together.
-pub(super) static ALL: [&Step; 26] = [
+pub(super) static ALL: [&Step; 27] = [
     &APPEND,
     &READ_LOG,
     &READ_PENDING,
@@ -67,6 +68,7 @@ pub(super) static ALL: [&Step; 26] = [
     &UNBLOCK,
     &BLOCKS_OF,
     &BLOCK_CHANGES,
+    &ACCEPT_CLOCK,
 ];
 
 /// The first step on every connection.

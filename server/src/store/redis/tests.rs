@@ -1,5 +1,6 @@
 //! The store in Redis, against real servers.
 
+mod clock;
 mod epochs;
 mod login;
 mod nodes;
@@ -16,7 +17,7 @@ use std::{
 use realtime_gateway_brokers::redis::{RedisServer, shared};
 use realtime_gateway_protocol::{SessionId, UserId};
 
-use super::{RedisOptions, RedisStore};
+use super::{RedisOptions, RedisStore, TimeSource};
 use crate::store::{
     Beat, NodeName, NodeRecord, Nodes, OnExcess, Options, Pulse, SessionKey, SessionPolicy, SessionRecord, TokenClaims,
     clock::Clock,
@@ -35,7 +36,8 @@ pub(in crate::store) async fn subject() -> Subject {
 }
 
 async fn subject_with(options: Options) -> Subject {
-    Subject::made(async |clock| RedisStore::open(alone(), options, clock).await.unwrap()).await
+    let redis = RedisOptions { time: TimeSource::Given, ..alone() };
+    Subject::made(async |clock| RedisStore::open(redis, options, clock).await.unwrap()).await
 }
 
 conformance!(subject().await);

@@ -101,3 +101,30 @@ fn the_thread_reports_how_writing_goes() {
     let health = reports.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!(health, Health { dropped: 1, works: true });
 }
+
+/// Standard error whose writes panic.
+struct Panics;
+
+impl Write for Panics {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        panic!("no writes")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn thread_that_panics_is_reported_and_waited_for_no_longer() {
+    let mut log = LogWriter::begin(Panics, 1024, |_| {}).unwrap();
+    let before = Supervisor::default();
+    log.supervise(&before);
+    log.write_all(b"a line\n").unwrap();
+    let failure = before.failed().await;
+    assert_eq!((failure.part, &*failure.reason), ("log writer", "no writes"));
+    assert!(log.flush(), "nothing waits any more");
+    let after = Supervisor::default();
+    log.supervise(&after);
+    assert_eq!(after.failed().await.part, "log writer");
+}

@@ -6,11 +6,14 @@ use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::{Durability, RedbStore, open};
-use crate::store::{
-    Append, Log, Pending, Store,
-    clock::Clock,
-    conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, options, topic},
-    open::OpenError,
+use crate::{
+    clock::Mark,
+    store::{
+        Append, Log, Pending, Store,
+        clock::Clock,
+        conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, options, topic},
+        open::OpenError,
+    },
 };
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -193,4 +196,20 @@ async fn files_of_every_release_are_read() {
         read += 1;
     }
     assert!(read > 0);
+}
+
+#[tokio::test]
+async fn mark_of_the_clock_is_kept_until_an_operator_confirms_the_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("marked.redb");
+    let mark = Mark { boot: "b".into(), monotonic: Duration::from_secs(5), at: Timestamp::from_millis(7) };
+    let store = open(&path, Durability::Fsync, Clock::system());
+    assert_eq!(store.clock_mark().await.unwrap(), None);
+    store.keep_clock_mark(mark.clone()).await.unwrap();
+    store.close().await;
+    let store = open(&path, Durability::Fsync, Clock::system());
+    assert_eq!(store.clock_mark().await.unwrap(), Some(mark));
+    store.accept_clock().await.unwrap();
+    assert_eq!(store.clock_mark().await.unwrap(), None);
+    store.close().await;
 }

@@ -1,5 +1,5 @@
 -- Removes notifications, and tells which of them were pending.
-local name, now, window = arg(), number(), number()
+local name, now, window = arg(), moment(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 local user = open_user(name)
 local acknowledged = {}

@@ -1,10 +1,10 @@
 -- Appends an entry, unless its key came within the window.
-local believed, topic, shard, at, window, keep = arg(), arg(), arg(), arg(), number(), arg()
+local believed, topic, shard, now, window, keep = arg(), arg(), arg(), moment(), number(), arg()
 local name, id, body, max_entries, max_age = arg(), arg(), arg(), number(), number()
 local redacted, replacement = arg(), arg()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 if believed ~= epoch then return {-request, epoch} end
-local now = tonumber(at)
+local at = text(now)
 local repeated = name ~= '' and base .. 'repeat:' .. topic .. ' ' .. name
 if repeated then
   local known = call('GET', repeated)

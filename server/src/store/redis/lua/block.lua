@@ -1,5 +1,5 @@
 -- Keeps a block, in place of an earlier one of its kind.
-local user, now, remembered, most, row = arg(), number(), number(), number(), arg()
+local user, now, remembered, most, row = arg(), moment(), number(), number(), arg()
 local block = cjson.decode(row)
 local kept = {}
 for _, other in ipairs(load_blocks(user)) do

@@ -1,5 +1,5 @@
 -- Removes a session's record, if it is there.
-local user, id, code, now = arg(), arg(), arg(), arg()
+local user, id, code, now = arg(), arg(), arg(), text(moment())
 local live = load_sessions(user)
 for _, record in ipairs(live) do
   if record.i == id then

@@ -1,5 +1,5 @@
 -- How many notifications of a user are pending: counted only when some may have ended.
-local name, now = arg(), number()
+local name, now = arg(), moment()
 local user = open_user(name)
 if user.soonest > now then return {request, epoch, call('XLEN', user.pending)} end
 local count = 0

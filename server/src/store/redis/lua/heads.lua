@@ -1,5 +1,5 @@
 -- The ends of logs and of users' notifications.
-local now = number()
+local now = moment()
 local ends = {}
 for i = taken + 1, #ARGV do
   local topic = ARGV[i]

@@ -1,9 +1,9 @@
 -- Stores a notification, unless one with its id is pending or came within the window.
-local believed, name, shard, at, window, keep = arg(), arg(), arg(), arg(), number(), arg()
+local believed, name, shard, now, window, keep = arg(), arg(), arg(), moment(), number(), arg()
 local id, body, expires, max_pending = arg(), arg(), arg(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 if believed ~= epoch then return {-request, epoch} end
-local now = tonumber(at)
+local at = text(now)
 local user = open_user(name)
 local known = call('GET', notified(user, id))
 if known then

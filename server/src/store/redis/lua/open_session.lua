@@ -1,5 +1,5 @@
 -- Admits a session, evicting others, or refuses it; with `restore` it takes its old place among them.
-local way, own, now, version, row = arg(), arg(), arg(), arg(), arg()
+local way, own, now, version, row = arg(), arg(), text(moment()), arg(), arg()
 local policy = { max = number(), reject = arg() == 'reject', by_device = arg() == 'device', max_devices = number() }
 local issued, id = arg(), arg()
 local record = cjson.decode(row)

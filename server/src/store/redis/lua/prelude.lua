@@ -10,5 +10,17 @@ local function number() return tonumber(arg()) end
 local request = number()
 -- Numbers in texts: Lua's own way keeps 14 digits only.
 local function text(value) return string.format('%.0f', value) end
+-- The time of this server, in milliseconds. It decides what is deleted, expired or remembered: the clocks of nodes may
+-- differ.
+local function server_time()
+  local time = call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+-- The time that a script goes by. Only tests and copies name another than that of this server.
+local function moment()
+  local given = arg()
+  if given == '' then return server_time() end
+  return tonumber(given)
+end
 local epoch = call('HGET', KEYS[1], 'epoch')
 if not epoch then return {-request, ''} end

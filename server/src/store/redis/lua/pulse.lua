@@ -15,4 +15,6 @@ end
 local counts = {}
 for i = taken + 1, #ARGV do counts[#counts + 1] = tonumber(call('HGET', base .. 'shards', ARGV[i]) or 0) end
 local block_revision = tonumber(call('GET', base .. 'blocks_revision') or 0)
-return {request, epoch, held and 1 or 0, call('ZCARD', base .. 'expiries'), notes, counts, block_revision}
+local accepted = tonumber(call('HGET', KEYS[1], 'accepted') or 0)
+return {request, epoch, held and 1 or 0, call('ZCARD', base .. 'expiries'), notes, counts, server_time(), accepted,
+  block_revision}

@@ -1,5 +1,5 @@
 -- A page of a log: ascending after a position, or descending before an offset.
-local topic, direction, from, now = arg(), arg(), number(), number()
+local topic, direction, from, now = arg(), arg(), number(), moment()
 local log = open_log(topic)
 if not log.known then return {request, epoch, 0, 1, 0, page} end
 local floor = floor_at(log, now)

@@ -1,5 +1,5 @@
 -- A page of what is pending for a user: ascending after a position, or descending before an offset.
-local user, direction, from, now = arg(), arg(), number(), number()
+local user, direction, from, now = arg(), arg(), number(), moment()
 local pending = base .. 'pending:' .. user
 local head = tonumber(call('HGET', base .. 'user:' .. user, 'h') or 0)
 local ascending = direction == 'after'

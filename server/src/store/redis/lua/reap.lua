@@ -1,5 +1,5 @@
 -- Removes sessions and presence of nodes whose leases have ended, a bounded number at a time.
-local own, now, left = arg(), arg(), number()
+local own, now, left = arg(), text(moment()), number()
 local sessions, absent, more = 0, {}, 0
 for _, incarnation in ipairs(call('HKEYS', base .. 'nodes')) do
   if incarnation ~= own and call('EXISTS', base .. 'lease:' .. incarnation) == 0 then

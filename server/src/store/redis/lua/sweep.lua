@@ -1,5 +1,25 @@
 -- Removes what is beyond its age, a bounded number of rows. Several nodes may do it at once.
-local now, window, rows = number(), number(), number()
+--
+-- The clock of this server decides, unless it has jumped. `guard` is what the node that asks expects of it, by the
+-- monotonic clock of its machine. A node that has never swept (`is_known` is not 1) knows the clock only since it began:
+-- it may sweep when another did so lately, or when no other node is there and the last sweep is less than a day ago.
+local own, now, guard, is_known, window, rows = arg(), moment(), arg(), arg() == '1', number(), number()
+local TOLERANCE, LATELY, DAY = 5000, 60000, 86400000
+local function others_live()
+  for _, incarnation in ipairs(call('HKEYS', base .. 'nodes')) do
+    if incarnation ~= own and call('EXISTS', base .. 'lease:' .. incarnation) == 1 then return true end
+  end
+  return false
+end
+if guard ~= '' then
+  local seen = tonumber(call('HGET', KEYS[1], 'seen') or now)
+  local refused = math.abs(now - tonumber(guard)) > TOLERANCE
+  if not refused and not is_known then
+    refused = now + TOLERANCE < seen or now - seen > DAY or (now - seen > LATELY and others_live())
+  end
+  if refused then return {request, epoch, 0, 0, 0, total(), 1} end
+  call('HSET', KEYS[1], 'seen', text(now))
+end
 local entries, expired = 0, 0
 while rows > 0 do
   local topic = call('ZRANGEBYSCORE', base .. 'ages', '-inf', now, 'LIMIT', 0, 1)[1]
@@ -40,4 +60,4 @@ while rows > 0 do
   call('ZREM', base .. 'blocks_changed', user)
   rows = rows - 1
 end
-return {request, epoch, entries, expired, rows == 0 and 1 or 0, total()}
+return {request, epoch, entries, expired, rows == 0 and 1 or 0, total(), 0}

@@ -1,5 +1,5 @@
 -- Ends every block of a user.
-local user, now, remembered = arg(), number(), number()
+local user, now, remembered = arg(), moment(), number()
 local count = 0
 local blocks = load_blocks(user)
 for _, block in ipairs(blocks) do

@@ -9,7 +9,7 @@ use realtime_gateway_brokers::{
 
 use realtime_gateway_protocol::Timestamp;
 
-use super::{ONE, RedisOptions, RedisStore, TestNode, own};
+use super::{ONE, RedisOptions, RedisStore, TestNode, TimeSource, own};
 use crate::store::{
     Append, Log, Nodes, Notify, Outbox, Pending, Presence, Sessions, Store, Swept,
     clock::Clock,
@@ -84,7 +84,8 @@ async fn the_commands_that_the_manual_names_are_enough() {
     let user = format!("anna on >word ~{{own}}:* {rules}");
     let server = RedisServer::with(&[("save", ""), ("user", &user), ("user", "default off")]);
     let url = format!("redis://anna:word@127.0.0.1:{}", server.port());
-    let redis = RedisOptions { patience: Duration::from_secs(5), ..RedisOptions::new(&url, "own") };
+    let (patience, time) = (Duration::from_secs(5), TimeSource::Given);
+    let redis = RedisOptions { patience, time, ..RedisOptions::new(&url, "own") };
     let mut node = TestNode::join(&redis, "a").await;
     let store = &node.store;
     let entry = entry_at(SystemTime::now().into(), "a", "x");
@@ -103,7 +104,7 @@ async fn the_commands_that_the_manual_names_are_enough() {
         dropped_event: None,
     };
     store.notify(notify).await.unwrap();
-    assert_eq!(store.sweep(late).await.unwrap(), Swept { entries: 1, expired: 1, more: false });
+    assert_eq!(store.sweep(late).await.unwrap(), Swept { entries: 1, expired: 1, ..Swept::default() });
     assert!(store.lease_outbox(Duration::from_secs(1)).await.unwrap());
     let events = store.read_outbox(0, 10, Duration::ZERO).await.unwrap();
     store.remove_from_outbox(&events.iter().map(|event| event.sequence).collect::<Vec<_>>()).await.unwrap();

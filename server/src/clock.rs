@@ -1,0 +1,285 @@
+//! The one clock of a node for all that is deleted, expired or remembered for a while. `clock/judge.rs` decides whether
+//! a clock can be trusted; this reads the clocks of the machine, or follows the clock of a store that nodes share.
+//!
+//! Tokens are the exception: they are checked with the wall clock, see [`NodeClock::wall`].
+
+mod judge;
+mod machine;
+mod mark;
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use realtime_gateway_protocol::Timestamp;
+
+use self::judge::{Change, Judge, difference};
+pub use self::{
+    judge::{AGREEMENT, Doubt, Reading, STEP},
+    machine::{Machine, MachineClock},
+    mark::{Mark, NoMark},
+};
+use crate::store::{StoreTime, clock::Clock};
+
+/// How far the wall clock of a node may differ from that of the store that it shares with others.
+const SKEW: Duration = Duration::from_secs(30);
+/// How much further the wall clock may advance than the clock of timers, before what timers wait for is checked again.
+const LATE: Duration = Duration::from_secs(1);
+/// Without an answer of the store for so long, the node does not know the time of the store well enough to delete.
+const STALE: Duration = Duration::from_secs(30);
+
+/// The clock of a node. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct NodeClock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    machine: Box<dyn Machine>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    judge: Judge,
+    /// The store whose clock is followed; none where the store has no clock of its own.
+    store: Option<Followed>,
+    /// The wall clock and the clock of timers, when they were compared last.
+    compared: (Timestamp, Duration),
+}
+
+/// What is known of the clock of a store.
+#[derive(Debug, Clone, Copy)]
+struct Followed {
+    /// How often an operator has confirmed it.
+    accepted: u64,
+    /// When it was read last, by the monotonic clock.
+    read: Duration,
+    /// How often in a row the store has refused to delete. One refusal may be of a request that came late.
+    refusals: u32,
+    /// How far the wall clock of this node is ahead of it, in milliseconds.
+    skew_ms: i64,
+}
+
+/// How the clock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockStatus {
+    /// Why the clock is not trusted.
+    pub doubt: Option<Doubt>,
+    /// How far the wall clock of this node is ahead of the store's, in milliseconds, where the store has a clock.
+    pub skew_ms: Option<i64>,
+    /// Whether the store refuses to delete by its clock.
+    pub store_refuses: bool,
+}
+
+impl ClockStatus {
+    /// Whether what is too old may be deleted.
+    pub fn may_delete(&self) -> bool {
+        self.doubt.is_none() && !self.store_refuses
+    }
+
+    /// Whether the clock needs no attention.
+    pub fn is_well(&self) -> bool {
+        self.may_delete() && !self.is_skewed()
+    }
+
+    /// Whether the wall clock of this node and the clock of the store differ too much.
+    pub fn is_skewed(&self) -> bool {
+        self.skew_ms.is_some_and(|skew| Duration::from_millis(skew.unsigned_abs()) > SKEW)
+    }
+}
+
+impl Default for NodeClock {
+    fn default() -> Self {
+        Self::new(MachineClock)
+    }
+}
+
+impl NodeClock {
+    /// A clock that trusts the wall clock of a machine from now on.
+    pub fn new(machine: impl Machine) -> Self {
+        let reading = Reading { wall: machine.wall(), monotonic: machine.monotonic() };
+        let compared = (reading.wall, machine.timers());
+        let state = State { judge: Judge::new(reading), store: None, compared };
+        Self(Arc::new(Inner { machine: Box::new(machine), state: Mutex::new(state) }))
+    }
+
+    /// The trusted time.
+    pub fn now(&self) -> Timestamp {
+        self.0.state.lock().judge.now(self.0.machine.monotonic())
+    }
+
+    /// What the wall clock of this machine shows, trusted or not. Tokens are checked with it, as their issuer's wall
+    /// clock made them.
+    pub fn wall(&self) -> Timestamp {
+        self.0.machine.wall()
+    }
+
+    /// The time since the machine started, for [`NodeClock::follow`].
+    pub fn monotonic(&self) -> Duration {
+        self.0.machine.monotonic()
+    }
+
+    /// The trusted time for a store, which asks for it whenever nothing else says what time it is.
+    pub fn for_store(&self) -> Clock {
+        let clock = self.clone();
+        Clock::new(move || clock.now())
+    }
+
+    /// Goes on from the mark of an earlier process.
+    pub fn resume(&self, mark: &Mark) {
+        let reading = self.read();
+        let judge = Judge::resumed(mark, &self.0.machine.boot(), reading);
+        if let Some(doubt) = judge.doubt() {
+            log_doubt(&doubt);
+        }
+        self.0.state.lock().judge = judge;
+    }
+
+    /// The mark for a later process, where there is something to go on from.
+    pub fn mark(&self) -> Option<Mark> {
+        let (boot, monotonic) = (self.0.machine.boot(), self.0.machine.monotonic());
+        let state = self.0.state.lock();
+        if state.store.is_some() { None } else { state.judge.mark(&boot, monotonic) }
+    }
+
+    /// Compares the wall clock with monotonic progress. Where the clock of a store is followed, [`NodeClock::follow`]
+    /// does that instead.
+    pub fn observe(&self) {
+        let mut state = self.0.state.lock();
+        if state.store.is_none() {
+            let change = state.judge.observe(self.read(), Duration::ZERO);
+            drop(state);
+            log_change(change);
+        }
+    }
+
+    /// Takes the time of a store, which answered a request that was sent at this monotonic time.
+    pub fn follow(&self, time: StoreTime, sent: Duration) {
+        let (received, wall) = (self.0.machine.monotonic(), self.0.machine.wall());
+        let uncertain = received.saturating_sub(sent) / 2;
+        let reading = Reading { wall: time.at, monotonic: sent + uncertain };
+        let mut state = self.0.state.lock();
+        let before = state.store;
+        let change = match before {
+            // Until now the wall clock of this node was all that there was.
+            None => {
+                state.judge = Judge::new(reading);
+                Change::None
+            }
+            Some(before) if before.accepted != time.accepted && state.judge.doubt().is_some() => {
+                state.judge.accept(reading);
+                Change::Restored
+            }
+            Some(_) => state.judge.observe(reading, uncertain),
+        };
+        let skew_ms = difference(wall, state.judge.now(received));
+        let refusals = before.filter(|before| before.accepted == time.accepted).map_or(0, |before| before.refusals);
+        state.store = Some(Followed { accepted: time.accepted, read: received, refusals, skew_ms });
+        let after = state.status();
+        drop(state);
+        log_change(change);
+        let was_skewed =
+            before.is_some_and(|before| ClockStatus { skew_ms: Some(before.skew_ms), ..after }.is_skewed());
+        log_skew(was_skewed, &after);
+    }
+
+    /// Notes whether the store refused to delete by its clock.
+    pub fn note_refusal(&self, refuses: bool) {
+        let mut state = self.0.state.lock();
+        let Some(store) = &mut state.store else { return };
+        let before = store.refuses();
+        store.refusals = if refuses { store.refusals.saturating_add(1) } else { 0 };
+        let after = store.refuses();
+        drop(state);
+        match (before, after) {
+            (false, true) => tracing::error!(
+                "the store deletes nothing: its clock has jumped; correct it, or run `gateway store accept-clock`"
+            ),
+            (true, false) => tracing::info!("the store trusts its clock again; what is too old is deleted again"),
+            _ => {}
+        }
+    }
+
+    /// Trusts the wall clock as it is, because an operator says so.
+    pub fn accept(&self) {
+        let mut state = self.0.state.lock();
+        state.judge.accept(self.read());
+        drop(state);
+        tracing::warn!("an operator has confirmed the clock; what is too old is deleted again");
+    }
+
+    /// How the clock is.
+    pub fn status(&self) -> ClockStatus {
+        self.0.state.lock().status()
+    }
+
+    /// Whether what is too old may be deleted now.
+    pub fn may_delete(&self) -> bool {
+        let monotonic = self.0.machine.monotonic();
+        let state = self.0.state.lock();
+        let is_known = state.store.is_none_or(|store| monotonic.saturating_sub(store.read) <= STALE);
+        is_known && state.judge.doubt().is_none()
+    }
+
+    /// Whether the wall clock has advanced further than the clock of timers since the last call, as it does when it
+    /// jumps or the machine was suspended. What timers wait for may be due then.
+    pub fn timers_are_late(&self) -> bool {
+        let (wall, timers) = (self.0.machine.wall(), self.0.machine.timers());
+        let mut state = self.0.state.lock();
+        let (last_wall, last_timers) = std::mem::replace(&mut state.compared, (wall, timers));
+        let advanced = difference(wall, last_wall);
+        let late = i64::try_from((timers.saturating_sub(last_timers) + LATE).as_millis()).unwrap_or(i64::MAX);
+        advanced > late
+    }
+
+    fn read(&self) -> Reading {
+        Reading { wall: self.0.machine.wall(), monotonic: self.0.machine.monotonic() }
+    }
+}
+
+impl Followed {
+    /// Whether the store refuses to delete by its clock.
+    fn refuses(&self) -> bool {
+        self.refusals > 1
+    }
+}
+
+impl State {
+    fn status(&self) -> ClockStatus {
+        ClockStatus {
+            doubt: self.judge.doubt(),
+            skew_ms: self.store.map(|store| store.skew_ms),
+            store_refuses: self.store.is_some_and(|store| store.refuses()),
+        }
+    }
+}
+
+fn log_change(change: Change) {
+    match change {
+        Change::None => {}
+        Change::Doubted(doubt) => log_doubt(&doubt),
+        Change::Restored => tracing::info!("the clock is trusted again; what is too old is deleted again"),
+    }
+}
+
+fn log_doubt(doubt: &Doubt) {
+    tracing::error!(
+        difference_ms = doubt.difference_ms,
+        needs_confirmation = doubt.needs_confirmation(),
+        "the clock has jumped: nothing is deleted until it is correct again for a minute, or an operator confirms it \
+         with `gateway store accept-clock`"
+    );
+}
+
+fn log_skew(was_skewed: bool, now: &ClockStatus) {
+    match (was_skewed, now.is_skewed()) {
+        (false, true) => tracing::warn!(
+            difference_ms = now.skew_ms,
+            "the clock of this machine differs from that of the store; tokens are checked with the clock of this machine"
+        ),
+        (true, false) => tracing::info!("the clock of this machine agrees with that of the store again"),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! Clocks that jump in every way, judged second by second.
+
+use super::*;
+
+const START: u64 = 1_800_000_000_000;
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+/// A machine: its monotonic clock, and a clock that is `offset` milliseconds ahead of the true time.
+struct Machine {
+    judge: Judge,
+    monotonic: Duration,
+    offset: i64,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let reading = Reading { wall: Timestamp::from_millis(START), monotonic: Duration::ZERO };
+        Self { judge: Judge::new(reading), monotonic: Duration::ZERO, offset: 0 }
+    }
+
+    fn reading(&self) -> Reading {
+        let truth = START + millis(self.monotonic);
+        Reading { wall: Timestamp::from_millis(truth.saturating_add_signed(self.offset)), monotonic: self.monotonic }
+    }
+
+    /// Lets seconds pass, each with a reading; gives what changed.
+    fn run(&mut self, seconds: u64) -> Vec<Change> {
+        (0..seconds).map(|_| self.tick(Duration::from_secs(1))).filter(|change| *change != Change::None).collect()
+    }
+
+    fn tick(&mut self, after: Duration) -> Change {
+        self.monotonic += after;
+        self.judge.observe(self.reading(), Duration::ZERO)
+    }
+
+    /// How far the trusted time is ahead of the true time.
+    fn error(&self) -> i64 {
+        difference(self.judge.now(self.monotonic), Timestamp::from_millis(START + millis(self.monotonic)))
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.judge.doubt().is_none()
+    }
+}
+
+#[test]
+fn trusts_clock_that_moves_with_time() {
+    let mut machine = Machine::new();
+    assert_eq!(machine.run(10_000), []);
+    assert_eq!(machine.error(), 0);
+}
+
+#[test]
+fn adopts_steps_of_a_few_seconds() {
+    for step in [4_900, -4_900] {
+        let mut machine = Machine::new();
+        machine.offset = step;
+        assert_eq!(machine.run(100), []);
+        assert_eq!(machine.error(), step, "the step is adopted");
+    }
+}
+
+#[test]
+fn doubts_jumps_in_both_directions_and_goes_on_by_monotonic_progress() {
+    for jump in [8 * DAY, DAY, HOUR, 6_000, -6_000, -HOUR, -DAY, -8 * DAY] {
+        let mut machine = Machine::new();
+        machine.run(10);
+        machine.offset = jump;
+        let changes = machine.run(10_000);
+        assert!(matches!(changes[..], [Change::Doubted(doubt)] if doubt.difference_ms == jump), "{jump}: {changes:?}");
+        assert_eq!(machine.error(), 0, "{jump}");
+        assert!(!machine.is_trusted(), "a jump that persists is doubted until it is confirmed");
+    }
+}
+
+#[test]
+fn trusts_again_after_a_minute_of_agreement() {
+    for jump in [8 * DAY, -8 * DAY] {
+        let mut machine = Machine::new();
+        machine.offset = jump;
+        machine.run(5);
+        machine.offset = 0;
+        assert_eq!(machine.run(60), [], "{jump}");
+        assert!(!machine.is_trusted());
+        assert_eq!(machine.run(1), [Change::Restored], "{jump}");
+        assert_eq!(machine.error(), 0);
+    }
+}
+
+#[test]
+fn repeated_jumps_begin_the_minute_again() {
+    let mut machine = Machine::new();
+    for _ in 0..100 {
+        machine.offset = 8 * DAY;
+        machine.run(1);
+        machine.offset = 0;
+        machine.run(59);
+    }
+    assert!(!machine.is_trusted());
+    assert_eq!(machine.error(), 0);
+    assert_eq!(machine.run(60), [Change::Restored]);
+}
+
+#[test]
+fn clock_that_agrees_with_itself_after_a_jump_is_not_trusted() {
+    let mut machine = Machine::new();
+    machine.offset = 8 * DAY;
+    machine.run(86_400);
+    assert!(!machine.is_trusted());
+    assert_eq!(machine.error(), 0);
+}
+
+#[test]
+fn follows_slow_drift() {
+    for rate in [1, 50, 90, -50, -90] {
+        let mut machine = Machine::new();
+        for _ in 0..3_600 {
+            machine.offset += rate;
+            assert_eq!(machine.run(1), [], "{rate} ms a second");
+        }
+        assert_eq!(machine.error(), 3_600 * rate);
+    }
+}
+
+#[test]
+fn many_small_steps_are_no_way_to_a_large_one() {
+    let mut machine = Machine::new();
+    for _ in 0..3_600 {
+        machine.offset += 4_000;
+        machine.run(1);
+    }
+    assert!(!machine.is_trusted());
+    assert!(machine.error() <= signed(STEP) + 3_600 * 100, "{}", machine.error());
+    let mut machine = Machine::new();
+    for _ in 0..36_000 {
+        machine.offset += 200;
+        machine.run(1);
+    }
+    assert!(!machine.is_trusted(), "a clock that is a fifth too fast");
+    assert!(machine.error() <= 36_000 * 100 + signed(STEP), "{}", machine.error());
+}
+
+#[test]
+fn suspended_machine_is_no_jump() {
+    let mut machine = Machine::new();
+    machine.run(10);
+    assert_eq!(machine.tick(Duration::from_secs(8 * 86_400)), Change::None);
+    assert_eq!(machine.error(), 0);
+    // It woke up with a clock that is a day ahead.
+    machine.offset = DAY;
+    assert!(matches!(machine.tick(Duration::from_secs(86_400)), Change::Doubted(_)));
+    assert_eq!(machine.error(), 0);
+}
+
+#[test]
+fn operator_confirms_a_jump() {
+    let mut machine = Machine::new();
+    machine.offset = -8 * DAY;
+    machine.run(100);
+    machine.judge.accept(machine.reading());
+    assert!(machine.is_trusted());
+    assert_eq!(machine.run(100), []);
+    assert_eq!(machine.error(), -8 * DAY);
+}
+
+#[test]
+fn uncertain_reading_is_no_jump() {
+    let mut machine = Machine::new();
+    machine.offset = 6_500;
+    machine.monotonic += Duration::from_secs(1);
+    assert_eq!(machine.judge.observe(machine.reading(), Duration::from_secs(2)), Change::None);
+    assert_eq!(machine.error(), 4_500, "only what is certain is adopted");
+}
+
+#[test]
+fn monotonic_clock_that_stands_still_adopts_nothing_more() {
+    let mut machine = Machine::new();
+    machine.offset = 4_000;
+    assert_eq!(machine.tick(Duration::ZERO), Change::None);
+    machine.offset = 8_000;
+    assert!(matches!(machine.tick(Duration::ZERO), Change::Doubted(_)));
+}
+
+fn resumed(boot: &str, seconds_later: u64, offset: i64) -> Judge {
+    let mark = Mark { boot: "boot-1".into(), monotonic: Duration::from_secs(1_000), at: Timestamp::from_millis(START) };
+    let monotonic = if boot == "boot-1" { 1_000 + seconds_later } else { 20 };
+    let wall = Timestamp::from_millis((START + seconds_later * 1_000).saturating_add_signed(offset));
+    Judge::resumed(&mark, boot, Reading { wall, monotonic: Duration::from_secs(monotonic) })
+}
+
+#[test]
+fn restart_notices_a_clock_that_jumped_meanwhile() {
+    for (later, offset, is_trusted) in [
+        (5, 0, true),
+        (5, 4_000, true),
+        (5, 8 * DAY, false),
+        (5, -8 * DAY, false),
+        (5, 6_000, false),
+        (30 * 86_400, 60_000, true),
+        (30 * 86_400, DAY, false),
+    ] {
+        let judge = resumed("boot-1", later, offset);
+        assert_eq!(judge.doubt().is_none(), is_trusted, "{later} s, {offset} ms");
+        let expected = START + later * 1_000;
+        let now = judge.now(Duration::from_secs(1_000 + later)).millis();
+        assert!(now.abs_diff(expected) <= 60_000, "{later} s, {offset} ms");
+    }
+}
+
+#[test]
+fn after_another_boot_a_large_step_needs_a_confirmation() {
+    assert!(resumed("boot-2", 3_600, 0).doubt().is_none());
+    let mut judge = resumed("boot-2", 8 * 86_400, 0);
+    assert!(judge.doubt().is_some_and(|doubt| doubt.needs_confirmation()));
+    assert_eq!(judge.mark("boot-2", Duration::from_secs(30)), None, "a mark would end the doubt at the next start");
+    for second in 21..1_000 {
+        let wall = Timestamp::from_millis(START + 8 * 86_400_000 + (second - 20) * 1_000);
+        let reading = Reading { wall, monotonic: Duration::from_secs(second) };
+        assert_eq!(judge.observe(reading, Duration::ZERO), Change::None);
+        assert_eq!(judge.now(reading.monotonic), wall, "new entries are stamped with the clock as it is");
+    }
+    assert!(judge.doubt().is_some());
+}
+
+#[test]
+fn after_another_boot_time_does_not_go_back() {
+    let judge = resumed("boot-2", 0, -30 * DAY);
+    assert!(judge.doubt().is_some());
+    assert_eq!(judge.now(Duration::from_secs(20)).millis(), START);
+}
+
+#[test]
+fn machine_without_a_clock_of_its_own_gets_the_time_from_the_network() {
+    let mut judge = resumed("boot-2", 0, -30 * DAY);
+    let mut observe = |second: u64, wall: u64| {
+        let reading = Reading { wall: Timestamp::from_millis(wall), monotonic: Duration::from_secs(20 + second) };
+        judge.observe(reading, Duration::ZERO)
+    };
+    // It was off for an hour.
+    let truth = |second: u64| START + 3_600_000 + second * 1_000;
+    for second in 1..=60 {
+        assert_eq!(observe(second, truth(second)), Change::None);
+    }
+    assert_eq!(observe(61, truth(61)), Change::Restored);
+    let mut judge = resumed("boot-2", 0, -30 * DAY);
+    for second in 1..1_000 {
+        let wall = Timestamp::from_millis(truth(second) + 8 * 86_400_000);
+        let reading = Reading { wall, monotonic: Duration::from_secs(20 + second) };
+        assert_eq!(judge.observe(reading, Duration::ZERO), Change::None, "more than a day needs a confirmation");
+    }
+}
+
+#[test]
+fn unknown_boots_are_not_the_same() {
+    let mark = Mark { boot: String::new(), monotonic: Duration::ZERO, at: Timestamp::from_millis(START) };
+    let wall = Timestamp::from_millis(START + 3_600_000);
+    let judge = Judge::resumed(&mark, "", Reading { wall, monotonic: Duration::from_secs(1) });
+    assert!(judge.doubt().is_none());
+}
+
+#[test]
+fn mark_holds_the_trusted_time_also_in_doubt() {
+    let mut machine = Machine::new();
+    machine.offset = 8 * DAY;
+    machine.run(10);
+    let mark = machine.judge.mark("boot", machine.monotonic).unwrap();
+    assert_eq!(mark.at.millis(), START + 10_000);
+}

@@ -1,0 +1,140 @@
+//! A store for tests that panics in one of its operations, once it is told to.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
+
+use super::{
+    Admission, Append, Appended, Beat, Block, BlockChanges, BlockOutcome, Blocks, Epoch, Event, Heads, Log, NodeRecord,
+    Nodes, Note, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence,
+    PresenceChange, Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus,
+    Swept, memory::MemoryStore,
+};
+use crate::topic::Topic;
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It panics.
+    Panics,
+    /// It never answers.
+    Hangs,
+}
+
+/// A store in memory whose operations can be broken.
+pub(crate) struct FailingStore {
+    store: MemoryStore,
+    broken: Mutex<Option<(&'static str, Failure)>>,
+    probes: Mutex<u64>,
+}
+
+impl FailingStore {
+    /// One that works.
+    pub(crate) fn around(store: MemoryStore) -> Self {
+        Self { store, broken: Mutex::new(None), probes: Mutex::new(0) }
+    }
+
+    /// Breaks an operation.
+    pub(crate) fn break_operation(&self, operation: &'static str, failure: Failure) {
+        *self.broken.lock() = Some((operation, failure));
+    }
+
+    /// How often it was probed.
+    pub(crate) fn probes(&self) -> u64 {
+        *self.probes.lock()
+    }
+
+    async fn reach(&self, operation: &'static str) {
+        let broken = *self.broken.lock();
+        match broken.filter(|(broken, _)| *broken == operation) {
+            Some((_, Failure::Panics)) => panic!("{operation} is broken"),
+            Some((_, Failure::Hangs)) => std::future::pending().await,
+            None => {}
+        }
+    }
+}
+
+/// Implements a part of the contract by handing everything on.
+macro_rules! hand_on {
+    ($part:ident { $(async fn $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)* } $($rest:tt)*) => {
+        #[async_trait]
+        impl $part for FailingStore {
+            $(async fn $name(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
+                self.reach(stringify!($name)).await;
+                self.store.$name($($argument),*).await
+            })*
+            $($rest)*
+        }
+    };
+}
+
+hand_on!(Log {
+    async fn append(append: Append) -> Appended;
+    async fn read(topic: &Topic, after: u64, limit: PageLimit) -> Page;
+    async fn read_back(topic: &Topic, before: u64, limit: PageLimit) -> Page;
+    async fn heads(topics: &[Topic]) -> Heads;
+} fn epoch(&self) -> Epoch { self.store.epoch() });
+
+hand_on!(Pending {
+    async fn notify(notify: Notify) -> Notified;
+    async fn acknowledge(user: &UserId, ids: &[NotificationId], event: Option<Event>) -> Vec<NotificationId>;
+    async fn pending_count(user: &UserId) -> u64;
+});
+
+hand_on!(Sessions {
+    async fn open_session(record: SessionRecord, policy: SessionPolicy) -> Admission;
+    async fn restore_session(record: SessionRecord, policy: SessionPolicy) -> Admission;
+    async fn close_session(user: &UserId, session: &SessionId, code: CloseCode) -> ();
+    async fn sessions_of(user: &UserId) -> Vec<SessionRecord>;
+});
+
+hand_on!(Blocks {
+    async fn block(user: &UserId, block: Block) -> BlockOutcome;
+    async fn unblock(user: &UserId) -> u64;
+    async fn blocks_of(user: &UserId) -> Vec<Block>;
+    async fn block_changes(after: u64, at_most: usize) -> BlockChanges;
+});
+
+hand_on!(Presence {
+    async fn set_present(clan: &ClanId, user: &UserId, sessions: u32) -> PresenceChange;
+    async fn present(clan: &ClanId, at_most: usize) -> Present;
+});
+
+hand_on!(Nodes {
+    async fn pulse(beat: Beat) -> Pulse;
+    async fn post(node: &str, note: &Note) -> ();
+    async fn nodes() -> Vec<NodeRecord>;
+    async fn reap() -> Reaped;
+    async fn resign() -> ();
+});
+
+hand_on!(Outbox {
+    async fn lease_outbox(ttl: Duration) -> bool;
+    async fn read_outbox(after: u64, at_most: usize, wait: Duration) -> Vec<OutboxEntry>;
+    async fn remove_from_outbox(sequences: &[u64]) -> ();
+    async fn outbox_status() -> OutboxStatus;
+});
+
+#[async_trait]
+impl Store for FailingStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.reach("sweep").await;
+        self.store.sweep(now).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        *self.probes.lock() += 1;
+        self.reach("probe").await;
+        Ok(())
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.store.status()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}

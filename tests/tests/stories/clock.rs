@@ -1,0 +1,150 @@
+//! The wall clock of the machine is wrong, under libfaketime: nothing is deleted, expired or forgotten by it.
+
+use std::time::{Duration, SystemTime};
+
+use realtime_gateway_brokers::FakeClock;
+use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
+use serde_json::{Value, json};
+
+/// A token that outlives every jump of these stories.
+fn long_lived(user: &str) -> Token {
+    Token::of(user).lasting(Duration::from_secs(365 * 86_400))
+}
+
+/// A gateway with three chat messages and a pending notification.
+struct Stored {
+    gateway: Gateway,
+    clock: FakeClock,
+    notification: String,
+}
+
+impl Stored {
+    async fn start() -> Self {
+        let clock = FakeClock::right();
+        let gateway = Gateway::with_clock(Settings::default(), &clock).await;
+        let mut alice = Socket::with(&gateway, &long_lived("alice")).await;
+        for n in 1..=3 {
+            assert_eq!(alice.ask(message(n)).await["offset"], n);
+        }
+        let notification = gateway.api().notify("bob", "waits").await;
+        Self { gateway, clock, notification }
+    }
+
+    async fn deletion(&self) -> Value {
+        self.gateway.api().health().await["clock"]["deletion"].clone()
+    }
+
+    async fn paused(&self) {
+        eventually("the jump is noticed", || async { self.deletion().await == "paused" }).await;
+    }
+
+    /// Everything is there, and repeats are recognised.
+    async fn expect_all(&self) {
+        let mut alice = Socket::with(&self.gateway, &long_lived("alice")).await;
+        for n in 1..=3 {
+            let again = alice.ask(message(n)).await;
+            assert_eq!((&again["offset"], &again["duplicate"]), (&json!(n), &json!(true)), "{again}");
+        }
+        assert_eq!(history(&mut alice).await, ["1", "2", "3"]);
+        let mut bob = Socket::with(&self.gateway, &long_lived("bob")).await;
+        bob.send(json!({ "type": "subscribe_notifications" })).await;
+        assert_eq!(bob.until("notification").await["id"], self.notification);
+    }
+}
+
+fn message(n: u64) -> Value {
+    json!({ "type": "chat", "clanId": "c", "content": n.to_string(), "clientMessageId": format!("m{n}") })
+}
+
+async fn history(socket: &mut Socket) -> Vec<String> {
+    let page = socket.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    let content = |chat: &Value| chat["content"].as_str().unwrap().to_owned();
+    page["messages"].as_array().unwrap().iter().map(content).collect()
+}
+
+#[tokio::test]
+async fn loses_nothing_when_clock_jumps_ahead_for_a_while() {
+    let stored = Stored::start().await;
+    for ahead in ["+8d", "+40d", "+25h"] {
+        stored.clock.set(ahead);
+        stored.paused().await;
+        let health = stored.gateway.api().health().await;
+        assert_eq!((&health["status"], &health["clock"]["status"]), (&json!("degraded"), &json!("degraded")));
+        assert!(health["clock"]["differenceMs"].as_i64().unwrap() > 86_400_000, "{health}");
+        assert!(health["warnings"][0].as_str().unwrap().contains("accept-clock"), "{health}");
+        stored.expect_all().await;
+    }
+    stored.clock.set("+0");
+    stored.expect_all().await;
+    let jumps = stored.gateway.log().iter().filter(|line| line.contains("the clock has jumped")).count();
+    assert_eq!(jumps, 1, "it is logged once");
+}
+
+#[tokio::test]
+async fn loses_nothing_when_clock_is_wrong_at_restart() {
+    let mut stored = Stored::start().await;
+    stored.clock.set("+8d");
+    stored.gateway.signal("TERM").await;
+    assert_eq!(stored.gateway.exit_code().await, Some(0));
+    stored.gateway.restart().await;
+    stored.paused().await;
+    stored.expect_all().await;
+    // Also a process that is killed leaves its mark.
+    stored.gateway.kill().await;
+    stored.gateway.restart().await;
+    stored.paused().await;
+    stored.expect_all().await;
+}
+
+#[tokio::test]
+async fn stamps_messages_with_trusted_time() {
+    let stored = Stored::start().await;
+    stored.clock.set("-8d");
+    stored.paused().await;
+    let mut alice = Socket::with(&stored.gateway, &long_lived("alice")).await;
+    alice.send(json!({ "type": "ping" })).await;
+    let shown: Timestamp = serde_json::from_value(alice.expect("pong").await["timestamp"].clone()).unwrap();
+    let now = Timestamp::from(SystemTime::now());
+    assert!(shown.millis().abs_diff(now.millis()) < 3_600_000, "{shown} at {now}");
+}
+
+#[tokio::test]
+async fn operator_confirms_clock_of_running_gateway() {
+    let stored = Stored::start().await;
+    stored.clock.set("+8d");
+    stored.paused().await;
+    let told = stored.gateway.command(&["store", "accept-clock", "--config", "gateway.toml"]).await;
+    assert!(told.status.success(), "{told:?}");
+    eventually("deletion goes on", || async { stored.deletion().await == "running" }).await;
+    let mut alice = Socket::with(&stored.gateway, &long_lived("alice")).await;
+    assert!(history(&mut alice).await.is_empty(), "eight days are over now");
+    assert!(stored.gateway.log().iter().any(|line| line.contains("an operator has confirmed the clock")));
+}
+
+#[tokio::test]
+async fn operator_confirms_clock_of_stopped_gateway() {
+    let mut stored = Stored::start().await;
+    stored.gateway.signal("TERM").await;
+    assert_eq!(stored.gateway.exit_code().await, Some(0));
+    stored.clock.set("+8d");
+    let told = stored.gateway.command(&["store", "accept-clock", "--config", "gateway.toml"]).await;
+    assert!(told.status.success(), "{told:?}");
+    stored.gateway.restart().await;
+    assert_eq!(stored.deletion().await, "running");
+    let mut alice = Socket::with(&stored.gateway, &long_lived("alice")).await;
+    assert!(history(&mut alice).await.is_empty());
+}
+
+#[tokio::test]
+async fn expires_open_sessions_when_clock_jumps_ahead() {
+    let stored = Stored::start().await;
+    let mut hour = Socket::with(&stored.gateway, &Token::of("hour")).await;
+    let mut year = Socket::with(&stored.gateway, &long_lived("year")).await;
+    stored.clock.set("+2h");
+    assert_eq!(hour.until("error").await["code"], "token_expired");
+    assert_eq!(year.chat("c", "goes on").await["type"], "message_sent");
+    let renewed = hour.ask(json!({ "type": "authenticate", "token": long_lived("hour").text() })).await;
+    assert_eq!(renewed["type"], "authenticated");
+    hour.chat("c", "goes on").await;
+}
