@@ -21,8 +21,12 @@ struct Stored {
 
 impl Stored {
     async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
         let clock = FakeClock::right();
-        let gateway = Gateway::with_clock(Settings::default(), &clock).await;
+        let gateway = Gateway::with_clock(settings, &clock).await;
         let mut alice = Socket::with(&gateway, &long_lived("alice")).await;
         for n in 1..=3 {
             assert_eq!(alice.ask(message(n)).await["offset"], n);
@@ -65,7 +69,15 @@ async fn history(socket: &mut Socket) -> Vec<String> {
 
 #[tokio::test]
 async fn loses_nothing_when_clock_jumps_ahead_for_a_while() {
-    let stored = Stored::start().await;
+    jumps_ahead_for_a_while(Stored::start().await).await;
+}
+
+#[tokio::test]
+async fn memory_loses_nothing_when_clock_jumps_ahead_for_a_while() {
+    jumps_ahead_for_a_while(Stored::with(Settings::default().set("store.url", "\"memory\"")).await).await;
+}
+
+async fn jumps_ahead_for_a_while(stored: Stored) {
     for ahead in ["+8d", "+40d", "+25h"] {
         stored.clock.set(ahead);
         stored.paused().await;
