@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn id() -> impl Strategy<Value = String> {
-        "[a-zA-Z0-9._:é-]{1,40}"
+        "[a-zA-Z0-9._:é-]{1,40}".prop_filter("an identifier", |id| id != "." && id != "..")
     }
 
     fn topic() -> impl Strategy<Value = Topic> {
