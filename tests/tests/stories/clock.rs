@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use realtime_gateway_brokers::FakeClock;
 use realtime_gateway_protocol::Timestamp;
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually, within};
 use serde_json::{Value, json};
 
 /// A token that outlives every jump of these stories.
@@ -91,6 +91,18 @@ async fn jumps_ahead_for_a_while(stored: Stored) {
     stored.expect_all().await;
     let jumps = stored.gateway.log().iter().filter(|line| line.contains("the clock has jumped")).count();
     assert_eq!(jumps, 1, "it is logged once");
+}
+
+#[tokio::test]
+async fn deletes_again_once_clock_was_right_for_a_minute() {
+    let stored = Stored::start().await;
+    stored.clock.set("-8d");
+    stored.paused().await;
+    stored.clock.set("+0");
+    let is_running = || async { stored.deletion().await == "running" };
+    within(Duration::from_secs(120), "the clock is trusted again", is_running).await;
+    assert_eq!(stored.gateway.api().health().await["status"], "ok");
+    stored.expect_all().await;
 }
 
 #[tokio::test]
