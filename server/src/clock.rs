@@ -165,7 +165,8 @@ impl NodeClock {
                 state.judge = Judge::new(reading);
                 Change::None
             }
-            Some(before) if before.accepted != time.accepted && state.judge.doubt().is_some() => {
+            // A store that has lost its data begins to count again, which confirms nothing.
+            Some(before) if before.accepted < time.accepted && state.judge.doubt().is_some() => {
                 state.judge.accept(reading);
                 Change::Restored
             }

@@ -3,6 +3,7 @@
 
 use std::{
     any::Any,
+    collections::BTreeSet,
     future::Future,
     panic::AssertUnwindSafe,
     sync::{
@@ -12,6 +13,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,8 @@ pub struct Supervisor(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// The parts that are watched, or were.
+    parts: Mutex<BTreeSet<&'static str>>,
     /// The first part that has died.
     failure: watch::Sender<Option<PartFailure>>,
     /// Whether the gateway shuts down, so that parts may end.
@@ -44,7 +48,11 @@ struct Inner {
 
 impl Default for Supervisor {
     fn default() -> Self {
-        Self(Arc::new(Inner { failure: watch::Sender::new(None), shutting_down: AtomicBool::new(false) }))
+        Self(Arc::new(Inner {
+            parts: Mutex::default(),
+            failure: watch::Sender::new(None),
+            shutting_down: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -54,6 +62,7 @@ impl Supervisor {
     where
         F: Future<Output = ()>,
     {
+        self.note(part);
         let supervisor = self.clone();
         async move {
             match AssertUnwindSafe(future).catch_unwind().await {
@@ -73,6 +82,7 @@ impl Supervisor {
     where
         F: Future<Output = ()>,
     {
+        self.note(part);
         let supervisor = self.clone();
         async move {
             match AssertUnwindSafe(future).catch_unwind().await {
@@ -110,6 +120,16 @@ impl Supervisor {
             }
             is_first
         });
+    }
+
+    /// Notes a part that is watched. [`Supervisor::watch`] and [`Supervisor::watch_until`] do so themselves.
+    pub fn note(&self, part: &'static str) {
+        self.0.parts.lock().insert(part);
+    }
+
+    /// The names of all parts that are watched, or were.
+    pub fn parts(&self) -> Vec<&'static str> {
+        self.0.parts.lock().iter().copied().collect()
     }
 
     /// Notes that the gateway shuts down: parts may end from now on.

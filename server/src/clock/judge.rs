@@ -176,6 +176,11 @@ impl Doubt {
         Self { since, difference_ms, remedy, agrees_since: None }
     }
 
+    /// Whether the clock agrees with the trusted time again, for less than [`AGREEMENT`] yet.
+    pub fn agrees(&self) -> bool {
+        self.agrees_since.is_some()
+    }
+
     /// Whether only an operator can end it.
     pub fn needs_confirmation(&self) -> bool {
         self.remedy == Remedy::Confirmation

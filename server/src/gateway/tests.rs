@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use realtime_gateway_brokers::{rabbitmq, redis};
 use realtime_gateway_protocol::{GetPresence, SessionId, UserId};
 
 use super::*;
@@ -19,6 +20,9 @@ use crate::{
         memory::MemoryStore,
     },
 };
+
+/// How long what must happen may take, before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A gateway on a store that can be broken.
 struct Fragile {
@@ -42,6 +46,11 @@ impl Fragile {
         Self { running, store, client: crypto::https_client().build().unwrap() }
     }
 
+    /// The part that has died.
+    async fn failed(&self) -> PartFailure {
+        timeout(PATIENCE, self.running.failed()).await.expect("the death of a part is noticed")
+    }
+
     async fn status(&self, path: &str) -> u16 {
         let url = format!("http://{}{path}", self.running.address());
         self.client.get(url).send().await.unwrap().status().as_u16()
@@ -54,7 +63,7 @@ async fn part_that_panics_turns_readiness_off() {
         let gateway = Fragile::start().await;
         assert_eq!(gateway.status("/health/ready").await, 200);
         gateway.store.break_operation(operation, Failure::Panics);
-        let failure = gateway.running.failed().await;
+        let failure = gateway.failed().await;
         assert_eq!((failure.part, &*failure.reason), (part, &*format!("{operation} is broken")));
         for path in ["/health", "/health/ready"] {
             assert_eq!(gateway.status(path).await, 503, "{part}: {path}");
@@ -80,7 +89,7 @@ async fn presence_that_panics_is_noticed() {
     let session = Session::new(SessionId::new("s").unwrap(), Comer::default(), identity, outbound, node.now());
     let get = GetPresence { clan_id: "c".to_owned().try_into().unwrap() };
     assert!(Presences::read(node, &session, &get).await.is_err());
-    assert_eq!(gateway.running.failed().await.part, "presence");
+    assert_eq!(gateway.failed().await.part, "presence");
 }
 
 #[tokio::test]
@@ -90,7 +99,8 @@ async fn part_that_dies_ends_the_gateway_with_an_error() {
     let loaded = Loaded::read(&Flags { dev: true, ..Flags::default() }).unwrap();
     let log = crate::config::Log { level: "error".into(), format: LogFormat::Pretty, audit: false };
     let telemetry = crate::telemetry::init(&log).unwrap();
-    let ended = gateway.running.run_until_shutdown(Signals::listen().unwrap(), loaded, &telemetry).await;
+    let running = gateway.running.run_until_shutdown(Signals::listen().unwrap(), loaded, &telemetry);
+    let ended = timeout(PATIENCE, running).await.expect("the death of a part ends the gateway");
     assert_eq!(ended.unwrap_err().part, "pulse");
 }
 
@@ -116,4 +126,40 @@ async fn store_is_probed_once_a_second_however_many_ask() {
     assert!(join_all(asked).await.iter().all(|status| *status == 200));
     let (probes, seconds) = (gateway.store.probes(), began.elapsed().as_secs());
     assert!((1..=seconds + 1).contains(&probes), "{probes} probes in {seconds} s");
+}
+
+/// Every part of a node that uses all that there is. Each is named in docs/operations.md in words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_part_is_watched() {
+    let (store, bus) = tokio::task::spawn_blocking(|| (redis::shared().url(), rabbitmq::shared())).await.unwrap();
+    let mut config = Config::default();
+    config.listen.set_port(0);
+    config.internal_listen = Some("127.0.0.1:0".parse().unwrap());
+    config.store.url = Secret(store);
+    config.store.prefix = "watched".into();
+    config.bus.url = Secret(bus);
+    config.bus.prefix = "watched".into();
+    config.auth.jwt_secrets = vec![Secret("a secret of more than thirty-two bytes".into())];
+    let running = Gateway::new(config.clone()).start().await.unwrap();
+    let expected = [
+        "bus listener",
+        "clock",
+        "inbound events",
+        "internal port",
+        "port",
+        "presence",
+        "pulse",
+        "rabbitmq consumer",
+        "rabbitmq publisher",
+        "redis link",
+        "sweep",
+    ];
+    assert_eq!(running.node.tasks.supervisor().parts(), expected);
+
+    let directory = tempfile::tempdir().unwrap();
+    config.store.url = Secret(format!("redb:{}", directory.path().join("a.redb").display()));
+    config.bus.url = Secret("embedded".into());
+    let running = Gateway::new(config).start().await.unwrap();
+    let expected = ["bus listener", "clock", "internal port", "port", "presence", "pulse", "store writer", "sweep"];
+    assert_eq!(running.node.tasks.supervisor().parts(), expected);
 }

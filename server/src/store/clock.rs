@@ -1,10 +1,6 @@
 //! The time of day as an input of a store, so that age and expiry can be tried without waiting.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::Timestamp;
 
@@ -13,9 +9,10 @@ use realtime_gateway_protocol::Timestamp;
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's own.
+    /// The wall clock of the machine, trusted or not: for tests. A gateway has a [`NodeClock`](crate::clock::NodeClock).
+    #[cfg(test)]
     pub fn system() -> Self {
-        Self::new(|| SystemTime::now().into())
+        Self::new(|| std::time::SystemTime::now().into())
     }
 
     /// One that asks the given function.

@@ -101,6 +101,7 @@ impl RedbStore {
         });
         shared.begin(clock.now()).map_err(damaged)?;
         let (writing, supervisor) = (shared.clone(), options.supervisor.clone());
+        supervisor.note(writer::PART);
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || writer::run(&writing, &supervisor))

@@ -104,6 +104,7 @@ impl LogWriter {
 
     /// Has a supervisor be told when the thread dies, also when it has died before.
     pub(super) fn supervise(&self, supervisor: &Supervisor) {
+        supervisor.note(PART);
         let mut death = self.0.death.lock();
         if let Some(reason) = &death.reason {
             supervisor.report(PART, reason);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use realtime_gateway_brokers::FakeClock;
 use realtime_gateway_protocol::Timestamp;
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually, within};
 use serde_json::{Value, json};
 
 /// A token that outlives every jump of these stories.
@@ -21,8 +21,12 @@ struct Stored {
 
 impl Stored {
     async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    async fn with(settings: Settings) -> Self {
         let clock = FakeClock::right();
-        let gateway = Gateway::with_clock(Settings::default(), &clock).await;
+        let gateway = Gateway::with_clock(settings, &clock).await;
         let mut alice = Socket::with(&gateway, &long_lived("alice")).await;
         for n in 1..=3 {
             assert_eq!(alice.ask(message(n)).await["offset"], n);
@@ -65,7 +69,15 @@ async fn history(socket: &mut Socket) -> Vec<String> {
 
 #[tokio::test]
 async fn loses_nothing_when_clock_jumps_ahead_for_a_while() {
-    let stored = Stored::start().await;
+    jumps_ahead_for_a_while(Stored::start().await).await;
+}
+
+#[tokio::test]
+async fn memory_loses_nothing_when_clock_jumps_ahead_for_a_while() {
+    jumps_ahead_for_a_while(Stored::with(Settings::default().set("store.url", "\"memory\"")).await).await;
+}
+
+async fn jumps_ahead_for_a_while(stored: Stored) {
     for ahead in ["+8d", "+40d", "+25h"] {
         stored.clock.set(ahead);
         stored.paused().await;
@@ -79,6 +91,18 @@ async fn loses_nothing_when_clock_jumps_ahead_for_a_while() {
     stored.expect_all().await;
     let jumps = stored.gateway.log().iter().filter(|line| line.contains("the clock has jumped")).count();
     assert_eq!(jumps, 1, "it is logged once");
+}
+
+#[tokio::test]
+async fn deletes_again_once_clock_was_right_for_a_minute() {
+    let stored = Stored::start().await;
+    stored.clock.set("-8d");
+    stored.paused().await;
+    stored.clock.set("+0");
+    let is_running = || async { stored.deletion().await == "running" };
+    within(Duration::from_secs(120), "the clock is trusted again", is_running).await;
+    assert_eq!(stored.gateway.api().health().await["status"], "ok");
+    stored.expect_all().await;
 }
 
 #[tokio::test]

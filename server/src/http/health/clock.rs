@@ -41,7 +41,10 @@ impl ClockHealth {
 /// What an operator should look at, in sentences.
 pub(super) fn warnings(clock: &ClockStatus) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(doubt) = clock.doubt {
+    if clock.doubt.is_some_and(|doubt| doubt.agrees()) {
+        warnings
+            .push("the clock had jumped and is right again; deletion goes on once it has been so for a minute".into());
+    } else if let Some(doubt) = clock.doubt {
         let seconds = doubt.difference_ms as f64 / 1_000.0;
         let remedy = match doubt.needs_confirmation() {
             true => {
@@ -64,4 +67,50 @@ pub(super) fn warnings(clock: &ClockStatus) -> Vec<String> {
         warnings.push(format!("the clock of this machine is {seconds:.1} s {way} that of the store; correct it"));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Machine, NodeClock};
+
+    /// A machine whose clocks stand still, but for the boot.
+    #[derive(Debug)]
+    struct Still(u64);
+
+    impl Machine for Still {
+        fn wall(&self) -> Timestamp {
+            Timestamp::from_millis(self.0)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn timers(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn boot(&self) -> String {
+            "another".into()
+        }
+    }
+
+    #[test]
+    fn says_what_an_operator_should_do() {
+        const DAY: u64 = 24 * 3_600_000;
+        for (wall, words) in [(10 * DAY, "was restarted"), (DAY, "correct the clock"), (5 * DAY, "")] {
+            let clock = NodeClock::new(Still(wall));
+            let at = Timestamp::from_millis(5 * DAY);
+            clock.resume(&crate::clock::Mark { boot: "one".into(), monotonic: Duration::ZERO, at });
+            let found = warnings(&clock.status());
+            assert_eq!(found.is_empty(), words.is_empty(), "{found:?}");
+            assert!(
+                found.iter().all(|warning| warning.contains(words) && warning.contains("accept-clock")),
+                "{found:?}"
+            );
+        }
+    }
 }

@@ -32,6 +32,8 @@ use crate::{
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// At least so often.
 const LAST_BACKOFF: Duration = Duration::from_secs(5);
+/// What the thread is called as a part of the gateway.
+pub(super) const PART: &str = "store writer";
 /// What a trial writes: as much as a batch of small entries needs, so that a success means something.
 const TRIAL_BYTES: usize = 256 * 1024;
 
@@ -95,7 +97,7 @@ pub(super) fn run(shared: &Arc<Shared>, supervisor: &Supervisor) {
         shared.writable.send_replace(false);
         *shared.last_error.lock() = Some("the thread that writes the data file has died".into());
         shared.queue.abandon();
-        supervisor.report("store writer", &panic_message(&*panic));
+        supervisor.report(PART, &panic_message(&*panic));
     }
 }
 
