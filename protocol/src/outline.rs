@@ -58,7 +58,7 @@ impl<'a> Outline<'a> {
     /// [`DecodeError`] for text that is no JSON object, for an unknown `type`, and for a field that is missing or
     /// outside its bounds.
     pub fn of_command(type_name: &'a str, fields: &'a str) -> Result<Self, DecodeError> {
-        if let Some(broken) = strings::find(fields) {
+        if let Some(broken) = strings::find_unreadable(fields) {
             members(&broken.repaired)?;
             return Err(invalid(&broken.field, broken.problem));
         }

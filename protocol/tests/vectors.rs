@@ -26,6 +26,9 @@ struct Vector {
     field: Option<String>,
     request_id: Option<String>,
     in_reply_to: Option<String>,
+    /// For clients: this side finds all.
+    #[serde(default, rename = "gatewayOnly")]
+    _gateway_only: bool,
     #[serde(default)]
     schema_accepts: bool,
     #[serde(default)]

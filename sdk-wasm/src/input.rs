@@ -1,11 +1,9 @@
 //! What the JavaScript driver gives as text: the configuration, and the commands that calls and streams come down to.
 
-use std::str::FromStr;
-
 use realtime_gateway_sdk::{
     Position, Topic,
     machine::{self, Command, Draft, Millis, Publication, SubscribeOptions, Ticket},
-    protocol::{DecodeError, DeviceId, GetChatHistory, HistoryLimit, NotificationId, Outline},
+    protocol::{DecodeError, DeviceId, GetChatHistory, HistoryLimit, NotificationId, Outline, StoredId},
 };
 
 /// What a core is made with.
@@ -70,7 +68,7 @@ fn command(outline: &Outline<'_>, ticket: Ticket, timeout: Millis) -> Option<Com
         "notification_ack" => {
             let one = id::<NotificationId>(outline, "notificationId");
             let more = outline.texts("notificationIds");
-            let ids = one.into_iter().chain(more.iter().filter_map(|id| id.parse().ok())).collect();
+            let ids = one.into_iter().chain(more.iter().filter_map(|id| StoredId::from_stored(id).ok())).collect();
             Command::Ack { ticket, ids, timeout }
         }
         "typing" => Command::Typing(id(outline, "clanId")?, outline.flag("isTyping")),
@@ -105,8 +103,9 @@ fn topic(outline: &Outline<'_>) -> Option<Topic> {
     }
 }
 
-fn id<T: FromStr>(outline: &Outline<'_>, name: &str) -> Option<T> {
-    outline.text(name)?.parse().ok()
+/// The outline has looked at the bounds of an identifier. The gateway refuses what is not seen.
+fn id<T: StoredId>(outline: &Outline<'_>, name: &str) -> Option<T> {
+    T::from_stored(&outline.text(name)?).ok()
 }
 
 fn number(outline: &Outline<'_>, name: &str) -> Option<u32> {

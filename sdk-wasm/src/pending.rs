@@ -2,7 +2,7 @@
 
 use realtime_gateway_sdk::{
     machine::IdSet,
-    protocol::{NotificationId, Outline, Verdict},
+    protocol::{NotificationId, Outline, StoredId, Verdict},
 };
 
 /// Ids are remembered up to this many; beyond it the number that the gateway told counts.
@@ -47,7 +47,7 @@ impl Pending {
             }
             // After the confirmation come all pending ones, then live ones: only what is beyond the number told adds.
             "notification" if self.seen.len() < MAX_IDS => {
-                self.seen.insert(NotificationId::new(outline.text("id")?).ok()?);
+                self.seen.insert(NotificationId::from_stored(&outline.text("id")?).ok()?);
             }
             "notification_acked" | "ack_confirmed" => {
                 let ids = outline.texts("notificationIds");

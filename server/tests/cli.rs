@@ -245,7 +245,7 @@ fn a_store_is_copied_there_and_back() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
     let fixture = fs::read_dir(fixtures).unwrap().next().unwrap().unwrap().path();
     fs::copy(fixture, place.folder.path().join("old.redb")).unwrap();
-    let said = "copied 1 logs with 3 entries, 5 idempotency keys, 1 pending notifications, 0 events\n";
+    let said = "copied 1 logs with 3 entries, 5 idempotency keys, 1 pending notifications, 0 events, 0 blocked users\n";
     let copied = place.run(&["store", "copy", "redb:old.redb", &server.url()]);
     assert_eq!((copied.code(), copied.out().as_str()), (0, said), "{}", copied.err());
     let full = place.run(&["store", "copy", "redb:old.redb", &server.url()]).refusal();

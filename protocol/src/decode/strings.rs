@@ -53,7 +53,19 @@ pub(crate) fn find_in_command(text: &str) -> Option<Broken> {
 
 /// Finds what a text, which need not be JSON, has of them.
 pub(crate) fn find(text: &str) -> Option<Broken> {
-    let mut walk = Walk { text, at: 0, around: Vec::new(), first: None, repairs: Vec::new() };
+    walk(text, |walk, written| walk.broken_rule(written))
+}
+
+/// Finds halves of surrogate pairs and U+0000 only, for clients whose size counts: the gateway looks for the rest.
+pub(crate) fn find_unreadable(text: &str) -> Option<Broken> {
+    walk(text, |_, _| None)
+}
+
+/// How a string of a field is checked: what is wrong with it, when it was written like this.
+type Rule = fn(&Walk<'_>, &str) -> Option<&'static str>;
+
+fn walk(text: &str, rule: Rule) -> Option<Broken> {
+    let mut walk = Walk { text, at: 0, around: Vec::new(), first: None, repairs: Vec::new(), rule };
     while walk.step() {}
     let (field, problem) = walk.first?;
     let mut repaired = String::with_capacity(text.len());
@@ -80,6 +92,7 @@ struct Walk<'a> {
     first: Option<(String, &'static str)>,
     /// Where each half and each U+0000 begins.
     repairs: Vec<usize>,
+    rule: Rule,
 }
 
 /// An object or a list that is not at its end.
@@ -137,7 +150,7 @@ impl<'a> Walk<'a> {
         let is_name = matches!(self.around.last(), Some(Around::Object { is_name_next: true, .. }));
         if self.first.is_none() {
             let problem =
-                problem.or_else(|| written.filter(|_| !is_name).and_then(|written| self.broken_rule(written)));
+                problem.or_else(|| written.filter(|_| !is_name).and_then(|written| (self.rule)(self, written)));
             self.first = problem.map(|problem| (self.path(), problem));
         }
         if let Some(Around::Object { name, is_name_next: true }) = self.around.last_mut() {

@@ -1,7 +1,7 @@
 //! Commands as the text of their frames, but for what the machine adds: the `requestId`, and a send's name.
 
 use realtime_gateway_protocol::{
-    ClientMessage, DecodeError, Envelope, ObjectText, Outline, Publish, SendChat, encode_client,
+    ClientMessage, DecodeError, Envelope, ObjectText, Outline, Publish, SendChat, StoredId, encode_client,
 };
 
 use crate::Topic;
@@ -75,13 +75,17 @@ pub struct Publication {
     pub(crate) draft: Draft,
 }
 
+/// An identifier that was read in outline, which has looked at its bounds.
+fn id<T: StoredId>(outline: &Outline<'_>, name: &str) -> Option<T> {
+    T::from_stored(&outline.text(name)?).ok()
+}
+
 impl Publication {
     /// The message that was read in outline; none when that is neither.
     pub fn of(outline: &Outline<'_>) -> Option<Self> {
-        let id = |name| outline.text(name);
         let topic = match outline.type_name() {
-            "chat" => Topic::Clan(id("clanId")?.parse().ok()?),
-            "publish" => Topic::Service(id("service")?.parse().ok()?, id("topic")?.parse().ok()?),
+            "chat" => Topic::Clan(id(outline, "clanId")?),
+            "publish" => Topic::Service(id(outline, "service")?, id(outline, "topic")?),
             _ => return None,
         };
         Some(Self { topic, named: outline.raw("clientMessageId").is_some(), draft: Draft::of(outline) })

@@ -1,9 +1,9 @@
 //! What the gateway said, as far as the machine acts on it.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use realtime_gateway_protocol::{
-    ErrorCode, Limits, NotificationId, Outline, ServiceName, Timestamp, TopicName, Verdict,
+    ErrorCode, Limits, NotificationId, Outline, ServiceName, StoredId, Timestamp, TopicName, Verdict,
 };
 
 use super::Millis;
@@ -139,7 +139,8 @@ fn known(outline: &Outline<'_>) -> Option<Said> {
         "subscription_ended" => Said::Ended(named(outline)?, refused(outline)?),
         "subscription_reset" => Said::Reset(named(outline)?, position(outline)?),
         "notification_acked" => {
-            let ids = outline.texts("notificationIds").into_iter().filter_map(|id| NotificationId::new(id).ok());
+            let ids =
+                outline.texts("notificationIds").into_iter().filter_map(|id| NotificationId::from_stored(&id).ok());
             Said::Acknowledged(ids.collect())
         }
         "message_sent" => Said::Sent,
@@ -189,6 +190,6 @@ fn refused(outline: &Outline<'_>) -> Option<Refused> {
     })
 }
 
-fn id<T: FromStr>(outline: &Outline<'_>, name: &str) -> Option<T> {
-    outline.text(name)?.parse().ok()
+fn id<T: StoredId>(outline: &Outline<'_>, name: &str) -> Option<T> {
+    T::from_stored(&outline.text(name)?).ok()
 }

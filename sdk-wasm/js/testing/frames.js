@@ -5,6 +5,8 @@ import { CLIENT, SERVER } from "./fields.js";
 import { hasHalves, isHalf, readJson } from "./json.js";
 
 const NOT_IN_IDS = /[\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+const UNSEEN = /\p{Default_Ignorable_Code_Point}/u;
+const BLANK = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}]*$/u;
 const bytes = text => new TextEncoder().encode(text).length;
 
 /** `{ message, requestId }`, or `{ refusal }` with the fields of an `error`. */
@@ -26,7 +28,7 @@ export function readCommand(text) {
   const damaged = frame.members.find(({ name, value }) => isHalf(name) || hasHalves(value));
   if (damaged) {
     const field = isHalf(damaged.name) ? "" : damaged.name;
-    const refusal = invalid(field, "half of a surrogate pair");
+    const refusal = invalid(field, "half of a surrogate pair, or U+0000");
     return { refusal: { ...refusal, inReplyTo: field === "type" ? undefined : known, requestId: field === "requestId" ? undefined : requestId } };
   }
   // Where one of these comes twice, neither is believed.
@@ -111,6 +113,7 @@ function problemOfText(kind, text) {
     case "Id": {
       if (text === "" || bytes(text) > 128) return unless(false, "an identifier has 1 to 128 bytes of UTF-8");
       if (NOT_IN_IDS.test(text)) return unless(false, "an identifier has no control characters and no white space");
+      if (UNSEEN.test(text)) return unless(false, "an identifier has no zero-width characters and no bidirectional controls");
       const plain = text.match(/[A-Za-z0-9_-]/g)?.length ?? 0;
       return unless(plain + 3 * (bytes(text) - plain) <= 200, "an identifier has at most 200 bytes when percent-encoded");
     }
@@ -118,7 +121,8 @@ function problemOfText(kind, text) {
       return unless(/^[a-z][a-z0-9_]{0,31}$/.test(text), "a service name matches [a-z][a-z0-9_]{0,31}");
     case "Content": {
       const { length } = Array.from(text);
-      return unless(length >= 1 && length <= 4_000, "content has 1 to 4000 characters");
+      if (length < 1 || length > 4_000) return unless(false, "content has 1 to 4000 characters");
+      return unless(!BLANK.test(text), "a character is needed that is neither white space nor zero-width");
     }
     case "Sendable":
       return unless(["TEXT", "IMAGE", "FILE"].includes(text), "messageType is TEXT, IMAGE or FILE");

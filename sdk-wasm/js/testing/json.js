@@ -71,13 +71,13 @@ export function readJson(text) {
   return whole;
 }
 
-const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+const HALF = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
-/** Whether a string anywhere in a value, or a name, has half of a surrogate pair. */
+/** Whether a string anywhere in a value, or a name, has half of a surrogate pair or U+0000. */
 export function hasHalves({ type, value, members = [], items = [] }) {
   if (type === "string") return HALF.test(value);
   return members.some(member => HALF.test(member.name) || hasHalves(member.value)) || items.some(hasHalves);
 }
 
-/** Whether a name has half of a surrogate pair. */
+/** Whether a name has half of a surrogate pair or U+0000. */
 export const isHalf = name => HALF.test(name);

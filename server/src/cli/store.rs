@@ -77,8 +77,9 @@ impl Copy {
         source.close().await;
         let tally = copied?;
         super::print(&format!(
-            "copied {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events\n",
-            tally.logs, tally.entries, tally.keys, tally.pending, tally.events
+            "copied {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events, {} \
+             blocked users\n",
+            tally.logs, tally.entries, tally.keys, tally.pending, tally.events, tally.blocked
         ))
     }
 }

@@ -166,6 +166,7 @@ async fn a_block_outlives_a_crash() {
 async fn backend_services_block_and_unblock() {
     let backend = Backend::at(&rabbitmq::shared()).await;
     let gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
     let mut alice = Socket::of(&gateway, "alice").await;
     backend.publish("control.block.alice", json!({ "until": an_hour() })).await;
     assert_eq!(alice.closed().await, 4403);

@@ -64,7 +64,9 @@ async fn half_of_a_surrogate_pair_is_refused_in_every_field() {
 #[tokio::test]
 async fn half_of_a_surrogate_pair_of_the_broker_is_a_dead_letter() {
     let backend = Backend::at(&shared()).await;
-    let _gateway = Gateway::with(backend.settings()).await;
+    let gateway = Gateway::with(backend.settings()).await;
+    // It declares the queue.
+    gateway.connected().await;
     let mut letters = backend.dead_letters().await;
     let body = format!(r#"{{"title":"t","message":"m","data":{{"a":"{HALF}"}}}}"#);
     backend.publish_as("notification.alice", body.as_bytes(), None).await;
@@ -233,6 +235,7 @@ async fn a_compressed_body_is_refused_and_an_uncompressed_one_read() {
 async fn content_says_something_and_holds_no_nul() {
     let backend = Backend::at(&shared()).await;
     let gateway = Gateway::with(backend.settings()).await;
+    gateway.connected().await;
     let mut letters = backend.dead_letters().await;
     for blank in [" ", "\n\t", "\u{a0}\u{3000}", "\u{200b}", " \u{200d}\u{feff} ", "\u{2060}", "a\0b"] {
         let mut alice = Socket::of(&gateway, "alice").await;
