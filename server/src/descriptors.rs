@@ -4,6 +4,8 @@
 const OTHERS: u64 = 256;
 /// Sockets beyond `limits.connections` that are served: those of the HTTP API and its documents.
 const SPARE_SOCKETS: u64 = 256;
+/// Sockets of operators at a time (`internal.listen`): they are few, and have these for themselves.
+pub const OPERATOR_SOCKETS: usize = 512;
 /// Sockets beyond all limits that are open for a moment: those that are being refused, those that were just accepted, and
 /// health probes.
 const PASSING_SOCKETS: u64 = 512;
@@ -24,7 +26,8 @@ pub fn wanted(connections: usize, permission_requests: usize) -> u64 {
 
 /// How many descriptors are needed besides those of the connections.
 pub fn beside(permission_requests: usize) -> u64 {
-    whole(permission_requests).saturating_add(OTHERS + SPARE_SOCKETS + PASSING_SOCKETS)
+    let operators = whole(OPERATOR_SOCKETS);
+    whole(permission_requests).saturating_add(OTHERS + SPARE_SOCKETS + operators + PASSING_SOCKETS)
 }
 
 /// How many sockets of clients may be open so that the process does not run out of descriptors.

@@ -30,8 +30,8 @@ pub struct MemoryBudget {
     limit: AtomicUsize,
     /// By clients that may stay.
     used: AtomicUsize,
-    /// By connections that are being closed.
-    leaving: AtomicUsize,
+    /// By what ends soon by itself: handshakes, and connections that are being closed.
+    passing: AtomicUsize,
     exceeded: Notify,
 }
 
@@ -46,7 +46,7 @@ impl MemoryBudget {
     /// A budget of `limit` bytes, of which none is used.
     pub fn new(limit: usize) -> Arc<Self> {
         let none = || AtomicUsize::new(0);
-        Arc::new(Self { limit: AtomicUsize::new(limit), used: none(), leaving: none(), exceeded: Notify::new() })
+        Arc::new(Self { limit: AtomicUsize::new(limit), used: none(), passing: none(), exceeded: Notify::new() })
     }
 
     /// Returns the budget in bytes.
@@ -62,10 +62,10 @@ impl MemoryBudget {
 
     /// Returns the bytes in use.
     pub fn used(&self) -> usize {
-        self.staying().saturating_add(self.leaving.load(Ordering::Relaxed))
+        self.staying().saturating_add(self.passing.load(Ordering::Relaxed))
     }
 
-    /// Returns the bytes in use without those of connections that are being closed.
+    /// Returns the bytes in use without those of handshakes and of connections that are being closed.
     pub(crate) fn staying(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
@@ -75,8 +75,13 @@ impl MemoryBudget {
         self.staying() > self.limit()
     }
 
+    /// Whether everything together uses more than the budget allows, so that what takes long is cut short.
+    pub(crate) fn is_short(&self) -> bool {
+        self.used() > self.limit()
+    }
+
     /// Whether so much more is in use that no new client is taken in until others are gone: a quarter more by those that
-    /// may stay, or as much again by those that are being closed.
+    /// may stay, or as much again by what ends soon.
     pub(crate) fn is_far_exceeded(&self) -> bool {
         let limit = self.limit();
         self.staying() > limit.saturating_add(limit / 4) || self.used() > limit.saturating_mul(2)
@@ -89,9 +94,9 @@ impl MemoryBudget {
         }
     }
 
-    /// Counts bytes until the returned value is dropped.
+    /// Counts the bytes of something that ends soon, until the returned value is dropped.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
-        self.add(bytes);
+        self.passing.fetch_add(bytes, Ordering::Relaxed);
         Charge { budget: Arc::clone(self), bytes }
     }
 
@@ -110,14 +115,14 @@ impl MemoryBudget {
 
     /// Counts bytes as those of a connection that is being closed.
     fn leave(&self, bytes: usize) {
-        self.leaving.fetch_add(bytes, Ordering::Relaxed);
+        self.passing.fetch_add(bytes, Ordering::Relaxed);
         self.subtract(bytes);
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.subtract(self.bytes);
+        self.budget.passing.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -126,12 +131,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_is_charged_until_it_is_dropped() {
+    fn handshakes_count_and_push_no_client_out() {
         let budget = MemoryBudget::new(100);
-        let charge = budget.charge(100);
-        assert!(!budget.is_exceeded());
-        let another = budget.charge(1);
-        assert!(budget.is_exceeded());
+        let charge = budget.charge(150);
+        assert_eq!((budget.used(), budget.is_short(), budget.is_exceeded()), (150, true, false));
+        let another = budget.charge(60);
+        assert!(budget.is_far_exceeded());
         drop((charge, another));
         assert_eq!(budget.used(), 0);
     }
@@ -139,10 +144,9 @@ mod tests {
     #[tokio::test]
     async fn wakes_the_waiting_task_when_the_limit_is_passed_or_lowered() {
         let budget = MemoryBudget::new(100);
-        let charge = budget.charge(90);
-        let (_, more) = tokio::join!(budget.until_exceeded(), async { budget.charge(20) });
-        drop(more);
+        budget.add(90);
+        tokio::join!(budget.until_exceeded(), async { budget.add(20) });
+        budget.subtract(20);
         tokio::join!(budget.until_exceeded(), async { budget.set_limit(50) });
-        drop(charge);
     }
 }

@@ -25,8 +25,6 @@ use crate::{
     upgrade::{Refusal, is_trusted},
 };
 
-/// Sockets of operators at a time: they are few, and have these for themselves.
-const OPERATORS: usize = 1024;
 /// How long the first bytes are waited for here. A probe sends them immediately.
 const FIRST_BYTES_WITHIN: Duration = Duration::from_millis(500);
 
@@ -70,7 +68,7 @@ impl<R: Reception> Port<R> {
     fn count(&self) -> Result<Counted, Refusal> {
         let shared = &self.shared;
         if self.service == Service::Operators {
-            return Counted::new(&shared.operators, OPERATORS).ok_or_else(node_is_full);
+            return Counted::new(&shared.operators, descriptors::OPERATOR_SOCKETS).ok_or_else(node_is_full);
         }
         if shared.node.memory().is_far_exceeded() {
             return Err(memory_is_short());

@@ -53,9 +53,13 @@ pub(super) fn begin<R: Reception>(shared: &Arc<Shared<R>>, ports: Vec<(Port<R>, 
             let _ = timeout(LAST_ANSWERS, front.wait()).await;
         });
     })?;
+    let stop = shared.stop.clone();
     shared.node.tasks().spawn(async move {
         // An error is how the end shows: nothing is sent.
         let _ = end.await;
+        if !stop.is_cancelled() {
+            tracing::error!("the thread that accepts sockets has ended: no client can connect any more");
+        }
     });
     Ok(())
 }

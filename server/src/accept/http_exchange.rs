@@ -40,6 +40,8 @@ use crate::{
 
 /// What is left of `limits.handshake_timeout` to send an answer that refuses a WebSocket.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
+/// How long a client may take for its first request while memory is short.
+const HURRY: Duration = Duration::from_secs(1);
 /// Within which an endpoint must answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// After which an answer says that the connection ends with it: clients then spread over new nodes in time.
@@ -98,7 +100,7 @@ impl<R: Reception> Exchange<R> {
             .serve_connection(TokioIo::new(socket), self);
         let ended = {
             let mut stopped = pin!(state.guest.port.shared.stop.cancelled());
-            let mut timer = pin!(sleep_until(state.guest.until));
+            let mut timer = pin!(sleep_until(state.guest.until.min(Instant::now() + HURRY)));
             let mut last = false;
             poll_fn(|context| {
                 loop {
@@ -112,7 +114,14 @@ impl<R: Reception> Exchange<R> {
                     }
                     let now = Instant::now();
                     // Hyper bounds the wait for a request, but not how slowly an answer is read.
+                    let is_short = state.guest.port.shared.node.memory().is_short();
+                    let mut look_at = None;
                     let stuck_at = match *state.progress.lock() {
+                        // While memory is short, a client that takes long for its first request is in the way.
+                        Progress::Handshake if !last && !is_short => {
+                            look_at = Some(now + HURRY);
+                            state.guest.until
+                        }
                         Progress::Plain(since) if !last => since + ANSWER_WITHIN + state.idle + ANSWER_WITHIN,
                         Progress::Upgrade(_) if !last => state.guest.until + ANSWER_WITHIN,
                         _ => now,
@@ -122,7 +131,8 @@ impl<R: Reception> Exchange<R> {
                     }
                     // The gateway stops: the socket ends with the answer under way.
                     last |= stops;
-                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { stuck_at });
+                    let next = look_at.map_or(stuck_at, |look_at| stuck_at.min(look_at));
+                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { next });
                     if stops {
                         Pin::new(&mut http).graceful_shutdown();
                     }
@@ -285,9 +295,10 @@ impl<R: Reception> State<R> {
                 .map(|address| if is_monitored(path) { Asker::Monitor(address) } else { Asker::Address(address) }),
         };
         if let Some(asker) = asker {
-            let admitted = shared.rates.admit(asker, &limits, now);
-            let address = || self.address_of(request).unwrap_or_else(|| self.peer());
-            admitted.map_err(|after| self.refused(asks_too_often(asker, after), address()))?;
+            shared.rates.admit(asker, &limits, now).map_err(|after| {
+                node.metrics().rate_limited(asker.limit());
+                asks_too_often(asker, after)
+            })?;
         }
         let Some(admission) = &self.guest.admission else { return Ok(Afterwards::Open) };
         if key.is_some() {
@@ -317,7 +328,7 @@ fn asks_too_often(asker: Asker<'_>, after: Duration) -> Refusal {
         Asker::Key(_) => "this API key is used too often (limits.http_per_key_per_second)",
         Asker::Address(_) | Asker::Monitor(_) => "this address asks too often (limits.http_per_ip_per_second)",
     };
-    Refusal::too_many(detail, after).outcome("http_throttled")
+    Refusal::too_many(detail, after)
 }
 
 /// Whether this is what orchestrators and monitoring ask for, which must not fail because others of their address

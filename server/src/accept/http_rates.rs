@@ -34,6 +34,16 @@ pub(super) enum Asker<'a> {
     Monitor(IpAddr),
 }
 
+impl Asker<'_> {
+    /// What the metric of refusals calls its limit.
+    pub(super) fn limit(self) -> &'static str {
+        match self {
+            Self::Key(_) => "http_key",
+            Self::Address(_) | Self::Monitor(_) => "http_address",
+        }
+    }
+}
+
 impl HttpRates {
     /// Counts a request.
     ///

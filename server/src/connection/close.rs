@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.take_the_rest(&end).await;
         self.outbound.end();
-        let is_short = self.outbound.footprint().is_over_budget();
+        let is_short = self.outbound.footprint().is_memory_short();
         let within = if is_short { WRITTEN_SOON } else { WRITTEN_WITHIN };
         if !matches!(timeout(within, self.write_close(&end)).await, Ok(Ok(()))) {
             return Closed::Unwritten;

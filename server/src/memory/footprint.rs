@@ -78,9 +78,9 @@ impl Footprint {
         self.set_inbound(0);
     }
 
-    /// Whether the node as a whole holds too much.
-    pub(crate) fn is_over_budget(&self) -> bool {
-        self.budget.used() > self.budget.limit()
+    /// Whether the node is short of memory, so that what takes long is cut short.
+    pub(crate) fn is_memory_short(&self) -> bool {
+        self.budget.is_short()
     }
 
     /// Returns the bytes that are counted.
@@ -118,10 +118,10 @@ impl Footprint {
             (true, false) => self.budget.add(bytes - counted),
             (false, false) => self.budget.subtract(counted - bytes),
             (true, true) => {
-                self.budget.leaving.fetch_add(bytes - counted, Ordering::Relaxed);
+                self.budget.passing.fetch_add(bytes - counted, Ordering::Relaxed);
             }
             (false, true) => {
-                self.budget.leaving.fetch_sub(counted - bytes, Ordering::Relaxed);
+                self.budget.passing.fetch_sub(counted - bytes, Ordering::Relaxed);
             }
         }
     }

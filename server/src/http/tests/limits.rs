@@ -25,12 +25,12 @@ impl Served {
         answered(key.into_iter().fold(request, |request, key| request.bearer_auth(key))).await
     }
 
-    /// Asks the same until it is refused: not before the burst of a rate of 5 is used up, and soon after.
+    /// Asks the same until it is refused: not before the burst of a rate of 5 is nearly used up, and soon after.
     async fn until_refused(&self, request: impl Fn() -> RequestBuilder) -> Answered {
         for asked in 0..500 {
             let answer = answered(request()).await;
             if answer.status == 429 {
-                assert!(asked >= 20, "{asked} were answered");
+                assert!(asked >= 15, "{asked} were answered");
                 return answer;
             }
             assert_eq!(answer.status, 200);
