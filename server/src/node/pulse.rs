@@ -85,6 +85,7 @@ impl Node {
         };
         if let Some(time) = pulse.time {
             self.clock.follow(time, sent_at);
+            self.store.clock_follows();
         }
         if pulse.lease == LeaseHeld::Anew {
             self.lease.taken_anew(sent);

@@ -111,6 +111,8 @@ pub struct RedisStore {
     max_events: String,
     clock: Clock,
     time: TimeSource,
+    /// Whether `clock` follows that of Redis.
+    follows: AtomicBool,
     /// Whether Redis has swept for this node.
     swept: AtomicBool,
     pending: AtomicU64,
@@ -152,6 +154,7 @@ impl RedisStore {
             max_events: options.outbox.map(|max| max.to_string()).unwrap_or_default(),
             clock,
             time: redis.time,
+            follows: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             pending: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
@@ -170,7 +173,9 @@ impl RedisStore {
     /// The time of a script.
     fn moment(&self) -> Moment {
         match self.time {
-            TimeSource::Server => Moment::Server,
+            // Until then the clock of the node has learned nothing of this server's.
+            TimeSource::Server if !self.follows.load(Ordering::Acquire) => Moment::Server,
+            TimeSource::Server => Moment::Expected(self.clock.now()),
             TimeSource::Given => Moment::Given(self.clock.now()),
         }
     }
@@ -178,7 +183,7 @@ impl RedisStore {
     /// The time of a script that stores something as of a time.
     fn moment_of(&self, at: Timestamp) -> Moment {
         match self.time {
-            TimeSource::Server => Moment::Server,
+            TimeSource::Server => self.moment(),
             TimeSource::Given => Moment::Given(at),
         }
     }
@@ -204,6 +209,10 @@ impl Drop for RedisStore {
 impl Store for RedisStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         Ok(self.sweep_some(now).await?)
+    }
+
+    fn clock_follows(&self) {
+        self.follows.store(true, Ordering::Release);
     }
 
     async fn accept_clock(&self) -> Result<(), StoreError> {

@@ -87,6 +87,9 @@ pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Blocks +
         Ok(())
     }
 
+    /// The clock that the store was opened with follows the store's own clock from now on.
+    fn clock_follows(&self) {}
+
     /// An operator confirms the clock: of the store where it has one, otherwise of the next process.
     async fn accept_clock(&self) -> Result<(), StoreError> {
         Ok(())

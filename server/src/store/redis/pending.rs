@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
 use super::{
-    RedisStore,
+    RedisStore, TimeSource,
     fault::Fault,
     millis,
     request::{Moment, Reply},
@@ -74,10 +74,12 @@ impl RedisStore {
     /// Removes what is beyond its time by the clock of the server, a bounded number of rows. The server refuses when its
     /// clock does not agree with the time that this node expects of it.
     pub(super) async fn sweep_some(&self, expected: Timestamp) -> Result<Swept, Fault> {
-        let now = self.moment_of(expected);
         let request = |_: &_| {
-            let request = self.link.request(&steps::SWEEP).text(&self.node.incarnation).moment(now);
-            let request = if now == Moment::Server { request.at(expected) } else { request.text("") };
+            let request = self.link.request(&steps::SWEEP).text(&self.node.incarnation);
+            let request = match self.time {
+                TimeSource::Server => request.moment(Moment::Server).at(expected),
+                TimeSource::Given => request.moment(Moment::Given(expected)).text(""),
+            };
             let request = request.number(self.swept.load(Ordering::Relaxed).into());
             request.number(millis(self.window)).number(SWEEP_ROWS)
         };

@@ -50,6 +50,8 @@ pub(super) fn hash(code: &str) -> String {
 pub(super) enum Moment {
     /// What the server's own clock shows when it runs the script.
     Server,
+    /// The same, unless it does not agree with this one, which the node expects: then it has jumped.
+    Expected(Timestamp),
     /// This one: for tests, and for copies that read everything.
     Given(Timestamp),
 }
@@ -112,6 +114,7 @@ impl Request {
     pub(super) fn moment(self, moment: Moment) -> Self {
         match moment {
             Moment::Server => self.text(""),
+            Moment::Expected(at) => self.text(&format!("~{}", at.millis().min(LARGEST))),
             Moment::Given(at) => self.at(at),
         }
     }

@@ -16,11 +16,17 @@ local function server_time()
   local time = call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
--- The time that a script goes by. Only tests and copies name another than that of this server.
+-- The time that a script goes by: that of this server. `~` begins what the node expects of it, by what it was before and
+-- the monotonic clock of the node's machine. If they do not agree, the clock of this server has jumped, and the expected
+-- time decides. Only tests and copies name a time without `~`.
+local TOLERANCE = 5000
 local function moment()
   local given = arg()
-  if given == '' then return server_time() end
-  return tonumber(given)
+  local expected = tonumber(string.match(given, '^~(%d+)$'))
+  if given ~= '' and not expected then return tonumber(given) end
+  local now = server_time()
+  if expected and math.abs(now - expected) > TOLERANCE then return expected end
+  return now
 end
 local epoch = call('HGET', KEYS[1], 'epoch')
 if not epoch then return {-request, ''} end

@@ -4,7 +4,7 @@
 -- monotonic clock of its machine. A node that has never swept (`is_known` is not 1) knows the clock only since it began:
 -- it may sweep when another did so lately, or when no other node is there and the last sweep is less than a day ago.
 local own, now, guard, is_known, window, rows = arg(), moment(), arg(), arg() == '1', number(), number()
-local TOLERANCE, LATELY, DAY = 5000, 60000, 86400000
+local LATELY, DAY = 60000, 86400000
 local function others_live()
   for _, incarnation in ipairs(call('HKEYS', base .. 'nodes')) do
     if incarnation ~= own and call('EXISTS', base .. 'lease:' .. incarnation) == 1 then return true end

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use realtime_gateway_brokers::redis::shared;
 use realtime_gateway_protocol::Timestamp;
 
-use super::{RedisOptions, TestNode, alone};
+use super::{RedisOptions, RedisStore, TestNode, alone};
 use crate::store::{
-    Append, Log, Retention, Store, Swept,
-    conformance::{ALL, KEEP, bodies, entry_at, key, topic},
+    Append, Log, NodeName, Notify, Options, Pending, Retention, Store, Swept,
+    clock::Clock,
+    conformance::{ALL, KEEP, bodies, entry_at, key, options, topic},
 };
 
 const DAY: u64 = 24 * 3_600_000;
@@ -99,4 +100,35 @@ async fn operator_confirms_the_clock_for_all_nodes() {
     let time = node.pulse().await.time.unwrap();
     assert_eq!(time.accepted, 1);
     assert!(time.at.millis().abs_diff(now().millis()) < 5_000);
+}
+
+/// A notification for a user who may have one, that ends in an hour of the given time.
+fn notification(id: &str, at: Timestamp) -> Notify {
+    Notify {
+        user: "anna".to_owned().try_into().unwrap(),
+        id: id.to_owned().try_into().unwrap(),
+        at,
+        body: "x".into(),
+        expires: Timestamp::from_millis(at.millis() + 3_600_000),
+        max_pending: 1,
+        dropped_event: None,
+    }
+}
+
+#[tokio::test]
+async fn node_that_expects_another_time_goes_by_that() {
+    // As if the clock of Redis had jumped eight days ahead.
+    let (redis, expected) = (alone(), ago(8 * DAY));
+    let options = Options { node: NodeName::new("n"), ..options() };
+    let store = RedisStore::open(redis, options, Clock::new(move || expected)).await.unwrap();
+    store.clock_follows();
+    let retention = Retention { max_age: Duration::from_secs(3_600), ..KEEP };
+    let append = Append { retention, key: key("u", "1"), ..entry_at(expected, "a", "x") };
+    assert!(!store.append(append.clone()).await.unwrap().duplicate);
+    assert!(store.append(append).await.unwrap().duplicate);
+    assert_eq!(bodies(&store.read(&topic("a"), 0, ALL).await.unwrap()), ["x"]);
+    store.notify(notification("1", expected)).await.unwrap();
+    assert_eq!(store.pending_count(&"anna".to_owned().try_into().unwrap()).await.unwrap(), 1);
+    let second = store.notify(notification("2", expected)).await.unwrap();
+    assert_eq!(second.dropped.len(), 1, "the first had not expired: it is dropped for want of room, and reported");
 }
