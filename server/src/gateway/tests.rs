@@ -144,8 +144,10 @@ async fn every_part_is_watched() {
     let expected = [
         "bus listener",
         "clock",
+        "condition",
         "inbound events",
         "internal port",
+        "memory budget",
         "port",
         "presence",
         "pulse",
@@ -160,6 +162,17 @@ async fn every_part_is_watched() {
     config.store.url = Secret(format!("redb:{}", directory.path().join("a.redb").display()));
     config.bus.url = Secret("embedded".into());
     let running = Gateway::new(config).start().await.unwrap();
-    let expected = ["bus listener", "clock", "internal port", "port", "presence", "pulse", "store writer", "sweep"];
+    let expected = [
+        "bus listener",
+        "clock",
+        "condition",
+        "internal port",
+        "memory budget",
+        "port",
+        "presence",
+        "pulse",
+        "store writer",
+        "sweep",
+    ];
     assert_eq!(running.node.tasks.supervisor().parts(), expected);
 }

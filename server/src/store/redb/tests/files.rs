@@ -9,7 +9,7 @@ use super::{Durability, RedbStore, open};
 use crate::{
     clock::Mark,
     store::{
-        Append, Log, Pending, Store,
+        Append, Block, BlockOutcome, BlockedTokens, Blocks, Log, Pending, Store,
         clock::Clock,
         conformance::{ALL, KEEP, Subject, WINDOW, bodies, inbox, key, options, topic},
         open::OpenError,
@@ -212,4 +212,30 @@ async fn mark_of_the_clock_is_kept_until_an_operator_confirms_the_clock() {
     store.accept_clock().await.unwrap();
     assert_eq!(store.clock_mark().await.unwrap(), None);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_from_before_there_were_blocks_keeps_them_from_now_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    let reopened = || open(&path, Durability::Fsync, Clock::system());
+    reopened().close().await;
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    assert!(transaction.delete_table(TableDefinition::<&str, &[u8]>::new("blocks")).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+
+    let user = UserId::new("u").unwrap();
+    let store = reopened();
+    assert_eq!(store.blocks_of(&user).await.unwrap(), []);
+    let (since, until) = (Timestamp::from_millis(1), Timestamp::from_millis(u64::MAX));
+    let block = Block { tokens: BlockedTokens::All, until, since, reason: None };
+    assert_eq!(store.block(&user, block.clone()).await.unwrap(), BlockOutcome::Kept);
+    store.close().await;
+    let store = reopened();
+    assert_eq!(store.blocks_of(&user).await.unwrap(), [block]);
+    assert_eq!(store.unblock(&user).await.unwrap(), 1);
+    store.close().await;
+    assert_eq!(reopened().blocks_of(&user).await.unwrap(), []);
 }
