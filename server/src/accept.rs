@@ -25,6 +25,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    task::yield_now,
     time::{Instant, sleep},
 };
 use tokio_rustls::server::TlsStream;
@@ -212,6 +213,9 @@ impl<R: Reception> Port<R> {
                 Ok((socket, peer)) => {
                     port.arrive(socket, peer, room);
                     room = Room::Free;
+                    // Each socket is looked at before the next is accepted: otherwise a burst of them would take the
+                    // places of the reserve from each other unseen.
+                    yield_now().await;
                 }
                 Err(error) if is_of_one_socket(&error) => {}
                 Err(error) => {

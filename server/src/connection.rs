@@ -305,8 +305,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Counts what the client has sent and is not done with: `answered` bytes of a message that is being answered, and
     /// what came behind it.
     fn report_inbound(&self, answered: usize) {
-        let bytes = answered + self.unread.len() + self.decoder.held_bytes();
-        self.outbound.footprint().set_inbound(bytes);
+        let footprint = self.outbound.footprint();
+        footprint.set_unanswered(answered + self.unread.len());
+        footprint.set_unfinished(self.decoder.held_bytes());
     }
 
     /// What became of the connection, for the session and the metrics.

@@ -1,4 +1,4 @@
-//! What one connection holds, in three parts: its outbound queue, the kernel's send buffer, and unfinished messages.
+//! What one connection holds, in parts: its outbound queue, the kernel's send buffer, and what the client has sent.
 
 use std::{
     sync::{
@@ -16,7 +16,8 @@ pub struct Footprint {
     budget: Arc<MemoryBudget>,
     began: Instant,
     outbound: AtomicUsize,
-    inbound: AtomicUsize,
+    unfinished: AtomicUsize,
+    unanswered: AtomicUsize,
     kernel: AtomicUsize,
     /// Whether the connection is being closed, so that its bytes count as leaving.
     leaving: AtomicBool,
@@ -31,7 +32,8 @@ impl Footprint {
             budget: Arc::clone(budget),
             began: Instant::now(),
             outbound: AtomicUsize::new(0),
-            inbound: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             kernel: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
             blocked_at: AtomicU64::new(0),
@@ -43,9 +45,14 @@ impl Footprint {
         self.set(&self.outbound, bytes);
     }
 
-    /// Reports the bytes of messages that are incomplete or being answered, and of what was read behind them.
-    pub(crate) fn set_inbound(&self, bytes: usize) {
-        self.set(&self.inbound, bytes);
+    /// Reports the bytes of a message that the client has not finished.
+    pub(crate) fn set_unfinished(&self, bytes: usize) {
+        self.set(&self.unfinished, bytes);
+    }
+
+    /// Reports the bytes of a message that is being answered, and of what came behind it.
+    pub(crate) fn set_unanswered(&self, bytes: usize) {
+        self.set(&self.unanswered, bytes);
     }
 
     /// Reports that the socket takes no more bytes: the kernel's send buffer is full.
@@ -75,7 +82,8 @@ impl Footprint {
     pub(crate) fn release(&self) {
         self.progressed();
         self.set_outbound(0);
-        self.set_inbound(0);
+        self.set_unfinished(0);
+        self.set_unanswered(0);
     }
 
     /// Whether the node is short of memory, so that what takes long is cut short.
@@ -85,13 +93,14 @@ impl Footprint {
 
     /// Returns the bytes that are counted.
     pub fn bytes(&self) -> usize {
-        [&self.outbound, &self.inbound, &self.kernel].into_iter().map(|part| part.load(Ordering::Relaxed)).sum()
+        let parts = [&self.outbound, &self.unfinished, &self.unanswered, &self.kernel];
+        parts.into_iter().map(|part| part.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether the client makes the connection hold something: it does not take what it is sent, or does not finish what
-    /// it sends. A queue that is being written does not count.
+    /// it sends. A queue that is being written, and a message that waits for its answer, are not the client's fault.
     pub(crate) fn is_held_up(&self) -> bool {
-        self.blocked_at.load(Ordering::Relaxed) != 0 || self.inbound.load(Ordering::Relaxed) > 0
+        self.blocked_at.load(Ordering::Relaxed) != 0 || self.unfinished.load(Ordering::Relaxed) > 0
     }
 
     /// How long the socket has taken nothing although something waits.
@@ -142,7 +151,7 @@ mod tests {
         let budget = MemoryBudget::new(1 << 20);
         let footprint = Footprint::new(&budget);
         footprint.set_outbound(10_000);
-        footprint.set_inbound(20_000);
+        footprint.set_unfinished(20_000);
         footprint.blocked();
         footprint.blocked();
         assert_eq!((footprint.bytes(), budget.used()), (30_000 + SEND_BUFFER, 30_000 + SEND_BUFFER));
@@ -166,7 +175,7 @@ mod tests {
         footprint.leave();
         assert_eq!((budget.is_exceeded(), budget.used()), (false, 50_000));
         footprint.set_outbound(20_000);
-        footprint.set_inbound(10_000);
+        footprint.set_unanswered(10_000);
         assert_eq!((budget.staying(), budget.used()), (0, 30_000));
         drop(footprint);
         assert_eq!(budget.used(), 0);
@@ -194,7 +203,9 @@ mod tests {
         footprint.blocked();
         assert!(footprint.is_held_up());
         footprint.progressed();
-        footprint.set_inbound(1 << 16);
+        footprint.set_unanswered(1 << 16);
+        assert!(!footprint.is_held_up());
+        footprint.set_unfinished(1 << 16);
         assert!(footprint.is_held_up());
         assert_eq!(footprint.blocked_for(), Duration::ZERO);
     }
