@@ -2,7 +2,7 @@
 #![no_main]
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use gateway::{
     drain::Tasks,
     frame::Frame,
     http::Routes,
+    memory::MemoryBudget,
     metrics::Metrics,
     outbound::Outbound,
     router::Opening,
@@ -54,6 +55,7 @@ struct Echoes {
     config: Arc<Config>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
+    memory: Arc<MemoryBudget>,
 }
 
 impl Reception for Echoes {
@@ -71,7 +73,11 @@ impl Reception for Echoes {
         &self.metrics
     }
 
-    async fn verify(&self, _: &str) -> Result<Identity, AuthError> {
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    async fn verify(&self, _: &str, _: IpAddr) -> Result<Identity, AuthError> {
         Err(AuthError::Invalid("there are no keys"))
     }
 
@@ -87,7 +93,8 @@ static DOOR: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
     config.limits.connects_per_ip_per_minute = usize::MAX;
     config.limits.connections_per_ip = usize::MAX;
     let metrics = Arc::new(Metrics::new().unwrap());
-    let echoes = Arc::new(Echoes { config: Arc::new(config), tasks: Tasks::default(), metrics });
+    let memory = MemoryBudget::new(usize::MAX);
+    let echoes = Arc::new(Echoes { config: Arc::new(config), tasks: Tasks::default(), metrics, memory });
     let nothing = poem::endpoint::make_sync(|_| StatusCode::NOT_FOUND).map_to_response().boxed();
     let routes = Routes { public: nothing.into(), internal: None };
     let listening = runtime.block_on(async { Listening::begin(&echoes, routes, None) }).unwrap();

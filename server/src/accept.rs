@@ -1,9 +1,14 @@
 //! The front door: accepts sockets, refuses what is too much, and runs each from its first byte to its end.
 
 mod admission;
+mod arrival;
+mod front;
 mod http_exchange;
+mod http_rates;
+mod listener;
 mod proxy_header;
 mod refuse;
+mod reserve;
 mod throttle;
 mod tls;
 
@@ -19,34 +24,37 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpSocket, TcpStream},
-    time::{Instant, sleep, timeout_at},
+    net::{TcpListener, TcpStream},
+    task::yield_now,
+    time::{Instant, sleep},
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-pub use self::tls::{Certificates, TlsError};
 use self::{
-    admission::{Admission, PROBATION},
+    admission::Admission,
+    front::Front,
     http_exchange::{Exchange, Granted},
-    proxy_header::HeaderError,
+    http_rates::HttpRates,
     refuse::Refuser,
+    reserve::{Reserve, SpareDescriptors},
     throttle::{Refused, Throttle},
 };
+pub use self::{
+    listener::can_bind,
+    tls::{Certificates, TlsError},
+};
 use crate::{
-    connection::{self, Bounds},
+    connection::{self, Bounds, Left},
     conversation::Reception,
     http::{Endpoint, Routes},
     outbound::Outbound,
     telemetry::log_limited,
-    upgrade::{Forwarding, Origins, Refusal, is_trusted},
+    upgrade::{Forwarding, Origins, Refusal},
 };
 
-/// Sockets beyond `limits.connections` that are accepted, so that a full node still answers its health checks.
-const SPARE: usize = 256;
-/// Connections that wait in the kernel to be accepted.
-const BACKLOG: u32 = 4096;
-/// How long no socket is accepted after the system had none to give.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+/// How long no socket is accepted after the system had no descriptor to give.
+const EXHAUSTED: Duration = Duration::from_millis(5);
 
 /// Why nothing is served. Each says in one line what is wrong and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +67,9 @@ pub enum ServeError {
         /// What the operating system says.
         cause: io::Error,
     },
+    /// The thread that accepts sockets.
+    #[error("the thread that accepts sockets cannot be started: {0}")]
+    Thread(io::Error),
     /// The certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -93,20 +104,26 @@ impl Listening {
             origins: Origins::default(),
             forwarding: Arc::clone(&forwarding),
             refuser: Refuser::new(node.tasks().clone()),
+            front: Front::new(),
+            reserve: Arc::default(),
+            rates: HttpRates::default(),
             sockets: Arc::default(),
+            operators: Arc::default(),
             connections: Arc::default(),
             stop: stop.clone(),
         });
         let port =
-            |websocket, endpoint, certificates| Port { shared: Arc::clone(&shared), websocket, endpoint, certificates };
-        let (address, listener) = bind(config.listen)?;
-        node.tasks().spawn(port(true, routes.public, certificates).accept(listener));
+            |service, endpoint, certificates| Port { shared: Arc::clone(&shared), service, endpoint, certificates };
+        let silence = config.heartbeat.timeout;
+        let (address, listener) = listener::listen(config.listen, silence)?;
+        let mut ports = vec![(port(Service::Clients, routes.public, certificates), listener)];
         let mut internal = None;
         if let (Some(listen), Some(endpoint)) = (config.internal_listen, routes.internal) {
-            let (address, listener) = bind(listen)?;
-            node.tasks().spawn(port(false, endpoint, None).accept(listener));
+            let (address, listener) = listener::listen(listen, silence)?;
+            ports.push((port(Service::Operators, endpoint, None), listener));
             internal = Some(address);
         }
+        front::begin(&shared, ports).map_err(ServeError::Thread)?;
         Ok(Self { address, internal, stop, forwarding })
     }
 
@@ -121,32 +138,6 @@ impl Listening {
     }
 }
 
-/// Opens a port. Sockets that are accepted from it are probed when nothing comes from them for long.
-fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), ServeError> {
-    let listen = || {
-        let listener = bound(address)?.listen(BACKLOG)?;
-        Ok((listener.local_addr()?, listener))
-    };
-    listen().map_err(|cause| ServeError::Bind { address, cause })
-}
-
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit this.
-    socket.set_keepalive(true)?;
-    socket.bind(address)?;
-    Ok(socket)
-}
-
-/// Whether an address could be listened on now, without listening on it.
-///
-/// # Errors
-/// [`ServeError::Bind`] with what the operating system says.
-pub fn can_bind(address: SocketAddr) -> Result<(), ServeError> {
-    bound(address).map(drop).map_err(|cause| ServeError::Bind { address, cause })
-}
-
 /// What all ports and connections know.
 struct Shared<R> {
     node: Arc<R>,
@@ -154,7 +145,14 @@ struct Shared<R> {
     origins: Origins,
     forwarding: Arc<Forwarding>,
     refuser: Refuser,
+    front: Front,
+    reserve: Arc<Reserve>,
+    rates: HttpRates,
+    /// Sockets of clients, WebSockets or not.
     sockets: Arc<AtomicUsize>,
+    /// Sockets of operators.
+    operators: Arc<AtomicUsize>,
+    /// WebSockets.
     connections: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
@@ -162,10 +160,26 @@ struct Shared<R> {
 /// One port and what is behind it.
 struct Port<R> {
     shared: Arc<Shared<R>>,
-    /// Whether `/ws` is here.
-    websocket: bool,
+    service: Service,
     endpoint: Endpoint,
     certificates: Option<Certificates>,
+}
+
+/// Whom a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    /// Everybody: `/ws` is here, and the limits of an address apply.
+    Clients,
+    /// Operators and backend services: `internal.listen`.
+    Operators,
+}
+
+/// Whether the process had a file descriptor for a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Free,
+    /// One that was kept for this was closed.
+    Exhausted,
 }
 
 /// A place in a count; given back when it is dropped.
@@ -175,91 +189,35 @@ struct Counted(Arc<AtomicUsize>);
 impl<R: Reception> Port<R> {
     async fn accept(self, listener: TcpListener) {
         let port = Arc::new(self);
+        let mut spare = SpareDescriptors::default();
+        let mut room = Room::Free;
         loop {
+            if room == Room::Free {
+                spare.fill();
+            }
             let accepted = tokio::select! {
                 () = port.shared.stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => port.admit(socket, peer),
+                Ok((socket, peer)) => {
+                    port.arrive(socket, peer, room);
+                    room = Room::Free;
+                    // Each socket is looked at before the next is accepted: otherwise a burst of them would take the
+                    // places of the reserve from each other unseen.
+                    yield_now().await;
+                }
                 Err(error) if is_of_one_socket(&error) => {}
                 Err(error) => {
                     // Out of file descriptors or memory: those that are open go on, and may soon end.
                     log_limited!(ERROR, { %error }, "no socket can be accepted; trying again");
-                    sleep(EXHAUSTED).await;
+                    room = Room::Exhausted;
+                    if !spare.release_one() {
+                        port.shared.reserve.evict_oldest();
+                        sleep(EXHAUSTED).await;
+                    }
                 }
             }
-        }
-    }
-
-    /// Gives a socket a task of its own, unless there are too many.
-    fn admit(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
-        let shared = &self.shared;
-        let config = shared.node.config();
-        let until = Instant::now() + config.limits.handshake_timeout;
-        let Some(counted) = Counted::new(&shared.sockets, config.limits.connections.saturating_add(SPARE)) else {
-            return self.refuse(socket, node_is_full());
-        };
-        // Without it a small frame could wait for the acknowledgement of the one before (RFC 896).
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a socket was gone before it was served");
-            return;
-        }
-        if is_trusted(peer.ip().to_canonical(), &config.proxies_trusted) {
-            // A task that ends with the header, so that a long connection does not carry what that took.
-            shared.node.tasks().spawn(Arc::clone(self).introduce(socket, peer, until, counted));
-        } else {
-            self.welcome(socket, peer, until, counted);
-        }
-    }
-
-    /// Lets a trusted proxy say whose connection it hands on.
-    async fn introduce(self: Arc<Self>, mut socket: TcpStream, proxy: SocketAddr, until: Instant, counted: Counted) {
-        match timeout_at(until, proxy_header::take(&mut socket)).await {
-            Ok(Ok(source)) => self.welcome(socket, source.unwrap_or(proxy), until, counted),
-            Ok(Err(HeaderError::Invalid(why))) => {
-                tracing::debug!(%proxy, why, "a socket was refused: a bad PROXY protocol header");
-                self.refuse(socket, Refusal::bad_request("the PROXY protocol header is not valid"));
-            }
-            Ok(Err(HeaderError::Io(error))) => tracing::debug!(%error, "a socket was closed"),
-            Err(_) => tracing::debug!("a socket was closed: no request in time"),
-        }
-    }
-
-    /// Serves a socket, unless its peer has far too many.
-    fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, until: Instant, counted: Counted) {
-        let shared = &self.shared;
-        let config = shared.node.config();
-        let address = peer.ip().to_canonical();
-        // Behind a trusted proxy the client counts, whose address the request tells. Operators have a port of their own.
-        let admission = if !self.websocket || is_trusted(address, &config.proxies_trusted) {
-            None
-        } else {
-            match Admission::begin(&shared.throttle, address, &config.limits, Instant::now()) {
-                Ok(admission) => Some(admission),
-                Err(refused) => return self.refuse(socket, refused.into()),
-            }
-        };
-        let is_beyond = admission.as_ref().is_some_and(|admission| admission.over().is_some());
-        let until = if is_beyond { until.min(Instant::now() + PROBATION) } else { until };
-        let guest = Guest { port: Arc::clone(self), peer, until, admission };
-        match self.certificates.clone() {
-            None => shared.node.tasks().spawn(guest.serve(socket, counted)),
-            Some(certificates) => shared.node.tasks().spawn(async move {
-                match Box::pin(timeout_at(until, certificates.accept(socket))).await {
-                    Ok(Ok(socket)) => guest.serve(socket, counted).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                }
-            }),
-        };
-    }
-
-    fn refuse(&self, socket: TcpStream, refusal: Refusal) {
-        self.shared.node.metrics().connections_total.with_label_values(&[refusal.outcome]).inc();
-        // A socket that would have to speak TLS first is closed without a word.
-        if self.certificates.is_none() {
-            self.shared.refuser.refuse(socket, refusal);
         }
     }
 }
@@ -279,6 +237,8 @@ struct Guest<R> {
     until: Instant,
     /// How it stands to the limits of its address, where they apply to sockets of this port and peer.
     admission: Option<Admission>,
+    /// What everything but a health probe is answered, on a socket that is beyond a limit.
+    only_probes: Option<Refusal>,
 }
 
 impl<R: Reception> Guest<R> {
@@ -286,25 +246,58 @@ impl<R: Reception> Guest<R> {
     ///
     /// What HTTP takes is boxed, and given back when it is over: the task lives as long as the connection does, and
     /// should be no larger.
-    fn serve<S>(self, socket: S, counted: Counted) -> impl Future<Output = ()> + Send
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    fn serve<S: Transport>(self, socket: S, counted: Counted) -> impl Future<Output = ()> + Send {
         let node = Arc::clone(&self.port.shared.node);
         let exchange = Box::pin(Exchange::new(self).run(socket));
         async move {
             let _counted = counted;
             let Some((socket, early, granted)) = exchange.await else { return };
             let config = node.config();
-            let outbound = Arc::new(Outbound::new(config.limits.outbound_queue));
-            let bounds = Bounds { message_bytes: config.limits.message_bytes, heartbeat: config.heartbeat };
+            let outbound = Arc::new(Outbound::within(config.limits.outbound_queue, node.memory()));
+            let bounds = Bounds {
+                message_bytes: config.limits.message_bytes,
+                first_message_bytes: config.limits.unauthenticated_message_bytes,
+                heartbeat: config.heartbeat,
+            };
             let metrics = Arc::clone(node.metrics());
             metrics.connections_total.with_label_values(&["upgraded"]).inc();
             let Granted { opening, places: _places } = granted;
             let conversation = node.converse(Arc::clone(&outbound), *opening);
             drop((config, node));
-            connection::run(socket, early, outbound, metrics, bounds, conversation).await;
+            if let Left::Unwritten(socket) =
+                connection::run(socket, early, outbound, metrics, bounds, conversation).await
+            {
+                socket.reset();
+            }
         }
+    }
+}
+
+/// A socket that can be reset.
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// The TCP socket below.
+    fn tcp(&self) -> &TcpStream;
+
+    /// Closes the socket and drops what the kernel holds for a client that does not take it.
+    fn reset(self)
+    where
+        Self: Sized,
+    {
+        if let Err(error) = self.tcp().set_zero_linger() {
+            tracing::debug!(%error, "a socket could not be reset");
+        }
+    }
+}
+
+impl Transport for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 
@@ -330,6 +323,10 @@ impl From<Refused> for Refusal {
             Refused::Rate(after) => Self::too_many("this address connects too often", after).outcome("throttled"),
         }
     }
+}
+
+fn memory_is_short() -> Refusal {
+    Refusal::unavailable("the node is short of memory", Duration::from_secs(5)).outcome("memory_full")
 }
 
 fn node_is_full() -> Refusal {

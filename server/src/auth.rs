@@ -1,6 +1,7 @@
 //! From credentials to an identity: what a verified token says, and what somebody may do.
 
 mod api_keys;
+mod bad_tokens;
 mod claims;
 mod fetch;
 mod jwks;
@@ -13,13 +14,14 @@ mod test_http;
 #[cfg(test)]
 pub(crate) mod test_tokens;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{DeviceId, ErrorCode, Timestamp, UserId};
 
 use crate::command_error::CommandError;
 
 pub use api_keys::ApiKeys;
+pub use bad_tokens::BadTokens;
 pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
@@ -56,6 +58,9 @@ pub enum AuthError {
     /// Its life has ended.
     #[error("the token has expired")]
     Expired,
+    /// It is not valid, and so were too many others from this address; the next may come after this time.
+    #[error("too many tokens from this address are not valid; try again later")]
+    Throttled(Duration),
     /// The keys to check it with cannot be had now.
     #[error("the token cannot be checked now; try again")]
     Unavailable,
@@ -66,6 +71,7 @@ impl From<AuthError> for CommandError {
         let code = match error {
             AuthError::Invalid(_) => ErrorCode::Unauthorized,
             AuthError::Expired => ErrorCode::TokenExpired,
+            AuthError::Throttled(after) => return Self::retry(ErrorCode::RateLimited, error.to_string(), after),
             AuthError::Unavailable => return Self { message: error.to_string().into(), ..Self::unavailable() },
         };
         Self::new(code, error.to_string())

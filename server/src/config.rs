@@ -201,6 +201,8 @@ pub struct Permissions {
     pub cache_ttl: Duration,
     /// How much longer a grant holds while the service does not answer.
     pub stale_grace: Duration,
+    /// Requests to the service that are under way at most.
+    pub max_in_flight: usize,
 }
 
 /// Who decides what somebody may do.
@@ -252,6 +254,16 @@ pub struct Limits {
     pub http_body: usize,
     /// How long an HTTP connection may wait for its next request.
     pub http_idle_timeout: Duration,
+    /// Bytes that clients may make the node hold together; a quarter of the memory when it is not set.
+    pub outbound_total: Option<usize>,
+    /// Bytes of one message from a client that is not authenticated.
+    pub unauthenticated_message_bytes: usize,
+    /// Sustained rate of the HTTP requests of one address (IPv6: one /64) without a valid API key.
+    pub http_per_ip_per_second: u32,
+    /// Sustained rate of the HTTP requests with one API key.
+    pub http_per_key_per_second: u32,
+    /// Tokens that are not valid, from one address (IPv6: one /64) in a minute.
+    pub bad_tokens_per_ip_per_minute: u32,
 }
 
 /// `heartbeat.*`
@@ -334,6 +346,7 @@ impl Default for Config {
                 timeout: Duration::from_secs(1),
                 cache_ttl: Duration::from_secs(30),
                 stale_grace: Duration::from_secs(5 * 60),
+                max_in_flight: 64,
             },
             origins_allowed: Vec::new(),
             proxies_trusted: Vec::new(),
@@ -355,6 +368,11 @@ impl Default for Config {
                 handshake_timeout: Duration::from_secs(5),
                 http_body: 256 * 1024,
                 http_idle_timeout: Duration::from_secs(75),
+                outbound_total: None,
+                unauthenticated_message_bytes: 4 * 1024,
+                http_per_ip_per_second: 50,
+                http_per_key_per_second: 1_000,
+                bad_tokens_per_ip_per_minute: 20,
             },
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),

@@ -24,14 +24,14 @@ use tokio::{
 };
 
 use self::{
-    close::End,
+    close::{Closed, End},
     decoder::{Binary, Decoder},
     pace::{Due, Pace},
     writer::Writer,
 };
 use crate::{
     config::Heartbeat,
-    conversation::{Conversation, Ending},
+    conversation::{Conversation, Ending, Standing},
     metrics::Metrics,
     outbound::{CloseReason, Outbound, Waiting},
     telemetry::log_limited,
@@ -45,6 +45,8 @@ const PING: u8 = 9;
 pub struct Bounds {
     /// Bytes of one message from the client.
     pub message_bytes: usize,
+    /// Bytes of one message from a client that is not authenticated yet.
+    pub first_message_bytes: usize,
     /// Pings, and how long the client may be silent.
     pub heartbeat: Heartbeat,
 }
@@ -60,7 +62,7 @@ pub fn run<S, C>(
     metrics: Arc<Metrics>,
     bounds: Bounds,
     mut conversation: C,
-) -> impl Future<Output = ()> + Send
+) -> impl Future<Output = Left<S>> + Send
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
     C: Conversation,
@@ -71,11 +73,15 @@ where
         connection.during(timer.as_mut(), Box::pin(conversation.begin())).await;
         let end = loop {
             let deadline = conversation.deadline();
+            connection.decoder.set_limit(bounds.message_limit(conversation.standing()));
+            connection.report_inbound(0);
             match poll_fn(|context| connection.poll_event(context, timer.as_mut(), deadline)).await {
                 Event::Text(text) => {
+                    connection.report_inbound(text.len());
                     connection.during(timer.as_mut(), Box::pin(conversation.receive(&text))).await;
                 }
                 Event::Binary(bytes) => {
+                    connection.report_inbound(bytes.len());
                     connection.during(timer.as_mut(), Box::pin(conversation.receive_binary(&bytes))).await;
                 }
                 Event::Deadline => connection.during(timer.as_mut(), Box::pin(conversation.on_deadline())).await,
@@ -86,7 +92,31 @@ where
         let ending = connection.ending(end.code());
         let ended = Box::pin(conversation.end(ending));
         let closed = Box::pin(connection.close(end));
-        Box::pin(async { tokio::join!(ended, closed) }).await;
+        let ((), closed) = Box::pin(async { tokio::join!(ended, closed) }).await;
+        connection.outbound.footprint().release();
+        match closed {
+            Closed::Orderly => Left::Nothing,
+            Closed::Unwritten => Left::Unwritten(connection.socket),
+        }
+    }
+}
+
+/// What is left of a socket when its connection is over.
+#[derive(Debug)]
+pub enum Left<S> {
+    /// It is closed.
+    Nothing,
+    /// The client did not take what was sent before the close. Unless the socket is reset, the kernel keeps that and
+    /// tries to send it for minutes.
+    Unwritten(S),
+}
+
+impl Bounds {
+    fn message_limit(&self, standing: Standing) -> usize {
+        match standing {
+            Standing::Anonymous => self.first_message_bytes.min(self.message_bytes),
+            Standing::Known => self.message_bytes,
+        }
     }
 }
 
@@ -216,13 +246,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while !self.writer.is_idle() {
             match self.writer.poll_write(context, &mut self.socket, &self.metrics) {
                 Poll::Ready(Ok(written)) => {
+                    self.outbound.footprint().progressed();
                     self.outbound.written(written.queued);
                     self.bytes_sent += written.bytes as u64;
                     self.pace.wrote();
                     self.flushed = false;
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(End::Lost),
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.outbound.footprint().blocked();
+                    break;
+                }
             }
         }
         if !self.flushed {
@@ -260,6 +294,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         timer.reset(self.next(deadline));
         Poll::Ready(None)
+    }
+
+    /// Counts what the client has sent and is not done with: `answered` bytes of a message that is being answered, and
+    /// what came behind it.
+    fn report_inbound(&self, answered: usize) {
+        let footprint = self.outbound.footprint();
+        footprint.set_unanswered(answered + self.unread.len());
+        footprint.set_unfinished(self.decoder.held_bytes());
     }
 
     /// What became of the connection, for the session and the metrics.

@@ -2,10 +2,12 @@
 
 use std::{
     future::{Future, ready},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
+use http::StatusCode;
 use realtime_gateway_protocol::CloseCode;
 use tokio::time::Instant;
 
@@ -13,9 +15,11 @@ use crate::{
     auth::{AuthError, Identity},
     config::Config,
     drain::Tasks,
+    memory::MemoryBudget,
     metrics::Metrics,
     node::Node,
     outbound::Outbound,
+    probe::{Probe, Probed},
     router::{Opening, Router},
 };
 
@@ -32,6 +36,15 @@ pub struct Ending {
     pub bytes_sent: u64,
 }
 
+/// Whether a client is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not authenticated.
+    Anonymous,
+    /// It is, or its token has expired and it may send a fresh one.
+    Known,
+}
+
 /// One client's side of the talk. Replies go to the outbound queue that it was made with.
 pub trait Conversation: Send + 'static {
     /// Whether binary messages are taken, or refused with 1003.
@@ -46,6 +59,11 @@ pub trait Conversation: Send + 'static {
     /// The client sent a binary message, where those are taken.
     fn receive_binary(&mut self, _: &[u8]) -> impl Future<Output = ()> + Send {
         ready(())
+    }
+
+    /// Whether it is known who the client is: until then its messages must be short.
+    fn standing(&self) -> Standing {
+        Standing::Known
     }
 
     /// When `on_deadline` wants to be called.
@@ -72,12 +90,20 @@ pub trait Reception: Send + Sync + 'static {
     /// What is counted.
     fn metrics(&self) -> &Arc<Metrics>;
 
-    /// Tells whose token it is.
-    fn verify(&self, token: &str) -> impl Future<Output = Result<Identity, AuthError>> + Send;
+    /// What clients may make the node hold.
+    fn memory(&self) -> &Arc<MemoryBudget>;
 
-    /// Whether this is an API key, so that the limits of one address do not apply to the request that carries it.
-    fn knows_api_key(&self, _: &str) -> bool {
-        false
+    /// Answers a health probe, without waiting for anything. What has no condition to tell of is well.
+    fn probed(&self, _: Probe) -> Probed {
+        Probed { status: StatusCode::OK, word: "ok" }
+    }
+
+    /// Tells whose token it is that came from this address.
+    fn verify(&self, token: &str, from: IpAddr) -> impl Future<Output = Result<Identity, AuthError>> + Send;
+
+    /// The name of an API key, if it is one: the limits of one address do not apply to the request that carries it.
+    fn api_key(&self, _: &str) -> Option<String> {
+        None
     }
 
     /// Begins the talk with a client that has just connected; `outbound` is where it is told things.
@@ -99,16 +125,20 @@ impl Reception for Node {
         &self.metrics
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
-        let verified = self.auth.verify(token).await;
-        if let Err(error) = &verified {
-            self.metrics.auth_failure(error);
-        }
-        verified
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
     }
 
-    fn knows_api_key(&self, key: &str) -> bool {
-        self.api_keys.check(key).is_some()
+    fn probed(&self, probe: Probe) -> Probed {
+        Node::probed(self, probe)
+    }
+
+    async fn verify(&self, token: &str, from: IpAddr) -> Result<Identity, AuthError> {
+        self.verify_token(token, from).await
+    }
+
+    fn api_key(&self, key: &str) -> Option<String> {
+        self.api_keys.check(key).map(|(name, _)| name)
     }
 
     fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, opening: Opening) -> Router {

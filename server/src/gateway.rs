@@ -134,7 +134,7 @@ async fn build(
     services: Vec<Arc<dyn Service>>,
 ) -> Result<Running, StartError> {
     let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
-    descriptors::raise(config.limits.connections);
+    descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::default();
     let given_up = tasks.stop_on_drop();
     let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
@@ -147,6 +147,8 @@ async fn build(
     let beat = node.first_beat().await?;
     node.tasks.spawn_until_stopped(node.clone().pulse(beat));
     node.tasks.spawn_until_stopped(sweep(node.clone()));
+    node.tasks.spawn_until_stopped(node.clone().keep_memory());
+    node.tasks.spawn_until_stopped(node.clone().watch_condition());
     node.tasks.spawn_until_stopped(node.clone().listen(hearing));
     if let Some(arrivals) = arrivals {
         node.tasks.spawn_until_stopped(node.clone().take_arrivals(arrivals));

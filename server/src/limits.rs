@@ -1,6 +1,10 @@
-//! Bounds of one session: a token bucket for its commands, and a count of what it did wrong lately.
+//! Bounds of one session: a token bucket for its commands, and a count of what it did wrong lately. And what counts as
+//! one address where addresses are bounded.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -32,6 +36,14 @@ impl Bucket {
             return Ok(());
         }
         Err(Duration::from_secs_f32((1.0 - self.tokens) / self.per_second))
+    }
+}
+
+/// What counts as one address: of IPv6 the /64 that one subscriber has.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

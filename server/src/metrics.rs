@@ -62,6 +62,9 @@ pub struct Metrics {
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
     pub draining: IntGauge,
+    pub memory_budget_bytes: IntGauge,
+    pub memory_used_bytes: IntGauge,
+    pub memory_closed_total: IntCounter,
     log_lines_dropped_total: IntCounter,
     client_info: IntGaugeVec,
     clients: Mutex<HashSet<(String, String)>>,
@@ -160,6 +163,15 @@ impl Metrics {
                 "reason",
             )?,
             draining: make.gauge("draining", "Whether the node is on its way out")?,
+            memory_budget_bytes: make.gauge("memory_budget_bytes", "limits.outbound_total")?,
+            memory_used_bytes: make.gauge(
+                "memory_used_bytes",
+                "What clients make the node hold: queues, full send buffers, unfinished messages and handshakes",
+            )?,
+            memory_closed_total: make.counter(
+                "memory_closed_total",
+                "Connections closed with 4508 because all of them together held more than limits.outbound_total",
+            )?,
             log_lines_dropped_total: make.counter(
                 "log_lines_dropped_total",
                 "Log lines of the process that were dropped because standard error took none",
@@ -240,6 +252,7 @@ impl Metrics {
         let reason = match error {
             AuthError::Invalid(_) => "invalid",
             AuthError::Expired => "expired",
+            AuthError::Throttled(_) => "throttled",
             AuthError::Unavailable => "unavailable",
         };
         self.auth_failures_total.with_label_values(&[reason]).inc();

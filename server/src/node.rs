@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -16,25 +16,29 @@ use realtime_gateway_protocol::{CloseCode, ErrorCode, IdError, ServiceName, Sess
 use uuid::Uuid;
 
 use crate::{
-    auth::{ApiKeys, Authenticator, Permissions},
+    auth::{ApiKeys, AuthError, Authenticator, BadTokens, Identity, Permissions},
     bus::{Bus, Doorbell},
     command_error::CommandError,
     config::Config,
     drain::Tasks,
     hub::{Hub, SessionTable},
+    memory::MemoryBudget,
     metrics::Metrics,
     services::{Notifications, Presences, Topics, TypingUsers},
     store::{Append, Appended, Entry, NodeName, SessionPolicy, Store, StoreError},
     upgrade::Forwarding,
 };
 
+mod condition;
 mod connections;
 mod hearing;
 mod lease;
 mod notes;
 mod peers;
 mod pulse;
+mod relief;
 
+pub(crate) use condition::{Condition, Status, is_overflowing};
 pub(crate) use connections::Departure;
 pub use connections::{ConnectionId, Connections};
 pub use lease::Lease;
@@ -67,6 +71,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// What runs.
     pub tasks: Tasks,
+    /// What clients make this node hold.
+    pub memory: Arc<MemoryBudget>,
     /// The connections of this node, with or without a session.
     pub connections: Connections,
     /// The sessions on this node.
@@ -85,6 +91,8 @@ pub struct Node {
     pub started_at: Timestamp,
     draining: AtomicBool,
     store_is_away: AtomicBool,
+    condition: Condition,
+    bad_tokens: BadTokens,
     /// Sessions that ended while the store was away, or that it may have admitted without saying so: their records are
     /// still to be removed.
     left_records: Mutex<Vec<(UserId, SessionId, CloseCode)>>,
@@ -126,6 +134,7 @@ impl Node {
         let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics } = parts;
         Arc::new(Self {
             reports: !config.bus.is_embedded(),
+            memory: MemoryBudget::new(config.limits.memory_budget()),
             config: RwLock::new(Arc::new(config)),
             name,
             lease,
@@ -147,6 +156,8 @@ impl Node {
             started_at: SystemTime::now().into(),
             draining: AtomicBool::new(false),
             store_is_away: AtomicBool::new(false),
+            condition: Condition::default(),
+            bad_tokens: BadTokens::default(),
             left_records: Mutex::default(),
             listening: OnceLock::new(),
         })
@@ -159,6 +170,7 @@ impl Node {
 
     /// Takes a changed configuration.
     pub fn set_config(&self, config: Config) {
+        self.memory.set_limit(config.limits.memory_budget());
         *self.config.write() = Arc::new(config);
     }
 
@@ -208,6 +220,22 @@ impl Node {
             key: sessions.key,
             max_devices: sessions.max_devices,
         }
+    }
+
+    /// Tells whose token it is. A token that is not valid counts against its address.
+    pub(crate) async fn verify_token(&self, token: &str, from: IpAddr) -> Result<Identity, AuthError> {
+        let error = match self.auth.verify(token).await {
+            Ok(identity) => return Ok(identity),
+            Err(error @ AuthError::Invalid(_)) => {
+                let limit = self.config().limits.bad_tokens_per_ip_per_minute;
+                self.bad_tokens
+                    .count(from, limit, tokio::time::Instant::now())
+                    .map_or_else(AuthError::Throttled, |()| error)
+            }
+            Err(error) => error,
+        };
+        self.metrics.auth_failure(&error);
+        Err(error)
     }
 
     /// The names of all services.

@@ -3,14 +3,23 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::CloseCode;
 
-use crate::frame::Frame;
+use crate::{
+    frame::Frame,
+    memory::{Footprint, MemoryBudget},
+};
+
+/// Frames that may be lost are not queued behind more bytes than this: what a client then reads is no longer current.
+const EPHEMERAL: usize = 64 * 1024;
 
 /// What became of a pushed frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +56,7 @@ pub struct Outbound {
     queue: Mutex<Queue>,
     limit: usize,
     retiring: AtomicBool,
+    footprint: Footprint,
 }
 
 #[derive(Debug, Default)]
@@ -54,19 +64,31 @@ struct Queue {
     frames: VecDeque<Frame>,
     /// Bytes in `frames` and in the frames that the connection took and has not yet written.
     bytes: usize,
+    /// Bytes in `frames`.
+    waiting: usize,
     close: Option<CloseReason>,
     /// The close that comes once a command under way has finished.
     retire: Option<CloseReason>,
     ended: bool,
     connection: Option<Waker>,
-    /// Readers that wait for room to replay.
+    /// Those that wait for room: replays, and presence snapshots.
     readers: Vec<Waker>,
 }
 
 impl Outbound {
-    /// An empty queue that holds at most `limit` bytes.
+    /// An empty queue that holds at most `limit` bytes, and counts in no budget but its own.
     pub fn new(limit: usize) -> Self {
-        Self { queue: Mutex::default(), limit, retiring: AtomicBool::new(false) }
+        Self::within(limit, &MemoryBudget::new(usize::MAX))
+    }
+
+    /// An empty queue that holds at most `limit` bytes, which count in the node's budget.
+    pub fn within(limit: usize, budget: &Arc<MemoryBudget>) -> Self {
+        Self { queue: Mutex::default(), limit, retiring: AtomicBool::new(false), footprint: Footprint::new(budget) }
+    }
+
+    /// What the connection of this queue holds.
+    pub fn footprint(&self) -> &Footprint {
+        &self.footprint
     }
 
     /// Queues a frame. When it does not fit, the session ends with 4508.
@@ -92,16 +114,15 @@ impl Outbound {
         }
         let more: usize = frames.iter().map(Frame::len).sum();
         let pushed = if queue.bytes + more > limit && queue.bytes > 0 {
-            let reason = "the client reads too slowly; reconnect and recover";
-            queue.close = Some(CloseReason { code: CloseCode::SLOW_CONSUMER, reason });
-            // What waits would only delay the close; recovery brings it again.
-            queue.frames.clear();
+            queue.give_up("the client reads too slowly; reconnect and recover");
             Pushed::Overflowed
         } else {
             queue.bytes += more;
+            queue.waiting += more;
             queue.frames.extend(frames.iter().cloned());
             Pushed::Queued
         };
+        self.footprint.set_outbound(queue.bytes);
         let overflowed = pushed == Pushed::Overflowed;
         let readers = if overflowed { std::mem::take(&mut queue.readers) } else { Vec::new() };
         let connection = queue.connection.take();
@@ -115,9 +136,38 @@ impl Outbound {
         self.limit
     }
 
-    /// Queues a frame that may be lost (typing, presence), unless a quarter of the queue is taken.
+    /// Queues a frame that may be lost (typing, presence), unless a quarter of the queue or 64 KiB are taken.
     pub fn push_ephemeral(&self, frame: Frame) -> Pushed {
-        if self.queue.lock().bytes > self.limit / 4 { Pushed::Dropped } else { self.push(frame) }
+        if self.queue.lock().bytes > self.ephemeral() { Pushed::Dropped } else { self.push(frame) }
+    }
+
+    fn ephemeral(&self) -> usize {
+        EPHEMERAL.min(self.limit / 4)
+    }
+
+    /// Waits until a frame that may be lost would be queued; false when the session has ended.
+    pub async fn calm(&self) -> bool {
+        self.until_at_most(self.ephemeral()).await
+    }
+
+    /// Whether a frame that may be lost would be queued.
+    pub fn is_calm(&self) -> bool {
+        self.queue.lock().bytes <= self.ephemeral()
+    }
+
+    /// Closes the session with 4508 although its own queue is not full, because the node holds too much for all of its
+    /// clients. What waits is dropped: recovery sends it again.
+    pub fn close_for_memory(&self) {
+        let mut queue = self.queue.lock();
+        if queue.ended || queue.close.is_some() {
+            return;
+        }
+        queue.give_up("the node is short of memory and the client too slow; reconnect and recover");
+        self.footprint.set_outbound(queue.bytes);
+        let readers = std::mem::take(&mut queue.readers);
+        let connection = queue.connection.take();
+        drop(queue);
+        connection.into_iter().chain(readers).for_each(Waker::wake);
     }
 
     /// Asks the connection to write what waits and close. The first reason stands.
@@ -170,12 +220,16 @@ impl Outbound {
 
     /// Waits until the queue is less than half full; false when the session has ended.
     pub async fn room(&self) -> bool {
+        self.until_at_most((self.limit / 2).saturating_sub(1)).await
+    }
+
+    async fn until_at_most(&self, bytes: usize) -> bool {
         poll_fn(|context| {
             let mut queue = self.queue.lock();
             if queue.ended || queue.close.is_some() {
                 return Poll::Ready(false);
             }
-            if queue.bytes < self.limit / 2 {
+            if queue.bytes <= bytes {
                 return Poll::Ready(true);
             }
             queue.readers.push(context.waker().clone());
@@ -193,6 +247,7 @@ impl Outbound {
     pub fn poll_take(&self, context: &mut Context<'_>, batch: &mut VecDeque<Frame>) -> Poll<Waiting> {
         let mut queue = self.queue.lock();
         if !queue.frames.is_empty() {
+            queue.waiting = 0;
             if batch.is_empty() {
                 std::mem::swap(&mut queue.frames, batch);
             } else {
@@ -207,10 +262,11 @@ impl Outbound {
         Poll::Pending
     }
 
-    /// For the connection: so many bytes of what it took are written.
+    /// For the connection: so many bytes of what it took are written, or dropped.
     pub fn written(&self, bytes: usize) {
         let mut queue = self.queue.lock();
         queue.bytes = queue.bytes.saturating_sub(bytes);
+        self.footprint.set_outbound(queue.bytes);
         if queue.bytes < self.limit / 2 && !queue.readers.is_empty() {
             let readers = std::mem::take(&mut queue.readers);
             drop(queue);
@@ -223,8 +279,20 @@ impl Outbound {
         let mut queue = self.queue.lock();
         queue.ended = true;
         queue.frames = VecDeque::new();
+        queue.bytes = queue.bytes.saturating_sub(std::mem::take(&mut queue.waiting));
+        self.footprint.set_outbound(queue.bytes);
+        self.footprint.leave();
         let readers = std::mem::take(&mut queue.readers);
         drop(queue);
         readers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Queue {
+    /// Ends a session that is too slow. What waits would only delay the close; recovery sends it again.
+    fn give_up(&mut self, reason: &'static str) {
+        self.close = Some(CloseReason { code: CloseCode::SLOW_CONSUMER, reason });
+        self.frames = VecDeque::new();
+        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.waiting));
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     auth::{AuthError, Identity},
     command_error::CommandError,
-    conversation::{Conversation, Ending},
+    conversation::{Conversation, Ending, Standing},
     frame::Frame,
     limits::{Bucket, Strikes},
     node::{ConnectionId, Node},
@@ -49,6 +49,7 @@ pub struct Router {
     node: Arc<Node>,
     connection: ConnectionId,
     outbound: Arc<Outbound>,
+    peer: IpAddr,
     /// What came with the upgrade; taken when the session opens.
     opening: Option<Box<Opening>>,
     state: State,
@@ -85,6 +86,7 @@ impl Router {
         Self {
             connection,
             outbound,
+            peer: opening.peer,
             opening: Some(Box::new(opening)),
             state: State::Anonymous { until: now + config.auth.timeout },
             undecided: false,
@@ -131,10 +133,7 @@ impl Router {
     }
 
     async fn authenticate(&mut self, request_id: Option<RequestId>, asked: Authenticate) -> Result<(), CommandError> {
-        let verified = self.node.auth.verify(&asked.token).await;
-        if let Err(error) = &verified {
-            self.node.metrics.auth_failure(error);
-        }
+        let verified = self.node.verify_token(&asked.token, self.peer).await;
         self.undecided = verified.as_ref().is_err_and(|error| *error == AuthError::Unavailable);
         match (&self.state, verified) {
             (State::Anonymous { .. }, Ok(identity)) => {
@@ -156,7 +155,12 @@ impl Router {
                 let session = session.clone();
                 self.renew(request_id, &session, identity).await
             }
-            (_, Err(error)) => Err(error.into()),
+            (_, Err(error)) => {
+                if matches!(error, AuthError::Throttled(_)) {
+                    self.strike();
+                }
+                Err(error.into())
+            }
             (State::Over(_), Ok(_)) => Ok(()),
         }
     }
@@ -191,11 +195,16 @@ impl Router {
         };
         let Err(wait) = bucket.take(now) else { return Ok(()) };
         self.node.metrics.rate_limited(limit);
-        if self.limited.strike(LIMITED_COMMANDS, now) {
+        self.strike();
+        Err(CommandError::retry(ErrorCode::RateLimited, "too many commands", wait.max(Duration::from_millis(1))))
+    }
+
+    /// Counts a command that was refused for its rate, and closes the connection of a client that does not heed that.
+    fn strike(&mut self) {
+        if self.limited.strike(LIMITED_COMMANDS, Instant::now()) {
             self.outbound.close(CloseCode::RATE_LIMITED, "rate limited 100 times in 10 s; come back after 30 s");
             self.give_up();
         }
-        Err(CommandError::retry(ErrorCode::RateLimited, "too many commands", wait.max(Duration::from_millis(1))))
     }
 
     fn refuse(&self, request_id: Option<RequestId>, in_reply_to: Option<&'static str>, error: &CommandError) {
@@ -263,15 +272,12 @@ impl Conversation for Router {
         let Some(opening) = &mut self.opening else { return };
         let verified = match (opening.identity.take(), opening.query_token.take()) {
             (Some(identity), _) => Ok(identity),
-            (None, Some(token)) => self.node.auth.verify(&token).await,
+            (None, Some(token)) => self.node.verify_token(&token, self.peer).await,
             (None, None) => return,
         };
         match verified {
             Ok(identity) => self.admit(None, None, identity).await,
-            Err(error) => {
-                self.node.metrics.auth_failure(&error);
-                self.turn_away(None, None, &error.into());
-            }
+            Err(error) => self.turn_away(None, None, &error.into()),
         }
     }
 
@@ -285,6 +291,13 @@ impl Conversation for Router {
                 self.node.metrics.received("other");
                 self.refuse_undecoded(refusal);
             }
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match self.state {
+            State::Anonymous { .. } | State::Over(None) => Standing::Anonymous,
+            State::Known { .. } | State::Expired { .. } | State::Over(Some(_)) => Standing::Known,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
@@ -180,6 +180,16 @@ impl Socket {
         // The gateway may have closed first.
         let _ = self.stream.close(None).await;
         while let Some(Ok(_)) = must("the end", self.stream.next()).await {}
+    }
+
+    /// Sends the beginning of a text message of `length` bytes, which has at least 64 KiB, and not the rest.
+    pub async fn begin_text(&mut self, length: u64, sent: usize) {
+        let mut bytes = vec![0x81, 0x80 | 127];
+        bytes.extend(length.to_be_bytes());
+        // A mask of zeros leaves the text as it is.
+        bytes.extend([0; 4]);
+        bytes.resize(bytes.len() + sent, b'x');
+        must("room to send", self.stream.get_mut().write_all(&bytes)).await.unwrap();
     }
 
     /// The TCP stream below.

@@ -181,8 +181,8 @@ fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
             "Wait for the `retryAfterMs` of the [`session_limit`](#error-session_limit) that came before; a `deviceId` lets a device replace its own predecessor at once.",
         ),
         CloseCode::RATE_LIMITED => (
-            "100 commands in 10 s were refused with [`rate_limited`](#error-rate_limited): the client does not heed `retryAfterMs`.",
-            "Wait for 30 s, and mend the sender: pace it by `connected.limits`.",
+            "100 commands in 10 s were refused with [`rate_limited`](#error-rate_limited): the client does not heed `retryAfterMs`. Or the token is bad, as over 20 others from the client's address within a minute were.",
+            "Wait for 30 s, or for the `retryAfterMs` of the error before it, and mend the sender: pace it by `connected.limits`, and let it fetch a fresh token.",
         ),
         CloseCode::RECONNECT_REQUESTED => (
             "An operator or the backend asks the client to connect anew, such as after a change of permissions.",
@@ -193,7 +193,7 @@ fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
             "Connect again and subscribe with `recover`. A client that cannot see pings sends [`ping`](#client-ping).",
         ),
         CloseCode::SLOW_CONSUMER => (
-            "More was waiting for this client than `limits.outbound_queue` holds: it reads more slowly than messages come.",
+            "More was waiting for this client than `limits.outbound_queue` holds: it reads more slowly than messages come. Or all clients together made the node hold more than `limits.outbound_total`, and this one was among those that did not read.",
             "Connect again and subscribe with `recover`, which replays what was missed at the client's own pace. Read the socket and work elsewhere.",
         ),
         _ => return None,

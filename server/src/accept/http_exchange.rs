@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header, uri::Scheme};
+use http::{HeaderValue, Method, Request, Response, header, uri::Scheme};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,8 +22,9 @@ use tokio::{
 };
 
 use super::{
-    Counted, Guest,
+    Counted, Guest, Service as PortService,
     admission::{Admission, Afterwards},
+    http_rates::Asker,
     node_is_full,
     throttle::Place,
 };
@@ -30,12 +32,16 @@ use crate::{
     config::origin::Transport,
     conversation::Reception,
     http::Body,
+    memory::{Charge, HANDSHAKE},
+    probe::Probe,
     router::Opening,
     upgrade::{self, Refusal},
 };
 
 /// What is left of `limits.handshake_timeout` to send an answer that refuses a WebSocket.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
+/// How long a client may take for its first request while memory is short.
+const HURRY: Duration = Duration::from_secs(1);
 /// Within which an endpoint must answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// After which an answer says that the connection ends with it: clients then spread over new nodes in time.
@@ -57,6 +63,8 @@ struct State<R> {
     progress: Mutex<Progress>,
     /// How long it may wait for the next request.
     idle: Duration,
+    /// Counts the memory that HTTP takes, until it is over.
+    _charge: Charge,
 }
 
 /// How far an exchange has come.
@@ -71,8 +79,9 @@ enum Progress {
 
 impl<R: Reception> Exchange<R> {
     pub(super) fn new(guest: Guest<R>) -> Self {
-        let idle = guest.port.shared.node.config().limits.http_idle_timeout;
-        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake), idle }))
+        let node = &guest.port.shared.node;
+        let (idle, charge) = (node.config().limits.http_idle_timeout, node.memory().charge(HANDSHAKE));
+        Self(Arc::new(State { guest, progress: Mutex::new(Progress::Handshake), idle, _charge: charge }))
     }
 
     /// Answers requests until there are no more; gives the socket back for a WebSocket, with what was read behind the request.
@@ -91,7 +100,7 @@ impl<R: Reception> Exchange<R> {
             .serve_connection(TokioIo::new(socket), self);
         let ended = {
             let mut stopped = pin!(state.guest.port.shared.stop.cancelled());
-            let mut timer = pin!(sleep_until(state.guest.until));
+            let mut timer = pin!(sleep_until(state.guest.until.min(Instant::now() + HURRY)));
             let mut last = false;
             poll_fn(|context| {
                 loop {
@@ -105,7 +114,14 @@ impl<R: Reception> Exchange<R> {
                     }
                     let now = Instant::now();
                     // Hyper bounds the wait for a request, but not how slowly an answer is read.
+                    let is_short = state.guest.port.shared.node.memory().is_short();
+                    let mut look_at = None;
                     let stuck_at = match *state.progress.lock() {
+                        // While memory is short, a client that takes long for its first request is in the way.
+                        Progress::Handshake if !last && !is_short => {
+                            look_at = Some(now + HURRY);
+                            state.guest.until
+                        }
                         Progress::Plain(since) if !last => since + ANSWER_WITHIN + state.idle + ANSWER_WITHIN,
                         Progress::Upgrade(_) if !last => state.guest.until + ANSWER_WITHIN,
                         _ => now,
@@ -115,7 +131,8 @@ impl<R: Reception> Exchange<R> {
                     }
                     // The gateway stops: the socket ends with the answer under way.
                     last |= stops;
-                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { stuck_at });
+                    let next = look_at.map_or(stuck_at, |look_at| stuck_at.min(look_at));
+                    timer.as_mut().reset(if last { now + ANSWER_WITHIN } else { next });
                     if stops {
                         Pin::new(&mut http).graceful_shutdown();
                     }
@@ -168,7 +185,9 @@ impl<R: Reception> Service<Request<Incoming>> for Exchange<R> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
-            let answer = if state.guest.port.websocket && request.uri().path() == "/ws" {
+            let answer = if state.guest.only_probes.is_some() {
+                state.answer_probe(&request)
+            } else if state.guest.port.service == PortService::Clients && request.uri().path() == "/ws" {
                 state.upgrade(&request.into_parts().0).await.map_err(|refusal| state.refused(refusal))
             } else {
                 state.answer(request).await
@@ -183,6 +202,20 @@ impl<R: Reception> State<R> {
     fn refused(&self, refusal: Refusal) -> Refusal {
         self.guest.port.shared.node.metrics().connections_total.with_label_values(&[refusal.outcome]).inc();
         refusal
+    }
+
+    /// Answers a health probe, and refuses everything else.
+    fn answer_probe(&self, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        *self.progress.lock() = Progress::Plain(Instant::now());
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if let Some(probe) = Probe::of_path(request.uri().path()).filter(|_| is_read) {
+            if let Some(admission) = &self.guest.admission {
+                admission.probe();
+            }
+            return Ok(self.guest.port.shared.node.probed(probe).response().map(whole));
+        }
+        let refusal = self.guest.only_probes.clone();
+        Err(self.refused(refusal.unwrap_or_else(node_is_full)))
     }
 
     /// Grants a WebSocket, if nothing stands against it.
@@ -228,25 +261,60 @@ impl<R: Reception> State<R> {
         Ok(answer)
     }
 
-    /// Counts a plain request against the limits of its address, if they apply to it.
+    /// Counts a plain request against the rate of its key or address, and against the limits of its address, if they
+    /// apply to it.
     fn admit(&self, request: &Request<Incoming>, now: Instant) -> Result<Afterwards, Refusal> {
+        let shared = &self.guest.port.shared;
+        let (node, path) = (&shared.node, request.uri().path());
+        let limits = node.config().limits;
+        let key = upgrade::bearer(request.headers()).and_then(|key| node.api_key(key));
+        let asker = match &key {
+            Some(name) => Some(Asker::Key(name)),
+            None => self
+                .address_of(request)
+                .filter(|_| Probe::of_path(path).is_none())
+                .map(|address| if is_monitored(path) { Asker::Monitor(address) } else { Asker::Address(address) }),
+        };
+        if let Some(asker) = asker {
+            shared.rates.admit(asker, &limits, now).map_err(|after| {
+                node.metrics().rate_limited(asker.limit());
+                asks_too_often(asker, after)
+            })?;
+        }
         let Some(admission) = &self.guest.admission else { return Ok(Afterwards::Open) };
-        let node = &self.guest.port.shared.node;
-        if upgrade::bearer(request.headers()).is_some_and(|key| node.knows_api_key(key)) {
+        if key.is_some() {
             admission.free();
             return Ok(Afterwards::Open);
         }
-        if is_probe(request.uri().path()) {
+        if is_monitored(path) {
             return Ok(admission.probe());
         }
-        admission.limited(&node.config().limits, now).map_err(|over| self.refused(over.into()))?;
+        admission.limited(&limits, now).map_err(|over| self.refused(over.into()))?;
         Ok(Afterwards::Open)
     }
+
+    /// The address that a request counts against; none on the port for operators.
+    fn address_of(&self, request: &Request<Incoming>) -> Option<IpAddr> {
+        let (port, peer) = (&self.guest.port, self.guest.peer.ip().to_canonical());
+        if port.service == PortService::Operators {
+            return None;
+        }
+        let config = port.shared.node.config();
+        Some(port.shared.forwarding.client_of_plain(request.headers(), peer, &config.proxies_trusted))
+    }
+}
+
+fn asks_too_often(asker: Asker<'_>, after: Duration) -> Refusal {
+    let detail = match asker {
+        Asker::Key(_) => "this API key is used too often (limits.http_per_key_per_second)",
+        Asker::Address(_) | Asker::Monitor(_) => "this address asks too often (limits.http_per_ip_per_second)",
+    };
+    Refusal::too_many(detail, after)
 }
 
 /// Whether this is what orchestrators and monitoring ask for, which must not fail because others of their address
 /// (behind one NAT, say) are busy.
-fn is_probe(path: &str) -> bool {
+fn is_monitored(path: &str) -> bool {
     matches!(path, "/metrics" | "/health") || path.starts_with("/health/")
 }
 

@@ -6,11 +6,13 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::TcpStream,
+    time::sleep,
 };
 
 /// How a header of version 2 begins. No request of HTTP and no TLS record does.
@@ -21,6 +23,8 @@ const WORD: &[u8] = b"PROXY ";
 const MOST_OF_1: usize = 107;
 /// The most that may follow the first 16 bytes of version 2: addresses, and extensions such as a client's certificate.
 const MOST_OF_2: usize = 4096;
+/// How long the rest of a header that comes in pieces is left alone before it is looked at again.
+const PIECES: Duration = Duration::from_millis(5);
 /// What is looked at of version 2: two addresses of IPv6 with their ports.
 const ADDRESSES: usize = 36;
 
@@ -43,12 +47,20 @@ pub(super) enum HeaderError {
 /// [`HeaderError`]; what was read is lost then.
 pub(super) async fn take(socket: &mut TcpStream) -> Result<Option<SocketAddr>, HeaderError> {
     let mut first = [0; SIGNATURE.len()];
-    let length = socket.peek(&mut first).await?;
-    let seen = first.get(..length).unwrap_or_default();
+    let seen = loop {
+        let length = socket.peek(&mut first).await?;
+        let seen = first.get(..length).unwrap_or_default();
+        if seen.is_empty() || seen.len() == SIGNATURE.len() || !SIGNATURE.starts_with(seen) {
+            break seen;
+        }
+        // A piece of the signature, or an empty line before a request: what follows tells. What was looked at stays, so
+        // that the next look would not wait for more.
+        sleep(PIECES).await;
+    };
     if seen.is_empty() {
         return Ok(None);
     }
-    if SIGNATURE.starts_with(seen) {
+    if seen == SIGNATURE {
         return version_2(socket).await;
     }
     // The text may be the beginning of a request (`P`, `PR`), so it must come in one piece, as the specification asks.

@@ -1,16 +1,11 @@
 //! Bounds what one address can take: connections at a time, and new ones in a minute.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::config::Limits;
+use crate::{config::Limits, limits::network};
 
 /// Addresses are forgotten in one go, when there are twice as many as after the last time, and more than this.
 const FEW: usize = 1024;
@@ -149,14 +144,6 @@ impl Drop for Probation {
         if let Some(known) = self.throttle.addresses.lock().known.get_mut(&self.address) {
             known.on_probation = known.on_probation.saturating_sub(1);
         }
-    }
-}
-
-/// What counts as one address: of IPv6 the /64 that one subscriber has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

@@ -145,11 +145,11 @@ fn open_files(config: &Config) -> Finding {
     let Some(limit) = descriptors::limit() else {
         return Finding::Warning("this system does not tell how many files may be open".into());
     };
-    let wanted = descriptors::wanted(config.limits.connections);
+    let wanted = descriptors::wanted(config.limits.connections, config.permissions.max_in_flight);
     if limit.hard >= wanted {
         Finding::Fine(format!("{} files may be open, {wanted} are wanted", limit.hard))
     } else {
-        let fit = limit.hard.saturating_sub(descriptors::RESERVE);
+        let fit = limit.hard.saturating_sub(descriptors::beside(config.permissions.max_in_flight));
         Finding::Warning(format!(
             "only {} files may be open: {fit} of limits.connections = {} fit; raise it (ulimit -Hn, LimitNOFILE=)",
             limit.hard, config.limits.connections

@@ -1,7 +1,10 @@
-//! Settings that all nodes must agree on, and what a store is opened with.
+//! Settings that all nodes must agree on, and what follows from several settings or from the machine.
 
-use super::{Bus, Config, Store};
-use crate::store::{NodeName, Options};
+use super::{Bus, Config, Limits, Store};
+use crate::{
+    memory::quarter_of_memory,
+    store::{NodeName, Options},
+};
 
 impl Config {
     /// The settings that all nodes must agree on, as `key=value`, without secrets.
@@ -35,6 +38,13 @@ impl Config {
     pub fn store_options(&self, node: &NodeName) -> Options {
         let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
         Options { window: self.idempotency_window, node: node.clone(), outbox }
+    }
+}
+
+impl Limits {
+    /// `limits.outbound_total`, or a quarter of the memory that this process may use.
+    pub fn memory_budget(&self) -> usize {
+        self.outbound_total.unwrap_or_else(quarter_of_memory).max(self.outbound_queue)
     }
 }
 

@@ -167,6 +167,10 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("limits.messages_per_second", limits.messages_per_second as usize),
         ("limits.burst", limits.burst as usize),
         ("limits.subscriptions", limits.subscriptions),
+        ("limits.http_per_ip_per_second", limits.http_per_ip_per_second as usize),
+        ("limits.http_per_key_per_second", limits.http_per_key_per_second as usize),
+        ("limits.bad_tokens_per_ip_per_minute", limits.bad_tokens_per_ip_per_minute as usize),
+        ("permissions.max_in_flight", config.permissions.max_in_flight),
         ("bus.prefetch", usize::from(config.bus.prefetch)),
         ("outbox.max_entries", usize::try_from(config.outbox_max_entries).unwrap_or(usize::MAX)),
         ("history.max_entries", usize::try_from(config.history.max_entries).unwrap_or(usize::MAX)),
@@ -179,9 +183,17 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("limits.message_bytes", limits.message_bytes),
         ("limits.outbound_queue", limits.outbound_queue),
         ("limits.http_body", limits.http_body),
+        ("limits.unauthenticated_message_bytes", limits.unauthenticated_message_bytes),
     ];
     if let Some((key, _)) = at_least_a_kibibyte.iter().find(|(_, bytes)| *bytes < 1024) {
         return Err(format!("{key} is under 1KiB"));
+    }
+    if limits.outbound_total.is_some_and(|total| total < limits.outbound_queue) {
+        return Err(
+            "limits.outbound_total is smaller than limits.outbound_queue, which is for one client: raise it, or \
+                    leave it out for a quarter of the memory"
+                .into(),
+        );
     }
     let not_zero = [
         ("heartbeat.interval", config.heartbeat.interval),

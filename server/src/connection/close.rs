@@ -26,6 +26,8 @@ const CLOSE: u8 = 8;
 const NO_CODE: CloseCode = CloseCode(1005);
 /// Within which what waits and the close frame must be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long either takes at most while the node is short of memory.
+const WRITTEN_SOON: Duration = Duration::from_secs(1);
 /// Within which the peer answers our close frame.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// For how long a peer that broke the protocol is read, so that a reset does not overtake our close frame.
@@ -42,6 +44,15 @@ pub(super) enum End {
     Broken(CloseReason),
     /// The socket is gone.
     Lost,
+}
+
+/// How a socket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// What had to be written is with the client's machine, or the socket is gone.
+    Orderly,
+    /// The client does not read: the close frame, and perhaps more, could not be written.
+    Unwritten,
 }
 
 /// What a close frame of the client said.
@@ -80,21 +91,23 @@ pub(super) fn peer_close(payload: &[u8]) -> Result<PeerClose, CloseReason> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Ends the connection in an orderly way, in bounded time.
-    pub(super) async fn close(&mut self, end: End) {
+    pub(super) async fn close(&mut self, end: End) -> Closed {
         if end == End::Lost {
             self.outbound.end();
-            return;
+            return Closed::Orderly;
         }
         self.take_the_rest(&end).await;
         self.outbound.end();
-        if !matches!(timeout(WRITTEN_WITHIN, self.write_close(&end)).await, Ok(Ok(()))) {
-            // The client does not read: it will find the connection reset.
-            return;
+        let is_short = self.outbound.footprint().is_memory_short();
+        let within = if is_short { WRITTEN_SOON } else { WRITTEN_WITHIN };
+        if !matches!(timeout(within, self.write_close(&end)).await, Ok(Ok(()))) {
+            return Closed::Unwritten;
         }
         match end {
             End::Ours(_) => {
                 // The client closes its side once it has read our close frame; whatever it says before that is late.
-                let _ = timeout(ANSWERED_WITHIN, self.read_until_close()).await;
+                let within = if is_short { WRITTEN_SOON } else { ANSWERED_WITHIN };
+                let _ = timeout(within, self.read_until_close()).await;
                 let _ = timeout(DRAINED_WITHIN, self.socket.shutdown()).await;
             }
             End::Peer(_) | End::Broken(_) => {
@@ -106,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             End::Lost => {}
         }
+        Closed::Orderly
     }
 
     /// Takes the last frames out of the queue. A client that reads too slowly gets none of them.
@@ -116,7 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
         .await;
         if end.code() == CloseCode::SLOW_CONSUMER {
-            self.writer.drop_unbegun();
+            let dropped = self.writer.drop_unbegun();
+            self.outbound.written(dropped);
         }
     }
 

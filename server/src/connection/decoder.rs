@@ -85,6 +85,18 @@ impl Decoder {
         }
     }
 
+    /// From the next message on, takes at most `limit` bytes.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        if self.message.is_none() {
+            self.limit = limit;
+        }
+    }
+
+    /// The memory that a message which is not complete takes, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.payload.capacity())
+    }
+
     /// By when the message that has begun must be complete.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.message.as_ref().map(|message| message.began + MESSAGE_WITHIN)

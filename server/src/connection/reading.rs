@@ -76,6 +76,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !input.is_empty() {
                 self.unread = Bytes::copy_from_slice(input);
             }
+            if let Ok(None) = received {
+                self.report_inbound(0);
+            }
             Poll::Ready(received.map_err(End::Broken))
         })
     }

@@ -60,9 +60,12 @@ impl Writer {
         self.control.extend_from_slice(payload);
     }
 
-    /// Lets go of all messages but one that is partly written.
-    pub(super) fn drop_unbegun(&mut self) {
-        self.batch.truncate(usize::from(self.begun > 0));
+    /// Drops all messages but one that is partly written, and returns how many bytes these were.
+    pub(super) fn drop_unbegun(&mut self) -> usize {
+        let kept = usize::from(self.begun > 0);
+        let dropped = self.batch.iter().skip(kept).map(Frame::len).sum();
+        self.batch.truncate(kept);
+        dropped
     }
 
     /// Writes once, as much as fits into one write.

@@ -98,7 +98,7 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     if may_be_missing {
         statuses.push(404);
     }
-    if !path.starts_with("/health") && path != "/metrics" {
+    if !matches!(path, "/health/live" | "/health/ready") {
         statuses.push(429);
     }
     if path.starts_with("/api/") || path.starts_with("/dev") {
@@ -131,8 +131,10 @@ fn described_problem(status: u16) -> Value {
         413 => "The body, or what would have to be stored, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
         429 => {
-            "The address has too many connections, or opens them too often. Requests with a valid API key are never \
-             refused for that."
+            "The address has too many connections, opens them too often, or sends requests too often \
+             (`limits.http_per_ip_per_second`). Requests with a valid API key are never refused for that: they count \
+             against the rate of their key (`limits.http_per_key_per_second`) only. `retryAfterMs` and `Retry-After` say \
+             when to try again."
         }
         503 => "Not confirmed in time; repeat it with the same `id`.",
         _ => "A fault of the gateway.",

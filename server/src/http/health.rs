@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, Timestamp};
+use realtime_gateway_protocol::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,25 +14,9 @@ use super::{
 };
 use crate::{
     bus::BusStatus,
-    node::{Node, in_time},
+    node::{Node, Status, is_overflowing},
     store::OutboxStatus,
-    topic::Topic,
 };
-
-/// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum Status {
-    /// All is well.
-    Ok,
-    /// It serves, but not everything.
-    Degraded,
-    /// The node is on its way out.
-    Draining,
-    /// It cannot serve.
-    Unavailable,
-}
 
 /// The status in a word.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -183,12 +167,13 @@ struct Rates {
 pub(super) struct PublicHealth;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl PublicHealth {
     /// The status word.
     #[oai(path = "/health", method = "get", tag = "Tag::Health")]
     async fn health(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
-        let status = status_of(&node).await;
-        Serving { serves: serves(status), body: StatusWord { status } }
+        let status = node.status();
+        Serving { serves: status.serves(), body: StatusWord { status } }
     }
 }
 
@@ -203,8 +188,8 @@ impl FullHealth {
     /// 200 also when it is degraded, because it serves then; 503 when it cannot serve or is on its way out.
     #[oai(path = "/health", method = "get", tag = "Tag::Health")]
     async fn health(&self, node: Data<&Arc<Node>>) -> Serving<Health> {
-        let status = status_of(&node).await;
-        Serving { serves: serves(status), body: health_of(&node, status).await }
+        let status = node.status();
+        Serving { serves: status.serves(), body: health_of(&node, status) }
     }
 
     /// What goes on over WebSockets on this node.
@@ -221,9 +206,12 @@ pub(super) struct Probes;
 #[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Probes {
     /// Whether the process is alive.
+    ///
+    /// 503 when it has not looked after itself for a minute, so that it should be started again.
     #[oai(path = "/health/live", method = "get", tag = "Tag::Health")]
-    async fn live(&self) -> Answer<StatusWord> {
-        Answer(StatusWord { status: Status::Ok })
+    async fn live(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
+        let status = node.liveness();
+        Serving { serves: status.serves(), body: StatusWord { status } }
     }
 
     /// Whether the node takes new connections.
@@ -231,45 +219,12 @@ impl Probes {
     /// 503 while it drains, and when a store that it has to itself is broken; not for a shared one that is away.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
-        let status = status_of(&node).await;
-        Serving { serves: serves(status), body: StatusWord { status } }
+        let status = node.status();
+        Serving { serves: status.serves(), body: StatusWord { status } }
     }
 }
 
-/// Degraded is no reason to be taken out: a full disk still lets everybody read.
-fn serves(status: Status) -> bool {
-    matches!(status, Status::Ok | Status::Degraded)
-}
-
-async fn status_of(node: &Node) -> Status {
-    if node.is_draining() {
-        return Status::Draining;
-    }
-    // The store is asked for something, because a broken one may not know that it is.
-    let Ok(clan) = ClanId::new("health") else { return Status::Unavailable };
-    if in_time(node.store.heads(&[Topic::Clan(clan)])).await.is_err() {
-        // A shared store that is away is away for every node: nobody gains when all are taken out at once.
-        return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
-    }
-    let is_bus_well = node.bus.status().is_well() && !node.bus.warnings().iter().any(|warning| warning.degrades);
-    let well = is_bus_well && node.store.status().writable && !is_overflowing(outbox_of(node).await);
-    if well { Status::Ok } else { Status::Degraded }
-}
-
-/// How the outbox is, when there is one and the store answers.
-async fn outbox_of(node: &Node) -> Option<OutboxStatus> {
-    if !node.reports {
-        return None;
-    }
-    in_time(node.store.outbox_status()).await.ok()
-}
-
-/// Whether backend services are not told of something: as long as what was left out is not far behind what waits.
-fn is_overflowing(outbox: Option<OutboxStatus>) -> bool {
-    outbox.is_some_and(|outbox| outbox.overflowed > 0 && outbox.entries > 0)
-}
-
-async fn health_of(node: &Node, status: Status) -> Health {
+fn health_of(node: &Node, status: Status) -> Health {
     let config = node.config();
     let store = node.store.status();
     let store_status = if store.writable { Status::Ok } else { Status::Degraded };
@@ -280,7 +235,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
         warnings.push(format!("the store takes no writes: {error}"));
     }
     warnings.extend(config.missing_broker().map(str::to_owned));
-    let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
+    let (bus, outbox) = (node.bus.status(), node.outbox());
     let bus_warnings = node.bus.warnings();
     let is_bus_impaired = bus_warnings.iter().any(|warning| warning.degrades);
     warnings.extend(bus_warnings.into_iter().map(|warning| warning.text));

@@ -11,10 +11,7 @@ use poem_openapi::{
 use serde_json::json;
 
 use super::{key::bearer, problem::Problem, schema, tags::Tag};
-use crate::{
-    bus::BusStatus,
-    node::{Node, in_time},
-};
+use crate::{bus::BusStatus, node::Node};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -25,6 +22,7 @@ pub(super) struct Exposition(String);
 pub(super) struct Scrape;
 
 #[OpenApi]
+#[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Scrape {
     /// Metrics in the Prometheus text format.
     ///
@@ -36,7 +34,7 @@ impl Scrape {
         {
             return Err(Problem::unauthorized("send Authorization: Bearer <metrics.token>"));
         }
-        note_state(&node).await;
+        note_state(&node);
         Ok(Exposition(node.metrics.render()))
     }
 }
@@ -47,7 +45,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Sets the gauges of what is not counted but looked at.
-async fn note_state(node: &Node) {
+fn note_state(node: &Node) {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let store = node.store.status();
     let metrics = &node.metrics;
@@ -55,14 +53,14 @@ async fn note_state(node: &Node) {
     metrics.store_bytes.set(whole(store.bytes.unwrap_or(0)));
     metrics.pending_notifications.set(whole(store.pending_notifications));
     metrics.bus_connected.set(i64::from(!matches!(node.bus.status(), BusStatus::Reconnecting { .. })));
-    if node.reports
-        && let Ok(outbox) = in_time(node.store.outbox_status()).await
-    {
+    if let Some(outbox) = node.outbox() {
         let age = outbox.oldest.map_or(0, |oldest| node.now().millis().saturating_sub(oldest.millis()));
         metrics.outbox_entries.set(whole(outbox.entries));
         metrics.outbox_oldest_seconds.set(whole(age / 1_000));
         metrics.outbox_overflowed(outbox.overflowed);
     }
+    metrics.memory_budget_bytes.set(whole(node.memory.limit() as u64));
+    metrics.memory_used_bytes.set(whole(node.memory.used() as u64));
     metrics.connections_limit.set(whole(node.config().limits.connections as u64));
     let waiting: usize = node.sessions.all().iter().map(|session| session.outbound.bytes()).sum();
     metrics.outbound_queue_bytes.set(whole(waiting as u64));

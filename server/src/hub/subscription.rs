@@ -20,6 +20,8 @@ pub struct Subscription {
     turn: Mutex<Option<u32>>,
     /// Whether it counts towards its user's presence.
     present: AtomicBool,
+    /// Whether it is to be sent a presence snapshot, which stands for all changes until then.
+    snapshot_due: AtomicBool,
     /// The task that asks for its permission again.
     permission_watch: OnceLock<AbortHandle>,
     /// Its place in the topic's list of live subscriptions. Read and written under the topic's lock.
@@ -36,6 +38,7 @@ impl Subscription {
             local,
             turn: Mutex::new(Some(0)),
             present: AtomicBool::new(false),
+            snapshot_due: AtomicBool::new(false),
             permission_watch: OnceLock::new(),
             slot: AtomicUsize::new(Self::NOT_LIVE),
         }
@@ -59,6 +62,21 @@ impl Subscription {
     /// Counts it towards its user's presence, or no longer; true when that changes something.
     pub(crate) fn set_present(&self, present: bool) -> bool {
         self.present.swap(present, Ordering::AcqRel) != present
+    }
+
+    /// Notes that it is to be sent a presence snapshot; false when it was already.
+    pub(crate) fn need_snapshot(&self) -> bool {
+        !self.snapshot_due.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether it is to be sent a presence snapshot.
+    pub(crate) fn needs_snapshot(&self) -> bool {
+        self.snapshot_due.load(Ordering::Acquire)
+    }
+
+    /// Notes that it is being sent its presence snapshot.
+    pub(crate) fn got_snapshot(&self) {
+        self.snapshot_due.store(false, Ordering::Release);
     }
 
     /// Takes the task that asks for its permission again, which ends with the subscription.

@@ -31,6 +31,15 @@ struct Open {
     has_session: bool,
 }
 
+/// Whether a connection has a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HasSession {
+    /// It has not, or not yet.
+    No,
+    /// It has.
+    Yes,
+}
+
 /// A connection, and the moment at which a drain closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Departure {
@@ -46,6 +55,13 @@ impl Connections {
         let id = ConnectionId(table.last);
         table.open.insert(id, Open { outbound, has_session: false });
         (id, table.closed_by.map(|at| Departure { id, at }))
+    }
+
+    /// Returns the outbound queues of all connections, and whether each has a session.
+    pub(crate) fn queues(&self) -> Vec<(Arc<Outbound>, HasSession)> {
+        let table = self.0.lock();
+        let has_session = |open: &Open| if open.has_session { HasSession::Yes } else { HasSession::No };
+        table.open.values().map(|open| (Arc::clone(&open.outbound), has_session(open))).collect()
     }
 
     /// Forgets a connection that has ended.

@@ -44,6 +44,7 @@ impl Router {
         let (code, reason) = match error.code {
             ErrorCode::Unauthorized => (CloseCode::UNAUTHORIZED, "the token is not valid"),
             ErrorCode::TokenExpired => (CloseCode::UNAUTHORIZED, "the token has expired"),
+            ErrorCode::RateLimited => (CloseCode::RATE_LIMITED, "too many bad tokens from this address"),
             ErrorCode::SessionLimit => (CloseCode::SESSION_LIMIT, "refused: the user has another session"),
             ErrorCode::Internal => (CloseCode::INTERNAL_ERROR, "internal error"),
             _ => (CloseCode::TRY_AGAIN_LATER, "the gateway cannot let you in now; come back with backoff"),

@@ -82,7 +82,7 @@ impl Running {
             // The port was opened with TLS or without it.
             _ => current.tls.clone(),
         };
-        descriptors::raise(newer.limits.connections);
+        descriptors::raise(newer.limits.connections, current.permissions.max_in_flight);
         node.set_config(Config {
             log: newer.log.clone(),
             limits: newer.limits,

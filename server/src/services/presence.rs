@@ -55,7 +55,9 @@ impl Presences {
         node.permissions.check(&session.identity(), Action::Read, &Topic::Clan(get.clan_id.clone())).await?;
         // In turn, so that whoever subscribed before finds themselves.
         let (asker, answer) = oneshot::channel();
-        node.presences.work.add(Job::Look(get.clan_id.clone(), Some(asker)));
+        if !node.presences.work.look(&get.clan_id, asker) {
+            return Err(CommandError::unavailable());
+        }
         let present = in_time(async { answer.await.map_err(|_| gone()) }).await?;
         Ok(snapshot(&get.clan_id, present))
     }
@@ -155,11 +157,14 @@ impl Presences {
         self.tell_watchers_again();
     }
 
-    /// Changes on other nodes may have been missed: watchers get a new snapshot.
+    /// Changes on other nodes may have been missed: watchers get a new snapshot. One that waits for a snapshot already
+    /// waits for no second one.
     pub(crate) fn tell_watchers_again(&self) {
         let clans = self.clans.lock();
         for watcher in clans.values().flat_map(|clan| &clan.watchers) {
-            self.work.add(Job::Snapshot(watcher.clone()));
+            if watcher.need_snapshot() {
+                self.work.add(Job::Snapshot(watcher.clone()));
+            }
         }
     }
 }

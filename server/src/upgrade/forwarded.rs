@@ -87,6 +87,16 @@ impl Forwarding {
         Some(client)
     }
 
+    /// Returns the client's address of a request that is no upgrade. Proxies ask for themselves too, without a header, so
+    /// nothing is concluded from a missing one.
+    pub(crate) fn client_of_plain(&self, headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
+        let is_forwarded = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+        if is_forwarded && is_trusted(peer, trusted) {
+            return self.client(headers, peer, trusted).unwrap_or(peer);
+        }
+        peer
+    }
+
     /// Looks at what came from `peer` in place of a request, without the line breaks that it began with.
     pub(crate) fn no_request(&self, peer: IpAddr, bytes: &[u8]) {
         if bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\0\r\nQUIT\n") {

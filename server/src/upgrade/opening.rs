@@ -19,7 +19,7 @@ use crate::{
 pub(crate) async fn open<R: Reception>(node: &R, request: &Parts, peer: IpAddr) -> Result<Opening, Refusal> {
     let headers = &request.headers;
     let mut opening =
-        Opening { peer, identity: identity(node, headers).await?, query_token: None, device: None, client: None };
+        Opening { peer, identity: identity(node, headers, peer).await?, query_token: None, device: None, client: None };
     let (mut instance, mut attempt) = (None, None);
     let query = request.uri.query().unwrap_or_default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -49,12 +49,15 @@ fn device(text: &str) -> Result<DeviceId, Refusal> {
     DeviceId::new(text).map_err(|_| Refusal::bad_request("deviceId or instance is no identifier"))
 }
 
-async fn identity<R: Reception>(node: &R, headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
+async fn identity<R: Reception>(node: &R, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Identity>, Refusal> {
     let Some(token) = bearer(headers) else { return Ok(None) };
     let unauthorized = |message| Refusal::unauthorized(ErrorCode::Unauthorized, message);
-    match node.verify(token).await {
+    match node.verify(token, peer).await {
         Ok(identity) => Ok(Some(identity)),
         Err(AuthError::Unavailable) => Err(Refusal::token_unchecked()),
+        Err(AuthError::Throttled(after)) => {
+            Err(Refusal::too_many("too many tokens from this address are not valid", after).outcome("unauthorized"))
+        }
         Err(AuthError::Expired) => Err(Refusal::unauthorized(ErrorCode::TokenExpired, "the token has expired")),
         Err(AuthError::Invalid(_)) => Err(unauthorized("the token is not valid")),
     }

@@ -1,4 +1,5 @@
-//! The answer to a request that is refused: problem+json (RFC 9457) with an error code of the protocol.
+//! The answer to a request that is refused: problem+json (RFC 9457) with an error code of the protocol, as the HTTP API
+//! answers.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -7,19 +8,20 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use realtime_gateway_protocol::ErrorCode;
 
 /// Why there is no WebSocket, as an HTTP answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     status: StatusCode,
     code: ErrorCode,
     detail: Cow<'static, str>,
     header: Option<Box<(HeaderName, HeaderValue)>>,
+    retry_after: Option<Duration>,
     /// What it counts as in `connections_total`.
     pub(crate) outcome: &'static str,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), header: None, outcome: "bad_handshake" }
+        Self { status, code, detail: detail.into(), header: None, retry_after: None, outcome: "bad_handshake" }
     }
 
     pub(crate) fn bad_request(detail: &'static str) -> Self {
@@ -57,7 +59,8 @@ impl Refusal {
 
     /// When to try again, in whole seconds.
     fn after(self, after: Duration) -> Self {
-        self.with(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64))
+        let seconds = HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64);
+        Self { retry_after: Some(after), ..self }.with(header::RETRY_AFTER, seconds)
     }
 
     /// The answer for hyper to send.
@@ -89,13 +92,17 @@ impl Refusal {
     }
 
     fn body(&self) -> String {
-        serde_json::json!({
-            "type": "about:blank",
+        let mut body = serde_json::json!({
+            "type": format!("/docs/protocol#error-{}", self.code),
             "title": self.status.canonical_reason(),
             "status": self.status.as_u16(),
             "detail": self.detail,
             "code": self.code,
-        })
-        .to_string()
+        });
+        if let (Some(after), Some(body)) = (self.retry_after, body.as_object_mut()) {
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            body.insert("retryAfterMs".to_owned(), millis.into());
+        }
+        body.to_string()
     }
 }

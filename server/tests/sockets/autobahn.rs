@@ -1,6 +1,7 @@
 //! The 301 cases of the Autobahn test suite that are about the base protocol, against the very code that serves `/ws`.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -15,6 +16,7 @@ use gateway::{
     drain::Tasks,
     frame::Frame,
     http::Routes,
+    memory::MemoryBudget,
     metrics::Metrics,
     outbound::Outbound,
     router::Opening,
@@ -51,6 +53,7 @@ struct Echoes {
     config: Arc<Config>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
+    memory: Arc<MemoryBudget>,
 }
 
 impl Reception for Echoes {
@@ -68,7 +71,11 @@ impl Reception for Echoes {
         &self.metrics
     }
 
-    async fn verify(&self, _: &str) -> Result<Identity, AuthError> {
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    async fn verify(&self, _: &str, _: IpAddr) -> Result<Identity, AuthError> {
         Err(AuthError::Unavailable)
     }
 
@@ -84,7 +91,8 @@ async fn all_cases_of_the_base_protocol_pass() {
     config.limits.outbound_queue = 64 * 1024 * 1024;
     config.listen = ([127, 0, 0, 1], 0).into();
     let (config, tasks, metrics) = (Arc::new(config), Tasks::default(), Arc::new(Metrics::new().unwrap()));
-    let echoes = Arc::new(Echoes { config, tasks: tasks.clone(), metrics });
+    let memory = MemoryBudget::new(usize::MAX);
+    let echoes = Arc::new(Echoes { config, tasks: tasks.clone(), metrics, memory });
     let nothing = poem::endpoint::make_sync(|_| http::StatusCode::NOT_FOUND).map_to_response().boxed();
     let listening = Listening::begin(&echoes, Routes { public: nothing.into(), internal: None }, None).unwrap();
     let port = listening.address.port();

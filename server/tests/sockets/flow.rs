@@ -88,7 +88,8 @@ async fn frames_that_wait_leave_in_one_write() {
     let (writes, outbound) = (Arc::new(AtomicUsize::new(0)), Arc::new(Outbound::new(1 << 20)));
     let socket = Counting(listener.accept().await.unwrap().0, writes.clone());
     let config = Config::default();
-    let bounds = Bounds { message_bytes: config.limits.message_bytes, heartbeat: config.heartbeat };
+    let message_bytes = config.limits.message_bytes;
+    let bounds = Bounds { message_bytes, first_message_bytes: message_bytes, heartbeat: config.heartbeat };
     let metrics = Arc::new(Metrics::new().unwrap());
     let tasks = Tasks::default();
     tasks.spawn(connection::run(socket, Bytes::new(), outbound.clone(), metrics.clone(), bounds, Silent));

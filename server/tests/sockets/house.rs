@@ -1,6 +1,10 @@
 //! A gateway without a node: its conversations say everything back, and tell the test what they see.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use gateway::{
     accept::{Certificates, Listening},
@@ -10,6 +14,7 @@ use gateway::{
     drain::Tasks,
     frame::Frame,
     http::Routes,
+    memory::MemoryBudget,
     metrics::Metrics,
     outbound::Outbound,
     router::Opening,
@@ -49,6 +54,7 @@ struct Echoes {
     config: Arc<Config>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
+    memory: Arc<MemoryBudget>,
     released: Arc<Semaphore>,
     seen: mpsc::Sender<Seen>,
 }
@@ -81,6 +87,7 @@ impl House {
             config: Arc::new(config),
             tasks: tasks.clone(),
             metrics: Arc::new(Metrics::new().unwrap()),
+            memory: MemoryBudget::new(usize::MAX),
             released: released.clone(),
             seen,
         });
@@ -191,7 +198,11 @@ impl Reception for Echoes {
         &self.metrics
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+    fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    async fn verify(&self, token: &str, _: IpAddr) -> Result<Identity, AuthError> {
         match token {
             "alice" => Ok(Identity {
                 user: UserId::new("alice").unwrap(),

@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod bad_tokens;
 mod chat;
 mod check_broker;
 mod core_messages;
@@ -16,13 +17,16 @@ mod custom_service;
 mod drain;
 mod examples;
 mod first_contact;
+mod full_node;
 mod identity;
 mod limits;
 mod logs;
 mod many_nodes;
+mod memory;
 mod notifications;
 mod openapi;
 mod outages;
+mod permission_crowd;
 mod permissions;
 mod presence;
 mod proxies;

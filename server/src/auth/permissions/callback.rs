@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::UserId;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{AskAgain, cache::Cache};
 use crate::{
@@ -33,6 +34,8 @@ use crate::{
 const CACHED: usize = 50_000;
 /// Requests under way, after which those that nobody waits for any more are cleared away.
 const UNDER_WAY: usize = 1_000;
+/// Questions that may wait for one of the requests under way to end. A further one is refused immediately.
+const WAITING: usize = 10_000;
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 /// An answer that does not say how long it holds holds no longer than this when it is a no: who was just let into a
@@ -89,6 +92,10 @@ pub(super) struct Callback {
     cache_ttl: Duration,
     stale_grace: Duration,
     client: reqwest::Client,
+    /// How long an answer may take, and how long a question may wait before it is asked.
+    timeout: Duration,
+    in_flight: Semaphore,
+    waiting: AtomicUsize,
     state: Mutex<State>,
     failing: AtomicBool,
 }
@@ -117,6 +124,8 @@ impl Callback {
     pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, String> {
         let client = crypto::https_client()
             .timeout(permissions.timeout)
+            // Connections that are kept are then no more than those in use can be.
+            .pool_max_idle_per_host(permissions.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.without_url().to_string())?;
@@ -126,6 +135,9 @@ impl Callback {
             cache_ttl: permissions.cache_ttl,
             stale_grace: permissions.stale_grace,
             client,
+            timeout: permissions.timeout,
+            in_flight: Semaphore::new(permissions.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            waiting: AtomicUsize::new(0),
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
         })
@@ -160,7 +172,10 @@ impl Callback {
     }
 
     async fn request(&self, question: Question) -> Option<Answer> {
-        let outcome = self.fetch(&question).await;
+        let outcome = match self.turn().await {
+            Ok(_turn) => self.fetch(&question).await,
+            Err(reason) => Err(reason.to_owned()),
+        };
         let mut state = self.state.lock();
         state.under_way.remove(&question);
         // Said once for a whole outage, and once when it is over.
@@ -189,6 +204,20 @@ impl Callback {
                 let now = Instant::now();
                 state.cache.stale(&question, now).map(|answer| answer.postpone(now))
             }
+        }
+    }
+
+    /// Waits until fewer than `permissions.max_in_flight` requests are under way, for as long as an answer may take.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, &'static str> {
+        if let Ok(turn) = self.in_flight.try_acquire() {
+            return Ok(turn);
+        }
+        let waiting = Waiting::new(&self.waiting).ok_or("too many questions wait for permissions.max_in_flight")?;
+        let turn = tokio::time::timeout(self.timeout, self.in_flight.acquire()).await;
+        drop(waiting);
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err("permissions.max_in_flight requests are under way, and none of them ended in time"),
         }
     }
 
@@ -222,5 +251,21 @@ impl Callback {
             holds_until: ask_at + self.stale_grace,
             failures: 0,
         })
+    }
+}
+
+/// A question that waits; it no longer does when this is dropped, also because nobody waits for its answer any more.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Option<Self> {
+        let waiting = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -101,6 +101,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "How long an answer without ttlSeconds holds.";
     "permissions.stale_grace" fixed Duration, default("5m"), config.permissions.stale_grace,
         "How much longer a grant holds while the service does not answer: live subscriptions go on, and the service is asked again with backoff. 0s ends them with the first answer that fails.";
+    "permissions.max_in_flight" fixed Number, default("64"), config.permissions.max_in_flight,
+        "Requests to permissions.url that are under way at most. A further one waits for permissions.timeout, and is then answered with unavailable.";
     "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
         "Origins of web pages that may connect, beside the gateway's own host.";
     "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,
@@ -135,6 +137,16 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "The body of an HTTP request.";
     "limits.http_idle_timeout" live Duration, default("75s"), config.limits.http_idle_timeout,
         "How long an HTTP connection may wait for its next request. Longer than a proxy keeps connections to the gateway: otherwise a request may meet the end of its connection.";
+    "limits.outbound_total" live Size, sample("256MiB"), config.limits.outbound_total,
+        "What clients may make the node hold together: outbound queues, full send buffers of the kernel, unfinished messages and handshakes. Beyond it the clients that hold most and do not read are closed with 4508. When not set: a quarter of the memory of the cgroup or machine.";
+    "limits.unauthenticated_message_bytes" live Size, default("4KiB"), config.limits.unauthenticated_message_bytes,
+        "One message from a client that is not authenticated. Raise it for authenticate messages with a longer token; tokens in a header or in ?token= are not affected.";
+    "limits.http_per_ip_per_second" live Number, default("50"), config.limits.http_per_ip_per_second,
+        "Sustained rate of HTTP requests without a valid API key from one address (IPv6: one /64). Four times as many may come at once. /health/live and /health/ready are not limited.";
+    "limits.http_per_key_per_second" live Number, default("1000"), config.limits.http_per_key_per_second,
+        "Sustained rate of HTTP requests with one API key, from whatever address. Four times as many may come at once.";
+    "limits.bad_tokens_per_ip_per_minute" live Number, default("20"), config.limits.bad_tokens_per_ip_per_minute,
+        "Tokens that are not valid, from one address (IPv6: one /64). Beyond that such tokens are answered with 429 or 4429 for the rest of the minute; valid and expired tokens are treated as always.";
     "heartbeat.interval" fixed Duration, default("25s"), config.heartbeat.interval,
         "How often a WebSocket ping is sent.";
     "heartbeat.timeout" fixed Duration, default("60s"), config.heartbeat.timeout,

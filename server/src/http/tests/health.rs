@@ -1,5 +1,12 @@
 //! What orchestrators and dashboards are told.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::mpsc,
+    time::Duration,
+};
+
 use reqwest::Method;
 
 use super::{answered, served};
@@ -34,6 +41,8 @@ async fn a_node_on_its_way_out_is_alive_and_not_ready() {
 async fn a_node_whose_store_does_not_answer_is_not_ready() {
     let served = served(|_| ()).await;
     served.running.node.store.close().await;
+    // The store is asked once a second.
+    while served.get("/health/ready").await.status == 200 {}
     assert_eq!(served.get("/health").await.ok(503)["status"], "unavailable");
     assert_eq!(served.get("/health/ready").await.ok(503)["status"], "unavailable");
     let refused = served.get("/api/v1/clans/c/messages").await;
@@ -71,4 +80,56 @@ async fn a_proxy_that_somebody_forgot_to_configure_is_shown() {
     assert_eq!(request.send().await.unwrap().status(), 101);
     let warnings = served.get("/health").await.ok(200)["warnings"].clone();
     assert!(warnings[0].as_str().unwrap().contains("proxies.trusted = [\"127.0.0.1\"]"), "{warnings}");
+}
+
+/// Asks from outside of the runtime.
+fn ask_blocking(address: std::net::SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    match socket.read_to_string(&mut answer) {
+        Ok(_) => answer,
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_are_answered_while_the_runtime_does_something_else() {
+    let served = served(|config| config.internal_listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    let addresses = [served.running.address(), served.running.listening.internal.unwrap()];
+    let (at_work, working) = mpsc::channel();
+    let mut releases = Vec::new();
+    for _ in 0..2 {
+        let (release, released) = mpsc::channel::<()>();
+        let at_work = at_work.clone();
+        served.running.node.tasks.spawn(async move {
+            at_work.send(()).unwrap();
+            // Blocks a worker of the runtime, until the other end is dropped.
+            let _ = released.recv();
+        });
+        releases.push(release);
+    }
+    assert!((0..2).all(|_| working.recv().is_ok()));
+    let answers = addresses.map(|address| ["/health/live", "/health/ready"].map(|path| ask_blocking(address, path)));
+    drop(releases);
+    for answer in answers.iter().flatten() {
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{\"status\":\"ok\"}"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_alike_on_a_socket_of_its_own_and_behind_another_request() {
+    let served = served(|_| ()).await;
+    let fresh = crate::crypto::https_client().build().unwrap();
+    let url = format!("http://{}/health/ready", served.running.address());
+    let fresh = answered(fresh.get(url)).await;
+    served.get("/openapi.json").await.ok(200);
+    let kept = served.get("/health/ready").await;
+    assert_eq!((fresh.status, &fresh.text), (kept.status, &kept.text));
+    for name in ["content-type", "cache-control", "x-content-type-options"] {
+        assert_eq!(fresh.header(name).split(';').next(), kept.header(name).split(';').next(), "{name}");
+    }
+    let posted = served.request(Method::POST, "/health/ready");
+    assert_eq!(answered(posted).await.problem(405), "method_not_allowed");
 }

@@ -13,6 +13,8 @@ use crate::{hub::Subscription, store::Present};
 
 /// How many changes of other nodes may wait. Beyond it watchers get a new snapshot instead.
 const WAITING_CHANGES: usize = 16_384;
+/// How many clients' questions may wait, of which many may have gone on when the store was away.
+const WAITING_LOOKS: usize = 4_096;
 
 /// One thing to do.
 pub(super) enum Job {
@@ -43,6 +45,7 @@ struct Waiting {
     jobs: VecDeque<Job>,
     told: HashSet<(ClanId, UserId)>,
     changes: usize,
+    looks: usize,
 }
 
 impl Work {
@@ -59,6 +62,21 @@ impl Work {
     pub(super) fn add(&self, job: Job) {
         self.waiting.lock().jobs.push_back(job);
         self.news.notify_one();
+    }
+
+    /// Adds a client's question; false when too many wait.
+    pub(super) fn look(&self, clan: &ClanId, asker: oneshot::Sender<Present>) -> bool {
+        let mut waiting = self.waiting.lock();
+        if waiting.looks >= WAITING_LOOKS {
+            waiting.forget_looks_of_the_gone();
+        }
+        if waiting.looks >= WAITING_LOOKS {
+            return false;
+        }
+        waiting.looks += 1;
+        waiting.jobs.push_back(Job::Look(clan.clone(), Some(asker)));
+        self.news.notify_one();
+        true
     }
 
     /// Adds a change of another node; false when too many wait.
@@ -91,8 +109,19 @@ impl Work {
                 waiting.told.remove(&(clan.clone(), user.clone()));
             }
             Job::Announce(_) => waiting.changes -= 1,
-            Job::Look(..) | Job::Watch(..) | Job::Snapshot(_) | Job::Spread(_) => {}
+            Job::Look(..) => waiting.looks -= 1,
+            Job::Watch(..) | Job::Snapshot(_) | Job::Spread(_) => {}
         }
         Some(job)
+    }
+}
+
+impl Waiting {
+    fn forget_looks_of_the_gone(&mut self) {
+        let is_gone =
+            |job: &Job| matches!(job, Job::Look(_, asker) if asker.as_ref().is_none_or(oneshot::Sender::is_closed));
+        let before = self.jobs.len();
+        self.jobs.retain(|job| !is_gone(job));
+        self.looks -= before - self.jobs.len();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{ClanId, PresenceChanged, PresenceStatus};
+use realtime_gateway_protocol::{PresenceChanged, PresenceStatus};
 
 use super::{NAMED_USERS, Presences, snapshot, work::Job};
 use crate::{
@@ -59,9 +59,11 @@ impl Node {
                 self.spread(PresenceChanged { clan_id, user_id, status });
             }
             Job::Look(clan_id, asker) => {
-                let present = self.store.present(clan_id, NAMED_USERS).await?;
-                // Whoever asked may have gone on.
-                asker.take().map(|asker| asker.send(present));
+                // A client that has gone on in the meantime costs no question.
+                if asker.as_ref().is_some_and(|asker| !asker.is_closed()) {
+                    let present = self.store.present(clan_id, NAMED_USERS).await?;
+                    asker.take().map(|asker| asker.send(present));
+                }
             }
             Job::Watch(clan_id, subscription, asker) => {
                 let present = self.store.present(clan_id, NAMED_USERS).await?;
@@ -70,12 +72,18 @@ impl Node {
                 asker.take().map(|asker| asker.send(()));
             }
             Job::Snapshot(subscription) => {
-                if let Topic::Clan(clan_id) = subscription.topic()
-                    && !subscription.is_ended()
-                {
-                    let present = self.store.present(clan_id, NAMED_USERS).await?;
-                    subscription.session().outbound.push(Frame::push(snapshot(clan_id, present).into()));
+                let Topic::Clan(clan_id) = subscription.topic() else { return Ok(()) };
+                if subscription.is_ended() {
+                    return Ok(());
                 }
+                if !subscription.session().outbound.is_calm() {
+                    self.make_up(subscription.clone());
+                    return Ok(());
+                }
+                let present = self.store.present(clan_id, NAMED_USERS).await?;
+                // Changes follow from here on: only this task sends them.
+                subscription.got_snapshot();
+                subscription.session().outbound.push(Frame::push(snapshot(clan_id, present).into()));
             }
             Job::Announce(change) => self.announce(change),
             Job::Spread(change) => self.spread(change.clone()),
@@ -98,17 +106,23 @@ impl Node {
         }
         let frame = Frame::push(change.clone().into());
         for watcher in watchers {
-            if watcher.session().outbound.push_ephemeral(frame.clone()) == Pushed::Dropped {
-                self.make_up(&change.clan_id, watcher);
+            // A snapshot that is still to be sent holds this change.
+            if watcher.needs_snapshot() {
+                continue;
+            }
+            if watcher.session().outbound.push_ephemeral(frame.clone()) == Pushed::Dropped && watcher.need_snapshot() {
+                let (clan, session) = (&change.clan_id, &watcher.session().id);
+                tracing::debug!(%clan, %session, "changes of presence are dropped until a snapshot can be sent");
+                self.make_up(watcher);
             }
         }
     }
 
-    fn make_up(self: &Arc<Self>, clan_id: &ClanId, watcher: Arc<Subscription>) {
-        tracing::debug!(clan = %clan_id, session = %watcher.session().id, "a change of presence was dropped");
+    /// Sends a watcher its snapshot once it has read enough. There is one such task for each watcher at most.
+    fn make_up(self: &Arc<Self>, watcher: Arc<Subscription>) {
         let node = self.clone();
         self.tasks.spawn_until_stopped(async move {
-            if watcher.session().outbound.room().await && !watcher.is_ended() {
+            if watcher.session().outbound.calm().await && !watcher.is_ended() {
                 node.presences.work.add(Job::Snapshot(watcher));
             }
         });

@@ -1,0 +1,160 @@
+//! Clients that do not read are bounded together, in the process and in the kernel, and those that read lose nothing.
+
+use realtime_gateway_tests::{Api, Gateway, Settings, Socket, Token, eventually, must};
+use reqwest::Method;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Clients that do not read.
+const SILENT: usize = 100;
+const BUDGET: u64 = 16 * 1024 * 1024;
+
+/// The value of a metric without labels.
+async fn metric(api: &Api, name: &str) -> u64 {
+    let text = api.call(Method::GET, "/metrics", None).await.text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or_default();
+    line.parse().unwrap_or_else(|_| panic!("{name} is {line:?}"))
+}
+
+/// The bytes in the kernel's send queues of the gateway's sockets.
+fn in_kernel(gateway: &Gateway) -> u64 {
+    let port: u16 = gateway.address().rsplit(':').next().unwrap().parse().unwrap();
+    let local = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let queued = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let is_own = columns.next()?.ends_with(&local);
+        let queues = columns.nth(2)?;
+        is_own.then(|| u64::from_str_radix(queues.split(':').next().unwrap(), 16).unwrap())
+    };
+    table.lines().skip(1).filter_map(queued).sum()
+}
+
+/// The process' memory, in bytes.
+fn in_process(gateway: &Gateway) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_clients_that_do_not_read_stay_within_the_budget() {
+    let settings = Settings::default().set("limits.outbound_total", "\"16MiB\"");
+    let gateway = Gateway::with(settings).await;
+    // One connection, which is there before it gets tight.
+    let api = gateway.api();
+    metric(&api, "gateway_memory_used_bytes").await;
+    let mut silent = Vec::new();
+    for n in 0..SILENT {
+        let mut socket = Socket::of(&gateway, &format!("silent-{n}")).await;
+        socket.join("c").await;
+        silent.push(socket);
+    }
+    let mut readers = Vec::new();
+    for n in 0..3 {
+        let mut socket = Socket::of(&gateway, &format!("reader-{n}")).await;
+        socket.join("c").await;
+        readers.push(socket);
+    }
+    let mut speaker = Socket::of(&gateway, "speaker").await;
+    // Each character takes three bytes.
+    let (before, content) = (in_process(&gateway), "\u{20ac}".repeat(2_700));
+    let (mut sent, mut most_in_kernel, mut most_used) = (0, 0, 0);
+    // As much as would fill each queue and the kernel's largest send buffer, which is 4 MiB by default.
+    while sent < 700 {
+        for _ in 0..10 {
+            sent = speaker.chat("c", &content).await["offset"].as_u64().unwrap();
+            for reader in &mut readers {
+                // Nothing is missing, nothing is twice, and nobody who reads is closed.
+                assert_eq!(reader.expect("chat").await["offset"], sent);
+            }
+        }
+        most_in_kernel = most_in_kernel.max(in_kernel(&gateway));
+        most_used = most_used.max(metric(&api, "gateway_memory_used_bytes").await);
+    }
+    println!("at most {most_in_kernel} bytes in the kernel, {most_used} counted");
+    assert!(most_in_kernel <= BUDGET, "{most_in_kernel} bytes waited in the kernel");
+    let grown = in_process(&gateway).saturating_sub(before);
+    assert!(grown <= BUDGET * 3, "the process has grown by {grown} bytes");
+    let closed = metric(&api, "gateway_memory_closed_total").await;
+    assert!(closed > 0, "the budget closed nobody");
+    eventually("the sum is below the budget", || async {
+        metric(&api, "gateway_memory_used_bytes").await <= BUDGET && in_kernel(&gateway) <= BUDGET
+    })
+    .await;
+    assert_eq!(metric(&api, "gateway_memory_budget_bytes").await, BUDGET);
+    // They recover as any slow client does.
+    let mut again = Socket::of(&gateway, "silent-0").await;
+    let recover = json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 1 });
+    assert_eq!(again.ask(recover).await["type"], "subscription_confirmed");
+    assert_eq!(again.expect("chat").await["offset"], sent);
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_authenticated_sends_short_messages_only() {
+    let gateway = Gateway::start().await;
+    let mut long = Socket::anonymous(&gateway).await;
+    let _ = long.try_send_text(&json!({ "type": "ping", "requestId": "x".repeat(5_000) }).to_string()).await;
+    assert_eq!(long.closed().await, 1009);
+
+    // A token of the size that large identity providers make fits.
+    let token = Token::of("alice").claim("groups", json!("x".repeat(2_500))).text();
+    assert!(token.len() > 3_500 && token.len() < 4_000, "{}", token.len());
+    let mut short = Socket::anonymous(&gateway).await;
+    short.send(json!({ "type": "authenticate", "token": token })).await;
+    // What follows in the same breath may be long.
+    short.send(json!({ "type": "chat", "clanId": "c", "content": "\u{20ac}".repeat(3_000), "requestId": "1" })).await;
+    short.expect("connected").await;
+    assert_eq!(short.until("message_sent").await["requestId"], "1");
+    short.close().await;
+
+    // A header takes longer ones, and the first message may be long then.
+    let token = Token::of("bob").claim("groups", json!("x".repeat(8_000)));
+    let mut known = Socket::with(&gateway, &token).await;
+    known.chat("c", &"\u{20ac}".repeat(3_000)).await;
+    known.send_frame(Message::text("z".repeat(70_000))).await;
+    assert_eq!(known.closed().await, 1009);
+}
+
+#[tokio::test]
+async fn the_limit_before_authentication_can_be_raised() {
+    let gateway = Gateway::with(Settings::default().set("limits.unauthenticated_message_bytes", "\"32KiB\"")).await;
+    let token = Token::of("alice").claim("groups", json!("x".repeat(8_000))).text();
+    let mut socket = Socket::anonymous(&gateway).await;
+    socket.send(json!({ "type": "authenticate", "token": token })).await;
+    socket.expect("connected").await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_finish_their_messages_count() {
+    let settings = Settings::default()
+        .set("limits.outbound_total", "\"2MiB\"")
+        .set("limits.message_bytes", "\"256KiB\"")
+        .set("limits.outbound_queue", "\"64KiB\"");
+    let gateway = Gateway::with(settings).await;
+    // One connection, which is there before it gets tight.
+    let api = gateway.api();
+    metric(&api, "gateway_memory_used_bytes").await;
+    let mut reader = Socket::of(&gateway, "reader").await;
+    reader.join("c").await;
+    let mut speaker = Socket::of(&gateway, "speaker").await;
+    let mut unfinished = Vec::new();
+    for n in 0..30 {
+        unfinished.push(Socket::of(&gateway, &format!("unfinished-{n}")).await);
+    }
+    for socket in &mut unfinished {
+        socket.begin_text(200_000, 100_000).await;
+    }
+    must("the budget closes some", async {
+        while metric(&api, "gateway_memory_closed_total").await == 0 {
+            speaker.chat("c", "still here").await;
+            assert_eq!(reader.expect("chat").await["content"], "still here");
+        }
+    })
+    .await;
+    eventually("the rest fits", || async { metric(&api, "gateway_memory_used_bytes").await <= 2 * 1024 * 1024 }).await;
+    let closed = metric(&api, "gateway_memory_closed_total").await;
+    assert!(closed < 30, "all {closed} were closed, and not only as many as had to be");
+    speaker.chat("c", "and here").await;
+    assert_eq!(reader.expect("chat").await["content"], "and here");
+}
