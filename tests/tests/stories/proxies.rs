@@ -30,7 +30,7 @@ async fn the_client_is_seen(gateway: &Gateway, proxy: &Proxy) {
     let mut bob = Socket::through(proxy, BOB, "bob").await.unwrap();
     bob.chat("clan", "hello").await;
     assert_eq!(alice.expect("chat").await["content"], "hello");
-    assert_eq!(peers(gateway), [ALICE, BOB]);
+    eventually("both clients in the log", async || peers(gateway) == [ALICE, BOB]).await;
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ async fn an_exchange_with_other_arguments_is_named_and_tried_again() {
     events.expect("chat.message.c").await;
     let complaints =
         || gateway.log().iter().filter(|line| line.contains("PRECONDITION_FAILED") && line.contains("ERROR")).count();
-    assert_eq!(complaints(), 1);
+    eventually("the complaint", async || complaints() == 1).await;
     let deleting = backend.channel().exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
     deleting.await.unwrap();
     let is_well = || async { api.get("/health").await["status"] == "ok" };
