@@ -39,15 +39,15 @@ pub(super) fn begin<R: Reception>(shared: &Arc<Shared<R>>, ports: Vec<(Port<R>, 
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (ended, end) = oneshot::channel::<()>();
     let (front, stop) = (shared.front.tasks.clone(), shared.stop.clone());
-    let supervisor = shared.node.tasks().supervisor().clone();
+    let supervisor = shared.node.tasks().supervisor();
+    let accepting: Vec<_> = ports
+        .into_iter()
+        .map(|(port, listener)| supervisor.watch_until(port.service.part(), stop.clone(), accept(port, listener)))
+        .collect();
     thread::Builder::new().name("accept".into()).spawn(move || {
         // Dropped with the thread, also by a panic.
         let _ended = ended;
         runtime.block_on(async {
-            let accepting = ports.into_iter().map(|(port, listener)| {
-                let part = port.service.part();
-                supervisor.watch_until(part, stop.clone(), accept(port, listener))
-            });
             futures_util::future::join_all(accepting).await;
             front.close();
             let _ = timeout(LAST_ANSWERS, front.wait()).await;

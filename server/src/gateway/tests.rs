@@ -115,7 +115,7 @@ async fn parts_end_without_a_fault_when_the_gateway_is_asked_to() {
 async fn store_that_hangs_or_refuses_is_seen_by_its_write_path() {
     let gateway = Fragile::start().await;
     gateway.store.break_operation("probe", Failure::Hangs);
-    assert_eq!(gateway.status("/health/ready").await, 503, "a probe that hangs has failed");
+    eventually("a probe that hangs has failed", async || gateway.status("/health/ready").await == 503).await;
 }
 
 #[tokio::test]

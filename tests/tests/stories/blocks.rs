@@ -68,9 +68,11 @@ async fn a_block_closes_sessions_and_refuses_new_ones_until_it_is_lifted() {
     assert_eq!(unblock(&api).await, json!({ "blocks": 1 }));
     assert_eq!(unblock(&api).await, json!({ "blocks": 0 }));
     assert_eq!(api.get(PATH).await["blocks"], json!([]));
-    let lets_in = || async { Socket::open(&gateway, "/ws", Some(&token.text())).await.is_ok() };
+    let lets_in = async || match Socket::open(&gateway, "/ws", Some(&token.text())).await {
+        Ok(mut socket) => socket.next().await.is_some_and(|message| message["type"] == "connected"),
+        Err(_) => false,
+    };
     eventually("the end of the block", lets_in).await;
-    Socket::with(&gateway, &token).await;
 }
 
 #[tokio::test]
