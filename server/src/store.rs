@@ -9,6 +9,7 @@ pub mod clock;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod copy;
+mod damage;
 pub mod embedded_sessions;
 pub mod memory;
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! `gateway store copy`: one store into another, while no gateway runs on either.
+//! `gateway store`: copies, repairs and restores stores while no gateway runs on them.
+
+mod repair;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +36,14 @@ enum Command {
     /// Each is a URL as in store.url (redb:PATH, redis://…), or a configuration file, which keeps passwords off the
     /// command line and knows a prefix and a certificate authority. Stop every gateway on the source first.
     Copy(Copy),
+    /// Writes what is readable of a damaged data file into a new one, and reports what was lost.
+    ///
+    /// The damaged file is not changed. The new file has a new epoch, so that clients hear that entries may be missing.
+    Repair(repair::Repair),
+    /// Gives a data file a new epoch. Clients then hear that confirmed entries may be missing.
+    ///
+    /// To be done with every file that was restored from a backup, before the gateway starts on it.
+    NewEpoch(repair::NewEpoch),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +58,8 @@ impl Store {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Copy(copy) => copy.run().await,
+            Command::Repair(repair) => repair.run().await,
+            Command::NewEpoch(new_epoch) => new_epoch.run(),
         }
     }
 }

@@ -147,6 +147,8 @@ struct StoreHealth {
     /// Why it does not serve writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// How many stored rows (entries, notifications, …) were found damaged or missing since the start.
+    damaged: u64,
 }
 
 /// What goes on over WebSockets on this node.
@@ -228,11 +230,14 @@ impl Probes {
 
     /// Whether the node takes new connections.
     ///
-    /// 503 while it drains, and when a store that it has to itself is broken; not for a shared one that is away.
+    /// 503 while it drains, and when a store that it has to itself is broken or its data file was removed or replaced; not
+    /// for a shared one that is away.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
         let status = status_of(&node).await;
-        Serving { serves: serves(status), body: StatusWord { status } }
+        // What is written now would be lost with the process, so it is refused until the data file is back.
+        let serves = serves(status) && !node.store.status().detached;
+        Serving { serves, body: StatusWord { status } }
     }
 }
 
@@ -252,7 +257,9 @@ async fn status_of(node: &Node) -> Status {
         return if node.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
     }
     let is_bus_well = node.bus.status().is_well() && !node.bus.warnings().iter().any(|warning| warning.degrades);
-    let well = is_bus_well && node.store.status().writable && !is_overflowing(outbox_of(node).await);
+    let store = node.store.status();
+    let is_sound = store.damaged == 0 || node.config().store.is_shared();
+    let well = is_bus_well && store.writable && is_sound && !is_overflowing(outbox_of(node).await);
     if well { Status::Ok } else { Status::Degraded }
 }
 
@@ -272,12 +279,18 @@ fn is_overflowing(outbox: Option<OutboxStatus>) -> bool {
 async fn health_of(node: &Node, status: Status) -> Health {
     let config = node.config();
     let store = node.store.status();
-    let store_status = if store.writable { Status::Ok } else { Status::Degraded };
+    // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
+    let is_sound = store.damaged == 0 || config.store.is_shared();
+    let store_status = if store.writable && is_sound { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
     let mut warnings = node.warnings();
     warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
+    }
+    if store.damaged > 0 {
+        let repair = if config.store.is_shared() { "docs/redis.md" } else { "docs/operations.md, \"Damaged data\"" };
+        warnings.push(format!("{} stored rows are damaged or missing; what to do: {repair}", store.damaged));
     }
     warnings.extend(config.missing_broker().map(str::to_owned));
     let (bus, outbox) = (node.bus.status(), outbox_of(node).await);
@@ -320,6 +333,7 @@ async fn health_of(node: &Node, status: Status) -> Health {
             bytes: store.bytes,
             pending_notifications: store.pending_notifications,
             last_error,
+            damaged: store.damaged,
         },
         services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),
         warnings,

@@ -9,7 +9,7 @@ mod sessions;
 mod whole;
 
 pub use log::{
-    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Page, PageLimit, Redaction, Retention,
+    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Lost, Page, PageLimit, Redaction, Retention,
 };
 pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped};
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};

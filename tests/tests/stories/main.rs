@@ -13,6 +13,7 @@ mod check_broker;
 mod core_messages;
 mod crash;
 mod custom_service;
+mod damage;
 mod drain;
 mod examples;
 mod first_contact;

@@ -99,6 +99,17 @@ impl Queue {
         self.waiting.lock().closed
     }
 
+    /// Takes no more operations, and drops those that wait, which tells their callers.
+    pub(super) fn abandon(&self) {
+        let dropped = {
+            let mut waiting = self.waiting.lock();
+            waiting.closed = true;
+            std::mem::take(&mut waiting.operations)
+        };
+        drop(dropped);
+        self.changed.notify_all();
+    }
+
     /// Takes no more operations; those that wait are still written.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;

@@ -1,9 +1,12 @@
 //! The file under test: the conformance suite, and what only a file can do.
 
 mod crash;
+mod damage;
 mod files;
 mod full_disk;
+mod migration;
 mod outbox;
+mod path;
 
 use std::{
     path::{Path, PathBuf},

@@ -108,7 +108,7 @@ impl RedisStore {
         if matches!(place, Place::Before(_)) {
             entries.reverse();
         }
-        Ok(Page { epoch, ends, entries, next })
+        Ok(Page { epoch, ends, entries, next, lost: None })
     }
 
     async fn ends_of(&self, topics: &[Topic]) -> Result<Heads, Fault> {
