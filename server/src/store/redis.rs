@@ -56,7 +56,9 @@ use self::{
     link::Link,
     request::{Request, Step},
 };
-use super::{LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError};
+use super::{
+    LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage, open::OpenError,
+};
 use crate::config::Secret;
 
 /// How much longer than it matters a row is kept, so that clocks may differ a little.
@@ -98,6 +100,8 @@ pub struct RedisStore {
     max_events: String,
     clock: Clock,
     pending: AtomicU64,
+    /// What turned out to be missing.
+    damage: Damage,
     overflowed: AtomicU64,
 }
 
@@ -136,6 +140,7 @@ impl RedisStore {
             max_events: options.outbox.map(|max| max.to_string()).unwrap_or_default(),
             clock,
             pending: AtomicU64::new(0),
+            damage: Damage::default(),
             overflowed: AtomicU64::new(0),
         })
     }
@@ -179,6 +184,7 @@ impl Store for RedisStore {
             bytes: self.link.used_memory(),
             pending_notifications: self.pending.load(Ordering::Relaxed),
             warnings: self.link.warnings(),
+            damaged: self.damage.count(),
             ..StoreStatus::default()
         }
     }

@@ -2,6 +2,7 @@
 
 mod epochs;
 mod login;
+mod loss;
 mod nodes;
 mod outages;
 mod outbox;
