@@ -58,7 +58,7 @@ pub(super) fn prepare(database: &Database, path: &Path) -> Result<Option<u32>, O
             Ok(Some(found))
         }
         Found::Nothing => {
-            committed(database, |transaction| begin(transaction, &new_epoch())).map_err(damaged)?;
+            guard(|| committed(database, |transaction| begin(transaction, &new_epoch()))).map_err(damaged)?;
             Ok(None)
         }
         Found::SomethingElse => Err(OpenError::NotAStore { path: path.into() }),

@@ -54,7 +54,7 @@ impl Salvage {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (file, mut survey) = open(path)?;
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
-        survey.look(&file, Depth::Deep).map_err(damaged)?;
+        guard(|| survey.look(&file, Depth::Deep)).map_err(damaged)?;
         Ok(Self { file: Mutex::new(Some(file)), survey: survey.into() })
     }
 
@@ -74,7 +74,7 @@ impl Copied for Salvage {
         let (file, survey) = (self.file.lock().take(), self.survey.clone());
         let dumping = spawn_blocking(move || {
             let result = match file {
-                Some(file) => dump(&file, &survey, &mut pages).map_err(StoreError::from),
+                Some(file) => guard(|| dump(&file, &survey, &mut pages)).map_err(StoreError::from),
                 None => Err(StoreError::Unavailable("it was read before".into())),
             };
             (pages, result)

@@ -119,7 +119,7 @@ impl fmt::Display for Survey {
 pub fn survey(path: &Path, depth: Depth) -> Result<Survey, OpenError> {
     let (mut file, mut survey) = open(path)?;
     let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
-    survey.look(&file, depth).map_err(damaged)?;
+    guard(|| survey.look(&file, depth)).map_err(damaged)?;
     if let (Depth::Deep, Unwritten::Sound(database)) = (depth, &mut file) {
         survey.pages = match guard(|| database.check_integrity().map_err(|error| Fault::Page(error.to_string()))) {
             Ok(true) => None,
