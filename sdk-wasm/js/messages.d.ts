@@ -41,6 +41,7 @@ export type ReconnectReason =
 export type ResetReason =
   | "epoch_changed"
   | "trimmed"
+  | "lost"
   | (string & {});
 
 /** Whether a subscription began or ended. A later version may add words. */
@@ -487,7 +488,7 @@ export interface ChatHistory {
   }[];
   /** Whether there are more in the direction that was asked for. */
   hasMore: boolean;
-  /** Present and true when entries after `after` are missing, because the log no longer keeps them. */
+  /** Present and true when entries are missing: the log no longer keeps those after `after`, or cannot read some. */
   trimmed?: boolean;
   /** Chosen by the client; the one reply to its command echoes it. */
   requestId?: string;

@@ -65,6 +65,7 @@ pub struct Metrics {
     pub store_up: IntGauge,
     pub store_bytes: IntGauge,
     pub store_duration_seconds: Histograms,
+    pub store_damaged_entries_total: IntCounter,
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
     pub deletion_paused: IntGauge,
@@ -162,6 +163,8 @@ impl Metrics {
                 .counter("outbox_overflowed_total", "Events that were left out because outbox.max_entries waited")?,
             store_up: make.gauge("store_up", "Whether the store serves writes")?,
             store_bytes: make.gauge("store_bytes", "Bytes that the store holds")?,
+            store_damaged_entries_total: make
+                .counter("store_damaged_entries_total", "Stored rows that were found damaged or missing, each once")?,
             store_duration_seconds: make.timed(
                 "store_duration_seconds",
                 "Store operations",
@@ -319,6 +322,11 @@ impl Metrics {
     /// So many events were left out since the start.
     pub fn outbox_overflowed(&self, count: u64) {
         self.outbox_overflowed_total.inc_by(count.saturating_sub(self.outbox_overflowed_total.get()));
+    }
+
+    /// So many rows of the store were found damaged or missing since the start.
+    pub fn damaged_rows(&self, count: u64) {
+        self.store_damaged_entries_total.inc_by(count.saturating_sub(self.store_damaged_entries_total.get()));
     }
 
     /// A client library connected. Only so many are told apart, because a client says what it likes.

@@ -10,6 +10,7 @@ pub mod clock;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod copy;
+mod damage;
 pub mod embedded_blocks;
 pub mod embedded_sessions;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The command line as a process: exit codes, and what it prints.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail anywhere")]
 
+#[path = "cli/damage.rs"]
+mod damage;
+
 #[path = "cli/check.rs"]
 mod check;
 

@@ -1,4 +1,6 @@
-//! `gateway store`: copies one store into another, while no gateway runs on either; `cli/accept_clock.rs` has the rest.
+//! `gateway store`: copies, repairs and restores stores while no gateway runs on them; `cli/accept_clock.rs` has the rest.
+
+mod repair;
 
 use std::{
     path::{Path, PathBuf},
@@ -37,6 +39,14 @@ enum Command {
     Copy(Copy),
     /// Confirms that the clock is right, after it has jumped: what is too old is deleted again.
     AcceptClock(AcceptClock),
+    /// Writes what is readable of a damaged data file into a new one, and reports what was lost.
+    ///
+    /// The damaged file is not changed. The new file has a new epoch, so that clients hear that entries may be missing.
+    Repair(repair::Repair),
+    /// Gives a data file a new epoch. Clients then hear that confirmed entries may be missing.
+    ///
+    /// To be done with every file that was restored from a backup, before the gateway starts on it.
+    NewEpoch(repair::NewEpoch),
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +62,8 @@ impl Store {
         match self.command {
             Command::Copy(copy) => copy.run().await,
             Command::AcceptClock(accept) => accept.run().await,
+            Command::Repair(repair) => repair.run().await,
+            Command::NewEpoch(new_epoch) => new_epoch.run(),
         }
     }
 }

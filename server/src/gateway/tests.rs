@@ -115,7 +115,12 @@ async fn parts_end_without_a_fault_when_the_gateway_is_asked_to() {
 async fn store_that_hangs_or_refuses_is_seen_by_its_write_path() {
     let gateway = Fragile::start().await;
     gateway.store.break_operation("probe", Failure::Hangs);
-    eventually("a probe that hangs has failed", async || gateway.status("/health/ready").await == 503).await;
+    let failed = async {
+        while gateway.status("/health/ready").await != 503 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, failed).await.expect("a probe that hangs has failed");
 }
 
 #[tokio::test]

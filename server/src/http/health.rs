@@ -135,6 +135,8 @@ struct StoreHealth {
     /// Why it does not serve writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// How many stored rows (entries, notifications, …) were found damaged or missing since the start.
+    damaged: u64,
 }
 
 /// What goes on over WebSockets on this node.
@@ -220,19 +222,21 @@ impl Probes {
 
     /// Whether the node takes new connections.
     ///
-    /// 503 while it drains, after one of its parts has died, and when a store that it has to itself is broken; not for a
-    /// shared one that is away. The store is asked to read and to write at most once a second.
+    /// 503 while it drains, after one of its parts has died, and when a store that it has to itself is broken or its data
+    /// file was removed or replaced; not for a shared one that is away. The store is asked to read and to write at most once a second.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
     async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
         let status = node.status();
-        Serving { serves: status.serves(), body: StatusWord { status } }
+        Serving { serves: node.is_ready(), body: StatusWord { status } }
     }
 }
 
 fn health_of(node: &Node, status: Status) -> Health {
     let config = node.config();
     let store = node.store.status();
-    let store_status = if store.writable { Status::Ok } else { Status::Degraded };
+    // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
+    let is_sound = store.damaged == 0 || config.store.is_shared();
+    let store_status = if store.writable && is_sound { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
     let clock = node.clock.status();
     let mut warnings = node.warnings();
@@ -241,6 +245,10 @@ fn health_of(node: &Node, status: Status) -> Health {
     warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
         warnings.push(format!("the store takes no writes: {error}"));
+    }
+    if store.damaged > 0 {
+        let repair = if config.store.is_shared() { "docs/redis.md" } else { "docs/operations.md, \"Damaged data\"" };
+        warnings.push(format!("{} stored rows are damaged or missing; what to do: {repair}", store.damaged));
     }
     warnings.extend(config.missing_broker().map(str::to_owned));
     warnings.extend(config.keys_without_scopes());
@@ -284,6 +292,7 @@ fn health_of(node: &Node, status: Status) -> Health {
             bytes: store.bytes,
             pending_notifications: store.pending_notifications,
             last_error,
+            damaged: store.damaged,
         },
         clock: ClockHealth::of(&clock),
         services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),

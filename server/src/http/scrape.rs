@@ -57,6 +57,7 @@ fn note_state(node: &Node) {
     let store = node.store.status();
     let metrics = &node.metrics;
     metrics.store_up.set(i64::from(store.writable));
+    metrics.damaged_rows(store.damaged);
     metrics.store_bytes.set(whole(store.bytes.unwrap_or(0)));
     metrics.pending_notifications.set(whole(store.pending_notifications));
     metrics.bus_connected.set(i64::from(!matches!(node.bus.status(), BusStatus::Reconnecting { .. })));

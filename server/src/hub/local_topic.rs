@@ -188,6 +188,8 @@ impl LocalTopic {
             self.reset(hub, &mut state, &page.epoch, page.ends.head, ResetReason::EpochChanged);
         } else if page.ends.floor > cursor + 1 {
             self.reset(hub, &mut state, &page.epoch, page.ends.floor - 1, ResetReason::Trimmed);
+        } else if let Some(lost) = page.lost.filter(|lost| lost.last > cursor) {
+            self.reset(hub, &mut state, &page.epoch, lost.last, ResetReason::Lost);
         } else {
             let entries: Vec<_> =
                 page.entries.into_iter().filter(|entry| entry.offset > cursor).map(Arc::new).collect();
@@ -205,8 +207,13 @@ impl LocalTopic {
 
     fn reset(&self, hub: &Hub, state: &mut State, epoch: &Epoch, offset: u64, reason: ResetReason) {
         hub.metrics.reset(&reason);
+        let changed = reason == ResetReason::EpochChanged;
         let frame = Frame::push(reset_message(&self.topic, epoch, offset, reason));
         for live in &mut state.live {
+            if live.position >= offset && !changed {
+                // It was replayed beyond that already, and told then.
+                continue;
+            }
             live.position = offset;
             let session = live.subscription.session();
             if session.is_extended() {

@@ -51,7 +51,7 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, turn:
         } else if page.ends.floor > position + 1 {
             Some((page.ends.floor - 1, ResetReason::Trimmed))
         } else {
-            None
+            page.lost.map(|lost| (lost.last, ResetReason::Lost))
         };
         if let Some((offset, reason)) = reset {
             hub.metrics.reset(&reason);

@@ -153,10 +153,19 @@ impl Node {
             return if self.config().store.is_shared() { Status::Degraded } else { Status::Unavailable };
         }
         let is_bus_well = self.bus.status().is_well() && !self.bus.warnings().iter().any(|warning| warning.degrades);
-        let is_store_well = found.store == StoreAnswer::Works && self.store.status().writable;
+        let store = self.store.status();
+        // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
+        let is_sound = store.damaged == 0 || self.config().store.is_shared();
+        let is_store_well = found.store == StoreAnswer::Works && store.writable && is_sound;
         let is_clock_well = self.clock.status().is_well();
         let is_well = is_bus_well && is_store_well && is_clock_well && !is_overflowing(found.outbox);
         if is_well { Status::Ok } else { Status::Degraded }
+    }
+
+    /// Whether clients may be sent here. What is written to a data file that was removed or replaced would be lost with
+    /// the process, so writes are refused, and clients go elsewhere, until the file is back.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.status().serves() && !self.store.status().detached
     }
 
     /// Whether this process is alive.
@@ -171,11 +180,11 @@ impl Node {
 
     /// The answer to a probe.
     pub(crate) fn probed(&self, probe: Probe) -> Probed {
-        let status = match probe {
-            Probe::Live => self.liveness(),
-            Probe::Ready => self.status(),
+        let (status, serves) = match probe {
+            Probe::Live => (self.liveness(), self.liveness().serves()),
+            Probe::Ready => (self.status(), self.is_ready()),
         };
-        let code = if status.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let code = if serves { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         Probed { status: code, word: status.word() }
     }
 }

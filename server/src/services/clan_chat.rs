@@ -188,16 +188,18 @@ impl ClanChat {
                 Some(after) => in_time(node.store.read(&topic, after, want)).await?,
                 None => in_time(node.store.read_back(&topic, before, want)).await?,
             };
+            // Where the page goes on backwards: before its first entry, or before what cannot be read.
+            let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
             let more = match after {
                 Some(_) => page.next < page.ends.head,
-                None => page.entries.first().is_some_and(|first| first.offset > page.ends.floor),
+                None => first.is_some_and(|first| first > page.ends.floor),
             };
-            if after.is_some_and(|after| after.saturating_add(1) < page.ends.floor) {
+            if page.lost.is_some() || after.is_some_and(|after| after.saturating_add(1) < page.ends.floor) {
                 trimmed = Some(true);
             }
             bytes += page.entries.iter().map(|entry| entry.body.len() + 128).sum::<usize>();
             after = after.map(|_| page.next);
-            before = page.entries.first().map_or(0, |first| first.offset);
+            before = first.unwrap_or(0);
             let epoch = page.epoch.to_string();
             let found = messages_of(&topic, &page);
             match after {
@@ -239,8 +241,9 @@ impl ClanChat {
             if let Some(found) = messages_of(topic, &page).into_iter().find(|chat| chat.message_id == *message) {
                 return Ok(found.offset);
             }
-            match page.entries.first() {
-                Some(first) if first.offset > page.ends.floor => before = first.offset,
+            let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
+            match first {
+                Some(first) if first > page.ends.floor => before = first,
                 _ => return Err(CommandError::field("messageId", "no such message in the clan's history")),
             }
         }

@@ -11,7 +11,7 @@ mod whole;
 
 pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, TokenClaims};
 pub use log::{
-    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Page, PageLimit, Redaction, Retention,
+    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Lost, Page, PageLimit, Redaction, Retention,
 };
 pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped, StoreTime};
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};

@@ -120,7 +120,7 @@ impl MemoryStore {
                 topic => Source::Log(state.logs.get(topic), now),
             };
             let (ends, read) = read(source);
-            Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next })
+            Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next, lost: None })
         })
     }
 }

@@ -79,7 +79,10 @@ pub enum OpenError {
         known: u32,
     },
     /// The file cannot be read as it should.
-    #[error("{path} is damaged ({reason}); restore it from a backup, or move it away to begin anew")]
+    #[error(
+        "{path} is damaged ({reason}); restore it from a backup, or write what is readable into a new file: \
+         gateway store repair {path} {path}.repaired"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

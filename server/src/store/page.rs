@@ -1,6 +1,6 @@
 //! What fits into one page of a log.
 
-use super::{Entry, PageLimit};
+use super::{Entry, Lost, PageLimit};
 
 /// Counts entries and bytes of a page as it is filled. The first entry always fits.
 pub(super) struct PageBudget {
@@ -47,4 +47,5 @@ pub(super) fn next_position(entries: &[Entry], exhausted: bool, from: u64, head:
 pub(super) struct Read {
     pub(super) entries: Vec<Entry>,
     pub(super) next: u64,
+    pub(super) lost: Option<Lost>,
 }

@@ -9,15 +9,23 @@ mod copy;
 mod fault;
 mod file;
 mod format;
+mod identity;
 mod inbox;
 mod log;
+mod log_page;
 mod migrations;
 mod operation;
 mod outbox;
+mod overlay;
+mod pending_page;
 mod probe;
 mod queue;
 mod reader;
+pub mod repair;
+mod sealed;
+mod series;
 mod sessions;
+pub mod survey;
 mod sweep;
 mod tables;
 #[cfg(test)]
@@ -36,6 +44,7 @@ use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId};
 use redb::{ReadTransaction, ReadableTableMetadata};
 use tokio::sync::watch;
 
+pub use self::identity::exposure;
 use self::{
     fault::Fault,
     file::DataFile,
@@ -44,14 +53,14 @@ use self::{
     operation::{Answer, Request},
     probe::{NoteClock, Probe, clock_mark},
     queue::Refused,
-    reader::Place,
+    reader::{Place, Reader},
     sweep::Sweep,
     writer::{OutboxOptions, Shared},
 };
 use super::{
     Append, Appended, Beat, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options, Page,
     PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
-    alone::Alone, clock::Clock, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
+    alone::Alone, clock::Clock, damage::Damage, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
 };
 use crate::{clock::Mark, config::Durability, topic::Topic};
 
@@ -83,9 +92,11 @@ impl RedbStore {
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
         let (epoch, pending, outbox_last, blocked) = file.read(read).map_err(damaged)?;
         let node = options.node.id.clone();
+        let damage = Damage::default();
         let outbox = options.outbox.map(|limit| OutboxOptions { node, bound: OutboxBound::new(limit) });
         let shared = Arc::new(Shared {
             file,
+            damage,
             queue: queue::Queue::default(),
             shards: ShardCounts::default(),
             epoch: epoch.clone(),
@@ -151,10 +162,19 @@ impl RedbStore {
         }
     }
 
+    /// Reads logs and pending notifications as they are now.
+    async fn look_as<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Reader<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (shared, now) = (self.shared.clone(), self.clock.now().millis());
+        self.look(move |transaction| read(&Reader { transaction, damage: &shared.damage, now })).await
+    }
+
     async fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<Page, StoreError> {
-        let (topic, now) = (topic.clone(), self.clock.now().millis());
-        let (ends, read) = self.look(move |transaction| reader::page(transaction, &topic, place, limit, now)).await?;
-        Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next })
+        let topic = topic.clone();
+        let (ends, read) = self.look_as(move |reader| reader.page(&topic, place, limit)).await?;
+        Ok(Page { epoch: self.epoch.clone(), ends, entries: read.entries, next: read.next, lost: read.lost })
     }
 
     /// Does a step of what lives with the process, unless the store is closed.
@@ -203,8 +223,8 @@ impl Log for RedbStore {
     }
 
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
-        let (topics, now) = (topics.to_vec(), self.clock.now().millis());
-        let ends = self.look(move |transaction| reader::heads(transaction, &topics, now)).await?;
+        let topics = topics.to_vec();
+        let ends = self.look_as(move |reader| reader.heads(&topics)).await?;
         Ok(Heads { epoch: self.epoch.clone(), ends })
     }
 }
@@ -225,8 +245,8 @@ impl Pending for RedbStore {
     }
 
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
-        let (user, now) = (user.clone(), self.clock.now().millis());
-        self.look(move |transaction| reader::pending_count(transaction, &user, now)).await
+        let user = user.clone();
+        self.look_as(move |reader| reader.pending_count(&user)).await
     }
 }
 
@@ -268,7 +288,19 @@ impl Nodes for RedbStore {
 impl Store for RedbStore {
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
         self.sweep_blocks(now).await?;
-        self.ask(Sweep(now)).await
+        let mut swept = Swept::default();
+        let mut failed = None;
+        for kind in sweep::Kind::ALL {
+            match self.ask(Sweep { kind, now }).await {
+                Ok(some) => {
+                    swept.entries += some.entries;
+                    swept.expired += some.expired;
+                    swept.more |= some.more;
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(swept), Err)
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
@@ -289,14 +321,17 @@ impl Store for RedbStore {
 
     fn status(&self) -> StoreStatus {
         let shared = &self.shared;
+        let detached = shared.file.is_detached();
         StoreStatus {
-            writable: *shared.writable.borrow() && !shared.queue.is_closed(),
-            last_error: shared.last_error.lock().clone(),
+            writable: *shared.writable.borrow() && !shared.queue.is_closed() && !detached,
+            last_error: if detached { Some(shared.file.detached_reason()) } else { shared.last_error.lock().clone() },
             bytes: shared.file.bytes(),
             pending_notifications: shared.pending.load(Ordering::Relaxed),
             commits: shared.commits.load(Ordering::Relaxed),
             committed_operations: shared.operations.load(Ordering::Relaxed),
-            warnings: Vec::new(),
+            warnings: shared.file.warnings(),
+            damaged: shared.damage.count(),
+            detached,
         }
     }
 

@@ -58,7 +58,9 @@ use self::{
     link::Link,
     request::{Moment, Request, Step},
 };
-use super::{LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, open::OpenError};
+use super::{
+    LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage, open::OpenError,
+};
 use crate::config::Secret;
 
 /// How much longer than it matters a row is kept, so that clocks may differ a little.
@@ -116,6 +118,8 @@ pub struct RedisStore {
     /// Whether Redis has swept for this node.
     swept: AtomicBool,
     pending: AtomicU64,
+    /// What turned out to be missing.
+    damage: Damage,
     overflowed: AtomicU64,
 }
 
@@ -157,6 +161,7 @@ impl RedisStore {
             follows: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             pending: AtomicU64::new(0),
+            damage: Damage::default(),
             overflowed: AtomicU64::new(0),
         })
     }
@@ -227,6 +232,7 @@ impl Store for RedisStore {
             bytes: self.link.used_memory(),
             pending_notifications: self.pending.load(Ordering::Relaxed),
             warnings: self.link.warnings(),
+            damaged: self.damage.count(),
             ..StoreStatus::default()
         }
     }

@@ -17,6 +17,7 @@ mod clock_of_redis;
 mod core_messages;
 mod crash;
 mod custom_service;
+mod damage;
 mod drain;
 mod examples;
 mod first_contact;

@@ -66,7 +66,7 @@ pub struct ChatHistory {
     pub messages: Vec<Chat>,
     /// Whether there are more in the direction that was asked for.
     pub has_more: bool,
-    /// Present and true when entries after `after` are missing, because the log no longer keeps them.
+    /// Present and true when entries are missing: the log no longer keeps those after `after`, or cannot read some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimmed: Option<bool>,
 }

@@ -71,6 +71,8 @@ open_enum! {
         EpochChanged = "epoch_changed",
         /// The next entry is beyond retention.
         Trimmed = "trimmed",
+        /// Entries that the store should have cannot be read: they are damaged or missing.
+        Lost = "lost",
     }
 }
 

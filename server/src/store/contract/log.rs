@@ -1,6 +1,6 @@
 //! Logs: what is appended to a topic, read from it, and kept of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -125,6 +125,31 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// The position after this page: the last entry's offset, or the head when nothing comes after this page.
     pub next: u64,
+    /// Entries that should come next and cannot be read, because they are damaged or missing. The page holds no entries
+    /// then, and `next` is the last of the lost. A page ends before entries that are lost.
+    pub lost: Option<Lost>,
+}
+
+/// Entries that a log should have and that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The first of them.
+    pub first: u64,
+    /// The last of them.
+    pub last: u64,
+}
+
+impl Lost {
+    /// How many entries these are at most.
+    pub fn count(self) -> u64 {
+        (self.last + 1).saturating_sub(self.first)
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+    }
 }
 
 /// Logs: an append gives an entry the next offset of its topic, for ever. Every append, and every notification, raises

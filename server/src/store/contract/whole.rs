@@ -46,6 +46,10 @@ pub struct StoreStatus {
     pub committed_operations: u64,
     /// What an operator should look at, in sentences.
     pub warnings: Vec<Arc<str>>,
+    /// How many rows were found damaged or missing since the start.
+    pub damaged: u64,
+    /// Whether what is written would be lost with the process, because the data file is no longer at its path.
+    pub detached: bool,
 }
 
 /// What a sweep removed.

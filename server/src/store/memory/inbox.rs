@@ -106,7 +106,7 @@ impl Inbox {
         let mut rows = self.pending.range(position.saturating_add(1)..).filter(|(_, row)| row.expires > now);
         let (entries, exhausted) = fill(&mut rows, limit);
         let next = next_position(&entries, exhausted, position, self.head);
-        (self.ends(), Read { entries, next })
+        (self.ends(), Read { entries, next, lost: None })
     }
 
     /// Reads the last that are pending before an offset, in ascending order.
@@ -115,7 +115,7 @@ impl Inbox {
         let (mut entries, _) = fill(&mut rows, limit);
         entries.reverse();
         let next = entries.last().map_or(self.head, |last| last.offset);
-        (self.ends(), Read { entries, next })
+        (self.ends(), Read { entries, next, lost: None })
     }
 }
 

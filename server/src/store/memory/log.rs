@@ -98,7 +98,7 @@ impl MemoryLog {
         let entries: Vec<Entry> = self.entries.range(skipped..).take_while(fits).cloned().collect();
         let exhausted = skipped + entries.len() == self.entries.len();
         let next = next_position(&entries, exhausted, position, ends.head);
-        (ends, Read { entries, next })
+        (ends, Read { entries, next, lost: None })
     }
 
     /// Reads the last entries before an offset, in ascending order.
@@ -111,7 +111,7 @@ impl MemoryLog {
         let mut entries: Vec<Entry> = self.entries.range(first.min(end)..end).rev().take_while(fits).cloned().collect();
         entries.reverse();
         let next = entries.last().map_or(ends.head, |last| last.offset);
-        (ends, Read { entries, next })
+        (ends, Read { entries, next, lost: None })
     }
 
     /// Removes entries that are too old, at most so many, and tells how many.

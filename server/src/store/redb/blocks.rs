@@ -58,7 +58,15 @@ pub(super) fn write(tables: &mut Tables<'_>, user: &UserId, blocks: &[Block]) ->
 }
 
 /// The blocks of all users that the file holds.
+///
+/// # Errors
+/// When one of them cannot be read: a file of which a block may be missing lets nobody in.
 pub(super) fn read_all(transaction: &ReadTransaction) -> Result<Vec<(UserId, Vec<Block>)>, Fault> {
+    read_each(transaction)?.into_iter().collect()
+}
+
+/// The blocks of each user, or why they cannot be read.
+pub(super) fn read_each(transaction: &ReadTransaction) -> Result<Vec<Result<(UserId, Vec<Block>), Fault>>, Fault> {
     let table = match transaction.open_table(BLOCKS) {
         Ok(table) => table,
         // A file that no version with blocks has written yet.
@@ -68,11 +76,15 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> Result<Vec<(UserId, Vec
     let mut all = Vec::new();
     for row in table.iter()? {
         let (user, blocks) = row?;
-        let user = UserId::from_stored(user.value()).map_err(|_| Fault::Damaged)?;
-        let text = std::str::from_utf8(blocks.value()).map_err(|_| Fault::Damaged)?;
-        all.push((user, block_row::decode(text).ok_or(Fault::Damaged)?));
+        all.push(decode(user.value(), blocks.value()));
     }
     Ok(all)
+}
+
+fn decode(user: &str, blocks: &[u8]) -> Result<(UserId, Vec<Block>), Fault> {
+    let user = UserId::from_stored(user).map_err(|_| Fault::Damaged)?;
+    let text = std::str::from_utf8(blocks).map_err(|_| Fault::Damaged)?;
+    Ok((user, block_row::decode(text).ok_or(Fault::Damaged)?))
 }
 
 impl RedbStore {

@@ -9,8 +9,8 @@ use super::{
     RedbStore, blocks,
     fault::Fault,
     format::{
-        ENTRIES, EntryRow, IDS, IdRow, KEYS, KeyRow, LOGS, LogRow, PENDING, PendingRow, USERS, UserRow, id_of, key_of,
-        text, time,
+        ENTRIES, EPOCH, EntryRow, IDS, IdRow, KEYS, KeyRow, KnownKind, LOGS, LogRow, OUTBOX, PENDING, PendingRow,
+        USERS, UserRow, encode_epoch, id_of, key_of, text, time,
     },
     log, migrations,
     operation::Request,
@@ -22,6 +22,7 @@ use crate::{
         Entry, Head, IdempotencyKey, StoreError,
         clock::after,
         copy::{Copied, Item, Pages},
+        damage::Damage,
     },
     topic::Topic,
 };
@@ -35,7 +36,7 @@ impl Copied for RedbStore {
         self.look(|transaction| {
             let (logs, users) = (transaction.open_table(LOGS)?, transaction.open_table(USERS)?);
             let holds_nothing = logs.is_empty()? && users.is_empty()? && blocks::read_all(transaction)?.is_empty();
-            Ok(holds_nothing && outbox::read(transaction, 0, 1)?.is_empty())
+            Ok(holds_nothing && transaction.open_table(OUTBOX)?.is_empty()?)
         })
         .await
     }
@@ -44,7 +45,7 @@ impl Copied for RedbStore {
         let shared = self.shared.clone();
         let dumping = tokio::task::spawn_blocking(move || {
             // One transaction: it is one moment, whoever writes meanwhile.
-            let (result, _) = shared.file.read_once(|transaction| dump(transaction, &mut pages));
+            let (result, _) = shared.file.read_once(|transaction| dump(transaction, &shared.damage, &mut pages));
             (pages, result.map_err(StoreError::from))
         });
         // An error means that the runtime is going.
@@ -58,24 +59,32 @@ impl Copied for RedbStore {
     }
 }
 
-fn dump(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fault> {
+fn dump(transaction: &ReadTransaction, damage: &Damage, pages: &mut Pages) -> Result<(), Fault> {
     let entries = transaction.open_table(ENTRIES)?;
     let keys = transaction.open_table(KEYS)?;
     for row in transaction.open_table(LOGS)?.iter()? {
         let (name, row) = row?;
-        let (topic, log): (Topic, _) = (parse(name.value())?, LogRow::decode(row.value())?);
-        let oldest = (log.floor <= log.head).then(|| log::at(&entries, &log, log.floor)).transpose()?.map(time);
+        let (topic, log): (Topic, _) = (parse(name.value())?, LogRow::decode(name.value(), row.value())?);
+        let oldest = log::accepted(&entries, &log, log.floor, log.head)?.map(time);
         let ends = Head { head: log.head, floor: log.floor };
         pages.add_blocking(Item::Log { topic: topic.clone(), ends, max_age: log.max_age, oldest })?;
+        let mut next = log.floor;
         for row in entries.range((log.number, log.floor)..=(log.number, u64::MAX))? {
             let (place, row) = row?;
-            let row = EntryRow::decode(row.value())?;
+            let row = EntryRow::decode(place.value(), row.value())?;
+            if place.value() != (log.number, next) {
+                return Err(Fault::Damaged);
+            }
+            next += 1;
             let entry = Entry { offset: place.value().1, at: time(row.at), body: Bytes::copy_from_slice(row.body) };
             pages.add_blocking(Item::Entry(topic.clone(), entry))?;
         }
+        if next != log.head + 1 {
+            return Err(Fault::Damaged);
+        }
         for row in keys.range(log.number.to_be_bytes().as_slice()..(log.number + 1).to_be_bytes().as_slice())? {
             let (key, row) = row?;
-            let row = KeyRow::decode(row.value())?;
+            let row = KeyRow::decode(key.value(), row.value())?;
             let (key, id) = (key_from(key.value())?, StoredId::from_stored(row.message).map_err(|_| Fault::Damaged)?);
             pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at: time(row.at), offset: row.offset, id })?;
         }
@@ -85,7 +94,7 @@ fn dump(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fault> {
     blocked.map(|(user, blocks)| Item::Blocked(user, blocks)).try_for_each(|item| pages.add_blocking(item))?;
     let mut after = 0;
     loop {
-        let events = outbox::read(transaction, after, EVENTS)?;
+        let events = outbox::read(transaction, damage, after, EVENTS)?;
         let Some(last) = events.last() else { break };
         after = last.sequence;
         events.into_iter().try_for_each(|event| pages.add_blocking(Item::Event(event)))?;
@@ -97,13 +106,15 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
     let (pending, ids) = (transaction.open_table(PENDING)?, transaction.open_table(IDS)?);
     for row in transaction.open_table(USERS)?.iter()? {
         let (name, row) = row?;
-        let (user, row) =
-            (UserId::from_stored(name.value()).map_err(|_| Fault::Damaged)?, UserRow::decode(row.value())?);
+        let (user, row) = (
+            UserId::from_stored(name.value()).map_err(|_| Fault::Damaged)?,
+            UserRow::decode(name.value(), row.value())?,
+        );
         let number = row.number;
         pages.add_blocking(Item::User { user: user.clone(), head: row.head, soonest: time(row.soonest) })?;
         for row in pending.range((number, 0)..=(number, u64::MAX))? {
             let (place, row) = row?;
-            let row = PendingRow::decode(row.value())?;
+            let row = PendingRow::decode(place.value(), row.value())?;
             pages.add_blocking(Item::Pending {
                 user: user.clone(),
                 offset: place.value().1,
@@ -115,8 +126,9 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
         }
         for row in ids.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (id, row) = row?;
+            let row = IdRow::decode(id.value(), row.value())?;
             let id = text(id.value().get(8..).unwrap_or_default())?;
-            let (id, row) = (StoredId::from_stored(id).map_err(|_| Fault::Damaged)?, IdRow::decode(row.value())?);
+            let id = StoredId::from_stored(id).map_err(|_| Fault::Damaged)?;
             pages.add_blocking(Item::Notified { user: user.clone(), id, offset: row.offset, at: time(row.at) })?;
         }
     }
@@ -124,7 +136,7 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
 }
 
 /// What [`key_of`] has put together.
-fn key_from(bytes: &[u8]) -> Result<IdempotencyKey, Fault> {
+pub(super) fn key_from(bytes: &[u8]) -> Result<IdempotencyKey, Fault> {
     let (length, rest) = bytes.get(8..).and_then(<[u8]>::split_first).ok_or(Fault::Damaged)?;
     let (sender, id) = rest.split_at_checked(usize::from(*length)).ok_or(Fault::Damaged)?;
     let sender = UserId::from_stored(text(sender)?).map_err(|_| Fault::Damaged)?;
@@ -156,55 +168,59 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
     match item {
         Item::Log { topic, ends, max_age, oldest } => {
             let topic = topic.to_string();
-            let number = tables.logs.len()? + 1;
+            let number = tables.new_number(KnownKind::Log, &topic)?;
             let due = oldest.map_or(0, |at| after(at, std::time::Duration::from_millis(*max_age)).millis());
             let row = LogRow { number, head: ends.head, floor: ends.floor, first: ends.floor, max_age: *max_age, due };
-            tables.logs.insert(topic.as_str(), row.encode().as_slice())?;
+            tables.logs.insert(topic.as_str(), row.encode(&topic).as_slice())?;
             if due != 0 {
                 tables.ages.insert((due, number), topic.as_str())?;
             }
         }
         Item::Entry(topic, entry) => {
-            let row = EntryRow { at: entry.at.millis(), body: &entry.body }.encode();
-            tables.entries.insert((log_number(tables, topic)?, entry.offset), row.as_slice())?;
+            let place = (log_number(tables, topic)?, entry.offset);
+            let row = EntryRow { at: entry.at.millis(), body: &entry.body }.encode(place);
+            tables.entries.insert(place, row.as_slice())?;
         }
         Item::Repeat { topic, key, at, offset, id } => {
             let number = log_number(tables, topic)?;
             let key = key_of(number, key.sender.as_str(), key.id.as_str());
-            let row = KeyRow { at: at.millis(), offset: *offset, message: id.as_str() }.encode();
+            let row = KeyRow { at: at.millis(), offset: *offset, message: id.as_str() }.encode(&key);
             tables.keys.insert(key.as_slice(), row.as_slice())?;
             tables.keys_by_time.insert((at.millis(), number, *offset), key.as_slice())?;
         }
         Item::User { user, head, soonest } => {
-            let row = UserRow { number: tables.users.len()? + 1, head: *head, count: 0, soonest: soonest.millis() };
-            tables.users.insert(user.as_str(), row.encode().as_slice())?;
+            let number = tables.new_number(KnownKind::User, user.as_str())?;
+            let row = UserRow { number, head: *head, count: 0, soonest: soonest.millis() };
+            tables.users.insert(user.as_str(), row.encode(user.as_str()).as_slice())?;
         }
         Item::Pending { user, offset, id, at, expires, body } => {
             let mut row = user_row(tables, user)?;
             row.count += 1;
-            tables.users.insert(user.as_str(), row.encode().as_slice())?;
-            let pending = PendingRow { at: at.millis(), expires: expires.millis(), id: id.as_str(), body }.encode();
-            tables.pending.insert((row.number, *offset), pending.as_slice())?;
+            tables.users.insert(user.as_str(), row.encode(user.as_str()).as_slice())?;
+            let place = (row.number, *offset);
+            let pending = PendingRow { at: at.millis(), expires: expires.millis(), id: id.as_str(), body };
+            tables.pending.insert(place, pending.encode(place).as_slice())?;
             tables.expiries.insert((expires.millis(), row.number, *offset), user.as_str())?;
         }
         Item::Notified { user, id, offset, at } => {
             let number = user_row(tables, user)?.number;
             let id = id_of(number, id.as_str());
-            tables.ids.insert(id.as_slice(), IdRow { offset: *offset, at: at.millis() }.encode().as_slice())?;
+            tables.ids.insert(id.as_slice(), IdRow { offset: *offset, at: at.millis() }.encode(&id).as_slice())?;
             tables.ids_by_time.insert((at.millis(), number, *offset), id.as_slice())?;
         }
         Item::Blocked(user, blocked) => blocks::write(tables, user, blocked)?,
         Item::Event(entry) => outbox::insert(tables, &entry.node, &entry.event, &entry.detail)?,
-        Item::Epoch(epoch) => drop(tables.meta.insert("epoch", epoch.as_bytes())?),
+        Item::Epoch(epoch) => drop(tables.meta.insert(EPOCH, encode_epoch(epoch).as_slice())?),
     }
     Ok(())
 }
 
 fn log_number(tables: &Tables<'_>, topic: &Topic) -> Result<u64, Fault> {
-    let row = tables.logs.get(topic.to_string().as_str())?.ok_or(Fault::Damaged)?;
-    Ok(LogRow::decode(row.value())?.number)
+    let topic = topic.to_string();
+    let row = tables.logs.get(topic.as_str())?.ok_or(Fault::Damaged)?;
+    Ok(LogRow::decode(&topic, row.value())?.number)
 }
 
 fn user_row(tables: &Tables<'_>, user: &UserId) -> Result<UserRow, Fault> {
-    UserRow::decode(tables.users.get(user.as_str())?.ok_or(Fault::Damaged)?.value())
+    UserRow::decode(user.as_str(), tables.users.get(user.as_str())?.ok_or(Fault::Damaged)?.value())
 }

@@ -1,6 +1,8 @@
 //! What goes wrong with the file while it is used.
 
-use crate::store::{StoreError, copy::Abandoned};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::store::{StoreError, copy::Abandoned, damage::Damage};
 
 /// Why a step on the file failed.
 #[derive(Debug, thiserror::Error)]
@@ -8,9 +10,12 @@ pub(super) enum Fault {
     /// The file, or the disk under it.
     #[error("{0}")]
     File(Box<redb::Error>),
-    /// A row that this version did not write.
+    /// A row that is not what was written there.
     #[error("a row of the data file is damaged")]
     Damaged,
+    /// A page of the file, between the rows, that redb cannot read.
+    #[error("a page of the data file is damaged ({0})")]
+    Page(String),
     /// The file could not be opened again yet.
     #[error("the data file cannot be opened")]
     Absent,
@@ -22,7 +27,18 @@ pub(super) enum Fault {
     Closed,
 }
 
+/// Runs a step that may meet damage. redb panics on some damaged pages; a panic is a fault of this step then.
+pub(super) fn guard<T>(step: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let unwound = |_| Err(Fault::Page("redb panicked on it".into()));
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(unwound)
+}
+
 impl Fault {
+    /// Whether something in the file is damaged. Opening the file again does not help then.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged | Self::Page(_))
+    }
+
     /// Whether the file has to be opened again before anything else can succeed.
     pub(super) fn needs_reopening(&self) -> bool {
         matches!(self, Self::File(_) | Self::Absent)
@@ -35,13 +51,25 @@ impl From<Fault> for StoreError {
     }
 }
 
+impl Damage {
+    /// Notes what a fault says of a row, if it says that it is damaged.
+    pub(super) fn note_fault(&self, what: &'static str, place: &str, fault: &Fault) {
+        if fault.is_damage() {
+            self.note(what, &place, 1);
+        }
+    }
+}
+
 /// redb has an error type per kind of call; all of them mean the same here.
 macro_rules! from_redb {
     ($($error:ident)*) => {
         $(
             impl From<redb::$error> for Fault {
                 fn from(error: redb::$error) -> Self {
-                    Self::File(Box::new(error.into()))
+                    match error.into() {
+                        redb::Error::Corrupted(reason) => Self::Page(reason),
+                        error => Self::File(Box::new(error)),
+                    }
                 }
             }
         )*

@@ -1,16 +1,28 @@
 //! The data file: opened, opened again after a fault, read and written in transactions.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
-use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
+    backends::FileBackend,
+};
 
-use super::{backend::UnflushedFile, fault::Fault};
+use super::{
+    backend::UnflushedFile,
+    fault::{Fault, guard},
+    identity::{Identity, exposure, open_or_create},
+};
 use crate::{config::Durability, store::open::OpenError};
 
 /// Memory for pages that were read or written.
@@ -26,6 +38,9 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct DataFile {
     path: PathBuf,
     durability: Durability,
+    /// The file that was opened, whatever stands at the path now.
+    identity: Identity,
+    detached: AtomicBool,
     opened: RwLock<Opened>,
     /// Held while a write transaction lives, because the file cannot be opened again before it ends.
     writing: Mutex<()>,
@@ -47,13 +62,61 @@ impl DataFile {
         // Their names are flushed below: a name that is lost with the machine loses all that was confirmed.
         let made: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         fs::create_dir_all(directory).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
-        let database = open_database(path, durability).map_err(|error| explain(path, error))?;
+        let unwritable = |source| OpenError::Unwritable { path: path.into(), source };
+        let file = open_or_create(path).map_err(unwritable)?;
+        let identity = Identity::of(&file).map_err(unwritable)?;
+        let database = open_database(path, file, durability).map_err(|error| explain(path, error))?;
         for made in made {
             flush_name(made).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
         }
         super::migrations::prepare(&database, path)?;
+        if let Some(warning) = exposure(path) {
+            tracing::warn!("{warning}");
+        }
         let opened = Opened { database: Some(database), generation: 0, attempted: Instant::now(), closed: false };
-        Ok(Self { path: path.into(), durability, opened: RwLock::new(opened), writing: Mutex::new(()) })
+        Ok(Self {
+            path: path.into(),
+            durability,
+            identity,
+            detached: AtomicBool::new(false),
+            opened: RwLock::new(opened),
+            writing: Mutex::new(()),
+        })
+    }
+
+    /// Looks whether the file still stands at its path. Elsewhere, what is written to it would be lost with the process.
+    pub(super) fn look(&self) -> bool {
+        let found = Identity::at(&self.path);
+        let detached = !matches!(found, Ok(Some(found)) if found == self.identity);
+        if self.detached.swap(detached, Ordering::Relaxed) != detached {
+            let path = self.path.display();
+            match found {
+                _ if !detached => tracing::info!(%path, "the data file is at its path again; writes go on"),
+                Ok(None) => tracing::error!(%path, "the data file was removed; writes are refused until it is back"),
+                Ok(Some(_)) => {
+                    tracing::error!(%path, "the data file was replaced; writes are refused until it is back");
+                }
+                Err(error) => {
+                    tracing::error!(%path, %error, "the data file cannot be looked at; writes are refused");
+                }
+            }
+        }
+        !detached
+    }
+
+    /// Whether the last look found something else at the path, or nothing.
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing is written to a file that is elsewhere.
+    pub(super) fn detached_reason(&self) -> Arc<str> {
+        format!("the data file was removed from {}, or replaced; put it back, or restart", self.path.display()).into()
+    }
+
+    /// What an operator should look at.
+    pub(super) fn warnings(&self) -> Vec<Arc<str>> {
+        exposure(&self.path).into_iter().map(Arc::from).collect()
     }
 
     /// Runs a read; where a fault had closed the file, once more after it was opened again.
@@ -81,7 +144,7 @@ impl DataFile {
             Err(fault) => Err(fault),
         };
         drop(opened);
-        (transaction.and_then(|transaction| read(&transaction)), generation)
+        (transaction.and_then(|transaction| guard(|| read(&transaction))), generation)
     }
 
     /// Runs a step in a write transaction, and commits it when the step says that it changed something. When this
@@ -117,11 +180,20 @@ impl DataFile {
         opened.generation += 1;
         // The lock of the file goes with the database.
         drop(opened.database.take());
-        match open_database(&self.path, self.durability) {
+        match self.open_again() {
             Ok(database) => opened.database = Some(database),
             Err(error) => tracing::error!(%error, "the data file cannot be opened again"),
         }
         opened.attempted = Instant::now();
+    }
+
+    /// Opens the same file once more, and no other: a new one in its place holds nothing.
+    fn open_again(&self) -> Result<Database, DatabaseError> {
+        let file = File::options().read(true).write(true).open(&self.path)?;
+        if Identity::of(&file)? != self.identity {
+            return Err(io::Error::other("another file stands at its path").into());
+        }
+        open_database(&self.path, file, self.durability)
     }
 
     /// Writes everything out. Later calls give a fault.
@@ -155,7 +227,7 @@ pub(super) enum Change {
     None,
 }
 
-fn open_database(path: &Path, durability: Durability) -> Result<Database, DatabaseError> {
+fn open_database(path: &Path, file: File, durability: Durability) -> Result<Database, DatabaseError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     let shown = path.to_path_buf();
@@ -164,13 +236,13 @@ fn open_database(path: &Path, durability: Durability) -> Result<Database, Databa
             tracing::warn!(path = %shown.display(), "the data file was not closed cleanly; all of it is checked now");
         }
     });
-    match durability {
-        Durability::Fsync => builder.create(path),
-        Durability::Os => {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-            builder.create_with_backend(UnflushedFile::new(file)?)
-        }
-    }
+    let open = || match durability {
+        Durability::Fsync => builder.create_with_backend(FileBackend::new(file)?),
+        Durability::Os => builder.create_with_backend(UnflushedFile::new(file)?),
+    };
+    // redb panics on some damaged files.
+    catch_unwind(AssertUnwindSafe(open))
+        .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked on it".into()).into()))
 }
 
 /// Flushes the directory that a name stands in.
@@ -179,14 +251,14 @@ fn flush_name(path: &Path) -> io::Result<()> {
         // Windows opens no directories, and keeps names with its journal.
         Some(directory) if cfg!(unix) => {
             let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-            fs::File::open(directory)?.sync_all()
+            File::open(directory)?.sync_all()
         }
         _ => Ok(()),
     }
 }
 
 /// What redb's error means for whoever starts the gateway.
-fn explain(path: &Path, error: DatabaseError) -> OpenError {
+pub(super) fn explain(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_path_buf();
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse { path },

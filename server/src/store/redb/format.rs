@@ -1,12 +1,14 @@
-//! What stands in the file: tables, keys and rows of format version 2.
+//! What stands in the file: tables, keys and rows of format version 3.
 //!
 //! Numbers in rows are little-endian. Every row begins with a byte that names its layout, so that one kind of row can
-//! change without the others. Times are milliseconds since 1970. A log and a user are known by a number, given in
+//! change without the others, and ends with a checksum over its table, its key and itself (`sealed.rs`). The rows of
+//! `keys_by_time`, `ages`, `ids_by_time` and `expiries` are indexes without a checksum: nothing is believed because an
+//! index says so, but compared with the row that it names. Times are milliseconds since 1970. A log and a user are known by a number, given in
 //! the order in which they came and never given again, so that keys are short:
 //!
 //! | table | key | row |
 //! | --- | --- | --- |
-//! | `meta` | name | `format`: u32; `epoch`: text |
+//! | `meta` | name | `format`: u32; `migrating`: u32, the format that a migration has reached; `epoch`: text, `numbers`: [`NumbersRow`], both with a checksum |
 //! | `logs` | topic | [`LogRow`] |
 //! | `entries` | log, offset | [`EntryRow`] |
 //! | `keys` | log (8 bytes), length of the sender, sender, client id | [`KeyRow`] |
@@ -20,14 +22,19 @@
 //! | `outbox` | sequence | [`OutboxRow`] |
 //! | `open_sessions` | session | [`OpenSessionRow`] |
 //! | `blocks` | user | the user's blocks in JSON (`block_row.rs`) |
+//! | `known` | hash of the name of a log or user | [`KnownRow`] |
 
 use realtime_gateway_protocol::Timestamp;
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::fault::Fault;
+use super::{
+    fault::Fault,
+    sealed::{Position, fields, row},
+};
 
 /// The format that this version writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// A pair of numbers.
 pub(super) type Pair = (u64, u64);
@@ -47,11 +54,95 @@ pub(super) const IDS: Definition<&'static [u8]> = TableDefinition::new("ids");
 pub(super) const IDS_BY_TIME: Definition<Triple> = TableDefinition::new("ids_by_time");
 pub(super) const EXPIRIES: Definition<Triple, &'static str> = TableDefinition::new("expiries");
 pub(super) const OUTBOX: Definition<u64> = TableDefinition::new("outbox");
+pub(super) const KNOWN: Definition<u64> = TableDefinition::new("known");
 pub(super) const OPEN_SESSIONS: Definition<&'static str> = TableDefinition::new("open_sessions");
 pub(super) const BLOCKS: Definition<&'static str> = TableDefinition::new("blocks");
 
-/// The layout of all rows, as yet.
-const LAYOUT: u8 = 1;
+/// The numbers that the next log and the next user get. The lengths of the tables would do, but for damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NumbersRow {
+    pub(super) log: u64,
+    pub(super) user: u64,
+}
+
+impl NumbersRow {
+    /// Its name in `meta`.
+    pub(super) const NAME: &'static str = "numbers";
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        row(meta(Self::NAME), [self.log, self.user], &[])
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        let ([log, user], _) = fields(meta(Self::NAME), bytes)?;
+        Ok(Self { log, user })
+    }
+}
+
+/// What has a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KnownKind {
+    Log = 0,
+    User = 1,
+}
+
+/// A log or user whose row was written once, and never goes again. Where its name is not found, this tells damage of
+/// `logs` or `users` from a name that is new.
+pub(super) struct KnownRow<'a> {
+    pub(super) kind: KnownKind,
+    pub(super) name: &'a str,
+    pub(super) number: u64,
+}
+
+impl KnownRow<'_> {
+    /// The hash of its kind and name.
+    pub(super) fn key(&self) -> u64 {
+        xxh3_64_with_seed(self.name.as_bytes(), self.kind as u64)
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        row(Position::of::<u64>(&KNOWN, &self.key()), [self.kind as u64, self.number], &[self.name.as_bytes()])
+    }
+
+    /// The kind, the number and the name.
+    pub(super) fn decode(key: u64, bytes: &[u8]) -> Result<(KnownKind, u64, &str), Fault> {
+        let ([kind, number], name) = fields(Position::of::<u64>(&KNOWN, &key), bytes)?;
+        let kind = if kind == KnownKind::Log as u64 { KnownKind::Log } else { KnownKind::User };
+        Ok((kind, number, text(name)?))
+    }
+}
+
+/// Tells a name that is new from one whose row was lost.
+pub(super) fn check_unknown(
+    known: &impl ReadableTable<u64, &'static [u8]>,
+    kind: KnownKind,
+    name: &str,
+) -> Result<(), Fault> {
+    let key = KnownRow { kind, name, number: 0 }.key();
+    match known.get(key)?.map(|row| KnownRow::decode(key, row.value()).map(|(kind, _, name)| (kind, name.to_owned()))) {
+        None => Ok(()),
+        Some(Ok((other, written))) if other != kind || written != name => Ok(()),
+        Some(_) => Err(Fault::Damaged),
+    }
+}
+
+/// The name of the epoch in `meta`.
+pub(super) const EPOCH: &str = "epoch";
+
+/// The row of the epoch.
+pub(super) fn encode_epoch(epoch: &str) -> Vec<u8> {
+    row(meta(EPOCH), [], &[epoch.as_bytes()])
+}
+
+/// The epoch in its row.
+pub(super) fn decode_epoch(bytes: &[u8]) -> Result<&str, Fault> {
+    let ([], epoch) = fields(meta(EPOCH), bytes)?;
+    text(epoch)
+}
+
+fn meta(name: &str) -> Position {
+    Position::of::<&str>(&META, &name)
+}
 
 /// What is known of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +162,16 @@ pub(super) struct LogRow {
 }
 
 impl LogRow {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.number, self.head, self.floor, self.first, self.max_age, self.due], &[])
+    pub(super) fn encode(&self, topic: &str) -> Vec<u8> {
+        row(
+            Position::of::<&str>(&LOGS, &topic),
+            [self.number, self.head, self.floor, self.first, self.max_age, self.due],
+            &[],
+        )
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        let ([number, head, floor, first, max_age, due], _) = fields(bytes)?;
+    pub(super) fn decode(topic: &str, bytes: &[u8]) -> Result<Self, Fault> {
+        let ([number, head, floor, first, max_age, due], _) = fields(Position::of::<&str>(&LOGS, &topic), bytes)?;
         Ok(Self { number, head, floor, first, max_age, due })
     }
 }
@@ -88,12 +183,12 @@ pub(super) struct EntryRow<'a> {
 }
 
 impl<'a> EntryRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.at], &[self.body])
+    pub(super) fn encode(&self, place: Pair) -> Vec<u8> {
+        row(Position::of::<Pair>(&ENTRIES, &place), [self.at], &[self.body])
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at], body) = fields(bytes)?;
+    pub(super) fn decode(place: Pair, bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([at], body) = fields(Position::of::<Pair>(&ENTRIES, &place), bytes)?;
         Ok(Self { at, body })
     }
 }
@@ -106,12 +201,12 @@ pub(super) struct KeyRow<'a> {
 }
 
 impl<'a> KeyRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.at, self.offset], &[self.message.as_bytes()])
+    pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
+        row(Position::of::<&[u8]>(&KEYS, &key), [self.at, self.offset], &[self.message.as_bytes()])
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at, offset], message) = fields(bytes)?;
+    pub(super) fn decode(key: &[u8], bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([at, offset], message) = fields(Position::of::<&[u8]>(&KEYS, &key), bytes)?;
         Ok(Self { at, offset, message: text(message)? })
     }
 }
@@ -130,12 +225,12 @@ pub(super) struct UserRow {
 }
 
 impl UserRow {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.number, self.head, self.count, self.soonest], &[])
+    pub(super) fn encode(&self, user: &str) -> Vec<u8> {
+        row(Position::of::<&str>(&USERS, &user), [self.number, self.head, self.count, self.soonest], &[])
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        let ([number, head, count, soonest], _) = fields(bytes)?;
+    pub(super) fn decode(user: &str, bytes: &[u8]) -> Result<Self, Fault> {
+        let ([number, head, count, soonest], _) = fields(Position::of::<&str>(&USERS, &user), bytes)?;
         Ok(Self { number, head, count, soonest })
     }
 }
@@ -149,12 +244,16 @@ pub(super) struct PendingRow<'a> {
 }
 
 impl<'a> PendingRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.at, self.expires, self.id.len() as u64], &[self.id.as_bytes(), self.body])
+    pub(super) fn encode(&self, place: Pair) -> Vec<u8> {
+        row(
+            Position::of::<Pair>(&PENDING, &place),
+            [self.at, self.expires, self.id.len() as u64],
+            &[self.id.as_bytes(), self.body],
+        )
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at, expires, length], rest) = fields(bytes)?;
+    pub(super) fn decode(place: Pair, bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([at, expires, length], rest) = fields(Position::of::<Pair>(&PENDING, &place), bytes)?;
         let (id, body) = usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::Damaged)?;
         Ok(Self { at, expires, id: text(id)?, body })
     }
@@ -167,12 +266,12 @@ pub(super) struct IdRow {
 }
 
 impl IdRow {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.offset, self.at], &[])
+    pub(super) fn encode(&self, id: &[u8]) -> Vec<u8> {
+        row(Position::of::<&[u8]>(&IDS, &id), [self.offset, self.at], &[])
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        let ([offset, at], _) = fields(bytes)?;
+    pub(super) fn decode(id: &[u8], bytes: &[u8]) -> Result<Self, Fault> {
+        let ([offset, at], _) = fields(Position::of::<&[u8]>(&IDS, &id), bytes)?;
         Ok(Self { offset, at })
     }
 }
@@ -194,16 +293,17 @@ pub(super) struct OutboxRow<'a> {
 }
 
 impl<'a> OutboxRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self, sequence: u64) -> Vec<u8> {
         let texts = [self.id, self.key, self.node, self.more];
         let [id, key, node, more] = texts.map(|text| text.len() as u64);
         let [id_text, key_text, node_text, more_text] = texts.map(str::as_bytes);
         let numbers = [self.at, self.kind, self.offset, id, key, node, more];
-        row(numbers, &[id_text, key_text, node_text, more_text, self.body])
+        row(Position::of::<u64>(&OUTBOX, &sequence), numbers, &[id_text, key_text, node_text, more_text, self.body])
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at, kind, offset, id, key, node, more], mut rest) = fields(bytes)?;
+    pub(super) fn decode(sequence: u64, bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([at, kind, offset, id, key, node, more], mut rest) =
+            fields(Position::of::<u64>(&OUTBOX, &sequence), bytes)?;
         let mut take = |length: u64| {
             let length = usize::try_from(length).map_err(|_| Fault::Damaged)?;
             let (part, after) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
@@ -223,12 +323,16 @@ pub(super) struct OpenSessionRow<'a> {
 }
 
 impl<'a> OpenSessionRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        row([self.since, self.user.len() as u64], &[self.user.as_bytes(), self.device.as_bytes()])
+    pub(super) fn encode(&self, session: &str) -> Vec<u8> {
+        row(
+            Position::of::<&str>(&OPEN_SESSIONS, &session),
+            [self.since, self.user.len() as u64],
+            &[self.user.as_bytes(), self.device.as_bytes()],
+        )
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([since, length], rest) = fields(bytes)?;
+    pub(super) fn decode(session: &str, bytes: &'a [u8]) -> Result<Self, Fault> {
+        let ([since, length], rest) = fields(Position::of::<&str>(&OPEN_SESSIONS, &session), bytes)?;
         let (user, device) =
             usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::Damaged)?;
         Ok(Self { since, user: text(user)?, device: text(device)? })
@@ -254,31 +358,4 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
 /// A time that was written as milliseconds.
 pub(super) fn time(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
-}
-
-fn row<const N: usize>(numbers: [u64; N], tail: &[&[u8]]) -> Vec<u8> {
-    let length = 1 + 8 * N + tail.iter().map(|part| part.len()).sum::<usize>();
-    let mut bytes = Vec::with_capacity(length);
-    bytes.push(LAYOUT);
-    for number in numbers {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    for part in tail {
-        bytes.extend_from_slice(part);
-    }
-    bytes
-}
-
-fn fields<const N: usize>(bytes: &[u8]) -> Result<([u64; N], &[u8]), Fault> {
-    let (&layout, mut rest) = bytes.split_first().ok_or(Fault::Damaged)?;
-    if layout != LAYOUT {
-        return Err(Fault::Damaged);
-    }
-    let mut numbers = [0; N];
-    for number in &mut numbers {
-        let (bytes, after) = rest.split_first_chunk().ok_or(Fault::Damaged)?;
-        *number = u64::from_le_bytes(*bytes);
-        rest = after;
-    }
-    Ok((numbers, rest))
 }

@@ -1,11 +1,12 @@
 //! Notifications in the file: storing and acknowledging within a batch.
 
 use realtime_gateway_protocol::{NotificationId, StoredId, Timestamp, UserId};
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::ReadableTable;
 
 use super::{
     fault::Fault,
-    format::{IdRow, PendingRow, UserRow, id_of, time},
+    format::{IdRow, KnownKind, Pair, PendingRow, UserRow, check_unknown, id_of, time},
+    log,
     operation::Request,
     outbox,
     tables::Tables,
@@ -52,14 +53,16 @@ impl Request for Acknowledge {
         let Some(mut user) = user(tables, self.user.as_str())? else { return Ok(Vec::new()) };
         let mut acknowledged = Vec::new();
         for id in &self.ids {
-            let known = tables.ids.get(id_of(user.number, id.as_str()).as_slice())?;
-            let Some(offset) = known.map(|row| IdRow::decode(row.value())).transpose()?.map(|row| row.offset) else {
+            let Some(offset) = known(tables, &id_of(user.number, id.as_str()))?.map(|row| row.offset) else {
                 continue;
             };
-            if let Some(removed) = remove(tables, &mut user, offset, self.now)? {
-                tables.users.insert(self.user.as_str(), user.encode().as_slice())?;
-                acknowledged.extend((!removed.expired).then_some(removed.id));
+            match remove(tables, &mut user, offset, self.now)? {
+                Removed::Nothing => continue,
+                Removed::Notification { id, expired } => acknowledged.extend((!expired).then_some(id)),
+                // Its row was damaged, and the user has seen it all the same.
+                Removed::Damaged => acknowledged.push(id.clone()),
             }
+            tables.users.insert(self.user.as_str(), user.encode(self.user.as_str()).as_slice())?;
         }
         if let Some(event) = self.event.as_ref().filter(|_| !acknowledged.is_empty()) {
             outbox::write(tables, event, &EventDetail::Notifications(acknowledged.clone()))?;
@@ -72,48 +75,75 @@ impl Request for Acknowledge {
     }
 }
 
-/// A notification that was removed.
-pub(super) struct Removed {
-    id: NotificationId,
-    /// Whether its time had ended before.
-    expired: bool,
+/// What was removed at an offset.
+pub(super) enum Removed {
+    /// There was nothing.
+    Nothing,
+    /// A notification.
+    Notification {
+        id: NotificationId,
+        /// Whether its time had ended before.
+        expired: bool,
+    },
+    /// A row that could not be read.
+    Damaged,
 }
 
 fn user(tables: &Tables<'_>, name: &str) -> Result<Option<UserRow>, Fault> {
-    tables.users.get(name)?.map(|row| UserRow::decode(row.value())).transpose()
+    let read = || match tables.users.get(name)? {
+        Some(row) => Ok(Some(UserRow::decode(name, row.value())?)),
+        None => check_unknown(&tables.known, KnownKind::User, name).map(|()| None),
+    };
+    read().inspect_err(|fault| tables.damage.note_fault("user", name, fault))
+}
+
+/// What is known of an id. Nothing, when its row is damaged.
+fn known(tables: &Tables<'_>, id: &[u8]) -> Result<Option<IdRow>, Fault> {
+    let row = tables.ids.get(id)?.map(|row| IdRow::decode(id, row.value())).transpose();
+    if row.is_err() {
+        tables.damage.note("notification id", &log::row_name(id), 1);
+    }
+    Ok(row.ok().flatten())
+}
+
+/// When a pending notification ends; `None` when there is none that can be read.
+pub(super) fn expires(tables: &Tables<'_>, place: Pair) -> Result<Option<u64>, Fault> {
+    let row = tables.pending.get(place)?;
+    Ok(row.and_then(|row| PendingRow::decode(place, row.value()).ok().map(|row| row.expires)))
 }
 
 fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     let name = notify.user.as_str();
     let now = notify.at.millis();
-    let mut user = match user(tables, name)? {
-        Some(user) => user,
-        None => UserRow { number: tables.users.len()? + 1, head: 0, count: 0, soonest: u64::MAX },
-    };
-    let id = id_of(user.number, notify.id.as_str());
-    let known = tables.ids.get(id.as_slice())?.map(|row| IdRow::decode(row.value())).transpose()?;
-    if let Some(first) = known {
-        let pending = match tables.pending.get((user.number, first.offset))? {
-            Some(row) => PendingRow::decode(row.value())?.expires > now,
-            None => false,
-        };
+    let found = user(tables, name)?;
+    let id = |user: &UserRow| id_of(user.number, notify.id.as_str());
+    if let Some(user) = &found
+        && let Some(first) = known(tables, &id(user))?
+    {
+        let pending = expires(tables, (user.number, first.offset))?.is_some_and(|expires| expires > now);
         if pending || after(time(first.at), tables.window) > notify.at {
             let epoch = tables.epoch.clone();
             return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0, epoch });
         }
     }
-    let dropped = make_room(tables, &mut user, notify)?;
     tables.changed = true;
+    let mut user = match found {
+        Some(user) => user,
+        None => UserRow { number: tables.new_number(KnownKind::User, name)?, head: 0, count: 0, soonest: u64::MAX },
+    };
+    let id = id(&user);
+    let dropped = make_room(tables, &mut user, notify)?;
     user.head += 1;
     user.count += 1;
     user.soonest = user.soonest.min(notify.expires.millis());
     let (offset, expires) = (user.head, notify.expires.millis());
-    let row = PendingRow { at: now, expires, id: notify.id.as_str(), body: &notify.body }.encode();
-    tables.pending.insert((user.number, offset), row.as_slice())?;
-    tables.ids.insert(id.as_slice(), IdRow { offset, at: now }.encode().as_slice())?;
+    let place = (user.number, offset);
+    let row = PendingRow { at: now, expires, id: notify.id.as_str(), body: &notify.body }.encode(place);
+    tables.pending.insert(place, row.as_slice())?;
+    tables.ids.insert(id.as_slice(), IdRow { offset, at: now }.encode(&id).as_slice())?;
     tables.ids_by_time.insert((now, user.number, offset), id.as_slice())?;
     tables.expiries.insert((expires, user.number, offset), name)?;
-    tables.users.insert(name, user.encode().as_slice())?;
+    tables.users.insert(name, user.encode(name).as_slice())?;
     if let Some(event) = notify.dropped_event.as_ref().filter(|_| !dropped.is_empty()) {
         outbox::write(tables, event, &EventDetail::Notifications(dropped.clone()))?;
     }
@@ -133,9 +163,10 @@ fn make_room(tables: &mut Tables<'_>, user: &mut UserRow, notify: &Notify) -> Re
         let mut soonest = u64::MAX;
         for row in tables.pending.range((user.number, 0)..=(user.number, u64::MAX))? {
             let (place, row) = row?;
-            match PendingRow::decode(row.value())?.expires {
-                expires if expires <= now => expired.push(place.value().1),
-                expires => soonest = soonest.min(expires),
+            match PendingRow::decode(place.value(), row.value()).map(|row| row.expires) {
+                Ok(expires) if expires <= now => expired.push(place.value().1),
+                Ok(expires) => soonest = soonest.min(expires),
+                Err(_) => {}
             }
         }
         for offset in expired {
@@ -146,9 +177,16 @@ fn make_room(tables: &mut Tables<'_>, user: &mut UserRow, notify: &Notify) -> Re
     while user.count >= max {
         let oldest = match tables.pending.range((user.number, 0)..=(user.number, u64::MAX))?.next() {
             Some(row) => row?.0.value().1,
-            None => return Err(Fault::Damaged),
+            // Those that are counted and missing make room too.
+            None => {
+                user.count = 0;
+                break;
+            }
         };
-        dropped.extend(remove(tables, user, oldest, notify.at)?.map(|removed| removed.id));
+        match remove(tables, user, oldest, notify.at)? {
+            Removed::Notification { id, .. } => dropped.push(id),
+            Removed::Damaged | Removed::Nothing => {}
+        }
     }
     Ok(dropped)
 }
@@ -159,30 +197,36 @@ pub(super) fn remove(
     user: &mut UserRow,
     offset: u64,
     now: Timestamp,
-) -> Result<Option<Removed>, Fault> {
-    let (id, at, expires) = match tables.pending.remove((user.number, offset))? {
-        Some(row) => {
-            let row = PendingRow::decode(row.value())?;
-            (NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?, row.at, row.expires)
-        }
-        None => return Ok(None),
+) -> Result<Removed, Fault> {
+    let place = (user.number, offset);
+    let row = match tables.pending.get(place)? {
+        Some(row) => PendingRow::decode(place, row.value()).and_then(|row| {
+            let id = NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?;
+            Ok((id, row.at, row.expires))
+        }),
+        None => return Ok(Removed::Nothing),
     };
     tables.changed = true;
+    tables.pending.remove(place)?;
     user.count = user.count.saturating_sub(1);
     if user.count == 0 {
         user.soonest = u64::MAX;
     }
+    let Ok((id, at, expires)) = row else {
+        tables.damage.note("pending notifications", &format_args!("user {} {offset}", user.number), 1);
+        return Ok(Removed::Damaged);
+    };
     tables.expiries.remove((expires, user.number, offset))?;
     if after(time(at), tables.window) <= now {
         forget(tables, &id_of(user.number, id.as_str()), offset)?;
     }
-    Ok(Some(Removed { id, expired: expires <= now.millis() }))
+    Ok(Removed::Notification { id, expired: expires <= now.millis() })
 }
 
 /// Forgets an id, unless a later notification has it.
 pub(super) fn forget(tables: &mut Tables<'_>, id: &[u8], offset: u64) -> Result<(), Fault> {
     let same = match tables.ids.get(id)? {
-        Some(row) => IdRow::decode(row.value())?.offset == offset,
+        Some(row) => IdRow::decode(id, row.value()).is_ok_and(|row| row.offset == offset),
         None => false,
     };
     if same {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use realtime_gateway_protocol::StoredId;
-use redb::{ReadableTable, ReadableTableMetadata};
+use realtime_gateway_protocol::{MessageId, StoredId};
+use redb::ReadableTable;
 
 use super::{
     fault::Fault,
-    format::{EntryRow, KeyRow, LogRow, Pair, key_of, time},
+    format::{EntryRow, KeyRow, KnownKind, LogRow, Pair, check_unknown, key_of, time},
+    log_page,
     operation::Request,
     outbox,
     tables::Tables,
@@ -45,11 +46,20 @@ impl Request for Append {
 fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     let topic = append.topic.to_string();
     let at = append.at.millis();
-    let known = tables.logs.get(topic.as_str())?.map(|row| LogRow::decode(row.value())).transpose()?;
+    let known = log_row(tables, &topic).inspect_err(|fault| tables.damage.note_fault("log", &topic, fault))?;
+    let key = |log: &LogRow| append.key.as_ref().map(|key| key_of(log.number, key.sender.as_str(), key.id.as_str()));
+    if let Some(key) = known.as_ref().and_then(key)
+        && let Some(first) = first_append(tables, &key)?
+        && after(time(first.at), tables.window) > append.at
+    {
+        let epoch = tables.epoch.clone();
+        return Ok(Appended { offset: first.offset, id: first.id, duplicate: true, shard_count: 0, epoch });
+    }
+    tables.changed = true;
     let mut log = match known {
         Some(log) => log,
         None => LogRow {
-            number: tables.logs.len()? + 1,
+            number: tables.new_number(KnownKind::Log, &topic)?,
             head: 0,
             floor: 1,
             first: 1,
@@ -57,35 +67,19 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
             due: 0,
         },
     };
-    let key = append.key.as_ref().map(|key| key_of(log.number, key.sender.as_str(), key.id.as_str()));
-    if let Some(key) = &key
-        && let Some(row) = tables.keys.get(key.as_slice())?
-    {
-        let first = KeyRow::decode(row.value())?;
-        if after(time(first.at), tables.window) > append.at {
-            let id = StoredId::from_stored(first.message).map_err(|_| Fault::Damaged)?;
-            return Ok(Appended {
-                offset: first.offset,
-                id,
-                duplicate: true,
-                shard_count: 0,
-                epoch: tables.epoch.clone(),
-            });
-        }
-    }
-    tables.changed = true;
     if let Some(redaction) = append.redaction.as_ref().filter(|redaction| redaction.offset >= log.floor) {
         replace_body(tables, (log.number, redaction.offset), &redaction.body)?;
     }
     log.head += 1;
-    tables.entries.insert((log.number, log.head), EntryRow { at, body: &append.body }.encode().as_slice())?;
-    if let Some(key) = key {
-        let row = KeyRow { at, offset: log.head, message: append.id.as_str() }.encode();
+    let place = (log.number, log.head);
+    tables.entries.insert(place, EntryRow { at, body: &append.body }.encode(place).as_slice())?;
+    if let Some(key) = key(&log) {
+        let row = KeyRow { at, offset: log.head, message: append.id.as_str() }.encode(&key);
         tables.keys.insert(key.as_slice(), row.as_slice())?;
         tables.keys_by_time.insert((at, log.number, log.head), key.as_slice())?;
     }
     retain(tables, &mut log, append, &topic)?;
-    tables.logs.insert(topic.as_str(), log.encode().as_slice())?;
+    tables.logs.insert(topic.as_str(), log.encode(&topic).as_slice())?;
     if let Some(event) = &append.event {
         let detail = EventDetail::Entry { offset: log.head, epoch: tables.epoch.clone() };
         outbox::write(tables, event, &detail)?;
@@ -99,12 +93,49 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     })
 }
 
+fn log_row(tables: &Tables<'_>, topic: &str) -> Result<Option<LogRow>, Fault> {
+    match tables.logs.get(topic)? {
+        Some(row) => Ok(Some(LogRow::decode(topic, row.value())?)),
+        None => check_unknown(&tables.known, KnownKind::Log, topic).map(|()| None),
+    }
+}
+
+/// What the first append with a key was answered.
+struct FirstAppend {
+    at: u64,
+    offset: u64,
+    id: MessageId,
+}
+
+/// Looks for an earlier append with the key. A damaged row is none: an append that is repeated for it is stored twice,
+/// where a refusal would last until the file is repaired.
+fn first_append(tables: &Tables<'_>, key: &[u8]) -> Result<Option<FirstAppend>, Fault> {
+    let Some(row) = tables.keys.get(key)? else { return Ok(None) };
+    let first = KeyRow::decode(key, row.value()).and_then(|row| {
+        let id = MessageId::from_stored(row.message).map_err(|_| Fault::Damaged)?;
+        Ok(FirstAppend { at: row.at, offset: row.offset, id })
+    });
+    if first.is_err() {
+        tables.damage.note("idempotency key", &row_name(key), 1);
+    }
+    Ok(first.ok())
+}
+
+/// Names a row by its key, without what clients wrote.
+pub(super) fn row_name(key: &[u8]) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(key))
+}
+
 fn replace_body(tables: &mut Tables<'_>, place: Pair, body: &[u8]) -> Result<(), Fault> {
     let at = match tables.entries.get(place)? {
-        Some(row) => EntryRow::decode(row.value())?.at,
+        Some(row) => EntryRow::decode(place, row.value()).map(|row| row.at),
         None => return Ok(()),
     };
-    tables.entries.insert(place, EntryRow { at, body }.encode().as_slice())?;
+    match at {
+        Ok(at) => drop(tables.entries.insert(place, EntryRow { at, body }.encode(place).as_slice())?),
+        // What was to be taken back goes in any case, although its time is not known.
+        Err(_) => drop(tables.entries.remove(place)?),
+    }
     Ok(())
 }
 
@@ -128,7 +159,7 @@ fn retain(tables: &mut Tables<'_>, log: &mut LogRow, append: &Append, topic: &st
     }
     // The index may say too early a time, never too late a one, so that most appends leave it alone.
     if log.due == 0 && log.first <= log.head {
-        let oldest = at(&tables.entries, log, log.first)?;
+        let oldest = accepted(&tables.entries, log, log.first, log.head)?.unwrap_or(append.at.millis());
         log.due = after(time(oldest), Duration::from_millis(log.max_age)).millis();
         tables.ages.insert((log.due, log.number), topic)?;
     }
@@ -142,20 +173,32 @@ pub(super) fn floor(entries: &impl ReadableTable<Pair, &'static [u8]>, log: &Log
     let mut probe = low;
     // Entries are in the order of time, so the border is found by halving; mostly the first is young enough.
     while low < high {
-        if after(time(at(entries, log, probe)?), max_age).millis() <= now {
-            low = probe + 1;
-        } else {
-            high = probe;
+        // Entries that cannot be read are as old as the next that can, and stay where none can.
+        match accepted(entries, log, probe, high - 1)? {
+            Some(at) if after(time(at), max_age).millis() <= now => low = probe + 1,
+            _ => high = probe,
         }
         probe = low + (high - low) / 2;
     }
     Ok(low)
 }
 
-/// When an entry was accepted that must be there.
-pub(super) fn at(entries: &impl ReadableTable<Pair, &'static [u8]>, log: &LogRow, offset: u64) -> Result<u64, Fault> {
-    let row = entries.get((log.number, offset))?.ok_or(Fault::Damaged)?;
-    Ok(EntryRow::decode(row.value())?.at)
+/// When an entry was accepted, or where it cannot be read the next one that can, up to a last one.
+pub(super) fn accepted(
+    table: &impl ReadableTable<Pair, &'static [u8]>,
+    log: &LogRow,
+    offset: u64,
+    last: u64,
+) -> Result<Option<u64>, Fault> {
+    let series = log_page::entries(table, log);
+    let at = |place, bytes: &[u8]| Ok(EntryRow::decode(place, bytes)?.at);
+    if let Some(at) = series.get(offset, at)? {
+        return Ok(Some(at));
+    }
+    match if offset < last { series.next_readable(offset + 1, last)? } else { None } {
+        Some(next) => series.get(next, at),
+        None => Ok(None),
+    }
 }
 
 /// A duration as it stands in a row.

@@ -1,49 +1,66 @@
 //! Which format a file has, and the way from an older one to this version's.
+//!
+//! A migration that was interrupted goes on at the next start: its first commit notes the new format, so that no older
+//! version opens the file, and in `migrating` the format that was reached. Steps may be repeated, and commit a bounded
+//! number of rows at a time.
+
+mod checksums;
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, TableDefinition, TableError, TableHandle, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle, WriteTransaction};
 
 use super::{
-    fault::Fault,
-    format::{FORMAT, META, text},
+    fault::{Fault, guard},
+    format::{EPOCH, FORMAT, META, NumbersRow, decode_epoch, encode_epoch},
     tables,
 };
 use crate::store::{Epoch, open::OpenError};
 
-/// One step: what makes a file of one format one of the next.
-type Migration = fn(&WriteTransaction) -> Result<(), Fault>;
+/// One step: what makes a file of one format one of the next. It commits by itself, and may be repeated.
+type Migration = fn(&Database) -> Result<(), Fault>;
 
-/// The steps, the one from format 0 first. Each runs in the transaction that also notes the new format.
-const MIGRATIONS: [Migration; FORMAT as usize] = [give_epoch, keep_outbox];
+/// The steps, the one from format 0 first.
+const MIGRATIONS: [Migration; FORMAT as usize] = [give_epoch, make_tables, checksums::add];
+
+/// The name in `meta` of the format that a migration has reached.
+const MIGRATING: &str = "migrating";
 
 /// 0 to 1: files from before the first release had no epoch.
-fn give_epoch(transaction: &WriteTransaction) -> Result<(), Fault> {
-    let epoch = uuid::Uuid::now_v7().to_string();
-    transaction.open_table(META)?.insert("epoch", epoch.as_bytes())?;
-    Ok(())
+fn give_epoch(database: &Database) -> Result<(), Fault> {
+    committed(database, |transaction| {
+        let mut meta = transaction.open_table(META)?;
+        if meta.get(EPOCH)?.is_none() {
+            meta.insert(EPOCH, new_epoch().as_bytes())?;
+        }
+        Ok(())
+    })
 }
 
-/// 1 to 2: events for a broker and open sessions have tables, which are empty at first; all tables are made below.
-fn keep_outbox(_: &WriteTransaction) -> Result<(), Fault> {
-    Ok(())
+/// 1 to 2: events for a broker and open sessions have tables, which are empty at first.
+fn make_tables(database: &Database) -> Result<(), Fault> {
+    committed(database, tables::make)
 }
 
-/// Makes a new file a store, and an older one a store of this version.
+/// Makes a new file a store, and an older one a store of this version. Gives the format that was found, if there was one.
 ///
 /// # Errors
 /// A file of a newer version, or of something else, is left as it is.
-pub(super) fn prepare(database: &Database, path: &Path) -> Result<(), OpenError> {
+pub(super) fn prepare(database: &Database, path: &Path) -> Result<Option<u32>, OpenError> {
     let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
-    match format(database).map_err(damaged)? {
-        Found::Format(FORMAT) => Ok(()),
+    match guard(|| format(database)).map_err(damaged)? {
+        Found::Format(FORMAT) => Ok(Some(FORMAT)),
         Found::Format(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found, known: FORMAT }),
         Found::Format(found) => {
-            migrate(database, found).map_err(damaged)?;
+            tracing::info!(path = %path.display(), from = found, to = FORMAT, "migrating the data file");
+            guard(|| migrate(database, found)).map_err(damaged)?;
             tracing::info!(path = %path.display(), from = found, to = FORMAT, "the data file was migrated");
-            Ok(())
+            Ok(Some(found))
         }
-        Found::Nothing => migrate(database, 0).map_err(damaged),
+        Found::Nothing => {
+            guard(|| committed(database, |transaction| begin(transaction, &new_epoch()))).map_err(damaged)?;
+            Ok(None)
+        }
         Found::SomethingElse => Err(OpenError::NotAStore { path: path.into() }),
     }
 }
@@ -51,13 +68,25 @@ pub(super) fn prepare(database: &Database, path: &Path) -> Result<(), OpenError>
 /// The epoch that stands in the file.
 pub(super) fn epoch(transaction: &redb::ReadTransaction) -> Result<Epoch, Fault> {
     let meta = transaction.open_table(META)?;
-    let row = meta.get("epoch")?.ok_or(Fault::Damaged)?;
-    Ok(text(row.value())?.into())
+    let row = meta.get(EPOCH)?.ok_or(Fault::Damaged)?;
+    Ok(decode_epoch(row.value())?.into())
+}
+
+/// A name for a new life of a store.
+pub(super) fn new_epoch() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Whether a migration was begun and is not over.
+#[cfg(test)]
+pub(super) fn is_under_way(database: &Database) -> Result<bool, Fault> {
+    Ok(database.begin_read()?.open_table(META)?.get(MIGRATING)?.is_some())
 }
 
 /// What a file holds.
 enum Found {
     Nothing,
+    /// The format, or the one that an interrupted migration has reached.
     Format(u32),
     SomethingElse,
 }
@@ -73,17 +102,46 @@ fn format(database: &Database) -> Result<Found, Fault> {
         Err(TableError::Storage(error)) => return Err(error.into()),
         Err(_) => return Ok(Found::SomethingElse),
     };
-    let format = meta.get("format")?.and_then(|row| row.value().try_into().ok()).map(u32::from_le_bytes);
-    Ok(format.map_or(Found::SomethingElse, Found::Format))
+    let number = |name: &str| -> Result<Option<u32>, Fault> {
+        Ok(meta.get(name)?.and_then(|row| row.value().try_into().ok()).map(u32::from_le_bytes))
+    };
+    Ok(match (number("format")?, number(MIGRATING)?) {
+        (None, _) => Found::SomethingElse,
+        (Some(FORMAT), Some(reached)) => Found::Format(reached.min(FORMAT)),
+        (Some(found), _) => Found::Format(found),
+    })
+}
+
+/// Makes an empty file a store.
+fn begin(transaction: &WriteTransaction, epoch: &str) -> Result<(), Fault> {
+    tables::make(transaction)?;
+    let mut meta = transaction.open_table(META)?;
+    meta.insert(EPOCH, encode_epoch(epoch).as_slice())?;
+    meta.insert(NumbersRow::NAME, NumbersRow { log: 1, user: 1 }.encode().as_slice())?;
+    meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+    Ok(())
 }
 
 fn migrate(database: &Database, from: u32) -> Result<(), Fault> {
-    let transaction = database.begin_write()?;
-    for migration in MIGRATIONS.iter().skip(from as usize) {
-        migration(&transaction)?;
+    for (reached, migration) in (0..FORMAT).zip(MIGRATIONS).skip(from as usize) {
+        committed(database, |transaction| {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
+            meta.insert(MIGRATING, reached.to_le_bytes().as_slice())?;
+            Ok(())
+        })?;
+        migration(database)?;
     }
-    transaction.open_table(META)?.insert("format", FORMAT.to_le_bytes().as_slice())?;
-    tables::make(&transaction)?;
+    committed(database, |transaction| {
+        transaction.open_table(META)?.remove(MIGRATING)?;
+        tables::make(transaction)
+    })
+}
+
+/// Runs a step in a transaction of its own.
+fn committed<T>(database: &Database, step: impl FnOnce(&WriteTransaction) -> Result<T, Fault>) -> Result<T, Fault> {
+    let transaction = database.begin_write()?;
+    let done = step(&transaction)?;
     transaction.commit()?;
-    Ok(())
+    Ok(done)
 }

@@ -35,6 +35,9 @@ pub(super) trait Operation: Send {
     /// Applies it within the batch's transaction, and keeps the answer.
     fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault>;
 
+    /// Keeps an error as the answer: this operation changed nothing, and the others of its batch are committed.
+    fn fail(&mut self, error: StoreError);
+
     /// About how much memory it holds.
     fn bytes(&self) -> usize;
 
@@ -54,7 +57,7 @@ impl fmt::Debug for dyn Operation {
 /// A request with its answer and where that goes.
 struct Asked<R: Request> {
     request: R,
-    answer: Option<R::Answer>,
+    answer: Option<Result<R::Answer, StoreError>>,
     asker: Sender<Result<R::Answer, StoreError>>,
 }
 
@@ -69,8 +72,12 @@ pub(super) fn operation<R: Request>(request: R) -> (Box<dyn Operation>, Answer<R
 
 impl<R: Request> Operation for Asked<R> {
     fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), Fault> {
-        self.answer = Some(self.request.apply(tables)?);
+        self.answer = Some(Ok(self.request.apply(tables)?));
         Ok(())
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.answer = Some(Err(error));
     }
 
     fn bytes(&self) -> usize {
@@ -79,11 +86,12 @@ impl<R: Request> Operation for Asked<R> {
 
     fn confirm(self: Box<Self>, shards: &ShardCounts) {
         let Asked { request, answer, asker } = *self;
-        if let Some(mut answer) = answer {
-            request.count(&mut answer, shards);
-            // Whoever asked may have given up meanwhile, which changes nothing.
-            let _ = asker.send(Ok(answer));
+        let Some(mut answer) = answer else { return };
+        if let Ok(answer) = &mut answer {
+            request.count(answer, shards);
         }
+        // Whoever asked may have given up meanwhile, which changes nothing.
+        let _ = asker.send(answer);
     }
 
     fn refuse(self: Box<Self>, error: &StoreError, shards: &ShardCounts) {

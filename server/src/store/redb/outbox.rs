@@ -13,8 +13,10 @@ use super::{
     operation::Request,
     tables::Tables,
 };
-use crate::store::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError, wait::Wait};
+use crate::store::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError, damage::Damage, wait::Wait};
 
+/// Among how many events the oldest is looked for that can be read.
+const OLDEST_ROWS: usize = 64;
 /// Entries without a detail, with an entry of a log, with notifications: what the row's kind says.
 const PLAIN: u64 = 0;
 const ENTRY: u64 = 1;
@@ -51,7 +53,8 @@ pub(super) fn insert(tables: &mut Tables<'_>, node: &str, event: &Event, detail:
     };
     tables.changed = true;
     tables.outbox_last += 1;
-    tables.outbox.insert(tables.outbox_last, row.encode().as_slice())?;
+    let sequence = tables.outbox_last;
+    tables.outbox.insert(sequence, row.encode(sequence).as_slice())?;
     Ok(())
 }
 
@@ -60,19 +63,31 @@ pub(super) fn last(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64
     Ok(table.last()?.map_or(0, |(sequence, _)| sequence.value()))
 }
 
-/// The oldest events after a sequence.
-pub(super) fn read(transaction: &ReadTransaction, after: u64, at_most: usize) -> Result<Vec<OutboxEntry>, Fault> {
+/// The oldest events after a sequence. Those that cannot be read hold up no others: they are left out and noted.
+pub(super) fn read(
+    transaction: &ReadTransaction,
+    damage: &Damage,
+    after: u64,
+    at_most: usize,
+) -> Result<Vec<OutboxEntry>, Fault> {
     let table = transaction.open_table(OUTBOX)?;
-    let rows = table.range(after.saturating_add(1)..)?.take(at_most);
-    rows.map(|row| {
+    let mut events = Vec::new();
+    for row in table.range(after.saturating_add(1)..)? {
         let (sequence, row) = row?;
-        entry(sequence.value(), row.value())
-    })
-    .collect()
+        let sequence = sequence.value();
+        match entry(sequence, row.value()) {
+            Ok(entry) => events.push(entry),
+            Err(_) => damage.note("event", &sequence, 1),
+        }
+        if events.len() >= at_most {
+            break;
+        }
+    }
+    Ok(events)
 }
 
 fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
-    let row = OutboxRow::decode(bytes)?;
+    let row = OutboxRow::decode(sequence, bytes)?;
     let notification = |id: &str| NotificationId::from_stored(id).map_err(|_| Fault::Damaged);
     let detail = match row.kind {
         PLAIN => EventDetail::None,
@@ -112,7 +127,8 @@ impl Outbox for RedbStore {
     async fn read_outbox(&self, after: u64, at_most: usize, wait: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut wait = Wait::begin(self.shared.reported.subscribe(), wait);
         loop {
-            let found = self.look(move |transaction| read(transaction, after, at_most)).await?;
+            let shared = self.shared.clone();
+            let found = self.look(move |transaction| read(transaction, &shared.damage, after, at_most)).await?;
             if !found.is_empty() || !wait.again().await {
                 return Ok(found);
             }
@@ -127,10 +143,14 @@ impl Outbox for RedbStore {
         let overflowed = self.shared.outbox.as_ref().map_or(0, |outbox| outbox.bound.overflowed());
         self.look(move |transaction| {
             let table = transaction.open_table(OUTBOX)?;
-            let oldest = match table.first()? {
-                Some((_, row)) => Some(time(OutboxRow::decode(row.value())?.at)),
-                None => None,
-            };
+            let mut oldest = None;
+            for row in table.iter()?.take(OLDEST_ROWS) {
+                let (sequence, row) = row?;
+                oldest = OutboxRow::decode(sequence.value(), row.value()).ok().map(|row| time(row.at));
+                if oldest.is_some() {
+                    break;
+                }
+            }
             Ok(OutboxStatus { entries: table.len()?, oldest, overflowed })
         })
         .await

@@ -99,13 +99,15 @@ impl Queue {
         self.waiting.lock().closed
     }
 
-    /// Takes no more operations, and drops those that wait: no thread will write them. Their callers see that.
+    /// Takes no more operations, and drops those that wait, which tells their callers.
     pub(super) fn abandon(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.closed = true;
-        let dropped = std::mem::take(&mut waiting.operations);
-        drop(waiting);
+        let dropped = {
+            let mut waiting = self.waiting.lock();
+            waiting.closed = true;
+            std::mem::take(&mut waiting.operations)
+        };
         drop(dropped);
+        self.changed.notify_all();
     }
 
     /// Takes no more operations; those that wait are still written.

@@ -1,19 +1,17 @@
 //! Reading the file: pages and ends of logs and of pending notifications.
 
-use bytes::Bytes;
+use std::ops::ControlFlow;
+
 use realtime_gateway_protocol::UserId;
-use redb::{AccessGuard, ReadTransaction, ReadableTable, StorageError};
+use redb::ReadTransaction;
 
 use super::{
-    fault::Fault,
-    format::{ENTRIES, EntryRow, LOGS, LogRow, PENDING, Pair, PendingRow, USERS, UserRow, time},
-    log,
+    fault::{Fault, guard},
+    format::{ENTRIES, KNOWN, KnownKind, LOGS, LogRow, PENDING, PendingRow, USERS, UserRow, check_unknown},
+    log, log_page, pending_page,
 };
 use crate::{
-    store::{
-        Entry, Head, PageLimit,
-        page::{PageBudget, Read, next_position},
-    },
+    store::{Head, PageLimit, damage::Damage, page::Read},
     topic::Topic,
 };
 
@@ -29,119 +27,106 @@ pub(super) enum Place {
     Before(u64),
 }
 
-type Row<'a> = Result<(AccessGuard<'a, Pair>, AccessGuard<'a, &'static [u8]>), StorageError>;
-
-/// One page.
-pub(super) fn page(
-    transaction: &ReadTransaction,
-    topic: &Topic,
-    place: Place,
-    limit: PageLimit,
-    now: u64,
-) -> Result<(Head, Read), Fault> {
-    match topic {
-        Topic::User(user) => {
-            let Some(row) = user_row(transaction, user)? else { return Ok((EMPTY, Read::default())) };
-            let ends = Head { head: row.head, floor: 1 };
-            let pending = transaction.open_table(PENDING)?;
-            let entry = |offset, bytes: &[u8]| {
-                let row = PendingRow::decode(bytes)?;
-                let entry = || Entry { offset, at: time(row.at), body: Bytes::copy_from_slice(row.body) };
-                Ok((row.expires > now).then(entry))
-            };
-            Ok((ends, fill(&pending, row.number, ends, place, limit, entry)?))
-        }
-        topic => {
-            let Some(row) = log_row(transaction, topic)? else { return Ok((EMPTY, Read::default())) };
-            let entries = transaction.open_table(ENTRIES)?;
-            let ends = Head { head: row.head, floor: log::floor(&entries, &row, now)? };
-            let entry = |offset, bytes: &[u8]| {
-                let row = EntryRow::decode(bytes)?;
-                Ok(Some(Entry { offset, at: time(row.at), body: Bytes::copy_from_slice(row.body) }))
-            };
-            Ok((ends, fill(&entries, row.number, ends, place, limit, entry)?))
-        }
-    }
+/// The state of the file at one moment.
+pub(super) struct Reader<'t> {
+    /// Where it is read from.
+    pub(super) transaction: &'t ReadTransaction,
+    /// Where damage is noted.
+    pub(super) damage: &'t Damage,
+    /// The time, in milliseconds.
+    pub(super) now: u64,
 }
 
-/// The ends of several logs.
-pub(super) fn heads(transaction: &ReadTransaction, topics: &[Topic], now: u64) -> Result<Vec<Head>, Fault> {
-    let entries = transaction.open_table(ENTRIES)?;
-    let ends = |topic: &Topic| match topic {
-        Topic::User(user) => Ok(user_row(transaction, user)?.map_or(EMPTY, |row| Head { head: row.head, floor: 1 })),
-        topic => match log_row(transaction, topic)? {
-            Some(row) => Ok(Head { head: row.head, floor: log::floor(&entries, &row, now)? }),
-            None => Ok(EMPTY),
-        },
-    };
-    topics.iter().map(ends).collect()
-}
-
-/// How many notifications of a user are pending: noted with the user, and counted only when some may have ended.
-pub(super) fn pending_count(transaction: &ReadTransaction, user: &UserId, now: u64) -> Result<u64, Fault> {
-    let Some(row) = user_row(transaction, user)? else { return Ok(0) };
-    if row.soonest > now {
-        return Ok(row.count);
-    }
-    let mut count = 0;
-    for pending in transaction.open_table(PENDING)?.range((row.number, 0)..=(row.number, u64::MAX))? {
-        count += u64::from(PendingRow::decode(pending?.1.value())?.expires > now);
-    }
-    Ok(count)
-}
-
-/// Takes what fits of the rows of a log or a user.
-fn fill(
-    table: &impl ReadableTable<Pair, &'static [u8]>,
-    number: u64,
-    ends: Head,
-    place: Place,
-    limit: PageLimit,
-    entry: impl Fn(u64, &[u8]) -> Result<Option<Entry>, Fault>,
-) -> Result<Read, Fault> {
-    let mut entries = Vec::new();
-    let mut budget = PageBudget::new(limit);
-    let mut take = |row: Row<'_>| {
-        let (key, bytes) = row?;
-        let Some(entry) = entry(key.value().1, bytes.value())? else { return Ok::<_, Fault>(true) };
-        let fits = budget.take(entry.body.len());
-        entries.extend(fits.then_some(entry));
-        Ok(fits)
-    };
-    match place {
-        Place::After(position) => {
-            let first = position.saturating_add(1).max(ends.floor);
-            let mut exhausted = true;
-            for row in table.range((number, first)..=(number, u64::MAX))? {
-                exhausted = take(row)?;
-                if !exhausted {
-                    break;
-                }
+impl Reader<'_> {
+    /// One page.
+    pub(super) fn page(&self, topic: &Topic, place: Place, limit: PageLimit) -> Result<(Head, Read), Fault> {
+        let (ends, read) = match topic {
+            Topic::User(user) => {
+                let Some(row) = self.user_row(user)? else { return Ok((EMPTY, Read::default())) };
+                let pending = self.transaction.open_table(PENDING)?;
+                let ends = Head { head: row.head, floor: 1 };
+                (ends, pending_page::page(&pending, &row, place, limit, self.now)?)
             }
-            let next = next_position(&entries, exhausted, position, ends.head);
-            Ok(Read { entries, next })
-        }
-        Place::Before(before) => {
-            if before > ends.floor {
-                for row in table.range((number, ends.floor)..(number, before))?.rev() {
-                    if !take(row)? {
-                        break;
-                    }
-                }
+            topic => {
+                let Some(row) = self.log_row(topic)? else { return Ok((EMPTY, Read::default())) };
+                let entries = self.transaction.open_table(ENTRIES)?;
+                let ends = Head { head: row.head, floor: log::floor(&entries, &row, self.now)? };
+                (ends, log_page::page(&entries, &row, ends, place, limit)?)
             }
-            entries.reverse();
-            let next = entries.last().map_or(ends.head, |last| last.offset);
-            Ok(Read { entries, next })
+        };
+        if let Some(lost) = read.lost {
+            let what = if matches!(topic, Topic::User(_)) { "pending notifications" } else { "entries" };
+            self.damage.note(what, &format_args!("{topic} {lost}"), lost.count());
+        }
+        Ok((ends, read))
+    }
+
+    /// The ends of several logs. The row of one that is damaged is no reason to give none: it counts as empty then,
+    /// unless it is the only one.
+    pub(super) fn heads(&self, topics: &[Topic]) -> Result<Vec<Head>, Fault> {
+        let ends = |topic: &Topic| match self.ends(topic) {
+            Err(fault) if fault.is_damage() && topics.len() > 1 => Ok(EMPTY),
+            ends => ends,
+        };
+        topics.iter().map(ends).collect()
+    }
+
+    fn ends(&self, topic: &Topic) -> Result<Head, Fault> {
+        match topic {
+            Topic::User(user) => Ok(self.user_row(user)?.map_or(EMPTY, |row| Head { head: row.head, floor: 1 })),
+            topic => match self.log_row(topic)? {
+                Some(row) => {
+                    let entries = self.transaction.open_table(ENTRIES)?;
+                    Ok(Head { head: row.head, floor: log::floor(&entries, &row, self.now)? })
+                }
+                None => Ok(EMPTY),
+            },
         }
     }
-}
 
-fn log_row(transaction: &ReadTransaction, topic: &Topic) -> Result<Option<LogRow>, Fault> {
-    let logs = transaction.open_table(LOGS)?;
-    logs.get(topic.to_string().as_str())?.map(|row| LogRow::decode(row.value())).transpose()
-}
+    /// How many notifications of a user are pending: noted with the user, and counted only when some may have ended.
+    pub(super) fn pending_count(&self, user: &UserId) -> Result<u64, Fault> {
+        let Some(row) = self.user_row(user)? else { return Ok(0) };
+        if row.soonest > self.now {
+            return Ok(row.count);
+        }
+        let mut count = 0;
+        let pending = self.transaction.open_table(PENDING)?;
+        let visited = pending_page::pending(&pending, &row).visit(0, u64::MAX, |offset, bytes| {
+            let row = PendingRow::decode((row.number, offset), bytes);
+            count += u64::from(row.is_ok_and(|row| row.expires > self.now));
+            ControlFlow::<()>::Continue(())
+        });
+        match visited {
+            Err(fault) if !fault.is_damage() => Err(fault),
+            _ => Ok(count),
+        }
+    }
 
-fn user_row(transaction: &ReadTransaction, user: &UserId) -> Result<Option<UserRow>, Fault> {
-    let users = transaction.open_table(USERS)?;
-    users.get(user.as_str())?.map(|row| UserRow::decode(row.value())).transpose()
+    fn log_row(&self, topic: &Topic) -> Result<Option<LogRow>, Fault> {
+        let topic = topic.to_string();
+        let read = guard(|| {
+            let logs = self.transaction.open_table(LOGS)?;
+            match logs.get(topic.as_str())? {
+                Some(row) => Ok(Some(LogRow::decode(&topic, row.value())?)),
+                None => self.check_unknown(KnownKind::Log, &topic).map(|()| None),
+            }
+        });
+        read.inspect_err(|fault| self.damage.note_fault("log", &topic, fault))
+    }
+
+    fn user_row(&self, user: &UserId) -> Result<Option<UserRow>, Fault> {
+        let read = guard(|| {
+            let users = self.transaction.open_table(USERS)?;
+            match users.get(user.as_str())? {
+                Some(row) => Ok(Some(UserRow::decode(user.as_str(), row.value())?)),
+                None => self.check_unknown(KnownKind::User, user.as_str()).map(|()| None),
+            }
+        });
+        read.inspect_err(|fault| self.damage.note_fault("user", user.as_str(), fault))
+    }
+
+    fn check_unknown(&self, kind: KnownKind, name: &str) -> Result<(), Fault> {
+        check_unknown(&self.transaction.open_table(KNOWN)?, kind, name)
+    }
 }

@@ -39,7 +39,7 @@ impl Request for Opened {
         let SessionRecord { id, user, device, since, .. } = &self.record;
         let device_name = device.as_ref().map_or("", DeviceId::as_str);
         let row = OpenSessionRow { since: since.millis(), user: user.as_str(), device: device_name };
-        tables.open_sessions.insert(id.as_str(), row.encode().as_slice())?;
+        tables.open_sessions.insert(id.as_str(), row.encode(id.as_str()).as_slice())?;
         tables.changed = true;
         outbox::write(tables, &session_events::opened(user, id, device.as_ref(), *since), &EventDetail::None)
     }
@@ -63,15 +63,19 @@ impl Request for Closed {
 
 /// Removes a session and reports its end, unless that was done before.
 fn close(tables: &mut Tables<'_>, session: &str, code: CloseCode, at: Timestamp) -> Result<(), Fault> {
-    let (user, since) = match tables.open_sessions.remove(session)? {
-        Some(row) => {
-            let row = OpenSessionRow::decode(row.value())?;
-            (UserId::from_stored(row.user).map_err(|_| Fault::Damaged)?, time(row.since))
-        }
+    let row = match tables.open_sessions.remove(session)? {
+        Some(row) => OpenSessionRow::decode(session, row.value()).and_then(|row| {
+            let user = UserId::from_stored(row.user).map_err(|_| Fault::Damaged)?;
+            Ok((user, SessionId::from_stored(session).map_err(|_| Fault::Damaged)?, time(row.since)))
+        }),
         None => return Ok(()),
     };
     tables.changed = true;
-    let session = SessionId::from_stored(session).map_err(|_| Fault::Damaged)?;
+    let Ok((user, session, since)) = row else {
+        // It is gone, and of whom it was cannot be reported.
+        tables.damage.note("session", &session, 1);
+        return Ok(());
+    };
     outbox::write(tables, &session_events::closed(&user, &session, since, code, at), &EventDetail::None)
 }
 

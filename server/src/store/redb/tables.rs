@@ -2,17 +2,17 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use redb::{Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::{
     fault::Fault,
     format::{
-        AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, LOGS, META, OPEN_SESSIONS, OUTBOX,
-        PENDING, Pair, Triple, USERS,
+        AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
+        NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, Pair, Triple, USERS,
     },
     writer::{OutboxOptions, Shared},
 };
-use crate::store::Epoch;
+use crate::store::{Epoch, damage::Damage};
 
 type Bytes = &'static [u8];
 type Text = &'static str;
@@ -33,6 +33,9 @@ pub(super) struct Tables<'t> {
     pub(super) outbox: Table<'t, u64, Bytes>,
     pub(super) open_sessions: Table<'t, Text, Bytes>,
     pub(super) blocks: Table<'t, Text, Bytes>,
+    pub(super) known: Table<'t, u64, Bytes>,
+    /// Where damage is noted.
+    pub(super) damage: &'t Damage,
     /// The file's epoch.
     pub(super) epoch: Epoch,
     /// How long repeats are recognised.
@@ -63,12 +66,31 @@ impl<'t> Tables<'t> {
             outbox: transaction.open_table(OUTBOX)?,
             open_sessions: transaction.open_table(OPEN_SESSIONS)?,
             blocks: transaction.open_table(BLOCKS)?,
+            known: transaction.open_table(KNOWN)?,
+            damage: &shared.damage,
             epoch: shared.epoch.clone(),
             window: shared.window,
             outbox_options: shared.outbox.as_ref(),
             outbox_last: shared.outbox_last.load(Ordering::Relaxed),
             changed: false,
         })
+    }
+
+    /// Gives a new log or user its number, unless there was one with this name whose row was lost.
+    pub(super) fn new_number(&mut self, kind: KnownKind, name: &str) -> Result<u64, Fault> {
+        let next = self.numbers()?;
+        let (number, next) = match kind {
+            KnownKind::Log => (next.log, NumbersRow { log: next.log + 1, ..next }),
+            KnownKind::User => (next.user, NumbersRow { user: next.user + 1, ..next }),
+        };
+        self.meta.insert(NumbersRow::NAME, next.encode().as_slice())?;
+        let row = KnownRow { kind, name, number };
+        self.known.insert(row.key(), row.encode().as_slice())?;
+        Ok(number)
+    }
+
+    fn numbers(&self) -> Result<NumbersRow, Fault> {
+        NumbersRow::decode(self.meta.get(NumbersRow::NAME)?.ok_or(Fault::Damaged)?.value())
     }
 }
 
@@ -88,6 +110,8 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), Fault> {
     }
     transaction.open_table(AGES)?;
     transaction.open_table(EXPIRIES)?;
-    transaction.open_table(OUTBOX)?;
+    for table in [OUTBOX, KNOWN] {
+        transaction.open_table(table)?;
+    }
     Ok(())
 }

@@ -4,7 +4,10 @@ mod crash;
 mod damage;
 mod files;
 mod full_disk;
+mod migration;
 mod outbox;
+mod path;
+mod writer_dies;
 
 use std::{
     path::{Path, PathBuf},

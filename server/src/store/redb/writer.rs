@@ -15,7 +15,7 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tokio::sync::watch;
 
 use super::{
-    fault::Fault,
+    fault::{Fault, guard},
     file::{Change, DataFile},
     format::META,
     operation::Operation,
@@ -24,8 +24,9 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    store::{Epoch, StoreError, outbox_bound::OutboxBound, shards::ShardCounts},
+    store::{Epoch, StoreError, damage::Damage, outbox_bound::OutboxBound, shards::ShardCounts},
     supervision::{Supervisor, panic_message},
+    telemetry::log_limited,
 };
 
 /// After a failed commit the file is tried again after so long, and then ever more seldom.
@@ -34,6 +35,10 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LAST_BACKOFF: Duration = Duration::from_secs(5);
 /// What the thread is called as a part of the gateway.
 pub(super) const PART: &str = "store writer";
+/// How often it is looked whether the file is where it was, when nothing is to be written.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many operations of a batch may meet damage before the rest of it is refused with them.
+const ATTEMPTS: usize = 64;
 /// What a trial writes: as much as a batch of small entries needs, so that a success means something.
 const TRIAL_BYTES: usize = 256 * 1024;
 
@@ -41,6 +46,8 @@ const TRIAL_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) file: DataFile,
+    /// What of it is known to be damaged.
+    pub(super) damage: Damage,
     pub(super) queue: Queue,
     pub(super) shards: ShardCounts,
     pub(super) epoch: Epoch,
@@ -69,13 +76,20 @@ pub(super) struct OutboxOptions {
 impl Shared {
     /// Reports what the last process could not, before anything else is written.
     pub(super) fn begin(&self, now: Timestamp) -> Result<(), Fault> {
-        let last = self.file.write(|transaction| {
-            let mut tables = Tables::open(transaction, self)?;
-            sessions::close_all(&mut tables, now)?;
-            let change = if tables.changed { Change::Made } else { Change::None };
-            Ok((tables.outbox_last, change))
-        })?;
-        self.outbox_last.store(last, Ordering::Relaxed);
+        let reported = guard(|| {
+            self.file.write(|transaction| {
+                let mut tables = Tables::open(transaction, self)?;
+                sessions::close_all(&mut tables, now)?;
+                let change = if tables.changed { Change::Made } else { Change::None };
+                Ok((tables.outbox_last, change))
+            })
+        });
+        match reported {
+            Ok(last) => self.outbox_last.store(last, Ordering::Relaxed),
+            // Sessions whose end is not reported are no reason not to start.
+            Err(fault) if fault.is_damage() => self.damage.note_fault("sessions of the last process", "", &fault),
+            Err(fault) => return Err(fault),
+        }
         Ok(())
     }
 }
@@ -102,16 +116,27 @@ pub(super) fn run(shared: &Arc<Shared>, supervisor: &Supervisor) {
 }
 
 fn write_until_closed(shared: Arc<Shared>) {
+    let _ended = Ended(shared.clone());
     let mut writer = Writer { shared, broken: None, backoff: FIRST_BACKOFF, failed: false };
     let mut batch = Vec::new();
     loop {
-        match writer.shared.queue.take(&mut batch, writer.broken) {
-            Taken::Closed => break,
-            Taken::Nothing => {}
-            Taken::Operations if writer.broken.is_none() => writer.write(std::mem::take(&mut batch)),
-            Taken::Operations => writer.refuse(batch.drain(..)),
+        let look = Instant::now() + LOOK;
+        let deadline = writer.broken.map_or(look, |retry_at| retry_at.min(look));
+        let taken = writer.shared.queue.take(&mut batch, Some(deadline));
+        if taken == Taken::Closed {
+            break;
         }
-        if writer.broken.is_some_and(|retry_at| Instant::now() >= retry_at) {
+        let in_place = writer.shared.file.look();
+        if taken == Taken::Operations {
+            if !in_place {
+                writer.refuse(batch.drain(..), &StoreError::Unavailable(writer.shared.file.detached_reason()));
+            } else if writer.broken.is_none() {
+                writer.write(std::mem::take(&mut batch));
+            } else {
+                writer.refuse(batch.drain(..), &writer.error());
+            }
+        }
+        if in_place && writer.broken.is_some_and(|retry_at| Instant::now() >= retry_at) {
             writer.try_again();
         }
     }
@@ -119,68 +144,135 @@ fn write_until_closed(shared: Arc<Shared>) {
     writer.shared.file.close();
 }
 
+/// Ends the waiting of every caller with the thread, also when redb panics in a commit.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+        self.0.writable.send_replace(false);
+    }
+}
+
+/// Why a batch was not committed.
+enum Uncommitted {
+    /// One operation met damage after it had changed something. The others can be committed without it.
+    Operation(usize, Fault),
+    /// The file takes nothing.
+    Batch(Fault),
+}
+
+/// What holds after a commit.
+struct Committed {
+    pending: u64,
+    outbox_last: u64,
+    change: Change,
+}
+
 impl Writer {
-    /// Commits a batch and answers it.
+    /// Commits a batch and answers it. An operation that meets damage is refused alone.
     fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let generation = self.shared.file.generation();
-        let committed = self.shared.file.write(|transaction| {
+        let mut attempts = ATTEMPTS;
+        loop {
+            match self.commit(&mut batch) {
+                Ok(committed) => return self.confirm(batch, &committed),
+                Err(Uncommitted::Operation(index, fault)) if attempts > 0 => {
+                    attempts -= 1;
+                    self.shared.damage.note_fault("page", &fault.to_string(), &fault);
+                    let operation = batch.remove(index);
+                    self.refuse([operation].into_iter(), &fault.into());
+                }
+                Err(Uncommitted::Operation(_, fault) | Uncommitted::Batch(fault)) => {
+                    self.failed(&fault, generation);
+                    // Only now: what was committed all the same can be read, so the raised counters lead there.
+                    return self.refuse(batch.into_iter(), &self.error());
+                }
+            }
+        }
+    }
+
+    fn commit(&self, batch: &mut [Box<dyn Operation>]) -> Result<Committed, Uncommitted> {
+        let mut culprit = None;
+        let written = self.shared.file.write(|transaction| {
             let mut tables = Tables::open(transaction, &self.shared)?;
-            for operation in &mut batch {
-                operation.apply(&mut tables)?;
+            for (index, operation) in batch.iter_mut().enumerate() {
+                let changed_before = std::mem::take(&mut tables.changed);
+                match guard(|| operation.apply(&mut tables)) {
+                    Ok(()) => {}
+                    Err(Fault::Damaged) if !tables.changed => operation.fail(Fault::Damaged.into()),
+                    Err(fault) => {
+                        culprit = fault.is_damage().then_some(index);
+                        return Err(fault);
+                    }
+                }
+                tables.changed |= changed_before;
             }
             let change = if tables.changed { Change::Made } else { Change::None };
-            Ok(((tables.pending.len()?, tables.outbox_last, change), change))
+            let committed = Committed { pending: tables.pending.len()?, outbox_last: tables.outbox_last, change };
+            Ok((committed, change))
         });
-        match committed {
-            Ok((pending, outbox_last, change)) => {
-                self.shared.pending.store(pending, Ordering::Relaxed);
-                if self.shared.outbox_last.swap(outbox_last, Ordering::Relaxed) != outbox_last {
-                    self.shared.reported.send_modify(|reported| *reported += 1);
-                }
-                if change == Change::Made {
-                    self.shared.commits.fetch_add(1, Ordering::Relaxed);
-                    self.backoff = FIRST_BACKOFF;
-                }
-                if self.failed {
-                    self.failed = false;
-                    *self.shared.last_error.lock() = None;
-                }
-                self.shared.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                for operation in batch {
-                    operation.confirm(&self.shared.shards);
-                }
-            }
-            Err(fault) => {
-                self.failed(&fault, generation);
-                // Only now: what was committed all the same can be read, so the raised counters lead there.
-                self.refuse(batch.into_iter());
-            }
+        written.map_err(|fault| match culprit {
+            Some(index) => Uncommitted::Operation(index, fault),
+            None => Uncommitted::Batch(fault),
+        })
+    }
+
+    fn confirm(&mut self, batch: Vec<Box<dyn Operation>>, committed: &Committed) {
+        let shared = &self.shared;
+        shared.pending.store(committed.pending, Ordering::Relaxed);
+        if shared.outbox_last.swap(committed.outbox_last, Ordering::Relaxed) != committed.outbox_last {
+            shared.reported.send_modify(|reported| *reported += 1);
+        }
+        if committed.change == Change::Made {
+            shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.backoff = FIRST_BACKOFF;
+        }
+        if self.failed {
+            self.failed = false;
+            *shared.last_error.lock() = None;
+        }
+        shared.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        for operation in batch {
+            operation.confirm(&shared.shards);
         }
     }
 
     /// Notes that nothing can be written, and opens the file again so that reads go on.
     fn failed(&mut self, fault: &Fault, generation: u64) {
         let reason: Arc<str> = fault.to_string().into();
-        tracing::error!(error = %reason, retry_in = ?self.backoff, "the data file cannot be written");
+        log_limited!(ERROR, { error = %reason, retry_in = ?self.backoff }, "the data file cannot be written");
+        self.shared.damage.note_fault("page", &reason, fault);
         *self.shared.last_error.lock() = Some(reason);
         self.failed = true;
-        if fault.needs_reopening() {
+        if fault.needs_reopening() || fault.is_damage() {
             self.shared.writable.send_replace(false);
-            self.shared.file.reopen(generation, Duration::ZERO);
+            if fault.needs_reopening() {
+                self.shared.file.reopen(generation, Duration::ZERO);
+            }
             self.broken = Some(Instant::now() + self.backoff);
             self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
         }
     }
 
-    fn refuse(&self, batch: impl Iterator<Item = Box<dyn Operation>>) {
-        let reason = self.shared.last_error.lock().clone().unwrap_or_else(|| "the data file cannot be written".into());
-        let error = StoreError::Unavailable(reason);
-        batch.for_each(|operation| operation.refuse(&error, &self.shared.shards));
+    /// Why nothing can be written now.
+    fn error(&self) -> StoreError {
+        let reason = self.shared.last_error.lock().clone();
+        StoreError::Unavailable(reason.unwrap_or_else(|| "the data file cannot be written".into()))
+    }
+
+    fn refuse(&self, batch: impl Iterator<Item = Box<dyn Operation>>, error: &StoreError) {
+        batch.for_each(|operation| operation.refuse(error, &self.shared.shards));
     }
 
     /// Writes something and takes it back, so that a store that nobody asks recovers too.
     fn try_again(&mut self) {
         let generation = self.shared.file.generation();
+        let trial = |transaction: &WriteTransaction| {
+            // Whatever keeps batches from being written keeps this from it too.
+            drop(Tables::open(transaction, &self.shared)?);
+            trial(transaction)
+        };
         match self.shared.file.write(trial).and_then(|()| self.shared.file.write(undo_trial)) {
             Ok(()) => {
                 self.broken = None;

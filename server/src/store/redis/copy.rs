@@ -201,12 +201,13 @@ impl RedisStore {
             }
             Item::User { user, head, soonest } => {
                 let row = writes.cmd("HSET").arg(self.key(&format!("user:{user}")));
-                row.arg("h").arg(*head).arg("s").arg(soonest.millis());
+                row.arg("h").arg(*head).arg("s").arg(soonest.millis()).arg("c").arg(0);
             }
             Item::Pending { user, offset, id, at, expires, body } => {
                 let add = writes.cmd("XADD").arg(self.key(&format!("pending:{user}"))).arg(format!("{offset}-0"));
                 add.arg("t").arg(at.millis()).arg("x").arg(expires.millis()).arg("i").arg(id.as_str());
                 add.arg("b").arg(&body[..]);
+                writes.cmd("HINCRBY").arg(self.key(&format!("user:{user}"))).arg("c").arg(1);
                 let index = writes.cmd("ZADD").arg(self.key("expiries"));
                 index.arg(expires.millis()).arg(format!("{offset} {user}"));
                 let until = after(*at, self.window).max(*expires);

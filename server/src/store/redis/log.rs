@@ -8,7 +8,7 @@ use super::{
     steps,
 };
 use crate::{
-    store::{Append, Appended, Entry, Epoch, Head, Heads, Log, Page, PageLimit, StoreError},
+    store::{Append, Appended, Entry, Epoch, Head, Heads, Log, Lost, Page, PageLimit, StoreError},
     topic::Topic,
 };
 use async_trait::async_trait;
@@ -109,10 +109,15 @@ impl RedisStore {
         let ends = head(&mut reply)?;
         let next = reply.number()?;
         let mut entries = reply.list()?.all(entry)?;
+        let lost = Some(Lost { first: reply.number()?, last: reply.number()? }).filter(|lost| lost.last > 0);
         if matches!(place, Place::Before(_)) {
             entries.reverse();
         }
-        Ok(Page { epoch, ends, entries, next })
+        if let Some(lost) = lost {
+            let what = if matches!(topic, Topic::User(_)) { "pending notifications" } else { "entries" };
+            self.damage.note(what, &format_args!("{topic} {lost}"), lost.count());
+        }
+        Ok(Page { epoch, ends, entries, next, lost })
     }
 
     async fn ends_of(&self, topics: &[Topic]) -> Result<Heads, Fault> {
@@ -134,7 +139,12 @@ impl RedisStore {
             topics.iter().fold(request, |request, topic| request.text(&topic.to_string()))
         };
         let (epoch, mut reply) = self.link.run(&steps::HEADS, request).await?;
-        Ok(Heads { epoch, ends: reply.list()?.all(head)? })
+        let ends = reply.list()?.all(|reply| Ok((head(reply)?, reply.number()?)))?;
+        for (topic, (ends, floor)) in topics.iter().zip(&ends).filter(|(_, (ends, floor))| ends.floor > *floor) {
+            let lost = Lost { first: *floor, last: ends.floor - 1 };
+            self.damage.note("entries", &format_args!("{topic} {lost}"), lost.count());
+        }
+        Ok(Heads { epoch, ends: ends.into_iter().map(|(ends, _)| ends).collect() })
     }
 }
 

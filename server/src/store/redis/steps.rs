@@ -12,14 +12,14 @@ macro_rules! step {
     };
 }
 
-step!(APPEND: "prelude" "events" "logs" "append");
-step!(READ_LOG: "prelude" "page" "logs" "read_log");
-step!(READ_PENDING: "prelude" "page" "read_pending");
-step!(HEADS: "prelude" "logs" "heads");
-step!(NOTIFY: "prelude" "events" "pending" "notify");
-step!(ACKNOWLEDGE: "prelude" "events" "pending" "acknowledge");
-step!(COUNT_PENDING: "prelude" "pending" "count_pending");
-step!(SWEEP: "prelude" "logs" "pending" "sweep");
+step!(APPEND: "prelude" "events" "marks" "logs" "append");
+step!(READ_LOG: "prelude" "page" "marks" "logs" "read_log");
+step!(READ_PENDING: "prelude" "page" "marks" "pending" "read_pending");
+step!(HEADS: "prelude" "marks" "logs" "pending" "heads");
+step!(NOTIFY: "prelude" "events" "marks" "pending" "notify");
+step!(ACKNOWLEDGE: "prelude" "events" "marks" "pending" "acknowledge");
+step!(COUNT_PENDING: "prelude" "marks" "pending" "count_pending");
+step!(SWEEP: "prelude" "marks" "logs" "pending" "sweep");
 step!(OPEN_SESSION: "prelude" "events" "sessions" "blocks" "open_session");
 step!(CLOSE_SESSION: "prelude" "events" "sessions" "close_session");
 step!(SESSIONS_OF: "prelude" "sessions_of");

@@ -3,6 +3,7 @@
 mod clock;
 mod epochs;
 mod login;
+mod loss;
 mod nodes;
 mod outages;
 mod outbox;

@@ -1,71 +1,326 @@
-//! A data file that was closed cleanly and damaged then, so that redb panics when it writes.
+//! Bytes of a closed file are changed: what is read is what was written, or is said to be lost, or refused.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use super::open;
-use crate::{
-    config::Durability,
-    store::{
-        Append, Log, Options, Store, StoreError,
-        clock::Clock,
-        conformance::{ALL, entry_at, options, topic},
-        redb::RedbStore,
+use realtime_gateway_protocol::{NotificationId, UserId};
+
+use super::{Durability, RedbStore, options_with_outbox};
+use crate::store::{
+    Append, Log, Outbox, Page, PageLimit, Pending, Retention, Store, StoreError,
+    clock::Clock,
+    conformance::{Subject, inbox, key, options, topic},
+    copy::copy,
+    redb::{
+        repair::Salvage,
+        survey::{Depth, survey},
     },
-    supervision::Supervisor,
 };
+use crate::topic::Topic;
 
-/// The size of a page of redb.
-const PAGE: usize = 4_096;
-/// What the bodies of the entries hold, so that their pages are found.
-const BODY: &str = "a body that no other page holds";
+/// How many changed files are tried; `GATEWAY_DAMAGED_FILES` tries more.
+const FILES: u64 = 300;
+const CLANS: u64 = 6;
+const ENTRIES: u64 = 60;
+const USERS: u64 = 6;
+const NOTIFICATIONS: u64 = 12;
+const PAGE: PageLimit = PageLimit { entries: 16, bytes: usize::MAX };
 
-/// Whether a page is a leaf with many rows: pages of small tables may have old bytes behind their few rows.
-fn is_full_leaf(page: &[u8]) -> bool {
-    page[0] == 1 && u16::from_le_bytes([page[2], page[3]]) >= 8
+/// What a topic holds: offset and body.
+type Bodies = BTreeMap<u64, String>;
+
+/// What was written to the file.
+struct Written {
+    file: Vec<u8>,
+    clock: Clock,
+    subject: Subject,
+    topics: Vec<(Topic, Bodies)>,
 }
 
-/// Damages the number of rows in every page that holds an entry.
-fn damage_entries(path: &Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let mut damaged = 0;
-    for page in bytes.chunks_mut(PAGE) {
-        if is_full_leaf(page) && page.windows(BODY.len()).any(|window| window == BODY.as_bytes()) {
-            page[2..4].fill(0xff);
-            damaged += 1;
+fn open(path: &Path, clock: &Clock) -> Result<RedbStore, String> {
+    RedbStore::open(path, Durability::Os, options_with_outbox(), clock.clone()).map_err(|error| error.to_string())
+}
+
+/// A file with logs, pending notifications and events, closed cleanly.
+async fn written() -> Written {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    let mut told = None;
+    let subject = Subject::new(|clock| {
+        told = Some(clock.clone());
+        Arc::new(open(&path, &clock).unwrap())
+    });
+    let mut topics = Vec::new();
+    for clan in 0..CLANS {
+        let mut bodies = Bodies::new();
+        for n in 1..=ENTRIES {
+            let body = format!("clan-{clan}-entry-{n}-{}", "x".repeat((n * 7 % 200) as usize));
+            let append = Append {
+                key: key("u", &format!("{clan}-{n}")),
+                id: id(&format!("m{n}")),
+                body: body.clone().into(),
+                ..subject.entry(&format!("c{clan}"), "x")
+            };
+            assert_eq!(subject.append(append).await, n);
+            bodies.insert(n, body);
+        }
+        topics.push((topic(&format!("c{clan}")), bodies));
+    }
+    for user in 0..USERS {
+        let mut bodies = Bodies::new();
+        for n in 1..=NOTIFICATIONS {
+            let (name, id) = (format!("u{user}"), format!("n{n}"));
+            subject.notify(subject.notification(&name, &id)).await;
+            if n % 3 == 0 {
+                let ids = [NotificationId::new(id).unwrap()];
+                subject.store.acknowledge(&UserId::new(name).unwrap(), &ids, None).await.unwrap();
+            } else {
+                bodies.insert(n, id);
+            }
+        }
+        topics.push((inbox(&format!("u{user}")), bodies));
+    }
+    subject.store.close().await;
+    let file = fs::read(&path).unwrap();
+    Written { file, clock: told.unwrap(), subject, topics }
+}
+
+fn id(id: &str) -> realtime_gateway_protocol::MessageId {
+    realtime_gateway_protocol::MessageId::new(id).unwrap()
+}
+
+/// Reads a topic to its head as a replay does. Gives the offsets that were said to be lost.
+async fn replay(store: &RedbStore, topic: &Topic, bodies: &Bodies) -> Result<Vec<(u64, u64)>, StoreError> {
+    let (mut position, mut lost, mut seen) = (0, Vec::new(), Bodies::new());
+    for _ in 0..1_000 {
+        let Page { ends, entries, next, lost: gap, .. } = store.read(topic, position, PAGE).await?;
+        assert_eq!(ends.head, *bodies.keys().last().unwrap().max(&head_of(topic)), "{topic}");
+        assert_eq!(ends.floor, 1, "{topic}");
+        for entry in entries {
+            let body = String::from_utf8(entry.body.to_vec()).unwrap();
+            assert_eq!(Some(&body), bodies.get(&entry.offset), "{topic} {} is not what was written", entry.offset);
+            assert!(seen.insert(entry.offset, body).is_none(), "{topic} {} came twice", entry.offset);
+        }
+        if let Some(gap) = gap {
+            assert!(gap.first > position && gap.last >= gap.first && gap.last == next, "{topic} {gap:?} {position}");
+            lost.push((gap.first, gap.last));
+        }
+        assert!(next > position || next >= ends.head, "{topic} stands still at {position}");
+        position = next;
+        if position >= ends.head {
+            let missing: Vec<u64> = bodies.keys().copied().filter(|offset| !seen.contains_key(offset)).collect();
+            let told = |offset: &u64| lost.iter().any(|(first, last)| (first..=last).contains(&offset));
+            // Which of a user's offsets are missing is not known when their rows are gone.
+            let is_told = match topic {
+                Topic::User(_) => missing.is_empty() || !lost.is_empty(),
+                _ => missing.iter().all(told),
+            };
+            assert!(is_told, "{topic}: {missing:?} are missing and only {lost:?} are said to be");
+            return Ok(lost);
         }
     }
-    assert!(damaged > 0, "no page holds an entry");
-    fs::write(path, bytes).unwrap();
+    panic!("{topic} has no end");
+}
+
+fn head_of(topic: &Topic) -> u64 {
+    if matches!(topic, Topic::User(_)) { NOTIFICATIONS } else { ENTRIES }
+}
+
+/// Reads a topic back from its end, as history does.
+async fn history(store: &RedbStore, topic: &Topic, bodies: &Bodies) -> Result<(), StoreError> {
+    let (mut before, mut count) = (u64::MAX, 0);
+    for _ in 0..1_000 {
+        let page = store.read_back(topic, before, PAGE).await?;
+        for entry in &page.entries {
+            assert_eq!(Some(&String::from_utf8(entry.body.to_vec()).unwrap()), bodies.get(&entry.offset), "{topic}");
+            count += 1;
+        }
+        match page.lost.map(|lost| (lost.first, lost.count())).or(page.entries.first().map(|first| (first.offset, 0))) {
+            Some((first, lost)) if first > page.ends.floor => (before, count) = (first, count + lost),
+            Some((_, lost)) => {
+                assert!(count + lost >= bodies.len() as u64, "{topic} has a silent hole going back");
+                return Ok(());
+            }
+            None => panic!("{topic} ends at {before}"),
+        }
+    }
+    panic!("{topic} has no beginning");
+}
+
+/// A repaired log holds nothing that was not written, in its order, and has no holes.
+async fn assert_only(repaired: &RedbStore, topic: &Topic, bodies: &Bodies) {
+    let page = repaired.read(topic, 0, crate::store::conformance::ALL).await.unwrap();
+    assert!(page.lost.is_none(), "{topic}: {:?} is lost again", page.lost);
+    let mut written = bodies.values();
+    for entry in &page.entries {
+        let body = String::from_utf8(entry.body.to_vec()).unwrap();
+        assert!(written.any(|written| *written == body), "{topic} {}: {body}", entry.offset);
+    }
+}
+
+/// Opens a file that was changed, and does everything with it.
+async fn outcome(written: &Written, path: &Path) -> String {
+    // What only looks at the file neither fails nor sees less than what uses it.
+    let before = fs::read(path).unwrap();
+    let surveyed = survey(path, Depth::Deep);
+    let is_sound = surveyed.is_ok_and(|survey| survey.is_sound());
+    if let Ok(salvage) = Salvage::open(path) {
+        let target = path.with_extension("repaired");
+        let _ = fs::remove_file(&target);
+        let repaired = open(&target, &written.clock).unwrap();
+        if copy(&salvage, &repaired, crate::store::conformance::WINDOW, written.subject.now()).await.is_ok() {
+            for (topic, bodies) in &written.topics {
+                assert_only(&repaired, topic, bodies).await;
+            }
+        }
+        repaired.close().await;
+    }
+    assert!(fs::read(path).unwrap() == before, "looking changed the file");
+    let store = match open(path, &written.clock) {
+        Ok(store) => store,
+        Err(refused) => return format!("refused: {refused}"),
+    };
+    let (mut lost, mut errors) = (0, 0);
+    for (topic, bodies) in &written.topics {
+        match replay(&store, topic, bodies).await {
+            Ok(gaps) => lost += gaps.len(),
+            Err(_) => errors += 1,
+        }
+        if !matches!(topic, Topic::User(_)) && history(&store, topic, bodies).await.is_err() {
+            errors += 1;
+        }
+    }
+    let damaged = store.status().damaged;
+    assert!(lost == 0 || damaged > 0, "what is lost is counted");
+    let _ = store.read_outbox(0, 100, std::time::Duration::ZERO).await;
+    // Whatever can be written goes on where it was.
+    for clan in 0..CLANS {
+        let append = Append {
+            retention: Retention { max_entries: 70, ..crate::store::conformance::KEEP },
+            ..written.subject.entry(&format!("c{clan}"), "after")
+        };
+        match store.append(append).await {
+            Ok(appended) => assert_eq!(appended.offset, ENTRIES + 1),
+            Err(_) => errors += 1,
+        }
+        let user = format!("u{clan}");
+        match store.notify(written.subject.notification(&user, "after")).await {
+            Ok(notified) => assert_eq!(notified.offset, NOTIFICATIONS + 1),
+            Err(_) => errors += 1,
+        }
+        let ids = ["n1", "n2", "after"].map(|id| NotificationId::new(id).unwrap());
+        errors += usize::from(store.acknowledge(&UserId::new(user).unwrap(), &ids, None).await.is_err());
+    }
+    errors += usize::from(store.sweep(written.subject.now()).await.is_err());
+    store.close().await;
+    assert!(!is_sound || (lost, errors) == (0, 0), "a survey found nothing wrong: {lost} lost, {errors} errors");
+    match (lost, errors) {
+        (0, 0) => "whole".into(),
+        (_, 0) => "lost".into(),
+        _ => "errors".into(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reports_writer_that_panics_and_answers_who_waits() {
+async fn serves_what_was_written_or_says_that_it_is_lost() {
+    let written = written().await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("damaged.redb");
-    let first = open(&path, Durability::Fsync, Clock::system());
-    let now = Clock::system().now();
-    for n in 0..100 {
-        let body = format!("{BODY} {n}").into();
-        first.append(Append { body, ..entry_at(now, "c", &n.to_string()) }).await.unwrap();
+    let files = std::env::var("GATEWAY_DAMAGED_FILES").ok().and_then(|files| files.parse().ok()).unwrap_or(FILES);
+    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut random = Random(0x5EED);
+    for n in 0..files {
+        let mut bytes = written.file.clone();
+        let begin = random.below(bytes.len() as u64) as usize;
+        // A bit, a byte, a few, a sector.
+        let length = [1, 1, 1, 8, 64, 512][random.below(6) as usize];
+        for byte in bytes.iter_mut().skip(begin).take(length) {
+            *byte = if n % 2 == 0 { *byte ^ (1 << random.below(8)) } else { random.below(256) as u8 };
+        }
+        fs::write(&path, &bytes).unwrap();
+        println!("file {n}: {length} bytes at {begin}");
+        let outcome = outcome(&written, &path).await;
+        *outcomes.entry(outcome.split(':').next().unwrap_or_default().to_owned()).or_default() += 1;
     }
-    first.close().await;
-    damage_entries(&path);
+    println!("{outcomes:?}");
+    assert!(outcomes.get("lost").is_some_and(|lost| *lost > 0), "no entry was hit: {outcomes:?}");
+}
 
-    let supervisor = Supervisor::default();
-    let options = Options { supervisor: supervisor.clone(), ..options() };
-    let store = RedbStore::open(&path, Durability::Fsync, options, Clock::system()).unwrap();
-    assert_eq!(supervisor.failure(), None);
-    let appends = (0..10).map(|n| store.append(entry_at(now, "c", &format!("new{n}"))));
-    for appended in futures_util::future::join_all(appends).await {
-        assert!(matches!(appended, Err(StoreError::Unavailable(_))), "{appended:?}");
+/// The same numbers on every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (word ^ (word >> 31)) % bound
     }
-    assert_eq!(supervisor.failed().await.part, "store writer");
-    let status = store.status();
-    assert!(!status.writable, "{status:?}");
-    assert!(status.last_error.unwrap().contains("has died"));
-    assert!(store.append(entry_at(now, "d", "late")).await.is_err());
-    assert!(store.probe().await.is_err());
-    // A read of what is damaged fails, and does not hang.
-    assert!(store.read(&topic("c"), 0, ALL).await.is_err());
-    store.close().await;
+}
+
+/// Changes one byte within every copy of a text in a file.
+fn spoil(path: &Path, text: &str) {
+    let mut bytes = fs::read(path).unwrap();
+    let mut found = 0;
+    for at in 0..bytes.len() - text.len() {
+        if bytes[at..].starts_with(text.as_bytes()) {
+            bytes[at] ^= 1;
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn serves_everything_around_a_damaged_entry_and_names_it() {
+    let written = written().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    fs::write(&path, &written.file).unwrap();
+    spoil(&path, "clan-1-entry-30-");
+    let store = open(&path, &written.clock).unwrap();
+    for (n, (topic, bodies)) in written.topics.iter().enumerate() {
+        let expected = if n == 1 { vec![(30, 30)] } else { Vec::new() };
+        assert_eq!(replay(&store, topic, bodies).await.unwrap(), expected);
+        assert_eq!(replay(&store, topic, bodies).await.unwrap(), expected, "also the second time");
+    }
+    assert_eq!(store.status().damaged, 1, "each is counted once");
+    // What takes the damaged message back makes its place readable again: nobody needs the content any more.
+    let redaction = crate::store::Redaction { offset: 30, body: "{}".into() };
+    let taking_back = Append { redaction: Some(redaction), ..written.subject.entry("c1", "deleted") };
+    assert_eq!(store.append(taking_back).await.unwrap().offset, ENTRIES + 1);
+}
+
+#[tokio::test]
+async fn a_damaged_notification_blocks_no_other_and_can_be_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    let mut told = None;
+    let subject = Subject::new(|clock| {
+        told = Some(clock.clone());
+        Arc::new(RedbStore::open(&path, Durability::Os, options(), clock).unwrap())
+    });
+    let clock = told.unwrap();
+    for id in ["first", "second-notification", "third"] {
+        subject.notify(subject.notification("u", id)).await;
+    }
+    subject.store.close().await;
+    spoil(&path, "second-notificationsecond-notification");
+    let store = RedbStore::open(&path, Durability::Os, options(), clock).unwrap();
+    let mut told = Vec::new();
+    let mut position = 0;
+    while position < 3 {
+        let page = store.read(&inbox("u"), position, PAGE).await.unwrap();
+        told.extend(page.entries.iter().map(|entry| entry.offset.to_string()));
+        told.extend(page.lost.map(|lost| format!("lost {lost}")));
+        position = page.next;
+    }
+    assert_eq!(told, ["1", "lost 2", "3"]);
+    let user = UserId::new("u").unwrap();
+    let ids = [NotificationId::new("second-notification").unwrap()];
+    assert_eq!(store.acknowledge(&user, &ids, None).await.unwrap(), ids);
+    assert!(store.read(&inbox("u"), 1, PAGE).await.unwrap().lost.is_none(), "nothing is lost of what was seen");
+    assert_eq!(store.pending_count(&user).await.unwrap(), 2);
 }

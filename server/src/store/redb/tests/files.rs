@@ -91,7 +91,7 @@ async fn an_older_file_is_migrated() {
     drop(migrated);
     let database = Database::open(&path).unwrap();
     let meta = database.begin_read().unwrap().open_table(META).unwrap();
-    assert_eq!(redb::ReadableTable::get(&meta, "format").unwrap().unwrap().value(), 2u32.to_le_bytes());
+    assert_eq!(redb::ReadableTable::get(&meta, "format").unwrap().unwrap().value(), 3u32.to_le_bytes());
     drop((meta, database));
     assert_eq!(open(&path, Durability::Fsync, Clock::system()).epoch(), epoch, "it is migrated once");
 }
@@ -100,10 +100,10 @@ async fn an_older_file_is_migrated() {
 fn a_newer_file_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new.redb");
-    set_format(&path, 3);
+    set_format(&path, 4);
     let error = refused(&path);
-    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
-    assert!(error.to_string().contains("format 3"), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }), "{error}");
+    assert!(error.to_string().contains("format 4"), "{error}");
     let tables = Database::open(&path).unwrap().begin_read().unwrap().list_tables().unwrap().count();
     assert_eq!(tables, 1);
 }

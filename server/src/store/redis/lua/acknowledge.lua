@@ -1,7 +1,7 @@
 -- Removes notifications, and tells which of them were pending.
 local name, now, window = arg(), moment(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
-local user = open_user(name)
+local user = open_user(name, now)
 local acknowledged = {}
 for i = taken + 1, #ARGV do
   local known = call('GET', notified(user, ARGV[i]))

@@ -20,7 +20,7 @@ local log = open_log(topic)
 if redacted ~= '' then
   local offset = tonumber(redacted)
   if offset >= log.floor and offset <= log.head then
-    local first_at = accepted(log, offset)
+    local first_at = accepted(log, offset) or now
     call('XDEL', log.entries, redacted .. '-0')
     call('HSET', log.redacted, redacted, text(first_at) .. ' ' .. replacement)
     call('HSET', log.row, 'r', '1')
@@ -28,7 +28,7 @@ if redacted ~= '' then
     forget_redacted(log)
   end
 end
-local other_age = log.known and log.max_age ~= max_age
+local other_age = log.known and not log.restored and log.max_age ~= max_age
 if other_age then
   -- What was too old under the retention before does not come back under the new one.
   log.floor = young(log, now)
@@ -44,6 +44,8 @@ else
   call('XADD', log.entries, head .. '-0', 't', at, 'b', body)
 end
 call('HSET', log.row, 'h', head, 'f', text(log.floor), 'a', text(max_age))
+if log.restored and log.has_redacted then call('HSET', log.row, 'r', '1') end
+keep_mark(topic, log.row, log.mark, log.head)
 -- The index may say too early a time, never too late a one, so that most appends leave it alone.
 if other_age or not log.due then index_age(log) end
 if repeated then call('SET', repeated, at .. ' ' .. head .. ' ' .. id, 'PX', keep) end

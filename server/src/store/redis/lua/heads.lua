@@ -1,16 +1,20 @@
--- The ends of logs and of users' notifications.
+-- The ends of logs and of users' notifications: the head, the first offset that is there, and the first one that should
+-- be.
 local now = moment()
 local ends = {}
 for i = taken + 1, #ARGV do
   local topic = ARGV[i]
   local user = string.match(topic, '^user:(.*)$')
   if user then
-    ends[#ends + 1] = tonumber(call('HGET', base .. 'user:' .. user, 'h') or 0)
+    ends[#ends + 1] = open_user(user, now).head
+    ends[#ends + 1] = 1
     ends[#ends + 1] = 1
   else
     local log = open_log(topic)
     ends[#ends + 1] = log.head
-    ends[#ends + 1] = floor_at(log, now)
+    local floor = floor_at(log, now)
+    ends[#ends + 1] = present_floor(log, floor)
+    ends[#ends + 1] = log.is_gone and 1 or floor
   end
 end
 return {request, epoch, ends}

@@ -4,7 +4,8 @@ local id, body, expires, max_pending = arg(), arg(), arg(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 if believed ~= epoch then return {-request, epoch} end
 local at = text(now)
-local user = open_user(name)
+local user = open_user(name, now)
+user.count = user.count or call('XLEN', user.pending)
 local known = call('GET', notified(user, id))
 if known then
   local offset, first_at = string.match(known, '^(%d+) (%d+)$')
@@ -38,7 +39,8 @@ end
 local head = text(user.head + 1)
 call('XADD', user.pending, head .. '-0', 't', at, 'x', expires, 'i', id, 'b', body)
 call('SET', notified(user, id), head .. ' ' .. at, 'PX', keep)
-call('HSET', user.row, 'h', head, 's', text(math.min(user.soonest, tonumber(expires))))
+call('HSET', user.row, 'h', head, 's', text(math.min(user.soonest, tonumber(expires))), 'c', text(user.count + 1))
+keep_mark('user:' .. name, user.row, user.mark, user.head + 1)
 call('ZADD', base .. 'expiries', expires, head .. ' ' .. name)
 local raised = call('HINCRBY', base .. 'shards', shard, 1)
 if #dropped > 0 and event_id ~= '' then

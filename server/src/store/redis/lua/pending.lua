@@ -1,14 +1,36 @@
--- The notifications of a user: a hash `user` (h head, s when the first of them ends or earlier), a stream `pending`
--- with offsets as ids, a text `notified` per id that came (offset and time), and the index `expiries` of all users.
-local function open_user(user)
-  local row = call('HMGET', base .. 'user:' .. user, 'h', 's')
-  return {
+-- The notifications of a user: a hash `user` (h head, s when the first of them ends or earlier, c how many are pending,
+-- m the mark, l until when it is told that some may be lost), a stream `pending` with offsets as ids, a text `notified`
+-- per id that came (offset and time), and the index `expiries` of all users.
+local LOST_FOR = 7 * 24 * 3600 * 1000
+-- A user whose hash is gone goes on where the stream ends. Without a stream either, nothing was pending, or it is lost.
+local function restore_user(user, now)
+  local last, mark = last_id(user.pending), mark_of('user:' .. user.name)
+  if last == 0 and mark == 0 then return user end
+  user.head = last > 0 and last or mark
+  user.count = call('XLEN', user.pending)
+  if last == 0 then user.lost = now + LOST_FOR end
+  call('HSET', user.row, 'h', text(user.head), 's', '0', 'c', text(user.count), 'l', text(user.lost or 0))
+  return user
+end
+local function open_user(user, now)
+  local row = call('HMGET', base .. 'user:' .. user, 'h', 's', 'c', 'm', 'l')
+  local opened = {
     name = user,
     row = base .. 'user:' .. user,
     pending = base .. 'pending:' .. user,
     head = tonumber(row[1] or 0),
     soonest = tonumber(row[2] or 0),
+    count = row[3] and tonumber(row[3]),
+    mark = row[4] and tonumber(row[4]),
+    lost = row[5] and tonumber(row[5]),
   }
+  if row[1] then return opened end
+  return restore_user(opened, now)
+end
+local function count_less(user)
+  if not user.count then return end
+  user.count = user.count - 1
+  call('HSET', user.row, 'c', text(user.count))
 end
 local function notified(user, id) return base .. 'notified:' .. user.name .. ' ' .. id end
 local function at_offset(user, offset)
@@ -18,6 +40,7 @@ end
 -- Removes a pending notification. Its id stays known within the window, and goes with it after.
 local function remove(user, offset, fields, now, window)
   call('XDEL', user.pending, offset .. '-0')
+  count_less(user)
   call('ZREM', base .. 'expiries', offset .. ' ' .. user.name)
   if tonumber(fields[2]) + window <= now then
     local known = call('GET', notified(user, fields[6]))

@@ -1,7 +1,7 @@
 -- A page of a log: ascending after a position, or descending before an offset.
 local topic, direction, from, now = arg(), arg(), number(), moment()
 local log = open_log(topic)
-if not log.known then return {request, epoch, 0, 1, 0, page} end
+if not log.known then return {request, epoch, 0, 1, 0, page, 0, 0} end
 local floor = floor_at(log, now)
 local step = direction == 'after' and 1 or -1
 local next_offset = step == 1 and math.max(from + 1, floor) or math.min(from - 1, log.head)
@@ -11,14 +11,24 @@ if log.has_redacted then
   for i = 1, #all, 2 do redacted[tonumber(all[i])] = all[i + 1] end
 end
 local exhausted = true
--- Offsets have no holes: what is not in the stream was redacted.
+-- Offsets have no holes: what is not in the stream was redacted, or is lost. A page ends before what is lost, and one
+-- that begins with it holds nothing else.
+local lost_from, lost_to = 0, 0
+local function lose_up_to(offset)
+  exhausted = false
+  if #page > 0 then return end
+  lost_from, lost_to = next_offset, offset - step
+  for known in pairs(redacted) do
+    local nearer = (known - next_offset) * step > 0 and (lost_to - known) * step >= 0
+    if nearer then lost_to = known - step end
+  end
+end
 local function put_redacted_up_to(offset)
   while exhausted and next_offset ~= offset do
     local row = redacted[next_offset]
-    if row then
-      local at, body = string.match(row, '^(%d+) (.*)$')
-      exhausted = put(next_offset, at, body)
-    end
+    if not row then return lose_up_to(offset) end
+    local at, body = string.match(row, '^(%d+) (.*)$')
+    exhausted = put(next_offset, at, body)
     if exhausted then next_offset = next_offset + step end
   end
 end
@@ -45,7 +55,9 @@ if step == -1 then
   position = last or log.head
 elseif exhausted then
   position = log.head
+elseif lost_to > 0 then
+  position = lost_to
 else
   position = page[#page - 2] or math.min(from, log.head)
 end
-return {request, epoch, log.head, floor, position, page}
+return {request, epoch, log.head, floor, position, page, math.min(lost_from, lost_to), math.max(lost_from, lost_to)}

@@ -1,14 +1,35 @@
 -- A page of what is pending for a user: ascending after a position, or descending before an offset.
-local user, direction, from, now = arg(), arg(), number(), moment()
-local pending = base .. 'pending:' .. user
-local head = tonumber(call('HGET', base .. 'user:' .. user, 'h') or 0)
+local name, direction, from, now = arg(), arg(), number(), moment()
+local user = open_user(name, now)
+local pending, head = user.pending, user.head
 local ascending = direction == 'after'
+-- Offsets have holes where notifications were acknowledged. When some are missing, the first hole stands for them:
+-- a page ends before it, and one that begins with it holds nothing else.
+local hole_from, hole_to = 0, 0
+if ascending and ((user.count or 0) > call('XLEN', pending) or (user.lost or 0) > now) then
+  hole_from, hole_to = 1, head
+  for _, row in ipairs(call('XRANGE', pending, '-', '+')) do
+    local offset = offset_of(row[1])
+    if offset > hole_from then
+      hole_to = offset - 1
+      break
+    end
+    hole_from = offset + 1
+  end
+  if hole_from == from + 1 and hole_from <= hole_to then
+    return {request, epoch, head, 1, hole_to, page, hole_from, hole_to}
+  end
+end
+local finish, position = '+', head
+if hole_from > from + 1 and hole_from <= hole_to then
+  finish, position = text(hole_from - 1) .. '-0', hole_from - 1
+end
 local exhausted = true
 local place = ascending and from + 1 or math.min(from - 1, head)
 while exhausted do
   local rows = {}
   if ascending then
-    rows = call('XRANGE', pending, text(place) .. '-0', '+', 'COUNT', at_once())
+    rows = call('XRANGE', pending, text(place) .. '-0', finish, 'COUNT', at_once())
   elseif place > 0 then
     rows = call('XREVRANGE', pending, text(place) .. '-0', '-', 'COUNT', at_once())
   end
@@ -22,12 +43,9 @@ while exhausted do
     place = ascending and offset + 1 or offset - 1
   end
 end
-local position
 if not ascending then
   position = last or head
-elseif exhausted then
-  position = head
-else
+elseif not exhausted then
   position = page[#page - 2] or math.min(from, head)
 end
-return {request, epoch, head, 1, position, page}
+return {request, epoch, head, 1, position, page, 0, 0}

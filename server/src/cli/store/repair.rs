@@ -1,0 +1,117 @@
+//! `gateway store repair` and `gateway store new-epoch`: a data file after damage, and one from a backup.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::{
+    cli::{print, warn},
+    clock::NodeClock,
+    config::{Config, Durability},
+    store::{
+        Log, NodeName, Options, Store as _,
+        copy::copy,
+        redb::{
+            RedbStore,
+            repair::{Salvage, renew_epoch},
+        },
+    },
+    supervision::Supervisor,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    /// The damaged data file (PATH or redb:PATH). It is not changed.
+    from: String,
+    /// The data file to make; there must be none yet.
+    to: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewEpoch {
+    /// The data file (PATH or redb:PATH).
+    file: String,
+}
+
+impl Repair {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let (from, to) = (path_of(&self.from), path_of(&self.to));
+        anyhow::ensure!(!to.exists(), "{} exists; name a file that does not", to.display());
+        // Half a file must not be taken for a repaired one.
+        let partial = PathBuf::from(format!("{}.partial", to.display()));
+        anyhow::ensure!(
+            !partial.exists(),
+            "{} was left by a repair that did not end; remove it first",
+            partial.display()
+        );
+        let opening = from.clone();
+        let salvage = tokio::task::spawn_blocking(move || Salvage::open(&opening)).await??;
+        let window = Config::default().idempotency_window;
+        // Without a bound: nothing that waits for the broker may be left out.
+        let (node, supervisor, clock) = (NodeName::new("repair"), Supervisor::default(), NodeClock::default());
+        let options = Options { window, node, outbox: Some(u64::MAX), supervisor };
+        let target = RedbStore::open(&partial, Durability::Fsync, options, clock.for_store())?;
+        let copied = copy(&salvage, &target, window, clock.now()).await;
+        let epoch = target.epoch();
+        target.close().await;
+        drop(target);
+        let tally = match copied {
+            Ok(tally) => tally,
+            Err(error) => {
+                // It is of no use to anybody.
+                let _ = fs::remove_file(&partial);
+                return Err(error.into());
+            }
+        };
+        rename_new(&partial, &to)?;
+        let survey = salvage.survey();
+        if let Some(pages) = &survey.pages {
+            warn(&format!("warning  {}: {pages}", from.display()));
+        }
+        let losses = survey.losses();
+        let mut report = format!(
+            "wrote {} with {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events\n\
+             its epoch is {epoch}: clients are told that entries may be missing\n",
+            to.display(),
+            tally.logs,
+            tally.entries,
+            tally.keys,
+            tally.pending,
+            tally.events
+        );
+        if losses.is_empty() {
+            report.push_str("nothing was lost\n");
+        }
+        losses.iter().for_each(|lost| report.push_str(&format!("lost  {lost}\n")));
+        print(&report)
+    }
+}
+
+impl NewEpoch {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let path = path_of(&self.file);
+        let (old, new) = renew_epoch(&path)?;
+        print(&format!("{} has the epoch {new}; it had {old}\n", path.display()))
+    }
+}
+
+fn path_of(argument: &str) -> PathBuf {
+    PathBuf::from(argument.strip_prefix("redb:").unwrap_or(argument))
+}
+
+/// Gives a file its name, unless another has it meanwhile, and flushes the names.
+fn rename_new(from: &Path, to: &Path) -> anyhow::Result<()> {
+    // A link fails where a file is, and a rename would replace it.
+    fs::hard_link(from, to).with_context(|| format!("{} cannot be named {}", from.display(), to.display()))?;
+    fs::remove_file(from)?;
+    let directory = to.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) {
+        fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! What is readable of a damaged data file, as a store that can be copied into a new one.
+//!
+//! Where entries of a log are lost, the older ones move up to close the gap: a log of the new file has no holes, and the
+//! new epoch tells clients that their positions are of another life.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{MessageId, NotificationId, StoredId, Timestamp, UserId};
+use redb::ReadTransaction;
+use tokio::task::spawn_blocking;
+
+use super::{
+    DataFile, blocks,
+    copy::key_from,
+    fault::{Fault, guard},
+    file::Change,
+    format::{ENTRIES, EPOCH, IDS, IdRow, KEYS, KeyRow, META, PENDING, PendingRow, encode_epoch, text, time},
+    log_page, migrations, outbox,
+    overlay::Unwritten,
+    pending_page,
+    reader::Place,
+    survey::{Depth, FoundLog, FoundUser, Survey, open},
+};
+use crate::{
+    config::Durability,
+    store::{
+        Entry, Epoch, Head, PageLimit, StoreError,
+        copy::{Copied, Item, Pages},
+        damage::Damage,
+        open::OpenError,
+    },
+    topic::Topic,
+};
+
+/// How much is read at once.
+const PAGE: PageLimit = PageLimit { entries: 256, bytes: 1024 * 1024 };
+
+/// A damaged file, looked through.
+pub struct Salvage {
+    file: Mutex<Option<Unwritten>>,
+    survey: Arc<Survey>,
+}
+
+impl Salvage {
+    /// Looks through a file. It is not changed.
+    ///
+    /// # Errors
+    /// When it is in use, or so damaged that nothing in it can be found.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let (file, mut survey) = open(path)?;
+        let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
+        guard(|| survey.look(&file, Depth::Deep)).map_err(damaged)?;
+        Ok(Self { file: Mutex::new(Some(file)), survey: survey.into() })
+    }
+
+    /// What can be read and what is lost.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+}
+
+#[async_trait]
+impl Copied for Salvage {
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn dump(&self, mut pages: Pages) {
+        let (file, survey) = (self.file.lock().take(), self.survey.clone());
+        let dumping = spawn_blocking(move || {
+            let result = match file {
+                Some(file) => guard(|| dump(&file, &survey, &mut pages)).map_err(StoreError::from),
+                None => Err(StoreError::Unavailable("it was read before".into())),
+            };
+            (pages, result)
+        });
+        // An error means that the runtime is going.
+        if let Ok((pages, result)) = dumping.await {
+            pages.end(result).await;
+        }
+    }
+
+    async fn load(&self, _: Vec<Item>) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("a damaged file takes nothing".into()))
+    }
+}
+
+/// Gives what is readable, and no epoch: the new file has one of its own.
+fn dump(file: &Unwritten, survey: &Survey, pages: &mut Pages) -> Result<(), Fault> {
+    let transaction = file.begin_read()?;
+    for (name, log) in &survey.logs {
+        // A name that is none any more was damaged.
+        if let Ok(topic) = name.parse() {
+            dump_log(&transaction, &topic, log, pages)?;
+        }
+    }
+    for (name, user) in &survey.users {
+        if let Ok(name) = UserId::from_stored(name.as_str()) {
+            dump_user(&transaction, &name, user, pages)?;
+        }
+    }
+    let blocked = guard(|| blocks::read_each(&transaction)).unwrap_or_default();
+    let readable = blocked.into_iter().flatten();
+    readable.map(|(user, blocks)| Item::Blocked(user, blocks)).try_for_each(|item| pages.add_blocking(item))?;
+    let mut after = 0;
+    // What a damaged page of the outbox holds is lost with what comes after it.
+    while let Ok(events) = guard(|| outbox::read(&transaction, &Damage::default(), after, PAGE.entries)) {
+        let Some(last) = events.last() else { break };
+        after = last.sequence;
+        events.into_iter().try_for_each(|event| pages.add_blocking(Item::Event(event)))?;
+    }
+    Ok(())
+}
+
+/// By how much an entry moves up.
+fn shift(log: &FoundLog, offset: u64) -> u64 {
+    log.lost.iter().filter(|lost| lost.first > offset).map(|lost| lost.count()).sum()
+}
+
+fn dump_log(transaction: &ReadTransaction, topic: &Topic, log: &FoundLog, pages: &mut Pages) -> Result<(), Fault> {
+    let table = transaction.open_table(ENTRIES)?;
+    let ends = Head { head: log.row.head, floor: log.row.floor };
+    let read = |position| log_page::page(&table, &log.row, ends, Place::After(position), PAGE);
+    let begin = ends.floor.saturating_sub(1);
+    let mut oldest = None;
+    let mut position = begin;
+    while oldest.is_none() && position < ends.head {
+        let page = read(position)?;
+        oldest = page.entries.first().map(|entry| entry.at);
+        position = page.next;
+    }
+    let lost: u64 = log.lost.iter().map(|lost| lost.count()).sum();
+    let new_ends = Head { head: ends.head, floor: ends.floor + lost };
+    pages.add_blocking(Item::Log { topic: topic.clone(), ends: new_ends, max_age: log.row.max_age, oldest })?;
+    position = begin;
+    while position < ends.head {
+        let page = read(position)?;
+        for entry in page.entries {
+            let entry = Entry { offset: entry.offset + shift(log, entry.offset), ..entry };
+            pages.add_blocking(Item::Entry(topic.clone(), entry))?;
+        }
+        position = page.next;
+    }
+    for (key, at, offset, message) in repeats(transaction, log) {
+        let is_lost = log.lost.iter().any(|lost| (lost.first..=lost.last).contains(&offset));
+        let (Ok(key), Ok(id), false) = (key_from(&key), MessageId::from_stored(&message), is_lost) else { continue };
+        let offset = offset + shift(log, offset);
+        pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at, offset, id })?;
+    }
+    Ok(())
+}
+
+/// The idempotency keys of a log that can be read: key, time, offset, message.
+fn repeats(transaction: &ReadTransaction, log: &FoundLog) -> Vec<(Vec<u8>, Timestamp, u64, String)> {
+    let mut found = Vec::new();
+    let number = log.row.number;
+    let read = guard(|| {
+        let keys = transaction.open_table(KEYS)?;
+        for row in keys.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
+            let (key, row) = row?;
+            if let Ok(row) = KeyRow::decode(key.value(), row.value()) {
+                found.push((key.value().to_vec(), time(row.at), row.offset, row.message.to_owned()));
+            }
+        }
+        Ok(())
+    });
+    // The survey has counted what is missing.
+    drop(read);
+    found
+}
+
+fn dump_user(transaction: &ReadTransaction, user: &UserId, found: &FoundUser, pages: &mut Pages) -> Result<(), Fault> {
+    let table = transaction.open_table(PENDING)?;
+    let series = pending_page::pending(&table, &found.row);
+    let row = |place, bytes: &[u8]| {
+        let row = PendingRow::decode(place, bytes)?;
+        let id = NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?;
+        Ok((id, time(row.at), time(row.expires), bytes::Bytes::copy_from_slice(row.body)))
+    };
+    pages.add_blocking(Item::User { user: user.clone(), head: found.row.head, soonest: Timestamp::from_millis(0) })?;
+    let mut position = 0;
+    while position < found.row.head {
+        let page = pending_page::page(&table, &found.row, Place::After(position), PAGE, 0)?;
+        for offset in page.entries.iter().map(|entry| entry.offset) {
+            let Some((id, at, expires, body)) = series.get(offset, row)? else { continue };
+            pages.add_blocking(Item::Pending { user: user.clone(), offset, id, at, expires, body })?;
+        }
+        position = page.next;
+    }
+    let mut ids = Vec::new();
+    let number = found.row.number;
+    let read = guard(|| {
+        let table = transaction.open_table(IDS)?;
+        for row in table.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
+            let (id, row) = row?;
+            let Ok(row) = IdRow::decode(id.value(), row.value()) else { continue };
+            ids.extend(text(id.value().get(8..).unwrap_or_default()).map(|id| (id.to_owned(), row.offset, row.at)));
+        }
+        Ok(())
+    });
+    // The survey has counted what is missing.
+    drop(read);
+    for (id, offset, at) in ids {
+        let Ok(id) = NotificationId::from_stored(&id) else { continue };
+        pages.add_blocking(Item::Notified { user: user.clone(), id, offset, at: time(at) })?;
+    }
+    Ok(())
+}
+
+/// Gives a file a new epoch, so that clients hear that confirmed entries may be missing. Gives the old and the new one.
+///
+/// # Errors
+/// When there is no file, it is in use, or it is damaged.
+pub fn renew_epoch(path: &Path) -> Result<(Epoch, Epoch), OpenError> {
+    let missing = |source| OpenError::Unwritable { path: PathBuf::from(path), source };
+    std::fs::metadata(path).map_err(missing)?;
+    let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
+    let file = DataFile::open(path, Durability::Fsync)?;
+    let old = file.read(migrations::epoch).map_err(damaged)?;
+    let new = migrations::new_epoch();
+    let written = file.write(|transaction| {
+        transaction.open_table(META)?.insert(EPOCH, encode_epoch(&new).as_slice())?;
+        Ok(((), Change::Made))
+    });
+    written.map_err(damaged)?;
+    file.close();
+    Ok((old, new.into()))
+}

@@ -1,0 +1,69 @@
+//! The file at its path: who may read it, and what happens when it is taken away.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{Durability, open, subject};
+use crate::store::{
+    Store, StoreError,
+    clock::Clock,
+    conformance::{ALL, Subject, bodies, topic},
+};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn makes_files_that_only_the_owner_reads_whatever_the_umask() {
+    let directory = tempfile::tempdir().unwrap();
+    for durability in [Durability::Fsync, Durability::Os] {
+        let path = directory.path().join(format!("{durability:?}.redb"));
+        // The usual umask, 022, would leave 0644.
+        let store = open(&path, durability, Clock::system());
+        assert_eq!(mode(&path), 0o600);
+        assert!(store.status().warnings.is_empty());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let warnings = store.status().warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains("chmod 600"), "{warnings:?}");
+    }
+}
+
+/// Waits until the store is as it should be: the writer looks once a second.
+async fn until(subject: &Subject, is: impl Fn(&dyn Store) -> bool) {
+    let looking = async {
+        while !is(&*subject.store) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), looking).await.expect("it is noticed within five seconds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refuses_writes_while_the_file_is_not_at_its_path() {
+    let subject = subject(Durability::Fsync);
+    let path = subject.keep.as_ref().unwrap().path().join("made/on/the/way.redb");
+    let aside = path.with_extension("aside");
+    subject.append(subject.entry("a", "1")).await;
+
+    for replaced in [false, true] {
+        fs::rename(&path, &aside).unwrap();
+        if replaced {
+            fs::copy(&aside, &path).unwrap();
+        }
+        // Without anything to write, too.
+        until(&subject, |store| store.status().detached).await;
+        let status = subject.store.status();
+        assert!(!status.writable && status.last_error.is_some());
+        let refused = subject.store.append(subject.entry("a", "unconfirmed")).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(!subject.store.read(&topic("a"), 0, ALL).await.unwrap().entries.is_empty(), "reads go on");
+
+        fs::rename(&aside, &path).unwrap();
+        until(&subject, |store| store.status().writable).await;
+        let body = if replaced { "3" } else { "2" };
+        subject.append(subject.entry("a", body)).await;
+    }
+    assert_eq!(bodies(&subject.store.read(&topic("a"), 0, ALL).await.unwrap()), ["1", "2", "3"]);
+}

@@ -1,0 +1,71 @@
+//! A data file that was closed cleanly and damaged then, so that redb panics when it writes.
+
+use std::{fs, path::Path};
+
+use super::open;
+use crate::{
+    config::Durability,
+    store::{
+        Append, Log, Options, Store, StoreError,
+        clock::Clock,
+        conformance::{ALL, entry_at, options, topic},
+        redb::RedbStore,
+    },
+    supervision::Supervisor,
+};
+
+/// The size of a page of redb.
+const PAGE: usize = 4_096;
+/// What the bodies of the entries hold, so that their pages are found.
+const BODY: &str = "a body that no other page holds";
+
+/// Whether a page is a leaf with many rows: pages of small tables may have old bytes behind their few rows.
+fn is_full_leaf(page: &[u8]) -> bool {
+    page[0] == 1 && u16::from_le_bytes([page[2], page[3]]) >= 8
+}
+
+/// Damages the number of rows in every page that holds an entry.
+fn damage_entries(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let mut damaged = 0;
+    for page in bytes.chunks_mut(PAGE) {
+        if is_full_leaf(page) && page.windows(BODY.len()).any(|window| window == BODY.as_bytes()) {
+            page[2..4].fill(0xff);
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0, "no page holds an entry");
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_writer_that_panics_and_answers_who_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("damaged.redb");
+    let first = open(&path, Durability::Fsync, Clock::system());
+    let now = Clock::system().now();
+    for n in 0..100 {
+        let body = format!("{BODY} {n}").into();
+        first.append(Append { body, ..entry_at(now, "c", &n.to_string()) }).await.unwrap();
+    }
+    first.close().await;
+    damage_entries(&path);
+
+    let supervisor = Supervisor::default();
+    let options = Options { supervisor: supervisor.clone(), ..options() };
+    let store = RedbStore::open(&path, Durability::Fsync, options, Clock::system()).unwrap();
+    assert_eq!(supervisor.failure(), None);
+    let appends = (0..10).map(|n| store.append(entry_at(now, "c", &format!("new{n}"))));
+    for appended in futures_util::future::join_all(appends).await {
+        assert!(matches!(appended, Err(StoreError::Unavailable(_))), "{appended:?}");
+    }
+    assert_eq!(supervisor.failed().await.part, "store writer");
+    let status = store.status();
+    assert!(!status.writable, "{status:?}");
+    assert!(status.last_error.unwrap().contains("has died"));
+    assert!(store.append(entry_at(now, "d", "late")).await.is_err());
+    assert!(store.probe().await.is_err());
+    // A read of what is damaged fails, and does not hang.
+    assert!(store.read(&topic("c"), 0, ALL).await.is_err());
+    store.close().await;
+}
