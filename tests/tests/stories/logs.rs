@@ -39,13 +39,14 @@ async fn no_token_and_no_content_reaches_the_log() {
     }
 }
 
-/// The lines above `debug`, by their message.
+/// The lines above `debug`, by their message, and by their kind where they have one.
 fn lines_by_message(gateway: &Gateway) -> BTreeMap<String, Vec<Value>> {
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in gateway.log().iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         if line["level"] != "DEBUG" && line["level"] != "TRACE" {
-            let message = line["fields"]["message"].as_str().unwrap_or_default().to_owned();
-            found.entry(message).or_default().push(line);
+            let field = |name: &str| line["fields"][name].as_str().unwrap_or_default();
+            let message = format!("{} {}", field("message"), field("kind"));
+            found.entry(message.trim().to_owned()).or_default().push(line);
         }
     }
     found

@@ -47,6 +47,9 @@ impl Request for Forgotten {
     }
 }
 
+/// A user with all blocks, as far as the row can be read.
+type BlocksRead = Result<(UserId, Vec<Block>), Fault>;
+
 /// Writes the blocks of a user.
 pub(super) fn write(tables: &mut Tables<'_>, user: &UserId, blocks: &[Block]) -> Result<(), Fault> {
     if blocks.is_empty() {
@@ -66,7 +69,7 @@ pub(super) fn read_all(transaction: &ReadTransaction) -> Result<Vec<(UserId, Vec
 }
 
 /// The blocks of each user, or why they cannot be read.
-pub(super) fn read_each(transaction: &ReadTransaction) -> Result<Vec<Result<(UserId, Vec<Block>), Fault>>, Fault> {
+pub(super) fn read_each(transaction: &ReadTransaction) -> Result<Vec<BlocksRead>, Fault> {
     let table = match transaction.open_table(BLOCKS) {
         Ok(table) => table,
         // A file that no version with blocks has written yet.
@@ -81,7 +84,7 @@ pub(super) fn read_each(transaction: &ReadTransaction) -> Result<Vec<Result<(Use
     Ok(all)
 }
 
-fn decode(user: &str, blocks: &[u8]) -> Result<(UserId, Vec<Block>), Fault> {
+fn decode(user: &str, blocks: &[u8]) -> BlocksRead {
     let user = UserId::from_stored(user).map_err(|_| Fault::Damaged)?;
     let text = std::str::from_utf8(blocks).map_err(|_| Fault::Damaged)?;
     Ok((user, block_row::decode(text).ok_or(Fault::Damaged)?))

@@ -220,6 +220,7 @@ async fn outcome(written: &Written, path: &Path) -> String {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line says how many files are tried")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serves_what_was_written_or_says_that_it_is_lost() {
     let written = written().await;
