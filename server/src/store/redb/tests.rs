@@ -6,8 +6,8 @@ mod files;
 mod full_disk;
 mod migration;
 mod outbox;
+mod panics;
 mod path;
-mod writer_dies;
 
 use std::{
     path::{Path, PathBuf},
