@@ -28,7 +28,8 @@ fn count(lines: &[Value]) -> u64 {
 #[tokio::test]
 async fn each_kind_of_event_is_counted_and_logged_once_for_an_address() {
     const TIMES: usize = 50;
-    let settings = Settings::default().set("limits.connections_per_ip", "60");
+    let settings =
+        Settings::default().set("limits.connections_per_ip", "60").set("limits.bad_tokens_per_ip_per_minute", "1000");
     let gateway = Gateway::with(settings).await;
     let bad = Token::of("mallory").signed_with("another secret of at least 32 bytes!").text();
     let mut alice = Socket::with(&gateway, &Token::of("alice").clans(&["mine"])).await;
