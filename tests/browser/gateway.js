@@ -32,7 +32,7 @@ export class Gateway {
     running.add(gateway);
     gateway.#dir = await mkdtemp(join(tmpdir(), "gateway-browser-"));
     gateway.#flags = dev ? ["--dev"] : [];
-    const config = ['log.format = "json"', `auth.jwt_secret = "${SECRET}"`, "limits.connects_per_ip_per_minute = 100000", ...settings];
+    const config = ['log.format = "json"', `auth.jwt_secret = "${SECRET}"`, "limits.connects_per_ip_per_minute = 100000", "limits.http_per_ip_per_second = 100000", ...settings];
     await writeFile(join(gateway.#dir, "gateway.toml"), config.join("\n"));
     await gateway.#launch("127.0.0.1:0");
     return gateway;

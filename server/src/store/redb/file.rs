@@ -178,8 +178,10 @@ impl DataFile {
             return;
         }
         opened.generation += 1;
-        // The lock of the file goes with the database.
-        drop(opened.database.take());
+        // The lock of the file goes with the database. What failed before may fail again here.
+        if let Err(error) = opened.close_database() {
+            tracing::debug!(%error, "the data file was not closed cleanly before it is opened again");
+        }
         match self.open_again() {
             Ok(database) => opened.database = Some(database),
             Err(error) => tracing::error!(%error, "the data file cannot be opened again"),
@@ -201,7 +203,7 @@ impl DataFile {
         let _writing = self.writing.lock();
         let mut opened = self.opened.write();
         opened.closed = true;
-        if let Some(Err(error)) = opened.database.take().map(Database::close) {
+        if let Err(error) = opened.close_database() {
             tracing::error!(%error, "the data file was not closed cleanly; it is repaired at the next start");
         }
     }
@@ -213,8 +215,22 @@ impl DataFile {
 }
 
 impl Opened {
+    /// Closes the database, if it is open. redb writes then, and may panic on damaged pages.
+    fn close_database(&mut self) -> Result<(), Fault> {
+        let Some(database) = self.database.take() else { return Ok(()) };
+        guard(|| database.close().map_err(|error| Fault::File(Box::new(error.into()))))
+    }
+
     fn database(&self) -> Result<&Database, Fault> {
         self.database.as_ref().ok_or(if self.closed { Fault::Closed } else { Fault::Absent })
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Err(error) = self.close_database() {
+            tracing::error!(%error, "the data file was not closed cleanly; it is repaired at the next start");
+        }
     }
 }
 
