@@ -1,9 +1,9 @@
-//! The one clock of a node for all that is deleted, expired or remembered for a while. `clock/judge.rs` decides whether
+//! The one clock of a node for all that is deleted, expired or remembered for a while. `clock/jump_detector.rs` decides whether
 //! a clock can be trusted; this reads the clocks of the machine, or follows the clock of a store that nodes share.
 //!
 //! Tokens are the exception: they are checked with the wall clock, see [`NodeClock::wall`].
 
-mod judge;
+mod jump_detector;
 mod machine;
 mod mark;
 
@@ -12,9 +12,9 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use realtime_gateway_protocol::Timestamp;
 
-use self::judge::{Change, Judge, difference};
+use self::jump_detector::{Change, JumpDetector, difference};
 pub use self::{
-    judge::{AGREEMENT, Doubt, Reading, STEP},
+    jump_detector::{AGREEMENT, Doubt, Reading, STEP},
     machine::{Machine, MachineClock},
     mark::{Mark, NoMark},
 };
@@ -39,7 +39,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct State {
-    judge: Judge,
+    detector: JumpDetector,
     /// The store whose clock is followed; none where the store has no clock of its own.
     store: Option<Followed>,
     /// The wall clock and the clock of timers, when they were compared last.
@@ -98,13 +98,13 @@ impl NodeClock {
     pub fn new(machine: impl Machine) -> Self {
         let reading = Reading { wall: machine.wall(), monotonic: machine.monotonic() };
         let compared = (reading.wall, machine.timers());
-        let state = State { judge: Judge::new(reading), store: None, compared };
+        let state = State { detector: JumpDetector::new(reading), store: None, compared };
         Self(Arc::new(Inner { machine: Box::new(machine), state: Mutex::new(state) }))
     }
 
     /// The trusted time.
     pub fn now(&self) -> Timestamp {
-        self.0.state.lock().judge.now(self.0.machine.monotonic())
+        self.0.state.lock().detector.now(self.0.machine.monotonic())
     }
 
     /// What the wall clock of this machine shows, trusted or not. Tokens are checked with it, as their issuer's wall
@@ -127,18 +127,18 @@ impl NodeClock {
     /// Goes on from the mark of an earlier process.
     pub fn resume(&self, mark: &Mark) {
         let reading = self.read();
-        let judge = Judge::resumed(mark, &self.0.machine.boot(), reading);
-        if let Some(doubt) = judge.doubt() {
+        let detector = JumpDetector::resumed(mark, &self.0.machine.boot(), reading);
+        if let Some(doubt) = detector.doubt() {
             log_doubt(&doubt);
         }
-        self.0.state.lock().judge = judge;
+        self.0.state.lock().detector = detector;
     }
 
     /// The mark for a later process, where there is something to go on from.
     pub fn mark(&self) -> Option<Mark> {
         let (boot, monotonic) = (self.0.machine.boot(), self.0.machine.monotonic());
         let state = self.0.state.lock();
-        if state.store.is_some() { None } else { state.judge.mark(&boot, monotonic) }
+        if state.store.is_some() { None } else { state.detector.mark(&boot, monotonic) }
     }
 
     /// Compares the wall clock with monotonic progress. Where the clock of a store is followed, [`NodeClock::follow`]
@@ -146,7 +146,7 @@ impl NodeClock {
     pub fn observe(&self) {
         let mut state = self.0.state.lock();
         if state.store.is_none() {
-            let change = state.judge.observe(self.read(), Duration::ZERO);
+            let change = state.detector.observe(self.read(), Duration::ZERO);
             drop(state);
             log_change(change);
         }
@@ -162,17 +162,17 @@ impl NodeClock {
         let change = match before {
             // Until now the wall clock of this node was all that there was.
             None => {
-                state.judge = Judge::new(reading);
+                state.detector = JumpDetector::new(reading);
                 Change::None
             }
             // A store that has lost its data begins to count again, which confirms nothing.
-            Some(before) if before.accepted < time.accepted && state.judge.doubt().is_some() => {
-                state.judge.accept(reading);
+            Some(before) if before.accepted < time.accepted && state.detector.doubt().is_some() => {
+                state.detector.accept(reading);
                 Change::Restored
             }
-            Some(_) => state.judge.observe(reading, uncertain),
+            Some(_) => state.detector.observe(reading, uncertain),
         };
-        let skew_ms = difference(wall, state.judge.now(received));
+        let skew_ms = difference(wall, state.detector.now(received));
         let refusals = before.filter(|before| before.accepted == time.accepted).map_or(0, |before| before.refusals);
         state.store = Some(Followed { accepted: time.accepted, read: received, refusals, skew_ms });
         let after = state.status();
@@ -203,7 +203,7 @@ impl NodeClock {
     /// Trusts the wall clock as it is, because an operator says so.
     pub fn accept(&self) {
         let mut state = self.0.state.lock();
-        state.judge.accept(self.read());
+        state.detector.accept(self.read());
         drop(state);
         tracing::warn!("an operator has confirmed the clock; what is too old is deleted again");
     }
@@ -218,7 +218,7 @@ impl NodeClock {
         let monotonic = self.0.machine.monotonic();
         let state = self.0.state.lock();
         let is_known = state.store.is_none_or(|store| monotonic.saturating_sub(store.read) <= STALE);
-        is_known && state.judge.doubt().is_none()
+        is_known && state.detector.doubt().is_none()
     }
 
     /// Whether the wall clock has advanced further than the clock of timers since the last call, as it does when it
@@ -247,7 +247,7 @@ impl Followed {
 impl State {
     fn status(&self) -> ClockStatus {
         ClockStatus {
-            doubt: self.judge.doubt(),
+            doubt: self.detector.doubt(),
             skew_ms: self.store.map(|store| store.skew_ms),
             store_refuses: self.store.is_some_and(|store| store.refuses()),
         }

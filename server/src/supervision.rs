@@ -62,14 +62,7 @@ impl Supervisor {
     where
         F: Future<Output = ()>,
     {
-        self.note(part);
-        let supervisor = self.clone();
-        async move {
-            match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(()) => supervisor.report(part, "it has ended"),
-                Err(panic) => supervisor.report(part, &panic_message(&*panic)),
-            }
-        }
+        self.watch_until(part, CancellationToken::new(), future)
     }
 
     /// Runs a part that ends once `stop` is cancelled, and not before.

@@ -181,8 +181,8 @@ fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
             "Wait for the `retryAfterMs` of the [`session_limit`](#error-session_limit) that came before; a `deviceId` lets a device replace its own predecessor at once.",
         ),
         CloseCode::RATE_LIMITED => (
-            "100 commands in 10 s were refused with [`rate_limited`](#error-rate_limited): the client does not heed `retryAfterMs`. Or the token is bad, as over 20 others from the client's address within a minute were.",
-            "Wait for 30 s, or for the `retryAfterMs` of the error before it, and mend the sender: pace it by `connected.limits`, and let it fetch a fresh token.",
+            "100 commands in 10 s were refused with [`rate_limited`](#error-rate_limited): the client ignores `retryAfterMs`. Or the token is bad, as over 20 others from the client's address within a minute were.",
+            "Wait for 30 s, or for the `retryAfterMs` of the error before it, and fix the client: pace it by `connected.limits`, and let it fetch a fresh token.",
         ),
         CloseCode::RECONNECT_REQUESTED => (
             "An operator or the backend asks the client to connect anew, such as after a change of permissions.",

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{config::Limits, limits::network};
 
-/// So many seconds' worth of requests may come at once.
+/// The size of a burst, in seconds at the sustained rate.
 const BURST_SECONDS: u32 = 4;
 /// Addresses or keys that are known at a time. Each is forgotten when it has been quiet for four seconds.
 const KNOWN: usize = 100_000;

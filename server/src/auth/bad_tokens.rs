@@ -1,7 +1,7 @@
 //! Bounds how many tokens that are not valid come from one address in a minute.
 //!
 //! The bound changes the answer to such tokens only. Every token is still verified, so that a user with a valid one is
-//! let in whoever else is behind the same address: a signature takes less time to check than the connection that brings
+//! let in other users behind the same address: a signature takes less time to check than the connection that brings
 //! it takes to open, and how often an address may connect is bounded too. A token that has expired was valid once and
 //! does not count: its user needs to be told to fetch another.
 

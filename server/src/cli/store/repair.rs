@@ -63,7 +63,7 @@ impl Repair {
         let tally = match copied {
             Ok(tally) => tally,
             Err(error) => {
-                // It is of no use to anybody.
+                // Half a repaired file is of no use.
                 let _ = fs::remove_file(&partial);
                 return Err(error.into());
             }

@@ -22,7 +22,7 @@ const DRIFT_AT_REST: u32 = 1_000;
 /// What two clocks showed at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The clock that is judged.
+    /// The clock that is watched.
     pub wall: Timestamp,
     /// The time since the machine started, with the time in which it was suspended.
     pub monotonic: Duration,
@@ -65,7 +65,7 @@ pub(super) enum Change {
 
 /// The state of one clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Judge {
+pub(super) struct JumpDetector {
     /// A trusted time, and when it was.
     anchor: Reading,
     /// When the clock was read last.
@@ -75,7 +75,7 @@ pub(super) struct Judge {
     doubt: Option<Doubt>,
 }
 
-impl Judge {
+impl JumpDetector {
     /// Trusts a clock from its first reading on.
     pub(super) fn new(reading: Reading) -> Self {
         Self { anchor: reading, last: reading.monotonic, budget: millis(STEP), doubt: None }

@@ -1,4 +1,4 @@
-//! Clocks that jump in every way, judged second by second.
+//! Clocks that jump in every way, checked second by second.
 
 use super::*;
 
@@ -8,7 +8,7 @@ const DAY: i64 = 24 * HOUR;
 
 /// A machine: its monotonic clock, and a clock that is `offset` milliseconds ahead of the true time.
 struct Machine {
-    judge: Judge,
+    detector: JumpDetector,
     monotonic: Duration,
     offset: i64,
 }
@@ -16,7 +16,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let reading = Reading { wall: Timestamp::from_millis(START), monotonic: Duration::ZERO };
-        Self { judge: Judge::new(reading), monotonic: Duration::ZERO, offset: 0 }
+        Self { detector: JumpDetector::new(reading), monotonic: Duration::ZERO, offset: 0 }
     }
 
     fn reading(&self) -> Reading {
@@ -31,16 +31,16 @@ impl Machine {
 
     fn tick(&mut self, after: Duration) -> Change {
         self.monotonic += after;
-        self.judge.observe(self.reading(), Duration::ZERO)
+        self.detector.observe(self.reading(), Duration::ZERO)
     }
 
     /// How far the trusted time is ahead of the true time.
     fn error(&self) -> i64 {
-        difference(self.judge.now(self.monotonic), Timestamp::from_millis(START + millis(self.monotonic)))
+        difference(self.detector.now(self.monotonic), Timestamp::from_millis(START + millis(self.monotonic)))
     }
 
     fn is_trusted(&self) -> bool {
-        self.judge.doubt().is_none()
+        self.detector.doubt().is_none()
     }
 }
 
@@ -158,7 +158,7 @@ fn operator_confirms_a_jump() {
     let mut machine = Machine::new();
     machine.offset = -8 * DAY;
     machine.run(100);
-    machine.judge.accept(machine.reading());
+    machine.detector.accept(machine.reading());
     assert!(machine.is_trusted());
     assert_eq!(machine.run(100), []);
     assert_eq!(machine.error(), -8 * DAY);
@@ -169,7 +169,7 @@ fn uncertain_reading_is_no_jump() {
     let mut machine = Machine::new();
     machine.offset = 6_500;
     machine.monotonic += Duration::from_secs(1);
-    assert_eq!(machine.judge.observe(machine.reading(), Duration::from_secs(2)), Change::None);
+    assert_eq!(machine.detector.observe(machine.reading(), Duration::from_secs(2)), Change::None);
     assert_eq!(machine.error(), 4_500, "only what is certain is adopted");
 }
 
@@ -182,11 +182,11 @@ fn monotonic_clock_that_stands_still_adopts_nothing_more() {
     assert!(matches!(machine.tick(Duration::ZERO), Change::Doubted(_)));
 }
 
-fn resumed(boot: &str, seconds_later: u64, offset: i64) -> Judge {
+fn resumed(boot: &str, seconds_later: u64, offset: i64) -> JumpDetector {
     let mark = Mark { boot: "boot-1".into(), monotonic: Duration::from_secs(1_000), at: Timestamp::from_millis(START) };
     let monotonic = if boot == "boot-1" { 1_000 + seconds_later } else { 20 };
     let wall = Timestamp::from_millis((START + seconds_later * 1_000).saturating_add_signed(offset));
-    Judge::resumed(&mark, boot, Reading { wall, monotonic: Duration::from_secs(monotonic) })
+    JumpDetector::resumed(&mark, boot, Reading { wall, monotonic: Duration::from_secs(monotonic) })
 }
 
 #[test]
@@ -200,10 +200,10 @@ fn restart_notices_a_clock_that_jumped_meanwhile() {
         (30 * 86_400, 60_000, true),
         (30 * 86_400, DAY, false),
     ] {
-        let judge = resumed("boot-1", later, offset);
-        assert_eq!(judge.doubt().is_none(), is_trusted, "{later} s, {offset} ms");
+        let detector = resumed("boot-1", later, offset);
+        assert_eq!(detector.doubt().is_none(), is_trusted, "{later} s, {offset} ms");
         let expected = START + later * 1_000;
-        let now = judge.now(Duration::from_secs(1_000 + later)).millis();
+        let now = detector.now(Duration::from_secs(1_000 + later)).millis();
         assert!(now.abs_diff(expected) <= 60_000, "{later} s, {offset} ms");
     }
 }
@@ -211,31 +211,31 @@ fn restart_notices_a_clock_that_jumped_meanwhile() {
 #[test]
 fn after_another_boot_a_large_step_needs_a_confirmation() {
     assert!(resumed("boot-2", 3_600, 0).doubt().is_none());
-    let mut judge = resumed("boot-2", 8 * 86_400, 0);
-    assert!(judge.doubt().is_some_and(|doubt| doubt.needs_confirmation()));
-    assert_eq!(judge.mark("boot-2", Duration::from_secs(30)), None, "a mark would end the doubt at the next start");
+    let mut detector = resumed("boot-2", 8 * 86_400, 0);
+    assert!(detector.doubt().is_some_and(|doubt| doubt.needs_confirmation()));
+    assert_eq!(detector.mark("boot-2", Duration::from_secs(30)), None, "a mark would end the doubt at the next start");
     for second in 21..1_000 {
         let wall = Timestamp::from_millis(START + 8 * 86_400_000 + (second - 20) * 1_000);
         let reading = Reading { wall, monotonic: Duration::from_secs(second) };
-        assert_eq!(judge.observe(reading, Duration::ZERO), Change::None);
-        assert_eq!(judge.now(reading.monotonic), wall, "new entries are stamped with the clock as it is");
+        assert_eq!(detector.observe(reading, Duration::ZERO), Change::None);
+        assert_eq!(detector.now(reading.monotonic), wall, "new entries are stamped with the clock as it is");
     }
-    assert!(judge.doubt().is_some());
+    assert!(detector.doubt().is_some());
 }
 
 #[test]
 fn after_another_boot_time_does_not_go_back() {
-    let judge = resumed("boot-2", 0, -30 * DAY);
-    assert!(judge.doubt().is_some());
-    assert_eq!(judge.now(Duration::from_secs(20)).millis(), START);
+    let detector = resumed("boot-2", 0, -30 * DAY);
+    assert!(detector.doubt().is_some());
+    assert_eq!(detector.now(Duration::from_secs(20)).millis(), START);
 }
 
 #[test]
 fn machine_without_a_clock_of_its_own_gets_the_time_from_the_network() {
-    let mut judge = resumed("boot-2", 0, -30 * DAY);
+    let mut detector = resumed("boot-2", 0, -30 * DAY);
     let mut observe = |second: u64, wall: u64| {
         let reading = Reading { wall: Timestamp::from_millis(wall), monotonic: Duration::from_secs(20 + second) };
-        judge.observe(reading, Duration::ZERO)
+        detector.observe(reading, Duration::ZERO)
     };
     // It was off for an hour.
     let truth = |second: u64| START + 3_600_000 + second * 1_000;
@@ -243,11 +243,11 @@ fn machine_without_a_clock_of_its_own_gets_the_time_from_the_network() {
         assert_eq!(observe(second, truth(second)), Change::None);
     }
     assert_eq!(observe(61, truth(61)), Change::Restored);
-    let mut judge = resumed("boot-2", 0, -30 * DAY);
+    let mut detector = resumed("boot-2", 0, -30 * DAY);
     for second in 1..1_000 {
         let wall = Timestamp::from_millis(truth(second) + 8 * 86_400_000);
         let reading = Reading { wall, monotonic: Duration::from_secs(20 + second) };
-        assert_eq!(judge.observe(reading, Duration::ZERO), Change::None, "more than a day needs a confirmation");
+        assert_eq!(detector.observe(reading, Duration::ZERO), Change::None, "more than a day needs a confirmation");
     }
 }
 
@@ -255,8 +255,8 @@ fn machine_without_a_clock_of_its_own_gets_the_time_from_the_network() {
 fn unknown_boots_are_not_the_same() {
     let mark = Mark { boot: String::new(), monotonic: Duration::ZERO, at: Timestamp::from_millis(START) };
     let wall = Timestamp::from_millis(START + 3_600_000);
-    let judge = Judge::resumed(&mark, "", Reading { wall, monotonic: Duration::from_secs(1) });
-    assert!(judge.doubt().is_none());
+    let detector = JumpDetector::resumed(&mark, "", Reading { wall, monotonic: Duration::from_secs(1) });
+    assert!(detector.doubt().is_none());
 }
 
 #[test]
@@ -264,6 +264,6 @@ fn mark_holds_the_trusted_time_also_in_doubt() {
     let mut machine = Machine::new();
     machine.offset = 8 * DAY;
     machine.run(10);
-    let mark = machine.judge.mark("boot", machine.monotonic).unwrap();
+    let mark = machine.detector.mark("boot", machine.monotonic).unwrap();
     assert_eq!(mark.at.millis(), START + 10_000);
 }
