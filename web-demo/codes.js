@@ -9,6 +9,7 @@ export const ERRORS = {
   unknown_type: ["The gateway does not know this kind of message.", "The client may be newer than the gateway. Compare their versions."],
   unknown_service: ["There is no service of this name here, or it has no such topic.", "The greeting (connected) lists the services. Check the spelling, or declare the service."],
   message_too_large: ["The message is larger than the gateway takes.", "Shorten it, or raise limits.message_bytes (64 KiB by default)."],
+  conflict: ["This id was used before for another message.", "This is a fault of the client program: each new message needs a new clientMessageId."],
   unauthorized: ["The gateway does not know who this is.", "The token is missing, damaged or signed with another key. Get a new one, and compare auth.jwt_secret, auth.issuer and auth.audience."],
   token_expired: ["The token has run out.", "A fresh one is fetched by itself. With a pasted token: paste a newer one. If it is new, compare the clocks of both machines."],
   forbidden: ["This user may not do that here.", "The clan is not among the token's clans. Add it above and connect again."],

@@ -15,6 +15,8 @@ open_enum! {
         UnknownService = "unknown_service",
         /// The message, or the entry that it would make, is over `maxMessageBytes`.
         MessageTooLarge = "message_too_large",
+        /// The same id was used before with other content; nothing was stored.
+        Conflict = "conflict",
         /// There is no valid identity.
         Unauthorized = "unauthorized",
         /// The token's life has ended: authenticate again.

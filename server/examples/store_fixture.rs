@@ -9,8 +9,8 @@ use anyhow::{Context, ensure};
 use gateway::{
     config::Durability,
     store::{
-        Append, IdempotencyKey, Log, NodeName, Notify, Options, Pending, Redaction, Retention, Store, clock::Clock,
-        redb::RedbStore,
+        Append, ContentDigest, Idempotency, IdempotencyKey, Log, NodeName, Notify, Options, Pending, Redaction,
+        Retention, Store, clock::Clock, redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -31,11 +31,12 @@ async fn main() -> anyhow::Result<()> {
     let store = RedbStore::open(&path, Durability::Fsync, options, Clock::new(move || at))?;
     let anna = UserId::new("anna")?;
     for n in 1..=5 {
+        let key = IdempotencyKey::User(anna.clone(), ClientMessageId::new(format!("client-{n}"))?);
         store
             .append(Append {
                 topic: Topic::Clan(ClanId::new("fixture")?),
                 id: MessageId::new(format!("message-{n}"))?,
-                key: Some(IdempotencyKey { sender: anna.clone(), id: ClientMessageId::new(format!("client-{n}"))? }),
+                key: Some(Idempotency { key, content: ContentDigest::of(&n)? }),
                 at,
                 body: format!("{{\"n\":{n}}}").into(),
                 retention: Retention { max_entries: 3, max_age: Duration::from_secs(1_000 * 365 * 24 * 3_600) },
@@ -49,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
             .notify(Notify {
                 user: anna.clone(),
                 id: NotificationId::new(id)?,
+                content: ContentDigest::of(&title)?,
                 at,
                 body: format!("{{\"title\":\"{title}\"}}").into(),
                 expires: Timestamp::from_millis(u64::MAX),

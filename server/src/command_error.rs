@@ -51,6 +51,14 @@ impl CommandError {
         Self::retry(ErrorCode::Unavailable, "not confirmed in time; try again", Duration::from_secs(1))
     }
 
+    /// The id stands for something else.
+    pub fn conflict() -> Self {
+        Self::new(
+            ErrorCode::Conflict,
+            "this id was used before with other content, and nothing was stored; use a new id for new content",
+        )
+    }
+
     /// The same error for a command that carries a `clientMessageId`, or does not.
     pub(crate) fn about_command_with(self, id: Option<&ClientMessageId>) -> Self {
         match (&self.code, id) {
@@ -64,8 +72,13 @@ impl CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        log_limited!(WARN, { %error }, "the store refused");
-        Self::unavailable()
+        match error {
+            StoreError::Conflict => Self::conflict(),
+            StoreError::Unavailable(_) => {
+                log_limited!(WARN, { %error }, "the store refused");
+                Self::unavailable()
+            }
+        }
     }
 }
 

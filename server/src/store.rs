@@ -2,6 +2,7 @@
 
 mod contract;
 
+pub use content_digest::ContentDigest;
 pub use contract::*;
 
 pub mod alone;
@@ -9,6 +10,7 @@ mod block_row;
 pub mod clock;
 #[cfg(test)]
 pub(crate) mod conformance;
+mod content_digest;
 pub mod copy;
 mod damage;
 pub mod embedded_blocks;

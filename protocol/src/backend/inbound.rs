@@ -15,7 +15,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewNotification")]
 pub struct NewNotification {
-    /// Makes it safe to repeat: the same one is not sent to the same user twice. The message's `message_id` takes its place when it is absent.
+    /// Makes it safe to repeat: the same one is not sent to the same user twice, and with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
     pub id: Option<NotificationId>,
     /// A headline.
     pub title: NotificationTitle,
@@ -66,7 +66,7 @@ impl JsonSchema for BackendMessageType {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewChatMessage")]
 pub struct NewChatMessage {
-    /// Makes it safe to repeat. The message's `message_id` takes its place when it is absent.
+    /// Makes it safe to repeat; with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
     pub id: Option<ClientMessageId>,
     /// What is said.
     pub content: ChatContent,
@@ -83,7 +83,7 @@ pub struct NewChatMessage {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewServiceEvent")]
 pub struct NewServiceEvent {
-    /// Makes it safe to repeat. The message's `message_id` takes its place when it is absent.
+    /// Makes it safe to repeat; with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
     pub id: Option<ClientMessageId>,
     /// What is published; subscribers get it as it is.
     pub data: RawJson,

@@ -86,6 +86,10 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
             "The entry that the message would make is over `connected.maxMessageBytes`.",
             "Send less, or put the bulk elsewhere and send a link to it.",
         ),
+        ErrorCode::Conflict => (
+            "The same `clientMessageId` (from a backend service: `id`) was used before with other content on this topic, or for this user. The first message stays as it is, and nothing was stored of this one.",
+            "Give every new message an id of its own, such as a UUID. Repeat a message only as it was: white space and the order of members in JSON do not count.",
+        ),
         ErrorCode::Unauthorized => (
             "There is no valid identity: no token has come yet, or it is malformed, not signed by a known key, not yet valid, or meant for somebody else; or `authenticate` named another `sub` than before.",
             "Fetch a new token from your backend and send [`authenticate`](#client-authenticate). If new tokens are refused too, compare key, issuer and audience with the gateway's configuration.",

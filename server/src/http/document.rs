@@ -95,7 +95,8 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     if path.starts_with("/dev") {
         statuses.push(403);
     }
-    if path.ends_with("/block") && has("requestBody") {
+    let can_conflict = ["/block", "/messages", "/notifications", "/events"].iter().any(|end| path.ends_with(end));
+    if can_conflict && has("requestBody") {
         statuses.push(409);
     }
     if may_be_missing {
@@ -131,7 +132,7 @@ fn described_problem(status: u16) -> Value {
         403 => "The key lacks the scope, the page may not do this, or metrics are not public.",
         404 => "There is no such thing.",
         408 => "The body took too long to come.",
-        409 => "It does not fit what is there.",
+        409 => "The `id` was used before with other content; or the user has as many blocks as fit.",
         413 => "The body, or what would have to be stored, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
         429 => {

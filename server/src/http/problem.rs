@@ -141,7 +141,7 @@ impl From<CommandError> for Problem {
             ErrorCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::Unauthorized | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-            ErrorCode::SubscriptionLimit | ErrorCode::SessionLimit => StatusCode::CONFLICT,
+            ErrorCode::Conflict | ErrorCode::SubscriptionLimit | ErrorCode::SessionLimit => StatusCode::CONFLICT,
             ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT => StatusCode::CONFLICT,

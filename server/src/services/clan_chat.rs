@@ -20,7 +20,7 @@ use crate::{
     hub::Delivery,
     node::{Node, in_time, new_id},
     session::Session,
-    store::{Append, IdempotencyKey, Page, PageLimit, Redaction, Retention},
+    store::{Append, ContentDigest, Idempotency, IdempotencyKey, Page, PageLimit, Redaction, Retention},
     telemetry::log_limited,
     topic::Topic,
 };
@@ -77,6 +77,17 @@ struct Saying<'a> {
     content: &'a ChatContent,
     data: Option<&'a ChatData>,
     client_message_id: Option<&'a ClientMessageId>,
+    /// Names it for repeats.
+    key: Option<IdempotencyKey>,
+}
+
+/// What a message says, which a repeat of it says too.
+#[derive(Serialize)]
+struct Content<'a> {
+    user_id: &'a UserId,
+    content: &'a ChatContent,
+    message_type: &'a MessageType,
+    data: Option<&'a ChatData>,
 }
 
 impl ClanChat {
@@ -98,21 +109,24 @@ impl ClanChat {
     pub(crate) async fn say(node: &Arc<Node>, session: &Session, chat: &SendChat) -> Result<MessageSent, CommandError> {
         let topic = Topic::Clan(chat.clan_id.clone());
         node.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        let id = chat.client_message_id.as_ref();
         let saying = Saying {
             user: &session.user,
             message_type: chat.message_type.clone().unwrap_or(MessageType::Text),
             content: &chat.content,
             data: chat.data.as_ref(),
-            client_message_id: chat.client_message_id.as_ref(),
+            client_message_id: id,
+            key: id.map(|id| IdempotencyKey::User(session.user.clone(), id.clone())),
         };
         let sent = Self::append(node, &chat.clan_id, saying).await;
-        sent.map_err(|error| error.about_command_with(chat.client_message_id.as_ref()))
+        sent.map_err(|error| error.about_command_with(id))
     }
 
     /// Says something on behalf of a backend service.
     ///
     /// # Errors
-    /// `unavailable` when the store does not confirm in time, `message_too_large`.
+    /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id stands for
+    /// another message.
     pub async fn post(node: &Arc<Node>, clan: ClanId, message: NewMessage) -> Result<MessageSent, CommandError> {
         let system = system_user()?;
         let saying = Saying {
@@ -121,6 +135,7 @@ impl ClanChat {
             content: &message.content,
             data: message.data.as_ref(),
             client_message_id: message.id.as_ref(),
+            key: message.id.clone().map(IdempotencyKey::Backend),
         };
         Self::append(node, &clan, saying).await
     }
@@ -139,7 +154,9 @@ impl ClanChat {
             client_message_id: saying.client_message_id,
         });
         let body = node.checked_body(body)?;
-        let key = saying.client_message_id.map(|id| IdempotencyKey { sender: saying.user.clone(), id: id.clone() });
+        let (user_id, content, message_type) = (saying.user, saying.content, &saying.message_type);
+        let content = Content { user_id, content, message_type, data: saying.data };
+        let key = saying.key.map(|key| idempotency(key, &content)).transpose()?;
         let report = ChatReport {
             user_id: saying.user,
             content: saying.content,
@@ -222,10 +239,7 @@ impl ClanChat {
         let body = node.checked_body(entry_body(&DeletedBody { r#type: "chat_deleted", message_id: message }))?;
         let redaction = Some(Redaction { offset, body: body.clone() });
         // The key makes two deletions at once one.
-        let key = ClientMessageId::new(format!("delete:{message}"))
-            .ok()
-            .map(|id| system_user().map(|sender| IdempotencyKey { sender, id }))
-            .transpose()?;
+        let key = Some(idempotency(IdempotencyKey::Deletion(message.clone()), message)?);
         let retention = node.history_retention();
         let (id, at) = (new_id()?, node.now());
         node.append(Append { topic, id, key, at, body, retention, redaction, event: None }).await?;
@@ -262,6 +276,10 @@ fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
         }
     };
     page.entries.iter().filter_map(chat).collect()
+}
+
+fn idempotency(key: IdempotencyKey, content: &impl Serialize) -> Result<Idempotency, CommandError> {
+    Ok(Idempotency { key, content: ContentDigest::of(content).map_err(CommandError::internal)? })
 }
 
 fn system_user() -> Result<UserId, CommandError> {

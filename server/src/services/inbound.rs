@@ -55,6 +55,7 @@ impl From<CommandError> for Untaken {
             ErrorCode::UnknownService => "unknown_service",
             ErrorCode::MessageTooLarge => "message_too_large",
             ErrorCode::InvalidMessage => "invalid_message",
+            ErrorCode::Conflict => "conflict",
             ErrorCode::Internal => "internal",
             _ => "refused",
         };

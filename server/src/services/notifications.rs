@@ -22,7 +22,7 @@ use crate::{
     command_error::CommandError,
     node::{Node, in_time, new_id},
     session::Session,
-    store::{Entry, Notify},
+    store::{ContentDigest, Entry, Notify},
     topic::Topic,
 };
 
@@ -75,25 +75,43 @@ struct NotificationBody<'a> {
     created_at: Timestamp,
 }
 
+/// What a notification says, which a repeat of it says too.
+#[derive(Serialize)]
+struct Content<'a> {
+    title: &'a str,
+    message: &'a str,
+    data: Option<&'a RawJson>,
+}
+
 impl Notifications {
     /// Stores a notification and sends it to the user's sessions.
     ///
     /// # Errors
-    /// `unavailable` when the store does not confirm in time, `message_too_large`.
+    /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id stands for
+    /// another notification of this user.
     pub async fn send(node: &Arc<Node>, user: UserId, new: NewNotification) -> Result<Sent, CommandError> {
         let id = new.id.map_or_else(new_id, Ok)?;
         let at = node.now();
         let (title, message, data) = (new.title.as_str(), new.message.as_str(), new.data.as_ref());
         let body = NotificationBody { r#type: "notification", id: &id, title, message, data, created_at: at };
         let body = node.checked_body(entry_body(&body))?;
+        let content = ContentDigest::of(&Content { title, message, data }).map_err(CommandError::internal)?;
         let config = node.config();
         let ttl = u64::try_from(new.ttl.unwrap_or(config.notifications.ttl).as_millis()).unwrap_or(u64::MAX);
         let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
         let max_pending = config.notifications.max_pending;
         let event_id = Uuid::now_v7().to_string();
         let dropped_event = node.report(&event_id, &About::Dropped(&user), &StoreKnows {})?;
-        let notify =
-            Notify { user: user.clone(), id: id.clone(), at, body: body.clone(), expires, max_pending, dropped_event };
+        let notify = Notify {
+            user: user.clone(),
+            id: id.clone(),
+            content,
+            at,
+            body: body.clone(),
+            expires,
+            max_pending,
+            dropped_event,
+        };
         let started = Instant::now();
         let notified = in_time(node.store.notify(notify)).await?;
         node.metrics.store_took("notify", started.elapsed());

@@ -19,7 +19,7 @@ use crate::{
     node::{Node, new_id},
     service::Service,
     session::Session,
-    store::{Append, IdempotencyKey},
+    store::{Append, ContentDigest, Idempotency, IdempotencyKey},
     topic::Topic,
 };
 
@@ -40,6 +40,15 @@ struct EventBody<'a> {
     user_id: Option<&'a UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a ClientMessageId>,
+}
+
+/// An event on its way into the log.
+struct NewEvent<'a> {
+    data: &'a RawJson,
+    /// Who publishes it; none for a backend service.
+    user: Option<&'a UserId>,
+    client_message_id: Option<&'a ClientMessageId>,
+    key: Option<Idempotency>,
 }
 
 impl Topics {
@@ -113,16 +122,21 @@ impl Topics {
         let service = node.topics.find(&asked.service, &asked.topic)?;
         let topic = Topic::Service(asked.service.clone(), asked.topic.clone());
         node.permissions.check(&session.identity(), Action::Publish, &topic).await?;
-        let data = service.publish(&session.user, &asked.topic, asked.data).await?;
         let id = asked.client_message_id.as_ref();
-        let sent = Self::append(node, asked.service, asked.topic, &data, Some(&session.user), id).await;
+        let key = id.map(|id| IdempotencyKey::User(session.user.clone(), id.clone()));
+        // Of what the client has sent: what a service makes of it may differ each time.
+        let key = key.map(|key| idempotency(key, &asked.data)).transpose()?;
+        let data = service.publish(&session.user, &asked.topic, asked.data).await?;
+        let event = NewEvent { data: &data, user: Some(&session.user), client_message_id: id, key };
+        let sent = Self::append(node, asked.service, asked.topic, event).await;
         sent.map_err(|error| error.about_command_with(id))
     }
 
     /// Publishes on behalf of a backend service.
     ///
     /// # Errors
-    /// `unknown_service` (also for a topic that the service does not have), `message_too_large`, `unavailable`.
+    /// `unknown_service` (also for a topic that the service does not have), `message_too_large`, `conflict`,
+    /// `unavailable`.
     pub async fn post(
         node: &Arc<Node>,
         service: ServiceName,
@@ -131,26 +145,21 @@ impl Topics {
         id: Option<ClientMessageId>,
     ) -> Result<MessageSent, CommandError> {
         node.topics.find(&service, &topic)?;
-        Self::append(node, service, topic, &data, None, id.as_ref()).await
+        let key = id.clone().map(|id| idempotency(IdempotencyKey::Backend(id), &data)).transpose()?;
+        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key };
+        Self::append(node, service, topic, event).await
     }
 
     async fn append(
         node: &Arc<Node>,
         service: ServiceName,
         name: TopicName,
-        data: &RawJson,
-        user: Option<&UserId>,
-        client_message_id: Option<&ClientMessageId>,
+        NewEvent { data, user, client_message_id, key }: NewEvent<'_>,
     ) -> Result<MessageSent, CommandError> {
         let id: MessageId = new_id()?;
         let at = node.now();
         let body = entry_body(&EventBody { r#type: "event", data, published_at: at, user_id: user, client_message_id });
         let body = node.checked_body(body)?;
-        let sender = user.cloned().map_or_else(|| UserId::new(UserId::SYSTEM), Ok);
-        let key = match (client_message_id, sender) {
-            (Some(id), Ok(sender)) => Some(IdempotencyKey { sender, id: id.clone() }),
-            _ => None,
-        };
         let topic = Topic::Service(service.clone(), name.clone());
         let retention = node.history_retention();
         let report = TopicReport { user_id: user, data };
@@ -166,6 +175,10 @@ impl Topics {
             duplicate: appended.duplicate.then_some(true),
         })
     }
+}
+
+fn idempotency(key: IdempotencyKey, data: &RawJson) -> Result<Idempotency, CommandError> {
+    Ok(Idempotency { key, content: ContentDigest::of(data).map_err(CommandError::internal)? })
 }
 
 fn unknown_service() -> CommandError {

@@ -25,8 +25,8 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
 
 use super::{
-    Append, Beat, IdempotencyKey, NodeName, NodeRecord, Notified, Notify, Options, Page, PageLimit, Retention, Store,
-    clock::Clock,
+    Append, Beat, ContentDigest, Idempotency, IdempotencyKey, NodeName, NodeRecord, Notified, Notify, Options, Page,
+    PageLimit, Retention, Store, clock::Clock,
 };
 use crate::{
     drain::Tasks,
@@ -131,6 +131,7 @@ impl Subject {
         Notify {
             user: UserId::new(user).unwrap(),
             id: NotificationId::new(id).unwrap(),
+            content: content(id),
             at: self.now(),
             body: Bytes::copy_from_slice(id.as_bytes()),
             expires: Timestamp::from_millis(self.now().millis() + 600_000),
@@ -207,9 +208,20 @@ pub(crate) fn inbox(user: &str) -> Topic {
     Topic::User(UserId::new(user).unwrap())
 }
 
-/// An idempotency key.
-pub(crate) fn key(sender: &str, id: &str) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey { sender: UserId::new(sender).unwrap(), id: ClientMessageId::new(id).unwrap() })
+/// What a text says.
+pub(crate) fn content(text: &str) -> ContentDigest {
+    ContentDigest::of(&text).unwrap()
+}
+
+/// A user's idempotency key, with the same content each time.
+pub(crate) fn key(sender: &str, id: &str) -> Option<Idempotency> {
+    key_with(sender, id, "the same")
+}
+
+/// A user's idempotency key.
+pub(crate) fn key_with(sender: &str, id: &str, says: &str) -> Option<Idempotency> {
+    let key = IdempotencyKey::User(UserId::new(sender).unwrap(), ClientMessageId::new(id).unwrap());
+    Some(Idempotency { key, content: content(says) })
 }
 
 /// The bodies of a page as texts.
@@ -233,6 +245,8 @@ macro_rules! conformance {
             a_repeat_is_answered_with_the_first
             repeats_at_once_are_stored_once
             keys_belong_to_a_sender_and_a_topic
+            keys_of_users_backends_and_deletions_never_meet
+            the_same_key_with_other_content_is_a_conflict
             a_key_ends_with_the_window
             a_user_topic_takes_no_appends
             a_redaction_replaces_the_body_in_the_same_step
@@ -254,6 +268,7 @@ macro_rules! conformance {
             a_copy_is_recognised_also_after_its_acknowledgement
             a_copy_is_recognised_while_the_first_is_pending
             copies_at_once_are_stored_once
+            the_same_notification_id_with_other_content_is_a_conflict
             what_expired_is_not_pending
             beyond_the_cap_the_oldest_is_dropped
             what_expired_makes_room_before_anything_is_dropped

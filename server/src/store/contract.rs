@@ -1,6 +1,7 @@
 //! The contract of every store: what must outlive a process, and what all nodes must agree on.
 
 mod blocks;
+mod idempotency;
 mod log;
 mod nodes;
 mod outbox;
@@ -10,9 +11,8 @@ mod sessions;
 mod whole;
 
 pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, TokenClaims};
-pub use log::{
-    Append, Appended, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Lost, Page, PageLimit, Redaction, Retention,
-};
+pub use idempotency::{Idempotency, IdempotencyKey, Repeat};
+pub use log::{Append, Appended, Entry, Epoch, Head, Heads, Log, Lost, Page, PageLimit, Redaction, Retention};
 pub use nodes::{Beat, LEASE, LeaseHeld, NodeName, NodeRecord, Nodes, Note, Pulse, Reaped, StoreTime};
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
 pub use pending::{Notified, Notify, Pending};

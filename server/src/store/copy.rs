@@ -11,7 +11,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId};
 use tokio::sync::mpsc;
 
-use super::{Block, Entry, Epoch, Head, IdempotencyKey, OutboxEntry, StoreError, clock::after};
+use super::{Block, ContentDigest, Entry, Epoch, Head, IdempotencyKey, OutboxEntry, StoreError, clock::after};
 use crate::topic::Topic;
 
 /// How many pages may wait between the two stores.
@@ -49,6 +49,8 @@ pub enum Item {
         offset: u64,
         /// The message's name.
         id: MessageId,
+        /// What it says, where that is known.
+        content: Option<ContentDigest>,
     },
     /// A user who had a notification.
     User {
@@ -84,6 +86,8 @@ pub enum Item {
         offset: u64,
         /// When that was accepted.
         at: Timestamp,
+        /// What it says, where that is known.
+        content: Option<ContentDigest>,
     },
     /// An event that waits for the broker, in ascending order.
     Event(OutboxEntry),

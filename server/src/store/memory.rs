@@ -149,7 +149,7 @@ impl Log for MemoryStore {
             let (appended, offset, id) = match state.logs.get_mut(&append.topic) {
                 Some(log) => log.append(&append, self.window),
                 None => state.logs.entry(append.topic.clone()).or_default().append(&append, self.window),
-            };
+            }?;
             let duplicate = matches!(appended, log::Outcome::Duplicate);
             if let log::Outcome::Stored { ages } = appended {
                 if let Some((before, now)) = ages {
@@ -158,8 +158,8 @@ impl Log for MemoryStore {
                     }
                     state.ages.insert((now, append.topic.clone()));
                 }
-                if let Some(key) = append.key {
-                    state.keys.push_back((append.at, append.topic, key));
+                if let Some(idempotency) = append.key {
+                    state.keys.push_back((append.at, append.topic, idempotency.key));
                 }
             }
             if let Some(event) = append.event.filter(|_| !duplicate) {
@@ -206,7 +206,7 @@ impl Pending for MemoryStore {
         let shard = Topic::User(notify.user.clone()).shard();
         self.step(|state| {
             let inbox = state.inboxes.entry(notify.user.clone()).or_default();
-            if let Some(offset) = inbox.offset_of_copy(&notify, self.window) {
+            if let Some(offset) = inbox.offset_of_copy(&notify, self.window)? {
                 let shard_count = self.shards.get(shard);
                 let epoch = self.epoch.clone();
                 return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });

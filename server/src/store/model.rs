@@ -11,9 +11,9 @@ use tokio::runtime::Runtime;
 use self::naive::Naive;
 use super::redis::tests as redis_tests;
 use super::{
-    Append, Notify, Redaction, Retention, Store,
+    Append, Notify, Redaction, Retention, Store, StoreError,
     clock::Clock,
-    conformance::{Subject, WINDOW, inbox, key, options, topic},
+    conformance::{Subject, WINDOW, content, inbox, key_with, options, topic},
     memory::MemoryStore,
     redb::RedbStore,
 };
@@ -23,7 +23,7 @@ use crate::{config::Durability, store::PageLimit};
 #[derive(Debug, Clone)]
 enum Step {
     Append { clan: u8, key: Option<u8>, body: u8, max_entries: u64, age: u64, redact: Option<u64> },
-    Notify { user: u8, id: u8, ttl: u64, max_pending: u64 },
+    Notify { user: u8, id: u8, says: u8, ttl: u64, max_pending: u64 },
     Acknowledge { user: u8, ids: Vec<u8> },
     Pass(u64),
     Sweep,
@@ -42,9 +42,11 @@ fn step() -> impl Strategy<Value = Step> {
             |(clan, key, body, max_entries, age, redact)| Step::Append { clan, key, body, max_entries, age, redact },
         );
     let ttls = prop_oneof![Just(30u64), Just(500), Just(window * 2)];
-    let notify = (0..2u8, 0..6u8, ttls, 1..5u64).prop_map(|(user, id, ttl, max_pending)| Step::Notify {
+    let says = prop_oneof![4 => Just(0u8), 1 => Just(1)];
+    let notify = (0..2u8, 0..6u8, says, ttls, 1..5u64).prop_map(|(user, id, says, ttl, max_pending)| Step::Notify {
         user,
         id,
+        says,
         ttl,
         max_pending,
     });
@@ -78,6 +80,14 @@ fn id(id: &u8) -> NotificationId {
     NotificationId::new(format!("n{id}")).unwrap()
 }
 
+/// An answer, or none for a conflict.
+fn allowed<T>(answer: Result<T, StoreError>) -> Option<T> {
+    match answer {
+        Err(StoreError::Conflict) => None,
+        answer => Some(answer.unwrap()),
+    }
+}
+
 /// Does the steps on a store and on the model, and compares every answer. What forgets is not opened again.
 async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn() -> Arc<dyn Store>>) {
     let mut model = Naive::new(WINDOW);
@@ -87,22 +97,22 @@ async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn()
             Step::Append { clan: name, key: named, body, max_entries, age, redact } => {
                 let append = Append {
                     topic: clan(name),
-                    key: named.and_then(|named| key("u", &named.to_string())),
+                    key: named.and_then(|named| key_with("u", &named.to_string(), &(body % 2).to_string())),
                     retention: Retention { max_entries, max_age: Duration::from_secs(age) },
                     redaction: redact.map(|offset| Redaction { offset, body: vec![0; 3].into() }),
                     body: vec![body; usize::from(body % 16)].into(),
                     ..subject.entry(&format!("c{name}"), &n.to_string())
                 };
-                let answer = store.append(append.clone()).await.unwrap();
-                let answer = (answer.offset, answer.id, answer.duplicate);
+                let answer = allowed(store.append(append.clone()).await);
+                let answer = answer.map(|answer| (answer.offset, answer.id, answer.duplicate));
                 assert_eq!(answer, model.append(append), "{step:?}");
             }
-            Step::Notify { user, id: named, ttl, max_pending } => {
+            Step::Notify { user, id: named, says, ttl, max_pending } => {
                 let expires = Timestamp::from_millis(now.millis() + ttl * 1_000);
                 let base = subject.notification(&format!("u{user}"), &format!("n{named}"));
-                let notify = Notify { expires, max_pending, ..base };
-                let answer = store.notify(notify.clone()).await.unwrap();
-                let answer = (answer.offset, answer.duplicate, answer.dropped);
+                let notify = Notify { content: content(&says.to_string()), expires, max_pending, ..base };
+                let answer = allowed(store.notify(notify.clone()).await);
+                let answer = answer.map(|answer| (answer.offset, answer.duplicate, answer.dropped));
                 assert_eq!(answer, model.notify(notify), "{step:?}");
             }
             Step::Acknowledge { user: name, ids } => {

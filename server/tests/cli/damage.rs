@@ -5,7 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use gateway::{
     config::Durability,
     store::{
-        Append, Log, NodeName, Notify, Options, PageLimit, Pending, Retention, Store, clock::Clock, redb::RedbStore,
+        Append, ContentDigest, Log, NodeName, Notify, Options, PageLimit, Pending, Retention, Store, clock::Clock,
+        redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -51,6 +52,7 @@ async fn fill(path: &Path) {
         let notify = Notify {
             user: UserId::new("anna").unwrap(),
             id: NotificationId::new(format!("n{n}")).unwrap(),
+            content: ContentDigest::of(&n).unwrap(),
             at: Timestamp::from_millis(AT),
             body: format!("body-of-notification-{n}").into(),
             expires: Timestamp::from_millis(AT + 1_000_000),

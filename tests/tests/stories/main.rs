@@ -22,6 +22,7 @@ mod drain;
 mod examples;
 mod first_contact;
 mod full_node;
+mod idempotency;
 mod identity;
 mod limits;
 mod logs;

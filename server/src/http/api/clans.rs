@@ -36,7 +36,7 @@ struct PostMessage {
     message_type: Option<BackendMessageType>,
     /// Replies, mentions, attachments.
     data: Option<ChatData>,
-    /// Makes it safe to repeat.
+    /// Makes it safe to repeat: the same one is stored once. With other content it is refused with `conflict`.
     id: Option<ClientMessageId>,
 }
 

@@ -39,7 +39,7 @@ pub(in crate::http) struct SendNotification {
     message: NotificationText,
     /// Whatever you add; clients get it as it is.
     data: Option<RawJson>,
-    /// Makes it safe to repeat: the same one is not sent to the same user twice.
+    /// Makes it safe to repeat: the same one is not sent to the same user twice. With other content it is refused with `conflict`.
     id: Option<NotificationId>,
     /// How long it is kept unacknowledged; `notifications.ttl` when absent.
     ttl_seconds: Option<TtlSeconds>,

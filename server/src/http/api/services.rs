@@ -26,7 +26,7 @@ use crate::{
 struct PublishEvent {
     /// What is published; clients get it as it is.
     data: RawJson,
-    /// Makes it safe to repeat.
+    /// Makes it safe to repeat: the same one is stored once. With other content it is refused with `conflict`.
     id: Option<ClientMessageId>,
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use realtime_gateway_protocol::{ServiceName, TopicName};
+use realtime_gateway_protocol::{ClientMessageId, MessageId, ServiceName, TopicName, UserId};
 
-use super::{ALL, Subject, WINDOW, bodies, counts, inbox, key, offsets, topic};
+use super::{ALL, Subject, WINDOW, bodies, content, counts, inbox, key, key_with, offsets, topic};
 use crate::{
-    store::{Append, Redaction, StoreError},
+    store::{Append, Idempotency, IdempotencyKey, Redaction, StoreError},
     topic::{Shard, Topic},
 };
 
@@ -87,6 +87,56 @@ pub(crate) async fn keys_belong_to_a_sender_and_a_topic(subject: &Subject) {
     }
 }
 
+pub(crate) async fn keys_of_users_backends_and_deletions_never_meet(subject: &Subject) {
+    let (user, id) = (UserId::new("u").unwrap(), |id: &str| ClientMessageId::new(id).unwrap());
+    let keys = [
+        IdempotencyKey::User(user, id("1")),
+        IdempotencyKey::Backend(id("1")),
+        IdempotencyKey::Deletion(MessageId::new("1").unwrap()),
+        // What deletions were called in earlier versions.
+        IdempotencyKey::Backend(id("delete:1")),
+    ];
+    let append = |key: &IdempotencyKey| {
+        let key = Some(Idempotency { key: key.clone(), content: content("the same") });
+        Append { key, ..subject.entry("a", "x") }
+    };
+    for key in &keys {
+        assert!(!subject.store.append(append(key)).await.unwrap().duplicate, "{key:?}");
+    }
+    for key in &keys {
+        assert!(subject.store.append(append(key)).await.unwrap().duplicate, "{key:?}");
+    }
+}
+
+pub(crate) async fn the_same_key_with_other_content_is_a_conflict(subject: &Subject) {
+    let append = |says: &str| Append { key: key_with("u", "1", says), ..subject.entry("a", says) };
+    let first = subject.store.append(append("one")).await.unwrap();
+    let shards = [topic("a").shard()];
+    let before = counts(&*subject.store, &shards).await;
+    // Also among others in the same batch, which are stored all the same.
+    let appends = (0..40).map(|n| {
+        let (store, n_is_even) = (subject.store.clone(), n % 2 == 0);
+        let append = if n_is_even { append("two") } else { subject.entry("a", "other") };
+        async move { (n_is_even, store.append(append).await) }
+    });
+    for (is_other_content, answer) in subject.at_once(appends).await {
+        assert_eq!(matches!(answer, Err(StoreError::Conflict)), is_other_content, "{answer:?}");
+    }
+    assert_eq!(counts(&*subject.store, &shards).await[0], before[0] + 20, "a conflict does not count");
+    let redaction = Some(Redaction { offset: 1, body: Bytes::from_static(b"-") });
+    let taking_back = subject.store.append(Append { redaction, ..append("two") }).await;
+    assert!(matches!(taking_back, Err(StoreError::Conflict)));
+    assert_eq!(bodies(&subject.read(&topic("a"), 0).await)[..2], ["one", "other"], "nothing of it was stored");
+    let again = subject.store.append(append("one")).await.unwrap();
+    assert_eq!((again.offset, again.duplicate), (first.offset, true), "the first is still known");
+    subject.pass(WINDOW);
+    assert!(!subject.store.append(append("two")).await.unwrap().duplicate, "the window is over");
+    assert!(
+        matches!(subject.store.append(append("one")).await, Err(StoreError::Conflict)),
+        "now it stands for the other"
+    );
+}
+
 pub(crate) async fn a_key_ends_with_the_window(subject: &Subject) {
     let append = || Append { key: key("u", "1"), ..subject.entry("a", "x") };
     subject.append(append()).await;
@@ -108,7 +158,7 @@ pub(crate) async fn a_key_ends_with_the_window(subject: &Subject) {
 
 pub(crate) async fn a_user_topic_takes_no_appends(subject: &Subject) {
     let append = Append { topic: inbox("u"), ..subject.entry("a", "x") };
-    let StoreError::Unavailable(_) = subject.store.append(append).await.unwrap_err();
+    assert!(matches!(subject.store.append(append).await, Err(StoreError::Unavailable(_))));
     assert_eq!(subject.read(&inbox("u"), 0).await.ends.head, 0);
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
-use super::{ALL, Subject, WINDOW, bodies, inbox, offsets};
-use crate::store::{Head, Notify, PageLimit};
+use super::{ALL, Subject, WINDOW, bodies, content, inbox, offsets};
+use crate::store::{Head, Notify, PageLimit, StoreError};
 
 fn user() -> UserId {
     UserId::new("u").unwrap()
@@ -82,6 +82,23 @@ pub(crate) async fn copies_at_once_are_stored_once(subject: &Subject) {
     let copies = subject.at_once(copies).await;
     assert_eq!(copies.iter().filter(|duplicate| !**duplicate).count(), 5);
     assert_eq!(count(subject).await, 5);
+}
+
+pub(crate) async fn the_same_notification_id_with_other_content_is_a_conflict(subject: &Subject) {
+    let saying = |says: &str| Notify { content: content(says), ..lasting(subject, "a", WINDOW * 2) };
+    subject.notify(saying("one")).await;
+    assert!(matches!(subject.store.notify(saying("two")).await, Err(StoreError::Conflict)));
+    assert!(!subject.notify(Notify { user: UserId::new("v").unwrap(), ..saying("two") }).await.duplicate);
+    assert_eq!(count(subject).await, 1);
+    // While it is pending, and then within the window.
+    subject.pass(WINDOW);
+    subject.sweep().await;
+    assert!(matches!(subject.store.notify(saying("two")).await, Err(StoreError::Conflict)));
+    assert!(subject.notify(saying("one")).await.duplicate);
+    assert_eq!(acknowledge(subject, &["a"]).await, ids(&["a"]));
+    assert!(!subject.notify(saying("two")).await.duplicate);
+    assert_eq!(acknowledge(subject, &["a"]).await, ids(&["a"]));
+    assert!(matches!(subject.store.notify(saying("one")).await, Err(StoreError::Conflict)), "within the window");
 }
 
 pub(crate) async fn what_expired_is_not_pending(subject: &Subject) {

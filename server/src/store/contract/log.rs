@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{ClientMessageId, MessageId, Timestamp, UserId};
+use realtime_gateway_protocol::{MessageId, Timestamp};
 
-use super::{Event, StoreError};
+use super::{Event, Idempotency, StoreError};
 use crate::topic::Topic;
 
 /// Names one life of a store: a new one means that confirmed entries may have been lost.
@@ -32,15 +32,6 @@ pub struct Retention {
     pub max_age: Duration,
 }
 
-/// Makes an append safe to repeat: the same key of the same sender on the same topic is stored once.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey {
-    /// Who sends.
-    pub sender: UserId,
-    /// The sender's name for what is sent.
-    pub id: ClientMessageId,
-}
-
 /// An earlier entry whose body is replaced in the same step as an append (moderation).
 #[derive(Debug, Clone)]
 pub struct Redaction {
@@ -58,7 +49,7 @@ pub struct Append {
     /// Names the message; remembered with the key.
     pub id: MessageId,
     /// Makes it safe to repeat.
-    pub key: Option<IdempotencyKey>,
+    pub key: Option<Idempotency>,
     /// When it was accepted.
     pub at: Timestamp,
     /// What to keep.
@@ -163,6 +154,7 @@ pub trait Log {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
+    /// [`StoreError::Conflict`] when its key stands for other content; nothing is stored then.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
     /// Reads the entries after a position. Of a user's topic these are the pending notifications.

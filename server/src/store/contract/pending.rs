@@ -5,6 +5,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
 use super::{Epoch, Event, StoreError};
+use crate::store::ContentDigest;
 
 /// A notification to keep until it is acknowledged.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Notify {
     pub user: UserId,
     /// Tells copies apart, within the idempotency window and for as long as the first one is pending.
     pub id: NotificationId,
+    /// What it says, apart from its id and time.
+    pub content: ContentDigest,
     /// When it was accepted.
     pub at: Timestamp,
     /// What to keep.
@@ -44,6 +47,10 @@ pub struct Notified {
 #[async_trait]
 pub trait Pending {
     /// Stores a notification under the next offset of the user's topic.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
+    /// [`StoreError::Conflict`] when its id stands for other content; nothing is stored then.
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError>;
 
     /// Removes notifications and tells which of them were pending. Backend services are told of those by the event,

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// It cannot confirm now; the operation may have taken effect all the same.
     #[error("the store is not available: {0}")]
     Unavailable(Arc<str>),
+    /// The id stands for other content. Nothing was stored.
+    #[error("the id was used before with other content")]
+    Conflict,
 }
 
 /// What a store is opened with, whatever its kind.

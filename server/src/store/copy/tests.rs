@@ -12,7 +12,7 @@ use crate::{
     store::{
         Append, Block, BlockedTokens, Event, Notify, Options, Redaction, Retention, Store,
         clock::Clock,
-        conformance::{ALL, ONE, Subject, WINDOW, inbox, key, options, session, topic},
+        conformance::{ALL, ONE, Subject, WINDOW, content, inbox, key, key_with, options, session, topic},
         redb::RedbStore,
         redis::{RedisOptions, RedisStore, TimeSource, tests::alone},
     },
@@ -130,6 +130,8 @@ async fn seen(store: &dyn Store) -> String {
 async fn goes_on(subject: &Subject) {
     let store = &subject.store;
     for (n, offset) in [(0, 1), (699, 700)] {
+        let other = Append { key: key_with("anna", &n.to_string(), "other"), ..subject.entry("long", "other") };
+        assert!(matches!(store.append(other).await, Err(StoreError::Conflict)), "the content of a key is known");
         let repeat = Append { key: key("anna", &n.to_string()), ..subject.entry("long", "again") };
         let repeated = store.append(repeat).await.unwrap();
         assert_eq!((repeated.duplicate, repeated.offset), (true, offset));
@@ -138,6 +140,8 @@ async fn goes_on(subject: &Subject) {
     assert_eq!(subject.append(subject.entry("long", "next")).await, 701);
     assert_eq!(subject.append(subject.entry("gone", "next")).await, 2);
     for id in ["n1", "n2", "n3"] {
+        let other = Notify { content: content("other"), ..subject.notification("anna", id) };
+        assert!(matches!(store.notify(other).await, Err(StoreError::Conflict)), "the content of {id} is known");
         assert!(subject.notify(subject.notification("anna", id)).await.duplicate, "{id} is remembered");
     }
     let notified = subject.notify(Notify { max_pending: 4, ..subject.notification("anna", "n6") }).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{NotificationId, Timestamp};
 
 use crate::store::{
-    Entry, Head, Notify, PageLimit,
+    ContentDigest, Entry, Head, Notify, PageLimit, Repeat, StoreError,
     clock::after,
     page::{PageBudget, Read, next_position},
 };
@@ -19,7 +19,15 @@ use crate::store::{
 pub(super) struct Inbox {
     head: u64,
     pending: BTreeMap<u64, PendingRow>,
-    ids: HashMap<NotificationId, (u64, Timestamp)>,
+    ids: HashMap<NotificationId, Remembered>,
+}
+
+/// What is known of an id.
+#[derive(Debug)]
+struct Remembered {
+    offset: u64,
+    at: Timestamp,
+    content: ContentDigest,
 }
 
 /// A notification that waits for its acknowledgement.
@@ -38,10 +46,16 @@ impl Inbox {
     }
 
     /// The offset of an earlier notification with this id that is pending or within the window.
-    pub(super) fn offset_of_copy(&self, notify: &Notify, window: Duration) -> Option<u64> {
-        let (offset, at) = self.ids.get(&notify.id)?;
-        let pending = self.pending.get(offset).is_some_and(|row| row.expires > notify.at);
-        (pending || after(*at, window) > notify.at).then_some(*offset)
+    pub(super) fn offset_of_copy(&self, notify: &Notify, window: Duration) -> Result<Option<u64>, StoreError> {
+        let Some(known) = self.ids.get(&notify.id) else { return Ok(None) };
+        let pending = self.pending.get(&known.offset).is_some_and(|row| row.expires > notify.at);
+        if !pending && after(known.at, window) <= notify.at {
+            return Ok(None);
+        }
+        match Repeat::of(Some(known.content), notify.content) {
+            Repeat::Same => Ok(Some(known.offset)),
+            Repeat::Conflict => Err(StoreError::Conflict),
+        }
     }
 
     /// Stores a notification under the next offset, and gives what was removed to make room: what expired, or the
@@ -64,7 +78,8 @@ impl Inbox {
         let row =
             PendingRow { id: notify.id.clone(), at: notify.at, expires: notify.expires, body: notify.body.clone() };
         self.pending.insert(self.head, row);
-        self.ids.insert(notify.id.clone(), (self.head, notify.at));
+        let known = Remembered { offset: self.head, at: notify.at, content: notify.content };
+        self.ids.insert(notify.id.clone(), known);
         (self.head, removed)
     }
 
@@ -75,7 +90,7 @@ impl Inbox {
         now: Timestamp,
         window: Duration,
     ) -> Option<(u64, PendingRow)> {
-        let offset = self.ids.get(id)?.0;
+        let offset = self.ids.get(id)?.offset;
         self.remove(offset, now, window).map(|row| (offset, row))
     }
 
@@ -90,7 +105,7 @@ impl Inbox {
 
     /// Forgets an id whose window is over, unless its notification is pending.
     pub(super) fn forget(&mut self, id: &NotificationId, now: Timestamp, window: Duration) {
-        let over = |(offset, at): &(u64, Timestamp)| after(*at, window) <= now && !self.pending.contains_key(offset);
+        let over = |known: &Remembered| after(known.at, window) <= now && !self.pending.contains_key(&known.offset);
         if self.ids.get(id).is_some_and(over) {
             self.ids.remove(id);
         }

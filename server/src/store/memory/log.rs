@@ -8,7 +8,7 @@ use std::{
 use realtime_gateway_protocol::{MessageId, Timestamp};
 
 use crate::store::{
-    Append, Entry, Head, IdempotencyKey, PageLimit, Retention,
+    Append, ContentDigest, Entry, Head, IdempotencyKey, PageLimit, Repeat, Retention, StoreError,
     clock::after,
     page::{PageBudget, Read, next_position},
 };
@@ -30,6 +30,7 @@ struct Remembered {
     offset: u64,
     id: MessageId,
     at: Timestamp,
+    content: ContentDigest,
 }
 
 /// What an append did.
@@ -48,10 +49,19 @@ impl Default for MemoryLog {
 
 impl MemoryLog {
     /// Appends, unless the key came within the window; gives the entry's offset and the message's name.
-    pub(super) fn append(&mut self, append: &Append, window: Duration) -> (Outcome, u64, MessageId) {
-        let known = append.key.as_ref().and_then(|key| self.keys.get(key));
-        if let Some(known) = known.filter(|known| after(known.at, window) > append.at) {
-            return (Outcome::Duplicate, known.offset, known.id.clone());
+    pub(super) fn append(
+        &mut self,
+        append: &Append,
+        window: Duration,
+    ) -> Result<(Outcome, u64, MessageId), StoreError> {
+        if let Some(idempotency) = &append.key
+            && let Some(known) = self.keys.get(&idempotency.key)
+            && after(known.at, window) > append.at
+        {
+            return match Repeat::of(Some(known.content), idempotency.content) {
+                Repeat::Same => Ok((Outcome::Duplicate, known.offset, known.id.clone())),
+                Repeat::Conflict => Err(StoreError::Conflict),
+            };
         }
         if let Some(redaction) = &append.redaction
             && let Some(entry) = self.entry_mut(redaction.offset)
@@ -68,9 +78,10 @@ impl MemoryLog {
         self.entries.push_back(Entry { offset: self.head, at: append.at, body: append.body.clone() });
         let excess = self.entries.len().saturating_sub(usize::try_from(max_entries).unwrap_or(usize::MAX));
         self.entries.drain(..excess);
-        if let Some(key) = &append.key {
-            let known = Remembered { offset: self.head, id: append.id.clone(), at: append.at };
-            self.keys.insert(key.clone(), known);
+        if let Some(idempotency) = &append.key {
+            let content = idempotency.content;
+            let known = Remembered { offset: self.head, id: append.id.clone(), at: append.at, content };
+            self.keys.insert(idempotency.key.clone(), known);
         }
         // The index may say too early a time, never too late a one, so that most appends leave it alone.
         let ages = if self.indexed.is_none() || self.max_age != max_age {
@@ -80,7 +91,7 @@ impl MemoryLog {
         } else {
             None
         };
-        (Outcome::Stored { ages }, self.head, append.id.clone())
+        Ok((Outcome::Stored { ages }, self.head, append.id.clone()))
     }
 
     /// The ends of the log. What is too old is not there, whether swept or not.

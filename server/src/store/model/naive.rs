@@ -6,7 +6,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId};
 
 use crate::{
-    store::{Append, Entry, Head, IdempotencyKey, Notify, PageLimit, clock::after},
+    store::{Append, ContentDigest, Entry, Head, Idempotency, Notify, PageLimit, clock::after},
     topic::Topic,
 };
 
@@ -25,11 +25,12 @@ struct NaiveLog {
     entries: Vec<Entry>,
     floor: u64,
     max_age: Duration,
-    keys: Vec<(IdempotencyKey, u64, MessageId, Timestamp)>,
+    keys: Vec<(Idempotency, u64, MessageId, Timestamp)>,
 }
 
 struct Kept {
     id: NotificationId,
+    content: ContentDigest,
     at: Timestamp,
     expires: Timestamp,
     body: Bytes,
@@ -48,13 +49,14 @@ impl Naive {
         Self { window, logs: HashMap::new(), inboxes: HashMap::new() }
     }
 
-    pub(super) fn append(&mut self, append: Append) -> (u64, MessageId, bool) {
+    /// The offset, the message's name and whether it is a duplicate; none for a conflict.
+    pub(super) fn append(&mut self, append: Append) -> Option<(u64, MessageId, bool)> {
         let log = self.logs.entry(append.topic).or_default();
         if let Some(key) = &append.key {
-            let same = |known: &&(IdempotencyKey, u64, MessageId, Timestamp)| known.0 == *key;
+            let same = |known: &&(Idempotency, u64, MessageId, Timestamp)| known.0.key == key.key;
             let last = log.keys.iter().rev().find(same);
-            if let Some((_, offset, id, _)) = last.filter(|(.., at)| after(*at, self.window) > append.at) {
-                return (*offset, id.clone(), true);
+            if let Some((first, offset, id, _)) = last.filter(|(.., at)| after(*at, self.window) > append.at) {
+                return (first.content == key.content).then(|| (*offset, id.clone(), true));
             }
         }
         if let Some(redaction) = append.redaction {
@@ -70,15 +72,16 @@ impl Naive {
         log.max_age = append.retention.max_age;
         log.floor = log.floor.max((offset + 1).saturating_sub(append.retention.max_entries));
         log.keys.extend(append.key.map(|key| (key, offset, append.id.clone(), append.at)));
-        (offset, append.id, false)
+        Some((offset, append.id, false))
     }
 
-    pub(super) fn notify(&mut self, notify: Notify) -> (u64, bool, Vec<NotificationId>) {
+    /// The offset, whether it is a duplicate and what was dropped; none for a conflict.
+    pub(super) fn notify(&mut self, notify: Notify) -> Option<(u64, bool, Vec<NotificationId>)> {
         let inbox = self.inboxes.entry(notify.user).or_default();
         if let Some(place) = inbox.iter().rposition(|kept| kept.id == notify.id) {
             let first = &inbox[place];
             if (!first.gone && first.expires > notify.at) || after(first.at, self.window) > notify.at {
-                return (place as u64 + 1, true, Vec::new());
+                return (first.content == notify.content).then(|| (place as u64 + 1, true, Vec::new()));
             }
         }
         let mut dropped = Vec::new();
@@ -91,8 +94,9 @@ impl Naive {
             oldest.gone = true;
             dropped.push(oldest.id.clone());
         }
-        inbox.push(Kept { id: notify.id, at: notify.at, expires: notify.expires, body: notify.body, gone: false });
-        (inbox.len() as u64, false, dropped)
+        let Notify { id, content, at, expires, body, .. } = notify;
+        inbox.push(Kept { id, content, at, expires, body, gone: false });
+        Some((inbox.len() as u64, false, dropped))
     }
 
     pub(super) fn acknowledge(&mut self, user: &UserId, ids: &[NotificationId], now: Timestamp) -> Vec<NotificationId> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{ClientMessageId, StoredId, UserId};
+use realtime_gateway_protocol::{StoredId, UserId};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::{
@@ -86,7 +86,8 @@ fn dump(transaction: &ReadTransaction, damage: &Damage, pages: &mut Pages) -> Re
             let (key, row) = row?;
             let row = KeyRow::decode(key.value(), row.value())?;
             let (key, id) = (key_from(key.value())?, StoredId::from_stored(row.message).map_err(|_| Fault::Damaged)?);
-            pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at: time(row.at), offset: row.offset, id })?;
+            let (topic, at, offset, content) = (topic.clone(), time(row.at), row.offset, row.content);
+            pages.add_blocking(Item::Repeat { topic, key, at, offset, id, content })?;
         }
     }
     dump_users(transaction, pages)?;
@@ -129,7 +130,8 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
             let row = IdRow::decode(id.value(), row.value())?;
             let id = text(id.value().get(8..).unwrap_or_default())?;
             let id = StoredId::from_stored(id).map_err(|_| Fault::Damaged)?;
-            pages.add_blocking(Item::Notified { user: user.clone(), id, offset: row.offset, at: time(row.at) })?;
+            let (user, offset, at, content) = (user.clone(), row.offset, time(row.at), row.content);
+            pages.add_blocking(Item::Notified { user, id, offset, at, content })?;
         }
     }
     Ok(())
@@ -139,8 +141,7 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
 pub(super) fn key_from(bytes: &[u8]) -> Result<IdempotencyKey, Fault> {
     let (length, rest) = bytes.get(8..).and_then(<[u8]>::split_first).ok_or(Fault::Damaged)?;
     let (sender, id) = rest.split_at_checked(usize::from(*length)).ok_or(Fault::Damaged)?;
-    let sender = UserId::from_stored(text(sender)?).map_err(|_| Fault::Damaged)?;
-    Ok(IdempotencyKey { sender, id: ClientMessageId::from_stored(text(id)?).map_err(|_| Fault::Damaged)? })
+    IdempotencyKey::from_stored(text(sender)?, text(id)?).map_err(|_| Fault::Damaged)
 }
 
 fn parse(topic: &str) -> Result<Topic, Fault> {
@@ -181,10 +182,11 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             let row = EntryRow { at: entry.at.millis(), body: &entry.body }.encode(place);
             tables.entries.insert(place, row.as_slice())?;
         }
-        Item::Repeat { topic, key, at, offset, id } => {
+        Item::Repeat { topic, key, at, offset, id, content } => {
             let number = log_number(tables, topic)?;
-            let key = key_of(number, key.sender.as_str(), key.id.as_str());
-            let row = KeyRow { at: at.millis(), offset: *offset, message: id.as_str() }.encode(&key);
+            let key = key_of(number, key);
+            let row = KeyRow { at: at.millis(), offset: *offset, content: *content, message: id.as_str() };
+            let row = row.encode(&key);
             tables.keys.insert(key.as_slice(), row.as_slice())?;
             tables.keys_by_time.insert((at.millis(), number, *offset), key.as_slice())?;
         }
@@ -202,10 +204,11 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             tables.pending.insert(place, pending.encode(place).as_slice())?;
             tables.expiries.insert((expires.millis(), row.number, *offset), user.as_str())?;
         }
-        Item::Notified { user, id, offset, at } => {
+        Item::Notified { user, id, offset, at, content } => {
             let number = user_row(tables, user)?.number;
             let id = id_of(number, id.as_str());
-            tables.ids.insert(id.as_slice(), IdRow { offset: *offset, at: at.millis() }.encode(&id).as_slice())?;
+            let row = IdRow { offset: *offset, at: at.millis(), content: *content }.encode(&id);
+            tables.ids.insert(id.as_slice(), row.as_slice())?;
             tables.ids_by_time.insert((at.millis(), number, *offset), id.as_slice())?;
         }
         Item::Blocked(user, blocked) => blocks::write(tables, user, blocked)?,

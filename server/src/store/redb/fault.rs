@@ -22,6 +22,9 @@ pub(super) enum Fault {
     /// Whoever wanted the rows has gone.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
+    /// An id that stands for other content. Nothing was changed.
+    #[error("the id was used before with other content")]
+    Conflict,
     /// The store is closed, for good.
     #[error("the store is closed")]
     Closed,
@@ -39,6 +42,11 @@ impl Fault {
         matches!(self, Self::Damaged | Self::Page(_))
     }
 
+    /// Whether it concerns one operation only, which has changed nothing.
+    pub(super) fn is_of_one_operation(&self) -> bool {
+        matches!(self, Self::Damaged | Self::Conflict)
+    }
+
     /// Whether the file has to be opened again before anything else can succeed.
     pub(super) fn needs_reopening(&self) -> bool {
         matches!(self, Self::File(_) | Self::Absent)
@@ -47,7 +55,10 @@ impl Fault {
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
-        Self::Unavailable(fault.to_string().into())
+        match fault {
+            Fault::Conflict => Self::Conflict,
+            fault => Self::Unavailable(fault.to_string().into()),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use super::{
     fault::Fault,
     sealed::{Position, fields, row},
 };
+use crate::store::{ContentDigest, IdempotencyKey};
 
 /// The format that this version writes.
 pub(super) const FORMAT: u32 = 3;
@@ -197,17 +198,20 @@ impl<'a> EntryRow<'a> {
 pub(super) struct KeyRow<'a> {
     pub(super) at: u64,
     pub(super) offset: u64,
+    /// What the message says; none of a key from format 2.
+    pub(super) content: Option<ContentDigest>,
     pub(super) message: &'a str,
 }
 
 impl<'a> KeyRow<'a> {
     pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
-        row(Position::of::<&[u8]>(&KEYS, &key), [self.at, self.offset], &[self.message.as_bytes()])
+        let numbers = [self.at, self.offset, stored_digest(self.content)];
+        row(Position::of::<&[u8]>(&KEYS, &key), numbers, &[self.message.as_bytes()])
     }
 
     pub(super) fn decode(key: &[u8], bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at, offset], message) = fields(Position::of::<&[u8]>(&KEYS, &key), bytes)?;
-        Ok(Self { at, offset, message: text(message)? })
+        let ([at, offset, content], message) = fields(Position::of::<&[u8]>(&KEYS, &key), bytes)?;
+        Ok(Self { at, offset, content: ContentDigest::from_stored(content), message: text(message)? })
     }
 }
 
@@ -263,16 +267,18 @@ impl<'a> PendingRow<'a> {
 pub(super) struct IdRow {
     pub(super) offset: u64,
     pub(super) at: u64,
+    /// What the notification says; none of an id from format 2.
+    pub(super) content: Option<ContentDigest>,
 }
 
 impl IdRow {
     pub(super) fn encode(&self, id: &[u8]) -> Vec<u8> {
-        row(Position::of::<&[u8]>(&IDS, &id), [self.offset, self.at], &[])
+        row(Position::of::<&[u8]>(&IDS, &id), [self.offset, self.at, stored_digest(self.content)], &[])
     }
 
     pub(super) fn decode(id: &[u8], bytes: &[u8]) -> Result<Self, Fault> {
-        let ([offset, at], _) = fields(Position::of::<&[u8]>(&IDS, &id), bytes)?;
-        Ok(Self { offset, at })
+        let ([offset, at, content], _) = fields(Position::of::<&[u8]>(&IDS, &id), bytes)?;
+        Ok(Self { offset, at, content: ContentDigest::from_stored(content) })
     }
 }
 
@@ -339,8 +345,14 @@ impl<'a> OpenSessionRow<'a> {
     }
 }
 
+/// A digest as it stands in a row: 0 for none.
+fn stored_digest(content: Option<ContentDigest>) -> u64 {
+    content.map_or(0, ContentDigest::number)
+}
+
 /// The key in `keys`: unambiguous, because the sender's length precedes it.
-pub(super) fn key_of(log: u64, sender: &str, id: &str) -> Vec<u8> {
+pub(super) fn key_of(log: u64, key: &IdempotencyKey) -> Vec<u8> {
+    let (sender, id) = key.stored();
     let length = u8::try_from(sender.len()).unwrap_or(u8::MAX);
     [&log.to_be_bytes(), &[length][..], sender.as_bytes(), id.as_bytes()].concat()
 }

@@ -12,7 +12,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    store::{Event, EventDetail, Notified, Notify, clock::after, shards::ShardCounts},
+    store::{Event, EventDetail, Notified, Notify, Repeat, clock::after, shards::ShardCounts},
     topic::{Shard, Topic},
 };
 
@@ -122,6 +122,9 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     {
         let pending = expires(tables, (user.number, first.offset))?.is_some_and(|expires| expires > now);
         if pending || after(time(first.at), tables.window) > notify.at {
+            if Repeat::of(first.content, notify.content) == Repeat::Conflict {
+                return Err(Fault::Conflict);
+            }
             let epoch = tables.epoch.clone();
             return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0, epoch });
         }
@@ -140,7 +143,9 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     let place = (user.number, offset);
     let row = PendingRow { at: now, expires, id: notify.id.as_str(), body: &notify.body }.encode(place);
     tables.pending.insert(place, row.as_slice())?;
-    tables.ids.insert(id.as_slice(), IdRow { offset, at: now }.encode(&id).as_slice())?;
+    tables
+        .ids
+        .insert(id.as_slice(), IdRow { offset, at: now, content: Some(notify.content) }.encode(&id).as_slice())?;
     tables.ids_by_time.insert((now, user.number, offset), id.as_slice())?;
     tables.expiries.insert((expires, user.number, offset), name)?;
     tables.users.insert(name, user.encode(name).as_slice())?;

@@ -14,7 +14,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    store::{Append, Appended, EventDetail, clock::after, shards::ShardCounts},
+    store::{Append, Appended, ContentDigest, EventDetail, Repeat, clock::after, shards::ShardCounts},
     topic::Shard,
 };
 
@@ -47,11 +47,13 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     let topic = append.topic.to_string();
     let at = append.at.millis();
     let known = log_row(tables, &topic).inspect_err(|fault| tables.damage.note_fault("log", &topic, fault))?;
-    let key = |log: &LogRow| append.key.as_ref().map(|key| key_of(log.number, key.sender.as_str(), key.id.as_str()));
-    if let Some(key) = known.as_ref().and_then(key)
-        && let Some(first) = first_append(tables, &key)?
+    if let (Some(log), Some(idempotency)) = (&known, &append.key)
+        && let Some(first) = first_append(tables, &key_of(log.number, &idempotency.key))?
         && after(time(first.at), tables.window) > append.at
     {
+        if Repeat::of(first.content, idempotency.content) == Repeat::Conflict {
+            return Err(Fault::Conflict);
+        }
         let epoch = tables.epoch.clone();
         return Ok(Appended { offset: first.offset, id: first.id, duplicate: true, shard_count: 0, epoch });
     }
@@ -73,8 +75,9 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     log.head += 1;
     let place = (log.number, log.head);
     tables.entries.insert(place, EntryRow { at, body: &append.body }.encode(place).as_slice())?;
-    if let Some(key) = key(&log) {
-        let row = KeyRow { at, offset: log.head, message: append.id.as_str() }.encode(&key);
+    if let Some(idempotency) = &append.key {
+        let (key, content) = (key_of(log.number, &idempotency.key), Some(idempotency.content));
+        let row = KeyRow { at, offset: log.head, content, message: append.id.as_str() }.encode(&key);
         tables.keys.insert(key.as_slice(), row.as_slice())?;
         tables.keys_by_time.insert((at, log.number, log.head), key.as_slice())?;
     }
@@ -104,6 +107,7 @@ fn log_row(tables: &Tables<'_>, topic: &str) -> Result<Option<LogRow>, Fault> {
 struct FirstAppend {
     at: u64,
     offset: u64,
+    content: Option<ContentDigest>,
     id: MessageId,
 }
 
@@ -113,7 +117,7 @@ fn first_append(tables: &Tables<'_>, key: &[u8]) -> Result<Option<FirstAppend>, 
     let Some(row) = tables.keys.get(key)? else { return Ok(None) };
     let first = KeyRow::decode(key, row.value()).and_then(|row| {
         let id = MessageId::from_stored(row.message).map_err(|_| Fault::Damaged)?;
-        Ok(FirstAppend { at: row.at, offset: row.offset, id })
+        Ok(FirstAppend { at: row.at, offset: row.offset, content: row.content, id })
     });
     if first.is_err() {
         tables.damage.note("idempotency key", &row_name(key), 1);

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     config::Durability,
     store::{
-        Entry, Epoch, Head, PageLimit, StoreError,
+        ContentDigest, Entry, Epoch, Head, PageLimit, StoreError,
         copy::{Copied, Item, Pages},
         damage::Damage,
         open::OpenError,
@@ -146,17 +146,26 @@ fn dump_log(transaction: &ReadTransaction, topic: &Topic, log: &FoundLog, pages:
         }
         position = page.next;
     }
-    for (key, at, offset, message) in repeats(transaction, log) {
+    for FoundKey { key, at, offset, content, message } in repeats(transaction, log) {
         let is_lost = log.lost.iter().any(|lost| (lost.first..=lost.last).contains(&offset));
         let (Ok(key), Ok(id), false) = (key_from(&key), MessageId::from_stored(&message), is_lost) else { continue };
         let offset = offset + shift(log, offset);
-        pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at, offset, id })?;
+        pages.add_blocking(Item::Repeat { topic: topic.clone(), key, at, offset, id, content })?;
     }
     Ok(())
 }
 
-/// The idempotency keys of a log that can be read: key, time, offset, message.
-fn repeats(transaction: &ReadTransaction, log: &FoundLog) -> Vec<(Vec<u8>, Timestamp, u64, String)> {
+/// An idempotency key that can be read.
+struct FoundKey {
+    key: Vec<u8>,
+    at: Timestamp,
+    offset: u64,
+    content: Option<ContentDigest>,
+    message: String,
+}
+
+/// The idempotency keys of a log that can be read.
+fn repeats(transaction: &ReadTransaction, log: &FoundLog) -> Vec<FoundKey> {
     let mut found = Vec::new();
     let number = log.row.number;
     let read = guard(|| {
@@ -164,7 +173,8 @@ fn repeats(transaction: &ReadTransaction, log: &FoundLog) -> Vec<(Vec<u8>, Times
         for row in keys.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (key, row) = row?;
             if let Ok(row) = KeyRow::decode(key.value(), row.value()) {
-                found.push((key.value().to_vec(), time(row.at), row.offset, row.message.to_owned()));
+                let (key, message) = (key.value().to_vec(), row.message.to_owned());
+                found.push(FoundKey { key, at: time(row.at), offset: row.offset, content: row.content, message });
             }
         }
         Ok(())
@@ -199,17 +209,15 @@ fn dump_user(transaction: &ReadTransaction, user: &UserId, found: &FoundUser, pa
         for row in table.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (id, row) = row?;
             let Ok(row) = IdRow::decode(id.value(), row.value()) else { continue };
-            ids.extend(text(id.value().get(8..).unwrap_or_default()).map(|id| (id.to_owned(), row.offset, row.at)));
+            let id = text(id.value().get(8..).unwrap_or_default()).ok().and_then(|id| StoredId::from_stored(id).ok());
+            let (user, offset, at, content) = (user.clone(), row.offset, time(row.at), row.content);
+            ids.extend(id.map(|id| Item::Notified { user, id, offset, at, content }));
         }
         Ok(())
     });
     // The survey has counted what is missing.
     drop(read);
-    for (id, offset, at) in ids {
-        let Ok(id) = NotificationId::from_stored(&id) else { continue };
-        pages.add_blocking(Item::Notified { user: user.clone(), id, offset, at: time(at) })?;
-    }
-    Ok(())
+    Ok(ids.into_iter().try_for_each(|id| pages.add_blocking(id))?)
 }
 
 /// Gives a file a new epoch, so that clients hear that confirmed entries may be missing. Gives the old and the new one.

@@ -200,7 +200,7 @@ impl Writer {
                 let changed_before = std::mem::take(&mut tables.changed);
                 match guard(|| operation.apply(&mut tables)) {
                     Ok(()) => {}
-                    Err(Fault::Damaged) if !tables.changed => operation.fail(Fault::Damaged.into()),
+                    Err(fault) if fault.is_of_one_operation() && !tables.changed => operation.fail(fault.into()),
                     Err(fault) => {
                         culprit = fault.is_damage().then_some(index);
                         return Err(fault);

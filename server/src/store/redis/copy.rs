@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{ClientMessageId, NotificationId, StoredId, Timestamp, UserId};
+use realtime_gateway_protocol::{NotificationId, StoredId, Timestamp, UserId};
 use redis::{Cmd, FromRedisValue, Pipeline, Value, cmd, pipe};
 use tokio::time::Instant;
 
@@ -12,13 +12,13 @@ use super::{
     RedisStore,
     fault::Fault,
     link::DEADLINE,
-    log::Place,
+    log::{Place, stored_digest, stored_name},
     outbox::detail_of,
     request::{LARGEST, Moment, Reply},
 };
 use crate::{
     store::{
-        Block, Head, IdempotencyKey, PageLimit, StoreError, block_row,
+        Block, ContentDigest, Head, IdempotencyKey, PageLimit, StoreError, block_row,
         clock::after,
         copy::{Copied, Item, Pages},
     },
@@ -193,10 +193,10 @@ impl RedisStore {
                     writes.cmd("XADD").arg(self.key(&format!("entries:{topic}"))).arg(format!("{}-0", entry.offset));
                 add.arg("t").arg(entry.at.millis()).arg("b").arg(&entry.body[..]);
             }
-            Item::Repeat { topic, key, at, offset, id } => {
+            Item::Repeat { topic, key, at, offset, id, content } => {
                 let left = after(*at, self.window).millis().saturating_sub(now.millis());
-                let name = self.key(&format!("repeat:{topic} {} {}", key.sender, key.id));
-                let value = format!("{} {offset} {id}", at.millis());
+                let name = self.key(&format!("repeat:{topic} {}", stored_name(key)));
+                let value = format!("{} {offset} {id} {}", at.millis(), stored_digest(*content));
                 writes.cmd("SET").arg(name).arg(value).arg("PX").arg(self.kept_for(Duration::from_millis(left)));
             }
             Item::User { user, head, soonest } => {
@@ -211,10 +211,11 @@ impl RedisStore {
                 let index = writes.cmd("ZADD").arg(self.key("expiries"));
                 index.arg(expires.millis()).arg(format!("{offset} {user}"));
                 let until = after(*at, self.window).max(*expires);
-                self.write_name(writes, user, id, *offset, *at, until);
+                self.write_name(writes, user, id, &format!("{offset} {}", at.millis()), until);
             }
-            Item::Notified { user, id, offset, at } => {
-                self.write_name(writes, user, id, *offset, *at, after(*at, self.window));
+            Item::Notified { user, id, offset, at, content } => {
+                let row = format!("{offset} {} {}", at.millis(), stored_digest(*content));
+                self.write_name(writes, user, id, &row, after(*at, self.window));
             }
             Item::Blocked(user, blocks) => self.write_blocks(writes, user, blocks),
             Item::Event(entry) => {
@@ -244,19 +245,12 @@ impl RedisStore {
         change.arg(self.key("blocks_revision")).arg(self.key("blocks_changed")).arg(user.as_str());
     }
 
-    /// Remembers an id, unless its notification, which is pending, has done so for longer.
-    fn write_name(
-        &self,
-        writes: &mut Pipeline,
-        user: &UserId,
-        id: &NotificationId,
-        offset: u64,
-        at: Timestamp,
-        until: Timestamp,
-    ) {
+    /// Remembers an id: until then, or for longer where its notification is pending.
+    fn write_name(&self, writes: &mut Pipeline, user: &UserId, id: &NotificationId, row: &str, until: Timestamp) {
         let left = Duration::from_millis(until.millis().saturating_sub(self.clock.now().millis()));
-        let set = writes.cmd("SET").arg(self.key(&format!("notified:{user} {id}")));
-        set.arg(format!("{offset} {}", at.millis())).arg("NX").arg("PX").arg(self.kept_for(left));
+        let key = self.key(&format!("notified:{user} {id}"));
+        writes.cmd("SET").arg(&key).arg(row).arg("XX").arg("KEEPTTL");
+        writes.cmd("SET").arg(&key).arg(row).arg("NX").arg("PX").arg(self.kept_for(left));
     }
 }
 
@@ -283,14 +277,20 @@ fn named(key: &str, row: &str) -> Option<Item> {
     if let Some(name) = key.strip_prefix("repeat:") {
         let mut name = name.splitn(3, ' ');
         let topic = name.next()?.parse().ok()?;
-        let sender = UserId::from_stored(name.next()?).ok()?;
-        let key = IdempotencyKey { sender, id: ClientMessageId::from_stored(name.next()?).ok()? };
-        let mut row = row.splitn(3, ' ');
+        let key = IdempotencyKey::from_stored(name.next()?, name.next()?).ok()?;
+        let mut row = row.splitn(4, ' ');
         let (at, offset) = (time(row.next()?)?, row.next()?.parse().ok()?);
-        return Some(Item::Repeat { topic, key, at, offset, id: StoredId::from_stored(row.next()?).ok()? });
+        let (id, content) = (StoredId::from_stored(row.next()?).ok()?, digest(row.next()));
+        return Some(Item::Repeat { topic, key, at, offset, id, content });
     }
     let (user, id) = key.strip_prefix("notified:")?.split_once(' ')?;
-    let (offset, at) = row.split_once(' ')?;
     let (user, id) = (UserId::from_stored(user).ok()?, NotificationId::from_stored(id).ok()?);
-    Some(Item::Notified { user, id, offset: offset.parse().ok()?, at: time(at)? })
+    let mut row = row.splitn(3, ' ');
+    let (offset, at) = (row.next()?.parse().ok()?, time(row.next()?)?);
+    Some(Item::Notified { user, id, offset, at, content: digest(row.next()) })
+}
+
+/// The digest in a text of [`stored_digest`].
+fn digest(text: Option<&str>) -> Option<ContentDigest> {
+    u64::from_str_radix(text?, 16).ok().and_then(ContentDigest::from_stored)
 }

@@ -8,7 +8,10 @@ use super::{
     steps,
 };
 use crate::{
-    store::{Append, Appended, Entry, Epoch, Head, Heads, Log, Lost, Page, PageLimit, StoreError},
+    store::{
+        Append, Appended, ContentDigest, Entry, Epoch, Head, Heads, IdempotencyKey, Log, Lost, Page, PageLimit,
+        StoreError,
+    },
     topic::Topic,
 };
 use async_trait::async_trait;
@@ -17,6 +20,27 @@ use async_trait::async_trait;
 const HEADS_AT_ONCE: usize = 256;
 /// How often heads are read again when the epoch changes in between.
 const TRIES: usize = 3;
+/// What scripts answer instead of an offset when an id stands for other content (`prelude.lua`).
+const CONFLICT: u64 = 0;
+
+/// The name of an idempotency key within its topic, as it stands in the name of a Redis key.
+pub(super) fn stored_name(key: &IdempotencyKey) -> String {
+    let (sender, id) = key.stored();
+    format!("{sender} {id}")
+}
+
+/// A digest as it stands in a text: hexadecimal digits, or nothing where it is not known.
+pub(super) fn stored_digest(content: Option<ContentDigest>) -> String {
+    content.map(|content| format!("{:x}", content.number())).unwrap_or_default()
+}
+
+/// The offset that a script has answered, or the refusal that stands in its place.
+pub(super) fn offset_or_conflict(reply: &mut Reply) -> Result<u64, StoreError> {
+    match reply.number()? {
+        CONFLICT => Err(StoreError::Conflict),
+        offset => Ok(offset),
+    }
+}
 
 /// From which side of which offset a page is read.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +61,8 @@ impl Log for RedisStore {
         if matches!(append.topic, Topic::User(_)) {
             return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
         }
-        let name = append.key.as_ref().map(|key| format!("{} {}", key.sender, key.id)).unwrap_or_default();
+        let name = append.key.as_ref().map(|idempotency| stored_name(&idempotency.key)).unwrap_or_default();
+        let content = stored_digest(append.key.as_ref().map(|idempotency| idempotency.content));
         let topic = append.topic.to_string();
         let (retention, redaction) = (append.retention, append.redaction.as_ref());
         // What is to be taken back stands at an offset of this epoch; in another one it would be something else.
@@ -47,7 +72,7 @@ impl Log for RedisStore {
             let request = self.reporting(&steps::APPEND).text(epoch).text(&topic);
             let request = request.number(append.topic.shard().0.into()).moment(self.moment_of(append.at));
             let request = request.number(millis(self.window)).number(self.kept_for(self.window));
-            let request = request.text(&name).text(append.id.as_str()).bytes(&append.body);
+            let request = request.text(&name).text(&content).text(append.id.as_str()).bytes(&append.body);
             let request = request.number(retention.max_entries).number(millis(retention.max_age));
             let request = match redaction {
                 Some(redaction) => request.number(redaction.offset).bytes(&redaction.body),
@@ -57,7 +82,7 @@ impl Log for RedisStore {
         };
         let (epoch, mut reply) = self.link.run(&steps::APPEND, request).await?;
         let appended = Appended {
-            offset: reply.number()?,
+            offset: offset_or_conflict(&mut reply)?,
             id: reply.id()?,
             duplicate: reply.number()? == 1,
             shard_count: reply.number()?,

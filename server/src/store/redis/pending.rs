@@ -8,6 +8,7 @@ use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 use super::{
     RedisStore, TimeSource,
     fault::Fault,
+    log::{offset_or_conflict, stored_digest},
     millis,
     request::{Moment, Reply},
     steps,
@@ -34,11 +35,13 @@ impl Pending for RedisStore {
                 .moment(self.moment_of(notify.at))
                 .number(millis(self.window))
                 .number(keep);
-            let request = request.text(notify.id.as_str()).bytes(&notify.body).at(notify.expires);
+            let request = request.text(notify.id.as_str()).text(&stored_digest(Some(notify.content)));
+            let request = request.bytes(&notify.body).at(notify.expires);
             request.number(notify.max_pending.max(1)).event(notify.dropped_event.as_ref())
         };
         let (epoch, mut reply) = self.link.run(&steps::NOTIFY, request).await?;
-        let (offset, duplicate, shard_count) = (reply.number()?, reply.number()? == 1, reply.number()?);
+        let offset = offset_or_conflict(&mut reply)?;
+        let (duplicate, shard_count) = (reply.number()? == 1, reply.number()?);
         self.note_overflow(reply.number()?);
         self.note_pending(reply.number()?);
         let dropped = reply.list()?.all(Reply::id)?;

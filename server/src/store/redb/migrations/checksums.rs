@@ -1,5 +1,5 @@
-//! Format 2 to 3: every row that matters gets a checksum, `known` names every log and user a second time, and numbers
-//! are counted apart from the tables' lengths.
+//! Format 2 to 3: every row that matters gets a checksum, `known` names every log and user a second time, numbers are
+//! counted apart from the tables' lengths, and idempotency keys have room for the digest of the content.
 //!
 //! Rows say by their layout whether they have a checksum already, so that a step that was interrupted is repeated. What
 //! was damaged before cannot be told any more, and is sealed as it is.
@@ -28,14 +28,14 @@ type Row = (Vec<u8>, Vec<u8>);
 type Definition<K> = TableDefinition<'static, K, &'static [u8]>;
 
 pub(super) fn add(database: &Database) -> Result<(), Fault> {
-    seal(database, LOGS)?;
-    seal(database, USERS)?;
-    seal(database, OPEN_SESSIONS)?;
-    seal(database, ENTRIES)?;
-    seal(database, PENDING)?;
-    seal(database, KEYS)?;
-    seal(database, IDS)?;
-    seal(database, OUTBOX)?;
+    seal(database, LOGS, None)?;
+    seal(database, USERS, None)?;
+    seal(database, OPEN_SESSIONS, None)?;
+    seal(database, ENTRIES, None)?;
+    seal(database, PENDING, None)?;
+    seal(database, KEYS, Some(2))?;
+    seal(database, IDS, Some(2))?;
+    seal(database, OUTBOX, None)?;
     let mut next = NumbersRow { log: 1, user: 1 };
     in_chunks(database, LOGS, |transaction, rows| {
         next.log =
@@ -66,13 +66,17 @@ fn is_plain(epoch: &str) -> bool {
     epoch.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Gives the rows of one table their checksums.
-fn seal<K: Key + 'static>(database: &Database, definition: Definition<K>) -> Result<(), Fault> {
+/// Gives the rows of one table their checksums, and room for one more number after the `old_numbers` that they have.
+fn seal<K: Key + 'static>(
+    database: &Database,
+    definition: Definition<K>,
+    old_numbers: Option<usize>,
+) -> Result<(), Fault> {
     in_chunks(database, definition, |transaction, rows| {
         let mut table = transaction.open_table(definition)?;
         for (key, row) in rows {
             let key = K::from_bytes(key);
-            if let Some(row) = sealed(Position::of::<K>(&definition, &key), row) {
+            if let Some(row) = sealed(Position::of::<K>(&definition, &key), row, old_numbers) {
                 table.insert(key, row.as_slice())?;
             }
         }

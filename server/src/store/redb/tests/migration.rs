@@ -6,9 +6,9 @@ use redb::{Database, ReadableTable, TableDefinition};
 
 use super::{CHILD, Durability, child_of_this_test, open, this_test_again};
 use crate::store::{
-    Log, Store,
+    Log, Pending, Store,
     clock::Clock,
-    conformance::{ALL, Subject, bodies, inbox, key, topic},
+    conformance::{ALL, Subject, bodies, content, inbox, key, key_with, topic},
     redb::{
         format::{
             ENTRIES, EPOCH, IDS, KEYS, KNOWN, LOGS, META, NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, USERS,
@@ -21,11 +21,12 @@ use crate::store::{
 /// Entries in the large file: enough for several commits.
 const MANY: usize = 15_000;
 
-/// Takes the checksums out, so that the file is as version 0.1 wrote it.
+/// Takes the checksums and the digests out, so that the file is as version 0.1 wrote it.
 pub(super) fn to_format_2(path: &Path) {
     fn strip<K: redb::Key + 'static>(
         transaction: &redb::WriteTransaction,
         definition: TableDefinition<'static, K, &'static [u8]>,
+        new_number: Option<usize>,
     ) {
         let mut table = transaction.open_table(definition).unwrap();
         let rows: Vec<(Vec<u8>, Vec<u8>)> = table
@@ -35,6 +36,9 @@ pub(super) fn to_format_2(path: &Path) {
                 let (key, row) = row.unwrap();
                 let mut plain = row.value()[..row.value().len() - 8].to_vec();
                 plain[0] = 1;
+                if let Some(place) = new_number {
+                    plain.drain(1 + 8 * place..9 + 8 * place);
+                }
                 (K::as_bytes(&key.value()).as_ref().to_vec(), plain)
             })
             .collect();
@@ -44,14 +48,14 @@ pub(super) fn to_format_2(path: &Path) {
     }
     let database = Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
-    strip(&transaction, LOGS);
-    strip(&transaction, USERS);
-    strip(&transaction, OPEN_SESSIONS);
-    strip(&transaction, ENTRIES);
-    strip(&transaction, PENDING);
-    strip(&transaction, KEYS);
-    strip(&transaction, IDS);
-    strip(&transaction, OUTBOX);
+    strip(&transaction, LOGS, None);
+    strip(&transaction, USERS, None);
+    strip(&transaction, OPEN_SESSIONS, None);
+    strip(&transaction, ENTRIES, None);
+    strip(&transaction, PENDING, None);
+    strip(&transaction, KEYS, Some(2));
+    strip(&transaction, IDS, Some(2));
+    strip(&transaction, OUTBOX, None);
     {
         let mut meta = transaction.open_table(META).unwrap();
         let epoch = decode_epoch(meta.get(EPOCH).unwrap().unwrap().value()).unwrap().to_owned();
@@ -89,8 +93,13 @@ async fn assert_whole(path: &Path, subject: &Subject, entries: usize) {
     }
     assert_eq!(count, entries);
     assert_eq!(bodies(&store.read(&inbox("u"), 0, ALL).await.unwrap()), ["n"]);
-    let again = crate::store::Append { key: key("u", "k"), ..subject.entry("keyed", "again") };
-    assert!(store.append(again).await.unwrap().duplicate);
+    // Format 2 does not know what the first said, so any content is a repeat of it.
+    for says in ["the same", "other"] {
+        let again = crate::store::Append { key: key_with("u", "k", says), ..subject.entry("keyed", "again") };
+        assert!(store.append(again).await.unwrap().duplicate);
+    }
+    let again = crate::store::Notify { content: content("other"), ..subject.notification("u", "n") };
+    assert!(store.notify(again).await.unwrap().duplicate);
     assert_eq!(store.append(subject.entry("new", "x")).await.unwrap().offset, 1, "a new log takes no other's number");
     assert_eq!(store.read(&topic("c0"), 0, ALL).await.unwrap().ends.floor, 1);
     assert_eq!(store.status().damaged, 0);

@@ -1,6 +1,7 @@
--- Appends an entry, unless its key came within the window.
+-- Appends an entry, unless its key came within the window. With the key stands what the message says, as a digest of
+-- hexadecimal digits: another message with the same key is a conflict.
 local believed, topic, shard, now, window, keep = arg(), arg(), arg(), moment(), number(), arg()
-local name, id, body, max_entries, max_age = arg(), arg(), arg(), number(), number()
+local name, content, id, body, max_entries, max_age = arg(), arg(), arg(), arg(), number(), number()
 local redacted, replacement = arg(), arg()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 if believed ~= epoch then return {-request, epoch} end
@@ -9,8 +10,9 @@ local repeated = name ~= '' and base .. 'repeat:' .. topic .. ' ' .. name
 if repeated then
   local known = call('GET', repeated)
   if known then
-    local first_at, offset, first_id = string.match(known, '^(%d+) (%d+) (.*)$')
+    local first_at, offset, first_id, first_content = string.match(known, '^(%d+) (%d+) (%S+) ?(%x*)$')
     if tonumber(first_at) + window > now then
+      if is_conflict(first_content, content) then return {request, epoch, CONFLICT} end
       local count = call('HGET', base .. 'shards', shard) or 0
       return {request, epoch, tonumber(offset), first_id, 1, tonumber(count), 0}
     end
@@ -48,7 +50,7 @@ if log.restored and log.has_redacted then call('HSET', log.row, 'r', '1') end
 keep_mark(topic, log.row, log.mark, log.head)
 -- The index may say too early a time, never too late a one, so that most appends leave it alone.
 if other_age or not log.due then index_age(log) end
-if repeated then call('SET', repeated, at .. ' ' .. head .. ' ' .. id, 'PX', keep) end
+if repeated then call('SET', repeated, at .. ' ' .. head .. ' ' .. id .. ' ' .. content, 'PX', keep) end
 local count = call('HINCRBY', base .. 'shards', shard, 1)
 if event_id ~= '' then report(event_id, event_key, event_at, event_body, 'entry', head .. ' ' .. epoch) end
 return {request, epoch, log.head, id, 0, count, overflowed}

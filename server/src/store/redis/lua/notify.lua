@@ -1,6 +1,7 @@
--- Stores a notification, unless one with its id is pending or came within the window.
+-- Stores a notification, unless one with its id is pending or came within the window. With the id stands what it says,
+-- as a digest of hexadecimal digits: another notification with the same id is a conflict.
 local believed, name, shard, now, window, keep = arg(), arg(), arg(), moment(), number(), arg()
-local id, body, expires, max_pending = arg(), arg(), arg(), number()
+local id, content, body, expires, max_pending = arg(), arg(), arg(), arg(), number()
 local event_id, event_key, event_at, event_body = arg(), arg(), arg(), arg()
 if believed ~= epoch then return {-request, epoch} end
 local at = text(now)
@@ -8,9 +9,10 @@ local user = open_user(name, now)
 user.count = user.count or call('XLEN', user.pending)
 local known = call('GET', notified(user, id))
 if known then
-  local offset, first_at = string.match(known, '^(%d+) (%d+)$')
+  local offset, first_at, first_content = string.match(known, '^(%d+) (%d+) ?(%x*)$')
   local fields = at_offset(user, offset)
   if (fields and tonumber(fields[4]) > now) or tonumber(first_at) + window > now then
+    if is_conflict(first_content, content) then return {request, epoch, CONFLICT} end
     local count = call('HGET', base .. 'shards', shard) or 0
     return {request, epoch, tonumber(offset), 1, tonumber(count), 0, total(), {}}
   end
@@ -38,7 +40,7 @@ while call('XLEN', user.pending) >= max_pending do
 end
 local head = text(user.head + 1)
 call('XADD', user.pending, head .. '-0', 't', at, 'x', expires, 'i', id, 'b', body)
-call('SET', notified(user, id), head .. ' ' .. at, 'PX', keep)
+call('SET', notified(user, id), head .. ' ' .. at .. ' ' .. content, 'PX', keep)
 call('HSET', user.row, 'h', head, 's', text(math.min(user.soonest, tonumber(expires))), 'c', text(user.count + 1))
 keep_mark('user:' .. name, user.row, user.mark, user.head + 1)
 call('ZADD', base .. 'expiries', expires, head .. ' ' .. name)

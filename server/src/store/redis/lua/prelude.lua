@@ -28,5 +28,9 @@ local function moment()
   if expected and math.abs(now - expected) > TOLERANCE then return expected end
   return now
 end
+-- What a script answers instead of an offset when an id stands for other content.
+local CONFLICT = 0
+-- Whether what a message says differs from what the first one with its id said, where that is known.
+local function is_conflict(first, content) return first ~= '' and first ~= content end
 local epoch = call('HGET', KEYS[1], 'epoch')
 if not epoch then return {-request, ''} end

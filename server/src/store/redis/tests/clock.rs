@@ -9,7 +9,7 @@ use super::{RedisOptions, RedisStore, TestNode, alone};
 use crate::store::{
     Append, Log, NodeName, Notify, Options, Pending, Retention, Store, Swept,
     clock::Clock,
-    conformance::{ALL, KEEP, bodies, entry_at, key, options, topic},
+    conformance::{ALL, KEEP, bodies, content, entry_at, key, options, topic},
 };
 
 const DAY: u64 = 24 * 3_600_000;
@@ -107,6 +107,7 @@ fn notification(id: &str, at: Timestamp) -> Notify {
     Notify {
         user: "anna".to_owned().try_into().unwrap(),
         id: id.to_owned().try_into().unwrap(),
+        content: content(id),
         at,
         body: "x".into(),
         expires: Timestamp::from_millis(at.millis() + 3_600_000),

@@ -13,7 +13,7 @@ use super::{ONE, RedisOptions, RedisStore, TestNode, TimeSource, own};
 use crate::store::{
     Append, Log, Nodes, Notify, Outbox, Pending, Presence, Sessions, Store, Swept,
     clock::Clock,
-    conformance::{entry_at, key, options},
+    conformance::{content, entry_at, key, options},
     copy::Copied,
     open::OpenError,
 };
@@ -97,6 +97,7 @@ async fn the_commands_that_the_manual_names_are_enough() {
     let notify = Notify {
         user: "anna".to_owned().try_into().unwrap(),
         id: "n".to_owned().try_into().unwrap(),
+        content: content("n"),
         at: SystemTime::now().into(),
         body: "x".into(),
         expires: SystemTime::now().into(),

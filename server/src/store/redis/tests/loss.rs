@@ -9,7 +9,7 @@ use super::{TestNode, alone, own};
 use crate::{
     store::{
         Append, Log, Notify, Pending, Store,
-        conformance::{ALL, KEEP, entry_at, inbox, topic},
+        conformance::{ALL, KEEP, content, entry_at, inbox, topic},
     },
     topic::Topic,
 };
@@ -28,6 +28,7 @@ fn notification(user: &str, id: &str) -> Notify {
     Notify {
         user: UserId::new(user).unwrap(),
         id: NotificationId::new(id).unwrap(),
+        content: content(id),
         at: now(),
         body: id.as_bytes().to_vec().into(),
         expires: Timestamp::from_millis(now().millis() + 600_000),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{ONE, TestNode, eventually, own};
 use crate::store::{
     Append, Beat, Log, Nodes, Outbox, Pending, Presence, Sessions, Store, StoreError,
-    conformance::{ALL, beat, entry_at, topic},
+    conformance::{ALL, beat, content, entry_at, topic},
 };
 
 /// What a client may wait, with room for a machine that is busy.
@@ -34,6 +34,7 @@ async fn all_refused(node: &TestNode) {
     let notify = crate::store::Notify {
         user: user.clone(),
         id: "n".to_owned().try_into().unwrap(),
+        content: content("n"),
         at: SystemTime::now().into(),
         body: "x".into(),
         expires: (SystemTime::now() + Duration::from_secs(60)).into(),
