@@ -7,6 +7,7 @@ export type ErrorCode =
   | "unknown_type"
   | "unknown_service"
   | "message_too_large"
+  | "conflict"
   | "unauthorized"
   | "token_expired"
   | "forbidden"
