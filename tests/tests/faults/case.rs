@@ -16,8 +16,8 @@ const CLANS: usize = 3;
 /// How many messages are confirmed before the fault, and after it.
 const BEFORE: u64 = 60;
 const AFTER: u64 = 120;
-/// How long everything that was confirmed may take to be everywhere, once nobody says anything any more.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// After how long without any progress it is given up that everything confirmed arrives.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// What clients may notice of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +62,20 @@ impl Case {
     pub(crate) async fn settle(&mut self) -> Ledger {
         self.load.hush();
         self.backend.hush();
-        let began = Instant::now();
+        let (mut left, mut progress) = (usize::MAX, Instant::now());
         loop {
             let (missing, unreported) = {
                 let ledger = self.load.ledger.lock();
                 (ledger.missing().len(), ledger.unreported())
             };
-            if (missing == 0 && unreported == 0) || began.elapsed() > SETTLED_WITHIN {
+            if missing == 0 && unreported == 0 {
+                break;
+            }
+            if missing + unreported < left {
+                (left, progress) = (missing + unreported, Instant::now());
+            }
+            if progress.elapsed() > STUCK_AFTER {
+                self.report_where_events_are().await;
                 break;
             }
             sleep(Duration::from_millis(100)).await;
@@ -76,6 +83,14 @@ impl Case {
         // What would come twice has come by now: the last entries are a doorbell and a pulse behind at most.
         sleep(Duration::from_millis(1_500)).await;
         std::mem::take(&mut self.load.ledger.lock())
+    }
+
+    /// Prints what a case that fails needs to be understood: what waits in the nodes' outboxes, and what in the queues.
+    async fn report_where_events_are(&self) {
+        for node in 0..self.cluster.nodes.len() {
+            println!("node {node}: {}", self.cluster.health(node).await);
+        }
+        println!("{}", self.cluster.rabbit.ctl(&["list_queues", "name", "messages", "consumers"]));
     }
 
     /// Prints the figures, and fails unless all that was promised was kept.
