@@ -70,10 +70,19 @@ pub(super) fn fields<const N: usize>(position: Position, bytes: &[u8]) -> Result
     Ok((numbers, rest))
 }
 
-/// A row of format 2 with its checksum; `None` when it is no row of format 2.
-pub(super) fn sealed(position: Position, bytes: &[u8]) -> Option<Vec<u8>> {
+/// A row of format 2 with its checksum, and with 0 for the number that its table has since format 3, if it has one, after
+/// `old_numbers` others; `None` when it is no row of format 2.
+pub(super) fn sealed(position: Position, bytes: &[u8], old_numbers: Option<usize>) -> Option<Vec<u8>> {
     let (&layout, rest) = bytes.split_first()?;
-    (layout == PLAIN_LAYOUT).then(|| row(position, [], &[rest]))
+    if layout != PLAIN_LAYOUT {
+        return None;
+    }
+    // A damaged row that is too short stays too short, and is refused when it is read.
+    let parts = old_numbers.and_then(|numbers| rest.split_at_checked(8 * numbers));
+    Some(match parts {
+        Some((numbers, tail)) => row(position, [], &[numbers, &0_u64.to_le_bytes(), tail]),
+        None => row(position, [], &[rest]),
+    })
 }
 
 #[cfg(test)]
@@ -108,8 +117,10 @@ mod tests {
         old.extend_from_slice(&7u64.to_le_bytes());
         old.extend_from_slice(b"body");
         assert!(fields::<1>(position, &old).is_err());
-        let new = sealed(position, &old).unwrap();
+        let new = sealed(position, &old, None).unwrap();
         assert_eq!(fields::<1>(position, &new).unwrap(), ([7], b"body".as_slice()));
-        assert!(sealed(position, &new).is_none());
+        assert!(sealed(position, &new, None).is_none());
+        let with_number = sealed(position, &old, Some(1)).unwrap();
+        assert_eq!(fields::<2>(position, &with_number).unwrap(), ([7, 0], b"body".as_slice()));
     }
 }

@@ -13,7 +13,7 @@ use super::{
     steps,
 };
 use crate::{
-    store::{Epoch, Event, Notified, Notify, Pending, StoreError, Swept},
+    store::{Broadcast, Epoch, Event, Notified, Notify, Pending, StoreError, Swept},
     topic::Topic,
 };
 
@@ -43,6 +43,10 @@ impl Pending for RedisStore {
         self.note_pending(reply.number()?);
         let dropped = reply.list()?.all(Reply::id)?;
         Ok(Notified { offset, duplicate, dropped, shard_count, epoch })
+    }
+
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+        self.broadcast(&broadcast).await
     }
 
     async fn acknowledge(

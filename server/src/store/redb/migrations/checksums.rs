@@ -28,15 +28,15 @@ type Row = (Vec<u8>, Vec<u8>);
 type Definition<K> = TableDefinition<'static, K, &'static [u8]>;
 
 pub(super) fn add(database: &Database) -> Result<(), Fault> {
-    seal(database, LOGS)?;
-    seal(database, USERS)?;
-    seal(database, OPEN_SESSIONS)?;
-    seal(database, ENTRIES)?;
-    seal(database, PENDING)?;
-    seal(database, KEYS)?;
-    seal(database, IDS)?;
-    seal(database, OUTBOX)?;
-    let mut next = NumbersRow { log: 1, user: 1 };
+    seal(database, LOGS, None)?;
+    seal(database, USERS, None)?;
+    seal(database, OPEN_SESSIONS, None)?;
+    seal(database, ENTRIES, None)?;
+    seal(database, PENDING, Some(3))?;
+    seal(database, KEYS, None)?;
+    seal(database, IDS, None)?;
+    seal(database, OUTBOX, None)?;
+    let mut next = NumbersRow { log: 1, user: 1, body: 1 };
     in_chunks(database, LOGS, |transaction, rows| {
         next.log =
             next.log.max(name(transaction, KnownKind::Log, rows, |name, row| Ok(LogRow::decode(name, row)?.number))?);
@@ -55,7 +55,7 @@ pub(super) fn add(database: &Database) -> Result<(), Fault> {
             meta.insert(EPOCH, epoch.as_slice())?;
         }
         let (logs, users) = (transaction.open_table(LOGS)?.len()?, transaction.open_table(USERS)?.len()?);
-        let next = NumbersRow { log: next.log.max(logs + 1), user: next.user.max(users + 1) };
+        let next = NumbersRow { log: next.log.max(logs + 1), user: next.user.max(users + 1), ..next };
         meta.insert(NumbersRow::NAME, next.encode().as_slice())?;
         Ok(())
     })
@@ -66,13 +66,17 @@ fn is_plain(epoch: &str) -> bool {
     epoch.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Gives the rows of one table their checksums.
-fn seal<K: Key + 'static>(database: &Database, definition: Definition<K>) -> Result<(), Fault> {
+/// Gives the rows of one table their checksums, and room for one more number after the `old_numbers` that they have.
+fn seal<K: Key + 'static>(
+    database: &Database,
+    definition: Definition<K>,
+    old_numbers: Option<usize>,
+) -> Result<(), Fault> {
     in_chunks(database, definition, |transaction, rows| {
         let mut table = transaction.open_table(definition)?;
         for (key, row) in rows {
             let key = K::from_bytes(key);
-            if let Some(row) = sealed(Position::of::<K>(&definition, &key), row) {
+            if let Some(row) = sealed(Position::of::<K>(&definition, &key), row, old_numbers) {
                 table.insert(key, row.as_slice())?;
             }
         }

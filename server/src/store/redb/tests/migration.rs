@@ -10,6 +10,7 @@ use crate::store::{
     clock::Clock,
     conformance::{ALL, Subject, bodies, inbox, key, topic},
     redb::{
+        bodies::{BODIES, BODIES_BY_TIME, BODY_USES},
         format::{
             ENTRIES, EPOCH, IDS, KEYS, KNOWN, LOGS, META, NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, USERS,
             decode_epoch,
@@ -21,11 +22,12 @@ use crate::store::{
 /// Entries in the large file: enough for several commits.
 const MANY: usize = 15_000;
 
-/// Takes the checksums out, so that the file is as version 0.1 wrote it.
+/// Takes out the checksums and the numbers of shared bodies, so that the file is as version 0.1 wrote it.
 pub(super) fn to_format_2(path: &Path) {
     fn strip<K: redb::Key + 'static>(
         transaction: &redb::WriteTransaction,
         definition: TableDefinition<'static, K, &'static [u8]>,
+        new_number: Option<usize>,
     ) {
         let mut table = transaction.open_table(definition).unwrap();
         let rows: Vec<(Vec<u8>, Vec<u8>)> = table
@@ -35,6 +37,9 @@ pub(super) fn to_format_2(path: &Path) {
                 let (key, row) = row.unwrap();
                 let mut plain = row.value()[..row.value().len() - 8].to_vec();
                 plain[0] = 1;
+                if let Some(place) = new_number {
+                    plain.drain(1 + 8 * place..9 + 8 * place);
+                }
                 (K::as_bytes(&key.value()).as_ref().to_vec(), plain)
             })
             .collect();
@@ -44,14 +49,14 @@ pub(super) fn to_format_2(path: &Path) {
     }
     let database = Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
-    strip(&transaction, LOGS);
-    strip(&transaction, USERS);
-    strip(&transaction, OPEN_SESSIONS);
-    strip(&transaction, ENTRIES);
-    strip(&transaction, PENDING);
-    strip(&transaction, KEYS);
-    strip(&transaction, IDS);
-    strip(&transaction, OUTBOX);
+    strip(&transaction, LOGS, None);
+    strip(&transaction, USERS, None);
+    strip(&transaction, OPEN_SESSIONS, None);
+    strip(&transaction, ENTRIES, None);
+    strip(&transaction, PENDING, Some(3));
+    strip(&transaction, KEYS, None);
+    strip(&transaction, IDS, None);
+    strip(&transaction, OUTBOX, None);
     {
         let mut meta = transaction.open_table(META).unwrap();
         let epoch = decode_epoch(meta.get(EPOCH).unwrap().unwrap().value()).unwrap().to_owned();
@@ -59,7 +64,10 @@ pub(super) fn to_format_2(path: &Path) {
         meta.remove(NumbersRow::NAME).unwrap();
         meta.insert("format", 2u32.to_le_bytes().as_slice()).unwrap();
     }
-    transaction.delete_table(KNOWN).unwrap();
+    for table in [KNOWN, BODIES, BODY_USES] {
+        transaction.delete_table(table).unwrap();
+    }
+    transaction.delete_table(BODIES_BY_TIME).unwrap();
     transaction.commit().unwrap();
 }
 
