@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson};
+use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson, UserId};
 
 use crate::{store::StoreError, telemetry::log_limited};
 
@@ -57,6 +57,17 @@ impl CommandError {
             ErrorCode::Conflict,
             "this id was used before with other content, and nothing was stored; use a new id for new content",
         )
+    }
+
+    /// The id stands for something else for these users; the others got the notification.
+    pub fn conflict_of_users(users: &[UserId]) -> Self {
+        let message = format!(
+            "this id was used before with other content for {} of the users, who get nothing; the others got the \
+             notification; use a new id for new content",
+            users.len()
+        );
+        let details = RawJson::encode(&serde_json::json!({ "userIds": users })).ok();
+        Self { details, ..Self::new(ErrorCode::Conflict, message) }
     }
 
     /// The same error for a command that carries a `clientMessageId`, or does not.

@@ -169,7 +169,7 @@ impl Metrics {
                 "store_duration_seconds",
                 "Store operations",
                 "operation",
-                &["append", "notify", "acknowledge", "read", "heads"],
+                &["append", "notify", "notify_all", "acknowledge", "read", "heads"],
             )?,
             pending_notifications: make
                 .gauge("pending_notifications", "Notifications that wait for an acknowledgement")?,

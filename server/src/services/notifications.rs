@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{
     AckConfirmed, NotificationAck, NotificationId, NotificationText, NotificationTitle, RawJson, Timestamp, UserId,
@@ -22,7 +23,7 @@ use crate::{
     command_error::CommandError,
     node::{Node, in_time, new_id},
     session::Session,
-    store::{ContentDigest, Entry, Notify},
+    store::{Broadcast, ContentDigest, Entry, Event, Notified, Notify, Recipient, StoreError},
     topic::Topic,
 };
 
@@ -83,6 +84,49 @@ struct Content<'a> {
     data: Option<&'a RawJson>,
 }
 
+/// A notification as it is stored.
+#[derive(Clone)]
+struct ReadyNotification {
+    id: NotificationId,
+    content: ContentDigest,
+    at: Timestamp,
+    body: Bytes,
+    expires: Timestamp,
+}
+
+/// Makes a notification ready to be stored.
+fn ready(node: &Node, new: NewNotification) -> Result<ReadyNotification, CommandError> {
+    let id = new.id.map_or_else(new_id, Ok)?;
+    let at = node.now();
+    let (title, message, data) = (new.title.as_str(), new.message.as_str(), new.data.as_ref());
+    let body = NotificationBody { r#type: "notification", id: &id, title, message, data, created_at: at };
+    let body = node.checked_body(entry_body(&body))?;
+    let content = ContentDigest::of(&Content { title, message, data }).map_err(CommandError::internal)?;
+    let ttl = u64::try_from(new.ttl.unwrap_or(node.config().notifications.ttl).as_millis()).unwrap_or(u64::MAX);
+    let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
+    Ok(ReadyNotification { id, content, at, body, expires })
+}
+
+/// The event that reports which notifications of a user were dropped to make room.
+fn dropped_event(node: &Node, user: &UserId) -> Result<Option<Event>, CommandError> {
+    node.report(&Uuid::now_v7().to_string(), &About::Dropped(user), &StoreKnows {})
+}
+
+/// Sends a notification that is stored to the sessions of its user, unless it came before.
+fn deliver(node: &Node, user: UserId, ready: ReadyNotification, notified: Notified) -> Sent {
+    node.metrics.notifications_dropped("max_pending", notified.dropped.len() as u64);
+    let ReadyNotification { id, at, body, .. } = ready;
+    if !notified.duplicate {
+        node.hub.publish(Doorbell {
+            topic: Topic::User(user),
+            epoch: notified.epoch,
+            shard_count: notified.shard_count,
+            entry: Arc::new(Entry { offset: notified.offset, at, body }),
+        });
+    }
+    Sent { id, offset: notified.offset, duplicate: notified.duplicate }
+}
+
 impl Notifications {
     /// Stores a notification and sends it to the user's sessions.
     ///
@@ -90,18 +134,9 @@ impl Notifications {
     /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id stands for
     /// another notification of this user.
     pub async fn send(node: &Arc<Node>, user: UserId, new: NewNotification) -> Result<Sent, CommandError> {
-        let id = new.id.map_or_else(new_id, Ok)?;
-        let at = node.now();
-        let (title, message, data) = (new.title.as_str(), new.message.as_str(), new.data.as_ref());
-        let body = NotificationBody { r#type: "notification", id: &id, title, message, data, created_at: at };
-        let body = node.checked_body(entry_body(&body))?;
-        let content = ContentDigest::of(&Content { title, message, data }).map_err(CommandError::internal)?;
-        let config = node.config();
-        let ttl = u64::try_from(new.ttl.unwrap_or(config.notifications.ttl).as_millis()).unwrap_or(u64::MAX);
-        let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
-        let max_pending = config.notifications.max_pending;
-        let event_id = Uuid::now_v7().to_string();
-        let dropped_event = node.report(&event_id, &About::Dropped(&user), &StoreKnows {})?;
+        let ReadyNotification { id, content, at, body, expires } = ready(node, new)?;
+        let max_pending = node.config().notifications.max_pending;
+        let dropped_event = dropped_event(node, &user)?;
         let notify = Notify {
             user: user.clone(),
             id: id.clone(),
@@ -115,16 +150,45 @@ impl Notifications {
         let started = Instant::now();
         let notified = in_time(node.store.notify(notify)).await?;
         node.metrics.store_took("notify", started.elapsed());
-        node.metrics.notifications_dropped("max_pending", notified.dropped.len() as u64);
-        if !notified.duplicate {
-            node.hub.publish(Doorbell {
-                topic: Topic::User(user),
-                epoch: notified.epoch,
-                shard_count: notified.shard_count,
-                entry: Arc::new(Entry { offset: notified.offset, at, body }),
-            });
+        Ok(deliver(node, user, ReadyNotification { id, content, at, body, expires }, notified))
+    }
+
+    /// Stores a notification for several users and sends it to their sessions. It has the same id for all of them, and
+    /// the store keeps the body once.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm all of it in time; `conflict` when the id stands for another
+    /// notification of some users, whom `details.userIds` names; `message_too_large`. The other users may have got it all
+    /// the same.
+    pub async fn send_all(
+        node: &Arc<Node>,
+        users: Vec<UserId>,
+        new: NewNotification,
+    ) -> Result<Vec<Sent>, CommandError> {
+        let ready = ready(node, new)?;
+        let max_pending = node.config().notifications.max_pending;
+        let recipient = |user: &UserId| Ok(Recipient { user: user.clone(), dropped_event: dropped_event(node, user)? });
+        let recipients = users.iter().map(recipient).collect::<Result<_, CommandError>>()?;
+        let ReadyNotification { id, content, at, body, expires } = ready.clone();
+        let broadcast = Broadcast { id, content, at, body, expires, max_pending, recipients };
+        let started = Instant::now();
+        let results = in_time(async { Ok(node.store.notify_all(broadcast).await) }).await?;
+        node.metrics.store_took("notify_all", started.elapsed());
+        // Those that are stored are sent, whatever became of the others.
+        let (mut sent, mut conflicts, mut unavailable) = (Vec::new(), Vec::new(), None);
+        for (user, result) in users.into_iter().zip(results) {
+            match result {
+                Ok(notified) => sent.push(deliver(node, user, ready.clone(), notified)),
+                Err(StoreError::Conflict) => conflicts.push(user),
+                Err(error) => unavailable = Some(error),
+            }
         }
-        Ok(Sent { id, offset: notified.offset, duplicate: notified.duplicate })
+        // What may succeed later comes first: the caller repeats the request then, and learns of the conflicts too.
+        match unavailable {
+            Some(error) => Err(error.into()),
+            None if conflicts.is_empty() => Ok(sent),
+            None => Err(CommandError::conflict_of_users(&conflicts)),
+        }
     }
 
     /// `notification_ack`

@@ -2,6 +2,7 @@
 
 mod append;
 mod blocks;
+mod broadcast;
 mod inbox;
 mod nodes;
 mod outbox;
@@ -22,6 +23,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, NotificationId, Timestamp, UserId};
 
 use super::{
@@ -35,8 +37,8 @@ use crate::{
 };
 
 pub(crate) use self::{
-    append::*, blocks::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*, retention::*, sessions::*,
-    whole::*,
+    append::*, blocks::*, broadcast::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*,
+    retention::*, sessions::*, whole::*,
 };
 
 /// The idempotency window that a subject's store is made with.
@@ -85,25 +87,30 @@ pub(crate) struct Subject {
     tasks: Tasks,
     /// What must outlive the store, such as its directory.
     pub(crate) keep: Option<tempfile::TempDir>,
+    /// Counts the bodies that notifications share, in stores that keep them apart.
+    pub(crate) bodies: Option<CountBodies>,
 }
+
+/// Counts the shared bodies of a store.
+pub(crate) type CountBodies = Box<dyn Fn() -> BoxFuture<'static, u64> + Send + Sync>;
 
 impl Subject {
     /// A subject whose store is made with a clock that the cases set.
     pub(crate) fn new(make: impl FnOnce(Clock) -> Arc<dyn Store>) -> Self {
         let (now, clock) = clock();
-        Self { store: make(clock), now, tasks: Tasks::default(), keep: None }
+        Self { store: make(clock), now, tasks: Tasks::default(), keep: None, bodies: None }
     }
 
     /// The same, for a store that is made in a while.
     pub(crate) async fn made<S: Store>(make: impl AsyncFnOnce(Clock) -> S) -> Self {
         let (now, clock) = clock();
-        Self { store: Arc::new(make(clock).await), now, tasks: Tasks::default(), keep: None }
+        Self { store: Arc::new(make(clock).await), now, tasks: Tasks::default(), keep: None, bodies: None }
     }
 
     /// The same, for a store that is shared already.
     pub(crate) async fn made_of(make: impl AsyncFnOnce(Clock) -> Arc<dyn Store>) -> Self {
         let (now, clock) = clock();
-        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None }
+        Self { store: make(clock).await, now, tasks: Tasks::default(), keep: None, bodies: None }
     }
 
     /// What time it is.
@@ -119,6 +126,13 @@ impl Subject {
     /// An append to a clan with nothing special.
     pub(crate) fn entry(&self, clan: &str, body: &str) -> Append {
         entry_at(self.now(), clan, body)
+    }
+
+    /// Checks how many bodies notifications share.
+    pub(crate) async fn assert_bodies(&self, expected: u64) {
+        if let Some(count) = &self.bodies {
+            assert_eq!(count().await, expected, "shared bodies");
+        }
     }
 
     /// Appends and gives the offset.
@@ -274,6 +288,15 @@ macro_rules! conformance {
             what_expired_makes_room_before_anything_is_dropped
             a_lower_cap_drops_as_many_as_needed
             pending_is_paged
+            stores_a_broadcast_for_each_recipient_in_order
+            refuses_a_broadcast_only_for_those_whose_id_stands_for_other_content
+            recognises_duplicates_within_and_across_broadcasts
+            drops_the_oldest_of_each_recipient_beyond_the_cap
+            removes_a_shared_body_with_its_last_notification
+            removes_shared_bodies_that_expired
+            shares_no_body_that_is_short_or_for_one_user
+            broadcasts_at_the_same_time_are_stored_once
+            a_closed_store_refuses_each_recipient
             users_do_not_see_each_other
             the_newest_sessions_survive
             of_sessions_at_once_exactly_the_limit_survives
@@ -309,6 +332,7 @@ macro_rules! conformance {
         $crate::store::conformance::conformance!($subject;
             events_come_in_the_order_of_what_they_report
             what_did_not_happen_is_not_reported
+            reports_what_a_broadcast_drops_for_each_recipient
             events_are_read_on_from_a_place_and_removed
             whoever_waits_for_an_event_gets_it
             beyond_the_bound_events_are_left_out_and_counted

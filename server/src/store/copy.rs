@@ -74,6 +74,17 @@ pub enum Item {
         /// When it ends.
         expires: Timestamp,
         /// What it says.
+        body: PendingBody,
+    },
+    /// The body of a broadcast, before the first notification that refers to it.
+    Body {
+        /// The number that notifications refer to it by.
+        number: u64,
+        /// The notification that it is the body of.
+        id: NotificationId,
+        /// When its notifications end.
+        expires: Timestamp,
+        /// What they say.
         body: Bytes,
     },
     /// An id of a notification that came, pending or not.
@@ -97,12 +108,21 @@ pub enum Item {
     Epoch(Epoch),
 }
 
+/// The body of a notification that is pending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PendingBody {
+    /// Its own.
+    Own(Bytes),
+    /// That of a broadcast: the number of an [`Item::Body`] that came before.
+    Shared(u64),
+}
+
 impl Item {
     /// About how many bytes it holds.
     fn bytes(&self) -> usize {
         let body = match self {
             Self::Entry(_, entry) => entry.body.len(),
-            Self::Pending { body, .. } => body.len(),
+            Self::Pending { body: PendingBody::Own(body), .. } | Self::Body { body, .. } => body.len(),
             Self::Event(entry) => entry.event.body.len(),
             Self::Blocked(_, blocks) => 512 * blocks.len(),
             _ => 0,
@@ -245,7 +265,7 @@ impl Tally {
             Item::Pending { .. } => self.pending += 1,
             Item::Event(_) => self.events += 1,
             Item::Blocked(..) => self.blocked += 1,
-            Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}
+            Item::Body { .. } | Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}
         }
     }
 }

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
 
 use super::{
-    Admission, Append, Appended, Beat, Block, BlockChanges, BlockOutcome, Blocks, Epoch, Event, Heads, Log, NodeRecord,
-    Nodes, Note, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence,
+    Admission, Append, Appended, Beat, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, Epoch, Event, Heads, Log,
+    NodeRecord, Nodes, Note, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence,
     PresenceChange, Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus,
     Swept, memory::MemoryStore,
 };
@@ -81,6 +81,9 @@ hand_on!(Pending {
     async fn notify(notify: Notify) -> Notified;
     async fn acknowledge(user: &UserId, ids: &[NotificationId], event: Option<Event>) -> Vec<NotificationId>;
     async fn pending_count(user: &UserId) -> u64;
+} async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+    self.reach("notify_all").await;
+    self.store.notify_all(broadcast).await
 });
 
 hand_on!(Sessions {

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 
 use self::{inbox::Inbox, log::MemoryLog, outbox::MemoryOutbox};
 use super::{
-    Admission, Append, Appended, Beat, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes,
-    Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped,
-    SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone, clock::Clock,
-    session_events, shards::ShardCounts,
+    Admission, Append, Appended, Beat, Broadcast, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log,
+    NodeRecord, Nodes, Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present,
+    Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone,
+    clock::Clock, session_events, shards::ShardCounts,
 };
 use crate::topic::Topic;
 
@@ -90,6 +90,31 @@ impl MemoryStore {
             outbox.write(event, detail);
         }
         self.written.send_modify(|written| *written += 1);
+    }
+
+    /// Stores a notification.
+    fn keep(&self, state: &mut State, notify: Notify) -> Result<Notified, StoreError> {
+        let shard = Topic::User(notify.user.clone()).shard();
+        let inbox = state.inboxes.entry(notify.user.clone()).or_default();
+        if let Some(offset) = inbox.offset_of_copy(&notify, self.window)? {
+            let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
+            return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
+        }
+        let (offset, removed) = inbox.store(&notify, self.window);
+        let mut dropped = Vec::new();
+        for (offset, old) in removed {
+            state.expiries.remove(&(old.expires, notify.user.clone(), offset));
+            if old.expires > notify.at {
+                dropped.push(old.id);
+            }
+        }
+        state.expiries.insert((notify.expires, notify.user.clone(), offset));
+        state.ids.push_back((notify.at, notify.user, notify.id));
+        if let Some(event) = notify.dropped_event.filter(|_| !dropped.is_empty()) {
+            self.report(state, [(event, EventDetail::Notifications(dropped.clone()))]);
+        }
+        let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
+        Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
     }
 
     /// Reports that a session took the places of others.
@@ -203,30 +228,15 @@ impl Log for MemoryStore {
 #[async_trait]
 impl Pending for MemoryStore {
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
-        let shard = Topic::User(notify.user.clone()).shard();
-        self.step(|state| {
-            let inbox = state.inboxes.entry(notify.user.clone()).or_default();
-            if let Some(offset) = inbox.offset_of_copy(&notify, self.window)? {
-                let shard_count = self.shards.get(shard);
-                let epoch = self.epoch.clone();
-                return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
-            }
-            let (offset, removed) = inbox.store(&notify, self.window);
-            let mut dropped = Vec::new();
-            for (offset, old) in removed {
-                state.expiries.remove(&(old.expires, notify.user.clone(), offset));
-                if old.expires > notify.at {
-                    dropped.push(old.id);
-                }
-            }
-            state.expiries.insert((notify.expires, notify.user.clone(), offset));
-            state.ids.push_back((notify.at, notify.user, notify.id));
-            if let Some(event) = notify.dropped_event.filter(|_| !dropped.is_empty()) {
-                self.report(state, [(event, EventDetail::Notifications(dropped.clone()))]);
-            }
-            let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
-            Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
-        })
+        self.step(|state| self.keep(state, notify))
+    }
+
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+        let all = self.step(|state| {
+            let stored = broadcast.recipients.iter().map(|recipient| self.keep(state, broadcast.to(recipient)));
+            Ok(stored.collect())
+        });
+        all.unwrap_or_else(|error| vec![Err(error); broadcast.recipients.len()])
     }
 
     async fn acknowledge(
@@ -362,10 +372,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance::{Subject, conformance, options, options_with_outbox};
+    use crate::store::conformance::{Subject, broadcast, conformance, inbox, options, options_with_outbox};
 
     fn subject(options: Options) -> Subject {
         Subject::new(|clock| Arc::new(MemoryStore::new(options, clock)))
+    }
+
+    #[tokio::test]
+    async fn recipients_of_a_broadcast_share_its_bytes() {
+        let subject = subject(options());
+        subject.store.notify_all(broadcast(&subject, &["u", "v"], "a")).await;
+        let body = async |name| subject.read(&inbox(name), 0).await.entries[0].body.as_ptr();
+        assert_eq!(body("u").await, body("v").await);
     }
 
     conformance!(subject(options()));

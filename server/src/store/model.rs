@@ -9,11 +9,12 @@ use realtime_gateway_protocol::{NotificationId, Timestamp};
 use tokio::runtime::Runtime;
 
 use self::naive::Naive;
+use super::redb::tests::count_bodies;
 use super::redis::tests as redis_tests;
 use super::{
-    Append, Notify, Redaction, Retention, Store, StoreError,
+    Append, Broadcast, Notify, Redaction, Retention, Store, StoreError,
     clock::Clock,
-    conformance::{Subject, WINDOW, content, inbox, key_with, options, topic},
+    conformance::{Subject, WINDOW, broadcast, content, inbox, key_with, options, topic},
     memory::MemoryStore,
     redb::RedbStore,
 };
@@ -24,6 +25,7 @@ use crate::{config::Durability, store::PageLimit};
 enum Step {
     Append { clan: u8, key: Option<u8>, body: u8, max_entries: u64, age: u64, redact: Option<u64> },
     Notify { user: u8, id: u8, says: u8, ttl: u64, max_pending: u64 },
+    NotifyAll { users: Vec<u8>, id: u8, says: u8, ttl: u64, max_pending: u64, body: usize },
     Acknowledge { user: u8, ids: Vec<u8> },
     Pass(u64),
     Sweep,
@@ -50,13 +52,19 @@ fn step() -> impl Strategy<Value = Step> {
         ttl,
         max_pending,
     });
-    let acknowledge = (0..2u8, prop::collection::vec(0..6u8, 0..3));
+    let ttls = prop_oneof![Just(30u64), Just(500), Just(window * 2)];
+    let (says, bodies) = (prop_oneof![4 => Just(0u8), 1 => Just(1)], prop_oneof![Just(3usize), Just(600)]);
+    let notify_all = (prop::collection::vec(0..3u8, 0..5), 0..6u8, says, ttls, 1..5u64, bodies).prop_map(
+        |(users, id, says, ttl, max_pending, body)| Step::NotifyAll { users, id, says, ttl, max_pending, body },
+    );
+    let acknowledge = (0..3u8, prop::collection::vec(0..6u8, 0..3));
     let pass = prop_oneof![4 => 0..40u64, 2 => 0..600u64, 1 => Just(window / 2), 1 => Just(window)];
     let read = (0..4u8, 0..9u64, 0..5usize, 0..40usize);
     let pending = (0..3u8, 0..9u64, 0..4usize);
     prop_oneof![
         8 => append,
         8 => notify,
+        6 => notify_all,
         3 => acknowledge.prop_map(|(user, ids)| Step::Acknowledge { user, ids }),
         4 => pass.prop_map(Step::Pass),
         2 => Just(Step::Sweep),
@@ -115,6 +123,20 @@ async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn()
                 let answer = answer.map(|answer| (answer.offset, answer.duplicate, answer.dropped));
                 assert_eq!(answer, model.notify(notify), "{step:?}");
             }
+            Step::NotifyAll { users, id: named, says, ttl, max_pending, body } => {
+                let expires = Timestamp::from_millis(now.millis() + ttl * 1_000);
+                let users: Vec<String> = users.iter().map(|user| format!("u{user}")).collect();
+                let base = broadcast(subject, &users, &format!("n{named}"));
+                let body = vec![b'a' + (n % 26) as u8; body].into();
+                let broadcast = Broadcast { content: content(&says.to_string()), body, expires, max_pending, ..base };
+                let expected: Vec<_> =
+                    broadcast.recipients.iter().map(|recipient| model.notify(broadcast.to(recipient))).collect();
+                let answers = store.notify_all(broadcast).await.into_iter().map(allowed);
+                let answers: Vec<_> = answers
+                    .map(|answer| answer.map(|answer| (answer.offset, answer.duplicate, answer.dropped)))
+                    .collect();
+                assert_eq!(answers, expected, "{step:?}");
+            }
             Step::Acknowledge { user: name, ids } => {
                 let ids: Vec<NotificationId> = ids.iter().map(id).collect();
                 let user = subject.notification(&format!("u{name}"), "x").user;
@@ -157,6 +179,15 @@ async fn agree(subject: &mut Subject, steps: Vec<Step>, reopen: Option<&dyn Fn()
             }
         }
     }
+    // Whatever was done, no body stays without a notification.
+    let ids: Vec<NotificationId> = (0..6).map(|named| id(&named)).collect();
+    for name in 0..3 {
+        let user = subject.notification(&format!("u{name}"), "x").user;
+        subject.store.acknowledge(&user, &ids, None).await.unwrap();
+    }
+    subject.pass(WINDOW * 3);
+    subject.sweep().await;
+    subject.assert_bodies(0).await;
 }
 
 fn open(path: &Path, clock: Clock) -> Arc<dyn Store> {
@@ -185,7 +216,10 @@ proptest! {
         });
         let clock = told.unwrap();
         let reopen = || open(&path, clock.clone());
-        Runtime::new().unwrap().block_on(agree(&mut subject, steps, Some(&reopen)));
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(agree(&mut subject, steps, Some(&reopen)));
+        runtime.block_on(subject.store.close());
+        assert_eq!(count_bodies(&path), 0);
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod backend;
 mod blocks;
+mod bodies;
+mod broadcast;
 mod copy;
 mod fault;
 mod file;
@@ -29,7 +31,7 @@ pub mod survey;
 mod sweep;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod writer;
 
 use std::{
@@ -58,8 +60,8 @@ use self::{
     writer::{OutboxOptions, Shared},
 };
 use super::{
-    Append, Appended, Beat, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options, Page,
-    PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
+    Append, Appended, Beat, Broadcast, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options,
+    Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
     alone::Alone, clock::Clock, damage::Damage, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
 };
 use crate::{clock::Mark, config::Durability, topic::Topic};
@@ -233,6 +235,10 @@ impl Log for RedbStore {
 impl Pending for RedbStore {
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
         self.ask(notify).await
+    }
+
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+        self.broadcast(broadcast).await
     }
 
     async fn acknowledge(

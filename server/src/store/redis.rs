@@ -10,6 +10,7 @@
 //! | `log:<topic>`, `entries:<topic>`, `redacted:<topic>` | hash, stream, hash | a log |
 //! | `repeat:<topic> <sender> <id>` | text | what an append with this key was answered; goes with the window |
 //! | `user:<user>`, `pending:<user>` | hash, stream | what a user has not acknowledged |
+//! | `body:<number>`, `bodies` | hash, sorted set | the body of a broadcast, with the number of notifications that refer to it; when each is removed at the latest |
 //! | `notified:<user> <id>` | text | an id that came; goes with the window, or with its notification if that is later |
 //! | `ages`, `expiries` | sorted set | when a log's oldest entry, and when a notification, ends |
 //! | `shards` | hash | the counters of shards |
@@ -22,6 +23,7 @@
 mod address;
 mod advice;
 mod blocks;
+mod broadcast;
 mod connect;
 mod copy;
 mod enter;

@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use gateway::{
     config::Durability,
     store::{
-        Append, ContentDigest, Log, NodeName, Notify, Options, PageLimit, Pending, Retention, Store, clock::Clock,
-        redb::RedbStore,
+        Append, Broadcast, ContentDigest, Log, NodeName, Notify, Options, PageLimit, Pending, Recipient, Retention,
+        Store, clock::Clock, redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -31,7 +31,7 @@ fn clan() -> Topic {
     Topic::Clan(ClanId::new("c").unwrap())
 }
 
-/// Ten entries and three notifications; next to it, with the extension `killed`, as it would be after `kill -9`.
+/// Ten entries, three notifications, and two broadcasts to two users; next to it, with the extension `killed`, as it would be after `kill -9`.
 #[tokio::main(flavor = "current_thread")]
 async fn fill(path: &Path) {
     let store = open(path);
@@ -60,6 +60,19 @@ async fn fill(path: &Path) {
             dropped_event: None,
         };
         store.notify(notify).await.unwrap();
+    }
+    let recipients = ["bert", "carl"].map(|user| Recipient { user: UserId::new(user).unwrap(), dropped_event: None });
+    for n in 1..=2 {
+        let broadcast = Broadcast {
+            id: NotificationId::new(format!("b{n}")).unwrap(),
+            content: ContentDigest::of(&n).unwrap(),
+            at: Timestamp::from_millis(AT),
+            body: format!("body-of-broadcast-{n}-{}", "x".repeat(1_000)).into(),
+            expires: Timestamp::from_millis(AT + 1_000_000),
+            max_pending: 100,
+            recipients: recipients.to_vec(),
+        };
+        assert!(store.notify_all(broadcast).await.iter().all(Result::is_ok));
     }
     fs::copy(path, path.with_extension("killed")).unwrap();
     store.close().await;
@@ -107,18 +120,25 @@ fn check_names_what_is_damaged_and_repair_saves_the_rest() {
 
     spoil(&path, "body-of-entry-04");
     spoil(&path, "body-of-notification-2");
+    spoil(&path, "body-of-broadcast-1");
     let damaged = fs::read(&path).unwrap();
     let checked = place.run(&["check", "--deep"]);
     assert_eq!(checked.code(), 1);
-    for expected in
-        ["clan:c: 1 entries, at offsets 4", "user:anna: 1 pending", "gateway store repair a.redb", "9 entries"]
-    {
+    for expected in [
+        "clan:c: 1 entries, at offsets 4",
+        "user:anna: 1 pending",
+        "user:bert: 1 pending",
+        "user:carl: 1 pending",
+        "1 or more rows of the table shared bodies",
+        "gateway store repair a.redb",
+        "9 entries",
+    ] {
         assert!(checked.out().contains(expected), "{expected} is missing from {}", checked.out());
     }
 
     let repaired = place.run(&["store", "repair", "redb:a.redb", "b.redb"]);
     assert_eq!(repaired.code(), 0, "{}", repaired.err());
-    for expected in ["9 entries", "2 pending", "lost  clan:c: 1 entries, at offsets 4", "lost  user:anna: 1 pending"] {
+    for expected in ["9 entries", "4 pending", "lost  clan:c: 1 entries, at offsets 4", "lost  user:anna: 1 pending"] {
         assert!(repaired.out().contains(expected), "{expected} is missing from {}", repaired.out());
     }
     assert_eq!(fs::read(&path).unwrap(), damaged, "the damaged file is left as it is");
@@ -132,6 +152,10 @@ fn check_names_what_is_damaged_and_repair_saves_the_rest() {
     let pending: Vec<u64> =
         bodies(&target, &Topic::User(UserId::new("anna").unwrap())).into_iter().map(|(offset, _)| offset).collect();
     assert_eq!(pending, [1, 3]);
+    for user in ["bert", "carl"] {
+        let pending = bodies(&target, &Topic::User(UserId::new(user).unwrap()));
+        assert!(pending.len() == 1 && pending[0].1.starts_with("body-of-broadcast-2"), "{pending:?}");
+    }
     assert_ne!(epoch(&target), epoch(&path));
 
     let refused = place.run(&["store", "repair", "a.redb", "b.redb"]);

@@ -96,6 +96,12 @@ async fn same_id_with_other_content_is_a_conflict() {
         api.post("/api/v1/notifications", notification("one")).await;
         let (status, problem) = api.json(Method::POST, "/api/v1/notifications", Some(notification("two"))).await;
         assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("conflict")), "{problem}");
+        let to_both = json!({ "userIds": ["alice", "bob"], "title": "two", "message": "m", "id": "n1" });
+        let (status, problem) = api.json(Method::POST, "/api/v1/notifications", Some(to_both.clone())).await;
+        assert_eq!((status, &problem["details"]["userIds"]), (StatusCode::CONFLICT, &json!(["alice"])), "{problem}");
+        let mut bob = Socket::of(&gateway, "bob").await;
+        bob.send(json!({ "type": "subscribe_notifications" })).await;
+        assert_eq!(bob.until("notification").await["title"], "two", "the other user got it");
         api.post("/api/v1/notifications", notification("one")).await;
         alice.send(json!({ "type": "subscribe_notifications" })).await;
         assert_eq!(alice.until("subscription_confirmed").await["pending"], 1);

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{NotificationId, NotificationText, NotificationTitle, RawJson, TtlSeconds, UserId};
@@ -21,9 +20,6 @@ use crate::{
     services::{self, NewNotification},
 };
 
-/// How many notifications of one request are on their way to the store at once, so that they share commits.
-const AT_ONCE: usize = 64;
-
 /// A notification for one user (`userId`) or for many (`userIds`): give one of the two, not both.
 // No `oneOf` says so: client generators drop the whole operation for it, or write code that does not compile.
 #[derive(Deserialize, JsonSchema)]
@@ -31,7 +27,8 @@ const AT_ONCE: usize = 64;
 pub(in crate::http) struct SendNotification {
     /// For whom. Needed without `userIds`.
     user_id: Option<UserId>,
-    /// For whom, when they are several. Needed without `userId`.
+    /// For whom, when they are several. Needed without `userId`. The notification has the same id for all of them, and a
+    /// user who is listed twice gets it once.
     user_ids: Option<Some1To<UserId, 1_000>>,
     /// A headline.
     title: NotificationTitle,
@@ -39,7 +36,8 @@ pub(in crate::http) struct SendNotification {
     message: NotificationText,
     /// Whatever you add; clients get it as it is.
     data: Option<RawJson>,
-    /// Makes it safe to repeat: the same one is not sent to the same user twice. With other content it is refused with `conflict`.
+    /// Makes it safe to repeat: the same one is not sent to the same user twice. With other content it is refused with
+    /// `conflict`. When absent, the gateway makes one id for all users of the request.
     id: Option<NotificationId>,
     /// How long it is kept unacknowledged; `notifications.ttl` when absent.
     ttl_seconds: Option<TtlSeconds>,
@@ -48,7 +46,7 @@ pub(in crate::http) struct SendNotification {
 /// The notifications are stored, and will be delivered until they are acknowledged.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct NotificationsAccepted {
-    /// Their ids, in the order of the users.
+    /// The id for each user, in the order of the users.
     ids: Vec<NotificationId>,
 }
 
@@ -76,12 +74,6 @@ pub(in crate::http) async fn send(
     node: &Arc<Node>,
     asked: SendNotification,
 ) -> Result<Accepted<NotificationsAccepted>, Problem> {
-    let users = match (asked.user_id, asked.user_ids) {
-        (Some(user), None) => vec![user],
-        (None, Some(users)) => users.0,
-        (None, None) => return Err(Problem::field("userId", "missing: give userId, or userIds for several users")),
-        (Some(_), Some(_)) => return Err(Problem::field("userIds", "give userId or userIds, not both")),
-    };
     let new = NewNotification {
         id: asked.id,
         title: asked.title,
@@ -89,7 +81,14 @@ pub(in crate::http) async fn send(
         data: asked.data,
         ttl: asked.ttl_seconds.map(|seconds| Duration::from_secs(seconds.get())),
     };
-    let sends = users.into_iter().map(|user| services::Notifications::send(node, user, new.clone()));
-    let sent: Vec<_> = stream::iter(sends).buffered(AT_ONCE).try_collect().await?;
-    Ok(Answer(NotificationsAccepted { ids: sent.into_iter().map(|sent| sent.id).collect() }))
+    let ids = match (asked.user_id, asked.user_ids) {
+        (Some(user), None) => vec![services::Notifications::send(node, user, new).await?.id],
+        (None, Some(users)) => {
+            let sent = services::Notifications::send_all(node, users.0, new).await?;
+            sent.into_iter().map(|sent| sent.id).collect()
+        }
+        (None, None) => return Err(Problem::field("userId", "missing: give userId, or userIds for several users")),
+        (Some(_), Some(_)) => return Err(Problem::field("userIds", "give userId or userIds, not both")),
+    };
+    Ok(Answer(NotificationsAccepted { ids }))
 }

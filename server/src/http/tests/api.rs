@@ -36,6 +36,10 @@ async fn notifications_are_stored_once_for_each_user_and_digit_by_digit() {
         assert_eq!(stored.len(), 1);
         assert!(stored[0].contains(r#"{"big":12345678901234567890.123}"#), "{}", stored[0]);
     }
+    let without_id = json!({ "userIds": ["d", "e", "d"], "title": "t", "message": "m" });
+    let ids = served.post("/api/v1/notifications", &without_id).await.ok(202)["ids"].clone();
+    assert!(ids[0].is_string() && ids[0] == ids[1] && ids[0] == ids[2], "one id for all users of a request: {ids}");
+    assert_eq!((stored(&served, "d").await.len(), stored(&served, "e").await.len()), (1, 1));
     let nulls = json!({ "userId": "c", "userIds": null, "title": "t", "message": "m", "id": null, "ttlSeconds": 60.0 });
     let first = served.post("/api/v1/notifications", &nulls).await.ok(202);
     let second = served.post("/api/v1/notifications", &nulls).await.ok(202);

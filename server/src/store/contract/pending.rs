@@ -28,6 +28,50 @@ pub struct Notify {
     pub dropped_event: Option<Event>,
 }
 
+/// A notification for several users. The body is the same for all of them, and a store keeps it once.
+#[derive(Debug, Clone)]
+pub struct Broadcast {
+    /// Names the notification, to each of the users.
+    pub id: NotificationId,
+    /// What it says, apart from its id and time.
+    pub content: ContentDigest,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// What to keep.
+    pub body: Bytes,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+    /// How many each user may have pending; the oldest are dropped beyond it.
+    pub max_pending: u64,
+    /// The users. A user who is listed twice gets the notification once; the second result is a duplicate.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A user who gets a broadcast.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    /// The user.
+    pub user: UserId,
+    /// What backend services are told of the user's notifications that are dropped, in the same step; not when none is.
+    pub dropped_event: Option<Event>,
+}
+
+impl Broadcast {
+    /// Returns the notification of one recipient. It shares the body.
+    pub(crate) fn to(&self, recipient: &Recipient) -> Notify {
+        Notify {
+            user: recipient.user.clone(),
+            id: self.id.clone(),
+            content: self.content,
+            at: self.at,
+            body: self.body.clone(),
+            expires: self.expires,
+            max_pending: self.max_pending,
+            dropped_event: recipient.dropped_event.clone(),
+        }
+    }
+}
+
 /// A notification that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notified {
@@ -52,6 +96,15 @@ pub trait Pending {
     /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
     /// [`StoreError::Conflict`] when its id stands for other content; nothing is stored then.
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError>;
+
+    /// Stores a notification for each of several users, as [`notify`](Self::notify) does, and the body once for all of
+    /// them. Returns one result for each recipient, in their order: a user whose notification cannot be stored keeps no
+    /// other user from getting it. A store may split a large broadcast into several steps.
+    ///
+    /// # Errors
+    /// A result is [`StoreError::Unavailable`] when that notification is not confirmed; it may have been stored all the
+    /// same. Repeating the broadcast is safe. [`StoreError::Conflict`] when the id stands for other content for that user.
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>>;
 
     /// Removes notifications and tells which of them were pending. Backend services are told of those by the event,
     /// in the same step; not when there is none.

@@ -12,9 +12,9 @@ use crate::{
     store::{
         Append, Block, BlockedTokens, Event, Notify, Options, Redaction, Retention, Store,
         clock::Clock,
-        conformance::{ALL, ONE, Subject, WINDOW, content, inbox, key, key_with, options, session, topic},
-        redb::RedbStore,
-        redis::{RedisOptions, RedisStore, TimeSource, tests::alone},
+        conformance::{ALL, ONE, Subject, WINDOW, broadcast, content, inbox, key, key_with, options, session, topic},
+        redb::{self, RedbStore},
+        redis::{self, RedisOptions, RedisStore, TimeSource, tests::alone},
     },
 };
 
@@ -45,6 +45,16 @@ impl Place {
                 let store = Arc::new(RedisStore::open(given, options, clock).await.unwrap());
                 Both { store: store.clone(), copied: store }
             }
+        }
+    }
+}
+
+impl Place {
+    /// Counts the bodies that notifications share. A file must be closed.
+    fn count_bodies(&self) -> u64 {
+        match self {
+            Self::File(path) => redb::tests::count_bodies(path),
+            Self::Redis(options) => redis::tests::count_bodies(&format!("{{{}}}:bod*", options.prefix)),
         }
     }
 }
@@ -92,6 +102,12 @@ async fn fill(subject: &Subject) {
     }
     let long = Timestamp::from_millis(subject.now().millis() + 100 * WINDOW.as_millis() as u64);
     subject.notify(Notify { expires: long, ..subject.notification("bert", "n1") }).await;
+    let users = ["carl", "dora"];
+    for id in ["b1", "b2", "b3"] {
+        assert!(subject.store.notify_all(broadcast(subject, &users, id)).await.iter().all(Result::is_ok));
+    }
+    let (carl, b2) = (UserId::new("carl").unwrap(), [NotificationId::new("b2").unwrap()]);
+    subject.store.acknowledge(&carl, &b2, None).await.unwrap();
     let (anna, n3) = (UserId::new("anna").unwrap(), [NotificationId::new("n3").unwrap()]);
     subject.store.acknowledge(&anna, &n3, Some(event(subject, "acked"))).await.unwrap();
     for n in 0..300 {
@@ -106,13 +122,22 @@ async fn fill(subject: &Subject) {
 
 /// Everything that can be read.
 async fn seen(store: &dyn Store) -> String {
-    let topics = [topic("long"), topic("few"), topic("gone"), topic("never"), inbox("anna"), inbox("bert")];
+    let topics = [
+        topic("long"),
+        topic("few"),
+        topic("gone"),
+        topic("never"),
+        inbox("anna"),
+        inbox("bert"),
+        inbox("carl"),
+        inbox("dora"),
+    ];
     let mut seen = format!("{:?}\n{:?}\n", store.epoch(), store.heads(&topics).await.unwrap().ends);
     for topic in &topics {
         let page = store.read(topic, 0, ALL).await.unwrap();
         seen += &format!("{topic}: {:?} {:?} {:?}\n", page.epoch, page.ends, page.entries);
     }
-    for user in ["anna", "bert"] {
+    for user in ["anna", "bert", "carl", "dora"] {
         seen += &format!("{:?}\n", store.pending_count(&UserId::new(user).unwrap()).await.unwrap());
     }
     for n in 0..300 {
@@ -175,15 +200,26 @@ async fn there_and_back(from: Place, to: Place) {
     let (source, target) = (from.open(clock.clone()).await, to.open(clock.clone()).await);
     let now = subject.now();
     let tally = copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap();
-    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 4, events: 9, blocked: 300 });
+    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 9, events: 9, blocked: 300 });
     // What is full is left as it is.
     assert!(matches!(copy(&*source.copied, &*target.copied, WINDOW, now).await, Err(CopyError::NotEmpty)));
     target.store.close().await;
+    assert_eq!(to.count_bodies(), 3, "bodies are not copied for each user");
     assert_eq!(seen(&*source.store).await, expected, "the source is as it was");
     source.store.close().await;
     subject.store = to.open(clock).await.store;
     assert_eq!(seen(&*subject.store).await, expected);
+    for user in ["carl", "dora"] {
+        let ids = ["b1", "b2", "b3"].map(|id| NotificationId::new(id).unwrap());
+        let seen = subject.store.acknowledge(&UserId::new(user).unwrap(), &ids, None).await.unwrap();
+        assert_eq!(seen.len(), if user == "carl" { 2 } else { 3 });
+    }
+    if let Place::Redis(_) = to {
+        assert_eq!(to.count_bodies(), 0, "references were counted again");
+    }
     goes_on(&subject).await;
+    subject.store.close().await;
+    assert_eq!(to.count_bodies(), 0, "references were counted again");
 }
 
 fn places() -> Places {

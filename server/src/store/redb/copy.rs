@@ -1,16 +1,19 @@
 //! The data file copied: everything in it, page after page; and a new file filled from another store.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use realtime_gateway_protocol::{StoredId, UserId};
-use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use realtime_gateway_protocol::{NotificationId, StoredId, UserId};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::{
     RedbStore, blocks,
+    bodies::{self, BODIES, BodyRow},
     fault::Fault,
     format::{
         ENTRIES, EPOCH, EntryRow, IDS, IdRow, KEYS, KeyRow, KnownKind, LOGS, LogRow, OUTBOX, PENDING, PendingRow,
-        USERS, UserRow, encode_epoch, id_of, key_of, text, time,
+        RowBody, USERS, UserRow, encode_epoch, id_of, key_of, text, time,
     },
     log, migrations,
     operation::Request,
@@ -21,7 +24,7 @@ use crate::{
     store::{
         Entry, Head, IdempotencyKey, StoreError,
         clock::after,
-        copy::{Copied, Item, Pages},
+        copy::{Copied, Item, Pages, PendingBody},
         damage::Damage,
     },
     topic::Topic,
@@ -105,6 +108,7 @@ fn dump(transaction: &ReadTransaction, damage: &Damage, pages: &mut Pages) -> Re
 
 fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fault> {
     let (pending, ids) = (transaction.open_table(PENDING)?, transaction.open_table(IDS)?);
+    let mut bodies = SharedBodies::open(transaction)?;
     for row in transaction.open_table(USERS)?.iter()? {
         let (name, row) = row?;
         let (user, row) = (
@@ -116,14 +120,13 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
         for row in pending.range((number, 0)..=(number, u64::MAX))? {
             let (place, row) = row?;
             let row = PendingRow::decode(place.value(), row.value())?;
-            pages.add_blocking(Item::Pending {
-                user: user.clone(),
-                offset: place.value().1,
-                id: StoredId::from_stored(row.id).map_err(|_| Fault::Damaged)?,
-                at: time(row.at),
-                expires: time(row.expires),
-                body: Bytes::copy_from_slice(row.body),
-            })?;
+            let id = StoredId::from_stored(row.id).map_err(|_| Fault::Damaged)?;
+            let body = match row.body {
+                RowBody::Own(body) => PendingBody::Own(Bytes::copy_from_slice(body)),
+                RowBody::Shared(number) => bodies.before(pages, number, &id)?,
+            };
+            let (offset, at, expires) = (place.value().1, time(row.at), time(row.expires));
+            pages.add_blocking(Item::Pending { user: user.clone(), offset, id, at, expires, body })?;
         }
         for row in ids.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (id, row) = row?;
@@ -135,6 +138,32 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+/// The bodies of broadcasts, each of which is given once: before the first notification that refers to it.
+pub(super) struct SharedBodies {
+    table: ReadOnlyTable<u64, &'static [u8]>,
+    given: HashSet<u64>,
+}
+
+impl SharedBodies {
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, Fault> {
+        Ok(Self { table: transaction.open_table(BODIES)?, given: HashSet::new() })
+    }
+
+    /// Gives a body, unless it was given before, and returns what the notification with the id refers to.
+    pub(super) fn before(&mut self, pages: &mut Pages, number: u64, id: &NotificationId) -> Result<PendingBody, Fault> {
+        if self.given.insert(number) {
+            let row = self.table.get(number)?.ok_or(Fault::Damaged)?;
+            let row = BodyRow::decode(number, row.value())?;
+            if row.id != id.as_str() {
+                return Err(Fault::Damaged);
+            }
+            let (expires, body) = (time(row.expires), Bytes::copy_from_slice(row.body));
+            pages.add_blocking(Item::Body { number, id: id.clone(), expires, body })?;
+        }
+        Ok(PendingBody::Shared(number))
+    }
 }
 
 /// What [`key_of`] has put together.
@@ -200,9 +229,18 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             row.count += 1;
             tables.users.insert(user.as_str(), row.encode(user.as_str()).as_slice())?;
             let place = (row.number, *offset);
+            let body = match body {
+                PendingBody::Own(body) => RowBody::Own(body),
+                PendingBody::Shared(number) if bodies::add_reference(tables, *number)? => RowBody::Shared(*number),
+                PendingBody::Shared(_) => return Err(Fault::Damaged),
+            };
             let pending = PendingRow { at: at.millis(), expires: expires.millis(), id: id.as_str(), body };
             tables.pending.insert(place, pending.encode(place).as_slice())?;
             tables.expiries.insert((expires.millis(), row.number, *offset), user.as_str())?;
+        }
+        Item::Body { number, id, expires, body } => {
+            tables.take_body_number(*number)?;
+            bodies::write(tables, *number, &BodyRow { expires: expires.millis(), id: id.as_str(), body })?;
         }
         Item::Notified { user, id, offset, at, content } => {
             let number = user_row(tables, user)?.number;

@@ -2,7 +2,7 @@
 //!
 //! Numbers in rows are little-endian. Every row begins with a byte that names its layout, so that one kind of row can
 //! change without the others, and ends with a checksum over its table, its key and itself (`sealed.rs`). The rows of
-//! `keys_by_time`, `ages`, `ids_by_time` and `expiries` are indexes without a checksum: nothing is believed because an
+//! `keys_by_time`, `ages`, `ids_by_time`, `expiries` and `bodies_by_time` are indexes without a checksum: nothing is believed because an
 //! index says so, but compared with the row that it names. Times are milliseconds since 1970. A log and a user are known by a number, given in
 //! the order in which they came and never given again, so that keys are short:
 //!
@@ -16,6 +16,9 @@
 //! | `ages` | time at which the oldest entry ends (or earlier), log | topic |
 //! | `users` | user | [`UserRow`] |
 //! | `pending` | user, offset | [`PendingRow`] |
+//! | `bodies` | number | [`BodyRow`](super::bodies::BodyRow), the body of a broadcast |
+//! | `body_uses` | number of a body | [`UsesRow`](super::bodies::UsesRow), how many rows of `pending` refer to it |
+//! | `bodies_by_time` | time at which it is removed at the latest, number | nothing |
 //! | `ids` | user (8 bytes), notification id | [`IdRow`] |
 //! | `ids_by_time` | time, user, offset | the key in `ids` |
 //! | `expiries` | time, user, offset | user's name |
@@ -59,11 +62,12 @@ pub(super) const KNOWN: Definition<u64> = TableDefinition::new("known");
 pub(super) const OPEN_SESSIONS: Definition<&'static str> = TableDefinition::new("open_sessions");
 pub(super) const BLOCKS: Definition<&'static str> = TableDefinition::new("blocks");
 
-/// The numbers that the next log and the next user get. The lengths of the tables would do, but for damage.
+/// The numbers that the next log, the next user and the next body get. The lengths of the tables would do, but for damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NumbersRow {
     pub(super) log: u64,
     pub(super) user: u64,
+    pub(super) body: u64,
 }
 
 impl NumbersRow {
@@ -71,12 +75,12 @@ impl NumbersRow {
     pub(super) const NAME: &'static str = "numbers";
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        row(meta(Self::NAME), [self.log, self.user], &[])
+        row(meta(Self::NAME), [self.log, self.user, self.body], &[])
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
-        let ([log, user], _) = fields(meta(Self::NAME), bytes)?;
-        Ok(Self { log, user })
+        let ([log, user, body], _) = fields(meta(Self::NAME), bytes)?;
+        Ok(Self { log, user, body })
     }
 }
 
@@ -239,26 +243,37 @@ impl UserRow {
     }
 }
 
-/// A notification that waits: the length of its id precedes the id and the body.
+/// The body of a notification that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowBody<'a> {
+    /// It stands in the row.
+    Own(&'a [u8]),
+    /// It stands in `bodies` under this number, once for all notifications of a broadcast.
+    Shared(u64),
+}
+
+/// A notification that waits: the length of its id, and the number of its body or 0, precede the id and the body.
 pub(super) struct PendingRow<'a> {
     pub(super) at: u64,
     pub(super) expires: u64,
     pub(super) id: &'a str,
-    pub(super) body: &'a [u8],
+    pub(super) body: RowBody<'a>,
 }
 
 impl<'a> PendingRow<'a> {
     pub(super) fn encode(&self, place: Pair) -> Vec<u8> {
-        row(
-            Position::of::<Pair>(&PENDING, &place),
-            [self.at, self.expires, self.id.len() as u64],
-            &[self.id.as_bytes(), self.body],
-        )
+        let (number, body): (u64, &[u8]) = match self.body {
+            RowBody::Own(body) => (0, body),
+            RowBody::Shared(number) => (number, &[]),
+        };
+        let numbers = [self.at, self.expires, self.id.len() as u64, number];
+        row(Position::of::<Pair>(&PENDING, &place), numbers, &[self.id.as_bytes(), body])
     }
 
     pub(super) fn decode(place: Pair, bytes: &'a [u8]) -> Result<Self, Fault> {
-        let ([at, expires, length], rest) = fields(Position::of::<Pair>(&PENDING, &place), bytes)?;
+        let ([at, expires, length, number], rest) = fields(Position::of::<Pair>(&PENDING, &place), bytes)?;
         let (id, body) = usize::try_from(length).ok().and_then(|at| rest.split_at_checked(at)).ok_or(Fault::Damaged)?;
+        let body = if number == 0 { RowBody::Own(body) } else { RowBody::Shared(number) };
         Ok(Self { at, expires, id: text(id)?, body })
     }
 }

@@ -4,8 +4,9 @@ use realtime_gateway_protocol::{NotificationId, StoredId, Timestamp, UserId};
 use redb::ReadableTable;
 
 use super::{
+    bodies::{self, SharedBody},
     fault::Fault,
-    format::{IdRow, KnownKind, Pair, PendingRow, UserRow, check_unknown, id_of, time},
+    format::{IdRow, KnownKind, Pair, PendingRow, RowBody, UserRow, check_unknown, id_of, time},
     log,
     operation::Request,
     outbox,
@@ -29,15 +30,15 @@ impl Request for Notify {
     type Answer = Notified;
 
     fn apply(&self, tables: &mut Tables<'_>) -> Result<Notified, Fault> {
-        notify(tables, self)
+        notify(tables, self, None)
     }
 
     fn bytes(&self) -> usize {
         256 + self.body.len()
     }
 
-    fn shard(&self) -> Option<Shard> {
-        Some(Topic::User(self.user.clone()).shard())
+    fn shards(&self) -> Vec<Shard> {
+        vec![Topic::User(self.user.clone()).shard()]
     }
 
     fn count(&self, notified: &mut Notified, shards: &ShardCounts) {
@@ -112,7 +113,12 @@ pub(super) fn expires(tables: &Tables<'_>, place: Pair) -> Result<Option<u64>, F
     Ok(row.and_then(|row| PendingRow::decode(place, row.value()).ok().map(|row| row.expires)))
 }
 
-fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
+/// Stores a notification: with its own body, or with a reference to a body that it shares with others.
+pub(super) fn notify(
+    tables: &mut Tables<'_>,
+    notify: &Notify,
+    shared: Option<&mut SharedBody>,
+) -> Result<Notified, Fault> {
     let name = notify.user.as_str();
     let now = notify.at.millis();
     let found = user(tables, name)?;
@@ -141,7 +147,11 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
     user.soonest = user.soonest.min(notify.expires.millis());
     let (offset, expires) = (user.head, notify.expires.millis());
     let place = (user.number, offset);
-    let row = PendingRow { at: now, expires, id: notify.id.as_str(), body: &notify.body }.encode(place);
+    let body = match shared {
+        Some(shared) => RowBody::Shared(shared.refer(tables, notify)?),
+        None => RowBody::Own(&notify.body),
+    };
+    let row = PendingRow { at: now, expires, id: notify.id.as_str(), body }.encode(place);
     tables.pending.insert(place, row.as_slice())?;
     tables
         .ids
@@ -207,7 +217,11 @@ pub(super) fn remove(
     let row = match tables.pending.get(place)? {
         Some(row) => PendingRow::decode(place, row.value()).and_then(|row| {
             let id = NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?;
-            Ok((id, row.at, row.expires))
+            let shared = match row.body {
+                RowBody::Own(_) => None,
+                RowBody::Shared(number) => Some(number),
+            };
+            Ok((id, row.at, row.expires, shared))
         }),
         None => return Ok(Removed::Nothing),
     };
@@ -217,10 +231,14 @@ pub(super) fn remove(
     if user.count == 0 {
         user.soonest = u64::MAX;
     }
-    let Ok((id, at, expires)) = row else {
+    let Ok((id, at, expires, shared)) = row else {
+        // The sweep removes the body that it may have referred to.
         tables.damage.note("pending notifications", &format_args!("user {} {offset}", user.number), 1);
         return Ok(Removed::Damaged);
     };
+    if let Some(number) = shared {
+        bodies::release(tables, number, expires, now.millis())?;
+    }
     tables.expiries.remove((expires, user.number, offset))?;
     if after(time(at), tables.window) <= now {
         forget(tables, &id_of(user.number, id.as_str()), offset)?;

@@ -33,8 +33,8 @@ impl Request for Append {
         256 + event + self.body.len() + self.redaction.as_ref().map_or(0, |redaction| redaction.body.len())
     }
 
-    fn shard(&self) -> Option<Shard> {
-        Some(self.topic.shard())
+    fn shards(&self) -> Vec<Shard> {
+        vec![self.topic.shard()]
     }
 
     fn count(&self, appended: &mut Appended, shards: &ShardCounts) {

@@ -9,7 +9,7 @@ use super::{
     fault::Fault,
     format::{EntryRow, LogRow, Pair, time},
     reader::Place,
-    series::{Direction, Series, advance},
+    series::{Direction, RowCheck, Series, advance},
 };
 use crate::store::{
     Entry, Head, Lost, PageLimit,
@@ -17,8 +17,17 @@ use crate::store::{
 };
 
 /// The entries of a log.
-pub(super) fn entries<'t, T>(table: &'t T, log: &LogRow) -> Series<'t, T> {
-    Series { table, number: log.number, readable: |place, bytes| EntryRow::decode(place, bytes).is_ok() }
+pub(super) fn entries<'t, T>(table: &'t T, log: &LogRow) -> Series<'t, T, EntryCheck> {
+    Series { table, number: log.number, check: EntryCheck }
+}
+
+/// Tells which entries can be read.
+pub(super) struct EntryCheck;
+
+impl RowCheck for EntryCheck {
+    fn is_readable(&self, place: Pair, bytes: &[u8]) -> bool {
+        EntryRow::decode(place, bytes).is_ok()
+    }
 }
 
 /// Takes what fits, up to what is lost.
@@ -89,7 +98,7 @@ enum Stop {
 
 /// How far the loss goes that begins at an offset.
 fn lost<T: ReadableTable<Pair, &'static [u8]>>(
-    series: &Series<'_, T>,
+    series: &Series<'_, T, EntryCheck>,
     begin: u64,
     to: u64,
     direction: Direction,

@@ -117,7 +117,7 @@ fn begin(transaction: &WriteTransaction, epoch: &str) -> Result<(), Fault> {
     tables::make(transaction)?;
     let mut meta = transaction.open_table(META)?;
     meta.insert(EPOCH, encode_epoch(epoch).as_slice())?;
-    meta.insert(NumbersRow::NAME, NumbersRow { log: 1, user: 1 }.encode().as_slice())?;
+    meta.insert(NumbersRow::NAME, NumbersRow { log: 1, user: 1, body: 1 }.encode().as_slice())?;
     meta.insert("format", FORMAT.to_le_bytes().as_slice())?;
     Ok(())
 }

@@ -21,12 +21,17 @@ pub(super) trait Request: Send + 'static {
     /// About how much memory it holds.
     fn bytes(&self) -> usize;
 
-    /// The shard of what it adds.
-    fn shard(&self) -> Option<Shard> {
-        None
+    /// How many operations of one row each it counts as in a batch.
+    fn rows(&self) -> usize {
+        1
     }
 
-    /// Raises the counter of the shard once what was added can be read, and completes the answer with it.
+    /// The shards of what it adds.
+    fn shards(&self) -> Vec<Shard> {
+        Vec::new()
+    }
+
+    /// Raises the counters of the shards once what was added can be read, and completes the answer with them.
     fn count(&self, _answer: &mut Self::Answer, _shards: &ShardCounts) {}
 }
 
@@ -40,6 +45,9 @@ pub(super) trait Operation: Send {
 
     /// About how much memory it holds.
     fn bytes(&self) -> usize;
+
+    /// How many operations of one row each it counts as in a batch.
+    fn rows(&self) -> usize;
 
     /// Answers: the commit is done.
     fn confirm(self: Box<Self>, shards: &ShardCounts);
@@ -84,6 +92,10 @@ impl<R: Request> Operation for Asked<R> {
         self.request.bytes()
     }
 
+    fn rows(&self) -> usize {
+        self.request.rows()
+    }
+
     fn confirm(self: Box<Self>, shards: &ShardCounts) {
         let Asked { request, answer, asker } = *self;
         let Some(mut answer) = answer else { return };
@@ -95,7 +107,7 @@ impl<R: Request> Operation for Asked<R> {
     }
 
     fn refuse(self: Box<Self>, error: &StoreError, shards: &ShardCounts) {
-        if let Some(shard) = self.request.shard() {
+        for shard in self.request.shards() {
             shards.raise(shard);
         }
         let _ = self.asker.send(Err(error.clone()));

@@ -1,122 +1,165 @@
 //! A page of what is pending for a user. Offsets have holes where notifications were acknowledged, so what is missing
-//! shows in their number only.
+//! shows in their number only. A notification whose body is missing or damaged cannot be read, as one that is damaged
+//! itself.
 
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use redb::ReadableTable;
+use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::{
+    bodies::{self, BODIES},
     fault::Fault,
-    format::{Pair, PendingRow, UserRow, time},
+    format::{PENDING, Pair, PendingRow, RowBody, UserRow, time},
     reader::Place,
-    series::Series,
+    series::{RowCheck, Series},
 };
 use crate::store::{
     Entry, Lost, PageLimit,
     page::{PageBudget, Read},
 };
 
-/// The notifications of a user.
-pub(super) fn pending<'t, T>(table: &'t T, user: &UserRow) -> Series<'t, T> {
-    Series { table, number: user.number, readable: |place, bytes| PendingRow::decode(place, bytes).is_ok() }
+/// The table of pending notifications.
+type PendingRows = ReadOnlyTable<Pair, &'static [u8]>;
+
+/// The pending notifications of all users, and the bodies that they share.
+pub(super) struct PendingTables {
+    pending: PendingRows,
+    bodies: ReadOnlyTable<u64, &'static [u8]>,
 }
 
-/// Takes what fits and has not ended.
-pub(super) fn page(
-    table: &impl ReadableTable<Pair, &'static [u8]>,
-    user: &UserRow,
-    place: Place,
-    limit: PageLimit,
-    now: u64,
-) -> Result<Read, Fault> {
-    match place {
-        Place::After(position) => after(table, user, position, limit, now),
-        Place::Before(before) => {
-            let (from, to) = (before.saturating_sub(1).min(user.head), 0);
-            let (mut entries, ..) = take(&pending(table, user), (from, to), limit, now)?;
-            entries.reverse();
-            let next = entries.last().map_or(user.head, |last| last.offset);
-            Ok(Read { entries, next, lost: None })
-        }
+impl RowCheck for &PendingTables {
+    fn is_readable(&self, place: Pair, bytes: &[u8]) -> bool {
+        PendingRow::decode(place, bytes).and_then(|row| self.body(&row, |_| ())).is_ok()
     }
 }
 
-fn after(
-    table: &impl ReadableTable<Pair, &'static [u8]>,
-    user: &UserRow,
-    position: u64,
-    limit: PageLimit,
-    now: u64,
-) -> Result<Read, Fault> {
-    let series = pending(table, user);
-    let first = position.saturating_add(1);
-    let missing = missing(&series, user)?;
-    if let Some(lost) = missing.filter(|lost| lost.first == first) {
-        return Ok(Read { next: lost.last, lost: Some(lost), ..Read::default() });
+impl PendingTables {
+    /// Opens the tables.
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, Fault> {
+        Ok(Self { pending: transaction.open_table(PENDING)?, bodies: transaction.open_table(BODIES)? })
     }
-    let to = missing.filter(|lost| lost.first > first).map_or(user.head, |lost| lost.first - 1);
-    if first > to {
-        return Ok(Read { next: user.head, ..Read::default() });
+
+    /// Returns the rows of a user.
+    pub(super) fn series(&self, user: &UserRow) -> Series<'_, PendingRows, &Self> {
+        Series { table: &self.pending, number: user.number, check: self }
     }
-    let (entries, reached, stop) = take(&series, (first, to), limit, now)?;
-    match stop {
-        None => Ok(Read { entries, next: to, lost: None }),
-        Some(Stop::Unreadable) if entries.is_empty() => {
-            let begin = reached.saturating_add(1).max(first);
-            let readable = if begin < user.head { series.next_readable(begin + 1, user.head)? } else { None };
-            let lost = Lost { first: begin, last: readable.map_or(user.head, |readable| readable - 1) };
-            Ok(Read { entries, next: lost.last, lost: Some(lost) })
-        }
-        Some(Stop::Unreadable | Stop::Full) => {
-            let next = entries.last().map_or(position.min(user.head), |last| last.offset);
-            Ok(Read { entries, next, lost: None })
+
+    /// Reads the body of a notification, wherever it stands.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] when the row refers to a body that is missing, damaged, or of another notification.
+    pub(super) fn body<R>(&self, row: &PendingRow<'_>, with: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
+        match row.body {
+            RowBody::Own(body) => Ok(with(body)),
+            RowBody::Shared(number) => bodies::read(&self.bodies, number, row.id, with),
         }
     }
+
+    /// Takes what fits and has not ended.
+    pub(super) fn page(&self, user: &UserRow, place: Place, limit: PageLimit, now: u64) -> Result<Read, Fault> {
+        match place {
+            Place::After(position) => self.after(user, position, limit, now),
+            Place::Before(before) => {
+                let (from, to) = (before.saturating_sub(1).min(user.head), 0);
+                let (mut entries, ..) = self.take(user, (from, to), limit, now)?;
+                entries.reverse();
+                let next = entries.last().map_or(user.head, |last| last.offset);
+                Ok(Read { entries, next, lost: None })
+            }
+        }
+    }
+
+    fn after(&self, user: &UserRow, position: u64, limit: PageLimit, now: u64) -> Result<Read, Fault> {
+        let series = self.series(user);
+        let first = position.saturating_add(1);
+        let missing = missing(&series, user)?;
+        if let Some(lost) = missing.filter(|lost| lost.first == first) {
+            return Ok(Read { next: lost.last, lost: Some(lost), ..Read::default() });
+        }
+        let to = missing.filter(|lost| lost.first > first).map_or(user.head, |lost| lost.first - 1);
+        if first > to {
+            return Ok(Read { next: user.head, ..Read::default() });
+        }
+        let (entries, reached, stop) = self.take(user, (first, to), limit, now)?;
+        match stop {
+            None => Ok(Read { entries, next: to, lost: None }),
+            Some(Stop::Unreadable) if entries.is_empty() => {
+                let begin = reached.saturating_add(1).max(first);
+                let readable = if begin < user.head { series.next_readable(begin + 1, user.head)? } else { None };
+                let lost = Lost { first: begin, last: readable.map_or(user.head, |readable| readable - 1) };
+                Ok(Read { entries, next: lost.last, lost: Some(lost) })
+            }
+            Some(Stop::Unreadable | Stop::Full) => {
+                let next = entries.last().map_or(position.min(user.head), |last| last.offset);
+                Ok(Read { entries, next, lost: None })
+            }
+            Some(Stop::Failed(fault)) => Err(fault),
+        }
+    }
+
+    /// What fits, up to which offset everything was looked at, and why there is no more.
+    fn take(
+        &self,
+        user: &UserRow,
+        (from, to): (u64, u64),
+        limit: PageLimit,
+        now: u64,
+    ) -> Result<(Vec<Entry>, u64, Option<Stop>), Fault> {
+        let mut budget = PageBudget::new(limit);
+        let (mut entries, mut reached) = (Vec::new(), 0);
+        let series = self.series(user);
+        let visited = series.visit(from, to, |offset, bytes| {
+            let row = PendingRow::decode((series.number, offset), bytes);
+            let entry = row.and_then(|row| {
+                if row.expires <= now {
+                    return Ok(Taken::Expired);
+                }
+                let take = |body: &[u8]| budget.take(body.len()).then(|| Bytes::copy_from_slice(body));
+                let body = self.body(&row, take)?;
+                Ok(body.map_or(Taken::TooLarge, |body| Taken::Entry(Entry { offset, at: time(row.at), body })))
+            });
+            match entry {
+                Ok(Taken::Expired) => {}
+                Ok(Taken::TooLarge) => return ControlFlow::Break(Stop::Full),
+                Ok(Taken::Entry(entry)) => entries.push(entry),
+                Err(fault) if !fault.is_damage() => return ControlFlow::Break(Stop::Failed(fault)),
+                Err(_) if from <= to => return ControlFlow::Break(Stop::Unreadable),
+                // Going back, what is damaged is only left out: nothing is promised of the past.
+                Err(_) => return ControlFlow::Continue(()),
+            }
+            reached = offset;
+            ControlFlow::Continue(())
+        });
+        match visited {
+            Ok(Some(Stop::Failed(fault))) => Err(fault),
+            Ok(stop) => Ok((entries, reached, stop)),
+            Err(fault) if fault.is_damage() => Ok((entries, reached, Some(Stop::Unreadable))),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// What became of one row.
+enum Taken {
+    Entry(Entry),
+    /// Its time has ended.
+    Expired,
+    /// It does not fit into the page.
+    TooLarge,
 }
 
 /// Why no more was taken.
 enum Stop {
     Full,
     Unreadable,
-}
-
-/// What fits, up to which offset everything was looked at, and why there is no more.
-fn take<T: ReadableTable<Pair, &'static [u8]>>(
-    series: &Series<'_, T>,
-    (from, to): (u64, u64),
-    limit: PageLimit,
-    now: u64,
-) -> Result<(Vec<Entry>, u64, Option<Stop>), Fault> {
-    let mut budget = PageBudget::new(limit);
-    let (mut entries, mut reached) = (Vec::new(), 0);
-    let visited = series.visit(from, to, |offset, bytes| {
-        let Ok(row) = PendingRow::decode((series.number, offset), bytes) else {
-            // Going back, what is damaged is only left out: nothing is promised of the past.
-            return if from <= to { ControlFlow::Break(Stop::Unreadable) } else { ControlFlow::Continue(()) };
-        };
-        if row.expires > now {
-            if !budget.take(row.body.len()) {
-                return ControlFlow::Break(Stop::Full);
-            }
-            entries.push(Entry { offset, at: time(row.at), body: Bytes::copy_from_slice(row.body) });
-        }
-        reached = offset;
-        ControlFlow::Continue(())
-    });
-    match visited {
-        Ok(stop) => Ok((entries, reached, stop)),
-        Err(fault) if fault.is_damage() => Ok((entries, reached, Some(Stop::Unreadable))),
-        Err(fault) => Err(fault),
-    }
+    /// The file cannot be read at all.
+    Failed(Fault),
 }
 
 /// Where notifications are missing that the user's row counts: the first hole of the offsets. Which of the holes they
 /// were in is not known, and once is enough for a reader to be told.
-fn missing<T: ReadableTable<Pair, &'static [u8]>>(
-    series: &Series<'_, T>,
-    user: &UserRow,
-) -> Result<Option<Lost>, Fault> {
+fn missing(series: &Series<'_, PendingRows, &PendingTables>, user: &UserRow) -> Result<Option<Lost>, Fault> {
     if user.count == 0 {
         return Ok(None);
     }

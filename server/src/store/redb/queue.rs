@@ -45,7 +45,7 @@ impl Queue {
     pub(super) const OPERATIONS: usize = 16_384;
     /// At most so many bytes wait.
     pub(super) const BYTES: usize = 64 * 1024 * 1024;
-    /// At most so many operations share a commit, so that the first of them does not wait for long.
+    /// At most so many operations of one row each share a commit, so that the first of them does not wait for long.
     pub(super) const BATCH: usize = 1_024;
     /// At most so many bytes share a commit.
     pub(super) const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -79,15 +79,16 @@ impl Queue {
                 Some(_) => {}
             }
         }
-        let mut room = Self::BATCH_BYTES;
-        while batch.len() < Self::BATCH {
+        let (mut room, mut rows_left) = (Self::BATCH_BYTES, Self::BATCH);
+        while rows_left > 0 {
             let Some(operation) = waiting.operations.pop_front() else { break };
-            let bytes = operation.bytes();
-            if bytes > room && !batch.is_empty() {
+            let (bytes, rows) = (operation.bytes(), operation.rows());
+            if (bytes > room || rows > rows_left) && !batch.is_empty() {
                 waiting.operations.push_front(operation);
                 break;
             }
             room = room.saturating_sub(bytes);
+            rows_left = rows_left.saturating_sub(rows.max(1));
             waiting.bytes -= bytes;
             batch.push(operation);
         }
@@ -131,6 +132,25 @@ mod tests {
     /// A request that is nothing but large.
     struct Large(usize);
 
+    /// A request of several rows.
+    struct Rows(usize);
+
+    impl Request for Rows {
+        type Answer = ();
+
+        fn apply(&self, _: &mut Tables<'_>) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn bytes(&self) -> usize {
+            1
+        }
+
+        fn rows(&self) -> usize {
+            self.0
+        }
+    }
+
     impl Request for Large {
         type Answer = ();
 
@@ -171,6 +191,19 @@ mod tests {
         queue.take(&mut batch, None);
         assert_eq!(batch.len(), 8, "and so is a batch");
         push(&queue, 8 * 1024 * 1024).unwrap();
+    }
+
+    #[test]
+    fn bounds_a_batch_in_rows() {
+        let queue = Queue::default();
+        for rows in [Queue::BATCH / 2, Queue::BATCH / 2, 1, Queue::BATCH * 2, 1] {
+            queue.push(operation(Rows(rows)).0).unwrap();
+        }
+        for expected in [2, 1, 1, 1] {
+            let mut batch = Vec::new();
+            assert_eq!(queue.take(&mut batch, None), Taken::Operations);
+            assert_eq!(batch.len(), expected);
+        }
     }
 
     #[test]

@@ -7,8 +7,9 @@ use redb::ReadTransaction;
 
 use super::{
     fault::{Fault, guard},
-    format::{ENTRIES, KNOWN, KnownKind, LOGS, LogRow, PENDING, PendingRow, USERS, UserRow, check_unknown},
-    log, log_page, pending_page,
+    format::{ENTRIES, KNOWN, KnownKind, LOGS, LogRow, PendingRow, USERS, UserRow, check_unknown},
+    log, log_page,
+    pending_page::PendingTables,
 };
 use crate::{
     store::{Head, PageLimit, damage::Damage, page::Read},
@@ -43,9 +44,9 @@ impl Reader<'_> {
         let (ends, read) = match topic {
             Topic::User(user) => {
                 let Some(row) = self.user_row(user)? else { return Ok((EMPTY, Read::default())) };
-                let pending = self.transaction.open_table(PENDING)?;
+                let pending = PendingTables::open(self.transaction)?;
                 let ends = Head { head: row.head, floor: 1 };
-                (ends, pending_page::page(&pending, &row, place, limit, self.now)?)
+                (ends, pending.page(&row, place, limit, self.now)?)
             }
             topic => {
                 let Some(row) = self.log_row(topic)? else { return Ok((EMPTY, Read::default())) };
@@ -91,8 +92,8 @@ impl Reader<'_> {
             return Ok(row.count);
         }
         let mut count = 0;
-        let pending = self.transaction.open_table(PENDING)?;
-        let visited = pending_page::pending(&pending, &row).visit(0, u64::MAX, |offset, bytes| {
+        let pending = PendingTables::open(self.transaction)?;
+        let visited = pending.series(&row).visit(0, u64::MAX, |offset, bytes| {
             let row = PendingRow::decode((row.number, offset), bytes);
             count += u64::from(row.is_ok_and(|row| row.expires > self.now));
             ControlFlow::<()>::Continue(())

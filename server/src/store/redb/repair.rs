@@ -16,13 +16,13 @@ use tokio::task::spawn_blocking;
 
 use super::{
     DataFile, blocks,
-    copy::key_from,
+    copy::{SharedBodies, key_from},
     fault::{Fault, guard},
     file::Change,
-    format::{ENTRIES, EPOCH, IDS, IdRow, KEYS, KeyRow, META, PENDING, PendingRow, encode_epoch, text, time},
+    format::{ENTRIES, EPOCH, IDS, IdRow, KEYS, KeyRow, META, PendingRow, RowBody, encode_epoch, text, time},
     log_page, migrations, outbox,
     overlay::Unwritten,
-    pending_page,
+    pending_page::PendingTables,
     reader::Place,
     survey::{Depth, FoundLog, FoundUser, Survey, open},
 };
@@ -30,7 +30,7 @@ use crate::{
     config::Durability,
     store::{
         ContentDigest, Entry, Epoch, Head, PageLimit, StoreError,
-        copy::{Copied, Item, Pages},
+        copy::{Copied, Item, Pages, PendingBody},
         damage::Damage,
         open::OpenError,
     },
@@ -99,9 +99,10 @@ fn dump(file: &Unwritten, survey: &Survey, pages: &mut Pages) -> Result<(), Faul
             dump_log(&transaction, &topic, log, pages)?;
         }
     }
+    let mut bodies = SharedBodies::open(&transaction)?;
     for (name, user) in &survey.users {
         if let Ok(name) = UserId::from_stored(name.as_str()) {
-            dump_user(&transaction, &name, user, pages)?;
+            dump_user(&transaction, (&name, user), &mut bodies, pages)?;
         }
     }
     let blocked = guard(|| blocks::read_each(&transaction)).unwrap_or_default();
@@ -184,20 +185,33 @@ fn repeats(transaction: &ReadTransaction, log: &FoundLog) -> Vec<FoundKey> {
     found
 }
 
-fn dump_user(transaction: &ReadTransaction, user: &UserId, found: &FoundUser, pages: &mut Pages) -> Result<(), Fault> {
-    let table = transaction.open_table(PENDING)?;
-    let series = pending_page::pending(&table, &found.row);
+fn dump_user(
+    transaction: &ReadTransaction,
+    (user, found): (&UserId, &FoundUser),
+    bodies: &mut SharedBodies,
+    pages: &mut Pages,
+) -> Result<(), Fault> {
+    let tables = PendingTables::open(transaction)?;
+    let series = tables.series(&found.row);
     let row = |place, bytes: &[u8]| {
         let row = PendingRow::decode(place, bytes)?;
         let id = NotificationId::from_stored(row.id).map_err(|_| Fault::Damaged)?;
-        Ok((id, time(row.at), time(row.expires), bytes::Bytes::copy_from_slice(row.body)))
+        let shared = match row.body {
+            RowBody::Own(_) => None,
+            RowBody::Shared(number) => Some(number),
+        };
+        Ok((id, time(row.at), time(row.expires), shared))
     };
     pages.add_blocking(Item::User { user: user.clone(), head: found.row.head, soonest: Timestamp::from_millis(0) })?;
     let mut position = 0;
     while position < found.row.head {
-        let page = pending_page::page(&table, &found.row, Place::After(position), PAGE, 0)?;
-        for offset in page.entries.iter().map(|entry| entry.offset) {
-            let Some((id, at, expires, body)) = series.get(offset, row)? else { continue };
+        let page = tables.page(&found.row, Place::After(position), PAGE, 0)?;
+        for Entry { offset, body, .. } in page.entries {
+            let Some((id, at, expires, shared)) = series.get(offset, row)? else { continue };
+            let body = match shared {
+                None => PendingBody::Own(body),
+                Some(number) => bodies.before(pages, number, &id)?,
+            };
             pages.add_blocking(Item::Pending { user: user.clone(), offset, id, at, expires, body })?;
         }
         position = page.next;

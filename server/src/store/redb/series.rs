@@ -21,17 +21,23 @@ pub(super) enum Direction {
     Down,
 }
 
+/// Tells which rows of a table can be read.
+pub(super) trait RowCheck {
+    /// Returns whether a row can be read with everything that it refers to.
+    fn is_readable(&self, place: Pair, bytes: &[u8]) -> bool;
+}
+
 /// The rows of one log or user.
-pub(super) struct Series<'t, T> {
+pub(super) struct Series<'t, T, R> {
     /// The table that they stand in.
     pub(super) table: &'t T,
     /// The number of the log or the user.
     pub(super) number: u64,
-    /// Whether a row can be read.
-    pub(super) readable: fn(Pair, &[u8]) -> bool,
+    /// Tells which rows can be read.
+    pub(super) check: R,
 }
 
-impl<T: ReadableTable<Pair, &'static [u8]>> Series<'_, T> {
+impl<T: ReadableTable<Pair, &'static [u8]>, R: RowCheck> Series<'_, T, R> {
     /// Visits the rows from one offset to another, both included, until the visitor breaks. Gives what it broke with,
     /// or `None` after the last row.
     ///
@@ -73,11 +79,11 @@ impl<T: ReadableTable<Pair, &'static [u8]>> Series<'_, T> {
     ///
     /// # Errors
     /// When the file cannot be read at all.
-    pub(super) fn get<R>(
+    pub(super) fn get<V>(
         &self,
         offset: u64,
-        read: impl Fn(Pair, &[u8]) -> Result<R, Fault>,
-    ) -> Result<Option<R>, Fault> {
+        read: impl Fn(Pair, &[u8]) -> Result<V, Fault>,
+    ) -> Result<Option<V>, Fault> {
         let place = (self.number, offset);
         let got = guard(|| self.table.get(place)?.map(|row| read(place, row.value())).transpose());
         got.or_else(|fault| if fault.is_damage() { Ok(None) } else { Err(fault) })
@@ -92,8 +98,9 @@ impl<T: ReadableTable<Pair, &'static [u8]>> Series<'_, T> {
         let direction = if from <= to { Direction::Up } else { Direction::Down };
         let (mut at, mut stride, mut unreadable_page) = (from, 1, None);
         for _ in 0..PROBES {
-            let first =
-                |offset: u64, bytes: &[u8]| ControlFlow::Break((offset, (self.readable)((self.number, offset), bytes)));
+            let first = |offset: u64, bytes: &[u8]| {
+                ControlFlow::Break((offset, self.check.is_readable((self.number, offset), bytes)))
+            };
             match self.visit(at, to, first) {
                 Ok(None) => return Ok(None),
                 Ok(Some((offset, true))) => return Ok(Some(self.nearest(unreadable_page, offset)?)),
@@ -120,7 +127,7 @@ impl<T: ReadableTable<Pair, &'static [u8]>> Series<'_, T> {
         while bad.abs_diff(good) > 1 {
             let middle = bad.midpoint(good);
             let readable =
-                |place, bytes: &[u8]| if (self.readable)(place, bytes) { Ok(()) } else { Err(Fault::Damaged) };
+                |place, bytes: &[u8]| if self.check.is_readable(place, bytes) { Ok(()) } else { Err(Fault::Damaged) };
             match self.get(middle, readable)? {
                 Some(()) => good = middle,
                 None if middle == bad => break,

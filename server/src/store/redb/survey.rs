@@ -5,14 +5,15 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
 use super::{
+    bodies::{BODIES, BODY_USES, BodyRow, UsesRow},
     fault::{Fault, guard},
     format::{
         ENTRIES, FORMAT, IDS, IdRow, KEYS, KNOWN, KeyRow, KnownKind, KnownRow, LOGS, LogRow, META, NumbersRow,
-        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, PENDING, USERS, UserRow,
+        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, USERS, UserRow,
     },
     log_page, migrations,
     overlay::{self, Unwritten},
-    pending_page,
+    pending_page::PendingTables,
     reader::Place,
 };
 use crate::store::{Head, Lost, PageLimit, open::OpenError};
@@ -150,6 +151,8 @@ impl Survey {
         self.entries(&transaction, depth)?;
         self.pending(&transaction)?;
         if depth == Depth::Deep {
+            self.rows(&transaction, "shared bodies", BODIES, |key: u64, row| BodyRow::decode(key, row).is_ok());
+            self.rows(&transaction, "uses of bodies", BODY_USES, |key: u64, row| UsesRow::decode(key, row).is_ok());
             self.rows(&transaction, "idempotency keys", KEYS, |key: &[u8], row| KeyRow::decode(key, row).is_ok());
             self.rows(&transaction, "notification ids", IDS, |key: &[u8], row| IdRow::decode(key, row).is_ok());
             self.rows(&transaction, "events", OUTBOX, |key: u64, row| OutboxRow::decode(key, row).is_ok());
@@ -200,7 +203,7 @@ impl Survey {
         self.logs
             .extend(logs.into_iter().map(|(topic, row)| (topic, FoundLog { row, guessed: false, lost: Vec::new() })));
         self.users.extend(users.into_iter().map(|(user, row)| (user, FoundUser { row, guessed: false, lost: 0 })));
-        let (entries, pending) = (transaction.open_table(ENTRIES)?, transaction.open_table(PENDING)?);
+        let (entries, pending) = (transaction.open_table(ENTRIES)?, PendingTables::open(transaction)?);
         for (kind, number, name) in known {
             match kind {
                 KnownKind::Log if !self.logs.contains_key(&name) => {
@@ -214,7 +217,7 @@ impl Survey {
                 }
                 KnownKind::User if !self.users.contains_key(&name) => {
                     let row = UserRow { number, head: 0, count: 0, soonest: u64::MAX };
-                    let head = pending_page::pending(&pending, &row).next_readable(u64::MAX, 0)?.unwrap_or(0);
+                    let head = pending.series(&row).next_readable(u64::MAX, 0)?.unwrap_or(0);
                     self.users.insert(name, FoundUser { row: UserRow { head, ..row }, guessed: true, lost: 0 });
                 }
                 KnownKind::Log | KnownKind::User => {}
@@ -245,12 +248,12 @@ impl Survey {
     }
 
     fn pending(&mut self, transaction: &ReadTransaction) -> Result<(), Fault> {
-        let table = guard(|| Ok(transaction.open_table(PENDING)?))?;
+        let pending = guard(|| PendingTables::open(transaction))?;
         let mut all = 0;
         for user in self.users.values_mut() {
             let (mut position, mut read, mut lost) = (0, 0, 0);
             while position < user.row.head {
-                let page = pending_page::page(&table, &user.row, Place::After(position), PAGE, 0)?;
+                let page = pending.page(&user.row, Place::After(position), PAGE, 0)?;
                 read += page.entries.len() as u64;
                 lost += u64::from(page.lost.is_some());
                 position = page.next;

@@ -6,6 +6,7 @@ use realtime_gateway_protocol::Timestamp;
 use redb::{AccessGuard, ReadableTable};
 
 use super::{
+    bodies,
     fault::{Fault, guard},
     format::{IdRow, KeyRow, LogRow, Triple, UserRow, time},
     inbox::{self, Removed},
@@ -28,11 +29,12 @@ pub(super) enum Kind {
     Notifications,
     Keys,
     Ids,
+    Bodies,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Entries, Self::Notifications, Self::Keys, Self::Ids];
+    pub(super) const ALL: [Self; 5] = [Self::Entries, Self::Notifications, Self::Keys, Self::Ids, Self::Bodies];
 }
 
 /// Asks for a sweep of one kind at the given time.
@@ -56,6 +58,7 @@ impl Request for Sweep {
             Kind::Entries => ages(tables, self.now.millis(), &mut rows, &mut swept)?,
             Kind::Notifications => expiries(tables, self.now, &mut rows, &mut swept)?,
             Kind::Keys => over.map_or(Ok(()), |over| keys(tables, over, &mut rows))?,
+            Kind::Bodies => bodies::sweep(tables, self.now.millis(), &mut rows)?,
             Kind::Ids => over.map_or(Ok(()), |over| ids(tables, over, &mut rows))?,
         }
         tables.changed = changed || rows < SWEEP_ROWS;

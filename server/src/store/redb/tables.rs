@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::{
+    bodies::{BODIES, BODIES_BY_TIME, BODY_USES},
     fault::Fault,
     format::{
         AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
@@ -27,6 +28,9 @@ pub(super) struct Tables<'t> {
     pub(super) ages: Table<'t, Pair, Text>,
     pub(super) users: Table<'t, Text, Bytes>,
     pub(super) pending: Table<'t, Pair, Bytes>,
+    pub(super) bodies: Table<'t, u64, Bytes>,
+    pub(super) body_uses: Table<'t, u64, Bytes>,
+    pub(super) bodies_by_time: Table<'t, Pair, Bytes>,
     pub(super) ids: Table<'t, Bytes, Bytes>,
     pub(super) ids_by_time: Table<'t, Triple, Bytes>,
     pub(super) expiries: Table<'t, Triple, Text>,
@@ -60,6 +64,9 @@ impl<'t> Tables<'t> {
             ages: transaction.open_table(AGES)?,
             users: transaction.open_table(USERS)?,
             pending: transaction.open_table(PENDING)?,
+            bodies: transaction.open_table(BODIES)?,
+            body_uses: transaction.open_table(BODY_USES)?,
+            bodies_by_time: transaction.open_table(BODIES_BY_TIME)?,
             ids: transaction.open_table(IDS)?,
             ids_by_time: transaction.open_table(IDS_BY_TIME)?,
             expiries: transaction.open_table(EXPIRIES)?,
@@ -89,6 +96,25 @@ impl<'t> Tables<'t> {
         Ok(number)
     }
 
+    /// Returns a number for a new body.
+    pub(super) fn new_body_number(&mut self) -> Result<u64, Fault> {
+        let next = self.numbers()?;
+        self.keep_body_numbers_above(next, next.body)?;
+        Ok(next.body)
+    }
+
+    /// Takes a body of another store under the number that it has there.
+    pub(super) fn take_body_number(&mut self, number: u64) -> Result<(), Fault> {
+        let next = self.numbers()?;
+        self.keep_body_numbers_above(next, number)
+    }
+
+    fn keep_body_numbers_above(&mut self, next: NumbersRow, number: u64) -> Result<(), Fault> {
+        let next = NumbersRow { body: next.body.max(number.saturating_add(1)), ..next };
+        self.meta.insert(NumbersRow::NAME, next.encode().as_slice())?;
+        Ok(())
+    }
+
     fn numbers(&self) -> Result<NumbersRow, Fault> {
         NumbersRow::decode(self.meta.get(NumbersRow::NAME)?.ok_or(Fault::Damaged)?.value())
     }
@@ -96,7 +122,7 @@ impl<'t> Tables<'t> {
 
 /// Makes the tables that are not there, so that readers find them.
 pub(super) fn make(transaction: &WriteTransaction) -> Result<(), Fault> {
-    for table in [ENTRIES, PENDING] {
+    for table in [ENTRIES, PENDING, BODIES_BY_TIME] {
         transaction.open_table(table)?;
     }
     for table in [LOGS, USERS, OPEN_SESSIONS, BLOCKS] {
@@ -110,7 +136,7 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), Fault> {
     }
     transaction.open_table(AGES)?;
     transaction.open_table(EXPIRIES)?;
-    for table in [OUTBOX, KNOWN] {
+    for table in [OUTBOX, KNOWN, BODIES, BODY_USES] {
         transaction.open_table(table)?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The file under test: the conformance suite, and what only a file can do.
 
+mod broadcast;
 mod crash;
 mod damage;
 mod files;
@@ -10,16 +11,23 @@ mod panics;
 mod path;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
 };
 
-use super::RedbStore;
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::{
+    RedbStore,
+    bodies::{self, BODY_USES, UsesRow},
+    format::{PENDING, PendingRow, RowBody},
+};
 use crate::{
     config::Durability,
     store::{
-        Options, Store,
+        Options,
         clock::Clock,
         conformance::{Subject, conformance, options, options_with_outbox},
     },
@@ -41,10 +49,47 @@ fn subject(durability: Durability) -> Subject {
 fn subject_with(durability: Durability, options: Options) -> Subject {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("made/on/the/way.redb");
-    let open = |clock| Arc::new(RedbStore::open(&path, durability, options, clock).unwrap()) as Arc<dyn Store>;
-    let mut subject = Subject::new(open);
+    let mut opened = None;
+    let mut subject = Subject::new(|clock| {
+        let store = Arc::new(RedbStore::open(&path, durability, options, clock).unwrap());
+        opened = Some(store.clone());
+        store
+    });
+    let store = opened.unwrap();
     subject.keep = Some(directory);
+    subject.bodies = Some(Box::new(move || {
+        let store = store.clone();
+        Box::pin(async move { the_same(store.look(bodies::count).await.unwrap()) })
+    }));
     subject
+}
+
+/// Counts the bodies in a file that is closed, and checks their references.
+pub(in crate::store) fn count_bodies(path: &Path) -> u64 {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let mut references = BTreeMap::<u64, u64>::new();
+    for row in transaction.open_table(PENDING).unwrap().iter().unwrap() {
+        let (place, row) = row.unwrap();
+        if let RowBody::Shared(number) = PendingRow::decode(place.value(), row.value()).unwrap().body {
+            *references.entry(number).or_default() += 1;
+        }
+    }
+    let mut counted = BTreeMap::new();
+    for row in transaction.open_table(BODY_USES).unwrap().iter().unwrap() {
+        let (number, row) = row.unwrap();
+        counted.insert(number.value(), UsesRow::decode(number.value(), row.value()).unwrap().count);
+    }
+    assert_eq!(references, counted);
+    let bodies = the_same(bodies::count(&transaction).unwrap());
+    assert_eq!(bodies, references.len() as u64);
+    bodies
+}
+
+/// Returns the number of bodies: there are as many counts and rows of the index.
+fn the_same([bodies, uses, by_time]: [u64; 3]) -> u64 {
+    assert_eq!((uses, by_time), (bodies, bodies));
+    bodies
 }
 
 /// This test program again with one test only; [`CHILD`] is to be set for it.

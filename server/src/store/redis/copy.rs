@@ -1,6 +1,9 @@
 //! A store in Redis copied: everything under its prefix, page after page; and an empty one filled from another store.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     RedisStore,
+    broadcast::{BODY_KEY, BODY_MARGIN, body_key},
     fault::Fault,
     link::DEADLINE,
     log::{Place, stored_digest, stored_name},
@@ -20,7 +24,7 @@ use crate::{
     store::{
         Block, ContentDigest, Head, IdempotencyKey, PageLimit, StoreError, block_row,
         clock::after,
-        copy::{Copied, Item, Pages},
+        copy::{Copied, Item, Pages, PendingBody},
     },
     topic::Topic,
 };
@@ -86,8 +90,9 @@ impl RedisStore {
         for topic in logs {
             self.dump_log(topic.parse().map_err(|_| Fault::Strange)?, pages).await?;
         }
+        let mut bodies = HashSet::new();
         for user in users {
-            self.dump_user(UserId::from_stored(&user).map_err(|_| Fault::Strange)?, pages).await?;
+            self.dump_user(UserId::from_stored(&user).map_err(|_| Fault::Strange)?, &mut bodies, pages).await?;
         }
         cursor = Some(0);
         while let Some(keys) = self.more_keys(&mut cursor).await? {
@@ -127,7 +132,8 @@ impl RedisStore {
         }
     }
 
-    async fn dump_user(&self, user: UserId, pages: &mut Pages) -> Result<(), Fault> {
+    /// `bodies` are the shared bodies that were given before.
+    async fn dump_user(&self, user: UserId, bodies: &mut HashSet<u64>, pages: &mut Pages) -> Result<(), Fault> {
         let mut ask = cmd("HMGET");
         ask.arg(self.key(&format!("user:{user}"))).arg(&["h", "s"]);
         let (head, soonest): (u64, u64) = self.answer(&ask).await?;
@@ -141,9 +147,25 @@ impl RedisStore {
             let Some((last, ..)) = rows.last() else { return Ok(()) };
             from = format!("({last}-0");
             for (offset, at, expires, id, body) in rows {
+                if let PendingBody::Shared(number) = body
+                    && !bodies.contains(&number)
+                {
+                    // What refers to a body that is gone is lost, as what is gone itself.
+                    let Some(body) = self.body(number, &id).await? else { continue };
+                    pages.add(Item::Body { number, id: id.clone(), expires, body }).await?;
+                    bodies.insert(number);
+                }
                 pages.add(Item::Pending { user: user.clone(), offset, id, at, expires, body }).await?;
             }
         }
+    }
+
+    /// Reads the body of a broadcast, if it is there.
+    async fn body(&self, number: u64, id: &NotificationId) -> Result<Option<Bytes>, Fault> {
+        let mut ask = cmd("HMGET");
+        ask.arg(self.key(&body_key(number))).arg(&["b", "i"]);
+        let (body, of): (Option<Vec<u8>>, Option<String>) = self.answer(&ask).await?;
+        Ok(body.filter(|_| of.as_deref() == Some(id.as_str())).map(Bytes::from))
     }
 
     /// What is remembered of appends and notifications, of those keys that are about such.
@@ -205,13 +227,26 @@ impl RedisStore {
             }
             Item::Pending { user, offset, id, at, expires, body } => {
                 let add = writes.cmd("XADD").arg(self.key(&format!("pending:{user}"))).arg(format!("{offset}-0"));
-                add.arg("t").arg(at.millis()).arg("x").arg(expires.millis()).arg("i").arg(id.as_str());
-                add.arg("b").arg(&body[..]);
+                add.arg("t").arg(at.millis()).arg("x").arg(expires.millis());
+                match body {
+                    PendingBody::Own(body) => drop(add.arg("i").arg(id.as_str()).arg("b").arg(&body[..])),
+                    PendingBody::Shared(number) => {
+                        add.arg(body_key(*number)).arg(id.as_str());
+                        writes.cmd("HINCRBY").arg(self.key(&body_key(*number))).arg("n").arg(1);
+                    }
+                }
                 writes.cmd("HINCRBY").arg(self.key(&format!("user:{user}"))).arg("c").arg(1);
                 let index = writes.cmd("ZADD").arg(self.key("expiries"));
                 index.arg(expires.millis()).arg(format!("{offset} {user}"));
                 let until = after(*at, self.window).max(*expires);
                 self.write_name(writes, user, id, &format!("{offset} {}", at.millis()), until);
+            }
+            Item::Body { number, id, expires, body } => {
+                let key = body_key(*number);
+                let row = writes.cmd("HSET").arg(self.key(&key)).arg("b").arg(&body[..]);
+                row.arg("i").arg(id.as_str()).arg("n").arg(0);
+                let due = expires.millis().saturating_add(BODY_MARGIN).min(LARGEST);
+                writes.cmd("ZADD").arg(self.key("bodies")).arg(due).arg(key);
             }
             Item::Notified { user, id, offset, at, content } => {
                 let row = format!("{offset} {} {}", at.millis(), stored_digest(*content));
@@ -254,9 +289,9 @@ impl RedisStore {
     }
 }
 
-type PendingRow = (u64, Timestamp, Timestamp, NotificationId, Bytes);
+type PendingRow = (u64, Timestamp, Timestamp, NotificationId, PendingBody);
 
-/// `[offset-0, [t, at, x, expires, i, id, b, body]]`
+/// `[offset-0, [t, at, x, expires, i, id, b, body]]`, or `[offset-0, [t, at, x, expires, body:<number>, id]]`
 fn pending(reply: &mut Reply) -> Result<PendingRow, Fault> {
     let mut row = reply.list()?;
     let offset = row.text()?.split_once('-').and_then(|(offset, _)| offset.parse().ok()).ok_or(Fault::Strange)?;
@@ -265,10 +300,14 @@ fn pending(reply: &mut Reply) -> Result<PendingRow, Fault> {
     let at = fields.at()?;
     fields.bytes()?;
     let expires = fields.at()?;
-    fields.bytes()?;
+    let name = fields.text()?;
     let id = fields.id()?;
+    if let Some(number) = name.strip_prefix(BODY_KEY) {
+        let number = number.parse().map_err(|_| Fault::Strange)?;
+        return Ok((offset, at, expires, id, PendingBody::Shared(number)));
+    }
     fields.bytes()?;
-    Ok((offset, at, expires, id, fields.bytes()?))
+    Ok((offset, at, expires, id, PendingBody::Own(fields.bytes()?)))
 }
 
 /// What a key and its text remember.

@@ -35,11 +35,11 @@ pub(super) fn stored_digest(content: Option<ContentDigest>) -> String {
 }
 
 /// The offset that a script has answered, or the refusal that stands in its place.
-pub(super) fn offset_or_conflict(reply: &mut Reply) -> Result<u64, StoreError> {
-    match reply.number()? {
+pub(super) fn offset_or_conflict(reply: &mut Reply) -> Result<Result<u64, StoreError>, Fault> {
+    Ok(match reply.number()? {
         CONFLICT => Err(StoreError::Conflict),
         offset => Ok(offset),
-    }
+    })
 }
 
 /// From which side of which offset a page is read.
@@ -82,7 +82,7 @@ impl Log for RedisStore {
         };
         let (epoch, mut reply) = self.link.run(&steps::APPEND, request).await?;
         let appended = Appended {
-            offset: offset_or_conflict(&mut reply)?,
+            offset: offset_or_conflict(&mut reply)??,
             id: reply.id()?,
             duplicate: reply.number()? == 1,
             shard_count: reply.number()?,

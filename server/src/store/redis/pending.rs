@@ -14,7 +14,7 @@ use super::{
     steps,
 };
 use crate::{
-    store::{Epoch, Event, Notified, Notify, Pending, StoreError, Swept},
+    store::{Broadcast, Epoch, Event, Notified, Notify, Pending, StoreError, Swept},
     topic::Topic,
 };
 
@@ -40,12 +40,16 @@ impl Pending for RedisStore {
             request.number(notify.max_pending.max(1)).event(notify.dropped_event.as_ref())
         };
         let (epoch, mut reply) = self.link.run(&steps::NOTIFY, request).await?;
-        let offset = offset_or_conflict(&mut reply)?;
+        let offset = offset_or_conflict(&mut reply)??;
         let (duplicate, shard_count) = (reply.number()? == 1, reply.number()?);
         self.note_overflow(reply.number()?);
         self.note_pending(reply.number()?);
         let dropped = reply.list()?.all(Reply::id)?;
         Ok(Notified { offset, duplicate, dropped, shard_count, epoch })
+    }
+
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+        self.broadcast(&broadcast).await
     }
 
     async fn acknowledge(

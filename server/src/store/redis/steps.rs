@@ -14,12 +14,13 @@ macro_rules! step {
 
 step!(APPEND: "prelude" "events" "marks" "logs" "append");
 step!(READ_LOG: "prelude" "page" "marks" "logs" "read_log");
-step!(READ_PENDING: "prelude" "page" "marks" "pending" "read_pending");
-step!(HEADS: "prelude" "marks" "logs" "pending" "heads");
-step!(NOTIFY: "prelude" "events" "marks" "pending" "notify");
-step!(ACKNOWLEDGE: "prelude" "events" "marks" "pending" "acknowledge");
-step!(COUNT_PENDING: "prelude" "marks" "pending" "count_pending");
-step!(SWEEP: "prelude" "marks" "logs" "pending" "sweep");
+step!(READ_PENDING: "prelude" "page" "marks" "bodies" "pending" "read_pending");
+step!(HEADS: "prelude" "marks" "logs" "bodies" "pending" "heads");
+step!(NOTIFY: "prelude" "events" "marks" "bodies" "pending" "storing" "notify");
+step!(NOTIFY_ALL: "prelude" "events" "marks" "bodies" "pending" "storing" "notify_all");
+step!(ACKNOWLEDGE: "prelude" "events" "marks" "bodies" "pending" "acknowledge");
+step!(COUNT_PENDING: "prelude" "marks" "bodies" "pending" "count_pending");
+step!(SWEEP: "prelude" "marks" "logs" "bodies" "pending" "sweep");
 step!(OPEN_SESSION: "prelude" "events" "sessions" "blocks" "open_session");
 step!(CLOSE_SESSION: "prelude" "events" "sessions" "close_session");
 step!(SESSIONS_OF: "prelude" "sessions_of");
@@ -41,12 +42,13 @@ step!(BLOCK_CHANGES: "prelude" "block_changes");
 step!(ACCEPT_CLOCK: "prelude" "accept_clock");
 
 /// All of them, so that a new connection can load them together.
-pub(super) static ALL: [&Step; 27] = [
+pub(super) static ALL: [&Step; 28] = [
     &APPEND,
     &READ_LOG,
     &READ_PENDING,
     &HEADS,
     &NOTIFY,
+    &NOTIFY_ALL,
     &ACKNOWLEDGE,
     &COUNT_PENDING,
     &SWEEP,

@@ -1,5 +1,6 @@
 //! The store in Redis, against real servers.
 
+mod broadcast;
 mod clock;
 mod epochs;
 mod login;
@@ -38,7 +39,28 @@ pub(in crate::store) async fn subject() -> Subject {
 
 async fn subject_with(options: Options) -> Subject {
     let redis = RedisOptions { time: TimeSource::Given, ..alone() };
-    Subject::made(async |clock| RedisStore::open(redis, options, clock).await.unwrap()).await
+    let keys = format!("{{{}}}:bod*", redis.prefix);
+    let mut subject = Subject::made(async |clock| RedisStore::open(redis, options, clock).await.unwrap()).await;
+    subject.bodies = Some(Box::new(move || {
+        let keys = keys.clone();
+        Box::pin(async move { count_bodies(&keys) })
+    }));
+    subject
+}
+
+/// Counts the bodies of a store by its keys. The index has as many.
+pub(in crate::store) fn count_bodies(keys: &str) -> u64 {
+    let found = shared().cli(&["--scan", "--pattern", keys]);
+    let (mut bodies, mut indexed) = (0, 0);
+    for key in found.lines() {
+        if key.ends_with(":bodies") {
+            indexed = shared().cli(&["zcard", key]).parse().unwrap();
+        } else {
+            bodies += 1;
+        }
+    }
+    assert_eq!(indexed, bodies);
+    bodies
 }
 
 conformance!(subject().await);

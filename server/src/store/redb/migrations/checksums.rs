@@ -32,11 +32,11 @@ pub(super) fn add(database: &Database) -> Result<(), Fault> {
     seal(database, USERS, None)?;
     seal(database, OPEN_SESSIONS, None)?;
     seal(database, ENTRIES, None)?;
-    seal(database, PENDING, None)?;
+    seal(database, PENDING, Some(3))?;
     seal(database, KEYS, Some(2))?;
     seal(database, IDS, Some(2))?;
     seal(database, OUTBOX, None)?;
-    let mut next = NumbersRow { log: 1, user: 1 };
+    let mut next = NumbersRow { log: 1, user: 1, body: 1 };
     in_chunks(database, LOGS, |transaction, rows| {
         next.log =
             next.log.max(name(transaction, KnownKind::Log, rows, |name, row| Ok(LogRow::decode(name, row)?.number))?);
@@ -55,7 +55,7 @@ pub(super) fn add(database: &Database) -> Result<(), Fault> {
             meta.insert(EPOCH, epoch.as_slice())?;
         }
         let (logs, users) = (transaction.open_table(LOGS)?.len()?, transaction.open_table(USERS)?.len()?);
-        let next = NumbersRow { log: next.log.max(logs + 1), user: next.user.max(users + 1) };
+        let next = NumbersRow { log: next.log.max(logs + 1), user: next.user.max(users + 1), ..next };
         meta.insert(NumbersRow::NAME, next.encode().as_slice())?;
         Ok(())
     })

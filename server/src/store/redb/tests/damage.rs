@@ -8,7 +8,7 @@ use super::{Durability, RedbStore, options_with_outbox};
 use crate::store::{
     Append, Log, Outbox, Page, PageLimit, Pending, Retention, Store, StoreError,
     clock::Clock,
-    conformance::{Subject, inbox, key, options, topic},
+    conformance::{Subject, broadcast, inbox, key, long_body, options, topic},
     copy::copy,
     redb::{
         repair::Salvage,
@@ -65,20 +65,29 @@ async fn written() -> Written {
         }
         topics.push((topic(&format!("c{clan}")), bodies));
     }
-    for user in 0..USERS {
-        let mut bodies = Bodies::new();
-        for n in 1..=NOTIFICATIONS {
-            let (name, id) = (format!("u{user}"), format!("n{n}"));
-            subject.notify(subject.notification(&name, &id)).await;
+    let users: Vec<String> = (0..USERS).map(|user| format!("u{user}")).collect();
+    let mut inboxes = vec![Bodies::new(); users.len()];
+    for n in 1..=NOTIFICATIONS {
+        let id = format!("n{n}");
+        // Each fourth one is for all users, who share its body.
+        let body = if n % 4 == 0 { long_body(&id) } else { id.clone() };
+        if n % 4 == 0 {
+            let stored = subject.store.notify_all(broadcast(&subject, &users, &id)).await;
+            assert!(stored.iter().all(Result::is_ok));
+        }
+        for (name, bodies) in users.iter().zip(&mut inboxes) {
+            if n % 4 != 0 {
+                subject.notify(subject.notification(name, &id)).await;
+            }
             if n % 3 == 0 {
-                let ids = [NotificationId::new(id).unwrap()];
-                subject.store.acknowledge(&UserId::new(name).unwrap(), &ids, None).await.unwrap();
+                let ids = [NotificationId::new(id.clone()).unwrap()];
+                subject.store.acknowledge(&UserId::new(name.clone()).unwrap(), &ids, None).await.unwrap();
             } else {
-                bodies.insert(n, id);
+                bodies.insert(n, body.clone());
             }
         }
-        topics.push((inbox(&format!("u{user}")), bodies));
     }
+    topics.extend(users.iter().map(|name| inbox(name)).zip(inboxes));
     subject.store.close().await;
     let file = fs::read(&path).unwrap();
     Written { file, clock: told.unwrap(), subject, topics }
@@ -261,7 +270,7 @@ impl Random {
 }
 
 /// Changes one byte within every copy of a text in a file.
-fn spoil(path: &Path, text: &str) {
+pub(super) fn spoil(path: &Path, text: &str) {
     let mut bytes = fs::read(path).unwrap();
     let mut found = 0;
     for at in 0..bytes.len() - text.len() {

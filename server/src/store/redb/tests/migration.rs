@@ -10,6 +10,7 @@ use crate::store::{
     clock::Clock,
     conformance::{ALL, Subject, bodies, content, inbox, key, key_with, topic},
     redb::{
+        bodies::{BODIES, BODIES_BY_TIME, BODY_USES},
         format::{
             ENTRIES, EPOCH, IDS, KEYS, KNOWN, LOGS, META, NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, USERS,
             decode_epoch,
@@ -21,7 +22,7 @@ use crate::store::{
 /// Entries in the large file: enough for several commits.
 const MANY: usize = 15_000;
 
-/// Takes the checksums and the digests out, so that the file is as version 0.1 wrote it.
+/// Takes out the checksums, the digests and the numbers of shared bodies, so that the file is as version 0.1 wrote it.
 pub(super) fn to_format_2(path: &Path) {
     fn strip<K: redb::Key + 'static>(
         transaction: &redb::WriteTransaction,
@@ -52,7 +53,7 @@ pub(super) fn to_format_2(path: &Path) {
     strip(&transaction, USERS, None);
     strip(&transaction, OPEN_SESSIONS, None);
     strip(&transaction, ENTRIES, None);
-    strip(&transaction, PENDING, None);
+    strip(&transaction, PENDING, Some(3));
     strip(&transaction, KEYS, Some(2));
     strip(&transaction, IDS, Some(2));
     strip(&transaction, OUTBOX, None);
@@ -63,7 +64,10 @@ pub(super) fn to_format_2(path: &Path) {
         meta.remove(NumbersRow::NAME).unwrap();
         meta.insert("format", 2u32.to_le_bytes().as_slice()).unwrap();
     }
-    transaction.delete_table(KNOWN).unwrap();
+    for table in [KNOWN, BODIES, BODY_USES] {
+        transaction.delete_table(table).unwrap();
+    }
+    transaction.delete_table(BODIES_BY_TIME).unwrap();
     transaction.commit().unwrap();
 }
 

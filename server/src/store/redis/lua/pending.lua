@@ -40,6 +40,8 @@ end
 -- Removes a pending notification. Its id stays known within the window, and goes with it after.
 local function remove(user, offset, fields, now, window)
   call('XDEL', user.pending, offset .. '-0')
+  local shared = referred_body(fields)
+  if shared then release_body(shared) end
   count_less(user)
   call('ZREM', base .. 'expiries', offset .. ' ' .. user.name)
   if tonumber(fields[2]) + window <= now then

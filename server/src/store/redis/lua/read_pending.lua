@@ -24,6 +24,8 @@ local finish, position = '+', head
 if hole_from > from + 1 and hole_from <= hole_to then
   finish, position = text(hole_from - 1) .. '-0', hole_from - 1
 end
+-- What refers to a body that is gone is lost. A page ends before it, and one that begins with it holds nothing else.
+local lost_from, lost_to
 local exhausted = true
 local place = ascending and from + 1 or math.min(from - 1, head)
 while exhausted do
@@ -37,12 +39,20 @@ while exhausted do
   for _, row in ipairs(rows) do
     local offset, fields = offset_of(row[1]), row[2]
     if tonumber(fields[4]) > now then
-      exhausted = put(offset, fields[2], fields[8])
+      local body = body_of(fields)
+      if body and not lost_from then
+        exhausted = put(offset, fields[2], body)
+      elseif not body and ascending and #page == 0 then
+        lost_from, lost_to = lost_from or offset, offset
+      elseif body or ascending then
+        exhausted = false
+      end
       if not exhausted then break end
     end
     place = ascending and offset + 1 or offset - 1
   end
 end
+if lost_from then return {request, epoch, head, 1, lost_to, page, lost_from, lost_to} end
 if not ascending then
   position = last or head
 elseif not exhausted then

@@ -65,6 +65,12 @@ while rows > 0 do
   expired = expired + 1
 end
 while rows > 0 do
+  local body = call('ZRANGEBYSCORE', base .. 'bodies', '-inf', now, 'LIMIT', 0, 1)[1]
+  if not body then break end
+  remove_body(body)
+  rows = rows - 1
+end
+while rows > 0 do
   local user = call('ZRANGEBYSCORE', base .. 'blocks_until', '-inf', now, 'LIMIT', 0, 1)[1]
   if not user then break end
   call('DEL', base .. 'blocks:' .. user)
