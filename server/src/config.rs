@@ -137,6 +137,10 @@ pub struct Store {
     pub prefix: String,
     /// The certificate authority of a shared store, in PEM; without it those of the operating system.
     pub ca: Option<PathBuf>,
+    /// How many bytes the store may hold; 0 or nothing for any number.
+    pub max_bytes: Option<u64>,
+    /// How much of the file system, or of Redis' `maxmemory`, must be free, in percent; 0 for no watermark.
+    pub min_free_percent: u16,
 }
 
 /// When an append counts as confirmed.
@@ -332,6 +336,8 @@ impl Default for Config {
                 durability: Durability::Fsync,
                 prefix: "gw".into(),
                 ca: None,
+                max_bytes: None,
+                min_free_percent: 5,
             },
             outbox_max_entries: 1_000_000,
             idempotency_window: Duration::from_secs(24 * 3600),

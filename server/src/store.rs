@@ -3,6 +3,7 @@
 mod contract;
 
 pub use contract::*;
+pub use space::{SpaceLimits, SpaceStatus};
 
 pub mod alone;
 mod block_row;
@@ -25,4 +26,5 @@ pub mod redb;
 pub mod redis;
 mod session_events;
 pub mod shards;
+mod space;
 mod wait;

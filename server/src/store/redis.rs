@@ -59,7 +59,8 @@ use self::{
     request::{Moment, Request, Step},
 };
 use super::{
-    LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage, open::OpenError,
+    LEASE, NodeName, Options, SpaceLimits, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage,
+    open::OpenError,
 };
 use crate::config::Secret;
 
@@ -141,7 +142,7 @@ impl RedisStore {
         let shown = address.to_string();
         let connector = Connector::new(address, redis.ca.as_deref())?;
         let prefix = format!("{{{}}}:", redis.prefix);
-        let link = Link::new(connector, format!("{prefix}store"), &options.supervisor);
+        let link = Link::new(connector, format!("{prefix}store"), options.space, &options.supervisor);
         if let Err(fault) = link.begin(redis.patience).await {
             link.close().await;
             return Err(match fault {
@@ -164,6 +165,12 @@ impl RedisStore {
             damage: Damage::default(),
             overflowed: AtomicU64::new(0),
         })
+    }
+
+    /// Reserves room for a new entry.
+    fn reserve(&self, body: &[u8]) -> Result<(), StoreError> {
+        // Redis rounds up to the size classes of its allocator, and keeps what it was sent for a moment.
+        self.link.space().reserve(1_024 + 2 * body.len() as u64).map_err(StoreError::Unavailable)
     }
 
     fn key(&self, name: &str) -> String {
@@ -225,14 +232,21 @@ impl Store for RedisStore {
         Ok(())
     }
 
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.link.space().set_limits(limits);
+    }
+
     fn status(&self) -> StoreStatus {
+        let space = self.link.space().status();
         StoreStatus {
             writable: self.link.is_writable(),
             last_error: self.link.last_error(),
-            bytes: self.link.used_memory(),
+            bytes: space.used,
             pending_notifications: self.pending.load(Ordering::Relaxed),
             warnings: self.link.warnings(),
             damaged: self.damage.count(),
+            space,
+            idempotency_keys: self.link.expiring(),
             ..StoreStatus::default()
         }
     }

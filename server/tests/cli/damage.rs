@@ -5,7 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use gateway::{
     config::Durability,
     store::{
-        Append, Log, NodeName, Notify, Options, PageLimit, Pending, Retention, Store, clock::Clock, redb::RedbStore,
+        Append, Log, NodeName, Notify, Options, PageLimit, Pending, Retention, SpaceLimits, Store, clock::Clock,
+        redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -21,6 +22,7 @@ fn open(path: &Path) -> RedbStore {
         window: Duration::from_secs(3_600),
         node: NodeName::new("test"),
         outbox: None,
+        space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     };
     RedbStore::open(path, Durability::Os, options, Clock::new(|| Timestamp::from_millis(AT))).unwrap()

@@ -22,7 +22,14 @@ pub(super) struct MemoryLog {
     /// What the store's index of ages says of this log.
     indexed: Option<Timestamp>,
     keys: HashMap<IdempotencyKey, Remembered>,
+    /// About how many bytes of memory the entries and keys take.
+    bytes: u64,
 }
+
+/// About how many bytes an entry takes next to its body.
+const ENTRY_BYTES: u64 = 64;
+/// About how many bytes a key takes, in this log and in the order of keys.
+const KEY_BYTES: u64 = 384;
 
 /// What an earlier append was answered.
 #[derive(Debug)]
@@ -42,35 +49,55 @@ pub(super) enum Outcome {
 
 impl Default for MemoryLog {
     fn default() -> Self {
-        Self { head: 0, entries: VecDeque::new(), max_age: Duration::MAX, indexed: None, keys: HashMap::new() }
+        Self {
+            head: 0,
+            entries: VecDeque::new(),
+            max_age: Duration::MAX,
+            indexed: None,
+            keys: HashMap::new(),
+            bytes: 0,
+        }
     }
 }
 
 impl MemoryLog {
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Finds the entry whose key came within the window: its offset and the message's name.
+    pub(super) fn repeated(&self, append: &Append, window: Duration) -> Option<(u64, MessageId)> {
+        let known = self.keys.get(append.key.as_ref()?)?;
+        (after(known.at, window) > append.at).then(|| (known.offset, known.id.clone()))
+    }
+
     /// Appends, unless the key came within the window; gives the entry's offset and the message's name.
     pub(super) fn append(&mut self, append: &Append, window: Duration) -> (Outcome, u64, MessageId) {
-        let known = append.key.as_ref().and_then(|key| self.keys.get(key));
-        if let Some(known) = known.filter(|known| after(known.at, window) > append.at) {
-            return (Outcome::Duplicate, known.offset, known.id.clone());
+        if let Some((offset, id)) = self.repeated(append, window) {
+            return (Outcome::Duplicate, offset, id);
         }
         if let Some(redaction) = &append.redaction
             && let Some(entry) = self.entry_mut(redaction.offset)
         {
-            entry.body = redaction.body.clone();
+            let before = std::mem::replace(&mut entry.body, redaction.body.clone());
+            self.bytes = (self.bytes + redaction.body.len() as u64).saturating_sub(before.len() as u64);
         }
         let Retention { max_entries, max_age } = append.retention;
         if self.max_age != max_age {
             // What was too old under the retention before does not come back under the new one.
-            let aged = self.aged(append.at);
-            self.entries.drain(..aged);
+            self.remove(self.aged(append.at));
         }
         self.head += 1;
+        self.bytes += ENTRY_BYTES + append.body.len() as u64;
         self.entries.push_back(Entry { offset: self.head, at: append.at, body: append.body.clone() });
         let excess = self.entries.len().saturating_sub(usize::try_from(max_entries).unwrap_or(usize::MAX));
-        self.entries.drain(..excess);
+        self.remove(excess);
         if let Some(key) = &append.key {
             let known = Remembered { offset: self.head, id: append.id.clone(), at: append.at };
-            self.keys.insert(key.clone(), known);
+            if self.keys.insert(key.clone(), known).is_none() {
+                self.bytes += KEY_BYTES;
+            }
         }
         // The index may say too early a time, never too late a one, so that most appends leave it alone.
         let ages = if self.indexed.is_none() || self.max_age != max_age {
@@ -117,7 +144,7 @@ impl MemoryLog {
     /// Removes entries that are too old, at most so many, and tells how many.
     pub(super) fn remove_aged(&mut self, now: Timestamp, at_most: usize) -> usize {
         let removed = self.aged(now).min(at_most);
-        self.entries.drain(..removed);
+        self.remove(removed);
         self.indexed = None;
         removed
     }
@@ -132,7 +159,14 @@ impl MemoryLog {
     pub(super) fn forget(&mut self, key: &IdempotencyKey, now: Timestamp, window: Duration) {
         if self.keys.get(key).is_some_and(|known| after(known.at, window) <= now) {
             self.keys.remove(key);
+            self.bytes = self.bytes.saturating_sub(KEY_BYTES);
         }
+    }
+
+    /// Removes the oldest entries.
+    fn remove(&mut self, count: usize) {
+        let bytes: u64 = self.entries.drain(..count).map(|entry| ENTRY_BYTES + entry.body.len() as u64).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 
     /// How many entries are too old.

@@ -1,6 +1,9 @@
 //! What goes wrong with the file while it is used.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::store::{StoreError, copy::Abandoned, damage::Damage};
 
@@ -22,6 +25,12 @@ pub(super) enum Fault {
     /// Whoever wanted the rows has gone.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
+    /// A read that has begun before keeps the file from being compacted.
+    #[error("the data file is being read")]
+    Busy,
+    /// New entries are refused.
+    #[error("{0}")]
+    NoSpace(Arc<str>),
     /// The store is closed, for good.
     #[error("the store is closed")]
     Closed,

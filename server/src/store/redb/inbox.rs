@@ -92,7 +92,7 @@ pub(super) enum Removed {
 fn user(tables: &Tables<'_>, name: &str) -> Result<Option<UserRow>, Fault> {
     let read = || match tables.users.get(name)? {
         Some(row) => Ok(Some(UserRow::decode(name, row.value())?)),
-        None => check_unknown(&tables.known, KnownKind::User, name).map(|()| None),
+        None => check_unknown(&*tables.known, KnownKind::User, name).map(|()| None),
     };
     read().inspect_err(|fault| tables.damage.note_fault("user", name, fault))
 }
@@ -126,6 +126,7 @@ fn notify(tables: &mut Tables<'_>, notify: &Notify) -> Result<Notified, Fault> {
             return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0, epoch });
         }
     }
+    tables.reserve(notify.bytes())?;
     tables.changed = true;
     let mut user = match found {
         Some(user) => user,

@@ -21,6 +21,11 @@ pub(super) trait Request: Send + 'static {
     /// About how much memory it holds.
     fn bytes(&self) -> usize;
 
+    /// Whether the gateway does this by itself, so that it happens while nobody writes, too.
+    fn is_upkeep(&self) -> bool {
+        false
+    }
+
     /// The shard of what it adds.
     fn shard(&self) -> Option<Shard> {
         None
@@ -40,6 +45,9 @@ pub(super) trait Operation: Send {
 
     /// About how much memory it holds.
     fn bytes(&self) -> usize;
+
+    /// Whether the gateway does this by itself.
+    fn is_upkeep(&self) -> bool;
 
     /// Answers: the commit is done.
     fn confirm(self: Box<Self>, shards: &ShardCounts);
@@ -82,6 +90,10 @@ impl<R: Request> Operation for Asked<R> {
 
     fn bytes(&self) -> usize {
         self.request.bytes()
+    }
+
+    fn is_upkeep(&self) -> bool {
+        self.request.is_upkeep()
     }
 
     fn confirm(self: Box<Self>, shards: &ShardCounts) {

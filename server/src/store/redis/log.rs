@@ -37,6 +37,10 @@ impl Log for RedisStore {
         if matches!(append.topic, Topic::User(_)) {
             return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
         }
+        // A deletion is how space becomes free, so it is not refused.
+        if append.redaction.is_none() {
+            self.reserve(&append.body)?;
+        }
         let name = append.key.as_ref().map(|key| format!("{} {}", key.sender, key.id)).unwrap_or_default();
         let topic = append.topic.to_string();
         let (retention, redaction) = (append.retention, append.redaction.as_ref());

@@ -8,6 +8,7 @@ mod nodes;
 mod outages;
 mod outbox;
 mod pairing;
+mod space;
 mod takeover;
 
 use std::{
