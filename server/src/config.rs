@@ -22,6 +22,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use crate::store::{OnExcess, SessionKey};
 
 pub use environment::Environment;
+pub(crate) use environment::command_line;
 pub use error::ConfigError;
 pub use in_force::{Change, InForce};
 pub use load::{Flags, Loaded, Source};
@@ -35,11 +36,6 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
-}
-
-/// The name and the arguments that this process was started with.
-pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
-    std::env::args_os().collect()
 }
 
 /// Everything that can be set. Each section is handed to the part that it is about.

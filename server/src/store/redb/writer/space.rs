@@ -1,6 +1,9 @@
 //! What the writer does about space: it measures the file before it writes, and compacts it.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{
@@ -39,7 +42,8 @@ impl Writer {
             is_full: shared.space.is_over_max_bytes(),
         };
         let began = Instant::now();
-        if !self.compaction.is_due(began, &situation) {
+        // A compaction reads all pages, and would fail on damaged ones each time.
+        if shared.damage.count() > 0 || !self.compaction.is_due(began, &situation) {
             return;
         }
         let generation = shared.file.generation();
@@ -51,7 +55,11 @@ impl Writer {
                 let after = shared.observe_space().map_or(0, |usage| usage.file);
                 tracing::info!(before = file, after, took = ?began.elapsed(), "the data file was compacted");
             }
-            Err(fault) => self.failed(&fault, generation),
+            Err(fault) => {
+                // What redb was doing when it failed, or panicked, ends with the opening of the file.
+                shared.file.reopen(generation, Duration::ZERO);
+                self.failed(&fault, generation);
+            }
         }
         self.compaction.note_attempt(Instant::now());
     }
