@@ -10,7 +10,7 @@ use gateway::{
     config::Durability,
     store::{
         Append, ContentDigest, Idempotency, IdempotencyKey, Log, NodeName, Notify, Options, Pending, Redaction,
-        Retention, Store, clock::Clock, redb::RedbStore,
+        Retention, SpaceLimits, Store, clock::Clock, redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -26,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
         window: Duration::from_secs(3_600),
         node: NodeName::new("fixture"),
         outbox: None,
+        space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     };
     let store = RedbStore::open(&path, Durability::Fsync, options, Clock::new(move || at))?;

@@ -22,6 +22,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use crate::store::{OnExcess, SessionKey};
 
 pub use environment::Environment;
+pub(crate) use environment::command_line;
 pub use error::ConfigError;
 pub use in_force::{Change, InForce};
 pub use load::{Flags, Loaded, Source};
@@ -35,11 +36,6 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
-}
-
-/// The name and the arguments that this process was started with.
-pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
-    std::env::args_os().collect()
 }
 
 /// Everything that can be set. Each section is handed to the part that it is about.
@@ -137,6 +133,10 @@ pub struct Store {
     pub prefix: String,
     /// The certificate authority of a shared store, in PEM; without it those of the operating system.
     pub ca: Option<PathBuf>,
+    /// How many bytes the store may hold; 0 or nothing for any number.
+    pub max_bytes: Option<u64>,
+    /// How much of the file system, or of Redis' `maxmemory`, must be free, in percent; 0 for no watermark.
+    pub min_free_percent: u16,
 }
 
 /// When an append counts as confirmed.
@@ -332,6 +332,8 @@ impl Default for Config {
                 durability: Durability::Fsync,
                 prefix: "gw".into(),
                 ca: None,
+                max_bytes: None,
+                min_free_percent: 5,
             },
             outbox_max_entries: 1_000_000,
             idempotency_window: Duration::from_secs(24 * 3600),

@@ -6,7 +6,7 @@ mod rates;
 use std::{collections::HashSet, time::Duration};
 
 use parking_lot::Mutex;
-use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{Encoder, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use realtime_gateway_protocol::{ClientMessage, CloseCode, ErrorCode, ResetReason, ServerMessage};
 
 use self::families::{Counters, Histograms, Maker};
@@ -64,6 +64,12 @@ pub struct Metrics {
     pub outbox_overflowed_total: IntCounter,
     pub store_up: IntGauge,
     pub store_bytes: IntGauge,
+    pub store_used_bytes: IntGauge,
+    pub store_limit_bytes: IntGauge,
+    pub store_free_ratio: Gauge,
+    pub store_refusing_writes: IntGauge,
+    pub store_idempotency_keys: IntGauge,
+    pub store_compactions_total: IntCounter,
     pub store_duration_seconds: Histograms,
     pub store_damaged_entries_total: IntCounter,
     pub pending_notifications: IntGauge,
@@ -162,7 +168,22 @@ impl Metrics {
             outbox_overflowed_total: make
                 .counter("outbox_overflowed_total", "Events that were left out because outbox.max_entries waited")?,
             store_up: make.gauge("store_up", "Whether the store serves writes")?,
-            store_bytes: make.gauge("store_bytes", "Bytes that the store holds")?,
+            store_bytes: make.gauge("store_bytes", "Bytes that the store takes of the disk or of memory")?,
+            store_used_bytes: make.gauge("store_used_bytes", "Bytes that count against store.max_bytes")?,
+            store_limit_bytes: make.gauge("store_limit_bytes", "store.max_bytes; 0 without a limit")?,
+            store_free_ratio: make.ratio(
+                "store_free_ratio",
+                "Which share of the file system of the data file, or of the maxmemory of Redis, is free; 1 where it is unknown",
+            )?,
+            store_refusing_writes: make.gauge(
+                "store_refusing_writes",
+                "Whether new messages and notifications are refused because the store has no space",
+            )?,
+            store_idempotency_keys: make.gauge(
+                "store_idempotency_keys",
+                "Idempotency keys and notification ids that are remembered; with Redis every key that has an expiry",
+            )?,
+            store_compactions_total: make.counter("store_compactions_total", "Compactions of the data file")?,
             store_damaged_entries_total: make
                 .counter("store_damaged_entries_total", "Stored rows that were found damaged or missing, each once")?,
             store_duration_seconds: make.timed(
@@ -327,6 +348,11 @@ impl Metrics {
     /// So many rows of the store were found damaged or missing since the start.
     pub fn damaged_rows(&self, count: u64) {
         self.store_damaged_entries_total.inc_by(count.saturating_sub(self.store_damaged_entries_total.get()));
+    }
+
+    /// The data file was compacted so many times since the start.
+    pub fn compactions(&self, count: u64) {
+        self.store_compactions_total.inc_by(count.saturating_sub(self.store_compactions_total.get()));
     }
 
     /// A client library connected. Only so many are told apart, because a client says what it likes.

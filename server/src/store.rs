@@ -4,6 +4,7 @@ mod contract;
 
 pub use content_digest::ContentDigest;
 pub use contract::*;
+pub use space::{SpaceLimits, SpaceStatus};
 
 pub mod alone;
 mod block_row;
@@ -27,4 +28,5 @@ pub mod redb;
 pub mod redis;
 mod session_events;
 pub mod shards;
+mod space;
 mod wait;

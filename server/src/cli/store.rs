@@ -1,5 +1,6 @@
 //! `gateway store`: copies, repairs and restores stores while no gateway runs on them; `cli/accept_clock.rs` has the rest.
 
+mod compact;
 mod repair;
 
 use std::{
@@ -15,7 +16,7 @@ use crate::{
     config::{self, Config, Flags, Loaded, Secret},
     store::redis::{RedisOptions, RedisStore},
     store::{
-        NodeName, Nodes, Options, Store as _,
+        NodeName, Nodes, Options, SpaceLimits, Store as _,
         copy::{Copied, copy},
         open::OpenError,
         redb::RedbStore,
@@ -47,6 +48,10 @@ enum Command {
     ///
     /// To be done with every file that was restored from a backup, before the gateway starts on it.
     NewEpoch(repair::NewEpoch),
+    /// Compacts a data file, so that the disk gets back the space of what was removed.
+    ///
+    /// A running gateway does this by itself while it is idle, with up to 256 MiB of data.
+    Compact(compact::Compact),
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +69,7 @@ impl Store {
             Command::AcceptClock(accept) => accept.run().await,
             Command::Repair(repair) => repair.run().await,
             Command::NewEpoch(new_epoch) => new_epoch.run(),
+            Command::Compact(compact) => compact.run(),
         }
     }
 }
@@ -122,7 +128,13 @@ impl Opened {
         // Without a bound: nothing that waits for the broker may be left out.
         let node = NodeName::new("copy");
         let supervisor = Supervisor::default();
-        let options = Options { window: config.idempotency_window, node, outbox: Some(u64::MAX), supervisor };
+        let options = Options {
+            window: config.idempotency_window,
+            node,
+            outbox: Some(u64::MAX),
+            space: SpaceLimits::default(),
+            supervisor,
+        };
         let store = &config.store;
         if store.is_shared() {
             let place = RedisOptions { ca: store.ca.clone(), ..RedisOptions::new(&store.url.0, &store.prefix) };

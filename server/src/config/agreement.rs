@@ -3,7 +3,7 @@
 use super::{Bus, Config, Limits, Store};
 use crate::{
     memory::quarter_of_memory,
-    store::{NodeName, Options},
+    store::{NodeName, Options, SpaceLimits},
     supervision::Supervisor,
 };
 
@@ -38,7 +38,13 @@ impl Config {
     /// What the store of a node is opened with.
     pub fn store_options(&self, node: &NodeName) -> Options {
         let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
-        Options { window: self.idempotency_window, node: node.clone(), outbox, supervisor: Supervisor::default() }
+        Options {
+            window: self.idempotency_window,
+            node: node.clone(),
+            outbox,
+            space: self.store.space_limits(),
+            supervisor: Supervisor::default(),
+        }
     }
 }
 
@@ -53,6 +59,14 @@ impl Store {
     /// Whether several nodes may stand on it.
     pub fn is_shared(&self) -> bool {
         self.url.0.starts_with("redis")
+    }
+
+    /// When the store refuses new entries. A limit of 0 bytes is none.
+    pub fn space_limits(&self) -> SpaceLimits {
+        SpaceLimits {
+            max_bytes: self.max_bytes.filter(|bytes| *bytes > 0),
+            min_free_percent: u64::from(self.min_free_percent),
+        }
     }
 }
 

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use crate::store::redis::check_url;
 
-use super::{Config, ConfigError, PermissionSource, draft::Draft, origin::AllowedOrigin};
+use super::{Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin};
 
 /// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 /// The longest `permissions.stale_grace`.
 const MAX_STALE_GRACE: Duration = Duration::from_secs(24 * 3600);
+/// The least `store.max_bytes`.
+const MIN_STORE_BYTES: u64 = 1024 * 1024;
+/// The largest `store.min_free_percent`.
+const MAX_FREE_PERCENT: u16 = 50;
 /// Over this, what the gateway sends could be over the 256 KiB of the protocol.
 const SAFE_MESSAGE_BYTES: usize = 192 * 1024;
 
@@ -21,7 +25,15 @@ pub(super) fn in_node_id(c: char) -> bool {
 /// Refuses a configuration that cannot work or is not safe.
 pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
     let config = &draft.config;
-    let rules = [addresses(config), keys(config), versions(config), names(config), permissions(draft), numbers(config)];
+    let rules = [
+        addresses(config),
+        keys(config),
+        versions(config),
+        names(config),
+        permissions(draft),
+        numbers(config),
+        space(&config.store),
+    ];
     rules.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Rule)
 }
 
@@ -214,6 +226,20 @@ fn numbers(config: &Config) -> Result<(), String> {
         Some((key, _)) => Err(format!("{key} is 0s: give it some time")),
         None => Ok(()),
     }
+}
+
+fn space(store: &Store) -> Result<(), String> {
+    if store.max_bytes.is_some_and(|bytes| bytes > 0 && bytes < MIN_STORE_BYTES) {
+        return Err(
+            "store.max_bytes is under 1MiB, which an empty data file takes: raise it, or set 0 for no limit".into()
+        );
+    }
+    if store.min_free_percent > MAX_FREE_PERCENT {
+        return Err(format!(
+            "store.min_free_percent is over {MAX_FREE_PERCENT}: new messages would be refused with most of the space free"
+        ));
+    }
+    Ok(())
 }
 
 fn is_http(url: &str) -> bool {

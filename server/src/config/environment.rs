@@ -73,6 +73,11 @@ impl Environment {
     }
 }
 
+/// The name and the arguments that this process was started with.
+pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,6 +170,9 @@ impl Written for u64 {
     fn write(&self, kind: Kind) -> toml::Value {
         const KIB: u64 = 1024;
         match (kind, *self) {
+            (Kind::Size, size) if size > 0 && size.is_multiple_of(KIB * KIB * KIB) => {
+                format!("{}GiB", size / KIB / KIB / KIB).into()
+            }
             (Kind::Size, size) if size > 0 && size.is_multiple_of(KIB * KIB) => {
                 format!("{}MiB", size / KIB / KIB).into()
             }

@@ -127,7 +127,7 @@ struct StoreHealth {
     status: Status,
     /// Changes when confirmed entries may have been lost.
     epoch: String,
-    /// Bytes that it holds, where that is known.
+    /// Bytes that it takes of the disk or of memory, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     /// Notifications that wait for an acknowledgement.
@@ -137,6 +137,22 @@ struct StoreHealth {
     last_error: Option<String>,
     /// How many stored rows (entries, notifications, …) were found damaged or missing since the start.
     damaged: u64,
+    /// Bytes that count against `store.max_bytes`, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_bytes: Option<u64>,
+    /// `store.max_bytes`, where it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_bytes: Option<u64>,
+    /// Which share of the file system of the data file, or of the `maxmemory` of Redis, is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_ratio: Option<f64>,
+    /// Why new messages and notifications are refused, while they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusing_writes: Option<String>,
+    /// Idempotency keys and notification ids that are remembered; with Redis every key that has an expiry.
+    idempotency_keys: u64,
+    /// How often the data file was compacted since the start.
+    compactions: u64,
 }
 
 /// What goes on over WebSockets on this node.
@@ -236,7 +252,9 @@ fn health_of(node: &Node, status: Status) -> Health {
     let store = node.store.status();
     // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
     let is_sound = store.damaged == 0 || config.store.is_shared();
-    let store_status = if store.writable && is_sound { Status::Ok } else { Status::Degraded };
+    let refusing_writes = store.space.refusing.map(|reason| reason.to_string());
+    let store_status =
+        if store.writable && is_sound && refusing_writes.is_none() { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
     let clock = node.clock.status();
     let mut warnings = node.warnings();
@@ -250,6 +268,7 @@ fn health_of(node: &Node, status: Status) -> Health {
         let repair = if config.store.is_shared() { "docs/redis.md" } else { "docs/operations.md, \"Damaged data\"" };
         warnings.push(format!("{} stored rows are damaged or missing; what to do: {repair}", store.damaged));
     }
+    warnings.extend(refusing_writes.clone());
     warnings.extend(config.missing_broker().map(str::to_owned));
     warnings.extend(config.keys_without_scopes());
     let (bus, outbox) = (node.bus.status(), node.outbox());
@@ -293,6 +312,12 @@ fn health_of(node: &Node, status: Status) -> Health {
             pending_notifications: store.pending_notifications,
             last_error,
             damaged: store.damaged,
+            used_bytes: store.space.used,
+            limit_bytes: store.space.limit,
+            free_ratio: store.space.free_ratio,
+            refusing_writes,
+            idempotency_keys: store.idempotency_keys,
+            compactions: store.compactions,
         },
         clock: ClockHealth::of(&clock),
         services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),

@@ -59,6 +59,12 @@ fn note_state(node: &Node) {
     metrics.store_up.set(i64::from(store.writable));
     metrics.damaged_rows(store.damaged);
     metrics.store_bytes.set(whole(store.bytes.unwrap_or(0)));
+    metrics.store_used_bytes.set(whole(store.space.used.unwrap_or(0)));
+    metrics.store_limit_bytes.set(whole(store.space.limit.unwrap_or(0)));
+    metrics.store_free_ratio.set(store.space.free_ratio.unwrap_or(1.0));
+    metrics.store_refusing_writes.set(i64::from(store.space.refusing.is_some()));
+    metrics.store_idempotency_keys.set(whole(store.idempotency_keys));
+    metrics.compactions(store.compactions);
     metrics.pending_notifications.set(whole(store.pending_notifications));
     metrics.bus_connected.set(i64::from(!matches!(node.bus.status(), BusStatus::Reconnecting { .. })));
     if let Some(outbox) = node.outbox() {

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::{Collector, Desc},
     process_collector::ProcessCollector,
 };
@@ -121,6 +121,12 @@ impl<'a> Maker<'a> {
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let gauge = IntGauge::with_opts(opts(name, help))?;
+        self.register(gauge.clone(), Kind::Gauge)?;
+        Ok(gauge)
+    }
+
+    pub(super) fn ratio(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        let gauge = Gauge::with_opts(opts(name, help))?;
         self.register(gauge.clone(), Kind::Gauge)?;
         Ok(gauge)
     }

@@ -156,7 +156,8 @@ impl Node {
         let store = self.store.status();
         // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
         let is_sound = store.damaged == 0 || self.config().store.is_shared();
-        let is_store_well = found.store == StoreAnswer::Works && store.writable && is_sound;
+        let has_space = store.space.refusing.is_none();
+        let is_store_well = found.store == StoreAnswer::Works && store.writable && is_sound && has_space;
         let is_clock_well = self.clock.status().is_well();
         let is_well = is_bus_well && is_store_well && is_clock_well && !is_overflowing(found.outbox);
         if is_well { Status::Ok } else { Status::Degraded }

@@ -5,7 +5,7 @@ use super::Running;
 use crate::{
     accept::{Certificates, TlsError},
     auth::{KeyError, KeySet},
-    config::{Auth, Change, Config, ConfigError, InForce, Loaded},
+    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
     descriptors,
     telemetry::{LogFilter, Telemetry, TelemetryError},
 };
@@ -82,10 +82,16 @@ impl Running {
             // The port was opened with TLS or without it.
             _ => current.tls.clone(),
         };
+        node.store.set_space_limits(newer.store.space_limits());
         descriptors::raise(newer.limits.connections, current.permissions.max_in_flight);
         node.set_config(Config {
             log: newer.log.clone(),
             limits: newer.limits,
+            store: Store {
+                max_bytes: newer.store.max_bytes,
+                min_free_percent: newer.store.min_free_percent,
+                ..current.store.clone()
+            },
             origins_allowed: newer.origins_allowed.clone(),
             tls,
             auth: Auth { timeout: current.auth.timeout, expiry_grace: current.auth.expiry_grace, ..newer.auth.clone() },

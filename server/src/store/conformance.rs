@@ -11,6 +11,7 @@ mod presence;
 mod restore;
 mod retention;
 mod sessions;
+mod space;
 mod whole;
 
 use std::{
@@ -28,7 +29,7 @@ use realtime_gateway_protocol::{ClanId, ClientMessageId, MessageId, Notification
 
 use super::{
     Append, Beat, ContentDigest, Idempotency, IdempotencyKey, NodeName, NodeRecord, Notified, Notify, Options, Page,
-    PageLimit, Retention, Store, clock::Clock,
+    PageLimit, Retention, SpaceLimits, Store, clock::Clock,
 };
 use crate::{
     drain::Tasks,
@@ -38,14 +39,20 @@ use crate::{
 
 pub(crate) use self::{
     append::*, blocks::*, broadcast::*, inbox::*, nodes::*, outbox::*, paging::*, presence::*, restore::*,
-    retention::*, sessions::*, whole::*,
+    retention::*, sessions::*, space::*, whole::*,
 };
 
 /// The idempotency window that a subject's store is made with.
 pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
 /// What a subject's store is opened with.
 pub(crate) fn options() -> Options {
-    Options { window: WINDOW, node: NodeName::new("n"), outbox: None, supervisor: Supervisor::default() }
+    Options {
+        window: WINDOW,
+        node: NodeName::new("n"),
+        outbox: None,
+        space: SpaceLimits::default(),
+        supervisor: Supervisor::default(),
+    }
 }
 
 /// How many events wait at most in the outbox of a subject that has one.
@@ -338,6 +345,14 @@ macro_rules! conformance {
             beyond_the_bound_events_are_left_out_and_counted
             the_outbox_tells_how_old_it_is
             a_session_is_reported_as_opened_once_and_as_closed_once
+        );
+    };
+    (space: $subject:expr) => {
+        $crate::store::conformance::conformance!($subject;
+            beyond_its_limit_a_store_refuses_new_entries_only
+            writers_at_the_limit_do_not_exceed_it_by_much
+            idempotency_keys_are_counted
+            idempotency_keys_are_forgotten_after_the_window
         );
     };
     ($subject:expr; $($case:ident)*) => {

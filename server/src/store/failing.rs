@@ -9,8 +9,8 @@ use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Ti
 use super::{
     Admission, Append, Appended, Beat, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, Epoch, Event, Heads, Log,
     NodeRecord, Nodes, Note, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence,
-    PresenceChange, Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus,
-    Swept, memory::MemoryStore,
+    PresenceChange, Present, Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store, StoreError,
+    StoreStatus, Swept, memory::MemoryStore,
 };
 use crate::topic::Topic;
 
@@ -131,6 +131,10 @@ impl Store for FailingStore {
         *self.probes.lock() += 1;
         self.reach("probe").await;
         Ok(())
+    }
+
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.store.set_space_limits(limits);
     }
 
     fn status(&self) -> StoreStatus {

@@ -4,6 +4,7 @@ mod blocks;
 mod inbox;
 mod log;
 mod outbox;
+mod sessions;
 mod sweep;
 
 use std::{
@@ -13,15 +14,18 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId};
 use tokio::sync::watch;
 
 use self::{inbox::Inbox, log::MemoryLog, outbox::MemoryOutbox};
 use super::{
-    Admission, Append, Appended, Beat, Broadcast, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log,
-    NodeRecord, Nodes, Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present,
-    Pulse, Reaped, SessionPolicy, SessionRecord, Sessions, Store, StoreError, StoreStatus, Swept, alone::Alone,
-    clock::Clock, session_events, shards::ShardCounts,
+    Append, Appended, Beat, Broadcast, Epoch, Event, EventDetail, Head, Heads, IdempotencyKey, Log, NodeRecord, Nodes,
+    Note, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped,
+    SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    alone::Alone,
+    clock::Clock,
+    shards::ShardCounts,
+    space::{SpaceGate, Usage},
 };
 use crate::topic::Topic;
 
@@ -36,6 +40,7 @@ pub struct MemoryStore {
     window: Duration,
     shards: ShardCounts,
     alone: Alone,
+    space: SpaceGate,
     /// Rises when an event was written, for whoever waits for one.
     written: watch::Sender<u64>,
     state: Mutex<State>,
@@ -57,6 +62,8 @@ struct State {
     ids: VecDeque<(Timestamp, UserId, NotificationId)>,
     /// Events for the broker, when there is one.
     outbox: Option<MemoryOutbox>,
+    /// About how many bytes the logs and notifications take.
+    bytes: u64,
 }
 
 impl MemoryStore {
@@ -69,6 +76,7 @@ impl MemoryStore {
             window: options.window,
             shards: ShardCounts::default(),
             alone: Alone::new(options.node),
+            space: SpaceGate::new(options.space, "the memory"),
             written: watch::Sender::new(0),
             state: Mutex::new(State { outbox, ..State::default() }),
         }
@@ -95,12 +103,16 @@ impl MemoryStore {
     /// Stores a notification.
     fn keep(&self, state: &mut State, notify: Notify) -> Result<Notified, StoreError> {
         let shard = Topic::User(notify.user.clone()).shard();
-        let inbox = state.inboxes.entry(notify.user.clone()).or_default();
-        if let Some(offset) = inbox.offset_of_copy(&notify, self.window)? {
+        let inbox = state.inboxes.get(&notify.user);
+        if let Some(offset) = inbox.map_or(Ok(None), |inbox| inbox.offset_of_copy(&notify, self.window))? {
             let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
             return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
         }
+        self.reserve(state, &notify.body)?;
+        let inbox = state.inboxes.entry(notify.user.clone()).or_default();
+        let before = inbox.bytes();
         let (offset, removed) = inbox.store(&notify, self.window);
+        state.bytes = (state.bytes + inbox.bytes()).saturating_sub(before);
         let mut dropped = Vec::new();
         for (offset, old) in removed {
             state.expiries.remove(&(old.expires, notify.user.clone(), offset));
@@ -117,15 +129,10 @@ impl MemoryStore {
         Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
     }
 
-    /// Reports that a session took the places of others.
-    fn report_admission(&self, state: &mut State, record: &SessionRecord, admission: &Admission) {
-        let Admission::Admitted(evicted) = admission else { return };
-        let now = self.clock.now();
-        let closed = evicted.iter().map(|old| {
-            (session_events::closed(&old.user, &old.id, old.since, CloseCode::REPLACED, now), EventDetail::None)
-        });
-        let opened = session_events::opened(&record.user, &record.id, record.device.as_ref(), record.since);
-        self.report(state, closed.chain([(opened, EventDetail::None)]));
+    /// Reserves room for a new entry.
+    fn reserve(&self, state: &State, body: &[u8]) -> Result<(), StoreError> {
+        self.space.observe(Usage { used: state.bytes, medium: None });
+        self.space.reserve(1_024 + body.len() as u64).map_err(StoreError::Unavailable)
     }
 
     /// Does a step of what lives with the process, unless the store is closed.
@@ -171,27 +178,36 @@ impl Log for MemoryStore {
             if matches!(append.topic, Topic::User(_)) {
                 return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
             }
-            let (appended, offset, id) = match state.logs.get_mut(&append.topic) {
-                Some(log) => log.append(&append, self.window),
-                None => state.logs.entry(append.topic.clone()).or_default().append(&append, self.window),
-            }?;
-            let duplicate = matches!(appended, log::Outcome::Duplicate);
-            if let log::Outcome::Stored { ages } = appended {
-                if let Some((before, now)) = ages {
-                    if let Some(before) = before {
-                        state.ages.remove(&(before, append.topic.clone()));
-                    }
-                    state.ages.insert((now, append.topic.clone()));
-                }
-                if let Some(idempotency) = append.key {
-                    state.keys.push_back((append.at, append.topic, idempotency.key));
-                }
+            let known = state.logs.get(&append.topic).map_or(Ok(None), |log| log.repeated(&append, self.window))?;
+            if let Some((offset, id)) = known {
+                let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
+                return Ok(Appended { offset, id, duplicate: true, shard_count, epoch });
             }
-            if let Some(event) = append.event.filter(|_| !duplicate) {
+            // A deletion is how space becomes free, so it is not refused.
+            if append.redaction.is_none() {
+                self.reserve(state, &append.body)?;
+            }
+            let log = match state.logs.get_mut(&append.topic) {
+                Some(log) => log,
+                None => state.logs.entry(append.topic.clone()).or_default(),
+            };
+            let before = log.bytes();
+            let log::Stored { offset, ages } = log.append(&append);
+            state.bytes = (state.bytes + log.bytes()).saturating_sub(before);
+            if let Some((before, now)) = ages {
+                if let Some(before) = before {
+                    state.ages.remove(&(before, append.topic.clone()));
+                }
+                state.ages.insert((now, append.topic.clone()));
+            }
+            if let Some(idempotency) = append.key {
+                state.keys.push_back((append.at, append.topic, idempotency.key));
+            }
+            if let Some(event) = append.event {
                 self.report(state, [(event, EventDetail::Entry { offset, epoch: self.epoch.clone() })]);
             }
-            let shard_count = if duplicate { self.shards.get(shard) } else { self.shards.raise(shard) };
-            Ok(Appended { offset, id, duplicate, shard_count, epoch: self.epoch.clone() })
+            let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
+            Ok(Appended { offset, id: append.id, duplicate: false, shard_count, epoch })
         })
     }
 
@@ -248,6 +264,7 @@ impl Pending for MemoryStore {
         let now = self.clock.now();
         self.step(|state| {
             let Some(inbox) = state.inboxes.get_mut(user) else { return Ok(Vec::new()) };
+            let before = inbox.bytes();
             let mut acknowledged = Vec::new();
             for id in ids {
                 if let Some((offset, pending)) = inbox.remove_by_id(id, now, self.window) {
@@ -257,6 +274,7 @@ impl Pending for MemoryStore {
                     }
                 }
             }
+            state.bytes = (state.bytes + inbox.bytes()).saturating_sub(before);
             if let Some(event) = event.filter(|_| !acknowledged.is_empty()) {
                 self.report(state, [(event, EventDetail::Notifications(acknowledged.clone()))]);
             }
@@ -267,45 +285,6 @@ impl Pending for MemoryStore {
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
         let now = self.clock.now();
         self.step(|state| Ok(state.inboxes.get(user).map_or(0, |inbox| inbox.count(now))))
-    }
-}
-
-#[async_trait]
-impl Sessions for MemoryStore {
-    async fn open_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.step(|state| {
-            let open = || self.alone.sessions.open(record.clone(), policy);
-            let admission = self.alone.admit(&record, self.clock.now(), open);
-            self.report_admission(state, &record, &admission);
-            Ok(admission)
-        })
-    }
-
-    async fn restore_session(&self, record: SessionRecord, policy: SessionPolicy) -> Result<Admission, StoreError> {
-        self.step(|state| {
-            let is_there = self.alone.sessions.of(&record.user).iter().any(|live| live.id == record.id);
-            if is_there && self.alone.blocks.blocking(&record.user, &record.token, self.clock.now()).is_none() {
-                return Ok(Admission::Admitted(Vec::new()));
-            }
-            let restore = || self.alone.sessions.restore(record.clone(), policy);
-            let admission = self.alone.admit(&record, self.clock.now(), restore);
-            self.report_admission(state, &record, &admission);
-            Ok(admission)
-        })
-    }
-
-    async fn close_session(&self, user: &UserId, session: &SessionId, code: CloseCode) -> Result<(), StoreError> {
-        self.step(|state| {
-            if let Some(old) = self.alone.sessions.close(user, session) {
-                let closed = session_events::closed(user, session, old.since, code, self.clock.now());
-                self.report(state, [(closed, EventDetail::None)]);
-            }
-            Ok(())
-        })
-    }
-
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
-        self.while_open(|alone| alone.sessions.of(user))
     }
 }
 
@@ -352,11 +331,19 @@ impl Store for MemoryStore {
         })
     }
 
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.space.set_limits(limits);
+    }
+
     fn status(&self) -> StoreStatus {
         let state = self.state.lock();
+        self.space.observe(Usage { used: state.bytes, medium: None });
         StoreStatus {
             writable: !state.closed,
             pending_notifications: state.expiries.len() as u64,
+            bytes: Some(state.bytes),
+            space: self.space.status(),
+            idempotency_keys: (state.keys.len() + state.ids.len()) as u64,
             ..StoreStatus::default()
         }
     }
@@ -387,5 +374,6 @@ mod tests {
     }
 
     conformance!(subject(options()));
+    conformance!(space: subject(options()));
     conformance!(outbox: subject(options_with_outbox()));
 }

@@ -7,7 +7,11 @@ mod backend;
 mod blocks;
 mod bodies;
 mod broadcast;
+pub mod compact;
+mod compaction;
 mod copy;
+mod counted;
+mod disk;
 mod fault;
 mod file;
 mod format;
@@ -48,6 +52,7 @@ use tokio::sync::watch;
 
 pub use self::identity::exposure;
 use self::{
+    compaction::row_bytes,
     fault::Fault,
     file::DataFile,
     format::{OUTBOX, PENDING},
@@ -61,8 +66,9 @@ use self::{
 };
 use super::{
     Append, Appended, Beat, Broadcast, Epoch, Event, Heads, Log, NodeRecord, Nodes, Note, Notified, Notify, Options,
-    Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, Store, StoreError, StoreStatus, Swept,
-    alone::Alone, clock::Clock, damage::Damage, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts,
+    Page, PageLimit, Pending, Presence, PresenceChange, Present, Pulse, Reaped, SpaceLimits, Store, StoreError,
+    StoreStatus, Swept, alone::Alone, clock::Clock, damage::Damage, open::OpenError, outbox_bound::OutboxBound,
+    shards::ShardCounts, space::SpaceGate,
 };
 use crate::{clock::Mark, config::Durability, topic::Topic};
 
@@ -93,6 +99,7 @@ impl RedbStore {
         };
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
         let (epoch, pending, outbox_last, blocked) = file.read(read).map_err(damaged)?;
+        let row_bytes = row_bytes(&file).map_err(damaged)?;
         let node = options.node.id.clone();
         let damage = Damage::default();
         let outbox = options.outbox.map(|limit| OutboxOptions { node, bound: OutboxBound::new(limit) });
@@ -108,6 +115,11 @@ impl RedbStore {
             pending: pending.into(),
             commits: 0.into(),
             operations: 0.into(),
+            space: SpaceGate::new(options.space, "the file system of the data file"),
+            row_bytes: row_bytes.into(),
+            keys: 0.into(),
+            compactions: 0.into(),
+            connections: 0.into(),
             outbox,
             outbox_last: outbox_last.into(),
             reported: watch::Sender::new(0),
@@ -270,6 +282,7 @@ impl Presence for RedbStore {
 #[async_trait]
 impl Nodes for RedbStore {
     async fn pulse(&self, beat: Beat) -> Result<Pulse, StoreError> {
+        self.shared.connections.store(beat.node.connections, Ordering::Relaxed);
         self.while_open(|alone| alone.pulse(beat, &self.shared.shards))
     }
 
@@ -325,19 +338,26 @@ impl Store for RedbStore {
         self.ask(NoteClock::Forget).await
     }
 
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.shared.space.set_limits(limits);
+    }
+
     fn status(&self) -> StoreStatus {
         let shared = &self.shared;
         let detached = shared.file.is_detached();
         StoreStatus {
             writable: *shared.writable.borrow() && !shared.queue.is_closed() && !detached,
             last_error: if detached { Some(shared.file.detached_reason()) } else { shared.last_error.lock().clone() },
-            bytes: shared.file.bytes(),
+            bytes: shared.file.usage().ok().map(|usage| usage.file),
             pending_notifications: shared.pending.load(Ordering::Relaxed),
             commits: shared.commits.load(Ordering::Relaxed),
             committed_operations: shared.operations.load(Ordering::Relaxed),
             warnings: shared.file.warnings(),
             damaged: shared.damage.count(),
             detached,
+            space: shared.space.status(),
+            idempotency_keys: shared.keys.load(Ordering::Relaxed),
+            compactions: shared.compactions.load(Ordering::Relaxed),
         }
     }
 

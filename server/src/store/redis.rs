@@ -61,7 +61,8 @@ use self::{
     request::{Moment, Request, Step},
 };
 use super::{
-    LEASE, NodeName, Options, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage, open::OpenError,
+    LEASE, NodeName, Options, SpaceLimits, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage,
+    open::OpenError,
 };
 use crate::config::Secret;
 
@@ -143,7 +144,7 @@ impl RedisStore {
         let shown = address.to_string();
         let connector = Connector::new(address, redis.ca.as_deref())?;
         let prefix = format!("{{{}}}:", redis.prefix);
-        let link = Link::new(connector, format!("{prefix}store"), &options.supervisor);
+        let link = Link::new(connector, format!("{prefix}store"), options.space, &options.supervisor);
         if let Err(fault) = link.begin(redis.patience).await {
             link.close().await;
             return Err(match fault {
@@ -166,6 +167,13 @@ impl RedisStore {
             damage: Damage::default(),
             overflowed: AtomicU64::new(0),
         })
+    }
+
+    /// Reserves room for new entries with this many bytes of bodies.
+    fn reserve(&self, entries: usize, body_bytes: usize) -> Result<(), StoreError> {
+        // Redis rounds up to the size classes of its allocator, and keeps what it was sent for a moment.
+        let bytes = 1_024 * entries + 2 * body_bytes;
+        self.link.space().reserve(bytes as u64).map_err(StoreError::Unavailable)
     }
 
     fn key(&self, name: &str) -> String {
@@ -227,14 +235,21 @@ impl Store for RedisStore {
         Ok(())
     }
 
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.link.space().set_limits(limits);
+    }
+
     fn status(&self) -> StoreStatus {
+        let space = self.link.space().status();
         StoreStatus {
             writable: self.link.is_writable(),
             last_error: self.link.last_error(),
-            bytes: self.link.used_memory(),
+            bytes: space.used,
             pending_notifications: self.pending.load(Ordering::Relaxed),
             warnings: self.link.warnings(),
             damaged: self.damage.count(),
+            space,
+            idempotency_keys: self.link.expiring(),
             ..StoreStatus::default()
         }
     }

@@ -6,7 +6,7 @@ use gateway::{
     config::Durability,
     store::{
         Append, Broadcast, ContentDigest, Log, NodeName, Notify, Options, PageLimit, Pending, Recipient, Retention,
-        Store, clock::Clock, redb::RedbStore,
+        SpaceLimits, Store, clock::Clock, redb::RedbStore,
     },
     supervision::Supervisor,
     topic::Topic,
@@ -22,6 +22,7 @@ fn open(path: &Path) -> RedbStore {
         window: Duration::from_secs(3_600),
         node: NodeName::new("test"),
         outbox: None,
+        space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     };
     RedbStore::open(path, Durability::Os, options, Clock::new(|| Timestamp::from_millis(AT))).unwrap()

@@ -50,6 +50,7 @@ mod sessions;
 mod setup;
 mod starting;
 mod store_damage;
+mod store_space;
 mod strings;
 mod stuck_log;
 mod typing;

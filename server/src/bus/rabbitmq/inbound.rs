@@ -228,13 +228,15 @@ impl Inbound {
         }
     }
 
-    /// Resolves once the store answers and takes writes.
+    /// Resolves once the store answers and takes writes of new entries.
     async fn store_is_back(&self) {
         let Ok(clan) = ClanId::new("health") else { return };
         let topics = [Topic::Clan(clan)];
         loop {
             let answers = matches!(timeout(STORE_ANSWER, self.store.heads(&topics)).await, Ok(Ok(_)));
-            if answers && self.store.status().writable {
+            let status = self.store.status();
+            // Without space the next notification would be refused again.
+            if answers && status.writable && status.space.refusing.is_none() {
                 return;
             }
             sleep(ASK).await;

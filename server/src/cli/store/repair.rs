@@ -14,7 +14,7 @@ use crate::{
     clock::NodeClock,
     config::{Config, Durability},
     store::{
-        Log, NodeName, Options, Store as _,
+        Log, NodeName, Options, SpaceLimits, Store as _,
         copy::copy,
         redb::{
             RedbStore,
@@ -54,7 +54,7 @@ impl Repair {
         let window = Config::default().idempotency_window;
         // Without a bound: nothing that waits for the broker may be left out.
         let (node, supervisor, clock) = (NodeName::new("repair"), Supervisor::default(), NodeClock::default());
-        let options = Options { window, node, outbox: Some(u64::MAX), supervisor };
+        let options = Options { window, node, outbox: Some(u64::MAX), space: SpaceLimits::default(), supervisor };
         let target = RedbStore::open(&partial, Durability::Fsync, options, clock.for_store())?;
         let copied = copy(&salvage, &target, window, clock.now()).await;
         let epoch = target.epoch();

@@ -69,6 +69,10 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "All keys in Redis begin with it, in braces. Not used by the embedded store.";
     "store.ca" fixed Path, sample("ca.pem"), config.store.ca,
         "Certificate authority of Redis, in PEM. When not set: those of the operating system.";
+    "store.max_bytes" live Size, sample("10GiB"), config.store.max_bytes,
+        "What the store may hold: rows of the data file with the overhead of their pages, or used_memory of Redis. Beyond it new messages and notifications are refused with unavailable; acknowledgements and deletions go on. 0 or not set: no limit.";
+    "store.min_free_percent" live Number, default("5"), config.store.min_free_percent,
+        "How much of the file system of the data file, or of the maxmemory of Redis, must be free, in percent (at most 50). With less, new messages and notifications are refused with unavailable. 0 switches this off.";
     "outbox.max_entries" fixed Number, default("1000000"), config.outbox_max_entries,
         "Events that may wait for the broker. What happens beyond that is not told to backend services.";
     "idempotency.window" fixed Duration, default("24h"), config.idempotency_window,

@@ -316,6 +316,8 @@ fn values_must_fit_together() {
         ("[origins]\nallowed = [\"https://app.example.com/\"]", "origins.allowed has"),
         ("[origins]\nallowed = [\"*\"]", "origins.allowed has"),
         ("[store]\nurl = \"postgres://x\"", "none of redb:PATH"),
+        ("[store]\nmax_bytes = \"100KiB\"", "store.max_bytes is under 1MiB"),
+        ("[store]\nmin_free_percent = 51", "store.min_free_percent is over 50"),
         ("node_id = \"a b\"", "node_id is not"),
         ("[limits]\nburst = 0", "limits.burst is 0"),
         ("[limits]\nmessage_bytes = 12", "limits.message_bytes is under 1KiB"),

@@ -6,7 +6,11 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::Timestamp;
 
 use super::{Blocks, Log, NodeName, Nodes, Outbox, Pending, Presence, Sessions};
-use crate::{clock::Mark, supervision::Supervisor};
+use crate::{
+    clock::Mark,
+    store::{SpaceLimits, SpaceStatus},
+    supervision::Supervisor,
+};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,6 +32,8 @@ pub struct Options {
     pub node: NodeName,
     /// How many events may wait for the broker; none keeps no outbox, because nobody would read it.
     pub outbox: Option<u64>,
+    /// How much it may hold before it refuses new entries.
+    pub space: SpaceLimits,
     /// Watches what the store runs for as long as it is open.
     pub supervisor: Supervisor,
 }
@@ -53,6 +59,13 @@ pub struct StoreStatus {
     pub damaged: u64,
     /// Whether what is written would be lost with the process, because the data file is no longer at its path.
     pub detached: bool,
+    /// How much of its space is used, and whether it refuses new entries.
+    pub space: SpaceStatus,
+    /// Idempotency keys of messages and ids of notifications that are remembered. Redis counts every key of its database
+    /// that has an expiry.
+    pub idempotency_keys: u64,
+    /// How often the data file was compacted since the start.
+    pub compactions: u64,
 }
 
 /// What a sweep removed.
@@ -101,6 +114,9 @@ pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Blocks +
     async fn accept_clock(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Replaces the limits of its space.
+    fn set_space_limits(&self, limits: SpaceLimits);
 
     /// What the store tells of itself.
     fn status(&self) -> StoreStatus;

@@ -20,6 +20,8 @@ pub(super) struct Inbox {
     head: u64,
     pending: BTreeMap<u64, PendingRow>,
     ids: HashMap<NotificationId, Remembered>,
+    /// About how many bytes of memory the notifications and ids take.
+    bytes: u64,
 }
 
 /// What is known of an id.
@@ -29,6 +31,11 @@ struct Remembered {
     at: Timestamp,
     content: ContentDigest,
 }
+
+/// About how many bytes a notification takes next to its body, with its place in the index of expiries.
+const PENDING_BYTES: u64 = 320;
+/// About how many bytes an id takes, here and in the order of ids.
+const ID_BYTES: u64 = 256;
 
 /// A notification that waits for its acknowledgement.
 #[derive(Debug)]
@@ -40,6 +47,11 @@ pub(super) struct PendingRow {
 }
 
 impl Inbox {
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The ends: the floor says nothing where offsets have holes.
     pub(super) fn ends(&self) -> Head {
         Head { head: self.head, floor: 1 }
@@ -77,9 +89,12 @@ impl Inbox {
         self.head += 1;
         let row =
             PendingRow { id: notify.id.clone(), at: notify.at, expires: notify.expires, body: notify.body.clone() };
+        self.bytes += PENDING_BYTES + notify.body.len() as u64;
         self.pending.insert(self.head, row);
         let known = Remembered { offset: self.head, at: notify.at, content: notify.content };
-        self.ids.insert(notify.id.clone(), known);
+        if self.ids.insert(notify.id.clone(), known).is_none() {
+            self.bytes += ID_BYTES;
+        }
         (self.head, removed)
     }
 
@@ -97,6 +112,7 @@ impl Inbox {
     /// Removes a notification. Its id stays known within the window, and goes with it after.
     pub(super) fn remove(&mut self, offset: u64, now: Timestamp, window: Duration) -> Option<PendingRow> {
         let row = self.pending.remove(&offset)?;
+        self.bytes = self.bytes.saturating_sub(PENDING_BYTES + row.body.len() as u64);
         if after(row.at, window) <= now {
             self.forget(&row.id, now, window);
         }
@@ -108,6 +124,7 @@ impl Inbox {
         let over = |known: &Remembered| after(known.at, window) <= now && !self.pending.contains_key(&known.offset);
         if self.ids.get(id).is_some_and(over) {
             self.ids.remove(id);
+            self.bytes = self.bytes.saturating_sub(ID_BYTES);
         }
     }
 

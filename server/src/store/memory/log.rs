@@ -22,7 +22,14 @@ pub(super) struct MemoryLog {
     /// What the store's index of ages says of this log.
     indexed: Option<Timestamp>,
     keys: HashMap<IdempotencyKey, Remembered>,
+    /// About how many bytes of memory the entries and keys take.
+    bytes: u64,
 }
+
+/// About how many bytes an entry takes next to its body.
+const ENTRY_BYTES: u64 = 64;
+/// About how many bytes a key takes, in this log and in the order of keys.
+const KEY_BYTES: u64 = 384;
 
 /// What an earlier append was answered.
 #[derive(Debug)]
@@ -34,54 +41,70 @@ struct Remembered {
 }
 
 /// What an append did.
-pub(super) enum Outcome {
-    /// The key came before.
-    Duplicate,
-    /// It is stored. When the index of ages must follow, these are the old and the new value.
-    Stored { ages: Option<(Option<Timestamp>, Timestamp)> },
+pub(super) struct Stored {
+    /// The entry's offset.
+    pub(super) offset: u64,
+    /// When the index of ages must follow: the old and the new value.
+    pub(super) ages: Option<(Option<Timestamp>, Timestamp)>,
 }
 
 impl Default for MemoryLog {
     fn default() -> Self {
-        Self { head: 0, entries: VecDeque::new(), max_age: Duration::MAX, indexed: None, keys: HashMap::new() }
+        Self {
+            head: 0,
+            entries: VecDeque::new(),
+            max_age: Duration::MAX,
+            indexed: None,
+            keys: HashMap::new(),
+            bytes: 0,
+        }
     }
 }
 
 impl MemoryLog {
-    /// Appends, unless the key came within the window; gives the entry's offset and the message's name.
-    pub(super) fn append(
-        &mut self,
-        append: &Append,
-        window: Duration,
-    ) -> Result<(Outcome, u64, MessageId), StoreError> {
-        if let Some(idempotency) = &append.key
-            && let Some(known) = self.keys.get(&idempotency.key)
-            && after(known.at, window) > append.at
-        {
-            return match Repeat::of(Some(known.content), idempotency.content) {
-                Repeat::Same => Ok((Outcome::Duplicate, known.offset, known.id.clone())),
-                Repeat::Conflict => Err(StoreError::Conflict),
-            };
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Finds the entry whose key came within the window: its offset and the message's name.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when that entry says something else.
+    pub(super) fn repeated(&self, append: &Append, window: Duration) -> Result<Option<(u64, MessageId)>, StoreError> {
+        let Some(idempotency) = &append.key else { return Ok(None) };
+        let known = self.keys.get(&idempotency.key).filter(|known| after(known.at, window) > append.at);
+        match known.map(|known| (known, Repeat::of(Some(known.content), idempotency.content))) {
+            None => Ok(None),
+            Some((known, Repeat::Same)) => Ok(Some((known.offset, known.id.clone()))),
+            Some((_, Repeat::Conflict)) => Err(StoreError::Conflict),
         }
+    }
+
+    /// Appends an entry.
+    pub(super) fn append(&mut self, append: &Append) -> Stored {
         if let Some(redaction) = &append.redaction
             && let Some(entry) = self.entry_mut(redaction.offset)
         {
-            entry.body = redaction.body.clone();
+            let before = std::mem::replace(&mut entry.body, redaction.body.clone());
+            self.bytes = (self.bytes + redaction.body.len() as u64).saturating_sub(before.len() as u64);
         }
         let Retention { max_entries, max_age } = append.retention;
         if self.max_age != max_age {
             // What was too old under the retention before does not come back under the new one.
-            let aged = self.aged(append.at);
-            self.entries.drain(..aged);
+            self.remove(self.aged(append.at));
         }
         self.head += 1;
+        self.bytes += ENTRY_BYTES + append.body.len() as u64;
         self.entries.push_back(Entry { offset: self.head, at: append.at, body: append.body.clone() });
         let excess = self.entries.len().saturating_sub(usize::try_from(max_entries).unwrap_or(usize::MAX));
-        self.entries.drain(..excess);
+        self.remove(excess);
         if let Some(idempotency) = &append.key {
             let content = idempotency.content;
             let known = Remembered { offset: self.head, id: append.id.clone(), at: append.at, content };
-            self.keys.insert(idempotency.key.clone(), known);
+            if self.keys.insert(idempotency.key.clone(), known).is_none() {
+                self.bytes += KEY_BYTES;
+            }
         }
         // The index may say too early a time, never too late a one, so that most appends leave it alone.
         let ages = if self.indexed.is_none() || self.max_age != max_age {
@@ -91,7 +114,7 @@ impl MemoryLog {
         } else {
             None
         };
-        Ok((Outcome::Stored { ages }, self.head, append.id.clone()))
+        Stored { offset: self.head, ages }
     }
 
     /// The ends of the log. What is too old is not there, whether swept or not.
@@ -128,7 +151,7 @@ impl MemoryLog {
     /// Removes entries that are too old, at most so many, and tells how many.
     pub(super) fn remove_aged(&mut self, now: Timestamp, at_most: usize) -> usize {
         let removed = self.aged(now).min(at_most);
-        self.entries.drain(..removed);
+        self.remove(removed);
         self.indexed = None;
         removed
     }
@@ -143,7 +166,14 @@ impl MemoryLog {
     pub(super) fn forget(&mut self, key: &IdempotencyKey, now: Timestamp, window: Duration) {
         if self.keys.get(key).is_some_and(|known| after(known.at, window) <= now) {
             self.keys.remove(key);
+            self.bytes = self.bytes.saturating_sub(KEY_BYTES);
         }
+    }
+
+    /// Removes the oldest entries.
+    fn remove(&mut self, count: usize) {
+        let bytes: u64 = self.entries.drain(..count).map(|entry| ENTRY_BYTES + entry.body.len() as u64).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 
     /// How many entries are too old.

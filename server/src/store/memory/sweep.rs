@@ -18,7 +18,9 @@ impl State {
         while rows > 0 && self.ages.first().is_some_and(|(due, _)| *due <= now) {
             let Some((_, topic)) = self.ages.pop_first() else { break };
             let Some(log) = self.logs.get_mut(&topic) else { continue };
+            let before = log.bytes();
             let removed = log.remove_aged(now, rows);
+            self.bytes = (self.bytes + log.bytes()).saturating_sub(before);
             rows = rows.saturating_sub(removed.max(1));
             swept.entries += removed as u64;
             if let Some(due) = log.due() {
@@ -30,7 +32,9 @@ impl State {
             rows -= 1;
             swept.expired += 1;
             if let Some(inbox) = self.inboxes.get_mut(&user) {
+                let before = inbox.bytes();
                 inbox.remove(offset, now, window);
+                self.bytes = (self.bytes + inbox.bytes()).saturating_sub(before);
             }
         }
         let over = |at: &Timestamp| after(*at, window) <= now;
@@ -38,14 +42,18 @@ impl State {
             let Some((_, topic, key)) = self.keys.pop_front() else { break };
             rows -= 1;
             if let Some(log) = self.logs.get_mut(&topic) {
+                let before = log.bytes();
                 log.forget(&key, now, window);
+                self.bytes = (self.bytes + log.bytes()).saturating_sub(before);
             }
         }
         while rows > 0 && self.ids.front().is_some_and(|(at, ..)| over(at)) {
             let Some((_, user, id)) = self.ids.pop_front() else { break };
             rows -= 1;
             if let Some(inbox) = self.inboxes.get_mut(&user) {
+                let before = inbox.bytes();
                 inbox.forget(&id, now, window);
+                self.bytes = (self.bytes + inbox.bytes()).saturating_sub(before);
             }
         }
         swept.more = rows == 0;

@@ -1,6 +1,14 @@
 //! Where redb reads and writes: the file itself, with the flush left to the operating system.
 
-use std::{fs::File, io, ops::Bound};
+use std::{
+    fs::File,
+    io,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use redb::{BackendError, DatabaseError, StorageBackend, backends::FileBackend};
 
@@ -11,62 +19,66 @@ use redb::{BackendError, DatabaseError, StorageBackend, backends::FileBackend};
 /// When the machine itself stops, what was written within the last half minute or so may be lost, and since pages
 /// then reach the disk in any order, the file may be beyond redb's repair.
 #[derive(Debug)]
-pub(super) struct UnflushedFile(FileBackend);
+pub(super) struct UnflushedFile {
+    file: FileBackend,
+    /// Whether commits wait for the disk after all.
+    flushes: Arc<AtomicBool>,
+}
 
 impl UnflushedFile {
-    /// Takes a file and its lock.
-    pub(super) fn new(file: File) -> Result<Self, DatabaseError> {
-        Ok(Self(FileBackend::new(file)?))
+    /// Takes a file and its lock. While `flushes` is set, commits are flushed.
+    pub(super) fn new(file: File, flushes: Arc<AtomicBool>) -> Result<Self, DatabaseError> {
+        Ok(Self { file: FileBackend::new(file)?, flushes })
     }
 }
 
 impl StorageBackend for UnflushedFile {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.file.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(())
+        if self.flushes.load(Ordering::Relaxed) { self.file.sync_data() } else { Ok(()) }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        self.file.write(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
-        let flushed = self.0.sync_data();
-        self.0.close().and(flushed)
+        let flushed = self.file.sync_data();
+        self.file.close().and(flushed)
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
+        self.file.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
+        self.file.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
+        self.file.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
+        self.file.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
+        self.file.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
+        self.file.query_lock_range(start, end)
     }
 }

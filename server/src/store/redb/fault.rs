@@ -1,6 +1,9 @@
 //! What goes wrong with the file while it is used.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::store::{StoreError, copy::Abandoned, damage::Damage};
 
@@ -25,6 +28,12 @@ pub(super) enum Fault {
     /// An id that stands for other content. Nothing was changed.
     #[error("the id was used before with other content")]
     Conflict,
+    /// A read that has begun before keeps the file from being compacted.
+    #[error("the data file is being read")]
+    Busy,
+    /// New entries are refused.
+    #[error("{0}")]
+    NoSpace(Arc<str>),
     /// The store is closed, for good.
     #[error("the store is closed")]
     Closed,
@@ -44,7 +53,7 @@ impl Fault {
 
     /// Whether it concerns one operation only, which has changed nothing.
     pub(super) fn is_of_one_operation(&self) -> bool {
-        matches!(self, Self::Damaged | Self::Conflict)
+        matches!(self, Self::Damaged | Self::Conflict | Self::NoSpace(_))
     }
 
     /// Whether the file has to be opened again before anything else can succeed.

@@ -14,12 +14,13 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
-    backends::FileBackend,
+    Builder, CompactionError, Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError,
+    WriteTransaction, backends::FileBackend,
 };
 
 use super::{
     backend::UnflushedFile,
+    disk::DiskUsage,
     fault::{Fault, guard},
     identity::{Identity, exposure, open_or_create},
 };
@@ -29,6 +30,9 @@ use crate::{config::Durability, store::open::OpenError};
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// A failed read opens the file again at most so often: each time all of it is checked.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A compaction waits this long for reads that have begun before.
+const READS_END: Duration = Duration::from_millis(500);
 
 /// The file, or its absence while it cannot be opened.
 ///
@@ -41,6 +45,10 @@ pub(super) struct DataFile {
     /// The file that was opened, whatever stands at the path now.
     identity: Identity,
     detached: AtomicBool,
+    /// Whether redb had to repair it when it was opened.
+    was_repaired: bool,
+    /// Set while the file is compacted: then commits are flushed whatever the durability is.
+    flushes: Arc<AtomicBool>,
     opened: RwLock<Opened>,
     /// Held while a write transaction lives, because the file cannot be opened again before it ends.
     writing: Mutex<()>,
@@ -65,7 +73,9 @@ impl DataFile {
         let unwritable = |source| OpenError::Unwritable { path: path.into(), source };
         let file = open_or_create(path).map_err(unwritable)?;
         let identity = Identity::of(&file).map_err(unwritable)?;
-        let database = open_database(path, file, durability).map_err(|error| explain(path, error))?;
+        let (repaired, flushes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let opening = Opening { path, durability, repaired: &repaired, flushes: &flushes };
+        let database = opening.run(file).map_err(|error| explain(path, error))?;
         for made in made {
             flush_name(made).map_err(|source| OpenError::Directory { path: directory.into(), source })?;
         }
@@ -79,6 +89,8 @@ impl DataFile {
             durability,
             identity,
             detached: AtomicBool::new(false),
+            was_repaired: repaired.load(Ordering::Relaxed),
+            flushes,
             opened: RwLock::new(opened),
             writing: Mutex::new(()),
         })
@@ -195,7 +207,10 @@ impl DataFile {
         if Identity::of(&file)? != self.identity {
             return Err(io::Error::other("another file stands at its path").into());
         }
-        open_database(&self.path, file, self.durability)
+        let repaired = Arc::default();
+        let opening =
+            Opening { path: &self.path, durability: self.durability, repaired: &repaired, flushes: &self.flushes };
+        opening.run(file)
     }
 
     /// Writes everything out. Later calls give a fault.
@@ -208,9 +223,42 @@ impl DataFile {
         }
     }
 
-    /// How large the file is, in bytes.
-    pub(super) fn bytes(&self) -> Option<u64> {
-        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
+    /// How much of the disk it takes, and how much is left.
+    pub(super) fn usage(&self) -> io::Result<DiskUsage> {
+        DiskUsage::of(&self.path)
+    }
+
+    /// Whether it was not closed cleanly before it was opened.
+    pub(super) fn was_repaired(&self) -> bool {
+        self.was_repaired
+    }
+
+    /// Moves all pages to the beginning of the file and cuts the rest off; whether there was anything to move. Reads and
+    /// writes wait meanwhile. A process that is killed meanwhile leaves a file that is whole.
+    ///
+    /// # Errors
+    /// [`Fault::Busy`] when a read goes on for long that has begun before.
+    pub(super) fn compact(&self) -> Result<bool, Fault> {
+        let _writing = self.writing.lock();
+        let mut opened = self.opened.write();
+        let absent = if opened.closed { Fault::Closed } else { Fault::Absent };
+        let database = opened.database.as_mut().ok_or(absent)?;
+        // Pages that reach the disk in any order would endanger all data, and not only what was written last.
+        self.flushes.store(true, Ordering::Relaxed);
+        let began = Instant::now();
+        let compacted = guard(|| {
+            loop {
+                match database.compact() {
+                    Ok(compacted) => return Ok(compacted),
+                    Err(CompactionError::Storage(error)) => return Err(error.into()),
+                    // Reads that have begun before end soon, and no other begins while the lock is held.
+                    Err(_) if began.elapsed() < READS_END => std::thread::sleep(READS_END / 100),
+                    Err(_) => return Err(Fault::Busy),
+                }
+            }
+        });
+        self.flushes.store(false, Ordering::Relaxed);
+        compacted
     }
 }
 
@@ -243,22 +291,34 @@ pub(super) enum Change {
     None,
 }
 
-fn open_database(path: &Path, file: File, durability: Durability) -> Result<Database, DatabaseError> {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES);
-    let shown = path.to_path_buf();
-    builder.set_repair_callback(move |session| {
-        if session.progress() == 0.0 {
-            tracing::warn!(path = %shown.display(), "the data file was not closed cleanly; all of it is checked now");
-        }
-    });
-    let open = || match durability {
-        Durability::Fsync => builder.create_with_backend(FileBackend::new(file)?),
-        Durability::Os => builder.create_with_backend(UnflushedFile::new(file)?),
-    };
-    // redb panics on some damaged files.
-    catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked on it".into()).into()))
+/// How a file is opened.
+struct Opening<'a> {
+    path: &'a Path,
+    durability: Durability,
+    /// Set when redb has to repair the file.
+    repaired: &'a Arc<AtomicBool>,
+    flushes: &'a Arc<AtomicBool>,
+}
+
+impl Opening<'_> {
+    fn run(self, file: File) -> Result<Database, DatabaseError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        let (shown, repaired) = (self.path.to_path_buf(), self.repaired.clone());
+        builder.set_repair_callback(move |session| {
+            if session.progress() == 0.0 {
+                repaired.store(true, Ordering::Relaxed);
+                tracing::warn!(path = %shown.display(), "the data file was not closed cleanly; all of it is checked now");
+            }
+        });
+        let open = || match self.durability {
+            Durability::Fsync => builder.create_with_backend(FileBackend::new(file)?),
+            Durability::Os => builder.create_with_backend(UnflushedFile::new(file, self.flushes.clone())?),
+        };
+        // redb panics on some damaged files.
+        catch_unwind(AssertUnwindSafe(open))
+            .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked on it".into()).into()))
+    }
 }
 
 /// Flushes the directory that a name stands in.

@@ -17,6 +17,9 @@ use crate::{
     topic::{Shard, Topic},
 };
 
+/// About how many bytes a notification takes next to its body.
+const ROW_BYTES: usize = 256;
+
 /// Ids of notifications that a user has seen.
 pub(super) struct Acknowledge {
     pub(super) user: UserId,
@@ -34,7 +37,7 @@ impl Request for Notify {
     }
 
     fn bytes(&self) -> usize {
-        256 + self.body.len()
+        ROW_BYTES + self.body.len()
     }
 
     fn shards(&self) -> Vec<Shard> {
@@ -93,7 +96,7 @@ pub(super) enum Removed {
 fn user(tables: &Tables<'_>, name: &str) -> Result<Option<UserRow>, Fault> {
     let read = || match tables.users.get(name)? {
         Some(row) => Ok(Some(UserRow::decode(name, row.value())?)),
-        None => check_unknown(&tables.known, KnownKind::User, name).map(|()| None),
+        None => check_unknown(&*tables.known, KnownKind::User, name).map(|()| None),
     };
     read().inspect_err(|fault| tables.damage.note_fault("user", name, fault))
 }
@@ -135,6 +138,8 @@ pub(super) fn notify(
             return Ok(Notified { offset: first.offset, duplicate: true, dropped: Vec::new(), shard_count: 0, epoch });
         }
     }
+    let is_body_stored = shared.as_ref().is_some_and(|shared| shared.number.is_some());
+    tables.reserve(if is_body_stored { ROW_BYTES } else { ROW_BYTES + notify.body.len() })?;
     tables.changed = true;
     let mut user = match found {
         Some(user) => user,

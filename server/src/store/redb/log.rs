@@ -57,6 +57,10 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
         let epoch = tables.epoch.clone();
         return Ok(Appended { offset: first.offset, id: first.id, duplicate: true, shard_count: 0, epoch });
     }
+    // A deletion is how space becomes free, so it is not refused.
+    if append.redaction.is_none() {
+        tables.reserve(append.bytes())?;
+    }
     tables.changed = true;
     let mut log = match known {
         Some(log) => log,
@@ -99,7 +103,7 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
 fn log_row(tables: &Tables<'_>, topic: &str) -> Result<Option<LogRow>, Fault> {
     match tables.logs.get(topic)? {
         Some(row) => Ok(Some(LogRow::decode(topic, row.value())?)),
-        None => check_unknown(&tables.known, KnownKind::Log, topic).map(|()| None),
+        None => check_unknown(&*tables.known, KnownKind::Log, topic).map(|()| None),
     }
 }
 
@@ -148,7 +152,7 @@ fn retain(tables: &mut Tables<'_>, log: &mut LogRow, append: &Append, topic: &st
     let max_age = millis(append.retention.max_age);
     if max_age != log.max_age {
         // What was too old under the retention before does not come back under the new one.
-        log.floor = floor(&tables.entries, log, append.at.millis())?;
+        log.floor = floor(&*tables.entries, log, append.at.millis())?;
         log.max_age = max_age;
         if log.due != 0 {
             tables.ages.remove((log.due, log.number))?;
@@ -163,7 +167,7 @@ fn retain(tables: &mut Tables<'_>, log: &mut LogRow, append: &Append, topic: &st
     }
     // The index may say too early a time, never too late a one, so that most appends leave it alone.
     if log.due == 0 && log.first <= log.head {
-        let oldest = accepted(&tables.entries, log, log.first, log.head)?.unwrap_or(append.at.millis());
+        let oldest = accepted(&*tables.entries, log, log.first, log.head)?.unwrap_or(append.at.millis());
         log.due = after(time(oldest), Duration::from_millis(log.max_age)).millis();
         tables.ages.insert((log.due, log.number), topic)?;
     }

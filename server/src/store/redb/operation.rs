@@ -26,6 +26,11 @@ pub(super) trait Request: Send + 'static {
         1
     }
 
+    /// Whether the gateway does this by itself, so that it happens while nobody writes, too.
+    fn is_upkeep(&self) -> bool {
+        false
+    }
+
     /// The shards of what it adds.
     fn shards(&self) -> Vec<Shard> {
         Vec::new()
@@ -48,6 +53,9 @@ pub(super) trait Operation: Send {
 
     /// How many operations of one row each it counts as in a batch.
     fn rows(&self) -> usize;
+
+    /// Whether the gateway does this by itself.
+    fn is_upkeep(&self) -> bool;
 
     /// Answers: the commit is done.
     fn confirm(self: Box<Self>, shards: &ShardCounts);
@@ -94,6 +102,10 @@ impl<R: Request> Operation for Asked<R> {
 
     fn rows(&self) -> usize {
         self.request.rows()
+    }
+
+    fn is_upkeep(&self) -> bool {
+        self.request.is_upkeep()
     }
 
     fn confirm(self: Box<Self>, shards: &ShardCounts) {

@@ -31,6 +31,10 @@ impl Request for Probe {
     fn bytes(&self) -> usize {
         64
     }
+
+    fn is_upkeep(&self) -> bool {
+        true
+    }
 }
 
 /// Asks to note the clock, or to forget what was noted of it.
@@ -53,6 +57,10 @@ impl Request for NoteClock {
 
     fn bytes(&self) -> usize {
         128
+    }
+
+    fn is_upkeep(&self) -> bool {
+        true
     }
 }
 

@@ -69,6 +69,10 @@ impl Request for Sweep {
     fn bytes(&self) -> usize {
         256
     }
+
+    fn is_upkeep(&self) -> bool {
+        true
+    }
 }
 
 fn ages(tables: &mut Tables<'_>, now: u64, rows: &mut u64, swept: &mut Swept) -> Result<(), Fault> {
@@ -87,7 +91,7 @@ fn ages(tables: &mut Tables<'_>, now: u64, rows: &mut u64, swept: &mut Swept) ->
             *rows -= 1;
             continue;
         };
-        let floor = log::floor(&tables.entries, &log, now)?;
+        let floor = log::floor(&*tables.entries, &log, now)?;
         let counted = log.floor;
         let end = floor.min(log.first + *rows);
         *rows -= end.saturating_sub(log.first).clamp(1, *rows);
@@ -103,7 +107,7 @@ fn ages(tables: &mut Tables<'_>, now: u64, rows: &mut u64, swept: &mut Swept) ->
             log.due = 0;
             if end <= log.head {
                 // Where no entry can be read, it is tried again later.
-                let ends = match log::accepted(&tables.entries, &log, end, log.head)? {
+                let ends = match log::accepted(&*tables.entries, &log, end, log.head)? {
                     Some(oldest) => after(time(oldest), Duration::from_millis(log.max_age)).millis(),
                     None => 0,
                 };

@@ -1,11 +1,12 @@
 //! All tables of the file within one write transaction.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{cell::Cell, rc::Rc, sync::atomic::Ordering, time::Duration};
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::{
     bodies::{BODIES, BODIES_BY_TIME, BODY_USES},
+    counted::CountedTable,
     fault::Fault,
     format::{
         AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
@@ -13,31 +14,35 @@ use super::{
     },
     writer::{OutboxOptions, Shared},
 };
-use crate::store::{Epoch, damage::Damage};
+use crate::store::{Epoch, damage::Damage, space::SpaceGate};
 
 type Bytes = &'static [u8];
 type Text = &'static str;
 
+/// How many bytes of the file a byte of a new entry may take: pages are not full, and the pages above them are written
+/// again.
+const WRITTEN_BYTES: u64 = 2;
+
 /// The tables, opened once for a whole batch.
 pub(super) struct Tables<'t> {
-    pub(super) meta: Table<'t, Text, Bytes>,
-    pub(super) logs: Table<'t, Text, Bytes>,
-    pub(super) entries: Table<'t, Pair, Bytes>,
-    pub(super) keys: Table<'t, Bytes, Bytes>,
-    pub(super) keys_by_time: Table<'t, Triple, Bytes>,
-    pub(super) ages: Table<'t, Pair, Text>,
-    pub(super) users: Table<'t, Text, Bytes>,
-    pub(super) pending: Table<'t, Pair, Bytes>,
-    pub(super) bodies: Table<'t, u64, Bytes>,
-    pub(super) body_uses: Table<'t, u64, Bytes>,
-    pub(super) bodies_by_time: Table<'t, Pair, Bytes>,
-    pub(super) ids: Table<'t, Bytes, Bytes>,
-    pub(super) ids_by_time: Table<'t, Triple, Bytes>,
-    pub(super) expiries: Table<'t, Triple, Text>,
-    pub(super) outbox: Table<'t, u64, Bytes>,
-    pub(super) open_sessions: Table<'t, Text, Bytes>,
-    pub(super) blocks: Table<'t, Text, Bytes>,
-    pub(super) known: Table<'t, u64, Bytes>,
+    pub(super) meta: CountedTable<'t, Text, Bytes>,
+    pub(super) logs: CountedTable<'t, Text, Bytes>,
+    pub(super) entries: CountedTable<'t, Pair, Bytes>,
+    pub(super) keys: CountedTable<'t, Bytes, Bytes>,
+    pub(super) keys_by_time: CountedTable<'t, Triple, Bytes>,
+    pub(super) ages: CountedTable<'t, Pair, Text>,
+    pub(super) users: CountedTable<'t, Text, Bytes>,
+    pub(super) pending: CountedTable<'t, Pair, Bytes>,
+    pub(super) bodies: CountedTable<'t, u64, Bytes>,
+    pub(super) body_uses: CountedTable<'t, u64, Bytes>,
+    pub(super) bodies_by_time: CountedTable<'t, Pair, Bytes>,
+    pub(super) ids: CountedTable<'t, Bytes, Bytes>,
+    pub(super) ids_by_time: CountedTable<'t, Triple, Bytes>,
+    pub(super) expiries: CountedTable<'t, Triple, Text>,
+    pub(super) outbox: CountedTable<'t, u64, Bytes>,
+    pub(super) open_sessions: CountedTable<'t, Text, Bytes>,
+    pub(super) blocks: CountedTable<'t, Text, Bytes>,
+    pub(super) known: CountedTable<'t, u64, Bytes>,
     /// Where damage is noted.
     pub(super) damage: &'t Damage,
     /// The file's epoch.
@@ -50,37 +55,56 @@ pub(super) struct Tables<'t> {
     pub(super) outbox_last: u64,
     /// Whether anything was written, so that there is something to commit.
     pub(super) changed: bool,
+    /// Decides whether there is space for new entries.
+    space: &'t SpaceGate,
+    growth: Rc<Cell<i64>>,
 }
 
 impl<'t> Tables<'t> {
     /// Opens them.
     pub(super) fn open(transaction: &'t WriteTransaction, shared: &'t Shared) -> Result<Self, Fault> {
+        let growth = Rc::default();
         Ok(Self {
-            meta: transaction.open_table(META)?,
-            logs: transaction.open_table(LOGS)?,
-            entries: transaction.open_table(ENTRIES)?,
-            keys: transaction.open_table(KEYS)?,
-            keys_by_time: transaction.open_table(KEYS_BY_TIME)?,
-            ages: transaction.open_table(AGES)?,
-            users: transaction.open_table(USERS)?,
-            pending: transaction.open_table(PENDING)?,
-            bodies: transaction.open_table(BODIES)?,
-            body_uses: transaction.open_table(BODY_USES)?,
-            bodies_by_time: transaction.open_table(BODIES_BY_TIME)?,
-            ids: transaction.open_table(IDS)?,
-            ids_by_time: transaction.open_table(IDS_BY_TIME)?,
-            expiries: transaction.open_table(EXPIRIES)?,
-            outbox: transaction.open_table(OUTBOX)?,
-            open_sessions: transaction.open_table(OPEN_SESSIONS)?,
-            blocks: transaction.open_table(BLOCKS)?,
-            known: transaction.open_table(KNOWN)?,
+            meta: CountedTable::new(transaction.open_table(META)?, &growth),
+            logs: CountedTable::new(transaction.open_table(LOGS)?, &growth),
+            entries: CountedTable::new(transaction.open_table(ENTRIES)?, &growth),
+            keys: CountedTable::new(transaction.open_table(KEYS)?, &growth),
+            keys_by_time: CountedTable::new(transaction.open_table(KEYS_BY_TIME)?, &growth),
+            ages: CountedTable::new(transaction.open_table(AGES)?, &growth),
+            users: CountedTable::new(transaction.open_table(USERS)?, &growth),
+            pending: CountedTable::new(transaction.open_table(PENDING)?, &growth),
+            bodies: CountedTable::new(transaction.open_table(BODIES)?, &growth),
+            body_uses: CountedTable::new(transaction.open_table(BODY_USES)?, &growth),
+            bodies_by_time: CountedTable::new(transaction.open_table(BODIES_BY_TIME)?, &growth),
+            ids: CountedTable::new(transaction.open_table(IDS)?, &growth),
+            ids_by_time: CountedTable::new(transaction.open_table(IDS_BY_TIME)?, &growth),
+            expiries: CountedTable::new(transaction.open_table(EXPIRIES)?, &growth),
+            outbox: CountedTable::new(transaction.open_table(OUTBOX)?, &growth),
+            open_sessions: CountedTable::new(transaction.open_table(OPEN_SESSIONS)?, &growth),
+            blocks: CountedTable::new(transaction.open_table(BLOCKS)?, &growth),
+            known: CountedTable::new(transaction.open_table(KNOWN)?, &growth),
             damage: &shared.damage,
             epoch: shared.epoch.clone(),
             window: shared.window,
             outbox_options: shared.outbox.as_ref(),
             outbox_last: shared.outbox_last.load(Ordering::Relaxed),
             changed: false,
+            space: &shared.space,
+            growth,
         })
+    }
+
+    /// Reserves room for a new entry. To be called before the entry changes anything.
+    ///
+    /// # Errors
+    /// [`Fault::NoSpace`] when new entries are refused.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<(), Fault> {
+        self.space.reserve(bytes as u64 * WRITTEN_BYTES).map_err(Fault::NoSpace)
+    }
+
+    /// By how many bytes the rows have grown in this transaction.
+    pub(super) fn growth(&self) -> i64 {
+        self.growth.get()
     }
 
     /// Gives a new log or user its number, unless there was one with this name whose row was lost.

@@ -9,6 +9,7 @@ mod migration;
 mod outbox;
 mod panics;
 mod path;
+mod space;
 
 use std::{
     collections::BTreeMap,
@@ -106,10 +107,12 @@ fn child_of_this_test() -> Option<PathBuf> {
 
 mod fsync {
     super::conformance!(super::subject(super::Durability::Fsync));
+    super::conformance!(space: super::subject(super::Durability::Fsync));
 }
 
 mod os {
     super::conformance!(super::subject(super::Durability::Os));
+    super::conformance!(space: super::subject(super::Durability::Os));
 }
 
 mod with_outbox {

@@ -1,5 +1,7 @@
 //! The one thread that writes: takes what waits, commits it together, and answers.
 
+mod space;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -15,6 +17,7 @@ use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tokio::sync::watch;
 
 use super::{
+    compaction::Schedule,
     fault::{Fault, guard},
     file::{Change, DataFile},
     format::META,
@@ -24,7 +27,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    store::{Epoch, StoreError, damage::Damage, outbox_bound::OutboxBound, shards::ShardCounts},
+    store::{Epoch, StoreError, damage::Damage, outbox_bound::OutboxBound, shards::ShardCounts, space::SpaceGate},
     supervision::{Supervisor, panic_message},
     telemetry::log_limited,
 };
@@ -58,6 +61,15 @@ pub(super) struct Shared {
     pub(super) pending: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) operations: AtomicU64,
+    /// Decides whether there is space for new entries.
+    pub(super) space: SpaceGate,
+    /// Bytes of keys and values in the file.
+    pub(super) row_bytes: AtomicU64,
+    /// Idempotency keys and ids of notifications that are remembered.
+    pub(super) keys: AtomicU64,
+    pub(super) compactions: AtomicU64,
+    /// Connections of this node, as its last pulse said.
+    pub(super) connections: AtomicU64,
     /// Where events for the broker go, when there is one.
     pub(super) outbox: Option<OutboxOptions>,
     /// The last event's sequence.
@@ -81,15 +93,21 @@ impl Shared {
                 let mut tables = Tables::open(transaction, self)?;
                 sessions::close_all(&mut tables, now)?;
                 let change = if tables.changed { Change::Made } else { Change::None };
-                Ok((tables.outbox_last, change))
+                let keys = tables.keys.len()? + tables.ids.len()?;
+                Ok(((tables.outbox_last, tables.growth(), keys), change))
             })
         });
         match reported {
-            Ok(last) => self.outbox_last.store(last, Ordering::Relaxed),
+            Ok((last, growth, keys)) => {
+                self.outbox_last.store(last, Ordering::Relaxed);
+                self.keys.store(keys, Ordering::Relaxed);
+                self.note_growth(growth);
+            }
             // Sessions whose end is not reported are no reason not to start.
             Err(fault) if fault.is_damage() => self.damage.note_fault("sessions of the last process", "", &fault),
             Err(fault) => return Err(fault),
         }
+        self.observe_space();
         Ok(())
     }
 }
@@ -102,6 +120,7 @@ struct Writer {
     backoff: Duration,
     /// Whether the last batch was refused.
     failed: bool,
+    compaction: Schedule,
 }
 
 /// Writes until the queue is closed and empty, then closes the file. redb panics on some damaged files: then nothing is
@@ -117,7 +136,13 @@ pub(super) fn run(shared: &Arc<Shared>, supervisor: &Supervisor) {
 
 fn write_until_closed(shared: Arc<Shared>) {
     let _ended = Ended(shared.clone());
-    let mut writer = Writer { shared, broken: None, backoff: FIRST_BACKOFF, failed: false };
+    let mut writer = Writer {
+        shared,
+        broken: None,
+        backoff: FIRST_BACKOFF,
+        failed: false,
+        compaction: Schedule::new(Instant::now()),
+    };
     let mut batch = Vec::new();
     loop {
         let look = Instant::now() + LOOK;
@@ -127,6 +152,7 @@ fn write_until_closed(shared: Arc<Shared>) {
             break;
         }
         let in_place = writer.shared.file.look();
+        let usage = if in_place { writer.shared.observe_space() } else { None };
         if taken == Taken::Operations {
             if !in_place {
                 writer.refuse(batch.drain(..), &StoreError::Unavailable(writer.shared.file.detached_reason()));
@@ -139,7 +165,11 @@ fn write_until_closed(shared: Arc<Shared>) {
         if in_place && writer.broken.is_some_and(|retry_at| Instant::now() >= retry_at) {
             writer.try_again();
         }
+        if let Some(usage) = usage.filter(|_| writer.broken.is_none()) {
+            writer.compact_if_due(usage.file);
+        }
     }
+    writer.note_row_bytes();
     writer.shared.writable.send_replace(false);
     writer.shared.file.close();
 }
@@ -165,6 +195,9 @@ enum Uncommitted {
 /// What holds after a commit.
 struct Committed {
     pending: u64,
+    keys: u64,
+    /// By how many bytes the rows have grown.
+    growth: i64,
     outbox_last: u64,
     change: Change,
 }
@@ -173,6 +206,10 @@ impl Writer {
     /// Commits a batch and answers it. An operation that meets damage is refused alone.
     fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let generation = self.shared.file.generation();
+        // While new entries are refused, clients repeat them, and a compaction may be what helps.
+        if !self.shared.space.is_refusing() && batch.iter().any(|operation| !operation.is_upkeep()) {
+            self.compaction.note_write(Instant::now());
+        }
         let mut attempts = ATTEMPTS;
         loop {
             match self.commit(&mut batch) {
@@ -209,7 +246,13 @@ impl Writer {
                 tables.changed |= changed_before;
             }
             let change = if tables.changed { Change::Made } else { Change::None };
-            let committed = Committed { pending: tables.pending.len()?, outbox_last: tables.outbox_last, change };
+            let committed = Committed {
+                pending: tables.pending.len()?,
+                keys: tables.keys.len()? + tables.ids.len()?,
+                growth: tables.growth(),
+                outbox_last: tables.outbox_last,
+                change,
+            };
             Ok((committed, change))
         });
         written.map_err(|fault| match culprit {
@@ -221,6 +264,8 @@ impl Writer {
     fn confirm(&mut self, batch: Vec<Box<dyn Operation>>, committed: &Committed) {
         let shared = &self.shared;
         shared.pending.store(committed.pending, Ordering::Relaxed);
+        shared.keys.store(committed.keys, Ordering::Relaxed);
+        shared.note_growth(committed.growth);
         if shared.outbox_last.swap(committed.outbox_last, Ordering::Relaxed) != committed.outbox_last {
             shared.reported.send_modify(|reported| *reported += 1);
         }

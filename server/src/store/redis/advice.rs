@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use crate::store::space::{Medium, Usage};
+
 /// The oldest version that has what the scripts use: `XTRIM MINID`, and ranges that leave an end out.
 const OLDEST: (u32, u32) = (6, 2);
 
@@ -56,6 +58,22 @@ impl Server {
     /// How much memory it uses.
     pub(super) fn used_memory(&self) -> Option<u64> {
         self.info("used_memory").parse().ok()
+    }
+
+    /// How much of the memory that it may use is used: what counts against `maxmemory`, where that is set.
+    pub(super) fn space(&self) -> Option<Usage> {
+        let number = |key: &str| self.info(key).parse::<u64>().ok();
+        let used = self.used_memory()?;
+        let counted = used.saturating_sub(number("mem_not_counted_for_evict").unwrap_or(0));
+        let medium = |capacity: u64| Medium { free: capacity.saturating_sub(counted), capacity };
+        Some(Usage { used, medium: number("maxmemory").filter(|max| *max > 0).map(medium) })
+    }
+
+    /// How many keys of a database have an expiry, from the answer to `INFO keyspace`.
+    pub(super) fn expiring(&self, database: i64) -> u64 {
+        let fields = self.info(&format!("db{database}")).split(',');
+        let expires = fields.filter_map(|field| field.strip_prefix("expires=")).next();
+        expires.and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
     /// What an operator should change, in sentences.
@@ -147,6 +165,21 @@ mod tests {
         ] {
             assert_eq!(server(info, &[]).is_clustered(), is_clustered, "{info}");
         }
+    }
+
+    #[test]
+    fn space_is_what_counts_against_maxmemory() {
+        let found = server("used_memory:1000\r\nmem_not_counted_for_evict:100\r\nmaxmemory:1200\r\n", &[]).space();
+        assert_eq!(found, Some(Usage { used: 1_000, medium: Some(Medium { free: 300, capacity: 1_200 }) }));
+        let found = server("used_memory:1000\r\nmaxmemory:0\r\n", &[]).space();
+        assert_eq!(found, Some(Usage { used: 1_000, medium: None }));
+        assert_eq!(server("", &[]).space(), None);
+    }
+
+    #[test]
+    fn keys_with_an_expiry_are_counted_by_database() {
+        let found = server("# Keyspace\r\ndb0:keys=9,expires=7,avg_ttl=12\r\ndb3:keys=2,expires=1,avg_ttl=0\r\n", &[]);
+        assert_eq!([found.expiring(0), found.expiring(3), found.expiring(1)], [7, 1, 0]);
     }
 
     #[test]

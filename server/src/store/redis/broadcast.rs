@@ -52,6 +52,11 @@ impl RedisStore {
         let mut body = SharedBody { key, is_stored: false };
         let mut results = Vec::with_capacity(broadcast.recipients.len());
         for portion in broadcast.recipients.chunks(PORTION) {
+            let bodies = if !is_shared { portion.len() } else { usize::from(!body.is_stored) };
+            if let Err(error) = self.reserve(portion.len(), bodies * broadcast.body.len()) {
+                results.extend(std::iter::repeat_n(Err(error), portion.len()));
+                continue;
+            }
             match self.store_portion(broadcast, portion, &mut body).await {
                 Ok(stored) => results.extend(stored),
                 // What Redis refuses may be the fault of one user's keys.

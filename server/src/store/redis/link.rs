@@ -28,7 +28,11 @@ use super::{
     fault::Fault,
     request::{Reply, Request, Step},
 };
-use crate::{drain::Tasks, store::Epoch, supervision::Supervisor};
+use crate::{
+    drain::Tasks,
+    store::{Epoch, SpaceLimits, space::SpaceGate},
+    supervision::Supervisor,
+};
 
 /// How long an operation may take: less than clients are told.
 pub(super) const DEADLINE: Duration = Duration::from_millis(1_800);
@@ -56,7 +60,10 @@ pub(super) struct Link {
     refused: Mutex<Option<Arc<str>>>,
     /// What the server told of itself on the last connection; none before the first.
     server: RwLock<Option<Server>>,
-    used_memory: AtomicU64,
+    /// Decides by its memory whether there is space for new entries.
+    space: SpaceGate,
+    /// How many keys of the database have an expiry.
+    expiring: AtomicU64,
     /// The number of the last request for a script.
     requests: AtomicU64,
 }
@@ -71,7 +78,7 @@ enum State {
 
 impl Link {
     /// A link that is not connected yet.
-    pub(super) fn new(connector: Connector, store: String, supervisor: &Supervisor) -> Arc<Self> {
+    pub(super) fn new(connector: Connector, store: String, space: SpaceLimits, supervisor: &Supervisor) -> Arc<Self> {
         // Away for longer than a moment, so that whoever asks is answered at once.
         let since = Instant::now().checked_sub(BLINK).unwrap_or_else(Instant::now);
         let state = State::Away { since, fault: Fault::Away("not connected yet".into()) };
@@ -88,7 +95,8 @@ impl Link {
             last_error: Mutex::default(),
             refused: Mutex::default(),
             server: RwLock::default(),
-            used_memory: AtomicU64::new(0),
+            space: SpaceGate::new(space, "the maxmemory of Redis"),
+            expiring: AtomicU64::new(0),
             requests: AtomicU64::new(0),
         })
     }
@@ -265,7 +273,8 @@ impl Link {
         for warning in entered.server.warnings().iter().filter(|warning| !known.contains(warning)) {
             tracing::warn!("{warning}");
         }
-        self.used_memory.store(entered.server.used_memory().unwrap_or(0), Ordering::Relaxed);
+        self.note_memory(&entered.server);
+        self.note_keys(&entered.server);
         self.note_written();
         *self.server.write() = Some(entered.server);
     }
@@ -294,9 +303,22 @@ impl Link {
         self.last_error.lock().clone().or_else(|| self.refused.lock().clone())
     }
 
-    /// How much memory Redis uses, when that was told.
-    pub(super) fn used_memory(&self) -> Option<u64> {
-        Some(self.used_memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    /// Whether there is space for new entries.
+    pub(super) fn space(&self) -> &SpaceGate {
+        &self.space
+    }
+
+    /// How many keys of the database have an expiry, as far as is known.
+    pub(super) fn expiring(&self) -> u64 {
+        self.expiring.load(Ordering::Relaxed)
+    }
+
+    fn note_memory(&self, server: &Server) {
+        server.space().into_iter().for_each(|usage| self.space.observe(usage));
+    }
+
+    fn note_keys(&self, server: &Server) {
+        self.expiring.store(server.expiring(self.connector.address.database), Ordering::Relaxed);
     }
 
     /// Ends it, for good, and does not wait.

@@ -61,6 +61,10 @@ impl Log for RedisStore {
         if matches!(append.topic, Topic::User(_)) {
             return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
         }
+        // A deletion is how space becomes free, so it is not refused.
+        if append.redaction.is_none() {
+            self.reserve(1, append.body.len())?;
+        }
         let name = append.key.as_ref().map(|idempotency| stored_name(&idempotency.key)).unwrap_or_default();
         let content = stored_digest(append.key.as_ref().map(|idempotency| idempotency.content));
         let topic = append.topic.to_string();

@@ -24,6 +24,7 @@ const SWEEP_ROWS: u64 = 500;
 #[async_trait]
 impl Pending for RedisStore {
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
+        self.reserve(1, notify.body.len())?;
         let shard = Topic::User(notify.user.clone()).shard();
         let ends_in = notify.expires.millis().saturating_sub(notify.at.millis());
         // Its id is known within the window, and while it is pending.

@@ -9,6 +9,7 @@ mod nodes;
 mod outages;
 mod outbox;
 mod pairing;
+mod space;
 mod takeover;
 
 use std::{
