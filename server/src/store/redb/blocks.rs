@@ -4,7 +4,14 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::{StoredId, Timestamp, UserId};
 use redb::{ReadTransaction, ReadableTable, TableError};
 
-use super::{RedbStore, fault::Fault, format::BLOCKS, operation::Request, tables::Tables};
+use super::{
+    RedbStore,
+    fault::Fault,
+    format::{BLOCKS, text},
+    operation::Request,
+    sealed::{Position, fields, row},
+    tables::Tables,
+};
 use crate::store::{Block, BlockChanges, BlockOutcome, Blocks, StoreError, block_row};
 
 /// How many users whose blocks have ended one sweep forgets at most.
@@ -55,7 +62,7 @@ pub(super) fn write(tables: &mut Tables<'_>, user: &UserId, blocks: &[Block]) ->
     if blocks.is_empty() {
         tables.blocks.remove(user.as_str())?;
     } else {
-        tables.blocks.insert(user.as_str(), block_row::encode(blocks).as_bytes())?;
+        tables.blocks.insert(user.as_str(), encode(user.as_str(), blocks).as_slice())?;
     }
     Ok(())
 }
@@ -84,10 +91,15 @@ pub(super) fn read_each(transaction: &ReadTransaction) -> Result<Vec<BlocksRead>
     Ok(all)
 }
 
-fn decode(user: &str, blocks: &[u8]) -> BlocksRead {
+fn encode(user: &str, blocks: &[Block]) -> Vec<u8> {
+    row(Position::of::<&str>(&BLOCKS, &user), [], &[block_row::encode(blocks).as_bytes()])
+}
+
+/// Reads the row of a user.
+pub(super) fn decode(user: &str, bytes: &[u8]) -> BlocksRead {
+    let ([], blocks) = fields(Position::of::<&str>(&BLOCKS, &user), bytes)?;
     let user = UserId::from_stored(user).map_err(|_| Fault::Damaged)?;
-    let text = std::str::from_utf8(blocks).map_err(|_| Fault::Damaged)?;
-    Ok((user, block_row::decode(text).ok_or(Fault::Damaged)?))
+    Ok((user, block_row::decode(text(blocks)?).ok_or(Fault::Damaged)?))
 }
 
 impl RedbStore {

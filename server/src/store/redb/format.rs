@@ -24,7 +24,7 @@
 //! | `expiries` | time, user, offset | user's name |
 //! | `outbox` | sequence | [`OutboxRow`] |
 //! | `open_sessions` | session | [`OpenSessionRow`] |
-//! | `blocks` | user | the user's blocks in JSON (`block_row.rs`) |
+//! | `blocks` | user | the user's blocks in JSON (`block_row.rs`), with a checksum |
 //! | `known` | hash of the name of a log or user | [`KnownRow`] |
 
 use realtime_gateway_protocol::Timestamp;

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
 use super::{
+    blocks,
     bodies::{BODIES, BODY_USES, BodyRow, UsesRow},
     fault::{Fault, guard},
     format::{
-        ENTRIES, FORMAT, IDS, IdRow, KEYS, KNOWN, KeyRow, KnownKind, KnownRow, LOGS, LogRow, META, NumbersRow,
+        BLOCKS, ENTRIES, FORMAT, IDS, IdRow, KEYS, KNOWN, KeyRow, KnownKind, KnownRow, LOGS, LogRow, META, NumbersRow,
         OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, USERS, UserRow,
     },
     log_page, migrations,
@@ -155,6 +156,7 @@ impl Survey {
             self.rows(&transaction, "uses of bodies", BODY_USES, |key: u64, row| UsesRow::decode(key, row).is_ok());
             self.rows(&transaction, "idempotency keys", KEYS, |key: &[u8], row| KeyRow::decode(key, row).is_ok());
             self.rows(&transaction, "notification ids", IDS, |key: &[u8], row| IdRow::decode(key, row).is_ok());
+            self.rows(&transaction, "blocks of users", BLOCKS, |key: &str, row| blocks::decode(key, row).is_ok());
             self.rows(&transaction, "events", OUTBOX, |key: u64, row| OutboxRow::decode(key, row).is_ok());
             self.rows(&transaction, "open sessions", OPEN_SESSIONS, |key: &str, row| {
                 OpenSessionRow::decode(key, row).is_ok()

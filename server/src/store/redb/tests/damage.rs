@@ -1,12 +1,12 @@
 //! Bytes of a closed file are changed: what is read is what was written, or is said to be lost, or refused.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{NotificationId, UserId};
+use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
 use super::{Durability, RedbStore, options_with_outbox};
 use crate::store::{
-    Append, Log, Outbox, Page, PageLimit, Pending, Retention, Store, StoreError,
+    Append, Block, BlockedTokens, Blocks, Log, Outbox, Page, PageLimit, Pending, Retention, Store, StoreError,
     clock::Clock,
     conformance::{Subject, broadcast, inbox, key, long_body, options, topic},
     copy::copy,
@@ -333,4 +333,35 @@ async fn a_damaged_notification_blocks_no_other_and_can_be_acknowledged() {
     assert_eq!(store.acknowledge(&user, &ids, None).await.unwrap(), ids);
     assert!(store.read(&inbox("u"), 1, PAGE).await.unwrap().lost.is_none(), "nothing is lost of what was seen");
     assert_eq!(store.pending_count(&user).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn does_not_open_with_a_damaged_block_and_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.redb");
+    let clock = Clock::system();
+    let store = open(&path, &clock).unwrap();
+    let now = clock.now();
+    let ends = [now.millis() + 3_600_000, now.millis() + 7_200_000];
+    for (user, until) in ["eve", "mallory"].into_iter().zip(ends.map(Timestamp::from_millis)) {
+        let block = Block { tokens: BlockedTokens::All, until, since: now, reason: None };
+        store.block(&UserId::new(user).unwrap(), block).await.unwrap();
+    }
+    store.close().await;
+    // One digit of a time: without a checksum it would be another time, long ago.
+    spoil(&path, &ends[1].to_string());
+
+    let error = open(&path, &clock).unwrap_err();
+    assert!(error.contains("gateway store repair"), "{error}");
+    let survey = survey(&path, Depth::Deep).unwrap();
+    assert_eq!(survey.damaged.get("blocks of users"), Some(&1), "{survey:?}");
+    let repaired = directory.path().join("b.redb");
+    let salvage = Salvage::open(&path).unwrap();
+    let target = open(&repaired, &clock).unwrap();
+    copy(&salvage, &target, Duration::from_secs(60), now).await.unwrap();
+    target.close().await;
+    let target = open(&repaired, &clock).unwrap();
+    for (user, kept) in [("eve", 1), ("mallory", 0)] {
+        assert_eq!(target.blocks_of(&UserId::new(user).unwrap()).await.unwrap().len(), kept, "{user}");
+    }
 }
