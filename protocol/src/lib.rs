@@ -37,12 +37,13 @@ pub use id::{
 };
 pub use json::{ChatData, RawJson};
 pub use message::{
-    AckConfirmed, Authenticate, Authenticated, Chat, ChatDeleted, ChatHistory, ClientInfo, ClientMessage, Connected,
-    Envelope, ErrorReply, Event, GetChatHistory, GetPresence, HistoryLimit, Limits, MessageSent, MessageType,
-    Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
-    PresentUser, Publish, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping, ServerMessage,
-    Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
-    SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    AckConfirmed, Audience, Authenticate, Authenticated, Chat, ChatDeleted, ChatHistory, ClientInfo, ClientMessage,
+    Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence, HistoryLimit, Limits, MessageSent,
+    MessageType, Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged,
+    PresenceStatus, PresentUser, Publish, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat,
+    SendTyping, ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
+    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, Typing, Unknown, Unsubscribe, UnsubscribeClanChat,
+    UnsubscribeNotifications,
 };
 pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};

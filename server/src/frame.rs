@@ -2,11 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use realtime_gateway_protocol::{Envelope, ServerMessage, encode_server};
-
-/// Pushes that a client gets only when it has used more than the core messages.
-const ADDITIONS: [&str; 5] =
-    ["chat_deleted", "notification_acked", "subscription_ended", "subscription_reset", "presence_changed"];
+use realtime_gateway_protocol::{Audience, Envelope, ServerMessage, encode_server};
 
 /// The bytes of one WebSocket text frame (RFC 6455, section 5.2; unmasked, as a server sends it), shared by all who get it.
 #[derive(Clone)]
@@ -56,9 +52,10 @@ impl Frame {
             }
         }
         let header = bytes.len() as u8;
-        let kind =
-            ServerMessage::TYPES.iter().position(|known| *known == type_name).unwrap_or(usize::from(u8::MAX)) as u8;
-        let addition = ADDITIONS.contains(&type_name);
+        let kind = ServerMessage::TYPES.iter().position(|known| *known == type_name);
+        let audience = kind.and_then(|kind| ServerMessage::AUDIENCES.get(kind)).copied();
+        let addition = audience == Some(Audience::ClientsWithAdditions);
+        let kind = kind.unwrap_or(usize::from(u8::MAX)) as u8;
         bytes.extend_from_slice(payload);
         Self(Arc::new(Encoded { accepted: Instant::now(), kind, addition, header, bytes: bytes.into() }))
     }

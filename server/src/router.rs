@@ -6,8 +6,8 @@ mod dispatch;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{
-    Authenticate, Authenticated, ClanId, ClientInfo, ClientMessage, CloseCode, DeviceId, Envelope, ErrorCode,
-    ErrorReply, Pong, RawJson, Refusal, RequestId, ServerMessage, Timestamp, TopicName, decode_client,
+    Authenticate, Authenticated, ClientInfo, ClientMessage, CloseCode, DeviceId, Envelope, ErrorCode, ErrorReply, Pong,
+    RateClass, RawJson, Refusal, RequestId, ServerMessage, Subject, Timestamp, decode_client,
 };
 use tokio::time::Instant;
 
@@ -102,9 +102,9 @@ impl Router {
     async fn take(&mut self, command: Envelope<ClientMessage>) {
         let type_name = command.message.type_name();
         let request_id = command.request_id.clone();
-        let (clan_id, topic) = dispatch::subject(&command.message);
+        let subject = command.message.subject();
         if let Err(error) = self.try_take(command).await {
-            self.refuse_about(request_id, Some(type_name), &error, clan_id, topic);
+            self.refuse_about(request_id, Some(type_name), &error, subject);
         }
     }
 
@@ -125,7 +125,7 @@ impl Router {
             // Others may have taken this session over; what it asks for could be done twice, or for nobody.
             (_, State::Known { .. }) if self.node.lease.is_lost() => Err(CommandError::unavailable()),
             (message, State::Known { session, .. }) => {
-                if dispatch::uses_additions(&message) || request_id.is_some() {
+                if message.uses_additions() || request_id.is_some() {
                     session.extend();
                 }
                 dispatch::dispatch(&self.node, &session.clone(), request_id, message).await
@@ -191,10 +191,9 @@ impl Router {
     /// Takes a token from the command's bucket.
     fn limit(&mut self, message: &ClientMessage) -> Result<(), CommandError> {
         let now = Instant::now();
-        let (bucket, limit) = if dispatch::is_control(message) {
-            (&mut self.control, "control")
-        } else {
-            (&mut self.commands, "messages")
+        let (bucket, limit) = match message.rate_class() {
+            RateClass::Control => (&mut self.control, "control"),
+            RateClass::Message => (&mut self.commands, "messages"),
         };
         let Err(wait) = bucket.take(now) else { return Ok(()) };
         self.node.metrics.rate_limited(limit);
@@ -211,7 +210,7 @@ impl Router {
     }
 
     fn refuse(&self, request_id: Option<RequestId>, in_reply_to: Option<&'static str>, error: &CommandError) {
-        self.refuse_about(request_id, in_reply_to, error, None, None);
+        self.refuse_about(request_id, in_reply_to, error, Subject::Nothing);
     }
 
     fn refuse_about(
@@ -219,8 +218,7 @@ impl Router {
         request_id: Option<RequestId>,
         in_reply_to: Option<&'static str>,
         error: &CommandError,
-        clan_id: Option<ClanId>,
-        topic: Option<TopicName>,
+        subject: Subject,
     ) {
         self.node.metrics.error(&error.code);
         // A token that is refused has been counted by then.
@@ -234,6 +232,11 @@ impl Router {
                 reason: in_reply_to.unwrap_or("a command"),
             });
         }
+        let (clan_id, topic) = match subject {
+            Subject::Nothing => (None, None),
+            Subject::Clan(clan_id) => (Some(clan_id), None),
+            Subject::Topic(topic) => (None, Some(topic)),
+        };
         let reply = ErrorReply {
             message: error.message.to_string(),
             code: error.code.clone(),

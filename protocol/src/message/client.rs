@@ -10,9 +10,15 @@ use crate::{
     open_enum::open_enum,
 };
 
-/// Declares the commands once: the enumeration, its words, and the decoding of each.
+/// Declares the commands once: the enumeration, its words, the decoding of each, and a column for each property:
+///
+/// - after `->`: the types of its one reply on success;
+/// - `rate`: the rate that it counts against, a [`RateClass`];
+/// - `subject`: what it is about, as a function from the message to a [`Subject`];
+/// - `additions`: whether it uses more than the core of the protocol, as a function from the message.
 macro_rules! client_messages {
-    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal -> [$($reply:literal),*],)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal -> [$($reply:literal),*],
+        rate: $rate:ident, subject: $subject:expr, additions: $additions:expr;)+) => {
         /// Every command that a client may send.
         #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
         #[serde(tag = "type")]
@@ -31,6 +37,34 @@ macro_rules! client_messages {
             pub fn type_name(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => $word,)+
+                }
+            }
+
+            /// Which of a session's rates the command counts against.
+            pub fn rate_class(&self) -> RateClass {
+                match self {
+                    $(Self::$name(_) => RateClass::$rate,)+
+                }
+            }
+
+            /// What the command is about. Its error names it.
+            pub fn subject(&self) -> Subject {
+                match self {
+                    $(Self::$name(message) => {
+                        let subject: fn(&$name) -> Subject = $subject;
+                        subject(message)
+                    })+
+                }
+            }
+
+            /// Whether the command uses more than the core of the protocol. Its sender then knows additions: pushes that
+            /// a client of the core would not understand.
+            pub fn uses_additions(&self) -> bool {
+                match self {
+                    $(Self::$name(message) => {
+                        let uses_additions: fn(&$name) -> bool = $additions;
+                        uses_additions(message)
+                    })+
                 }
             }
         }
@@ -52,35 +86,73 @@ macro_rules! client_messages {
     };
 }
 
+/// The rates of a session. Each command counts against one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateClass {
+    /// Subscribing, acknowledging and authenticating: what a client sends when it reconnects.
+    Control,
+    /// Messages and questions.
+    Message,
+}
+
+/// What a command is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Nothing that its error would name.
+    Nothing,
+    /// A clan.
+    Clan(ClanId),
+    /// A topic of a declared service.
+    Topic(TopicName),
+}
+
 client_messages! {
     /// Gives or renews the identity.
     Authenticate = "authenticate" -> ["connected", "authenticated"],
+        rate: Control, subject: |_| Subject::Nothing, additions: |_| true;
     /// Asks for the user's notifications.
     SubscribeNotifications = "subscribe_notifications" -> ["subscription_confirmed"],
+        rate: Control, subject: |_| Subject::Nothing, additions: |subscribe| subscribe.recover.is_some();
     /// Ends the subscription to notifications.
     UnsubscribeNotifications = "unsubscribe_notifications" -> ["subscription_confirmed"],
+        rate: Control, subject: |_| Subject::Nothing, additions: |_| true;
     /// Asks for a clan's chat.
     SubscribeClanChat = "subscribe_clan_chat" -> ["subscription_confirmed"],
+        rate: Control, subject: |subscribe| Subject::Clan(subscribe.clan_id.clone()),
+        additions: |subscribe| {
+            subscribe.recover.is_some() || subscribe.history.is_some() || subscribe.presence.is_some()
+        };
     /// Ends the subscription to a clan's chat.
     UnsubscribeClanChat = "unsubscribe_clan_chat" -> ["subscription_confirmed"],
+        rate: Control, subject: |unsubscribe| Subject::Clan(unsubscribe.clan_id.clone()), additions: |_| true;
     /// Says something in a clan.
     SendChat = "chat" -> ["message_sent"],
+        rate: Message, subject: |chat| Subject::Clan(chat.clan_id.clone()),
+        additions: |chat| chat.client_message_id.is_some() || chat.data.is_some();
     /// Tells that the user began or stopped typing.
     SendTyping = "typing" -> [],
+        rate: Message, subject: |typing| Subject::Clan(typing.clan_id.clone()), additions: |_| false;
     /// Acknowledges notifications, which are then not sent again. At least one of the two fields is needed.
     NotificationAck = "notification_ack" -> ["ack_confirmed"],
+        rate: Control, subject: |_| Subject::Nothing, additions: |ack| ack.notification_ids.is_some();
     /// Asks for a page of a clan's past: the end of it, or what lies before or after an offset (not both).
     GetChatHistory = "chat_history" -> ["chat_history"],
+        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), additions: |_| true;
     /// Asks who is present in a clan.
     GetPresence = "presence" -> ["presence"],
+        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), additions: |_| true;
     /// Asks for a topic of a declared service.
     Subscribe = "subscribe" -> ["subscription_confirmed"],
+        rate: Control, subject: |subscribe| Subject::Topic(subscribe.topic.clone()), additions: |_| true;
     /// Ends the subscription to a topic of a declared service.
     Unsubscribe = "unsubscribe" -> ["subscription_confirmed"],
+        rate: Control, subject: |unsubscribe| Subject::Topic(unsubscribe.topic.clone()), additions: |_| true;
     /// Publishes to a topic of a declared service.
     Publish = "publish" -> ["message_sent"],
+        rate: Message, subject: |publish| Subject::Topic(publish.topic.clone()), additions: |_| true;
     /// Asks for a `pong`.
     Ping = "ping" -> ["pong"],
+        rate: Control, subject: |_| Subject::Nothing, additions: |_| false;
 }
 
 /// Gives or renews the identity. Reply: `connected` the first time, then `authenticated`.

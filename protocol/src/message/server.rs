@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::RawJson;
 
-/// Declares the messages once: the enumeration, its words, and the decoding of each.
+/// Declares the messages once: the enumeration, its words, the decoding of each, and after `for` the clients that are sent
+/// it, an [`Audience`].
 macro_rules! server_messages {
-    ($($(#[doc = $doc:literal])+ $name:ident ($fields:ty) = $word:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident ($fields:ty) = $word:literal for $audience:ident,)+) => {
         /// Every message that the gateway may send.
         #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
         #[serde(tag = "type")]
@@ -34,6 +35,9 @@ macro_rules! server_messages {
         impl ServerMessage {
             /// Every `type` that the gateway may send.
             pub const TYPES: &'static [&'static str] = &[$($word),+];
+
+            /// The clients that are sent each type, in the order of [`TYPES`](Self::TYPES).
+            pub const AUDIENCES: &'static [Audience] = &[$(Audience::$audience),+];
 
             /// The `type` on the wire.
             pub fn type_name(&self) -> &str {
@@ -61,45 +65,57 @@ macro_rules! server_messages {
     };
 }
 
+/// The clients that are sent a type of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// All of them.
+    AllClients,
+    /// Those that have used more than the core of the protocol ([`ClientMessage::uses_additions`]): a client of the core
+    /// would not understand it.
+    ///
+    /// [`ClientMessage::uses_additions`]: crate::ClientMessage::uses_additions
+    ClientsWithAdditions,
+}
+
 server_messages! {
     /// The connection has an identity and may be used.
-    Connected(Connected) = "connected",
+    Connected(Connected) = "connected" for AllClients,
     /// The identity was renewed.
-    Authenticated(Authenticated) = "authenticated",
+    Authenticated(Authenticated) = "authenticated" for AllClients,
     /// A subscription began or ended as asked.
-    SubscriptionConfirmed(SubscriptionConfirmed) = "subscription_confirmed",
+    SubscriptionConfirmed(SubscriptionConfirmed) = "subscription_confirmed" for AllClients,
     /// A subscription was ended by the gateway.
-    SubscriptionEnded(SubscriptionEnded) = "subscription_ended",
+    SubscriptionEnded(SubscriptionEnded) = "subscription_ended" for ClientsWithAdditions,
     /// Entries were lost to this subscription; it goes on from `offset`.
-    SubscriptionReset(SubscriptionReset) = "subscription_reset",
+    SubscriptionReset(SubscriptionReset) = "subscription_reset" for ClientsWithAdditions,
     /// A notification for the user.
-    Notification(Notification) = "notification",
+    Notification(Notification) = "notification" for AllClients,
     /// Another session of the user acknowledged these.
-    NotificationAcked(NotificationAcked) = "notification_acked",
+    NotificationAcked(NotificationAcked) = "notification_acked" for ClientsWithAdditions,
     /// Somebody said something in a clan.
-    Chat(Chat) = "chat",
+    Chat(Chat) = "chat" for AllClients,
     /// A chat message was deleted.
-    ChatDeleted(ChatDeleted) = "chat_deleted",
+    ChatDeleted(ChatDeleted) = "chat_deleted" for ClientsWithAdditions,
     /// Somebody began or stopped typing.
-    Typing(Typing) = "typing",
+    Typing(Typing) = "typing" for AllClients,
     /// A `chat` or `publish` is stored.
-    MessageSent(MessageSent) = "message_sent",
+    MessageSent(MessageSent) = "message_sent" for AllClients,
     /// Notifications are acknowledged.
-    AckConfirmed(AckConfirmed) = "ack_confirmed",
+    AckConfirmed(AckConfirmed) = "ack_confirmed" for AllClients,
     /// A page of a clan's past.
-    ChatHistory(ChatHistory) = "chat_history",
+    ChatHistory(ChatHistory) = "chat_history" for AllClients,
     /// Who is present in a clan.
-    Presence(Presence) = "presence",
+    Presence(Presence) = "presence" for AllClients,
     /// Somebody came or went.
-    PresenceChanged(PresenceChanged) = "presence_changed",
+    PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithAdditions,
     /// Something was published to a topic of a declared service.
-    Event(Event) = "event",
+    Event(Event) = "event" for AllClients,
     /// This node will close the connection; it works until then.
-    Reconnect(ReconnectHint) = "reconnect",
+    Reconnect(ReconnectHint) = "reconnect" for AllClients,
     /// A command was refused, or the session must know of a fault.
-    Error(ErrorReply) = "error",
+    Error(ErrorReply) = "error" for AllClients,
     /// The answer to `ping`.
-    Pong(Pong) = "pong",
+    Pong(Pong) = "pong" for AllClients,
 }
 
 /// A message whose `type` this version does not know. Its offset moves the client's position all the same.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use realtime_gateway_protocol::{ClanId, ClientMessage, RequestId, TopicName};
+use realtime_gateway_protocol::{ClientMessage, RequestId};
 
 use crate::{
     command_error::CommandError,
@@ -11,60 +11,6 @@ use crate::{
     session::Session,
     topic::Topic,
 };
-
-/// Whether a command draws on the bucket that holds a full reconnect.
-pub(super) fn is_control(message: &ClientMessage) -> bool {
-    match message {
-        ClientMessage::SendChat(_)
-        | ClientMessage::SendTyping(_)
-        | ClientMessage::GetChatHistory(_)
-        | ClientMessage::GetPresence(_)
-        | ClientMessage::Publish(_) => false,
-        ClientMessage::Authenticate(_)
-        | ClientMessage::SubscribeNotifications(_)
-        | ClientMessage::UnsubscribeNotifications(_)
-        | ClientMessage::SubscribeClanChat(_)
-        | ClientMessage::UnsubscribeClanChat(_)
-        | ClientMessage::NotificationAck(_)
-        | ClientMessage::Subscribe(_)
-        | ClientMessage::Unsubscribe(_)
-        | ClientMessage::Ping(_) => true,
-    }
-}
-
-/// Whether a command uses more than the core of the protocol, so that its sender knows additions.
-pub(super) fn uses_additions(message: &ClientMessage) -> bool {
-    match message {
-        ClientMessage::SubscribeNotifications(asked) => asked.recover.is_some(),
-        ClientMessage::SubscribeClanChat(asked) => {
-            asked.recover.is_some() || asked.history.is_some() || asked.presence.is_some()
-        }
-        ClientMessage::SendChat(chat) => chat.client_message_id.is_some() || chat.data.is_some(),
-        ClientMessage::NotificationAck(ack) => ack.notification_ids.is_some(),
-        ClientMessage::SendTyping(_) | ClientMessage::Ping(_) => false,
-        _ => true,
-    }
-}
-
-/// The clan or topic that a command is about, which its error names.
-pub(super) fn subject(message: &ClientMessage) -> (Option<ClanId>, Option<TopicName>) {
-    match message {
-        ClientMessage::SubscribeClanChat(asked) => (Some(asked.clan_id.clone()), None),
-        ClientMessage::UnsubscribeClanChat(asked) => (Some(asked.clan_id.clone()), None),
-        ClientMessage::SendChat(chat) => (Some(chat.clan_id.clone()), None),
-        ClientMessage::SendTyping(typing) => (Some(typing.clan_id.clone()), None),
-        ClientMessage::GetChatHistory(get) => (Some(get.clan_id.clone()), None),
-        ClientMessage::GetPresence(get) => (Some(get.clan_id.clone()), None),
-        ClientMessage::Subscribe(asked) => (None, Some(asked.topic.clone())),
-        ClientMessage::Unsubscribe(asked) => (None, Some(asked.topic.clone())),
-        ClientMessage::Publish(asked) => (None, Some(asked.topic.clone())),
-        ClientMessage::Authenticate(_)
-        | ClientMessage::SubscribeNotifications(_)
-        | ClientMessage::UnsubscribeNotifications(_)
-        | ClientMessage::NotificationAck(_)
-        | ClientMessage::Ping(_) => (None, None),
-    }
-}
 
 /// Has a command answered. An error is the reply that is still to be sent.
 pub(super) async fn dispatch(

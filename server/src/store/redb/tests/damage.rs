@@ -200,7 +200,7 @@ async fn outcome(written: &Written, path: &Path) -> String {
     }
     let damaged = store.status().damaged;
     assert!(lost == 0 || damaged > 0, "what is lost is counted");
-    let _ = store.read_outbox(0, 100, std::time::Duration::ZERO).await;
+    let _ = store.read_outbox(0, 100, Duration::ZERO).await;
     // Whatever can be written goes on where it was.
     for clan in 0..CLANS {
         let append = Append {
