@@ -165,7 +165,9 @@ async fn backend_services_hear_what_clients_do() {
     assert_eq!((&said["messageId"], &said["offset"]), (&sent["messageId"], &sent["offset"]));
     assert_eq!((&said["userId"], &said["content"], &said["data"]), (&json!("alice"), &json!("Hi"), &json!({ "x": 1 })));
     assert_eq!(said["messageType"], "TEXT");
-    let again = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "clientMessageId": "1" })).await;
+    let again = alice
+        .ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
+        .await;
     assert_eq!(again["duplicate"], true);
 
     gateway.api().notify("bob", "one").await;
