@@ -74,7 +74,7 @@ impl CommandError {
     pub(crate) fn about_command_with(self, id: Option<&ClientMessageId>) -> Self {
         match (&self.code, id) {
             (ErrorCode::Unavailable, Some(_)) => {
-                Self { message: "not confirmed in time; repeat with the same clientMessageId".into(), ..self }
+                Self { message: format!("{}, with the same clientMessageId", self.message).into(), ..self }
             }
             _ => self,
         }
@@ -85,6 +85,12 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::conflict(),
+            // The operator learns the reason from the log and from `/health`.
+            StoreError::Full(_) => Self::retry(
+                ErrorCode::Unavailable,
+                "there is no space for new messages now, and nothing was stored; try again later",
+                Duration::from_secs(5),
+            ),
             StoreError::Unavailable(_) => {
                 log_limited!(WARN, { %error }, "the store refused");
                 Self::unavailable()

@@ -132,7 +132,7 @@ impl MemoryStore {
     /// Reserves room for a new entry.
     fn reserve(&self, state: &State, body: &[u8]) -> Result<(), StoreError> {
         self.space.observe(Usage { used: state.bytes, medium: None });
-        self.space.reserve(1_024 + body.len() as u64).map_err(StoreError::Unavailable)
+        self.space.reserve(1_024 + body.len() as u64).map_err(StoreError::Full)
     }
 
     /// Does a step of what lives with the process, unless the store is closed.

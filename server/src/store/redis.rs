@@ -173,7 +173,7 @@ impl RedisStore {
     fn reserve(&self, entries: usize, body_bytes: usize) -> Result<(), StoreError> {
         // Redis rounds up to the size classes of its allocator, and keeps what it was sent for a moment.
         let bytes = 1_024 * entries + 2 * body_bytes;
-        self.link.space().reserve(bytes as u64).map_err(StoreError::Unavailable)
+        self.link.space().reserve(bytes as u64).map_err(StoreError::Full)
     }
 
     fn key(&self, name: &str) -> String {

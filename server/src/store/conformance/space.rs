@@ -57,7 +57,7 @@ pub(crate) async fn fill(subject: &Subject, entry: impl Fn() -> Append) -> u64 {
 }
 
 fn is_refused<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Unavailable(reason)) if reason.contains("store.max_bytes"))
+    matches!(answer, Err(StoreError::Full(reason)) if reason.contains("store.max_bytes"))
 }
 
 pub(crate) async fn beyond_its_limit_a_store_refuses_new_entries_only(subject: &Subject) {

@@ -154,6 +154,7 @@ pub trait Log {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
+    /// [`StoreError::Full`] when there is no space for new entries; nothing is stored then. A deletion is never refused.
     /// [`StoreError::Conflict`] when its key stands for other content; nothing is stored then.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 

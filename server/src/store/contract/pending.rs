@@ -94,6 +94,7 @@ pub trait Pending {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not confirmed; it may have been stored all the same.
+    /// [`StoreError::Full`] when there is no space for new entries; nothing is stored then.
     /// [`StoreError::Conflict`] when its id stands for other content; nothing is stored then.
     async fn notify(&self, notify: Notify) -> Result<Notified, StoreError>;
 

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// It cannot confirm now; the operation may have taken effect all the same.
     #[error("the store is not available: {0}")]
     Unavailable(Arc<str>),
+    /// It has no space for new entries. Nothing was stored.
+    #[error("{0}")]
+    Full(Arc<str>),
     /// The id stands for other content. Nothing was stored.
     #[error("the id was used before with other content")]
     Conflict,

@@ -66,6 +66,7 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Conflict => Self::Conflict,
+            Fault::NoSpace(reason) => Self::Full(reason),
             fault => Self::Unavailable(fault.to_string().into()),
         }
     }
