@@ -31,6 +31,9 @@ macro_rules! close_codes {
             /// Every code that the gateway uses or a client may see, with its name and what it means.
             pub const KNOWN: &'static [(CloseCode, &'static str, &'static str)] =
                 &[$((CloseCode($code), stringify!($name), concat!($($doc),+))),+];
+
+            /// What the codes mean, without their names, which a browser would download for nothing.
+            const MEANINGS: &'static [(u16, &'static str)] = &[$(($code, concat!($($doc),+))),+];
         }
     };
 }
@@ -77,6 +80,12 @@ close_codes! {
 }
 
 impl CloseCode {
+    /// Returns what the code means, for people; `None` for a code that this version does not know.
+    pub fn meaning(self) -> Option<&'static str> {
+        let known = Self::MEANINGS.iter().find(|(code, _)| *code == self.0);
+        known.map(|(_, meaning)| meaning.trim_start())
+    }
+
     /// What a client does about reconnecting after this code, also one that it does not know.
     pub fn reconnect(self) -> Reconnect {
         match self.0 {
@@ -121,6 +130,12 @@ impl std::fmt::Display for CloseCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_what_known_codes_mean() {
+        assert_eq!(CloseCode::NORMAL.meaning(), Some("Closed by the client."));
+        assert_eq!(CloseCode(4477).meaning(), None);
+    }
 
     #[test]
     fn unknown_codes_follow_their_range() {

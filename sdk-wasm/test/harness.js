@@ -49,11 +49,18 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
       this.#child.once("error", reject);
     });
     this.#listen = address;
-    while ((await ask(`http://${address}/health/ready`).catch(() => undefined))?.status !== 200) await new Promise(setImmediate);
+    while ((await ask(`http://${address}/health/ready`).catch(() => undefined))?.status !== 200) {
+      if (this.#hasEnded()) throw new Error(`the gateway ended before it was ready:\n${said.join("\n")}`);
+      await new Promise(setImmediate);
+    }
+  }
+
+  #hasEnded() {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   kill() {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return undefined;
+    if (this.#hasEnded()) return undefined;
     const gone = new Promise(resolve => this.#child.once("exit", resolve));
     this.#child.kill("SIGKILL");
     return gone;

@@ -373,6 +373,5 @@ fn authenticate(config: &super::Config, instance: &str, attempt: Attempt, token:
 
 /// What a close code means, for people.
 fn meaning(code: CloseCode) -> String {
-    let known = CloseCode::KNOWN.iter().find(|(known, ..)| *known == code);
-    known.map_or_else(|| "closed by the gateway".to_owned(), |(_, _, meaning)| meaning.trim().to_owned())
+    code.meaning().unwrap_or("closed by the gateway").to_owned()
 }
