@@ -242,7 +242,7 @@ async fn meet_the_watermark(directory: &Path) {
     let (ballast, rest) = (directory.join("ballast"), directory.join("rest"));
     fs::write(&ballast, vec![1; 74 * MIB as usize]).unwrap();
     let refused = store.append(subject.entry("a", "x")).await;
-    let Err(StoreError::Unavailable(reason)) = refused else { panic!("the entry was accepted") };
+    let Err(StoreError::Full(reason)) = refused else { panic!("the entry was accepted") };
     assert!(reason.contains("the file system of the data file is free"), "{reason}");
     let status = store.status();
     assert!(status.writable && status.last_error.is_none(), "{status:?}");
