@@ -51,7 +51,7 @@ impl CommandError {
         Self::retry(ErrorCode::Unavailable, "not confirmed in time; try again", Duration::from_secs(1))
     }
 
-    /// The id stands for something else.
+    /// Another message was stored under this id before.
     pub fn conflict() -> Self {
         Self::new(
             ErrorCode::Conflict,
@@ -59,7 +59,7 @@ impl CommandError {
         )
     }
 
-    /// The id stands for something else for these users; the others got the notification.
+    /// Another notification was stored under this id before for these users. The other users got the new one.
     pub fn conflict_of_users(users: &[UserId]) -> Self {
         let message = format!(
             "this id was used before with other content for {} of the users, who get nothing; the others got the \

@@ -350,7 +350,7 @@ impl Metrics {
         self.store_damaged_entries_total.inc_by(count.saturating_sub(self.store_damaged_entries_total.get()));
     }
 
-    /// The data file was compacted so many times since the start.
+    /// Sets how often the data file was compacted since the start.
     pub fn compactions(&self, count: u64) {
         self.store_compactions_total.inc_by(count.saturating_sub(self.store_compactions_total.get()));
     }

@@ -20,7 +20,7 @@ use crate::{
     hub::Delivery,
     node::{Node, in_time, new_id},
     session::Session,
-    store::{Append, ContentDigest, Idempotency, IdempotencyKey, Page, PageLimit, Redaction, Retention},
+    store::{Append, Idempotency, IdempotencyKey, Page, PageLimit, Redaction, Retention},
     telemetry::log_limited,
     topic::Topic,
 };
@@ -156,7 +156,7 @@ impl ClanChat {
         let body = node.checked_body(body)?;
         let (user_id, content, message_type) = (saying.user, saying.content, &saying.message_type);
         let content = Content { user_id, content, message_type, data: saying.data };
-        let key = saying.key.map(|key| idempotency(key, &content)).transpose()?;
+        let key = saying.key.map(|key| Idempotency::new(key, &content)).transpose().map_err(CommandError::internal)?;
         let report = ChatReport {
             user_id: saying.user,
             content: saying.content,
@@ -239,10 +239,11 @@ impl ClanChat {
         let body = node.checked_body(entry_body(&DeletedBody { r#type: "chat_deleted", message_id: message }))?;
         let redaction = Some(Redaction { offset, body: body.clone() });
         // The key makes two deletions at once one.
-        let key = Some(idempotency(IdempotencyKey::Deletion(message.clone()), message)?);
+        let key =
+            Idempotency::new(IdempotencyKey::Deletion(message.clone()), message).map_err(CommandError::internal)?;
         let retention = node.history_retention();
         let (id, at) = (new_id()?, node.now());
-        node.append(Append { topic, id, key, at, body, retention, redaction, event: None }).await?;
+        node.append(Append { topic, id, key: Some(key), at, body, retention, redaction, event: None }).await?;
         Ok(())
     }
 
@@ -276,10 +277,6 @@ fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
         }
     };
     page.entries.iter().filter_map(chat).collect()
-}
-
-fn idempotency(key: IdempotencyKey, content: &impl Serialize) -> Result<Idempotency, CommandError> {
-    Ok(Idempotency { key, content: ContentDigest::of(content).map_err(CommandError::internal)? })
 }
 
 fn system_user() -> Result<UserId, CommandError> {

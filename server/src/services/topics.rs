@@ -19,7 +19,7 @@ use crate::{
     node::{Node, new_id},
     service::Service,
     session::Session,
-    store::{Append, ContentDigest, Idempotency, IdempotencyKey},
+    store::{Append, Idempotency, IdempotencyKey},
     topic::Topic,
 };
 
@@ -125,7 +125,7 @@ impl Topics {
         let id = asked.client_message_id.as_ref();
         let key = id.map(|id| IdempotencyKey::User(session.user.clone(), id.clone()));
         // Of what the client has sent: what a service makes of it may differ each time.
-        let key = key.map(|key| idempotency(key, &asked.data)).transpose()?;
+        let key = key.map(|key| Idempotency::new(key, &asked.data)).transpose().map_err(CommandError::internal)?;
         let data = service.publish(&session.user, &asked.topic, asked.data).await?;
         let event = NewEvent { data: &data, user: Some(&session.user), client_message_id: id, key };
         let sent = Self::append(node, asked.service, asked.topic, event).await;
@@ -145,7 +145,8 @@ impl Topics {
         id: Option<ClientMessageId>,
     ) -> Result<MessageSent, CommandError> {
         node.topics.find(&service, &topic)?;
-        let key = id.clone().map(|id| idempotency(IdempotencyKey::Backend(id), &data)).transpose()?;
+        let key = id.clone().map(|id| Idempotency::new(IdempotencyKey::Backend(id), &data));
+        let key = key.transpose().map_err(CommandError::internal)?;
         let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key };
         Self::append(node, service, topic, event).await
     }
@@ -175,10 +176,6 @@ impl Topics {
             duplicate: appended.duplicate.then_some(true),
         })
     }
-}
-
-fn idempotency(key: IdempotencyKey, data: &RawJson) -> Result<Idempotency, CommandError> {
-    Ok(Idempotency { key, content: ContentDigest::of(data).map_err(CommandError::internal)? })
 }
 
 fn unknown_service() -> CommandError {

@@ -1,6 +1,7 @@
 //! Idempotency keys: what makes an append safe to repeat.
 
 use realtime_gateway_protocol::{ClientMessageId, IdError, MessageId, StoredId, UserId};
+use serde::Serialize;
 
 use crate::store::ContentDigest;
 
@@ -12,6 +13,16 @@ pub struct Idempotency {
     pub key: IdempotencyKey,
     /// What it says.
     pub content: ContentDigest,
+}
+
+impl Idempotency {
+    /// Makes an append of this content safe to repeat under a key.
+    ///
+    /// # Errors
+    /// When the content cannot be written as JSON.
+    pub fn new(key: IdempotencyKey, content: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self { key, content: ContentDigest::of(content)? })
+    }
 }
 
 /// Names what is appended, by who does it and what it is. Keys of different kinds never meet: no backend service can

@@ -52,11 +52,20 @@ pub struct Broadcast {
 pub struct Recipient {
     /// The user.
     pub user: UserId,
-    /// What backend services are told of the user's notifications that are dropped, in the same step; not when none is.
+    /// Reports to backend services which notifications of the user were dropped. It is written in the same step, and not
+    /// when none was dropped.
     pub dropped_event: Option<Event>,
 }
 
 impl Broadcast {
+    /// A shorter body is stored with each notification: a row or key of its own would save nothing.
+    const SHARED_FROM: usize = 512;
+
+    /// Returns whether a store keeps the body once and has the notifications refer to it.
+    pub(crate) fn shares_body(&self) -> bool {
+        self.recipients.len() > 1 && self.body.len() >= Self::SHARED_FROM
+    }
+
     /// Returns the notification of one recipient. It shares the body.
     pub(crate) fn to(&self, recipient: &Recipient) -> Notify {
         Notify {

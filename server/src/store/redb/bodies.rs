@@ -14,8 +14,6 @@ use super::{
 };
 use crate::store::Notify;
 
-/// A shorter body is written with each notification: rows of its own would save nothing.
-pub(super) const SHARED_FROM: usize = 512;
 /// How long after its expiry a body is removed to which notifications still refer, in milliseconds.
 const MARGIN: u64 = 3_600_000;
 

@@ -64,7 +64,7 @@ impl Request for Portion {
 
     fn apply(&self, tables: &mut Tables<'_>) -> Result<Stored, Fault> {
         let mut body = self.body;
-        let is_shared = self.broadcast.recipients.len() > 1 && self.broadcast.body.len() >= bodies::SHARED_FROM;
+        let is_shared = self.broadcast.shares_body();
         let mut results = Vec::with_capacity(self.recipients.len());
         for recipient in self.recipients() {
             let changed_before = mem::take(&mut tables.changed);

@@ -251,7 +251,8 @@ impl DataFile {
                 match database.compact() {
                     Ok(compacted) => return Ok(compacted),
                     Err(CompactionError::Storage(error)) => return Err(error.into()),
-                    // Reads that have begun before end soon, and no other begins while the lock is held.
+                    // Reads that have begun before end soon, and no other begins while the lock is held. redb has no
+                    // event for the end of a read, so this asks again.
                     Err(_) if began.elapsed() < READS_END => std::thread::sleep(READS_END / 100),
                     Err(_) => return Err(Fault::Busy),
                 }

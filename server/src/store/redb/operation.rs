@@ -26,7 +26,7 @@ pub(super) trait Request: Send + 'static {
         1
     }
 
-    /// Whether the gateway does this by itself, so that it happens while nobody writes, too.
+    /// Whether this is upkeep of the gateway itself, which does not count as a write of a client.
     fn is_upkeep(&self) -> bool {
         false
     }

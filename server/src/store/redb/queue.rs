@@ -45,7 +45,7 @@ impl Queue {
     pub(super) const OPERATIONS: usize = 16_384;
     /// At most so many bytes wait.
     pub(super) const BYTES: usize = 64 * 1024 * 1024;
-    /// At most so many operations of one row each share a commit, so that the first of them does not wait for long.
+    /// How many operations of one row each share a commit at most, so that the first of them does not wait for long.
     pub(super) const BATCH: usize = 1_024;
     /// At most so many bytes share a commit.
     pub(super) const BATCH_BYTES: usize = 8 * 1024 * 1024;

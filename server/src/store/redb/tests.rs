@@ -14,7 +14,7 @@ mod space;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -40,6 +40,26 @@ const CHILD: &str = "GATEWAY_TEST_STORE_CHILD";
 /// Opens a file with the conformance suite's window.
 fn open(path: &Path, durability: Durability, clock: Clock) -> RedbStore {
     RedbStore::open(path, durability, options(), clock).unwrap()
+}
+
+/// Runs a test again, as a child process with [`CHILD`], on a file system of its own of a size such as `96m`. `None`
+/// where the machine does not allow that.
+fn on_a_file_system_of(size: &str, test: &str) -> Option<Output> {
+    let directory = tempfile::tempdir().unwrap();
+    let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\"");
+    let own_mounts = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c"]).stdin(Stdio::null());
+        unshare
+    };
+    let allowed = own_mounts().arg(&mount).arg(directory.path()).stderr(Stdio::null()).status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let again = this_test_again(test);
+    let mut command = own_mounts();
+    command.arg(format!("{mount} && exec \"$@\"")).arg(directory.path()).arg(again.get_program());
+    Some(command.args(again.get_args()).env(CHILD, directory.path()).output().unwrap())
 }
 
 /// A store in a directory of its own.

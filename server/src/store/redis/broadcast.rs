@@ -19,8 +19,6 @@ use crate::{
 
 /// How many recipients one script serves at most, so that no other request waits long for it.
 const PORTION: usize = 128;
-/// A shorter body is written with each notification: a key of its own would save nothing.
-const SHARED_FROM: usize = 512;
 /// What the name of a body's key begins with.
 pub(super) const BODY_KEY: &str = "body:";
 /// How long after its expiry a body is removed to which notifications still refer, in milliseconds. As in `bodies.lua`.
@@ -47,7 +45,7 @@ struct SharedBody {
 impl RedisStore {
     /// Stores a broadcast, one portion after the other.
     pub(super) async fn broadcast(&self, broadcast: &Broadcast) -> Vec<Result<Notified, StoreError>> {
-        let is_shared = broadcast.recipients.len() > 1 && broadcast.body.len() >= SHARED_FROM;
+        let is_shared = broadcast.shares_body();
         let key = if is_shared { body_key(new_body_number()) } else { String::new() };
         let mut body = SharedBody { key, is_stored: false };
         let mut results = Vec::with_capacity(broadcast.recipients.len());

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CHILD, child_of_this_test, open, this_test_again};
+use super::{CHILD, child_of_this_test, on_a_file_system_of, open, this_test_again};
 use crate::{
     config::Durability,
     drain::Tasks,
@@ -29,22 +29,10 @@ async fn a_full_disk_refuses_writes_and_recovers() {
         fs::write(&ballast, vec![1; 1024 * 1024]).unwrap();
         return fill_and_recover(&directory, || fs::remove_file(&ballast).unwrap()).await;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let mount = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
-    let own_mounts = || {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--map-root-user", "--mount", "sh", "-c"]).stdin(Stdio::null());
-        unshare
-    };
-    let allowed = own_mounts().arg(mount).arg(directory.path()).stderr(Stdio::null()).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        println!("this machine gives no file system of its own; the test with a limit on file sizes remains");
-        return;
+    match on_a_file_system_of("2m", "full_disk::a_full_disk_refuses_writes_and_recovers") {
+        Some(output) => assert_recovered(&output),
+        None => println!("this machine gives no file system of its own; the test with a limit on file sizes remains"),
     }
-    let again = this_test_again("full_disk::a_full_disk_refuses_writes_and_recovers");
-    let mut command = own_mounts();
-    command.arg(format!("{mount} && exec \"$@\"")).arg(directory.path()).arg(again.get_program());
-    run(command.args(again.get_args()).env(CHILD, directory.path()));
 }
 
 /// With a limit on the size of files, which is lifted later.
@@ -63,11 +51,10 @@ async fn a_file_that_may_not_grow_refuses_writes_and_recovers() {
     let mut command = Command::new("sh");
     // Without the trap the system would end the process (setrlimit(2)); the limit is in blocks of 512 bytes or 1 KiB.
     command.args(["-c", "trap '' XFSZ; ulimit -S -f 1500; exec \"$@\"", "sh"]).arg(again.get_program());
-    run(command.args(again.get_args()).env(CHILD, directory.path()));
+    assert_recovered(&command.args(again.get_args()).env(CHILD, directory.path()).output().unwrap());
 }
 
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
+fn assert_recovered(output: &Output) {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("recovered"), "the scenario did not run: {text}");

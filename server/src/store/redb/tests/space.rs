@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CHILD, child_of_this_test, open, this_test_again};
+use super::{CHILD, child_of_this_test, on_a_file_system_of, open, this_test_again};
 use crate::{
     config::Durability,
     drain::Tasks,
@@ -204,28 +204,16 @@ async fn a_process_killed_while_it_compacts_leaves_a_whole_file() {
     assert!(killed >= 2, "only {killed} processes were killed while they compacted");
 }
 
-/// On a file system of 96 MiB, of which 25 % are to be free, and which a file of somebody else fills.
+/// On a file system of 96 MiB, of which 25 % are to be free, and which the file of another program fills.
 #[tokio::test]
 async fn new_entries_are_refused_before_the_disk_is_full() {
     if let Some(directory) = child_of_this_test() {
         return meet_the_watermark(&directory).await;
     }
-    let directory = tempfile::tempdir().unwrap();
-    let mount = "mount -t tmpfs -o size=96m tmpfs \"$0\"";
-    let own_mounts = || {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--map-root-user", "--mount", "sh", "-c"]).stdin(Stdio::null());
-        unshare
-    };
-    let allowed = own_mounts().arg(mount).arg(directory.path()).stderr(Stdio::null()).status();
-    if !allowed.is_ok_and(|status| status.success()) {
+    let Some(output) = on_a_file_system_of("96m", "space::new_entries_are_refused_before_the_disk_is_full") else {
         println!("this machine gives no file system of its own; the decision is tested without one in store/space.rs");
         return;
-    }
-    let again = this_test_again("space::new_entries_are_refused_before_the_disk_is_full");
-    let mut command = own_mounts();
-    command.arg(format!("{mount} && exec \"$@\"")).arg(directory.path()).arg(again.get_program());
-    let output = command.args(again.get_args()).env(CHILD, directory.path()).output().unwrap();
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("accepted again"), "the scenario did not run: {text}");
