@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Installs the gateway as a service of a machine with systemd, and says whether it is well.
+# Installs the gateway as a systemd service and checks its health.
 #
 #   ./setup-gateway.sh [--binary FILE] [--listen ADDRESS] [--dry-run] [--root DIR]
 #   ./setup-gateway.sh --uninstall [--dry-run] [--root DIR]
 #
-# It may be run again at any time: what is as it should be is left alone, and the secret is never replaced.
+# It can be run again at any time: it changes only what differs, and never replaces the secret.
 set -euo pipefail
 
 usage() {
     cat <<'END'
 Usage: ./setup-gateway.sh [OPTIONS]
 
-Installs the binary, the user `gateway`, the systemd unit and an env file with a secret of its own, starts the service
-and checks /health and /health/websocket. Run again, it changes what has changed and leaves the rest alone.
+Installs the binary, the user `gateway`, the systemd unit and an env file with a generated secret, starts the service
+and checks /health and /health/websocket. When it is run again, it changes only what differs.
 
   --binary FILE     the gateway to install; without it, it is built with cargo (a minute or two)
-  --listen ADDRESS  address and port for the env file when that is written anew [127.0.0.1:4000]
+  --listen ADDRESS  address and port for the env file when it is created [127.0.0.1:4000]
   --dry-run         prints each action and does nothing
   --uninstall       removes the service and the binary; keeps the env file, the data and the user
-  --root DIR        lays everything below DIR, needs no systemd and no root, and runs the gateway only for the checks
+  --root DIR        installs everything below DIR, needs no systemd and no root, and runs the gateway only for the checks
 END
 }
 
@@ -31,7 +31,7 @@ fail() {
     say "$*" >&2
     exit 1
 }
-# Does it, or says only what it would do.
+# Runs a command, or only prints what it would do (--dry-run).
 act() {
     local what=$1
     shift
@@ -72,11 +72,11 @@ if [[ ! $root && ! $dry_run ]]; then
     [[ -d /run/systemd/system ]] || fail "systemd does not run here; try it out with --root DIR"
 fi
 
-# Puts a file in its place in one step, unless it is there already.
+# Installs a file in one step, unless the same file is installed already.
 put() {
     local from=$1 to=$2 mode=$3
     if cmp -s "$from" "$to" && [[ $(stat -c %a "$to") == "$mode" ]]; then
-        say "$to is as it should be"
+        say "$to is up to date"
         return
     fi
     changed=yes
@@ -84,19 +84,19 @@ put() {
 }
 put_now() {
     mkdir -p "$(dirname "$2")"
-    # A running program cannot be written to, but another one can take its name.
+    # A running program cannot be overwritten, but it can be replaced by renaming.
     install -m "$3" "$1" "$2.new"
     mv -f "$2.new" "$2"
 }
 
 find_binary() {
     if [[ $binary ]]; then
-        [[ -f $binary && -x $binary ]] || fail "--binary $binary is no program"
+        [[ -f $binary && -x $binary ]] || fail "--binary $binary is not an executable file"
         return
     fi
     local target=${CARGO_TARGET_DIR:-$here/target}
     binary=$target/release/gateway
-    command -v cargo > /dev/null || fail "cargo is not here: give the gateway by --binary FILE"
+    command -v cargo > /dev/null || fail "cargo was not found: pass the gateway with --binary FILE"
     act "build the gateway with cargo" \
         cargo build --manifest-path "$here/Cargo.toml" --target-dir "$target" --release --locked \
         --package realtime-gateway-server --bin gateway
@@ -105,19 +105,19 @@ find_binary() {
 make_user() {
     [[ $root ]] && return
     if id gateway > /dev/null 2>&1; then
-        say "the user gateway is there"
+        say "the user gateway exists"
     else
-        act "make the user gateway" \
+        act "create the user gateway" \
             useradd --system --user-group --home-dir "$data" --shell /usr/sbin/nologin gateway
     fi
 }
 
 make_env_file() {
     if [[ -e $env_file ]]; then
-        say "$env_file is there and stays as it is"
+        say "$env_file exists and stays as it is"
     else
         changed=yes
-        act "write $env_file with a secret of its own" write_env_file
+        act "write $env_file with a generated secret" write_env_file
     fi
 }
 write_env_file() {
@@ -131,13 +131,13 @@ GATEWAY_METRICS__TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 " ;;
     esac
     (
-        # Nobody but root reads it: systemd does so before it becomes the user gateway.
+        # Only root can read it: systemd reads it before it changes to the user gateway.
         umask 077
         cat > "$env_file.new" <<END
 # The gateway's configuration, written once by setup-gateway.sh. Every variable is in env.example, and
-# \`gateway check\` says what would hurt. After a change: systemctl restart gateway
+# \`gateway check\` validates it. After a change: systemctl restart gateway
 GATEWAY_LISTEN=$listen
-# Verifies and signs tokens. Your identity provider signs with it, or give its keys by GATEWAY_AUTH__JWKS_URL.
+# Verifies and signs tokens. Your identity provider signs with it, or set GATEWAY_AUTH__JWKS_URL to its keys.
 GATEWAY_AUTH__JWT_SECRET=$secret
 $metrics# Backend services need an API key: \`gateway key new\` prints one, and the line GATEWAY_AUTH__API_KEYS for this file.
 END
@@ -145,14 +145,14 @@ END
     mv -f "$env_file.new" "$env_file"
 }
 
-# A variable of the env file, or what it is without one.
+# Prints a variable of the env file, or the given default.
 setting() {
     local found=''
     [[ ! -r $env_file ]] || found=$(sed -n "s/^$1=//p" "$env_file" | tail -n 1 | tr -d "\"'")
     printf '%s' "${found:-$2}"
 }
 
-# Where a configured address is reached from this machine.
+# Prints the URL at which this machine reaches a configured address.
 url() {
     local address=$1 scheme=http
     [[ ! $(setting GATEWAY_TLS__CERT '') || $2 == internal ]] || scheme=https
@@ -172,7 +172,7 @@ check_health() {
 }
 await_health() {
     local answer tries=0
-    # A start takes a moment, and as long as it takes to read a large store.
+    # The start takes longer with a large store, which is read first.
     until answer=$("$program" healthcheck --url "$1" 2>&1); do
         tries=$((tries + 1))
         [[ $tries -lt 150 ]] || fail "$answer"
@@ -181,7 +181,7 @@ await_health() {
     say "$answer"
 }
 
-# Without systemd, the gateway runs as long as the checks do.
+# Without systemd, runs the gateway for the duration of the checks.
 run_for_checks() {
     mkdir -p "$data"
     (
@@ -189,7 +189,7 @@ run_for_checks() {
         # shellcheck disable=SC1090 # Written above.
         . "$env_file"
         cd "$data"
-        # Nobody is there who would have to notice.
+        # No balancer has to notice the shutdown.
         GATEWAY_DRAIN__DELAY=0s exec "$program" serve
     ) > "$root/gateway.log" 2>&1 &
     local gateway=$!
@@ -197,7 +197,7 @@ run_for_checks() {
     trap "kill $gateway 2> /dev/null || true" EXIT
     check_health
     kill "$gateway"
-    wait "$gateway" || fail "the gateway did not end well; see $root/gateway.log"
+    wait "$gateway" || fail "the gateway exited with an error; see $root/gateway.log"
     trap - EXIT
 }
 
@@ -216,7 +216,7 @@ install_all() {
         fi
     else
         if [[ $changed ]]; then
-            act "tell systemd" systemctl daemon-reload
+            act "reload the units of systemd" systemctl daemon-reload
             act "enable and restart the service" systemd_restart
         else
             act "make sure that the service runs" systemctl enable --now --quiet "$service"
@@ -232,17 +232,17 @@ systemd_restart() {
 
 uninstall_all() {
     if [[ ! $root && -e $unit ]]; then
-        act "stop the service, which drains for up to a minute" systemctl disable --now --quiet "$service"
+        act "stop the service, which shuts down gracefully within a minute" systemctl disable --now --quiet "$service"
     fi
     local file
     for file in "$unit" "$program"; do
         if [[ -e $file ]]; then
             act "remove $file" rm -f "$file"
         else
-            say "$file is not there"
+            say "$file does not exist"
         fi
     done
-    [[ $root ]] || act "tell systemd" systemctl daemon-reload
+    [[ $root ]] || act "reload the units of systemd" systemctl daemon-reload
     if [[ $root ]]; then say "kept: $env_file, $data"; else say "kept: $env_file, $data, the user gateway"; fi
     say "done"
 }

@@ -16,8 +16,9 @@ const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 const LEFT_OUT: [&str; 3] = ["no-wasm", "src", "testing"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo runs this in the package's folder, and takes what is watched relative to it.
-    let (page, sdk) = (Path::new("../web-demo"), Path::new("../sdk-wasm/pkg"));
+    // Cargo runs this in the package's folder, and takes what is watched relative to it. `web-demo` is a link there, which
+    // `cargo package` follows; the SDK's package is no part of a published crate.
+    let (page, sdk) = (Path::new("web-demo"), Path::new("../sdk-wasm/pkg"));
     println!("cargo::rerun-if-changed=build.rs");
     let source = if env::var_os("PROFILE").is_some_and(|profile| profile == "release") {
         println!("cargo::rerun-if-changed={}", page.display());
@@ -43,7 +44,7 @@ fn folder(name: &str, directory: &Path) -> Result<String, Box<dyn Error>> {
 fn absolute(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names CARGO_MANIFEST_DIR")?);
     let root = package.parent().ok_or("the package is in a folder of the project")?;
-    Ok(root.join(path.strip_prefix("..")?))
+    Ok(path.strip_prefix("..").map_or_else(|_| package.join(path), |path| root.join(path)))
 }
 
 /// The source of a table of every served file below a directory, by its path there.

@@ -1,4 +1,4 @@
-// The page: two users, statistics, frames, the set-up check and the table of codes, put together.
+// The page: assembles two users, statistics, frames, the set-up check and the table of codes.
 
 import { codeTables } from "./codes.js";
 import { el } from "./dom.js";
@@ -9,7 +9,7 @@ import { watch } from "./stats.js";
 
 const by = (id) => document.getElementById(id);
 
-// The page works without the SDK as far as it can: then it says what is missing.
+// Without the SDK the page still loads and says what is missing.
 const sdk = await import("./sdk/index.js").catch((error) => {
   console.error("the browser SDK could not be loaded", error);
   return undefined;
@@ -25,10 +25,10 @@ const check = setUpCheck(by("set-up-body"), {
   found: (problem) => by("trouble").replaceChildren(...(problem ? [trouble(problem)] : [])),
 });
 
-/** The first thing that is wrong, where it is seen first. */
+/** The first problem of the set-up check, shown at the top of the page. */
 function trouble({ words, todo, code }) {
   return el("div", { class: "error-card" }, el("div", {}, el("strong", {}, words), " ", el("code", { class: "code" }, code)),
-    el("p", {}, todo, " ", el("a", { href: "#set-up" }, "The whole check")));
+    el("p", {}, todo, " ", el("a", { href: "#set-up" }, "Show all checks")));
 }
 
 const panels = [];

@@ -1,15 +1,15 @@
-// The chat of one clan as one user sees it: the log, what became of own messages, and the line to write in.
+// The chat of one clan for one user: the log, the state of the user's own messages, and the input field.
 
 import { errorCard } from "./codes.js";
 import { el, field, time } from "./dom.js";
 import { Presence } from "./presence.js";
 
-/** What an own message goes through. */
+/** The states of a message that this user sends. */
 const FATES = {
   sending: ["○", "sending"],
   confirmed: ["✓", "confirmed"],
   delivered: ["✓✓", "confirmed and delivered back"],
-  unknown: ["?", "not known whether it was stored"],
+  unknown: ["?", "unknown whether it was stored"],
   failed: ["✕", "not sent"],
 };
 
@@ -52,7 +52,7 @@ export class Chat {
     } }, wrap, button);
   }
 
-  /** Subscribes for this life of the person's client. */
+  /** Subscribes until the person's client is closed. */
   async start() {
     this.stop();
     const ends = new AbortController();
@@ -77,7 +77,7 @@ export class Chat {
     if (this.#log.childElementCount === 0) this.#hint("No messages yet. Write the first one.");
   }
 
-  /** Ends the subscription; what was said stays to be read. */
+  /** Ends the subscription; the messages stay visible. */
   stop() {
     this.#stop?.abort();
     this.#clan = undefined;
@@ -85,7 +85,7 @@ export class Chat {
     for (const control of this.#send) control.disabled = true;
   }
 
-  /** Forgets everything: somebody else connects here. */
+  /** Removes everything, because another user connects here. */
   clear() {
     this.stop();
     this.#bubbles.clear();
@@ -93,12 +93,12 @@ export class Chat {
     this.#error.replaceChildren();
   }
 
-  /** A line of the page's own among the messages. */
+  /** Adds a line of the page itself to the messages. */
   note(text) {
     this.#add(el("li", { class: "note" }, text));
   }
 
-  /** A note that the first message takes the place of. */
+  /** Adds a note that the first message replaces. */
   #hint(text) {
     this.#add(el("li", { class: "note hint" }, text));
   }
@@ -144,14 +144,14 @@ export class Chat {
     this.#place(bubble, message.offset);
   }
 
-  /** The log's order is the gateway's, whatever the order of optimism. */
+  /** Moves a message to its place in the gateway's order; messages appear before they are confirmed. */
   #place(bubble, offset) {
     bubble.item.dataset.offset = String(offset);
     const atEnd = this.#isAtEnd();
     const others = [...this.#log.children].filter((item) => item !== bubble.item && item.dataset.offset);
     const later = others.find((item) => Number(item.dataset.offset) > offset);
     const earlier = others.findLast((item) => Number(item.dataset.offset) < offset);
-    // What stands right already is not moved: it would be read out again.
+    // A message that is in the right place is not moved: screen readers would read it again.
     if (later && follows(later, bubble.item)) later.before(bubble.item);
     else if (earlier && follows(bubble.item, earlier)) earlier.after(bubble.item);
     this.#regroup();
@@ -179,7 +179,7 @@ export class Chat {
   }
 
   #fate(bubble, fate) {
-    // Whichever of confirmation and delivery comes second changes nothing.
+    // Confirmation and delivery may arrive in either order; delivered is final.
     if (bubble.item.dataset.fate === "delivered") return;
     const [sign, words] = FATES[fate];
     bubble.item.dataset.fate = fate;
@@ -235,13 +235,13 @@ export class Chat {
     if (this.#isAtEnd()) this.#end.hidden = true;
   }
 
-  /** Brings the newest into view, once the chat can be seen. */
+  /** Scrolls to the newest message when the chat becomes visible. */
   shown() {
     this.#toEnd();
   }
 }
 
-/** Whether the second element stands after the first. */
+/** Whether the second element follows the first in the document. */
 function follows(first, second) {
   return Boolean(first.compareDocumentPosition(second) & Node.DOCUMENT_POSITION_FOLLOWING);
 }

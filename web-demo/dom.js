@@ -1,4 +1,4 @@
-// Building elements without markup in strings: what people write is always text, never HTML.
+// Builds elements without markup in strings: user input is always text, never HTML.
 
 /** An element with properties (`class`, `on…`, attributes) and children (nodes or texts). */
 export function el(tag, properties = {}, ...children) {
@@ -17,12 +17,12 @@ function setProperty(element, name, value) {
   try {
     element[name] = value;
   } catch {
-    // Some properties can only be read; their attribute can be written.
+    // Some properties are read-only; their attribute can be set.
     element.setAttribute(name, value);
   }
 }
 
-/** An SVG element; presentation attributes are no inline style, so the content security policy lets them be. */
+/** An SVG element; presentation attributes are no inline style, so the content security policy allows them. */
 export function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -32,7 +32,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 let names = 0;
 
-/** A name that no other element of this page has. */
+/** A name that is unique on this page. */
 export function uniqueName(prefix) {
   names += 1;
   return `${prefix}-${names}`;

@@ -22,7 +22,7 @@ export class Frames {
       const input = el("select", { id, onchange: () => this.#refilter() }, ...options.map(([value, words]) => el("option", { value }, words)));
       return { wrap: el("div", { class: "field bare" }, el("label", { for: id }, label), input), input };
     };
-    const who = select("Whose", [["", "Both users"], ["left", "Left user"], ["right", "Right user"]]);
+    const who = select("User", [["", "Both users"], ["left", "Left user"], ["right", "Right user"]]);
     const direction = select("Direction", [["", "Both directions"], ["out", "Sent"], ["in", "Received"]]);
     const pingId = uniqueName("field");
     const pings = el("input", { type: "checkbox", id: pingId, checked: true, onchange: () => this.#refilter() });
@@ -35,7 +35,7 @@ export class Frames {
       this.#empty, this.#list);
   }
 
-  /** Takes in a frame of one of the users. */
+  /** Adds a frame of one of the users. */
   add(side, userId, frame) {
     const entry = { side, userId, ...frame, type: typeOf(frame.text) };
     if (this.#isPaused) {
@@ -117,7 +117,7 @@ function typeOf(text) {
   }
 }
 
-// The SDK hides tokens in what it shows; a screenshot of this page shall not depend on it.
+// The SDK hides tokens already. The page hides them as well, so that no screenshot depends on the SDK.
 const hideToken = (text) => text.replace(/"token"\s*:\s*"[^"]*"/g, '"token":"…"');
 
 function pretty(text) {

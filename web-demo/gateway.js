@@ -1,6 +1,6 @@
-// Where the gateway is, and what its HTTP routes give this page: tokens, notifications, health.
+// The address of the gateway, and its HTTP routes that this page uses: tokens, notifications, health.
 
-/** An error with a code that `codes.js` has words for. */
+/** An error with a code that `codes.js` explains. */
 export class PlainError extends Error {
   constructor(code, message) {
     super(message ?? code);
@@ -8,7 +8,7 @@ export class PlainError extends Error {
   }
 }
 
-/** The gateway's base URL: named by `?gateway=`, else the one that serves this page, else the usual address. */
+/** The gateway's base URL: `?gateway=`, else the gateway that serves this page, else the default address. */
 export const base = (() => {
   const named = new URLSearchParams(location.search).get("gateway");
   if (named) {
@@ -18,7 +18,7 @@ export const base = (() => {
       if (!url.pathname.endsWith("/")) url.pathname += "/";
       return url;
     } catch {
-      // What is no URL is as good as none; the set-up check shows the address that is used.
+      // An invalid URL is ignored; the set-up check shows the address that is used.
     }
   }
   const isServedByGateway = /\/demo\/(index\.html)?$/.test(location.pathname);
@@ -29,7 +29,7 @@ export const base = (() => {
 export const socketUrl = new URL("ws", base);
 socketUrl.protocol = base.protocol.replace(/^http/, "ws");
 
-/** Whether this page and the gateway have one origin. */
+/** Whether this page and the gateway have the same origin. */
 export const isSameOrigin = base.origin === location.origin;
 
 async function ask(path, options) {
@@ -62,12 +62,12 @@ export function sendNotification({ userId, title, message }) {
   return post("dev/notifications", { userId, title, message });
 }
 
-/** `GET` of a JSON route such as `health`; also an answer of 503 is one. */
+/** `GET` of a JSON route such as `health`, whose responses with 503 are JSON too. */
 export async function getJson(path) {
   return (await ask(path)).json();
 }
 
-/** What a token says about itself, unverified; nothing when it is no token. */
+/** The claims of a token, unverified; `undefined` if it is not a JWT. */
 export function readToken(token) {
   try {
     const payload = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");

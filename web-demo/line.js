@@ -1,11 +1,11 @@
-// A line that can be cut: what a tunnel or an unplugged cable does to a WebSocket, on demand.
+// A connection that can be cut on demand, as by a tunnel or an unplugged cable.
 
-/** Makes WebSockets of one person, and cuts them without a goodbye. */
+/** Creates the WebSockets of one person, and cuts them without a close frame. */
 export class Line {
   #sockets = new Set();
   #deadUntil = 0;
 
-  /** The class that the SDK makes its sockets of. */
+  /** The class that the SDK uses for its sockets. */
   get WebSocket() {
     const line = this;
     return class extends WebSocket {
@@ -13,7 +13,7 @@ export class Line {
 
       constructor(url, protocols) {
         super(url, protocols);
-        // The first listener of all: after a cut nobody else hears of what still comes.
+        // Registered before all other listeners: after a cut, no other listener receives later events.
         for (const type of ["open", "message", "error", "close"]) {
           this.addEventListener(type, (event) => {
             if (this.#isCut && event.isTrusted) event.stopImmediatePropagation();
@@ -28,7 +28,7 @@ export class Line {
         if (!this.#isCut) super.send(data);
       }
 
-      /** What is on its way in either direction is lost, and the SDK sees what a dead line looks like: 1006. */
+      /** Loses the data in flight in both directions, and shows the SDK a lost connection: 1006. */
       cut() {
         if (this.#isCut) return;
         this.#isCut = true;
@@ -38,12 +38,12 @@ export class Line {
     };
   }
 
-  /** Whether it is kept dead at this moment. */
+  /** Whether new sockets are cut as well. */
   get isDead() {
     return Date.now() < this.#deadUntil;
   }
 
-  /** Cuts the line, and keeps it dead for so long. */
+  /** Cuts all sockets, and new ones for the given time. */
   cut(milliseconds = 0) {
     this.#deadUntil = Date.now() + milliseconds;
     for (const socket of [...this.#sockets]) socket.cut();

@@ -1,10 +1,10 @@
-// One user's notifications: those that wait, those that come, acknowledging them, and sending one to somebody.
+// One user's notifications: pending and new ones, acknowledging them, and sending one to a user.
 
 import { errorCard } from "./codes.js";
 import { el, field, time, uniqueName } from "./dom.js";
 import { sendNotification } from "./gateway.js";
 
-/** How many are shown; acknowledged ones go first. */
+/** The maximum number shown; acknowledged ones are removed first. */
 const MOST = 20;
 
 export class Notifications {
@@ -37,16 +37,16 @@ export class Notifications {
       this.#error.replaceChildren();
       try {
         await sendNotification({ userId: to.input.value.trim(), title: title.input.value, message: message.input.value });
-        result.textContent = `Stored for ${to.input.value.trim()}: delivered when they are here, kept until they acknowledge it.`;
+        result.textContent = `Stored for ${to.input.value.trim()}: kept until the user acknowledges it.`;
       } catch (error) {
         result.textContent = "";
         this.#fail(error);
       }
     } }, to.wrap, title.wrap, message.wrap, el("button", { type: "submit", class: "button" }, "Send notification"), result);
-    return el("details", { class: "fold" }, el("summary", {}, "Send a notification to somebody"), form);
+    return el("details", { class: "fold" }, el("summary", {}, "Send a notification to a user"), form);
   }
 
-  /** Subscribes for this life of the person's client. */
+  /** Subscribes until the person's client is closed. */
   start() {
     this.stop();
     const ends = (this.#stop = new AbortController());
@@ -75,7 +75,7 @@ export class Notifications {
     else this.start();
   }
 
-  /** Forgets everything: somebody else connects here. */
+  /** Removes everything, because another user connects here. */
   clear() {
     this.stop();
     this.#items.clear();
@@ -91,7 +91,7 @@ export class Notifications {
   }
 
   #show(notification) {
-    // Delivery is at least once; the id tells copies apart.
+    // Delivery is at least once; the id identifies duplicates.
     if (this.#items.has(notification.id)) return;
     this.#empty.hidden = true;
     const button = el("button", { type: "button", class: "button small", "aria-label": `Acknowledge: ${notification.title}` }, "Acknowledge");
@@ -115,7 +115,7 @@ export class Notifications {
     while (this.#list.childElementCount > MOST) (this.#list.querySelector(".acknowledged") ?? this.#list.lastElementChild).remove();
   }
 
-  /** Marks what was acknowledged: here, in another tab, or on another device. */
+  /** Marks notifications that were acknowledged here, in another tab, or on another device. */
   acknowledged(ids) {
     for (const item of ids.map((id) => this.#items.get(id)).filter(Boolean)) {
       item.classList.add("acknowledged");

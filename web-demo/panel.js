@@ -1,4 +1,4 @@
-// One user's half of the page: who they are, how they are connected, their clans and their notifications.
+// One user's half of the page: identity, connection, clans and notifications.
 
 import { Chat } from "./chat.js";
 import { errorCard } from "./codes.js";
@@ -7,14 +7,14 @@ import { readToken } from "./gateway.js";
 import { Notifications } from "./notifications.js";
 import { Person } from "./person.js";
 
-/** What each status is called, and how it looks. */
+/** The label and the style of each status. */
 const STATUSES = {
   idle: ["Not connected", ""], connecting: ["Connecting …", "warn"], online: ["Online", "good"],
   reconnecting: ["Reconnecting …", "warn"], replaced: ["Replaced by another session", "bad"],
   unauthorized: ["Token refused", "bad"], failed: ["Ended", "bad"], closed: ["Disconnected", ""],
 };
 
-/** How long the longer cut lasts. */
+/** The duration of the longer cut. */
 const CUT_MS = 8_000;
 
 const split = (text) => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
@@ -36,7 +36,10 @@ export class Panel {
   #lastUser;
   #sdk;
 
-  /** `frames` takes frames, `troubled()` hears of what the set-up check may explain, `changed()` of every new state. */
+  /**
+   * `frames` receives frames; `troubled()` is called for problems that the set-up check may explain, `changed()` for
+   * every new state.
+   */
   constructor({ side, label, userId, otherId, sdk, frames, troubled, changed }) {
     this.changed = changed;
     this.#sdk = sdk;
@@ -73,7 +76,7 @@ export class Panel {
     };
     return el("div", { class: "actions", role: "group", "aria-label": "Connection" },
       button("connect", "Connect", "primary", () => this.connect()),
-      button("drop", "Drop", "danger", () => this.#drop(0), "Drop the connection rudely"),
+      button("drop", "Drop", "danger", () => this.#drop(0), "Drop the connection without a close frame"),
       button("cut", `Drop for ${CUT_MS / 1_000} s`, "danger", () => this.#drop(CUT_MS), `Drop for ${CUT_MS / 1_000} s: the line stays dead meanwhile`),
       button("disconnect", "Disconnect", "", () => this.disconnect()));
   }
@@ -89,7 +92,7 @@ export class Panel {
       el("form", { onsubmit: (event) => { event.preventDefault(); this.connect(); } },
         el("datalist", { id: users }, ...["alice", "bob", "carol", "dave"].map((value) => el("option", { value }))),
         el("div", { class: "pair" }, user.wrap, clans.wrap),
-        el("p", { class: "muted hint" }, "The token comes from ", el("code", {}, "POST /dev/token"), ", fresh each time one is needed."),
+        el("p", { class: "muted hint" }, "The page requests a fresh token from ", el("code", {}, "POST /dev/token"), " whenever the client needs one."),
         el("details", { class: "fold inner" }, el("summary", {}, "Paste a token instead"),
           el("div", { class: "field" }, el("label", { for: tokenId }, "Token (JWT); empty to pick a user"), token)),
         el("button", { type: "submit", class: "visually-hidden", tabIndex: -1 }, "Connect as this user")));
@@ -111,17 +114,17 @@ export class Panel {
     return split(this.#identity.clans.value).filter((clan) => clan !== "*");
   }
 
-  /** What was pasted as a token; empty when nothing was. */
+  /** The pasted token, or an empty string. */
   get pastedToken() {
     return this.#identity.token.value.trim();
   }
 
-  /** Whether a connection is there, or is being made. */
+  /** Whether the client is connected or connecting. */
   get isLive() {
     return ["connecting", "online", "reconnecting"].includes(this.#status);
   }
 
-  /** Connects as whoever the form says. */
+  /** Connects as the user of the form. */
   connect() {
     if (!this.#sdk) {
       this.#fail("no_sdk");
@@ -131,7 +134,7 @@ export class Panel {
     const claims = token ? readToken(token) : undefined;
     const userId = claims?.sub ?? this.#identity.user.value.trim();
     if (!userId) {
-      this.#fail("invalid", "a user has a name");
+      this.#fail("invalid", "the user name is empty");
       return;
     }
     if (userId !== this.#lastUser) {
@@ -170,7 +173,7 @@ export class Panel {
     else this.#session.replaceChildren();
     if (status === "reconnecting" && before === "online") {
       this.#lostAt = performance.now();
-      this.#noteAll("Connection lost. Coming back …");
+      this.#noteAll("Connection lost. Reconnecting …");
     }
     const { isCut } = this.#person;
     if (cause && isCut) this.#fail("cut", "", "warn");
@@ -191,7 +194,7 @@ export class Panel {
     this.changed();
   }
 
-  /** Says goodbye. */
+  /** Closes the connection. */
   disconnect() {
     this.#person.disconnect();
   }
@@ -202,7 +205,7 @@ export class Panel {
     this.#session.replaceChildren("Session ", el("code", { title: session.sessionId }, session.sessionId.slice(-8)), " · token until ", time(session.expiresAt));
     if (this.#lostAt !== undefined) {
       const seconds = ((performance.now() - this.#lostAt) / 1_000).toFixed(1);
-      this.#noteAll(`Back after ${seconds} s. What was missed follows.`);
+      this.#noteAll(`Reconnected after ${seconds} s. Missed messages follow.`);
       this.#lostAt = undefined;
     }
   }
@@ -215,7 +218,7 @@ export class Panel {
     this.#error.replaceChildren(errorCard(code, message, { look }));
   }
 
-  /** The clans of a new identity take the place of those before. */
+  /** Replaces the clans by those of a new identity. */
   #showClans(clanIds) {
     for (const clanId of [...this.#chats.keys()]) if (clanIds.length > 0 && !clanIds.includes(clanId)) this.#removeClan(clanId);
     for (const clanId of clanIds) this.#addClan(clanId);

@@ -1,15 +1,15 @@
-// One user of this page: a client of the SDK from its first connect to its end, and the line under it.
+// One user of this page: a client of the SDK from connect to close, and its connection.
 
 import { fetchToken, socketUrl } from "./gateway.js";
 import { Line } from "./line.js";
 
-/** A name for this browser's devices, the same in all tabs, so that those share a connection. */
+/** A random name of this browser, the same in all tabs, so that they share a connection. */
 const profile = (() => {
   const fresh = [...crypto.getRandomValues(new Uint8Array(4))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
     return (localStorage.gatewayDemo ??= fresh);
   } catch {
-    // A page that may store nothing is a device of its own.
+    // A page that may not store data counts as a separate device.
     return fresh;
   }
 })();
@@ -20,21 +20,21 @@ export class Person {
   #client;
   #line = new Line();
   #life = new AbortController();
-  /** The line of this user may be in another tab, which has the connection of all. */
+  /** Reaches the other tabs of this user: one of them has the shared connection. */
   #otherTabs;
 
   /** `on` has `state(state)`, `frame(frame)`, `acknowledged(ids)` and `connected()`; `sdk` is the SDK's module. */
   constructor(side, sdk, on) {
     this.#sdk = sdk;
     this.#on = on;
-    // The left user and the right one never take each other's place as one device.
+    // Different devices, so that the left and the right user never replace each other.
     this.deviceId = `demo-${side}-${profile}`;
   }
 
-  /** The user's id as the gateway confirmed it, or else as it was asked for. */
+  /** The user's id as confirmed by the gateway, or else as requested. */
   userId = "";
 
-  /** Begins a new life as this user: with a pasted token, or with fresh ones from the gateway. */
+  /** Starts a new client for this user, with a pasted token or with fresh ones from the gateway. */
   connect({ userId, clans, token }) {
     this.#end();
     this.userId = userId;
@@ -56,12 +56,12 @@ export class Person {
       this.#on.state(state);
     }, { signal: life.signal });
     client.on("notification_acked", ({ notificationIds }) => this.#on.acknowledged(notificationIds), { signal: life.signal });
-    // How it ends stands in the state.
+    // The state reports how this ends.
     client.connect({ signal: life.signal, timeoutMs: 60_000 }).catch(() => {});
     this.#on.connected();
   }
 
-  /** Says goodbye. */
+  /** Closes the connection. */
   disconnect() {
     this.#end();
     this.#on.state({ status: "closed" });
@@ -74,23 +74,23 @@ export class Person {
     this.#otherTabs?.close();
   }
 
-  /** Cuts the line without a goodbye; the SDK is left to notice, and to come back. */
+  /** Cuts the connection without a close frame; the SDK has to detect it and reconnect. */
   drop(milliseconds) {
     this.#line.cut(milliseconds);
     this.#otherTabs.postMessage(milliseconds);
   }
 
-  /** Whether the line is dead because somebody here cut it. */
+  /** Whether the connection is down because of a cut on this page. */
   get isCut() {
     return this.#line.isDead;
   }
 
-  /** Whether a client is there, connected or not. */
+  /** Whether there is a client, connected or not. */
   get isAlive() {
     return this.#client !== undefined;
   }
 
-  /** Ends with this life of the client. */
+  /** Aborted when this client is closed. */
   get signal() {
     return this.#life.signal;
   }

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-/** Typing ends by itself after so long (protocol, "Ephemeral"). */
+/** Typing expires after this time (protocol, "Typing and presence"). */
 const TYPING_ENDS_MS = 6_000;
 
 export class Presence {
@@ -26,7 +26,7 @@ export class Presence {
     this.clear();
   }
 
-  /** Takes in what concerns presence and typing. */
+  /** Handles events that concern presence and typing. */
   take(event) {
     if (event.type === "presence") {
       this.#online = new Set(event.users.map((user) => user.userId));
@@ -58,7 +58,7 @@ export class Presence {
     }, TYPING_ENDS_MS));
   }
 
-  /** Nobody is known to be here. */
+  /** Removes all users. */
   clear() {
     this.#online.clear();
     this.#count = 0;
@@ -70,7 +70,7 @@ export class Presence {
   #draw() {
     const self = this.#self();
     const names = [...this.#online].sort((a, b) => (b === self) - (a === self) || a.localeCompare(b));
-    this.#summary.textContent = this.#count === 0 ? "Nobody online" : `${this.#count} online`;
+    this.#summary.textContent = this.#count === 0 ? "No one online" : `${this.#count} online`;
     this.#list.replaceChildren(...names.slice(0, 12).map((name) =>
       el("li", {}, el("span", { class: "dot good" }), name === self ? `${name} (you)` : name)));
     const typing = [...this.#typing.keys()];

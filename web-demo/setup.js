@@ -1,16 +1,16 @@
-// The set-up check: what stands between this page and the gateway, found out step by step and said in plain words.
+// The set-up check: tests each step between this page and the gateway, and explains the result in plain words.
 
 import { explain } from "./codes.js";
 import { el } from "./dom.js";
 import { base, fetchToken, isSameOrigin, readToken, socketUrl } from "./gateway.js";
 
-/** How long one question may take. */
+/** The timeout of one request. */
 const PATIENCE_MS = 4_000;
 
-/** The check runs by itself at most this often. */
+/** The minimum time between automatic checks. */
 const SOMETIMES_MS = 15_000;
 
-/** The smallest WebAssembly module there is: a policy that forbids WebAssembly refuses it as well. */
+/** The smallest WebAssembly module; a policy that forbids WebAssembly refuses it as well. */
 const SMALLEST_WASM = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
 
 const good = (words) => ({ look: "good", words });
@@ -26,7 +26,7 @@ async function browser() {
   } catch {
     return bad("no_wasm");
   }
-  return good("Runs modules, WebSockets and WebAssembly.");
+  return good("The browser supports modules, WebSockets and WebAssembly.");
 }
 
 const library = async ({ sdk }) => (sdk ? good("The browser SDK is loaded.") : bad("no_sdk"));
@@ -47,24 +47,24 @@ async function gateway() {
     if (Math.abs(skew) > 30) {
       return bad("token_expired", `The gateway answers, but its clock differs by ${Math.abs(skew)} s from this machine's.`, "Tokens may seem expired, or not yet valid. Set both clocks.");
     }
-    return good("It answers.");
+    return good("The gateway answers.");
   } catch {
     if (isSameOrigin) return bad("no_gateway");
   }
   try {
     await reach("health/live", { mode: "no-cors" });
-    return unknown("Something answers there, but this page may not read what.", "Only a gateway with --dev lets other origins read its health. That alone is no fault.");
+    return unknown("A server answers there, but this page may not read its response.", "Only a gateway with --dev allows other origins to read its health. This alone is not an error.");
   } catch {
-    return bad("no_gateway", `Nothing answers at ${base.origin}.`, "Start a gateway (cargo xtask dev), correct the address above, or open the page from the gateway itself: its own content security policy may forbid other addresses.");
+    return bad("no_gateway", `No server answers at ${base.origin}.`, "Start a gateway (cargo xtask dev), correct the address above, or open the page from the gateway itself: its own content security policy may forbid other addresses.");
   }
 }
 
 async function tokens() {
   try {
     await fetchToken({ userId: "set-up-check", clans: [] }, AbortSignal.timeout(PATIENCE_MS));
-    return good("The gateway makes tokens for this page.");
+    return good("The gateway issues tokens for this page.");
   } catch (error) {
-    if (error.code === "no_gateway" || !error.code) return unknown("Cannot be asked for.", "Paste a token under Identity instead.");
+    if (error.code === "no_gateway" || !error.code) return unknown("The page could not request a token.", "Paste a token under Identity instead.");
     return bad(error.code, undefined, undefined);
   }
 }
@@ -74,12 +74,12 @@ async function pasted({ pastedTokens }) {
   if (given.length === 0) return undefined;
   for (const token of given) {
     const claims = readToken(token);
-    if (!claims) return bad("unauthorized", "A pasted token is no JWT.", "A JWT has three parts with dots between, and begins with eyJ.");
+    if (!claims) return bad("unauthorized", "A pasted token is not a JWT.", "A JWT has three parts separated by dots, and begins with eyJ.");
     const seconds = Math.round(claims.exp - Date.now() / 1_000);
-    if (Number.isNaN(seconds)) return bad("unauthorized", "A pasted token never expires; the gateway requires exp.", "Make one with an end.");
+    if (Number.isNaN(seconds)) return bad("unauthorized", "A pasted token never expires; the gateway requires exp.", "Issue a token that expires.");
     if (seconds <= 0) return bad("token_expired", `The token for ${claims.sub} ran out ${ago(-seconds)} ago.`, "Paste a newer one.");
   }
-  return good("Each is a JWT that has not run out. Whether its key is right shows when it connects.");
+  return good("Each pasted token is a JWT that has not expired. Whether its signature is valid shows when it connects.");
 }
 
 const ago = (seconds) => (seconds < 120 ? `${seconds} s` : seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`);
@@ -103,10 +103,10 @@ async function socket({ results }) {
     probe.onclose = () => done(false);
   });
   if (opened === true) return good(`A WebSocket from ${location.origin} opens.`);
-  if (results.get(gateway)?.look === "bad") return unknown("Cannot be tried before the gateway answers.");
+  if (results.get(gateway)?.look === "bad") return unknown("This step can run only when the gateway answers.");
   const line = `origins.allowed = ["${location.origin}"]`;
   return bad("origin_refused", `The gateway answers, but no WebSocket opens from ${location.origin}.`,
-    `If the origin is refused, the gateway's log says so, and this line in gateway.toml lets it in: ${line}. Otherwise the gateway is full, or a proxy in between does not pass WebSockets on.`);
+    `If the gateway refuses the origin, its log says so, and this line in gateway.toml allows it: ${line}. Otherwise the gateway is full, or a proxy in between does not forward WebSockets.`);
 }
 
 const STEPS = [
@@ -114,9 +114,9 @@ const STEPS = [
   ["Tokens", tokens], ["Pasted tokens", pasted], ["WebSocket and origin", socket],
 ];
 
-const SIGNS = { good: ["✓", "fine"], bad: ["✕", "wrong"], unknown: ["–", "not known"] };
+const SIGNS = { good: ["✓", "passed"], bad: ["✕", "failed"], unknown: ["–", "unknown"] };
 
-/** The check as a list with a button; `run()` does it now, and `context.found` hears of the first thing that is wrong. */
+/** The check as a list with a button; `run()` starts it, and `context.found` receives the first problem. */
 export function setUpCheck(body, context) {
   const list = el("ol", { class: "checks", "aria-live": "polite" });
   const button = el("button", { type: "button", class: "button", onclick: () => run() }, "Check my set-up");
@@ -151,7 +151,7 @@ export function setUpCheck(body, context) {
     isRunning = false;
   }
   let lastAt = -Infinity;
-  /** Runs it because something went wrong by itself; a client that tries again and again is no reason to do the same. */
+  /** Runs the check after a problem, but not for each attempt of a client that retries. */
   function runSometimes() {
     if (performance.now() - lastAt < SOMETIMES_MS) return;
     lastAt = performance.now();

@@ -1,12 +1,12 @@
-// Live statistics of the gateway as small plots, and the word on its health.
+// Live statistics of the gateway as small plots, and its health status.
 
 import { el, svg } from "./dom.js";
 import { base, getJson } from "./gateway.js";
 
-/** How often the gateway is asked. */
+/** The interval between requests. */
 const INTERVAL_MS = 2_000;
 
-/** How many points a plot shows: two minutes. */
+/** The number of points of a plot: two minutes. */
 const POINTS = 60;
 
 const WIDTH = 160;
@@ -14,7 +14,7 @@ const HEIGHT = 40;
 
 const sum = (counts) => Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
 
-/** What is plotted: its name, and how it is read from two answers in a row. */
+/** The plots: a name, and a function of two consecutive responses. */
 const PLOTS = [
   ["Connections", (now) => now.activeConnections],
   ["Users", (now) => now.connectedUsers],
@@ -59,7 +59,7 @@ class Plot {
   }
 }
 
-/** Fills the tiles and the pill for as long as the page is open; `changed()` hears when the gateway is lost or is back. */
+/** Updates the tiles and the pill while the page is open; calls `changed()` when the gateway is lost or is back. */
 export function watch({ tiles, note, pill, changed }) {
   const plots = PLOTS.map(([name, , unit]) => new Plot(name, unit));
   tiles.replaceChildren(...plots.map((plot) => plot.element));
@@ -79,7 +79,7 @@ export function watch({ tiles, note, pill, changed }) {
       tell({ ok: "good", degraded: "warn", draining: "warn" }[health.status] ?? "bad", `Gateway ${health.version ?? ""} · ${health.status}`);
       if (now.messagesSent === undefined) throw new TypeError("no statistics here");
       note.replaceChildren("from ", el("code", {}, "/health/websocket"), ", every 2 seconds");
-      // After a restart the counters begin anew.
+      // After a restart of the gateway the counters start at zero.
       const last = before && now.messagesSent >= before.now.messagesSent ? before : { now, at: at - INTERVAL_MS };
       PLOTS.forEach(([, read], index) => plots[index].add(read(now, last.now, (at - last.at) / 1_000)));
       before = { now, at };
@@ -88,11 +88,11 @@ export function watch({ tiles, note, pill, changed }) {
     } catch (error) {
       if (error.code === "no_gateway") {
         tell("bad", `No gateway at ${base.host}`);
-        note.textContent = "the gateway does not answer; asking again every 2 seconds";
+        note.textContent = "the gateway does not answer; retrying every 2 seconds";
         if (wasThere) changed();
         wasThere = false;
       } else {
-        note.textContent = "this gateway keeps its statistics to its operators";
+        note.textContent = "this gateway shows its statistics to operators only";
       }
     }
   };

@@ -1,9 +1,9 @@
-// The page without the browser SDK: says how far the build of the SDK is, and opens the demo once it is there.
+// The page without the browser SDK: shows the progress of its build, and opens the demo when it is ready.
 
-/** How often the gateway is asked. */
+/** The interval between requests. */
 const INTERVAL_MS = 1_000;
 
-/** A build that has said nothing for so long has probably been stopped. */
+/** A build that has reported nothing for this long has probably been stopped. */
 const SILENT_MS = 10 * 60_000;
 
 const by = (id) => document.getElementById(id);
@@ -13,12 +13,12 @@ async function ask(path, method) {
     const response = await fetch(path, { method, cache: "no-store" });
     return response.ok ? response : undefined;
   } catch {
-    // The gateway restarts; it is asked again.
+    // The gateway restarts; the next request retries.
     return undefined;
   }
 }
 
-/** `{ text, since }` of the build that runs, where `since` is a time; nothing where none runs. */
+/** `{ text, at }` of the running build, where `at` is the time of its start; `undefined` if no build runs. */
 async function buildStatus() {
   const response = await ask("sdk-status", "GET");
   const [since, ...text] = (await response?.text() ?? "").split("\n");
@@ -27,7 +27,7 @@ async function buildStatus() {
 }
 
 async function look() {
-  // All files of the SDK appear together.
+  // The build publishes all files of the SDK in one step.
   if (await ask("sdk/index.js", "HEAD")) {
     location.reload();
     return;
@@ -42,5 +42,5 @@ async function look() {
   setTimeout(look, INTERVAL_MS);
 }
 
-// Opened under its own name, as the tests do for a page of this origin without a client, it stays as it is.
+// Under its own name the page does not reload: tests use it as a page of this origin without a client.
 if (!location.pathname.endsWith("/without-sdk.html")) look();

@@ -20,7 +20,7 @@ def main():
     arguments.add_argument("--amqp", required=True, help="the broker, such as amqp://user:password@host:5672/%%2f")
     arguments.add_argument("--queue", default="example", help="a queue of this service's own, which keeps what it misses")
     arguments.add_argument("--keys", nargs="+", default=["#"], help="which events, by routing key")
-    arguments.add_argument("--count", type=int, default=0, help="ends after so many; 0 goes on for ever")
+    arguments.add_argument("--count", type=int, default=0, help="ends after this number of events; 0 continues until it is stopped")
     chosen = arguments.parse_args()
 
     channel = pika.BlockingConnection(pika.URLParameters(chosen.amqp)).channel()

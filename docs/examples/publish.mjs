@@ -29,7 +29,7 @@ class Publisher {
 
   async #open() {
     this.#connection = await this.#amqp.connect(this.#url);
-    // A connection that is lost is opened anew by the next attempt.
+    // A connection that is lost is opened again by the next attempt.
     this.#connection.on("error", () => {});
     this.#connection.on("close", () => (this.#channel = undefined));
     const channel = await this.#connection.createConfirmChannel();

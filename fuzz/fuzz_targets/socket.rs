@@ -7,19 +7,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::{
-    accept::Listening,
-    auth::{AuthError, Identity},
-    config::Config,
-    conversation::{Conversation, Ending, Reception},
-    drain::Tasks,
-    frame::Frame,
-    http::Routes,
-    memory::MemoryBudget,
-    metrics::Metrics,
-    outbound::Outbound,
-    router::Opening,
-};
+use gateway::{edge::{accept::Listening, context::EdgeContext}, auth::{AuthError, Identity}, config::Config, runtime::{tasks::Tasks, memory::MemoryBudget}, delivery::{frame::Frame, outbound::Outbound}, http::Routes, metrics::Metrics, session::{UpgradeInfo, connection_handler::{ConnectionHandler, ConnectionSummary}}};
 use libfuzzer_sys::fuzz_target;
 use poem::{EndpointExt, http::StatusCode};
 use tokio::{
@@ -35,7 +23,7 @@ const HANDSHAKE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: gateway.test\r\nUpgrade: we
 /// Says everything back.
 struct Echo(Arc<Outbound>);
 
-impl Conversation for Echo {
+impl ConnectionHandler for Echo {
     async fn begin(&mut self) {}
 
     async fn receive(&mut self, text: &str) {
@@ -48,7 +36,7 @@ impl Conversation for Echo {
 
     async fn on_deadline(&mut self) {}
 
-    async fn end(self, _: Ending) {}
+    async fn end(self, _: ConnectionSummary) {}
 }
 
 struct Echoes {
@@ -58,8 +46,8 @@ struct Echoes {
     memory: Arc<MemoryBudget>,
 }
 
-impl Reception for Echoes {
-    type Conversation = Echo;
+impl EdgeContext for Echoes {
+    type Handler = Echo;
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config)
@@ -81,7 +69,7 @@ impl Reception for Echoes {
         Err(AuthError::Invalid("there are no keys"))
     }
 
-    fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, _: Opening) -> Echo {
+    fn new_handler(self: &Arc<Self>, outbound: Arc<Outbound>, _: UpgradeInfo) -> Echo {
         Echo(outbound)
     }
 }
@@ -108,7 +96,7 @@ fuzz_target!(|input: (bool, Vec<u8>)| {
     let (runtime, address) = &*DOOR;
     runtime.block_on(async {
         let socket = TcpStream::connect(address).await.unwrap();
-        // So that the ports of ended connections can be used again at once.
+        // So that the ports of ended connections can be reused immediately.
         socket.set_zero_linger().unwrap();
         let (mut reader, mut writer) = socket.into_split();
         let write = async {

@@ -1,4 +1,4 @@
-//! The AsyncAPI 3.0 document of the WebSocket and of the broker, derived from the types.
+//! Generates the AsyncAPI 3.0 document of the WebSocket and of the broker from the types.
 
 mod amqp;
 mod security;
@@ -6,17 +6,17 @@ mod security;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ClientMessage, CloseCode, ErrorCode, PROTOCOL_VERSION, SUBPROTOCOL, ServiceName, client_schema,
+    ClientMessage, CloseCode, ErrorCode, PROTOCOL_VERSION, SUBPROTOCOL, ServiceName, client_schema, close_code,
     example::{Side, examples},
     schema, server_schema,
 };
 
-/// Messages that answer a command and also come unasked: after a token in the upgrade, as a snapshot, for a fault.
-const ALSO_UNASKED: [&str; 3] = ["connected", "presence", "error"];
+/// Replies that are also pushed: after a token in the upgrade request, as a snapshot, and for other errors.
+const ALSO_PUSHED: [&str; 3] = ["connected", "presence", "error"];
 
-/// The AsyncAPI 3.0 document, from the gateway's side: it receives commands and sends messages.
+/// Returns the AsyncAPI 3.0 document from the perspective of the gateway: it receives commands and sends messages.
 ///
-/// `services` are the declared services of this gateway; the built-in ones may stand among them and are left out.
+/// `services` are the services of this gateway. Built-in services are left out.
 pub fn asyncapi_document(services: &[ServiceName]) -> Value {
     let declared: Vec<&str> =
         services.iter().map(ServiceName::as_str).filter(|name| !ServiceName::RESERVED.contains(name)).collect();
@@ -31,7 +31,7 @@ pub fn asyncapi_document(services: &[ServiceName]) -> Value {
         operations.insert(format!("receive{}", title(variant)), command(word, variant, &server));
     }
     for (word, variant) in schema::variants(&server) {
-        if !schema::is_reply(word) || ALSO_UNASKED.contains(&word) {
+        if !schema::is_reply(word) || ALSO_PUSHED.contains(&word) {
             operations.insert(format!("send{}", title(variant)), push(variant));
         }
     }
@@ -71,11 +71,7 @@ pub fn asyncapi_document(services: &[ServiceName]) -> Value {
         "x-error-codes": ErrorCode::KNOWN.iter().map(|code| (code.as_str().to_owned(), json!({
             "retryable": code.is_retryable(),
         }))).collect::<Map<_, _>>(),
-        "x-close-codes": CloseCode::KNOWN.iter().map(|(code, name, meaning)| (code.to_string(), json!({
-            "name": name,
-            "meaning": meaning.trim(),
-            "reconnect": code.reconnect().to_string(),
-        }))).collect::<Map<_, _>>(),
+        "x-close-codes": close_code::properties(),
     })
 }
 
@@ -112,7 +108,7 @@ fn message(side: Side, word: &str, variant: &Value, declared: &[&str]) -> Value 
         && let Some(message) = message.as_object_mut()
     {
         let id = json!({
-            "description": "Chosen by the client; the reply echoes it.",
+            "description": "Chosen by the client and repeated in the reply.",
             "location": "$message.payload#/requestId",
         });
         message.insert("correlationId".to_owned(), id);
@@ -124,7 +120,7 @@ fn in_channel(key: &str) -> Value {
     json!({ "$ref": format!("#/channels/gateway/messages/{key}") })
 }
 
-/// A command, with its reply on success and the `error` that refuses it.
+/// Returns the operation of a command, with its reply on success and the `error` on failure.
 fn command(word: &str, variant: &Value, server: &Value) -> Value {
     let replies =
         ClientMessage::REPLIES.iter().find(|(known, _)| *known == word).map_or(&[][..], |(_, replies)| replies);
@@ -156,18 +152,18 @@ fn operation(action: &str, variant: &Value) -> Value {
 fn description(declared: &[&str]) -> String {
     let mut text = String::from(
         "The WebSocket protocol of the gateway, from the gateway's side: it *receives* the commands of clients and \
-         *sends* messages to them. Every command may carry a `requestId`, which its one reply echoes. A client ignores \
-         a `type` and a field that it does not know. The readable page is at `/docs/protocol`.\n\n\
+         *sends* messages to them. Every command may have a `requestId`, which its reply repeats. A client ignores \
+         a `type` and a field that it does not know. The documentation for people is at `/docs/protocol`.\n\n\
          Backend services publish to the exchange `gateway.inbound` of a RabbitMQ broker and consume from \
-         `gateway.outbound`; `bus.prefix` stands for `gateway` in these names.\n\n\
-         The token comes in the `Authorization` header, in the first message (`authenticate`), or as `?token=`.\n\n\
+         `gateway.outbound`; `bus.prefix` replaces `gateway` in these names.\n\n\
+         The token is sent in the `Authorization` header, in the first message (`authenticate`), or as `?token=`.\n\n\
          ## Close codes\n\n\
-         | code | meaning | may the client reconnect by itself? |\n| --- | --- | --- |\n",
+         | code | meaning | may the client reconnect automatically? |\n| --- | --- | --- |\n",
     );
     for (code, _, meaning) in CloseCode::KNOWN {
         text.push_str(&format!("| {code} | {} | {} |\n", meaning.trim(), code.reconnect()));
     }
-    text.push_str("\nOf a code that is not listed, 4400 to 4499 say no, and all others yes, with backoff.\n");
+    text.push_str(&format!("\n{}\n", CloseCode::RANGES_IN_WORDS));
     if !declared.is_empty() {
         text.push_str(&format!("\n## Declared services\n\n`{}`\n", declared.join("`, `")));
     }

@@ -1,4 +1,4 @@
-//! What backend services and the gateway say to one another over AMQP: the body of every event, by its routing key.
+//! The events that backend services and the gateway exchange over AMQP: the body of every event, by routing key.
 
 mod inbound;
 mod outbound;
@@ -21,17 +21,17 @@ use crate::{
     schema::{Plain, read_in_order},
 };
 
-/// Which way an event goes.
+/// The direction of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// From a backend service, by the exchange `gateway.inbound`.
+    /// From a backend service, through the exchange `gateway.inbound`.
     Inbound,
-    /// From the gateway, by the exchange `gateway.outbound`.
+    /// From the gateway, through the exchange `gateway.outbound`.
     Outbound,
 }
 
 impl Flow {
-    /// The last part of the exchange's name, after `bus.prefix`.
+    /// Returns the last part of the exchange's name, after `bus.prefix`.
     pub fn exchange(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -42,33 +42,33 @@ impl Flow {
 
 /// A kind of event.
 pub struct Kind {
-    /// Which way it goes.
+    /// The direction.
     pub flow: Flow,
-    /// Its routing key, with a name in braces for each identifier.
+    /// The routing key, with a name in braces for each identifier.
     pub key: &'static str,
-    /// What it is for.
+    /// A sentence about the purpose of the event.
     pub summary: &'static str,
-    /// The name of its body's type.
+    /// The name of the type of the body.
     pub name: &'static str,
     schema: fn() -> Value,
     check: fn(&str) -> Result<(), DecodeError>,
 }
 
 impl Kind {
-    /// The JSON Schema (2020-12) of its body.
+    /// Returns the JSON Schema (2020-12) of the body.
     pub fn schema(&self) -> Value {
         (self.schema)()
     }
 
-    /// Reads a body, and tells what is wrong with it.
+    /// Checks a body.
     ///
     /// # Errors
-    /// [`DecodeError`] names the field that is missing or outside its bounds.
+    /// A [`DecodeError`] that names the field that is missing or outside its bounds.
     pub fn check(&self, body: &str) -> Result<(), DecodeError> {
         (self.check)(body)
     }
 
-    /// The identifiers in its routing key.
+    /// Returns the names of the identifiers in the routing key.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.key.split('.').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
     }
@@ -89,24 +89,24 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Inbound "notification.{userId}" NewNotification "Sends a notification to a user, who gets it now or at the next connection, until it is acknowledged.";
-    Inbound "clan_chat.{clanId}" NewChatMessage "Says something in a clan, as a message of type `SYSTEM` or of the type that it names.";
+    Inbound "notification.{userId}" NewNotification "Sends a notification to a user. It is delivered immediately or at the next connection, and repeated until it is acknowledged.";
+    Inbound "clan_chat.{clanId}" NewChatMessage "Sends a chat message to a clan, with the type `SYSTEM` or the given type.";
     Inbound "service.{service}.{topic}" NewServiceEvent "Publishes to a topic of a declared service.";
-    Inbound "control.disconnect.{userId}" Disconnect "Ends a user's sessions on every node. The user can connect again: `control.block` keeps a user out.";
-    Inbound "control.block.{userId}" BlockUser "Keeps a user, or some of a user's tokens, out until a time: sessions on every node are closed, and new ones are refused.";
-    Inbound "control.unblock.{userId}" UnblockUser "Ends every block of a user.";
+    Inbound "control.disconnect.{userId}" Disconnect "Ends a user's sessions on every node. The user can connect again; use `control.block` to prevent that.";
+    Inbound "control.block.{userId}" BlockUser "Blocks a user, or some of a user's tokens, until a time: sessions on every node are closed, and new ones are refused.";
+    Inbound "control.unblock.{userId}" UnblockUser "Removes every block of a user.";
     Inbound "control.unsubscribe.{userId}" EndSubscriptions "Ends a user's subscriptions to a service, or to one topic of it, on every node.";
-    Outbound "chat.message.{clanId}" ChatMessageStored "Somebody said something in a clan.";
+    Outbound "chat.message.{clanId}" ChatMessageStored "A chat message was stored in a clan.";
     Outbound "notification.acked.{userId}" NotificationsAcknowledged "A user has acknowledged notifications.";
-    Outbound "notification.dropped.{userId}" NotificationsDropped "Notifications were dropped unacknowledged, because more than `notifications.max_pending` waited.";
-    Outbound "session.opened.{userId}" SessionOpened "A user's session began.";
-    Outbound "session.closed.{userId}" SessionClosed "A user's session ended.";
-    Outbound "service.{service}.{topic}" ServiceEventStored "Something was published to a topic of a declared service.";
+    Outbound "notification.dropped.{userId}" NotificationsDropped "Notifications were dropped unacknowledged, because more than `notifications.max_pending` were pending.";
+    Outbound "session.opened.{userId}" SessionOpened "A session of a user was opened.";
+    Outbound "session.closed.{userId}" SessionClosed "A session of a user was closed.";
+    Outbound "service.{service}.{topic}" ServiceEventStored "An event was published to a topic of a declared service.";
 }
 
-/// The schema of every body of one direction: any of those that stand under `$defs` by their names.
+/// Returns the schema of all bodies of one direction: any of the bodies under `$defs`, which are keyed by name.
 ///
-/// It is `anyOf` and not `oneOf`, because the routing key says which body it is: one text may be several.
+/// It is `anyOf` and not `oneOf`, because the routing key determines the body, and one text may match several bodies.
 pub fn backend_schema(flow: Flow) -> Value {
     let (mut bodies, mut any) = (Map::new(), Vec::new());
     for kind in KINDS.iter().filter(|kind| kind.flow == flow) {
@@ -118,8 +118,12 @@ pub fn backend_schema(flow: Flow) -> Value {
         bodies.insert(kind.name.to_owned(), schema);
     }
     let (title, description) = match flow {
-        Flow::Inbound => ("Inbound", "Bodies of what backend services publish to the exchange `gateway.inbound`."),
-        Flow::Outbound => ("Outbound", "Bodies of what the gateway publishes to the exchange `gateway.outbound`."),
+        Flow::Inbound => {
+            ("Inbound", "Bodies of the events that backend services publish to the exchange `gateway.inbound`.")
+        }
+        Flow::Outbound => {
+            ("Outbound", "Bodies of the events that the gateway publishes to the exchange `gateway.outbound`.")
+        }
     };
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,13 +1,13 @@
-//! Texts and times of notifications, which cannot be built outside their bounds.
+//! Newtypes for the bounded texts and times of notifications and blocks.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::text_rule::{SAID_PATTERN, is_said};
+use crate::text_rule::{VISIBLE_TEXT_PATTERN, is_visible_text};
 
-/// Declares a text of 1 to so many characters (Unicode code points).
+/// Declares a text of 1 to `$max` characters (Unicode code points).
 macro_rules! bounded_text {
     ($(#[$meta:meta])* $name:ident, $max:literal) => {
         $(#[$meta])*
@@ -15,25 +15,25 @@ macro_rules! bounded_text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks the text and takes it; none when it is empty, too long or blank, or holds U+0000.
+            /// Creates the text. Returns `None` when it is empty, too long or blank, or contains U+0000.
             pub fn new(text: impl AsRef<str>) -> Option<Self> {
                 let text = text.as_ref();
-                (Self::fits(text) && is_said(text)).then(|| Self(text.into()))
+                (Self::fits(text) && is_visible_text(text)).then(|| Self(text.into()))
             }
 
             fn fits(text: &str) -> bool {
-                // Code points are at most as many as bytes, so most texts need no count.
+                // A text has at most as many code points as bytes, so short texts need not be counted.
                 !text.is_empty() && (text.len() <= $max || text.chars().count() <= $max)
             }
 
-            /// The text itself.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
         impl fmt::Debug for $name {
-            /// Tells the length only, so that no log line can show what somebody wrote.
+            /// Writes only the length, so that the content cannot appear in logs.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({} bytes)", stringify!($name), self.0.len())
             }
@@ -48,7 +48,8 @@ macro_rules! bounded_text {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = Cow::<'de, str>::deserialize(deserializer)?;
-                // What is new is checked where a message is decoded.
+                // Stored texts may be older than the rule for visible characters, so only the length is checked here.
+                // The decoder of messages checks new texts.
                 let fits = Self::fits(&text).then(|| Self(text.into()));
                 fits.ok_or_else(|| de::Error::custom(concat!("1 to ", $max, " characters")))
             }
@@ -64,7 +65,7 @@ macro_rules! bounded_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "minLength": 1, "maxLength": $max, "pattern": SAID_PATTERN })
+                json_schema!({ "type": "string", "minLength": 1, "maxLength": $max, "pattern": VISIBLE_TEXT_PATTERN })
             }
         }
     };
@@ -80,11 +81,11 @@ bounded_text!(
 );
 
 bounded_text!(
-    /// Why an operator blocks a user, for other operators: 1 to 256 characters.
+    /// The reason for which an operator blocks a user, for other operators: 1 to 256 characters.
     BlockReason, 256
 );
 
-/// Ten years.
+/// Ten years, in seconds.
 const MAX_SECONDS: u64 = 10 * 365 * 86_400;
 
 /// A time to live in seconds: 1 second to 10 years.
@@ -92,7 +93,7 @@ const MAX_SECONDS: u64 = 10 * 365 * 86_400;
 pub struct TtlSeconds(u64);
 
 impl TtlSeconds {
-    /// The seconds.
+    /// Returns the number of seconds.
     pub fn get(self) -> u64 {
         self.0
     }
@@ -100,7 +101,7 @@ impl TtlSeconds {
 
 impl<'de> Deserialize<'de> for TtlSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // To JSON Schema `60.0` is a whole number too (2020-12 core, section 4.2.3).
+        // JSON Schema treats `60.0` as an integer too (2020-12 core, section 4.2.3).
         let seconds = f64::deserialize(deserializer)?;
         if seconds.fract() == 0.0 && (1.0..=MAX_SECONDS as f64).contains(&seconds) {
             Ok(Self(seconds as u64))

@@ -1,4 +1,4 @@
-//! From the JSON text of one frame to a message, or to a refusal that says what is wrong with it.
+//! Decodes the JSON text of a frame into a message, or into a refusal with the problem.
 
 mod field;
 mod problem;
@@ -22,30 +22,28 @@ use strings::Broken;
 
 use crate::text_rule::{BLANK, is_blank};
 
-/// What is wrong with a text that should have been a message.
+/// The reason why a text is not a valid message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum DecodeError {
     /// It is not JSON, or nests too deeply.
-    #[error("not JSON: {0}")]
     InvalidJson(String),
-    /// Its `type` is not one that this side may say.
-    #[error("no such type{}", problem::named(.0))]
+    /// The `type` is unknown, or not allowed in this direction.
     UnknownType(String),
     /// A field is missing or outside its bounds.
-    #[error("{field}: {problem}")]
     InvalidMessage {
-        /// The path of the offending field, such as `recover.offset`.
+        /// The path of the invalid field, such as `recover.offset`.
         field: String,
-        /// What is wrong with it.
+        /// The problem of the field.
         problem: String,
     },
 }
 
 impl DecodeError {
-    /// What is wrong with JSON that is no object.
+    /// The problem of JSON that is not an object.
     pub const NO_OBJECT: &'static str = "a message is a JSON object";
 
-    /// The code of the `error` that answers it.
+    /// Returns the code of the `error` reply.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidJson(_) => ErrorCode::InvalidJson,
@@ -54,11 +52,21 @@ impl DecodeError {
         }
     }
 
-    /// The path of the offending field, such as `recover.offset`; empty when it is the message as a whole.
+    /// Returns the path of the invalid field, such as `recover.offset`. It is empty if the message as a whole is
+    /// invalid.
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::InvalidMessage { field, .. } => Some(field),
             _ => None,
+        }
+    }
+
+    /// The text of the error. Unlike `to_string` it needs no formatting code, which a browser would download.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::InvalidJson(problem) => ["not JSON: ", problem].concat(),
+            Self::UnknownType(word) => ["no such type", &problem::named(word)].concat(),
+            Self::InvalidMessage { field, problem } => [field, ": ", problem].concat(),
         }
     }
 
@@ -67,15 +75,15 @@ impl DecodeError {
     }
 }
 
-/// A text that is no message, with what could be read of it for the answer.
+/// An invalid command, with the fields that could be read for the `error` reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error}")]
 pub struct Refusal {
-    /// What is wrong.
+    /// The reason.
     pub error: DecodeError,
-    /// The command's `requestId`, when it could be read.
+    /// The `requestId` of the command, if it could be read.
     pub request_id: Option<RequestId>,
-    /// The command's `type`, when it is one that exists.
+    /// The `type` of the command, if it exists.
     pub in_reply_to: Option<&'static str>,
 }
 
@@ -85,7 +93,7 @@ impl Refusal {
     }
 }
 
-/// The two fields that say what the rest is. Read as raw text, so that one bad field does not hide the other.
+/// The two fields that are read first. They are read as raw text, so that an invalid one does not hide the other.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow, rename = "type")]
@@ -94,10 +102,11 @@ struct Head<'a> {
     request_id: Option<&'a RawValue>,
 }
 
-/// Reads a command.
+/// Decodes a command.
 ///
 /// # Errors
-/// [`Refusal`] tells text that is not JSON, an unknown `type` and an invalid message apart, and names the field.
+/// A [`Refusal`] that distinguishes text that is not JSON, an unknown `type` and an invalid message, and that names the
+/// invalid field.
 pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
     if let Some(broken) = strings::find_in_command(text) {
         return Err(refuse_broken(broken));
@@ -120,7 +129,8 @@ pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
     }
 }
 
-/// The refusal of a command with a string that breaks the rule for text. The head is read from what is not damaged.
+/// Returns the refusal of a command with a string that breaks the rules for text. The head is read from the repaired
+/// text.
 fn refuse_broken(broken: Broken) -> Refusal {
     let Broken { field, problem, repaired } = broken;
     let head = match read_head(&repaired) {
@@ -133,10 +143,10 @@ fn refuse_broken(broken: Broken) -> Refusal {
     Refusal { error: DecodeError::invalid(field, problem), request_id, in_reply_to }
 }
 
-/// Reads a server message. A `type` that this version does not know is [`ServerMessage::Unknown`], not an error.
+/// Decodes a server message. A `type` that this version does not know is [`ServerMessage::Unknown`], not an error.
 ///
 /// # Errors
-/// [`DecodeError`] for text that is not JSON, and for a known message with a broken field.
+/// A [`DecodeError`] for text that is not JSON, and for a known message with an invalid field.
 pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError> {
     let head = read_head(text)?;
     let request_id = read_request_id(&head)?;
@@ -152,11 +162,11 @@ pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError>
     Ok(Envelope { request_id, message })
 }
 
-/// Reads a JSON object that is not a message, such as what a backend service sends: within the same bounds, and with
-/// the same words for what is wrong.
+/// Decodes a JSON object that is not a message, such as the body of a backend event, with the same bounds and the same
+/// error texts.
 ///
 /// # Errors
-/// [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
+/// A [`DecodeError`] for text that is not JSON, and for a field that is missing or outside its bounds.
 pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     if let Some(Broken { field, problem, repaired }) = strings::find(text) {
         check_object(&repaired)?;
@@ -164,7 +174,7 @@ pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> 
         return Err(DecodeError::invalid(field, problem));
     }
     check_object(text)?;
-    // Read whole first, so that a broken end is not hidden by a broken field.
+    // Parse the whole text first, so that an invalid field does not hide invalid JSON after it.
     serde_json::from_str::<de::IgnoredAny>(text).map_err(|error| from_json_error("", &error))?;
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_str(text);
@@ -177,10 +187,10 @@ fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
     serde_json::from_str(text).map_err(|error| from_json_error("", &error))
 }
 
-/// Refuses what nests too deeply and what is no object.
+/// Rejects text that nests too deeply and text that is not an object.
 fn check_object(text: &str) -> Result<(), DecodeError> {
     check_depth(text)?;
-    // serde would also read a struct from an array, so the shape is checked first.
+    // serde also decodes a struct from an array, so the shape is checked first.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<de::IgnoredAny>(text) {
             Ok(_) => DecodeError::invalid("", DecodeError::NO_OBJECT),
@@ -200,9 +210,9 @@ fn read_request_id(head: &Head<'_>) -> Result<Option<RequestId>, DecodeError> {
     serde_json::from_str(raw.get()).map_err(|error| from_json_error("requestId", &error))
 }
 
-/// An enumeration whose `type` says which fields follow.
+/// An enumeration of messages that is tagged by `type`.
 pub(crate) trait Tagged: Sized {
-    /// Reads the fields of a message whose `type` is known; none when this version does not know it.
+    /// Decodes the fields of a message with this `type`. Returns `None` when this version does not know the `type`.
     fn decode_fields<'de, D: Deserializer<'de>>(word: &str, fields: D) -> Option<Result<Self, D::Error>>;
 }
 
@@ -217,7 +227,7 @@ fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
     }
 }
 
-/// Refuses nesting over [`MAX_DEPTH`], also in values that are carried and never parsed.
+/// Rejects nesting deeper than [`MAX_DEPTH`]. This includes raw values that the gateway never parses.
 fn check_depth(text: &str) -> Result<(), DecodeError> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
@@ -243,7 +253,7 @@ fn check_depth(text: &str) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// What a command's fields must fulfil together.
+/// Checks the rules that involve several fields of a command.
 fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
     match &message {
         ClientMessage::NotificationAck(ack) => match (&ack.notification_id, &ack.notification_ids) {
@@ -286,11 +296,20 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_three_kinds_apart() {
+    fn distinguishes_the_three_kinds_of_errors() {
         assert_eq!(refused("{").0, ErrorCode::InvalidJson);
         assert_eq!(refused(r#"["ping"]"#).0, ErrorCode::InvalidMessage);
         assert_eq!(refused(r#"{"type":"pang"}"#).0, ErrorCode::UnknownType);
         assert_eq!(refused(r#"{"kind":"ping"}"#).0, ErrorCode::InvalidMessage);
+        // JSON bounds no number (RFC 8259, section 6).
+        for number in ["6E5536", "-1e400", "1.0e309", &"9".repeat(400)] {
+            let error = refused(&format!(r#"{{"type":"chat_history","clanId":"c","before":{number}}}"#));
+            assert_eq!(
+                (error.0, &*error.1),
+                (ErrorCode::InvalidMessage, "before: a smaller number is expected"),
+                "{number}"
+            );
+        }
         assert_eq!(
             refused(&format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(70), "]".repeat(70))).0,
             ErrorCode::InvalidJson
@@ -298,14 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_is_no_message_is_read_within_the_same_bounds() {
+    fn decodes_objects_within_the_bounds_of_messages() {
         #[derive(Debug, Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Asked {
+        struct Request {
             clan_id: crate::ClanId,
         }
-        let problem = |text: &str| decode_object::<Asked>(text).unwrap_err().to_string();
-        assert_eq!(decode_object::<Asked>(r#" {"clanId":"c"} "#).unwrap().clan_id.as_str(), "c");
+        let problem = |text: &str| decode_object::<Request>(text).unwrap_err().to_string();
+        assert_eq!(decode_object::<Request>(r#" {"clanId":"c"} "#).unwrap().clan_id.as_str(), "c");
         assert_eq!(problem("{}"), "clanId: missing");
         assert_eq!(problem(r#"{"clanId":"c"} x"#), "not JSON: trailing characters at line 1 column 16");
         assert_eq!(problem(r#"["c"]"#), ": a message is a JSON object");
@@ -314,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_surrogate_pair_is_refused_in_every_string() {
+    fn rejects_half_a_surrogate_pair_in_every_string() {
         for (text, field, in_reply_to) in [
             (r#"{"type":"chat","requestId":"r","clanId":"c","content":"\ud83d"}"#, "content", Some("chat")),
             (

@@ -1,11 +1,11 @@
-//! From a message to the JSON text of one frame.
+//! Encodes a message as the JSON text of a frame.
 //!
-//! Commands are written member by member: serde would make code for each type, which counts in a browser. Server
-//! messages are written by the gateway only, where serde costs nothing.
+//! Commands are written member by member, because serde generates code for each type, which would enlarge the
+//! WebAssembly build. Only the gateway encodes server messages, so they use serde.
 
 use crate::{ClientMessage, Envelope, ObjectText, Recover, ServerMessage};
 
-/// The text of a command's frame.
+/// Encodes a command.
 pub fn encode_client(command: &Envelope<ClientMessage>) -> String {
     let mut text = ObjectText::default();
     text.text("type", command.message.type_name());
@@ -97,7 +97,7 @@ fn optional_whole(text: &mut ObjectText, name: &str, number: Option<u64>) {
     }
 }
 
-/// The text of a server message's frame. An unknown message is written as it was read.
+/// Encodes a server message. An unknown message is written unchanged.
 pub fn encode_server(message: &Envelope<ServerMessage>) -> String {
     let text = match &message.message {
         ServerMessage::Unknown(unknown) => return unknown.raw.as_str().to_owned(),
@@ -119,9 +119,9 @@ mod tests {
     use super::*;
     use crate::decode_client;
 
-    /// Every command that a vector shows is written as serde writes its type, field after field.
+    /// Compares the encoding of every command in the test vectors with that of serde.
     #[test]
-    fn commands_are_written_as_their_types_say() {
+    fn encodes_commands_like_serde() {
         let vectors: Vec<Value> = serde_json::from_str(include_str!("../vectors/client/accepted.json")).unwrap();
         let mut seen = std::collections::HashSet::new();
         for vector in vectors {
@@ -130,10 +130,10 @@ mod tests {
             let Envelope { message, .. } = decode_client(&text).unwrap();
             seen.insert(message.type_name());
             let typed = serde_json::to_string(&message).unwrap();
-            let written = encode_client(&Envelope::unasked(message));
-            // As values: a raw field keeps its own white space either way.
+            let written = encode_client(&Envelope::without_request_id(message));
+            // Compare values, because raw fields keep their white space.
             assert_eq!(written.parse::<Value>().unwrap(), typed.parse::<Value>().unwrap(), "{}", vector["name"]);
         }
-        assert_eq!(seen.len(), ClientMessage::TYPES.len(), "a vector for each command");
+        assert_eq!(seen.len(), ClientMessage::TYPES.len(), "there is a vector for each command");
     }
 }

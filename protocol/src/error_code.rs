@@ -1,9 +1,9 @@
-//! The codes that an `error` message carries.
+//! The codes of `error` messages.
 
 use crate::open_enum::open_enum;
 
 open_enum! {
-    /// Why a command was refused. An `error` never closes the connection by itself.
+    /// The reason why a command failed. An `error` never closes the connection by itself.
     pub enum ErrorCode {
         /// The frame is not JSON, or nests deeper than 64 levels.
         InvalidJson = "invalid_json",
@@ -13,31 +13,31 @@ open_enum! {
         UnknownType = "unknown_type",
         /// No service has this name, or the service has no such topic.
         UnknownService = "unknown_service",
-        /// The message, or the entry that it would make, is over `maxMessageBytes`.
+        /// The message, or the log entry that it would create, exceeds `maxMessageBytes`.
         MessageTooLarge = "message_too_large",
         /// The same id was used before with other content; nothing was stored.
         Conflict = "conflict",
         /// There is no valid identity.
         Unauthorized = "unauthorized",
-        /// The token's life has ended: authenticate again.
+        /// The token has expired; authenticate again.
         TokenExpired = "token_expired",
-        /// The identity may not do this.
+        /// The identity has no permission for this.
         Forbidden = "forbidden",
-        /// The session has `limits.subscriptions` already.
+        /// The session already has `limits.subscriptions` subscriptions.
         SubscriptionLimit = "subscription_limit",
-        /// Another session of the user is live, and the policy is to refuse the new one.
+        /// The user has another session, and the policy refuses new ones.
         SessionLimit = "session_limit",
         /// Too many commands; try again after `retryAfterMs`.
         RateLimited = "rate_limited",
-        /// Not decided or confirmed in time; what was sent may still appear. Try again after `retryAfterMs`.
+        /// Not decided or confirmed in time; the command may still take effect. Try again after `retryAfterMs`.
         Unavailable = "unavailable",
-        /// A fault of the gateway; `details.errorId` stands in its log.
+        /// An internal error of the gateway; its log contains `details.errorId`.
         Internal = "internal",
     }
 }
 
 impl ErrorCode {
-    /// Whether the same command may succeed when it is sent again later.
+    /// Returns whether the same command may succeed when it is sent again later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::RateLimited | Self::Unavailable | Self::SessionLimit | Self::TokenExpired)
     }

@@ -1,9 +1,9 @@
-//! Examples for the documents, taken from the vectors, so that every one of them is known to decode.
+//! Examples for the generated documents. They are taken from the test vectors, so every example is known to decode.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// From a client to the gateway.
@@ -12,23 +12,23 @@ pub(crate) enum Side {
     Server,
 }
 
-/// An accepted vector. Those that are given as text show how to read, not what to write.
+/// An accepted test vector. Vectors that are given as text show what a decoder accepts, not what to send.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Example {
-    /// What it shows.
+    /// What the example shows.
     pub(crate) name: String,
-    /// The message's `type`.
+    /// The `type` of the message.
     #[serde(rename = "type")]
     type_name: String,
     /// The frame.
     #[serde(default)]
     pub(crate) message: Value,
-    /// Whether it shows a reader's tolerance.
+    /// Whether the schema rejects the message although the decoder accepts it.
     #[serde(default, rename = "schemaRefuses")]
     schema_refuses: bool,
 }
 
-/// The minimal and the full form of a message, or as many as there are.
+/// Returns up to two examples of a message: the minimal and the full form.
 pub(crate) fn examples(side: Side, word: &str) -> Vec<Example> {
     let file = match side {
         Side::Client => include_str!("../vectors/client/accepted.json"),
@@ -39,7 +39,7 @@ pub(crate) fn examples(side: Side, word: &str) -> Vec<Example> {
     all.into_iter().filter(shown).take(2).collect()
 }
 
-/// The minimal and the full form of a body, or as many as there are.
+/// Returns up to two examples of a body: the minimal and the full form.
 pub(crate) fn backend_examples(name: &str) -> Vec<Example> {
     let file = include_str!("../vectors/backend/accepted.json");
     let all: Vec<Example> = serde_json::from_str(file).unwrap_or_default();
@@ -47,7 +47,7 @@ pub(crate) fn backend_examples(name: &str) -> Vec<Example> {
     all.into_iter().filter(shown).take(2).collect()
 }
 
-/// The one of them that shows most.
+/// Returns the example with the most fields.
 pub(crate) fn fullest_example(side: Side, word: &str) -> Option<Value> {
     let fields = |message: &Value| message.as_object().map_or(0, serde_json::Map::len);
     examples(side, word).into_iter().map(|example| example.message).max_by_key(fields)

@@ -1,4 +1,4 @@
-//! The documents that are derived from the types, and where they are committed.
+//! The generated documents, and the paths at which they are committed.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,18 @@ use serde_json::Value;
 
 use crate::backend::{Flow, backend_schema};
 
-/// Stands at the top of every generated file.
+/// The notice at the top of every generated file.
 pub(crate) const NOTICE: &str =
     "Generated from the types of the protocol crate by `cargo run -p realtime-gateway-protocol --example export`.";
 
-/// Every generated file: its path from the root of the repository, and what stands in it.
+/// Returns every generated file: its path relative to the root of the repository, and its content.
 pub fn files() -> Vec<(&'static str, String)> {
     vec![
         ("protocol/schema/client.json", pretty(&crate::client_schema())),
         ("protocol/schema/server.json", pretty(&crate::server_schema())),
         ("protocol/schema/inbound.json", pretty(&backend_schema(Flow::Inbound))),
         ("protocol/schema/outbound.json", pretty(&backend_schema(Flow::Outbound))),
+        ("protocol/schema/close_codes.json", pretty(&crate::close_code_document())),
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
         ("protocol/src/outline/table.rs", crate::field_table::table()),
         ("fuzz/protocol.dict", dictionary()),
@@ -26,7 +27,7 @@ pub fn files() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The words of the protocol for a fuzzer (libFuzzer's dictionary format): types, fields and enumerations.
+/// Returns the fuzzer dictionary (libFuzzer format): types, fields and values of enumerations.
 fn dictionary() -> String {
     let mut words = BTreeSet::new();
     for schema in [crate::client_schema(), crate::server_schema()] {

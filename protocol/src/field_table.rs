@@ -1,5 +1,5 @@
-//! The tables by which a message is read in outline, in Rust and in JavaScript, derived from the types as their schemas
-//! are.
+//! Generates the tables of fields, in Rust for the partial decoder and in JavaScript for the fake gateway of the npm
+//! package, from the types.
 
 use std::fmt::Write as _;
 
@@ -8,22 +8,33 @@ use serde_json::Value;
 
 use crate::{ClientMessage, ServerMessage, export::NOTICE, schema::variants};
 
-/// A Rust file: what each side may say, with the fields of each message.
+/// Returns the Rust file with the fields of every message of each side.
 pub(crate) fn table() -> String {
     let mut out =
         format!("//! The fields of every message. @generated\n//! {NOTICE}\n\nuse super::check::{{Field, Kind}};\n");
     for (name, about, schema) in sides() {
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(out, "\n/// {about}\npub(super) static {name}: &[(&str, &[Field])] = &[");
         for (word, message) in variants(&schema) {
             let _ = writeln!(out, "    (\"{word}\", &[{}]),", fields(&fields_of(message), "        "));
         }
         out.push_str("];\n");
     }
+    out.push_str("\n/// The defaults of commands: the `type`, the field and the JSON of its value.\n");
+    out.push_str("pub(super) static DEFAULTS: &[(&str, &str, &str)] = &[\n");
+    for (word, message) in variants(&of::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize())) {
+        let properties = message.get("properties").and_then(Value::as_object);
+        for (name, field) in properties.into_iter().flatten() {
+            if let Some(default) = field.get("default").filter(|default| !default.is_null()) {
+                let _ = writeln!(out, "    (\"{word}\", \"{name}\", {:?}),", default.to_string());
+            }
+        }
+    }
+    out.push_str("];\n");
     out
 }
 
-/// Both sides: a name, what each message of it is, and its schema.
+/// Returns both sides: the name of the table, its doc comment, and the schema.
 fn sides() -> [(&'static str, &'static str, Value); 2] {
     [
         ("CLIENT", "Every command.", of::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize())),
@@ -31,14 +42,14 @@ fn sides() -> [(&'static str, &'static str, Value); 2] {
     ]
 }
 
-/// The schema with what the published one leaves out: how wide a number is.
+/// Returns the schema with the widths of numbers, which the published schema leaves out.
 fn of<T: JsonSchema>(settings: SchemaSettings) -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// What a field holds.
+/// The type of a field.
 enum Kind {
-    /// A kind without parameters, by the name that `outline/check.rs` has for it.
+    /// A kind without parameters, by its name in `outline/check.rs`.
     Plain(&'static str),
     Whole(u64, u64),
     List(Box<Kind>),
@@ -62,7 +73,7 @@ fn fields_of(object: &Value) -> Vec<Field> {
 }
 
 fn kind_of(schema: &Value) -> Kind {
-    // A field that may be absent may also be null.
+    // An optional field may also be null, so skip that type.
     let kinds = schema.get("type").and_then(Value::as_array);
     let named = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).or(schema.get("type"));
     let has = |key: &str| schema.get(key).is_some();
@@ -109,7 +120,7 @@ fn rust(kind: &Kind, indent: &str) -> String {
     }
 }
 
-/// A JavaScript file: what each side may say, by which the fake gateway of the npm package reads and checks frames.
+/// Returns the JavaScript file with which the fake gateway of the npm package checks frames.
 pub(crate) fn script() -> String {
     let mut out = format!("// {NOTICE}\n");
     for (name, about, schema) in sides() {

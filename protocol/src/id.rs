@@ -1,5 +1,5 @@
-//! Identifiers, which cannot be built wrong: 1 to 128 bytes without control characters, white space and characters that
-//! are not seen.
+//! Identifiers, as newtypes that check their bounds: 1 to 128 bytes without control characters, white space and
+//! invisible characters.
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
@@ -8,22 +8,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::text_rule::is_unseen;
 
-/// The longest identifier, in bytes of UTF-8.
+/// The maximum length of an identifier, in bytes of UTF-8.
 const MAX_BYTES: usize = 128;
-/// The longest identifier when percent-encoded, in bytes (AMQP routing keys end at 255).
+/// The maximum length of a percent-encoded identifier, in bytes. AMQP routing keys are limited to 255 bytes.
 const MAX_ENCODED_BYTES: usize = 200;
 
-/// Why a text is not an identifier.
+/// The reason why a text is not an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub enum IdError {
     /// It is empty or over 128 bytes.
     Length,
-    /// It holds a control character or white space.
+    /// It contains a control character or white space.
     Character,
-    /// It holds a zero-width character or a control of the bidirectional algorithm.
+    /// It contains a zero-width character or a control character of the bidirectional algorithm.
     Unseen,
-    /// It has over 200 bytes when percent-encoded.
+    /// It exceeds 200 bytes when percent-encoded.
     Encoded,
     /// It is `.` or `..`.
     DotSegment,
@@ -32,7 +32,8 @@ pub enum IdError {
 }
 
 impl IdError {
-    pub(crate) fn sentence(self) -> &'static str {
+    /// The text of the error.
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::Length => "an identifier has 1 to 128 bytes of UTF-8",
             Self::Character => "an identifier has no control characters and no white space",
@@ -44,13 +45,13 @@ impl IdError {
     }
 }
 
-/// Checks an identifier that is new: from a client, a backend service, a token or an app.
+/// Checks a new identifier: from a client, a backend service, a token or an application.
 pub(crate) fn check_new_identifier(text: &str) -> Result<(), IdError> {
     check_identifier(text)?;
     if text.chars().any(is_unseen) { Err(IdError::Unseen) } else { Ok(()) }
 }
 
-/// Checks the bounds of an identifier, which may be older than the rule for characters that are not seen.
+/// Checks the bounds of an identifier that may be older than the rule for invisible characters.
 pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > MAX_BYTES {
         return Err(IdError::Length);
@@ -58,8 +59,8 @@ pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(IdError::Character);
     }
-    // Clients and proxies resolve them in the path of a URL, also when they are percent-encoded (URL standard, section
-    // 4.4), so the HTTP API could not name them.
+    // Clients and proxies resolve dot segments in the path of a URL even if they are percent-encoded (URL standard,
+    // section 4.4), so such an identifier could not be used in the HTTP API.
     if matches!(text, "." | "..") {
         return Err(IdError::DotSegment);
     }
@@ -75,8 +76,8 @@ pub(crate) fn check_service_name(text: &str) -> Result<(), IdError> {
     if first && rest && text.len() <= 32 { Ok(()) } else { Err(IdError::ServiceName) }
 }
 
-/// What `char::is_control`, `char::is_whitespace` and [`is_unseen`] leave, in words that every regular expression engine
-/// reads alike, and so without the characters beyond U+FFFF.
+/// The pattern of characters that are allowed by `char::is_control`, `char::is_whitespace` and [`is_unseen`]. It uses
+/// only syntax that all regular expression engines interpret alike, so it does not cover characters beyond U+FFFF.
 const PATTERN: &str = concat!(
     r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f",
     r"\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]+$"
@@ -96,17 +97,17 @@ fn service_name_schema() -> Schema {
     json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$" })
 }
 
-/// An identifier that was accepted before, perhaps by a version whose rule for text was another: a store holds it, or the
-/// gateway sends it. What is new is checked by `new`, or as a whole where a message is decoded.
+/// An identifier that was accepted before, perhaps by a version with another rule for text. It comes from a store or
+/// from the gateway. New identifiers are checked by `new` or by the decoder of messages.
 pub trait StoredId: Sized {
-    /// Checks the bounds of the text and takes it.
+    /// Creates the identifier after checking only its bounds.
     ///
     /// # Errors
-    /// [`IdError`] says which bound the text is outside of.
+    /// An [`IdError`] with the rule that the text breaks.
     fn from_stored(text: &str) -> Result<Self, IdError>;
 }
 
-/// Declares a text that is checked once, when it is built, and cheap to clone.
+/// Declares an identifier, which is checked once when it is created and is cheap to clone.
 macro_rules! identifier {
     ($(#[$meta:meta])* $name:ident, $check_new:ident, $check:ident, $schema:ident) => {
         $(#[$meta])*
@@ -114,16 +115,16 @@ macro_rules! identifier {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks the text and takes it.
+            /// Creates the identifier after checking the text.
             ///
             /// # Errors
-            /// [`IdError`] says which bound the text is outside of.
+            /// An [`IdError`] with the rule that the text breaks.
             pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
                 $check_new(text.as_ref())?;
                 Ok(Self(text.as_ref().into()))
             }
 
-            /// The text itself.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -214,70 +215,70 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// Who somebody is: the `sub` of a verified token.
+    /// The id of a user: the `sub` of a verified token.
     UserId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A clan, whose chat is a topic.
+    /// The id of a clan. The chat of a clan is a topic.
     ClanId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A notification, by which copies are told apart.
+    /// The id of a notification, by which clients detect duplicates.
     NotificationId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A chat message or event, made by the gateway (UUIDv7, RFC 9562 section 5.7).
+    /// The id of a chat message or event, generated by the gateway (UUIDv7, RFC 9562 section 5.7).
     MessageId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// Chosen by the client, echoed by the one reply to its command.
+    /// The id of a command, chosen by the client. The reply to the command contains it.
     RequestId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// Chosen by the client, makes a send safe to repeat within `idempotency.window`.
+    /// The idempotency key of a message, chosen by the client. It makes retries safe within `idempotency.window`.
     ClientMessageId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A device of a user.
+    /// The id of a user's device.
     DeviceId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// One authenticated presence on one connection, made by the gateway.
+    /// The id of a session (one authenticated client on one connection), generated by the gateway.
     SessionId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A token, by the `jti` that its issuer gave it (RFC 7519, section 4.1.7).
+    /// The id of a token: the `jti` that its issuer assigned (RFC 7519, section 4.1.7).
     TokenId, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A topic of a declared service.
+    /// The name of a topic of a declared service.
     TopicName, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
-    /// A service: `notifications`, `clan_chat` or a declared one.
+    /// The name of a service: `notifications`, `clan_chat` or a declared one.
     ServiceName, check_service_name, check_service_name, service_name_schema
 );
 
 impl UserId {
-    /// The name that speaks `SYSTEM` messages, which no token may carry as its `sub`.
+    /// The author of `SYSTEM` messages. Tokens with this `sub` are rejected.
     pub const SYSTEM: &'static str = "system";
 
-    /// Whether this is the gateway's own voice.
+    /// Returns whether this is the author of `SYSTEM` messages.
     pub fn is_system(&self) -> bool {
         self.as_str() == Self::SYSTEM
     }
 }
 
 impl ServiceName {
-    /// Names that no declared service may take.
+    /// Names that a declared service must not have.
     pub const RESERVED: [&'static str; 5] = ["user", "clan", "notifications", "clan_chat", "system"];
 
-    /// The service of notifications.
+    /// Returns the name of the notification service.
     pub fn notifications() -> Self {
         Self("notifications".into())
     }
 
-    /// The service of clan chat.
+    /// Returns the name of the clan chat service.
     pub fn clan_chat() -> Self {
         Self("clan_chat".into())
     }
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_are_in_bytes_and_percent_encoded_bytes() {
+    fn checks_bounds_in_bytes_and_in_percent_encoded_bytes() {
         assert!(UserId::new("a".repeat(128)).is_ok());
         assert_eq!(UserId::new("a".repeat(129)), Err(IdError::Length));
         assert_eq!(UserId::new(""), Err(IdError::Length));
@@ -300,13 +301,13 @@ mod tests {
         assert_eq!(UserId::new(".."), Err(IdError::DotSegment));
         for unseen in ["a\u{200b}", "\u{202e}a", "\u{ad}", "a\u{e0041}"] {
             assert_eq!(UserId::new(unseen), Err(IdError::Unseen));
-            assert!(UserId::from_stored(unseen).is_ok(), "an earlier version took it");
+            assert!(UserId::from_stored(unseen).is_ok(), "accepted by an earlier version");
         }
         assert!(UserId::new("...").is_ok() && UserId::new(".a").is_ok());
     }
 
     #[test]
-    fn service_names_are_lower_snake_case() {
+    fn accepts_only_lower_snake_case_service_names() {
         assert!(ServiceName::new("orders_2").is_ok());
         assert_eq!(ServiceName::new("2orders"), Err(IdError::ServiceName));
         assert_eq!(ServiceName::new("a".repeat(33)), Err(IdError::ServiceName));

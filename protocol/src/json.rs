@@ -1,4 +1,4 @@
-//! JSON that the gateway carries and does not read: kept as the text that the sender wrote.
+//! Raw JSON, which the gateway forwards as text without parsing it.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,10 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-/// The most bytes of `chat.data`, as written.
+/// The maximum size of `chat.data`, in bytes as written.
 const MAX_CHAT_DATA_BYTES: usize = 8 * 1024;
 
-/// Any JSON value, as the sender wrote it: no number loses a digit, no key its place.
+/// Any JSON value as the sender wrote it: numbers keep their digits, and objects keep the order of their keys.
 #[derive(Clone)]
 pub struct RawJson(Box<RawValue>);
 
@@ -17,12 +17,12 @@ impl RawJson {
     /// Encodes a value.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON (a map whose keys are not strings).
+    /// When the value cannot be serialized to JSON, such as a map whose keys are not strings.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
-    /// Takes JSON as it was written.
+    /// Creates a value from JSON text, which is kept unchanged.
     ///
     /// # Errors
     /// When the text is not one JSON value.
@@ -30,28 +30,28 @@ impl RawJson {
         serde_json::from_str(text)
     }
 
-    /// Reads the value as a type of yours.
+    /// Deserializes the value.
     ///
     /// # Errors
-    /// When the JSON does not fit the type.
+    /// When the JSON does not match the type.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.as_str())
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 }
 
 impl Default for RawJson {
-    /// `null`.
+    /// Returns `null`.
     fn default() -> Self {
         Self(RawValue::NULL.to_owned())
     }
 }
 
-/// Checks a value that is to be `chat.data`, as it was written.
+/// Checks the text of a `chat.data` value.
 pub(crate) fn check_data(written: &str) -> Result<(), &'static str> {
     if !written.starts_with('{') {
         return Err("data is a JSON object");
@@ -66,7 +66,7 @@ impl PartialEq for RawJson {
 }
 
 impl fmt::Debug for RawJson {
-    /// Tells the length only, so that no log line can show what somebody sent.
+    /// Writes only the length, so that the content cannot appear in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RawJson({} bytes)", self.as_str().len())
     }
@@ -98,20 +98,20 @@ impl JsonSchema for RawJson {
     }
 }
 
-/// What a chat message carries beside its text (replies, mentions, attachments): a JSON object of at most 8 KiB.
+/// The additional data of a chat message (replies, mentions, attachments): a JSON object of at most 8 KiB.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatData(RawJson);
 
 impl ChatData {
-    /// Checks that the value is an object within the bound.
+    /// Creates the data after checking that the value is an object within the size limit.
     ///
     /// # Errors
-    /// The sentence that says which of the two it is not.
+    /// A sentence with the rule that the value breaks.
     pub fn new(value: RawJson) -> Result<Self, &'static str> {
         check_data(value.as_str()).map(|()| Self(value))
     }
 
-    /// The object.
+    /// Returns the object.
     pub fn json(&self) -> &RawJson {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The messages: what a client may say (`client`), what the gateway may say (`server`), and the envelope of both.
+//! The messages: those of clients (`client`), those of the gateway (`server`), and the envelope of both.
 
 mod client;
 mod server;
@@ -8,18 +8,18 @@ pub use server::*;
 
 use crate::RequestId;
 
-/// A message with the `requestId` that ties a command and its one reply together.
+/// A message with the `requestId` that correlates a command with its reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope<M> {
-    /// Chosen by the client; the reply echoes it. Messages that nobody asked for carry none.
+    /// The id of the command, chosen by the client and repeated in the reply. Pushes have none.
     pub request_id: Option<RequestId>,
     /// The message.
     pub message: M,
 }
 
 impl<M> Envelope<M> {
-    /// A message without a `requestId`.
-    pub fn unasked(message: M) -> Self {
+    /// Creates a message without a `requestId`.
+    pub fn without_request_id(message: M) -> Self {
         Self { request_id: None, message }
     }
 }

@@ -1,6 +1,6 @@
-//! String enumerations that stay readable when a later version adds a word: an unknown one becomes `Other`.
+//! Open string enumerations: a value that a later version adds is decoded as `Other`.
 
-/// Declares an enumeration of strings with an `Other` for words that this version does not know.
+/// Declares an enumeration of strings with an `Other` variant for values that this version does not know.
 macro_rules! open_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -8,15 +8,15 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$doc])* $variant,)+
-            /// A word that this version does not know.
+            /// A value that this version does not know.
             Other(Box<str>),
         }
 
         impl $name {
-            /// Every word that this version knows.
+            /// Every value that this version knows.
             pub const KNOWN: &'static [$name] = &[$($name::$variant),+];
 
-            /// The word on the wire.
+            /// Returns the value on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     $($name::$variant => $text,)+

@@ -1,7 +1,7 @@
-//! A message in outline: checked field by field, and left as the text that it came in.
+//! Partial decoding of a message: its fields are checked, and their values remain text until they are used.
 //!
-//! It is what a client has to know of a message to act on it. Reading one makes no code for each type of message, so a
-//! browser can have all of them; and whoever wants a message as a whole decodes its text.
+//! The client core uses it to act on a message. It needs no generated code for each type of message, which keeps the
+//! WebAssembly build small. Callers that need the complete message decode its text.
 
 mod check;
 mod scan;
@@ -15,30 +15,31 @@ use check::Field;
 pub(crate) use scan::unescaped;
 use scan::{Broken, Member, Scanner};
 
-/// A message whose fields are as they should be, or the first that is not.
+/// A partially decoded message: its members as text, and the result of checking them.
 pub struct Outline<'a> {
     type_name: Cow<'a, str>,
     members: Vec<Member<'a>>,
     verdict: Verdict,
 }
 
-/// Whether a message can be used.
+/// The result of checking a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// This version knows it, and every field is as it should be.
+    /// This version knows the `type`, and every field is valid.
     Known,
-    /// This version does not know its `type`.
+    /// This version does not know the `type`.
     Unknown,
-    /// This version knows its `type`, and this is wrong with it.
+    /// This version knows the `type`, and a field is invalid.
     Broken(DecodeError),
 }
 
 impl<'a> Outline<'a> {
-    /// Reads a server message.
+    /// Decodes a server message partially.
     ///
     /// # Errors
-    /// [`DecodeError`] for text that is not JSON, and for a message without a `type`. Whatever else is wrong is the
-    /// [`Verdict`]: such a message may still have a place in a log.
+    /// A [`DecodeError`] for text that is not JSON, and for a message without a `type`. Other problems are reported by
+    /// the
+    /// [`Verdict`], because such a message may still have an offset in a log.
     pub fn of_server(text: &'a str) -> Result<Self, DecodeError> {
         let members = members(text)?;
         let mut types = members.iter().filter(|member| member.name == "type");
@@ -52,10 +53,10 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Reads the fields of a command of this `type`.
+    /// Decodes the fields of a command partially.
     ///
     /// # Errors
-    /// [`DecodeError`] for text that is no JSON object, for an unknown `type`, and for a field that is missing or
+    /// A [`DecodeError`] for text that is not a JSON object, for an unknown `type`, and for a field that is missing or
     /// outside its bounds.
     pub fn of_command(type_name: &'a str, fields: &'a str) -> Result<Self, DecodeError> {
         if let Some(broken) = strings::find_unreadable(fields) {
@@ -70,70 +71,77 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Reads any object, of whose fields nothing is known.
+    /// Decodes any object partially, without checking its fields.
     ///
     /// # Errors
-    /// [`DecodeError`] for text that is no JSON object.
+    /// A [`DecodeError`] for text that is not a JSON object.
     pub fn of_object(text: &'a str) -> Result<Self, DecodeError> {
         Ok(Self { type_name: Cow::Borrowed(""), members: members(text)?, verdict: Verdict::Unknown })
     }
 
-    /// The `type` on the wire.
+    /// Returns the `type` on the wire.
     pub fn type_name(&self) -> &str {
         &self.type_name
     }
 
-    /// Whether it can be used.
+    /// Returns the result of checking the message.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// The names and values of a command's fields, without those that are absent or that nobody knows, as they stand.
+    /// Returns the names and the unchanged values of a command's known fields. An absent field has its default or is
+    /// left out.
     pub fn known_fields(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
         let fields = find(table::CLIENT, &self.type_name).into_iter().flatten();
         fields.filter_map(|field| {
-            let member = self.members.iter().find(|member| member.name == field.name)?;
-            (field.required || member.value != "null").then_some((field.name, member.value))
+            let member = self.members.iter().find(|member| member.name == field.name);
+            let given = member.map(|member| member.value).filter(|value| field.required || *value != "null");
+            Some((field.name, given.or_else(|| self.default_of(field.name))?))
         })
     }
 
-    /// The names and values of all members, as they stand.
+    fn default_of(&self, name: &str) -> Option<&'static str> {
+        let default = table::DEFAULTS.iter().find(|(word, field, _)| *word == self.type_name && *field == name);
+        default.map(|(_, _, value)| *value)
+    }
+
+    /// Returns the names and the unchanged values of all members.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (&*member.name, member.value))
     }
 
-    /// The text of a field's value; none where the field is absent or `null`.
+    /// Returns the text of a field's value, or `None` if the field is absent or `null`.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         let member = self.members.iter().find(|member| member.name == name)?;
         Some(member.value).filter(|value| *value != "null")
     }
 
-    /// A field that is a string.
+    /// Returns a field that is a string.
     pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         unescaped(self.raw(name)?)
     }
 
-    /// A field that is a whole number.
+    /// Returns a field that is a whole number.
     pub fn whole(&self, name: &str) -> Option<u64> {
         check::whole(self.raw(name)?)
     }
 
-    /// A field that is a boolean; an absent one is false.
+    /// Returns a field that is a boolean. An absent field is false.
     pub fn flag(&self, name: &str) -> bool {
         self.raw(name) == Some("true")
     }
 
-    /// A field that is an object.
+    /// Returns a field that is an object.
     pub fn object(&self, name: &str) -> Option<Self> {
         Self::of_object(self.raw(name)?).ok()
     }
 
-    /// A field that is a list of strings; what is none is left out.
+    /// Returns a field that is a list of strings. Other items are skipped.
     pub fn texts(&self, name: &str) -> Vec<Cow<'a, str>> {
         self.items(name).into_iter().filter_map(unescaped).collect()
     }
 
-    /// A field that is a list of whole numbers; what is none is left out.
+    /// Returns a field that is a list of whole numbers. Other items are skipped.
     pub fn wholes(&self, name: &str) -> Vec<u64> {
         self.items(name).into_iter().filter_map(check::whole).collect()
     }
@@ -147,8 +155,10 @@ fn members(text: &str) -> Result<Vec<Member<'_>>, DecodeError> {
     match Scanner::new(text).whole() {
         Ok(Some(members)) => Ok(members),
         Ok(None) => Err(invalid("", DecodeError::NO_OBJECT)),
-        Err(Broken::At(byte)) => Err(DecodeError::InvalidJson(format!("unexpected at byte {byte}"))),
-        Err(Broken::TooDeep) => Err(DecodeError::InvalidJson(format!("nests deeper than {MAX_DEPTH} levels"))),
+        Err(Broken::At(byte)) => Err(DecodeError::InvalidJson(["unexpected at byte ", &byte.to_string()].concat())),
+        Err(Broken::TooDeep) => {
+            Err(DecodeError::InvalidJson(["nests deeper than ", &MAX_DEPTH.to_string(), " levels"].concat()))
+        }
     }
 }
 

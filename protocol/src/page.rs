@@ -1,4 +1,5 @@
-//! The readable page of the protocol: rules in prose, every message, every code. As HTML and as Markdown.
+//! The human-readable documentation of the protocol, as HTML and as Markdown: rules in prose, every message, every
+//! code.
 
 mod backend;
 mod block;
@@ -11,16 +12,16 @@ mod message;
 use block::Block;
 
 const TITLE: &str = "The WebSocket protocol";
-const INTRO: &str = "What clients and the realtime gateway say to one another, version 1. The machine-readable forms are \
+const INTRO: &str = "The messages between clients and the realtime gateway, version 1. The machine-readable forms are \
                      AsyncAPI 3.0 and JSON Schema 2020-12: a gateway serves them at `/asyncapi.json`, \
                      `/schema/client.json` and `/schema/server.json`.";
 
-/// The page as one HTML file that loads nothing.
+/// Returns the page as one HTML file without external resources.
 pub fn protocol_page_html() -> String {
     html::render(TITLE, INTRO, &blocks())
 }
 
-/// The page as Markdown: `docs/protocol.md`.
+/// Returns the page as Markdown: `docs/protocol.md`.
 pub(crate) fn protocol_page_markdown() -> String {
     markdown::render(TITLE, INTRO, &blocks())
 }
@@ -63,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn every_link_leads_to_one_section() {
+    fn every_link_has_exactly_one_target() {
         let anchors = anchors();
         let unique: BTreeSet<_> = anchors.iter().map(String::as_str).collect();
-        assert_eq!(unique.len(), anchors.len(), "each anchor once");
+        assert_eq!(unique.len(), anchors.len(), "every anchor is unique");
         let page = protocol_page_html();
         for target in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(target.strip_prefix('#').is_some_and(|id| unique.contains(id)), "{target}");
         }
-        assert!(!page.contains("src="), "the page loads nothing");
+        assert!(!page.contains("src="), "the page has no external resources");
     }
 }

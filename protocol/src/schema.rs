@@ -1,4 +1,4 @@
-//! JSON Schema (2020-12) of what each side may say, derived from the types.
+//! Generates the JSON Schemas (2020-12) of the messages of each side from the types.
 
 use schemars::{
     JsonSchema, SchemaGenerator,
@@ -9,26 +9,26 @@ use serde_json::{Map, Value, json};
 
 use crate::{ClientMessage, RequestId, ServerMessage};
 
-/// The schema of every command, as a `oneOf` with one object a `type`.
+/// Returns the schema of all commands, as a `oneOf` with one object for each `type`.
 ///
-/// It says what a client should write. The decoder also takes `null` for an absent field.
+/// It describes what a client should send. The decoder also accepts `null` for an absent field.
 pub fn client_schema() -> Value {
     document::<ClientMessage>(SchemaSettings::draft2020_12().for_deserialize(), |_| true)
 }
 
-/// The schema of every server message, as a `oneOf` with one object a `type`.
+/// Returns the schema of all server messages, as a `oneOf` with one object for each `type`.
 ///
-/// A client still ignores what it does not know: a `type`, a field, or a word of an enumeration.
+/// A client ignores everything that it does not know: a `type`, a field, or a value of an enumeration.
 pub fn server_schema() -> Value {
     document::<ServerMessage>(SchemaSettings::draft2020_12().for_serialize(), is_reply)
 }
 
-/// Whether a server message of this type may answer a command, and then carries the command's `requestId`.
+/// Returns whether a server message of this type may be a reply, which has the `requestId` of its command.
 pub(crate) fn is_reply(word: &str) -> bool {
     word == "error" || ClientMessage::REPLIES.iter().any(|(_, replies)| replies.contains(&word))
 }
 
-/// The messages of a schema: their types and objects, in the order of declaration.
+/// Returns the messages of a schema: the type and the object of each, in the order of declaration.
 pub(crate) fn variants(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let variants = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     variants.filter_map(|variant| Some((type_word(variant)?, variant)))
@@ -62,12 +62,13 @@ fn document<T: JsonSchema>(settings: SchemaSettings, carries_request_id: impl Fn
 
 fn request_id() -> Value {
     let mut schema = RequestId::json_schema(&mut SchemaGenerator::default());
-    schema.insert("description".to_owned(), json!("Chosen by the client; the one reply to its command echoes it."));
+    schema.insert("description".to_owned(), json!("Chosen by the client and repeated in the reply to its command."));
     schema.to_value()
 }
 
-/// Leaves out what other tools trip over: `null` beside a type (a field that may be absent is not required), the
-/// names of Rust's integers, and titles below a message (generators make a second type of the same name).
+/// Removes parts that other tools do not handle well: `null` as a second type (optional fields are not required
+/// anyway), the names of Rust's integers, and titles below a message (generators would create a second type of the same
+/// name).
 #[derive(Debug, Clone)]
 pub(crate) struct Plain {
     pub(crate) depth: usize,
@@ -96,7 +97,7 @@ impl Transform for Plain {
     }
 }
 
-/// Moves what a person looks for to the front.
+/// Moves the keys that people look for to the front.
 pub(crate) fn read_in_order(keys: &mut Map<String, Value>) {
     let mut rest = std::mem::take(keys);
     for key in ["title", "description", "type", "const", "properties", "required"] {

@@ -1,28 +1,28 @@
-//! Bounded texts: content that a person wrote.
+//! The bounded content of chat messages.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::text_rule::{BLANK, NUL, SAID_PATTERN, is_blank};
+use crate::text_rule::{BLANK, NUL, VISIBLE_TEXT_PATTERN, is_blank};
 
-/// The most characters (Unicode code points) of a chat message.
+/// The maximum number of characters (Unicode code points) of a chat message.
 const MAX_CONTENT_CHARS: usize = 4_000;
 
-/// What a chat message's content is.
+/// The rule for the content of a chat message, as a sentence for error texts.
 pub(crate) const CONTENT: &str = "the content of a chat message has 1 to 4000 characters";
 
-/// Why a text is refused.
+/// The reason why a text is not valid content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// It is empty or too long.
     #[error("{CONTENT}")]
     Length,
-    /// It has nothing that a reader would see.
+    /// It contains no visible character.
     #[error("{BLANK}")]
     Blank,
-    /// It holds U+0000.
+    /// It contains U+0000.
     #[error("{NUL}")]
     Nul,
 }
@@ -40,9 +40,10 @@ pub(crate) fn check_content(text: &str) -> Result<(), TextError> {
     }
 }
 
-/// Whether a text has the length of a chat message's content. It may be older than the rule for text.
+/// Returns whether a text has a valid length for a chat message. Other rules are not checked, because the text may be
+/// older than they are.
 pub(crate) fn is_content(text: &str) -> bool {
-    // Code points are at most as many as bytes, so most texts need no count.
+    // A text has at most as many code points as bytes, so short texts need not be counted.
     !text.is_empty() && (text.len() <= MAX_CONTENT_CHARS || text.chars().count() <= MAX_CONTENT_CHARS)
 }
 
@@ -51,17 +52,17 @@ pub(crate) fn is_content(text: &str) -> bool {
 pub struct ChatContent(Arc<str>);
 
 impl ChatContent {
-    /// Checks the text and takes it.
+    /// Creates the content after checking the text.
     ///
     /// # Errors
-    /// [`TextError`] when the text is empty, too long or blank, or holds U+0000.
+    /// A [`TextError`] when the text is empty, too long or blank, or contains U+0000.
     pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
         let text = text.as_ref();
         check_content(text)?;
         Ok(Self(text.into()))
     }
 
-    /// The text itself.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +75,7 @@ impl fmt::Display for ChatContent {
 }
 
 impl fmt::Debug for ChatContent {
-    /// Tells the length only, so that no log line can show what somebody wrote.
+    /// Writes only the length, so that the content cannot appear in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChatContent({} bytes)", self.0.len())
     }
@@ -89,7 +90,8 @@ impl Serialize for ChatContent {
 impl<'de> Deserialize<'de> for ChatContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        // What is new is checked where a message is decoded.
+        // Stored texts may be older than the rule for visible characters, so only the length is checked here. The
+        // decoder of messages checks new texts.
         if is_content(&text) { Ok(Self(text.into())) } else { Err(de::Error::custom(TextError::Length)) }
     }
 }
@@ -104,6 +106,6 @@ impl JsonSchema for ChatContent {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_CONTENT_CHARS, "pattern": SAID_PATTERN })
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_CONTENT_CHARS, "pattern": VISIBLE_TEXT_PATTERN })
     }
 }

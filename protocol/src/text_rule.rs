@@ -1,13 +1,13 @@
-//! The rule for text: characters that no identifier may hold, texts that say nothing, and the one character that no text may
-//! hold. It is the same for messages, HTTP and AMQP.
+//! The rules for text: invisible characters, which identifiers must not contain, blank texts, and U+0000, which no text
+//! may contain. They are the same for messages, HTTP and AMQP.
 
-/// What is wrong with a text that no reader would see.
+/// The error text for a text without visible characters.
 pub(crate) const BLANK: &str = "a character is needed that is neither white space nor zero-width";
-/// What is wrong with a text that holds U+0000, which databases and C programs cut texts at.
+/// The error text for a text with U+0000. Databases and C programs truncate texts at this character.
 pub(crate) const NUL: &str = "the character U+0000 is in no text";
 
-/// Whether a character has the Unicode property `Default_Ignorable_Code_Point`: zero-width characters, the controls of the
-/// bidirectional algorithm, variation selectors and tags. Such characters let one name look like another.
+/// Returns whether a character has the Unicode property `Default_Ignorable_Code_Point`: zero-width characters, controls
+/// of the bidirectional algorithm, variation selectors and tags. Such characters make different names look the same.
 pub fn is_unseen(c: char) -> bool {
     matches!(
         u32::from(c),
@@ -30,19 +30,19 @@ pub fn is_unseen(c: char) -> bool {
     )
 }
 
-/// Whether a text has nothing but white space (the Unicode property `White_Space`) and characters that are not seen.
+/// Returns whether a text contains only white space (the Unicode property `White_Space`) and invisible characters.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_unseen(c))
 }
 
-/// Whether a new text for people may be this.
-pub(crate) fn is_said(text: &str) -> bool {
+/// Returns whether a new text for people is valid: it has a visible character and no U+0000.
+pub(crate) fn is_visible_text(text: &str) -> bool {
     !is_blank(text) && !text.contains('\0')
 }
 
-/// A pattern of texts for people, in words that every regular expression engine reads alike: no U+0000, and one character
-/// that is seen. It leaves out the characters beyond U+FFFF, which the engines write in different ways.
-pub(crate) const SAID_PATTERN: &str = concat!(
+/// The pattern of texts for people: no U+0000, and at least one visible character. It uses only syntax that all regular
+/// expression engines interpret alike, so it does not cover characters beyond U+FFFF.
+pub(crate) const VISIBLE_TEXT_PATTERN: &str = concat!(
     r"^[^\u0000]*",
     r"[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f",
     r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]",
@@ -54,18 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_blank_without_a_character_that_is_seen() {
+    fn text_without_visible_characters_is_blank() {
         for blank in ["", " ", "\t\r\n", "\u{a0}\u{3000}", "\u{200b}", "\u{2060}\u{feff} \u{200d}", "\u{e0041}"] {
             assert!(is_blank(blank), "{blank:?}");
         }
         for seen in ["x", " x ", "\u{1f468}\u{200d}\u{1f469}", "\u{2800}", "\u{202e}x", "0"] {
             assert!(!is_blank(seen), "{seen:?}");
         }
-        assert!(!is_said("a\0b"));
+        assert!(!is_visible_text("a\0b"));
     }
 
     #[test]
-    fn every_control_of_the_bidirectional_algorithm_is_unseen() {
+    fn bidirectional_controls_are_invisible() {
         let controls = ['\u{61c}', '\u{200e}', '\u{200f}'];
         let embeddings = '\u{202a}'..='\u{202e}';
         let isolates = '\u{2066}'..='\u{2069}';

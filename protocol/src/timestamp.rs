@@ -1,4 +1,4 @@
-//! Points in time: RFC 3339 in UTC with milliseconds.
+//! Timestamps: RFC 3339 in UTC with milliseconds.
 
 use std::{
     borrow::Cow,
@@ -9,7 +9,7 @@ use std::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The last millisecond of the year 9999, the last that RFC 3339 can write.
+/// The last millisecond of the year 9999, the latest time that RFC 3339 can represent.
 const MAX_MILLIS: u64 = 253_402_300_799_999;
 
 /// A point in time in milliseconds since 1970, written as `2026-01-31T12:00:00.000Z` (RFC 3339, section 5.6).
@@ -17,27 +17,28 @@ const MAX_MILLIS: u64 = 253_402_300_799_999;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The given number of milliseconds after 1970-01-01T00:00:00Z; a later time than the year 9999 becomes its end.
+    /// Creates a timestamp from milliseconds since 1970-01-01T00:00:00Z. Times after the year 9999 are clamped to its
+    /// end.
     pub const fn from_millis(millis: u64) -> Self {
         Self(if millis > MAX_MILLIS { MAX_MILLIS } else { millis })
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> u64 {
         self.0
     }
 }
 
-/// How a point in time is written.
+/// The format of a timestamp, as a sentence for error texts.
 pub(crate) const FORM: &str = "a time is RFC 3339 in UTC, such as 2026-01-31T12:00:00.000Z";
 
-/// Where the digits stand in front of the fraction of a second.
+/// The layout of the text before the fraction of a second. `0` stands for a digit.
 const DATE_AND_TIME: &[u8] = b"0000-00-00T00:00:00";
 
 impl Timestamp {
-    /// Reads a time in UTC as RFC 3339 writes it; none for anything else. Digits beyond milliseconds are left out, and a
-    /// leap second becomes the one before it.
-    // By hand: humantime's reader brings the system's clock along, which counts in a browser.
+    /// Parses an RFC 3339 time in UTC. Returns `None` for anything else. Digits beyond milliseconds are dropped, and a
+    /// leap second becomes the second before it.
+    // Not humantime's parser: it depends on the system clock, which enlarges the WebAssembly build.
     pub fn read(text: &str) -> Option<Self> {
         let (date_and_time, rest) = text.split_at_checked(DATE_AND_TIME.len())?;
         let mut numbers = [0_u64; 6];
@@ -61,7 +62,7 @@ fn digit(byte: u8) -> Option<u64> {
     byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }
 
-/// The days of the proleptic Gregorian calendar; none for a day that there is not, or before 1970.
+/// Returns the days since 1970 in the proleptic Gregorian calendar. Returns `None` for an invalid date or before 1970.
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let most = match month {
@@ -73,12 +74,12 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     if year < 1970 || day == 0 || day > most {
         return None;
     }
-    // Years that begin in March have their leap day at the end.
+    // Count years from March, so that the leap day is the last day of a year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
 }
 
-/// Reads the fraction of a second, and that the time is in UTC.
+/// Parses the fraction of a second and the UTC offset.
 fn millis(rest: &str) -> Option<u64> {
     let rest = rest.strip_suffix('Z').or_else(|| rest.strip_suffix("+00:00"))?;
     if rest.is_empty() {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_rfc_3339_writes_in_utc() {
+    fn parses_rfc_3339_times_in_utc() {
         for (text, millis) in [
             ("1970-01-01T00:00:00Z", Some(0)),
             ("1970-01-01T00:00:00.001Z", Some(1)),
@@ -193,13 +194,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_every_time_as_it_was_written(millis in 0..=MAX_MILLIS) {
+        fn formatted_times_round_trip(millis in 0..=MAX_MILLIS) {
             let time = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::read(&time.to_string()), Some(time));
         }
 
         #[test]
-        fn every_day_is_the_day_of_another_reader(year in 1960_u32..3000, month in 0_u32..14, day in 0_u32..33) {
+        fn agrees_with_humantime_on_every_day(year in 1960_u32..3000, month in 0_u32..14, day in 0_u32..33) {
             let text = format!("{year:04}-{month:02}-{day:02}T01:02:03.004Z");
             prop_assert_eq!(Timestamp::read(&text), humantime(&text));
         }

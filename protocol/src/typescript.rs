@@ -1,4 +1,4 @@
-//! TypeScript types of every message, derived from the JSON Schemas with the comments of the types.
+//! Generates TypeScript types of all messages from the JSON Schemas, with the doc comments of the Rust types.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,19 @@ use crate::{
     ErrorCode, MessageType, PresenceStatus, ReconnectReason, ResetReason, SubscriptionStatus, export::NOTICE, schema,
 };
 
-/// Names that would hide those of the language or of the browser, and what stands for them.
+/// Names that would shadow those of the language or of the browser, and their replacements.
 const RENAMED: [(&str, &str); 3] = [("Error", "ErrorReply"), ("Event", "TopicMessage"), ("Reconnect", "ReconnectHint")];
 
-/// A declaration file: one interface a message, and the union of each side.
+/// Returns the declaration file: one interface for each message, and the union of each side.
 pub(crate) fn declarations() -> String {
     let words = open_words();
     let mut out = format!("// {NOTICE}\n");
     for (name, about, known) in &words {
         let union: String = known.iter().fold(String::new(), |union, word| format!("{union}\n  | \"{word}\""));
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             out,
-            "\n/** {about} A later version may add words. */\nexport type {name} ={union}\n  | (string & {{}});\n"
+            "\n/** {about} A later version may add values. */\nexport type {name} ={union}\n  | (string & {{}});\n"
         );
     }
     for (union, about, schema) in [
@@ -40,18 +40,18 @@ pub(crate) fn declarations() -> String {
 
 type Words = (&'static str, &'static str, Vec<String>);
 
-/// The enumerations that a reader takes any word of.
+/// Returns the open enumerations, of which a reader accepts unknown values.
 fn open_words() -> Vec<Words> {
     fn known<T: ToString>(words: &[T]) -> Vec<String> {
         words.iter().map(ToString::to_string).collect()
     }
     vec![
-        ("ErrorCode", "Why a command was refused, for programs.", known(ErrorCode::KNOWN)),
-        ("MessageType", "What a chat message holds.", known(MessageType::KNOWN)),
-        ("PresenceStatus", "Whether a user came or went.", known(PresenceStatus::KNOWN)),
-        ("ReconnectReason", "Why the node asks the client to move.", known(ReconnectReason::KNOWN)),
-        ("ResetReason", "Why entries were lost.", known(ResetReason::KNOWN)),
-        ("SubscriptionStatus", "Whether a subscription began or ended.", known(SubscriptionStatus::KNOWN)),
+        ("ErrorCode", "The reason why a command failed, for programs.", known(ErrorCode::KNOWN)),
+        ("MessageType", "The type of a chat message.", known(MessageType::KNOWN)),
+        ("PresenceStatus", "Whether a user became present or left.", known(PresenceStatus::KNOWN)),
+        ("ReconnectReason", "The reason why the node asks the client to reconnect.", known(ReconnectReason::KNOWN)),
+        ("ResetReason", "The reason why a subscription has missed entries.", known(ResetReason::KNOWN)),
+        ("SubscriptionStatus", "Whether a subscription exists.", known(SubscriptionStatus::KNOWN)),
     ]
 }
 
@@ -101,7 +101,7 @@ fn not_empty(fields: &Map<String, Value>) -> bool {
     !fields.is_empty()
 }
 
-/// Strings whose examples are the words of an enumeration have its type.
+/// Returns the type of a string. A string whose examples are the values of an open enumeration has its type.
 fn string(schema: &Value, words: &[Words]) -> String {
     if let Some(closed) = schema.get("enum").and_then(Value::as_array) {
         return closed.iter().map(Value::to_string).collect::<Vec<_>>().join(" | ");
@@ -136,9 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_their_comments_and_their_open_words() {
+    fn fields_have_their_comments_and_open_enumerations() {
         let text = declarations();
-        assert!(text.contains("  /** What. */\n  content: string;\n"), "{text}");
+        assert!(text.contains("  /** The text. */\n  content: string;\n"), "{text}");
         assert!(text.contains("  code: ErrorCode;\n"), "{text}");
         assert!(text.contains("  messageType?: \"TEXT\" | \"IMAGE\" | \"FILE\";\n"), "{text}");
     }

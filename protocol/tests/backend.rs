@@ -57,13 +57,13 @@ fn accepted_bodies_are_accepted() {
 fn refused_bodies_name_the_code_and_the_field() {
     for vector in vectors("refused") {
         let error = vector.kind().check(&vector.text()).expect_err(&vector.name);
-        let told = (error.code().as_str().to_owned(), error.field().map(str::to_owned));
-        assert_eq!(told, (vector.code.unwrap(), vector.field), "{}: {error}", vector.name);
+        let found = (error.code().as_str().to_owned(), error.field().map(str::to_owned));
+        assert_eq!(found, (vector.code.unwrap(), vector.field), "{}: {error}", vector.name);
     }
 }
 
 #[test]
-fn the_schemas_agree_with_the_decoder() {
+fn schemas_agree_with_decoder() {
     for kind in KINDS {
         let schema = kind.schema();
         jsonschema::draft202012::meta::validate(&schema).unwrap();

@@ -9,7 +9,7 @@ use realtime_gateway_protocol::{
 use serde_json::Value;
 
 #[test]
-fn the_committed_documents_are_fresh() {
+fn committed_documents_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (path, content) in export::files() {
         let committed = fs::read_to_string(root.join(path)).unwrap_or_default();

@@ -58,7 +58,7 @@ fn vectors(file: &str) -> Vec<Vector> {
     vectors
 }
 
-/// What differs from the vectors, all at once.
+/// Every difference from the vectors.
 fn assert_all(failures: Vec<String>) {
     assert!(failures.is_empty(), "{} vectors fail:\n{}", failures.len(), failures.join("\n"));
 }
@@ -89,14 +89,14 @@ fn refused_commands_name_the_code_and_the_field() {
             failures.push(format!("{}: accepted", vector.name));
             continue;
         };
-        let told = (
+        let found = (
             Some(refusal.error.code().as_str().to_owned()),
             refusal.error.field().map(str::to_owned),
             refusal.request_id.as_ref().map(|id| id.as_str().to_owned()),
             refusal.in_reply_to.map(str::to_owned),
         );
-        if told != (vector.code, vector.field, vector.request_id, vector.in_reply_to) {
-            failures.push(format!("{}: {told:?}, {refusal}", vector.name));
+        if found != (vector.code, vector.field, vector.request_id, vector.in_reply_to) {
+            failures.push(format!("{}: {found:?}, {refusal}", vector.name));
         }
     }
     assert_all(failures);
@@ -137,9 +137,9 @@ fn refused_server_messages_name_the_code_and_the_field() {
             failures.push(format!("{}: accepted", vector.name));
             continue;
         };
-        let told = (Some(error.code().as_str().to_owned()), error.field().map(str::to_owned));
-        if told != (vector.code, vector.field) {
-            failures.push(format!("{}: {told:?}, {error}", vector.name));
+        let found = (Some(error.code().as_str().to_owned()), error.field().map(str::to_owned));
+        if found != (vector.code, vector.field) {
+            failures.push(format!("{}: {found:?}, {error}", vector.name));
         }
     }
     assert_all(failures);
@@ -192,7 +192,7 @@ fn every_field_has_a_vector() {
 }
 
 #[test]
-fn the_schemas_agree_with_the_decoder() {
+fn schemas_agree_with_decoder() {
     let mut failures = Vec::new();
     for (side, schema) in [("client", client_schema()), ("server", server_schema())] {
         jsonschema::draft202012::meta::validate(&schema).unwrap();

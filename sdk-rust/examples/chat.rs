@@ -1,7 +1,7 @@
-//! A chat in the terminal: `cargo run -p realtime-gateway-sdk --example chat -- alice clan1`, beside `cargo xtask dev`.
+//! A chat in the terminal: `cargo run -p realtime-gateway-sdk --example chat -- alice clan1`, while `cargo xtask dev` runs.
 //!
 //! Start it twice, as two users, and kill and restart the gateway in between: nothing is lost.
-#![expect(clippy::print_stdout, reason = "a chat in the terminal prints what is said")]
+#![expect(clippy::print_stdout, reason = "a chat in the terminal prints its messages")]
 
 use std::{error::Error, time::Duration};
 
@@ -93,7 +93,7 @@ fn announce(state: &State) {
     }
 }
 
-/// Asks the gateway's development route for a token; a real app asks its own backend.
+/// Gets a token from the gateway's development route; a real app gets it from its own backend.
 async fn dev_token(address: String, user: String, clan: String) -> Result<String, AnyError> {
     let body = serde_json::json!({"userId": user, "clans": [clan]}).to_string();
     let request = format!(

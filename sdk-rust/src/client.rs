@@ -1,4 +1,4 @@
-//! The client that an app holds: cheap to clone, connected at first use, ended with its last clone.
+//! The client that an app uses. It is cheap to clone, connects at first use, and closes with its last clone.
 
 mod builder;
 mod clan_chat;
@@ -29,8 +29,8 @@ use crate::{
 
 /// A client of one gateway.
 ///
-/// Clones share one connection. It connects at first use; every handle and stream keeps it alive, and when the last
-/// of them is dropped it closes the connection and ends its task. What was still waiting to be sent then is not sent.
+/// Clones share one connection, which is opened at first use. Every handle and stream keeps it open. When the last of them
+/// is dropped, the connection is closed and commands that wait to be sent are discarded.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -47,18 +47,18 @@ struct Shared {
 }
 
 impl Client {
-    /// Begins to describe a client of the gateway at this address (`ws://` or `wss://`).
+    /// Starts the configuration of a client for the gateway at this address (`ws://` or `wss://`).
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(url.into())
     }
 
-    /// Connects, and waits until that has succeeded. Every other call does so by itself.
+    /// Connects and waits until the client is connected. Other calls connect automatically.
     ///
     /// A dropped future leaves the client connecting.
     ///
     /// # Errors
-    /// When the client has ended, or is used outside a tokio runtime. Everything else is tried again for as long as
-    /// it takes; see [`Client::state`].
+    /// If the client has ended, or is used outside a tokio runtime. Other errors are retried indefinitely; see
+    /// [`Client::state`].
     pub async fn connect(&self) -> Result<(), Error> {
         self.op(Op::Connect).await?;
         let mut state = self.shared.state.clone();
@@ -70,14 +70,14 @@ impl Client {
         }
     }
 
-    /// Whether the client is connected, to look at or to wait for.
+    /// Returns a channel with the state of the connection.
     pub fn state(&self) -> watch::Receiver<State> {
         self.shared.state.clone()
     }
 
-    /// Begins again after something else than [`Client::close`] has stopped the client, such as another session that
-    /// replaced this one, and waits for the connection like [`Client::connect`]. Streams go on where they stand, with
-    /// a gap where that is impossible.
+    /// Starts again after something other than [`Client::close`] has stopped the client, such as another session that
+    /// replaced this one, and waits for the connection like [`Client::connect`]. Streams continue from their positions,
+    /// with a gap where that is impossible.
     ///
     /// # Errors
     /// When the client is stopped again, was closed, or is used outside a tokio runtime.
@@ -89,8 +89,9 @@ impl Client {
         self.connect().await
     }
 
-    /// Waits until the client has stopped, and tells why: replaced by another session, refused with a fresh token
-    /// too, disconnected by an operator, or closed by [`Client::close`]. Anything else it repairs by itself.
+    /// Waits until the client has stopped, and returns the reason: replaced by another session, refused with a fresh token
+    /// too, disconnected by an operator, or closed by [`Client::close`]. After any other error the client reconnects
+    /// automatically.
     pub async fn closed(&self) -> Error {
         let mut state = self.shared.state.clone();
         match state.wait_for(|state| matches!(state, State::Closed(_))).await.as_deref() {
@@ -99,11 +100,11 @@ impl Client {
         }
     }
 
-    /// Ends the client for good, for all its clones: the connection is closed with 1000, streams end, and what waits
+    /// Ends the client permanently, for all its clones: the connection is closed with 1000, streams end, and what waits
     /// to be sent is answered with an error. Resolves when the close frame has left, after a second at most.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        // Only a client that has ended already cannot be told.
+        // It fails only for a client that has ended already.
         if self.op(Op::Close(done)).await.is_ok() {
             let _ = closed.await;
         }
@@ -134,13 +135,13 @@ impl Client {
         Ok(ServiceTopic::new(self.clone(), service, TopicName::new(topic).map_err(Error::invalid)?))
     }
 
-    /// Sends any command and waits for the message that answers it: for what this version of the SDK does not know.
-    /// The payload is an object of the command's fields; it is never repeated by itself.
+    /// Sends any command and waits for its reply, for commands that this version of the SDK does not support. The payload
+    /// is an object with the fields of the command. The command is never repeated automatically.
     ///
-    /// A dropped future does not take the command back.
+    /// Dropping the future does not cancel the command.
     ///
     /// # Errors
-    /// The gateway's refusal; [`Outcome::Unknown`] when the connection was lost before the answer came. A command
+    /// The gateway's refusal; [`Outcome::Unknown`] if the connection was lost before the reply arrived. A command
     /// without a reply (`typing`) times out.
     pub async fn request(&self, type_name: impl Into<String>, payload: impl Serialize) -> Result<ServerMessage, Error> {
         let payload = match serde_json::to_value(payload).map_err(Error::invalid)? {
@@ -152,7 +153,7 @@ impl Client {
         self.call(Call::Request(command), None).await
     }
 
-    /// Every message that arrives, also of types that this version of the SDK does not know.
+    /// Returns a stream of all messages that arrive, including types that this version of the SDK does not know.
     ///
     /// # Errors
     /// When the client has ended, or is used outside a tokio runtime.
@@ -167,7 +168,7 @@ impl Client {
         Arc::new(Mailbox::new(self.shared.stream_buffer, overflow, Arc::clone(&self.shared.sweep)))
     }
 
-    /// Subscribes a mailbox, which is let go again when this future is.
+    /// Subscribes a mailbox. Dropping this future drops the subscription.
     async fn subscribe(
         &self,
         topic: Topic,
@@ -196,7 +197,7 @@ impl Client {
         answer.await.map_err(|_| task_ended().with_outcome(Outcome::Unknown))?
     }
 
-    /// Hands something to the task, which the first use starts.
+    /// Sends a request to the task, which the first use starts.
     async fn op(&self, op: Op) -> Result<(), Error> {
         self.start()?;
         self.shared.ops.send(op).await.map_err(|_| task_ended())

@@ -1,11 +1,12 @@
 //! The tokio driver: one task per client that runs the machine over real sockets and a real clock.
 
+mod clock;
 mod mailbox;
 mod socket;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{ClanId, NotificationId, ServerMessage};
+use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
@@ -22,18 +23,18 @@ use crate::{
         TokenFailure,
     },
 };
-use realtime_gateway_protocol::CloseCode;
+use clock::Clock;
 use socket::{SocketEvent, Sockets};
 
-/// How long the task stays after the last client is gone, so that the close frames leave.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the task stays after the last client is gone, so that the close frames are sent.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Something that a client asks of its task.
+/// A request of a client to its task.
 pub(crate) enum Op {
     Connect,
-    /// Answered when the client has begun again.
+    /// Resolved when the client has started again.
     Resume(oneshot::Sender<()>),
-    /// Answered when the close frames have left.
+    /// Resolved when the close frames are sent.
     Close(oneshot::Sender<()>),
     Subscribe {
         topic: Topic,
@@ -66,7 +67,7 @@ pub(crate) struct Driver {
     pub(crate) provider: TokenProvider,
     pub(crate) ops: mpsc::Receiver<Op>,
     pub(crate) state: watch::Sender<State>,
-    /// Rung when a stream was dropped or has room again.
+    /// Notified when a stream was dropped or has room again.
     pub(crate) sweep: Arc<Notify>,
 }
 
@@ -75,7 +76,7 @@ pub(crate) async fn run(driver: Driver) {
     let Driver { url, config, provider, mut ops, state, sweep } = driver;
     let mut task = Task {
         machine: Machine::new(config),
-        started: Instant::now(),
+        clock: Clock::start(),
         sockets: Sockets::new(url),
         token: None,
         provider,
@@ -86,7 +87,7 @@ pub(crate) async fn run(driver: Driver) {
         streams: HashMap::new(),
     };
     loop {
-        let deadline = task.machine.deadline().map(|at| task.started + Duration::from_millis(at));
+        let deadline = task.machine.deadline().map(|at| task.clock.instant(at));
         tokio::select! {
             op = ops.recv() => match op {
                 Some(Op::Close(done)) => {
@@ -100,16 +101,16 @@ pub(crate) async fn run(driver: Driver) {
             (attempt, event) = task.sockets.next() => match event {
                 SocketEvent::Opened => task.step(Input::Opened(attempt)),
                 SocketEvent::Text(text) => task.step(Input::Frame(attempt, &text)),
-                SocketEvent::Heard => task.step(Input::Heard(attempt)),
+                SocketEvent::Activity => task.step(Input::Activity(attempt)),
                 SocketEvent::Closed(code) => task.step(Input::Closed(attempt, code)),
                 SocketEvent::Failed(failure) => task.step(Input::OpenFailed(attempt, failure)),
             },
-            result = answered(&mut task.token) => {
+            result = token_result(&mut task.token) => {
                 task.token = None;
                 task.step(Input::Token(result));
             }
             () = sweep.notified() => task.sweep(),
-            () = tokio::time::sleep_until(deadline.unwrap_or(task.started)), if deadline.is_some() => {
+            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 task.step(Input::Tick);
             }
         }
@@ -117,8 +118,8 @@ pub(crate) async fn run(driver: Driver) {
     task.close().await;
 }
 
-/// The provider's answer; never, when it was not asked.
-async fn answered(token: &mut Option<crate::client::TokenFuture>) -> Result<String, TokenFailure> {
+/// The result of the token provider. Pending indefinitely while it is not called.
+async fn token_result(token: &mut Option<crate::client::TokenFuture>) -> Result<String, TokenFailure> {
     match token {
         Some(future) => future.await,
         None => std::future::pending().await,
@@ -128,7 +129,7 @@ async fn answered(token: &mut Option<crate::client::TokenFuture>) -> Result<Stri
 /// The machine and what its actions act upon.
 struct Task {
     machine: Machine,
-    started: Instant,
+    clock: Clock,
     sockets: Sockets,
     token: Option<crate::client::TokenFuture>,
     provider: TokenProvider,
@@ -142,7 +143,10 @@ struct Task {
 
 impl Task {
     fn step(&mut self, input: Input<'_>) {
-        let now = Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX);
+        let (now, woken) = self.clock.read();
+        if woken {
+            self.machine.handle(now, Input::Woken);
+        }
         self.machine.handle(now, input);
         while let Some(action) = self.machine.poll() {
             if let Some(command) = self.act(action) {
@@ -151,13 +155,13 @@ impl Task {
         }
     }
 
-    /// Does what the machine asks; returns what it must hear of at once.
+    /// Carries out an action. Returns a command that has to reach the machine immediately.
     fn act(&mut self, action: Action) -> Option<Command> {
         match action {
             Action::Open(attempt) => self.sockets.open(attempt),
             Action::SendFrame(attempt, text) => self.sockets.send(attempt, text),
             Action::Close(attempt, code) => self.sockets.close(attempt, code),
-            Action::AskToken => self.token = Some((self.provider)()),
+            Action::RequestToken => self.token = Some((self.provider)()),
             Action::Subscribed(stream, result) => {
                 match &result {
                     Ok(position) => {
@@ -183,31 +187,33 @@ impl Task {
                 }
             }
             Action::Resolve(ticket, result) => {
-                // A caller that is gone does not want to know.
+                // The caller may be gone.
                 if let Some(reply) = self.replies.remove(&ticket) {
                     let _ = reply.send(result);
                 }
             }
+            // The app counts the notifications of its own streams.
+            Action::Pending(_) | Action::Acknowledged(_) => {}
             Action::State(state) => {
-                tracing::debug!(state = name(&state), "the client's state has changed");
-                self.state.send_replace(read(state));
+                tracing::debug!(state = state.name(), "the client's state has changed");
+                self.state.send_replace(state.decoded());
             }
         }
         None
     }
 
-    /// Ends the machine, and lets the close frames leave.
+    /// Ends the machine and waits until the close frames are sent.
     async fn close(&mut self) {
         self.step(Input::Command(Command::Close));
-        // A gateway that does not answer the close frame in time is left.
-        let _ = tokio::time::timeout(FAREWELL, self.sockets.finish()).await;
+        // A gateway that does not answer the close frame in time is abandoned.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.sockets.finish()).await;
     }
 
     fn op(&mut self, op: Op) {
         self.last += 1;
         let (stream, ticket) = (StreamId(self.last), Ticket(self.last));
         match op {
-            // Let go before it came to anything: no sweep would find it later.
+            // Dropped before the request arrived: no later sweep would find it.
             Op::Subscribe { mailbox, .. } | Op::Watch(mailbox) if mailbox.is_dropped() => {}
             Op::Connect => self.step(Input::Connect),
             Op::Resume(done) => {
@@ -231,7 +237,7 @@ impl Task {
                 self.step(Input::Command(match call {
                     Call::Send(publication) => Command::Send { ticket, publication, timeout },
                     Call::Ack(ids) => Command::Ack { ticket, ids, timeout },
-                    Call::Query(question) => Command::Query { ticket, question, timeout },
+                    Call::Query(query) => Command::Query { ticket, query, timeout },
                     Call::Request(command) => Command::Request { ticket, command, timeout },
                 }));
             }
@@ -254,38 +260,8 @@ impl Task {
     }
 }
 
-/// The state as an app sees it, with the greeting read.
-fn read(state: State<Frame>) -> State {
-    let greeting = |frame: Frame| match frame.message() {
-        ServerMessage::Connected(connected) => Some(Arc::new(connected)),
-        // The machine is connected by no other message.
-        _ => None,
-    };
-    match state {
-        State::Connected(frame) => greeting(frame).map_or(State::Connecting, State::Connected),
-        State::Expiring(frame, trouble) => {
-            greeting(frame).map_or(State::Connecting, |connected| State::Expiring(connected, trouble))
-        }
-        State::Idle => State::Idle,
-        State::Connecting => State::Connecting,
-        State::Waiting(trouble) => State::Waiting(trouble),
-        State::Closed(error) => State::Closed(error),
-    }
-}
-
-fn name(state: &State<Frame>) -> &'static str {
-    match state {
-        State::Idle => "idle",
-        State::Connecting => "connecting",
-        State::Connected(_) => "connected",
-        State::Expiring(..) => "expiring",
-        State::Waiting(_) => "waiting",
-        State::Closed(_) => "closed",
-    }
-}
-
 impl Drop for Task {
-    /// However the task ends, also with the runtime: nobody waits for it any longer.
+    /// Ends every stream, however the task ends, also together with the runtime.
     fn drop(&mut self) {
         let error = match self.machine.state() {
             State::Closed(error) => error.clone(),

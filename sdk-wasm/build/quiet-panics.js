@@ -1,6 +1,6 @@
 // Takes the words out of Rust's panics: `node quiet-panics.js in.wasm out.wasm`.
 //
-// In a browser nothing reads them: a panic ends as a trap either way, and the glue tells the app so. Without them the
+// In a browser nothing reads them: a panic ends as a trap either way, and the glue reports it to the app. Without them the
 // functions that compose them, and the paths of source files, have no use. (A compiler flag does the same, but only for a
 // standard library that is built from source.)
 
@@ -28,7 +28,7 @@ if (!silenced.some(name => name.includes("panic_fmt"))) {
   throw new Error(`no function of ${from} is named panic_fmt: the compiler names its panics differently now, see PANICS`);
 }
 
-/** The paths of source files, as panics name them; nothing else reads them, and they tell who built this where. */
-const PATHS = /(?:\/rustc\/[0-9a-f]{40}|\/rust\/deps|\/(?:[\w.-]+\/)*registry\/src|sdk-rust\/src|sdk-wasm\/src|protocol\/src)\/[\w./-]+\.rs(?=\0)/g;
+/** The paths of source files, as panics name them; nothing else reads them, and they show who built this where. */
+const PATHS = /(?:\/rustc\/[0-9a-f]{40}|\/rust\/deps|\/(?:[\w.-]+\/)*registry\/src|sdk-core\/src|sdk-wasm\/src|protocol\/src)\/[\w./-]+\.rs(?=\0)/g;
 const binary = Buffer.from(module.emitBinary()).toString("latin1");
 writeFileSync(to, Buffer.from(binary.replace(PATHS, path => "\0".repeat(path.length)), "latin1"));

@@ -2,7 +2,7 @@
 
 import { ClanChat, Notifications, ServiceTopic } from "./services.js";
 import { Engine, guard } from "./engine.js";
-import { Asked } from "./asked.js";
+import { Requests } from "./requests.js";
 import { closedByApp, fault } from "./error.js";
 import { canShare } from "./group.js";
 import { checked } from "./options.js";
@@ -12,23 +12,23 @@ const ENDED = ["replaced", "unauthorized", "failed", "closed"];
 
 export class GatewayClient {
   #options;
-  /** What the app wants, over all engines. */
-  #asked;
+  /** The requests of the app, which outlive engines. */
+  #requests;
   #engine;
   #state = { status: "idle" };
   #listeners = { state: new Set(), frame: new Set(), notification_acked: new Set() };
-  /** Who wants to know how many notifications wait, and the number that was told last. */
+  /** The listeners for the number of pending notifications, and the last number. */
   #badges = new Set();
   #pending;
 
   constructor(options) {
     this.#options = checked(options);
-    this.#asked = new Asked(options.bufferSize);
+    this.#requests = new Requests(options.bufferSize);
     if (options.onFrame) this.on("frame", options.onFrame);
     this.#makeEngine();
   }
 
-  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  /** Excludes the object from Vue's proxies, which cannot access private fields. */
   get __v_skip() {
     return true;
   }
@@ -40,7 +40,7 @@ export class GatewayClient {
   on(event, listener, { signal } = {}) {
     const listeners = this.#listeners[event];
     if (!listeners) throw new TypeError(`there is no event ${event}`);
-    // A wrapper, so that the same function may listen twice.
+    // Wrapped, so that the same function can be registered twice.
     const entry = value => listener(value);
     const off = () => {
       listeners.delete(entry);
@@ -67,7 +67,7 @@ export class GatewayClient {
       const aborted = () => done(() => reject(signal.reason));
       const late = () => {
         const elsewhere = () => fault("connection", "another tab has no connection yet", { retryable: true });
-        const cause = this.#state.cause ?? this.#asked.via?.waitsFor ?? elsewhere();
+        const cause = this.#state.cause ?? this.#requests.carrier?.waitsFor ?? elsewhere();
         return fault("timed_out", `no connection in time (${cause.message})`, { retryable: true, cause });
       };
       const timer = timeoutMs === undefined ? undefined : setTimeout(() => done(() => reject(late())), timeoutMs);
@@ -81,15 +81,15 @@ export class GatewayClient {
   }
 
   notifications() {
-    return new Notifications(this.#inside());
+    return new Notifications(this.#internals());
   }
 
   clanChat(clanId) {
-    return new ClanChat(this.#inside(), clanId);
+    return new ClanChat(this.#internals(), clanId);
   }
 
   topic(service, topic) {
-    return new ServiceTopic(this.#inside(), service, topic);
+    return new ServiceTopic(this.#internals(), service, topic);
   }
 
   request(type, fields = {}, options = {}) {
@@ -107,13 +107,13 @@ export class GatewayClient {
     this.close();
   }
 
-  /** What the services may use. */
-  #inside() {
+  /** Returns the internal interface for the services. */
+  #internals() {
     return {
-      asked: () => this.#working(),
+      requests: () => this.#working(),
       call: (type, fields, options) => this.#call("call", type, fields, options),
       badge: listener => {
-        // A wrapper, so that the same function may serve two subscriptions.
+        // Wrapped, so that the same function can be used for two subscriptions.
         const entry = count => listener(count);
         this.#badges.add(entry);
         if (this.#pending !== undefined) guard(() => entry(this.#pending));
@@ -122,10 +122,10 @@ export class GatewayClient {
     };
   }
 
-  /** After a fault of the SDK's own the next who wants something begins afresh. */
+  /** Returns the requests. If the SDK itself has failed, starts again with a new engine first. */
   #working() {
     if (this.#state.cause?.code === "trap") this.#restart();
-    return this.#asked;
+    return this.#requests;
   }
 
   #call(kind, type, fields, { signal, timeoutMs = this.#options.timeoutMs } = {}) {
@@ -156,12 +156,12 @@ export class GatewayClient {
       }),
       acknowledged: ours(notificationIds => this.#emit("notification_acked", { notificationIds })),
     };
-    const engine = canShare(this.#options) ? new Tab(this.#options, events, this.#asked) : new Engine(this.#options, events);
+    const engine = canShare(this.#options) ? new Tab(this.#options, events, this.#requests) : new Engine(this.#options, events);
     this.#engine = engine;
-    if (engine instanceof Engine) this.#asked.ask(engine, true);
+    if (engine instanceof Engine) this.#requests.moveTo(engine, true);
   }
 
-  /** Begins afresh where the client has ended; its streams go on. */
+  /** Starts again after the client has ended. Its streams continue. */
   #restart() {
     this.#engine.detach?.();
     this.#pending = undefined;
@@ -173,16 +173,16 @@ export class GatewayClient {
     const { status, cause, session } = state;
     if (status === this.#state.status && !(cause || session)) {
       const { nextAttemptAt, ...old } = this.#state;
-      // Closing reports itself immediately. That an attempt begins is news where one was waited for; why the last one
-      // failed holds until this one has succeeded.
+      // Closing is reported immediately. The beginning of an attempt is reported only if the app was waiting for one,
+      // and the cause of the last failure is kept until an attempt succeeds.
       if (status === "closed" || nextAttemptAt === undefined) return;
       state = old;
     }
     this.#state = state;
-    if (status === "closed") this.#asked.finish(closedByApp());
-    // What is wrong with the set-up stays so; anything else may pass.
-    else if (cause?.code === "invalid") this.#asked.finish(cause);
-    else if (ENDED.includes(status)) this.#asked.pause(cause);
+    if (status === "closed") this.#requests.finish();
+    // An error of the configuration is permanent. Other errors may be temporary.
+    else if (cause?.code === "invalid") this.#requests.finish(cause);
+    else if (ENDED.includes(status)) this.#requests.pause(cause);
     this.#emit("state", state);
   }
 

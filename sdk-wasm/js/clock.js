@@ -1,9 +1,9 @@
-// A clock that never goes back and goes on while the device sleeps, and the one timer of a client.
+// A clock that never runs backwards and continues while the device sleeps, and the timer of a client.
 
-/** A timer cannot wait longer, in milliseconds. */
-export const LONGEST = 2 ** 31 - 1;
-/** A timer that comes later than this was not slow: the device slept. */
-const SLEPT = 5_000;
+/** The longest delay of a timer, in milliseconds. */
+export const MAX_DELAY = 2 ** 31 - 1;
+/** A timer that is late by more than this means that the device slept, in milliseconds. */
+const MIN_SLEEP = 5_000;
 
 export class Clock {
   #last = Date.now();
@@ -11,39 +11,39 @@ export class Clock {
   #timer;
   #onTick;
 
-  /** `onTick(slept)` comes when the deadline has. */
+  /** Calls `onTick(slept)` when the deadline has passed. */
   constructor(onTick) {
     this.#onTick = onTick;
   }
 
-  /** Milliseconds since this clock was made. */
+  /** Returns the milliseconds since this clock was created. */
   now() {
     const now = Date.now();
-    // Somebody may set the clock back.
+    // The wall clock may be set back; this clock must not run backwards.
     this.#elapsed += Math.max(0, now - this.#last);
     this.#last = now;
     return this.#elapsed;
   }
 
-  /** Sets the deadline; a negative one is none. */
+  /** Sets the deadline. A negative value clears it. */
   wake(deadline) {
     clearTimeout(this.#timer);
     if (deadline < 0) return;
-    const wait = Math.min(Math.max(0, deadline - this.now()), LONGEST);
+    const wait = Math.min(Math.max(0, deadline - this.now()), MAX_DELAY);
     this.#timer = setTimeout(() => {
-      // The timers of a hidden tab are slow without any sleep.
-      const slept = this.now() - deadline > SLEPT && globalThis.document?.visibilityState !== "hidden";
+      // The timers of a hidden tab are throttled, so being late means nothing there.
+      const slept = this.now() - deadline > MIN_SLEEP && globalThis.document?.visibilityState !== "hidden";
       this.#onTick(slept);
     }, Math.ceil(wait));
   }
 }
 
-/** Calls back when the page is shown again or the device has a network again; the returned function stops that. */
+/** Calls `callback` when the page becomes visible or the device is online again. Returns a function that stops this. */
 export function onWake(callback) {
   const { document } = globalThis;
   const shown = () => document.visibilityState === "visible" && callback();
   document?.addEventListener?.("visibilitychange", shown);
-  // A worker is told too.
+  // Workers receive this event too.
   globalThis.addEventListener?.("online", callback);
   return () => {
     document?.removeEventListener?.("visibilitychange", shown);

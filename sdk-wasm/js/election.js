@@ -1,4 +1,4 @@
-// Who leads a group, by Web Locks: whoever holds its lock. Those who wait for it are the next, in their order.
+// The lock of a group of tabs (Web Locks API). The tab that holds it leads, and waiting tabs get it in their order.
 
 export class Election {
   #name;
@@ -8,7 +8,7 @@ export class Election {
   #resign;
   #die;
 
-  /** `on` hears `elected()` and `deposed()`. */
+  /** `on` has the callbacks `elected()` and `deposed()`. */
   constructor(name, id, on) {
     this.#name = name;
     this.#own = name + id;
@@ -16,12 +16,12 @@ export class Election {
   }
 
   /**
-   * Holds a lock of this tab's own, whose end tells the leader that the tab is gone. A browser may end it while the page
-   * is in the back/forward cache: then this holds it again.
+   * Holds a lock of this tab, whose release shows the leader that the tab is gone. A browser may release it while the
+   * page is in the back/forward cache. Then this method acquires the lock again.
    */
   live() {
     return new Promise((done, failed) => {
-      // Not available is our own: it is held already.
+      // If the lock is not available, this tab holds it already.
       const held = lock => {
         done();
         return lock && new Promise(resolve => (this.#die = resolve));
@@ -30,14 +30,14 @@ export class Election {
     });
   }
 
-  /** Waits to be the next leader. */
+  /** Waits for the lock of the group. */
   queue() {
     this.#waiting.abort();
     this.#waiting = new AbortController();
     this.#hold({ signal: this.#waiting.signal });
   }
 
-  /** Takes over from a leader that does not answer. */
+  /** Takes the lock from a leader that does not answer. */
   steal() {
     if (this.#resign) return;
     this.#waiting.abort();
@@ -53,7 +53,7 @@ export class Election {
       return term;
     };
     navigator.locks.request(this.#name, options, lead).catch(() => {
-      // Somebody has stolen it, or this tab no longer waits for it.
+      // Another tab has stolen the lock, or this tab has stopped waiting for it.
       if (this.#resign !== resign) return;
       this.#resign = undefined;
       this.#on.deposed();
@@ -61,29 +61,29 @@ export class Election {
   }
 
   /**
-   * Whether this tab leads at this moment. One that was frozen, or comes out of the browser's back/forward cache, may
-   * not have heard yet that it does no longer; what it has heard by the time of the answer is heard.
+   * Returns whether this tab holds the lock now. A tab that was frozen or is restored from the browser's back/forward
+   * cache may have lost it without an event.
    */
   async leads() {
-    // A page in the back/forward cache may not ask.
+    // A query fails while the page is in the back/forward cache.
     const { held } = await navigator.locks.query().catch(() => ({ held: [] }));
     const holder = name => held.find(lock => lock.name === name)?.clientId;
     return Boolean(this.#resign) && holder(this.#own) !== undefined && holder(this.#own) === holder(this.#name);
   }
 
-  /** Tells when another tab is gone. */
+  /** Calls `gone` when another tab does not exist any more. */
   until(id, signal, gone) {
     navigator.locks.request(this.#name + id, { signal }, gone).catch(() => {});
   }
 
-  /** Neither leads nor waits any longer. */
+  /** Releases the lock of the group, and stops waiting for it. */
   resign() {
     this.#waiting.abort();
     this.#resign?.();
     this.#resign = undefined;
   }
 
-  /** Takes part no longer. */
+  /** Releases all locks. */
   leave() {
     this.resign();
     this.#die?.();

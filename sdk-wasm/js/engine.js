@@ -1,28 +1,29 @@
-// Runs one core: gives it what happens, and does what it orders, in order. Decides nothing by itself.
+// The driver of one core: passes events to the core, and carries out the messages of the core in order. It makes no
+// decisions.
 
-import { Clock, LONGEST, onWake } from "./clock.js";
+import { Clock, MAX_DELAY, onWake } from "./clock.js";
 import { GatewayError, closedByApp, fault, isSignedOut, timedOut, trap } from "./error.js";
 import { loadCore } from "./load.js";
 import { Sockets } from "./sockets.js";
 
 export const VERSION = "__VERSION__";
-/** The longest first wait before the WebAssembly is loaded again, in milliseconds, as the core has it for connections. */
-const BASE = 500;
+/** The initial backoff for loading the WebAssembly again, in milliseconds, as the core has it for connections. */
+const INITIAL_BACKOFF = 500;
 
 export class Engine {
   #options;
   #events;
   #core;
   #loading = false;
-  /** When it is loaded again, how often that has failed, and why. */
+  /** The time of the next attempt to load the core, the number of failed attempts, and the last error. */
   #reload;
   #failures = 0;
-  #trouble;
-  /** What was asked before the core was there. */
+  #loadError;
+  /** Requests of the app that wait for the core to be loaded. */
   #early = new Set();
-  #orders = [];
+  #output = [];
   #working = false;
-  /** Why this engine is of no more use. */
+  /** The error with which this engine has ended, if it has. */
   #dead;
   #last = 0;
   #calls = new Map();
@@ -30,132 +31,132 @@ export class Engine {
   #sockets;
   #clock = new Clock(slept => this.#tick(slept));
   #stopWaking;
-  #question;
-  /** Whose successor this is, and how many attempts were made so far; those before this engine's own. */
+  #tokenRequest;
+  /**
+   * The message that makes the core continue the instance of another tab, and the number of connections before its own.
+   */
   #succession;
-  #earlier = 0;
 
   /** `events` receives `state(state)`, `frame(frame)`, `pending(count)` and `acknowledged(ids)`. */
   constructor(options, events) {
     this.#options = options;
     this.#events = events;
     this.#sockets = new Sockets(options, {
-      opened: attempt => this.#tell(core => core.opened(this.#clock.now(), attempt)),
-      frame: (attempt, text) => {
-        this.#tap("in", attempt, text);
-        this.#tell(core => core.frame(this.#clock.now(), attempt, text));
+      opened: connection => this.#handle({ type: "opened", connection }),
+      frame: (connection, text) => {
+        this.#tap("in", connection, text);
+        this.#handle({ type: "frame", connection }, text);
       },
-      closed: (attempt, code) => this.#tell(core => core.closed(this.#clock.now(), attempt, code)),
-      openFailed: (attempt, why) => this.#tell(core => core.openFailed(this.#clock.now(), attempt, why)),
+      closed: (connection, code) => this.#handle({ type: "closed", connection, code }),
+      openFailed: (connection, message) => this.#handle({ type: "open_failed", connection, message }),
       impossible: (code, why) => this.#fail(fault(code, why)),
     });
   }
 
   connect() {
-    this.#ask(core => core.connect(this.#clock.now()));
+    this.#request({ type: "connect" });
   }
 
-  /** Goes on as this instance, which has made at most so many attempts elsewhere. */
-  succeed(...succession) {
-    this.#succession = succession;
-    [, this.#earlier] = succession;
-    this.#core?.succeed(...succession);
+  /** Continues an instance that has opened at most `connections` connections in other tabs. */
+  succeed(instance, connections, reconnects) {
+    this.#succession = { type: "succeed", instance, connections, reconnects };
+    this.#handle(this.#succession);
   }
 
-  /** What keeps it from being connected, where nothing has failed yet. */
+  /** Returns the reason why the engine is not connected, if no attempt has failed yet. */
   get waitsFor() {
     if (!this.#core) return fault("load_failed", "the SDK's WebAssembly is not here yet", { retryable: true });
-    if (this.#question) return fault("token", "the token provider has not answered yet", { retryable: true });
+    if (this.#tokenRequest) return fault("token", "the token provider has not answered yet", { retryable: true });
     return fault("connection", "the gateway has not answered yet", { retryable: true });
   }
 
-  /** The device woke up, or has a network again. */
+  /** Reports that the device woke up, or is online again. */
   woken() {
     if (this.#reload !== undefined) this.#load();
-    this.#tell(core => core.woken(this.#clock.now()));
+    this.#handle({ type: "woken" });
   }
 
-  /** Does what is due: whoever's timers run on time may call it for a page whose do not. */
+  /** Handles due timers. A tab whose timers run on time also calls it for a leader whose timers are throttled. */
   tick() {
-    this.#tell(core => core.tick(this.#clock.now()));
+    this.#handle({ type: "tick" });
   }
 
-  /** Ends everything; the engine is of no more use. */
+  /** Ends the engine permanently, with all calls and streams. */
   close() {
     this.#dead = closedByApp();
-    this.#tell(core => core.close(this.#clock.now()));
+    this.#handle({ type: "close" });
     const core = this.#core;
     this.#stop();
     core?.free();
-    // Those that a listener's call to this has left over.
+    // Messages that remain if a listener has called `close`.
     this.#refuse();
   }
 
-  /** Begins a call; `settle` hears of its end, `settle(error, message)`. Returns how to forget it. */
-  call(type, fields, timeoutMs, settle) {
-    return this.#begin("call", type, fields, timeoutMs, settle);
+  /**
+   * Starts a call or a request, and calls `settle(error, message)` with the result. Returns a function that forgets it.
+   * A `doubtful` call may have been carried out by another engine already.
+   */
+  call(kind, type, fields, timeoutMs, doubtful, settle) {
+    const number = ++this.#last;
+    this.#calls.set(number, settle);
+    const head = { type: kind, call: number, command: type, doubtful };
+    this.#request(head, fields, timeoutMs, error => this.#settle(number, error));
+    return () => this.#calls.delete(number);
   }
 
-  request(type, fields, timeoutMs, settle) {
-    return this.#begin("request", type, fields, timeoutMs, settle);
-  }
-
-  /** Begins a stream, which hears `subscribed(position, error)`, `ready()` and `ended(error)`. Returns its number. */
-  subscribe(stream, type, fields, timeoutMs, bufferSize = this.#options.bufferSize ?? 1_000) {
+  /**
+   * Starts a stream, an object with `subscribed(position, error)`, `ready()` and `ended(error)`. Returns its number.
+   */
+  subscribe(stream, type, fields, position, timeoutMs, bufferSize = this.#options.bufferSize ?? 1_000) {
     const number = ++this.#last;
     this.#streams.set(number, stream);
     const late = error => {
       this.#streams.delete(number);
       stream.subscribed(undefined, error);
     };
-    this.#ask((core, rest) => {
-      // It may have been let go before the core was there.
-      if (!this.#streams.has(number)) return "[]";
-      return core.subscribe(this.#clock.now(), number, rest, bufferSize, type, fields);
-    }, timeoutMs, late);
+    const head = { type: "subscribe", stream: number, position, buffer: Math.min(bufferSize, MAX_DELAY), command: type };
+    // The app may leave the stream before the core is loaded.
+    this.#request(head, fields, timeoutMs, late, () => this.#streams.has(number));
     return number;
   }
 
-  /** The next thing of a stream. */
+  /** Takes the next item of a stream. */
   take(number) {
     if (!this.#core || !this.#streams.has(number)) return undefined;
-    let text;
+    let item;
     try {
-      text = this.#core.take(number);
+      item = this.#core.take(number);
     } catch (error) {
       this.#fail(trap(error));
-      return undefined;
     }
-    if (text === "") return undefined;
-    const item = JSON.parse(text);
-    if (item.drained) this.#tell(core => core.drained(this.#clock.now(), number));
-    return item;
+    if (!item) return undefined;
+    if (item.due) this.tick();
+    return { position: item.position, event: JSON.parse(item.body) };
   }
 
   leave(number) {
-    if (this.#streams.delete(number)) this.#tell(core => core.leave(this.#clock.now(), number));
+    if (this.#streams.delete(number)) this.#handle({ type: "leave", stream: number });
   }
 
-  #begin(kind, type, fields, timeoutMs, settle) {
-    const ticket = ++this.#last;
-    this.#calls.set(ticket, settle);
-    const start = (core, rest) => core[kind](this.#clock.now(), ticket, rest, type, fields);
-    this.#ask(start, timeoutMs, error => this.#settle(ticket, error));
-    return () => this.#calls.delete(ticket);
-  }
-
-  /** Asks the core for something; loads it where it is not here yet, and calls `late` where that takes too long. */
-  #ask(what, timeoutMs = Infinity, late) {
+  /**
+   * Passes a request of the app to the core. Loads the core first if necessary, and calls `late` if that takes too
+   * long.
+   */
+  #request(head, body, timeoutMs = Infinity, late, isWanted = () => true) {
     if (this.#dead) return queueMicrotask(() => this.#refuse());
-    if (this.#core) return this.#tell(core => what(core, timeoutMs));
-    const since = this.#clock.now();
-    const early = { what: core => what(core, Math.max(0, timeoutMs - (this.#clock.now() - since))) };
+    const until = this.#clock.now() + timeoutMs;
+    const give = () => {
+      const rest = Math.ceil(Math.max(0, until - this.#clock.now()));
+      if (isWanted()) this.#handle({ ...head, timeoutMs: rest < MAX_DELAY ? rest : undefined }, body);
+    };
+    if (this.#core) return give();
+    const early = { give };
     this.#early.add(early);
     const expire = () => {
       this.#early.delete(early);
-      late(timedOut(this.#trouble ?? this.waitsFor));
+      late(timedOut(this.#loadError ?? this.waitsFor, head.doubtful));
     };
-    if (timeoutMs <= LONGEST) early.timer = setTimeout(expire, timeoutMs);
+    if (timeoutMs <= MAX_DELAY) early.timer = setTimeout(expire, timeoutMs);
     if (!this.#loading) this.#load();
   }
 
@@ -166,8 +167,8 @@ export class Engine {
     const problem = this.#sockets.problem();
     if (problem) return queueMicrotask(() => this.#fail(fault("invalid", problem)));
     this.#stopWaking ??= onWake(() => this.woken());
-    // It is no longer waited for.
-    if (this.#trouble) this.#tellLoading();
+    // Nothing waits for the core any more.
+    if (this.#loadError) this.#reportLoading();
     loadCore(this.#options.wasmUrl).then(Core => this.#start(Core), error => this.#notLoaded(error));
   }
 
@@ -175,16 +176,16 @@ export class Engine {
     if (this.#dead) return;
     if (error.retryable === false) return this.#fail(error);
     const message = `the SDK's WebAssembly could not be loaded: ${error?.message ?? error}`;
-    this.#trouble = fault("load_failed", message, { retryable: true, cause: error });
+    this.#loadError = fault("load_failed", message, { retryable: true, cause: error });
     const { minMs, maxMs } = this.#options.reconnect;
-    const ceiling = Math.min(maxMs, Math.max(BASE, minMs) * 2 ** this.#failures++);
+    const ceiling = Math.min(maxMs, Math.max(INITIAL_BACKOFF, minMs) * 2 ** this.#failures++);
     const wait = minMs + Math.random() * Math.max(0, ceiling - minMs);
     this.#reload = setTimeout(() => this.#load(), wait);
-    this.#tellLoading({ cause: this.#trouble, nextAttemptAt: Math.round(Date.now() + wait) });
+    this.#reportLoading({ cause: this.#loadError, nextAttemptAt: Math.round(Date.now() + wait) });
   }
 
-  #tellLoading(more) {
-    const status = this.#succession?.[2] ? "reconnecting" : "connecting";
+  #reportLoading(more) {
+    const status = this.#succession?.reconnects ? "reconnecting" : "connecting";
     guard(() => this.#events.state({ status, ...more }));
   }
 
@@ -194,16 +195,16 @@ export class Engine {
     const { deviceId, reconnect } = this.#options;
     const config = { seed, deviceId, name: "realtime-gateway-js", version: VERSION, reconnect: [reconnect.minMs, reconnect.maxMs] };
     try {
-      this.#core = new Core(JSON.stringify(config));
-      if (this.#succession) this.#core.succeed(...this.#succession);
+      this.#core = new Core(config);
     } catch (error) {
       return this.#fail(trap(error));
     }
+    if (this.#succession) this.#handle(this.#succession);
     const early = [...this.#early];
     this.#early.clear();
-    for (const { what, timer } of early) {
+    for (const { give, timer } of early) {
       clearTimeout(timer);
-      this.#tell(what);
+      give();
     }
   }
 
@@ -212,11 +213,14 @@ export class Engine {
     this.tick();
   }
 
-  /** Gives the core something, and carries out its orders: those of a listener's own calls after those before them. */
-  #tell(what) {
+  /**
+   * Passes a message to the core and carries out the core's messages in order. Messages of a call by a listener come
+   * last.
+   */
+  #handle(head, body) {
     if (!this.#core) return;
     try {
-      this.#orders.push(...JSON.parse(what(this.#core)));
+      this.#output.push(...this.#core.handle(this.#clock.now(), head, body));
       this.#clock.wake(this.#core.deadline());
     } catch (error) {
       return this.#fail(trap(error));
@@ -224,78 +228,74 @@ export class Engine {
     if (this.#working) return;
     this.#working = true;
     try {
-      for (let order = this.#orders.shift(); order; order = this.#orders.shift()) this.#carryOut(order);
+      for (let message = this.#output.shift(); message; message = this.#output.shift()) this.#carryOut(message);
     } finally {
       this.#working = false;
     }
   }
 
-  #carryOut(order) {
-    const error = order.error && new GatewayError(order.error);
-    switch (order.type) {
+  #carryOut({ type, connection, stream, body, ...head }) {
+    const error = head.error && new GatewayError(head.error);
+    switch (type) {
       case "open":
-        return this.#sockets.open(order.attempt);
+        return this.#sockets.open(connection);
       case "send":
-        this.#tap("out", order.attempt, order.text);
-        return this.#sockets.send(order.attempt, order.text);
-      case "shut":
-        return this.#sockets.shut(order.attempt, order.code);
-      case "askToken":
-        return this.#askToken();
+        this.#tap("out", connection, body);
+        return this.#sockets.send(connection, body);
+      case "close":
+        return this.#sockets.close(connection, head.code);
+      case "request_token":
+        return this.#requestToken();
       case "subscribed":
-        return this.#streams.get(order.stream)?.subscribed(order.position, error);
+        return this.#streams.get(stream)?.subscribed(head.position, error);
       case "ready":
-        return this.#streams.get(order.stream)?.ready();
+        return this.#streams.get(stream)?.ready();
       case "ended":
-        return this.#streams.get(order.stream)?.ended(error);
-      case "resolve":
-        return this.#settle(order.ticket, error, order.message);
+        return this.#streams.get(stream)?.ended(error);
+      case "result":
+        return this.#settle(head.call, error, body ? JSON.parse(body) : undefined);
       case "state": {
-        const state = { status: order.status };
-        if (order.session) state.session = order.session;
-        if (order.cause) state.cause = new GatewayError(order.cause);
-        if (order.next !== undefined) state.nextAttemptAt = Date.now() + order.next - this.#clock.now();
+        const state = { status: head.status };
+        if (body) state.session = JSON.parse(body);
+        if (error) state.cause = error;
+        if (head.nextAttempt !== undefined) state.nextAttemptAt = Date.now() + head.nextAttempt - this.#clock.now();
         return guard(() => this.#events.state(state));
       }
       case "pending":
-        return guard(() => this.#events.pending(order.count));
+        return guard(() => this.#events.pending(head.count));
       case "acknowledged":
-        return guard(() => this.#events.acknowledged(order.ids));
+        return guard(() => this.#events.acknowledged(head.ids));
     }
   }
 
-  #settle(ticket, error, message) {
-    const settle = this.#calls.get(ticket);
-    this.#calls.delete(ticket);
+  #settle(number, error, message) {
+    const settle = this.#calls.get(number);
+    this.#calls.delete(number);
     settle?.(error, message);
   }
 
-  #askToken() {
-    this.#question?.abort();
-    const question = (this.#question = new AbortController());
+  #requestToken() {
+    this.#tokenRequest?.abort();
+    const request = (this.#tokenRequest = new AbortController());
     const { token } = this.#options;
-    const answer = new Promise(resolve => resolve(typeof token === "function" ? token({ signal: question.signal }) : token));
-    const current = () => this.#question === question;
-    const failed = error => {
-      if (!current()) return;
-      this.#question = undefined;
-      this.#tell(core => core.tokenFailed(this.#clock.now(), String(error?.message ?? error), isSignedOut(error)));
+    // The late result of an earlier request is ignored.
+    const done = head => {
+      if (this.#tokenRequest !== request) return;
+      this.#tokenRequest = undefined;
+      this.#handle(head);
     };
-    answer.then(
-      token => {
-        if (!current()) return;
-        if (typeof token !== "string") return failed("it gave no string");
-        this.#question = undefined;
-        this.#tell(core => core.token(this.#clock.now(), token));
-      },
-    ).catch(failed);
+    const failed = error =>
+      done({ type: "token_failed", message: String(error?.message ?? error), signedOut: isSignedOut(error) });
+    new Promise(resolve => resolve(typeof token === "function" ? token({ signal: request.signal }) : token))
+      .then(token => (typeof token === "string" ? done({ type: "token", token }) : failed("it gave no string")))
+      .catch(failed);
   }
 
   #tap(direction, connection, text) {
-    guard(() => this.#events.frame({ direction, text: masked(text), connection: connection - this.#earlier, at: Date.now() }));
+    guard(() => this.#events.frame({ direction, text: masked(text), connection: connection - (this.#succession?.connections ?? 0), at: Date.now() }));
   }
 
-  /** Something that cannot be overcome: the engine is of no more use. */
+  /** Ends the engine after an error that cannot be recovered from. */
   #fail(cause) {
     if (this.#dead) return;
     this.#dead = cause;
@@ -310,10 +310,10 @@ export class Engine {
     for (const { timer } of this.#early) clearTimeout(timer);
     this.#clock.wake(-1);
     this.#stopWaking?.();
-    this.#sockets.shutAll();
-    this.#question?.abort();
-    this.#question = undefined;
-    this.#orders.length = 0;
+    this.#sockets.closeAll();
+    this.#tokenRequest?.abort();
+    this.#tokenRequest = undefined;
+    this.#output.length = 0;
     this.#early.clear();
   }
 
@@ -322,14 +322,14 @@ export class Engine {
   }
 }
 
-/** A frame without the token that stands in it. */
+/** Returns a frame with its token masked. */
 function masked(text) {
   if (!text.includes('"authenticate"')) return text;
   const message = JSON.parse(text);
   return message.type === "authenticate" ? JSON.stringify({ ...message, token: "…" }) : text;
 }
 
-/** What a listener throws is the app's affair, and stops nothing here. */
+/** Calls a listener. An exception of the listener is reported to the app, and does not interrupt the SDK. */
 export function guard(call) {
   try {
     call();

@@ -1,4 +1,4 @@
-// Why a call failed, or why a stream or the client ended.
+// The errors of calls, of streams and of the client.
 
 export class GatewayError extends Error {
   constructor(fault) {
@@ -16,7 +16,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** What a token provider throws when the user is signed out: no token is asked for again. */
+/** The error that a token provider throws if the user is signed out. No further token is requested then. */
 export class UnauthorizedError extends Error {
   constructor(message = "the user is signed out", options) {
     super(message, options);
@@ -27,30 +27,34 @@ export class UnauthorizedError extends Error {
   }
 }
 
-/** Whether a token provider says that the user is signed out. By name: a page may have two copies of this module. */
+/**
+ * Returns whether an error of a token provider means that the user is signed out. Checked by name, because a page may
+ * have two copies of this module.
+ */
 export const isSignedOut = error => error?.name === "UnauthorizedError";
 
-/** An error of the SDK itself. */
+/** Creates an error of the SDK itself. */
 export function fault(code, message, more) {
   return new GatewayError({ code, message, outcome: "not_sent", retryable: false, ...more });
 }
 
-/** What every waiting call is told when the app closes its client. */
+/** Creates the error of all pending calls when the app closes its client. */
 export const closedByApp = () => fault("closed", "closed by the app", { closeCode: 1000 });
 
-/** What every waiting call is told when the WebAssembly itself has failed. */
+/** Creates the error of all pending calls after the WebAssembly has trapped. */
 export const trap = problem =>
   fault("trap", `the SDK has failed: ${problem?.message ?? problem}`, { outcome: "unknown", retryable: true });
 
-/** What a call that is never repeated is told when those who carried it are gone. */
-export const lostOnTheWay = () =>
-  fault("disconnected", "the connection was lost before the answer came", { outcome: "unknown", retryable: true });
+/**
+ * Creates the error of a call that could not be passed to the core in time. A `doubtful` call may have been carried out
+ * before.
+ */
+export const timedOut = (cause, doubtful) =>
+  fault("timed_out", `no answer came in time${cause ? ` (${cause.message})` : ""}`, {
+    retryable: true, cause, outcome: doubtful ? "unknown" : "not_sent",
+  });
 
-/** What a call is told that could not even be given to the core in time, and why. */
-export const timedOut = cause =>
-  fault("timed_out", `no answer came in time${cause ? ` (${cause.message})` : ""}`, { retryable: true, cause });
-
-/** An error as plain data, of which another tab can make one again. */
+/** Converts an error to plain data, from which another tab can create it again. */
 export function plain(error) {
   return error && { ...error, message: error.message, ...(error.cause && { cause: plain(error.cause) }) };
 }

@@ -1,58 +1,54 @@
-// A tab without a connection: it passes on what the app asks to the leading tab, whose core decides.
+// The part of a tab without a connection: sends the requests of the app to the leading tab, whose core carries them
+// out.
 
 import { GatewayError } from "./error.js";
 
-/** Stands where an `Engine` stands in the leading tab. */
+/** Has the same interface as `Engine`, which the leading tab uses. */
 export class Follower {
-  #post;
+  #send;
   #last = 0;
   #calls = new Map();
   #streams = new Map();
 
-  /** `post` brings a message to the leader. */
-  constructor(post) {
-    this.#post = post;
+  /** `send` sends a message to the leader. */
+  constructor(send) {
+    this.#send = send;
   }
 
-  call(...call) {
-    return this.#begin("call", ...call);
-  }
-
-  request(...call) {
-    return this.#begin("request", ...call);
-  }
-
-  #begin(kind, type, fields, timeoutMs, settle) {
+  call(kind, type, fields, timeoutMs, doubtful, settle) {
     const n = ++this.#last;
     this.#calls.set(n, settle);
-    this.#post({ say: "call", n, kind, type, fields, timeoutMs });
+    this.#send({ say: "call", n, kind, type, fields, timeoutMs, doubtful });
     return () => this.#calls.delete(n);
   }
 
-  subscribe(stream, type, fields, timeoutMs, bufferSize) {
+  subscribe(stream, type, fields, position, timeoutMs, bufferSize) {
     const n = ++this.#last;
-    this.#streams.set(n, { stream, items: [], asked: false });
-    this.#post({ say: "subscribe", n, type, fields, timeoutMs, bufferSize });
+    this.#streams.set(n, { stream, items: [], requested: false });
+    this.#send({ say: "subscribe", n, type, fields, position, timeoutMs, bufferSize });
     return n;
   }
 
-  /** The next thing of a stream. Where there is none here, the leader is asked for one: so its core has the buffer. */
+  /**
+   * Takes the next item of a stream. If there is none, requests one from the leader, so that items are buffered in the
+   * leader's core.
+   */
   take(n) {
     const entry = this.#streams.get(n);
     if (!entry) return undefined;
-    if (entry.items.length === 0 && !entry.asked) {
-      entry.asked = true;
-      this.#post({ say: "want", n });
+    if (entry.items.length === 0 && !entry.requested) {
+      entry.requested = true;
+      this.#send({ say: "want", n });
     }
     return entry.items.shift();
   }
 
   leave(n) {
-    if (this.#streams.delete(n)) this.#post({ say: "leave", n });
+    if (this.#streams.delete(n)) this.#send({ say: "leave", n });
   }
 
-  /** What the leader says. */
-  hear({ say, n, error, message, position, items }) {
+  /** Handles a message of the leader. */
+  receive({ say, n, error, message, position, items }) {
     const problem = error && new GatewayError(error);
     if (say === "done") {
       const settle = this.#calls.get(n);
@@ -60,16 +56,16 @@ export class Follower {
       return settle?.(problem, message);
     }
     const entry = this.#streams.get(n);
-    // It was let go; or a later version says what this one does not know.
+    // The app has left the stream, or a later version has sent an unknown message.
     if (!entry) return undefined;
     if (say === "subscribed") return entry.stream.subscribed(position, problem);
     if (items) entry.items.push(...items);
-    // After the end nothing more comes.
-    entry.asked = say === "ended";
+    // No messages follow the end of a stream.
+    entry.requested = say === "ended";
     return say === "ended" ? entry.stream.ended(problem) : entry.stream.ready();
   }
 
-  /** The leader is connected, or does what it can. */
+  /** Does nothing: the leader connects by itself. */
   connect() {}
 
   close() {}

@@ -1,16 +1,23 @@
-// Which tabs belong together: those of one user at one gateway, with SDKs that understand each other.
+// Groups of tabs that share a connection: tabs of one user at one gateway, with compatible versions of the SDK.
 
 import { VERSION } from "./engine.js";
 import { address } from "./options.js";
 
-/** Whether tabs and workers can find each other here. Not in Node, not under server-side rendering, not without a secure context. */
+/**
+ * Returns whether tabs and workers can share a connection: not in Node, under server-side rendering, or without a
+ * secure context.
+ */
 export function canShare({ shareTabs = true }) {
-  // A page or a worker. In this order: Node has some of the rest, and loads much when asked for its BroadcastChannel.
+  // Check for a page or a worker first: Node has some of the other objects, and accessing its BroadcastChannel loads
+  // much code.
   const isBrowser = globalThis.document ?? globalThis.WorkerGlobalScope;
   return Boolean(shareTabs && isBrowser && globalThis.navigator?.locks && globalThis.BroadcastChannel);
 }
 
-/** The user that a token names, unverified: it only tells tabs apart. Nothing where it is no token that we can read. */
+/**
+ * Returns the user of a token, unverified, because it only distinguishes tabs. Returns undefined if the token cannot be
+ * read.
+ */
 export function userOf(token) {
   try {
     const bytes = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
@@ -21,13 +28,13 @@ export function userOf(token) {
   }
 }
 
-/** The name of a group. Before 1.0, a minor version is what a major one is later. */
+/** Returns the name of a group. It contains the major version, or the minor version before 1.0. */
 export function groupName({ url, deviceId }, user, version = VERSION) {
   const [major] = /^0\.\d+|^\d+|$/.exec(version);
   return JSON.stringify(["realtime-gateway", major, address(url), deviceId ?? null, user]);
 }
 
-/** 128 random bits in hexadecimal digits; `randomUUID` is for secure contexts only. */
+/** Returns 128 random bits in hexadecimal digits. `randomUUID` is not available without a secure context. */
 export function makeId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
 }

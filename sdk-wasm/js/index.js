@@ -1,4 +1,4 @@
-// The browser's client of the realtime gateway. Importing it does nothing but define these.
+// The browser SDK of the realtime gateway. Importing it has no side effects.
 
 export { GatewayClient } from "./client.js";
 export { GatewayError, UnauthorizedError } from "./error.js";

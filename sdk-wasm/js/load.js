@@ -1,23 +1,23 @@
-// How the WebAssembly gets here: compiled once for each place that it comes from, instantiated anew for each client.
+// Loads the WebAssembly. It is compiled once for each URL, and each client has its own instance.
 
 import { fault } from "./error.js";
 import { makeCore } from "./glue.js";
 import { blockedBy, watchPolicy } from "./policy.js";
 
-/** What helps where no WebAssembly runs. */
+/** The hint in errors if WebAssembly cannot run. */
 const INSTEAD = `"realtime-gateway/no-wasm" is the same client without WebAssembly`;
 
 const modules = new Map();
 
 /**
- * A class of cores with a memory of its own: what traps takes nothing else with it. What it throws may be overcome by
- * trying again, unless it is marked as not retryable.
+ * Returns a class of cores in a new instance, so that a trap does not affect other clients. Errors may be temporary,
+ * unless they are marked as not retryable.
  */
 export async function loadCore(wasmUrl) {
   const key = wasmUrl === undefined ? "" : String(wasmUrl);
   if (!modules.has(key)) {
     modules.set(key, key === "" ? compileInlined() : compileFrom(key));
-    // A failed download is tried again by the next who asks.
+    // A failed download is not cached, so that the next call tries again.
     modules.get(key).catch(() => modules.delete(key));
   }
   const module = await modules.get(key);
@@ -30,7 +30,7 @@ async function compileInlined() {
 }
 
 /**
- * The bytes that `cargo xtask wasm` wrote as text: one character for each byte of `order` that is among the first 90,
+ * Decodes the text of `cargo xtask wasm` to bytes: one character for each byte that is among the first 90 of `order`,
  * two for each of the others, which begin with one of the last two of the alphabet. Compressed on its way it is a
  * fiftieth more than the bytes would be; base64 is a third more.
  */
@@ -39,7 +39,7 @@ export function bytesOf(text, order) {
   let [length, page] = [0, 0];
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    // The alphabet is ASCII without `"`, `<` and `\`.
+    // The alphabet is printable ASCII without `"`, `<` and `\`.
     const place = code - 32 - (code > 34) - (code > 60) - (code > 92);
     if (place >= 90) page = place - 89;
     else {
@@ -60,11 +60,14 @@ async function compileFrom(url) {
     throw error;
   });
   if (!response.ok) throw new Error(`${url}: HTTP status ${response.status}`);
-  // Not streamed: that needs a server that knows the media type, and saves little at this size.
+  // Not streaming: that needs a server with the correct media type, and saves little at this size.
   return compile(await response.arrayBuffer());
 }
 
-/** Compiles; where that is forbidden it says what would help, which an engine's own words may not. */
+/**
+ * Compiles the bytes. If a content security policy forbids that, the error names the fix, which browsers' own errors
+ * often do not.
+ */
 async function compile(bytes) {
   if (!globalThis.WebAssembly) throw fault("invalid", `there is no WebAssembly here: ${INSTEAD}`);
   try {

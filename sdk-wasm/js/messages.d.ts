@@ -1,6 +1,6 @@
 // Generated from the types of the protocol crate by `cargo run -p realtime-gateway-protocol --example export`.
 
-/** Why a command was refused, for programs. A later version may add words. */
+/** The reason why a command failed, for programs. A later version may add values. */
 export type ErrorCode =
   | "invalid_json"
   | "invalid_message"
@@ -18,7 +18,7 @@ export type ErrorCode =
   | "internal"
   | (string & {});
 
-/** What a chat message holds. A later version may add words. */
+/** The type of a chat message. A later version may add values. */
 export type MessageType =
   | "TEXT"
   | "IMAGE"
@@ -26,91 +26,91 @@ export type MessageType =
   | "SYSTEM"
   | (string & {});
 
-/** Whether a user came or went. A later version may add words. */
+/** Whether a user became present or left. A later version may add values. */
 export type PresenceStatus =
   | "online"
   | "offline"
   | (string & {});
 
-/** Why the node asks the client to move. A later version may add words. */
+/** The reason why the node asks the client to reconnect. A later version may add values. */
 export type ReconnectReason =
   | "draining"
   | "rebalancing"
   | (string & {});
 
-/** Why entries were lost. A later version may add words. */
+/** The reason why a subscription has missed entries. A later version may add values. */
 export type ResetReason =
   | "epoch_changed"
   | "trimmed"
   | "lost"
   | (string & {});
 
-/** Whether a subscription began or ended. A later version may add words. */
+/** Whether a subscription exists. A later version may add values. */
 export type SubscriptionStatus =
   | "subscribed"
   | "unsubscribed"
   | (string & {});
 
-/** Gives or renews the identity. */
+/** Sets or renews the identity of the connection. */
 export interface Authenticate {
   type: "authenticate";
   /** The JSON Web Token (RFC 7519). */
   token: string;
-  /** Names the device. */
+  /** The id of the device. */
   deviceId?: string;
-  /** Names the client library. */
+  /** The client library. */
   client?: {
-    /** Its name, such as `realtime-gateway-sdk`. */
+    /** The name, such as `realtime-gateway-sdk`. */
     name: string;
-    /** Its version. */
+    /** The version. */
     version: string;
-    /** Made once by a client that reconnects by itself. */
+    /** A random id of the running client, which a client that reconnects automatically generates once. */
     instance?: string;
-    /** Rises with each attempt of the instance: a lower one never replaces a higher one. */
+    /** The number of the connection attempt of the instance. It increases with each attempt, and a session with a lower number never replaces one with a higher number. */
     attempt?: number;
   };
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks for the user's notifications. */
+/** Subscribes to the user's notifications. */
 export interface SubscribeNotifications {
   type: "subscribe_notifications";
-  /** Accepted and ignored: notifications have pending ones instead of a history. */
+  /** Accepted and ignored, because all pending notifications are sent in any case. */
   recover?: {
-    /** The last offset seen, 0 being before the first entry. */
+    /** The last received offset. 0 is the position before the first entry. */
     offset: number;
     /** The epoch that the offset belongs to. */
     epoch: string;
   };
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
 /** Ends the subscription to notifications. */
 export interface UnsubscribeNotifications {
   type: "unsubscribe_notifications";
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks for a clan's chat. */
+/** Subscribes to a clan's chat. */
 export interface SubscribeClanChat {
   type: "subscribe_clan_chat";
   /** The clan. */
   clanId: string;
-  /** The last position seen: everything after it is sent, when it is within retention. */
+  /** The last received position. All later entries are sent if they are still retained. */
   recover?: {
-    /** The last offset seen, 0 being before the first entry. */
+    /** The last received offset. 0 is the position before the first entry. */
     offset: number;
     /** The epoch that the offset belongs to. */
     epoch: string;
   };
-  /** How many of the last entries to send when nothing is recovered, 0 to 100. */
+  /** The number of latest entries to send when nothing is recovered, 0 to 100. */
   history?: number;
-  /** Whether to be told who comes and goes. */
+  /** Whether to send presence changes of the clan. */
   presence?: boolean;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
@@ -119,90 +119,90 @@ export interface UnsubscribeClanChat {
   type: "unsubscribe_clan_chat";
   /** The clan. */
   clanId: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Says something in a clan. */
+/** Sends a chat message to a clan. */
 export interface SendChat {
   type: "chat";
   /** The clan. */
   clanId: string;
-  /** What is said, 1 to 4,000 characters. */
+  /** The text, 1 to 4,000 characters. */
   content: string;
-  /** `TEXT` when absent; a client may send `TEXT`, `IMAGE` and `FILE`. */
+  /** The type. Clients may send `TEXT`, `IMAGE` and `FILE`. `TEXT` when absent. */
   messageType?: "TEXT" | "IMAGE" | "FILE";
   /** Replies, mentions, attachments: an object of at most 8 KiB. */
   data?: Record<string, unknown>;
-  /** Makes the command safe to repeat. */
+  /** The idempotency key, which makes it safe to repeat the command. */
   clientMessageId?: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Tells that the user began or stopped typing. */
+/** Reports that the user started or stopped typing. */
 export interface SendTyping {
   type: "typing";
   /** The clan. */
   clanId: string;
-  /** Whether the user is typing; true is repeated every 3 s and ends by itself after 6 s. */
+  /** Whether the user is typing. Clients repeat true every 3 s; it expires after 6 s. */
   isTyping: boolean;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Acknowledges notifications, which are then not sent again. At least one of the two fields is needed. */
+/** Acknowledges notifications, so that they are not sent again. At least one of the two fields is required. */
 export interface NotificationAck {
   type: "notification_ack";
   /** One notification. */
   notificationId?: string;
   /** Up to 1,000 notifications. */
   notificationIds?: string[];
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks for a page of a clan's past: the end of it, or what lies before or after an offset (not both). */
+/** Requests a page of a clan's history: the latest messages, or those before or after an offset (not both). */
 export interface GetChatHistory {
   type: "chat_history";
   /** The clan. */
   clanId: string;
   /** The page ends before this offset. */
   before?: number;
-  /** The page begins after this offset. */
+  /** The page starts after this offset. */
   after?: number;
-  /** How many messages, 1 to 100, 50 when absent. */
+  /** The maximum number of messages, 1 to 100. 50 when absent. */
   limit?: number;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks who is present in a clan. */
+/** Requests the users who are present in a clan. */
 export interface GetPresence {
   type: "presence";
   /** The clan. */
   clanId: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks for a topic of a declared service. */
+/** Subscribes to a topic of a declared service. */
 export interface Subscribe {
   type: "subscribe";
   /** The service. */
   service: string;
   /** The topic. */
   topic: string;
-  /** The last position seen: everything after it is sent, when it is within retention. */
+  /** The last received position. All later entries are sent if they are still retained. */
   recover?: {
-    /** The last offset seen, 0 being before the first entry. */
+    /** The last received offset. 0 is the position before the first entry. */
     offset: number;
     /** The epoch that the offset belongs to. */
     epoch: string;
   };
-  /** How many of the last entries to send when nothing is recovered, 0 to 100. */
+  /** The number of latest entries to send when nothing is recovered, 0 to 100. */
   history?: number;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
@@ -213,7 +213,7 @@ export interface Unsubscribe {
   service: string;
   /** The topic. */
   topic: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
@@ -224,18 +224,18 @@ export interface Publish {
   service: string;
   /** The topic. */
   topic: string;
-  /** Any JSON. */
+  /** The data: any JSON value. */
   data: unknown;
-  /** Makes the command safe to repeat. */
+  /** The idempotency key, which makes it safe to repeat the command. */
   clientMessageId?: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Asks for a `pong`. */
+/** Requests a `pong`. */
 export interface Ping {
   type: "ping";
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
@@ -256,73 +256,73 @@ export type ClientMessage =
   | Publish
   | Ping;
 
-/** The connection has an identity and may be used. */
+/** The client is authenticated, and the connection may be used. */
 export interface Connected {
   type: "connected";
-  /** Who the token says this is. */
+  /** The user of the token. */
   userId: string;
   /** A greeting: `Connected to WebSocket Gateway`. */
   message: string;
-  /** Names this session in the gateway's log and API. */
+  /** The id of this session in the log and in the HTTP API of the gateway. */
   sessionId: string;
   /** The version of this protocol: 1. */
   protocolVersion: number;
-  /** Names of additions to this version that the gateway offers. */
+  /** The names of the optional features that the gateway supports. */
   features: string[];
-  /** Names of the services that this gateway has. */
+  /** The names of the services of this gateway. */
   services: string[];
-  /** When the token's life ends. */
+  /** When the token expires. */
   expiresAt: string;
-  /** How often the gateway sends a WebSocket ping, in milliseconds. */
+  /** The interval of the gateway's WebSocket pings, in milliseconds. */
   heartbeatIntervalMs: number;
-  /** What a client may send in one message, in bytes. */
+  /** The maximum size of a message from the client, in bytes. */
   maxMessageBytes: number;
-  /** Bounds of this session. */
+  /** The limits of this session. */
   limits: {
-    /** Sustained rate of commands, a second. */
+    /** The sustained rate of commands per second. */
     messagesPerSecond: number;
-    /** Commands that may come at once. */
+    /** The maximum number of commands in a burst. */
     burst: number;
-    /** Subscriptions at a time. */
+    /** The maximum number of subscriptions. */
     subscriptions: number;
   };
-  /** The gateway's clock. */
+  /** The time of the gateway's clock. */
   serverTime: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
 /** The identity was renewed. */
 export interface Authenticated {
   type: "authenticated";
-  /** Who the token says this is: the same as before. */
+  /** The user of the token, which is the same as before. */
   userId: string;
-  /** When the token's life ends. */
+  /** When the token expires. */
   expiresAt: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** A subscription began or ended as asked. */
+/** A subscription was started or ended as requested. */
 export interface SubscriptionConfirmed {
   type: "subscription_confirmed";
   /** `notifications`, `clan_chat` or a declared service. */
   service: string;
-  /** Whether it is live. */
+  /** Whether the subscription exists now. */
   status: SubscriptionStatus;
   /** The clan, for `clan_chat`. */
   clanId?: string;
   /** The topic, for a declared service. */
   topic?: string;
-  /** The log's head at that moment (when subscribed). */
+  /** The head of the log when the subscription started (when subscribed). */
   offset?: number;
-  /** The store's epoch (when subscribed). */
+  /** The epoch of the store (when subscribed). */
   epoch?: string;
   /** Whether every entry after `recover.offset` follows (when subscribed). */
   recovered?: boolean;
-  /** How many notifications wait for an acknowledgement. */
+  /** The number of notifications that are not acknowledged (for `notifications`, when subscribed). */
   pending?: number;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
@@ -335,13 +335,13 @@ export interface SubscriptionEnded {
   clanId?: string;
   /** The topic, for a declared service. */
   topic?: string;
-  /** Why. */
+  /** The reason, for programs. */
   code: ErrorCode;
-  /** Why, for people. */
+  /** The reason, for people. */
   message: string;
 }
 
-/** Entries were lost to this subscription; it goes on from `offset`. */
+/** The subscription has missed entries; it continues from `offset`. */
 export interface SubscriptionReset {
   type: "subscription_reset";
   /** `notifications`, `clan_chat` or a declared service. */
@@ -350,60 +350,60 @@ export interface SubscriptionReset {
   clanId?: string;
   /** The topic, for a declared service. */
   topic?: string;
-  /** The epoch from here on. */
+  /** The new epoch. */
   epoch: string;
-  /** The position from which it goes on. */
+  /** The position from which the subscription continues. */
   offset: number;
-  /** Why. */
+  /** The reason. */
   reason: ResetReason;
 }
 
 /** A notification for the user. */
 export interface Notification {
   type: "notification";
-  /** Tells copies apart. */
+  /** The id, by which clients detect duplicates. */
   id: string;
-  /** A headline. */
+  /** The headline. */
   title: string;
   /** The text. */
   message: string;
-  /** Whatever the backend added. */
+  /** Additional data of the backend service. */
   data?: unknown;
-  /** When the gateway accepted it. */
+  /** When the gateway accepted the notification. */
   createdAt: string;
-  /** Its place among the user's notifications. */
+  /** The offset in the user's log of notifications. */
   offset: number;
-  /** A hint that it was sent before. */
+  /** Present and true when the notification was probably sent before. */
   redelivered?: boolean;
 }
 
-/** Another session of the user acknowledged these. */
+/** Another session of the user acknowledged notifications. */
 export interface NotificationAcked {
   type: "notification_acked";
   /** The notifications. */
   notificationIds: string[];
 }
 
-/** Somebody said something in a clan. */
+/** A chat message in a clan. */
 export interface Chat {
   type: "chat";
-  /** Who. */
+  /** The author. */
   userId: string;
-  /** What. */
+  /** The text. */
   content: string;
-  /** Where. */
+  /** The clan. */
   clanId: string;
-  /** Names the message. */
+  /** The id of the message. */
   messageId: string;
   /** `TEXT`, `IMAGE`, `FILE` or `SYSTEM`. */
   messageType: MessageType;
   /** Replies, mentions, attachments. */
   data?: Record<string, unknown>;
-  /** When the gateway accepted it. */
+  /** When the gateway accepted the message. */
   sentAt: string;
-  /** Its place in the clan's log. */
+  /** The offset in the clan's log. */
   offset: number;
-  /** The sender's own name for it. */
+  /** The idempotency key that the sender chose. */
   clientMessageId?: string;
 }
 
@@ -412,27 +412,27 @@ export interface ChatDeleted {
   type: "chat_deleted";
   /** The clan. */
   clanId: string;
-  /** The message whose content is gone. */
+  /** The deleted message. */
   messageId: string;
-  /** The place of this entry in the clan's log. */
+  /** The offset of this entry in the clan's log. */
   offset: number;
 }
 
-/** Somebody began or stopped typing. */
+/** A user started or stopped typing. */
 export interface Typing {
   type: "typing";
-  /** Who. */
+  /** The user. */
   userId: string;
-  /** Where. */
+  /** The clan. */
   clanId: string;
-  /** Whether they are typing. */
+  /** Whether the user is typing. */
   isTyping: boolean;
 }
 
 /** A `chat` or `publish` is stored. */
 export interface MessageSent {
   type: "message_sent";
-  /** Names the message. */
+  /** The id of the message. */
   messageId: string;
   /** The clan, for a `chat`. */
   clanId?: string;
@@ -440,145 +440,145 @@ export interface MessageSent {
   service?: string;
   /** The topic, for a `publish`. */
   topic?: string;
-  /** Its place in the topic's log. */
+  /** The offset in the topic's log. */
   offset: number;
-  /** The sender's own name for it. */
+  /** The idempotency key that the sender chose. */
   clientMessageId?: string;
-  /** True when this repeats an earlier send, which was not sent twice. */
+  /** Present and true when this repeats an earlier command. The message was stored only once. */
   duplicate?: boolean;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
 /** Notifications are acknowledged. */
 export interface AckConfirmed {
   type: "ack_confirmed";
-  /** The notifications, also those acknowledged before. */
+  /** The notifications, including those that had been acknowledged before. */
   notificationIds: string[];
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** A page of a clan's past. */
+/** A page of a clan's history. */
 export interface ChatHistory {
   type: "chat_history";
   /** The clan. */
   clanId: string;
-  /** The store's epoch. */
+  /** The epoch of the store. */
   epoch: string;
-  /** Messages in ascending offset; fewer than asked for where the reply would grow over 256 KiB. */
+  /** The messages in order of their offsets. Fewer than requested if the reply would exceed 256 KiB. */
   messages: {
-    /** Who. */
+    /** The author. */
     userId: string;
-    /** What. */
+    /** The text. */
     content: string;
-    /** Where. */
+    /** The clan. */
     clanId: string;
-    /** Names the message. */
+    /** The id of the message. */
     messageId: string;
     /** `TEXT`, `IMAGE`, `FILE` or `SYSTEM`. */
     messageType: MessageType;
     /** Replies, mentions, attachments. */
     data?: Record<string, unknown>;
-    /** When the gateway accepted it. */
+    /** When the gateway accepted the message. */
     sentAt: string;
-    /** Its place in the clan's log. */
+    /** The offset in the clan's log. */
     offset: number;
-    /** The sender's own name for it. */
+    /** The idempotency key that the sender chose. */
     clientMessageId?: string;
   }[];
-  /** Whether there are more in the direction that was asked for. */
+  /** Whether there are more messages in the requested direction. */
   hasMore: boolean;
-  /** Present and true when entries are missing: the log no longer keeps those after `after`, or cannot read some. */
+  /** Present and true when entries are missing, because the entries after `after` are no longer retained or some entries cannot be read. */
   trimmed?: boolean;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Who is present in a clan. */
+/** The users who are present in a clan. */
 export interface Presence {
   type: "presence";
   /** The clan. */
   clanId: string;
-  /** The first 200. */
+  /** The first 200 users. */
   users: {
-    /** Who. */
+    /** The user. */
     userId: string;
-    /** How many of their sessions subscribe to the clan; 0 during the grace after the last. */
+    /** The number of the user's sessions that subscribe to the clan. 0 during the grace period after the last one. */
     sessions: number;
   }[];
-  /** How many users in all. */
+  /** The total number of users. */
   count: number;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** Somebody came or went. */
+/** A user became present in a clan or left it. */
 export interface PresenceChanged {
   type: "presence_changed";
   /** The clan. */
   clanId: string;
-  /** Who. */
+  /** The user. */
   userId: string;
-  /** Which of the two. */
+  /** The new status. */
   status: PresenceStatus;
 }
 
-/** Something was published to a topic of a declared service. */
+/** An event that was published to a topic of a declared service. */
 export interface TopicMessage {
   type: "event";
   /** The service. */
   service: string;
   /** The topic. */
   topic: string;
-  /** What was published. */
+  /** The published data. */
   data: unknown;
-  /** Its place in the topic's log. */
+  /** The offset in the topic's log. */
   offset: number;
-  /** When the gateway accepted it. */
+  /** When the gateway accepted the message. */
   publishedAt: string;
-  /** Who published it; absent when a backend service did. */
+  /** The user who published the event. Absent when a backend service published it. */
   userId?: string;
-  /** The publisher's own name for it. */
+  /** The idempotency key that the publisher chose. */
   clientMessageId?: string;
 }
 
-/** This node will close the connection; it works until then. */
+/** The node will close the connection, which works until then. */
 export interface ReconnectHint {
   type: "reconnect";
-  /** Why. */
+  /** The reason. */
   reason: ReconnectReason;
-  /** When this node will close the connection, in milliseconds from now. */
+  /** The time until the node closes the connection, in milliseconds. */
   afterMs: number;
 }
 
-/** A command was refused, or the session must know of a fault. */
+/** A command failed, or an error concerns the session. */
 export interface ErrorReply {
   type: "error";
-  /** Why, for people: no token, no stack, no internal address. */
+  /** The reason, for people. It contains no token, stack trace or internal address. */
   message: string;
-  /** Why, for programs. */
+  /** The reason, for programs. */
   code: ErrorCode;
-  /** The `type` of the command that was refused. */
+  /** The `type` of the command that failed. */
   inReplyTo?: string;
-  /** The clan that it was about. */
+  /** The clan of the command. */
   clanId?: string;
-  /** The topic that it was about. */
+  /** The topic of the command. */
   topic?: string;
-  /** When to try again, in milliseconds. */
+  /** The time after which to try again, in milliseconds. */
   retryAfterMs?: number;
-  /** More for programs, such as the `field` that was wrong or an `errorId`. */
+  /** Additional data for programs, such as the invalid `field` or an `errorId`. */
   details?: unknown;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 
-/** The answer to `ping`. */
+/** The reply to `ping`. */
 export interface Pong {
   type: "pong";
-  /** The gateway's clock. */
+  /** The time of the gateway's clock. */
   timestamp: string;
-  /** Chosen by the client; the one reply to its command echoes it. */
+  /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
 

@@ -1,6 +1,6 @@
-// The options of a client. Options that can never work are refused immediately, with the way to correct them.
+// The options of a client. Invalid options are refused immediately, with an error that says how to correct them.
 
-/** The options with their defaults. */
+/** Checks the options, and returns them with their defaults. */
 export function checked(options) {
   const { url, token, deviceId, reconnect } = options ?? {};
   check(url && token, "a client needs a url and a token");
@@ -17,7 +17,7 @@ function check(fits, problem) {
   if (!fits) throw new TypeError(problem);
 }
 
-/** What is relative begins with `/` or `.`: anything else may as well be a host. */
+/** Checks the URL. A relative URL has to begin with `/` or `.`, because other texts could be host names. */
 function checkUrl(url) {
   if (/^[/.]/.test(url)) return;
   const scheme = "begin with ws://, wss://, http:// or https://, or with / for a path on the page's own host";
@@ -29,18 +29,18 @@ function checkUrl(url) {
   }
 }
 
-/** The gateway says the same of a device; it would refuse the connection. */
+/** Returns whether a text is valid as a device id. The gateway refuses a connection with an invalid one. */
 function isId(text) {
   const escaped = typeof text === "string" && text.isWellFormed?.() !== false && encodeURIComponent(text);
-  // The gateway leaves fewer characters as they are.
+  // The gateway escapes more characters than this function does.
   return Boolean(escaped) && !/[\s\p{Cc}]/u.test(text) && new TextEncoder().encode(text).length <= 128
     && escaped.replace(/[!'()*.~]/g, "%00").length <= 200;
 }
 
-/** The gateway's address as a WebSocket's. */
+/** Returns the WebSocket URL of the gateway. */
 export function address(url) {
   const { href, origin } = globalThis.location ?? {};
-  // A worker that was made of a blob has no path of its own.
+  // A worker that was created from a blob has no path.
   const base = href?.startsWith("blob:") ? origin : href;
   const absolute = resolve(url, base);
   if (absolute?.protocol !== "ws:" && absolute?.protocol !== "wss:") {

@@ -1,27 +1,27 @@
-// What a client does: clan chat, notifications, topics of declared services.
+// The services of a client: clan chat, notifications, topics of declared services.
 
 import { guard } from "./engine.js";
 import { makeId } from "./group.js";
 import { Stream } from "./stream.js";
 
 export class ClanChat {
-  #inside;
+  #internals;
 
-  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  /** Excludes the object from Vue's proxies, which cannot access private fields. */
   get __v_skip() {
     return true;
   }
 
-  constructor(inside, clanId) {
-    this.#inside = inside;
+  constructor(internals, clanId) {
+    this.#internals = internals;
     this.clanId = clanId;
   }
 
   subscribe({ history, from, presence, ...options } = {}) {
     const fields = { clanId: this.clanId, history, recover: from, presence };
-    return new Stream(this.#inside.asked(), "subscribe_clan_chat", fields, options, event => {
+    return new Stream(this.#internals.requests(), "subscribe_clan_chat", fields, options, event => {
       if (event.type === "gap") {
-        // Up to where the stream goes on: what comes after it the iterator brings.
+        // Gaps end where the stream continues: the iterator returns later messages.
         hide(event, "history", ({ limit, ...options } = {}) =>
           this.history({ ...options, limit, before: event.after.offset + 1 }).then(page => page.messages));
       }
@@ -31,42 +31,42 @@ export class ClanChat {
 
   send(content, { messageType, data, clientMessageId = makeId(), ...options } = {}) {
     const fields = { clanId: this.clanId, content, messageType, data, clientMessageId };
-    return sending(clientMessageId, this.#inside.call("chat", fields, options));
+    return sending(clientMessageId, this.#internals.call("chat", fields, options));
   }
 
   typing(isTyping = true) {
-    // It has no reply, and what cannot be told now is no news later.
-    this.#inside.asked().call("call", "typing", JSON.stringify({ clanId: this.clanId, isTyping }), 0, () => {})();
+    // Typing has no reply, and is useless later, so errors are ignored.
+    this.#internals.requests().call("call", "typing", JSON.stringify({ clanId: this.clanId, isTyping }), 0, () => {})();
   }
 
   history({ before, after, limit, ...options } = {}) {
-    const asked = this.#inside.call("chat_history", { clanId: this.clanId, before, after, limit }, options);
-    // The same shape as what an iterator gives, so that a view needs one way to show it.
-    return asked.then(page => ({ ...page, messages: page.messages.map(chat => ({ type: "chat", ...chat })) }));
+    const page = this.#internals.call("chat_history", { clanId: this.clanId, before, after, limit }, options);
+    // The same shape as the items of an iterator, so that a view can show both in the same way.
+    return page.then(page => ({ ...page, messages: page.messages.map(chat => ({ type: "chat", ...chat })) }));
   }
 
   presence(options) {
-    return this.#inside.call("presence", { clanId: this.clanId }, options);
+    return this.#internals.call("presence", { clanId: this.clanId }, options);
   }
 }
 
 export class Notifications {
-  #inside;
+  #internals;
 
-  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  /** Excludes the object from Vue's proxies, which cannot access private fields. */
   get __v_skip() {
     return true;
   }
 
-  constructor(inside) {
-    this.#inside = inside;
+  constructor(internals) {
+    this.#internals = internals;
   }
 
   subscribe({ onNotification, onPending, onError, ...options } = {}) {
-    const stream = new Stream(this.#inside.asked(), "subscribe_notifications", {}, options, event =>
+    const stream = new Stream(this.#internals.requests(), "subscribe_notifications", {}, options, event =>
       hide(event, "ack", options => this.ack(event.id, options)));
     if (onPending) {
-      const off = options.signal?.aborted ? undefined : this.#inside.badge(onPending);
+      const off = options.signal?.aborted ? undefined : this.#internals.badge(onPending);
       stream.over.then(off);
     }
     if (onNotification) void hand(stream, onNotification, onError);
@@ -75,36 +75,39 @@ export class Notifications {
 
   async ack(ids, options) {
     const notificationIds = [ids].flat();
-    if (notificationIds.length > 0) await this.#inside.call("notification_ack", { notificationIds }, options);
+    if (notificationIds.length > 0) await this.#internals.call("notification_ack", { notificationIds }, options);
   }
 }
 
 export class ServiceTopic {
-  #inside;
+  #internals;
 
-  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  /** Excludes the object from Vue's proxies, which cannot access private fields. */
   get __v_skip() {
     return true;
   }
 
-  constructor(inside, service, topic) {
-    this.#inside = inside;
+  constructor(internals, service, topic) {
+    this.#internals = internals;
     this.service = service;
     this.topic = topic;
   }
 
   subscribe({ history, from, ...options } = {}) {
     const fields = { service: this.service, topic: this.topic, history, recover: from };
-    return new Stream(this.#inside.asked(), "subscribe", fields, options, event => event);
+    return new Stream(this.#internals.requests(), "subscribe", fields, options, event => event);
   }
 
   publish(data, { clientMessageId = makeId(), ...options } = {}) {
     const fields = { service: this.service, topic: this.topic, data, clientMessageId };
-    return sending(clientMessageId, this.#inside.call("publish", fields, options));
+    return sending(clientMessageId, this.#internals.call("publish", fields, options));
   }
 }
 
-/** Hands each to the callback, and goes on without waiting for it: a slow acknowledgement holds nothing back. */
+/**
+ * Passes each notification to the callback without waiting for its end, so that a slow acknowledgement delays no other
+ * notification.
+ */
 async function hand(stream, onNotification, onError) {
   const failed = error => guard(() => {
     if (onError) onError(error);
@@ -119,7 +122,7 @@ async function hand(stream, onNotification, onError) {
   }
 }
 
-/** A method that a copy or a comparison of the plain object does not see. */
+/** Adds a method that is not enumerable, so that copies and comparisons of the object ignore it. */
 function hide(object, name, method) {
   return Object.defineProperty(object, name, { value: method, configurable: true });
 }

@@ -1,4 +1,4 @@
-// The WebSockets of a client: at most the one in use and its successor.
+// The WebSockets of a client: the one in use, and at most one successor.
 
 import { address } from "./options.js";
 import { blockedBy, watchPolicy } from "./policy.js";
@@ -13,7 +13,7 @@ export class Sockets {
 
   /**
    * The listener receives `opened`, `frame`, `closed` and `openFailed`, each with the number of the connection, and
-   * `impossible(code, why)` where no attempt will ever succeed. A `fence` among the options is asked before a socket is
+   * `impossible(code, why)` where no attempt will ever succeed. A `fence` among the options is called before a socket is
    * opened, and before the end of one is believed: a page that was suspended may have been replaced by another, and its
    * old sockets with it.
    */
@@ -22,7 +22,7 @@ export class Sockets {
     this.#listener = listener;
   }
 
-  /** What keeps this client from ever having a socket, for people. */
+  /** Returns a sentence about why this client can never open a socket, or undefined. */
   problem() {
     if (!this.#class) return "there is no WebSocket here: give one by `webSocket` (Node 20: the package ws)";
     try {
@@ -37,36 +37,37 @@ export class Sockets {
     return this.#options.webSocket ?? globalThis.WebSocket;
   }
 
-  open(attempt) {
-    // The place for it; `shut` may take it away before the fence has answered.
-    this.#sockets.set(attempt, undefined);
-    this.#fenced(() => this.#sockets.has(attempt) && this.#open(attempt));
+  open(connection) {
+    // Reserves the entry. `close` may remove it before the fence has answered.
+    this.#sockets.set(connection, undefined);
+    this.#fenced(() => this.#sockets.has(connection) && this.#open(connection));
   }
 
-  #open(attempt) {
+  #open(connection) {
     let socket;
     watchPolicy();
     try {
       socket = new this.#class(address(this.#options.url), SUBPROTOCOL);
     } catch (error) {
-      this.#sockets.delete(attempt);
-      // It is thrown for what will not change, such as ws: on a page over https. Not immediately: the caller has not finished.
+      this.#sockets.delete(connection);
+      // The constructor throws for permanent errors, such as ws: on an https page. Reported asynchronously, because the
+      // caller has not finished.
       queueMicrotask(() => this.#listener.impossible("invalid", String(error?.message ?? error)));
       return;
     }
     let opened = false;
-    this.#sockets.set(attempt, socket);
-    const ours = () => this.#sockets.get(attempt) === socket;
+    this.#sockets.set(connection, socket);
+    const ours = () => this.#sockets.get(connection) === socket;
     socket.onopen = () => {
       opened = true;
       this.#everOpened = true;
-      if (ours()) this.#listener.opened(attempt);
+      if (ours()) this.#listener.opened(connection);
     };
     socket.onmessage = ({ data }) => {
-      if (ours() && typeof data === "string") this.#listener.frame(attempt, data);
+      if (ours() && typeof data === "string") this.#listener.frame(connection, data);
     };
     const where = address(this.#options.url);
-    // The close that follows says all that a browser tells; where a policy blocks the socket, none follows.
+    // The close event that follows has all details. If a policy blocks the socket, no close event follows.
     socket.onerror = async () => {
       const directive = opened ? undefined : await blockedBy(where);
       const help = () => `the page's policy blocks the gateway: add ${new URL(where).origin} to its ${directive}`;
@@ -74,36 +75,36 @@ export class Sockets {
     };
     socket.onclose = ({ code }) => this.#fenced(() => {
       if (!ours()) return;
-      this.#sockets.delete(attempt);
-      if (opened) this.#listener.closed(attempt, code);
-      else this.#listener.openFailed(attempt, this.#whyNot(where));
+      this.#sockets.delete(connection);
+      if (opened) this.#listener.closed(connection, code);
+      else this.#listener.openFailed(connection, this.#causeOf(where));
     });
   }
 
-  #fenced(goOn) {
+  #fenced(proceed) {
     const { fence } = this.#options;
-    if (fence) void fence().then(passes => passes && goOn());
-    else goOn();
+    if (fence) void fence().then(passes => passes && proceed());
+    else proceed();
   }
 
-  send(attempt, text) {
-    const socket = this.#sockets.get(attempt);
+  send(connection, text) {
+    const socket = this.#sockets.get(connection);
     if (socket?.readyState === 1) socket.send(text);
   }
 
-  /** Closes one, of which nothing more will be heard. */
-  shut(attempt, code) {
-    const socket = this.#sockets.get(attempt);
-    this.#sockets.delete(attempt);
-    // A page may not give the codes below.
+  /** Closes a socket, and reports nothing more about it. */
+  close(connection, code) {
+    const socket = this.#sockets.get(connection);
+    this.#sockets.delete(connection);
+    // Browsers allow only code 1000 and codes from 3000.
     socket?.close(code === 1000 || code >= 3000 ? code : 1000);
   }
 
-  shutAll() {
-    for (const attempt of [...this.#sockets.keys()]) this.shut(attempt, 1000);
+  closeAll() {
+    for (const connection of [...this.#sockets.keys()]) this.close(connection, 1000);
   }
 
-  #whyNot(address) {
+  #causeOf(address) {
     const where = `no connection to ${address}`;
     const origin = globalThis.location?.origin;
     if (this.#everOpened || origin === undefined) return where;

@@ -1,42 +1,42 @@
-// The iterator of one subscription: it takes from the core's buffer whenever somebody waits.
+// The iterator of one subscription. It takes items from the core's buffer when the app waits for one.
 
 const DONE = Object.freeze({ done: true, value: undefined });
 
 export class Stream {
   position;
   ready;
-  /** Settles once it has ended, however that came. */
+  /** Settles when the stream has ended, for any reason. */
   over;
-  #asked;
+  #requests;
   #number;
   #dress;
   #waiting = [];
   #over = false;
-  #tellOver;
+  #settleOver;
   #end;
   #confirm;
   #deny;
   #signal;
   #onAbort = () => void this.return();
 
-  /** Vue's proxies leave it as it is: they could not reach private fields. */
+  /** Excludes the object from Vue's proxies, which cannot access private fields. */
   get __v_skip() {
     return true;
   }
 
-  /** `dress` makes the app's event of the frame. */
-  constructor(asked, type, fields, { signal, timeoutMs = Infinity }, dress) {
-    this.#asked = asked;
+  /** `dress` converts a frame to the event for the app. */
+  constructor(requests, type, fields, { signal, timeoutMs = Infinity }, dress) {
+    this.#requests = requests;
     this.#dress = dress;
     this.#signal = signal;
     this.ready = new Promise((confirm, deny) => ([this.#confirm, this.#deny] = [confirm, deny]));
-    // Whoever does not look at it learns of the refusal from the iterator.
+    // An app that does not use this promise gets the error from the iterator, so it must not be an unhandled rejection.
     this.ready.catch(() => {});
-    this.over = new Promise(resolve => (this.#tellOver = resolve));
+    this.over = new Promise(resolve => (this.#settleOver = resolve));
     if (signal?.aborted) {
       this.#over = true;
       this.#confirm();
-      this.#tellOver();
+      this.#settleOver();
       return;
     }
     signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -49,7 +49,7 @@ export class Stream {
       ready: () => this.#serve(),
       ended: error => this.#ended(error),
     };
-    this.#number = asked.subscribe(listener, type, JSON.stringify(fields), timeoutMs);
+    this.#number = requests.subscribe(listener, type, JSON.stringify(fields), timeoutMs);
   }
 
   next() {
@@ -73,17 +73,17 @@ export class Stream {
     return this;
   }
 
-  /** Gives those who wait what there is. */
+  /** Resolves waiting calls of `next` with available items. */
   #serve() {
     while (this.#waiting.length > 0) {
-      const item = this.#over ? undefined : this.#asked.take(this.#number);
+      const item = this.#over ? undefined : this.#requests.take(this.#number);
       if (item === undefined) break;
       if (item.position) this.position = item.position;
       this.#waiting.shift().resolve({ done: false, value: this.#dress(item.event) });
     }
     if (this.#end && !this.#over && this.#waiting.length > 0) {
       const { error } = this.#end;
-      // The error is told once; what the app itself has closed ends without one.
+      // The error is thrown once; a client that the app has closed ends without one.
       if (error.code !== "closed" || error.closeCode !== 1000) this.#waiting.shift().reject(error);
       this.#finish();
     }
@@ -92,7 +92,7 @@ export class Stream {
 
   #ended(error) {
     this.#end = { error };
-    this.#tellOver();
+    this.#settleOver();
     this.#deny(error);
     this.#serve();
   }
@@ -101,9 +101,9 @@ export class Stream {
     if (!this.#over) {
       this.#over = true;
       this.#signal?.removeEventListener("abort", this.#onAbort);
-      if (this.#number !== undefined) this.#asked.leave(this.#number);
+      if (this.#number !== undefined) this.#requests.leave(this.#number);
       this.#confirm();
-      this.#tellOver();
+      this.#settleOver();
     }
     this.#serve();
   }

@@ -1,42 +1,42 @@
-//! The memory of the WebAssembly module: blocks whose sizes are powers of two, in a list of free ones for each size.
+//! The allocator of the WebAssembly module: blocks whose sizes are powers of two, with a free list for each size.
 //!
-//! Both taking and giving back are a few instructions, and the whole of it is a tenth of the allocator that Rust brings
-//! for this target. The price is memory: a block is up to twice as large as what is in it, and one that was given back
-//! serves its own size only.
+//! Allocating and freeing take a few instructions, and the code is a tenth of the size of the allocator that Rust has
+//! for this target. The price is memory: a block is up to twice as large as its content, and a freed block
+//! is reused for its own size only.
 
 #![allow(unsafe_code, reason = "an allocator hands out memory")]
-// Elsewhere than in a browser only its tests use it.
+// On other targets only its tests use it.
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "the allocator of another target"))]
 
 use std::{alloc::Layout, ops::Range, ptr};
 
-/// The smallest block: it has room for the address of the next free one, and the alignment of every type.
-const LEAST: usize = 16;
-/// One list for each power of two that 32 bits can count.
-const SIZES: usize = 32;
+/// The size of the smallest block. It holds the address of the next free block, and has the alignment of every type.
+const MIN_BLOCK: usize = 16;
+/// The number of free lists: one for each power of two of 32 bits.
+const SIZE_CLASSES: usize = 32;
 
-/// Where new memory comes from.
+/// The source of new memory.
 pub(crate) trait Pages {
     /// Grows the memory by at least this many bytes, and returns the new part.
     fn grow(&mut self, bytes: usize) -> Option<Range<usize>>;
 }
 
-/// Free blocks, and the rest of the memory, which was never used.
+/// The free blocks, and the rest of the memory, which was never used.
 pub(crate) struct Heap<P> {
     pages: P,
-    /// The first free block of each size: there the address of the next is written, 0 in the last.
-    free: [usize; SIZES],
+    /// The first free block of each size. Each free block begins with the address of the next one, or 0.
+    free: [usize; SIZE_CLASSES],
     unused: usize,
     end: usize,
 }
 
 impl<P: Pages> Heap<P> {
-    /// A heap without memory.
+    /// Creates an empty heap.
     pub(crate) const fn new(pages: P) -> Self {
-        Self { pages, free: [0; SIZES], unused: 0, end: 0 }
+        Self { pages, free: [0; SIZE_CLASSES], unused: 0, end: 0 }
     }
 
-    /// A block for this; null where memory is at its end, or for an alignment that no type here has.
+    /// Returns a block for a layout. Returns null if there is no memory left, or if the alignment is too large.
     pub(crate) fn allocate(&mut self, layout: Layout) -> *mut u8 {
         let Some((size, list)) = block(layout).and_then(|size| Some((size, self.list(size)?))) else {
             return ptr::null_mut();
@@ -46,17 +46,17 @@ impl<P: Pages> Heap<P> {
             return self.take_unused(size);
         }
         let block = ptr::with_exposed_provenance_mut::<usize>(first);
-        // SAFETY: what is in a list was given back, is at least `LEAST` bytes long, aligned to that, and holds the
+        // SAFETY: what is in a list was given back, is at least `MIN_BLOCK` bytes long, aligned to that, and holds the
         // address that `release` wrote.
         *list = unsafe { block.read() };
         block.cast()
     }
 
-    /// Takes back what `allocate` gave for the same layout.
+    /// Frees a block that `allocate` returned for the same layout.
     ///
     /// # Safety
     ///
-    /// The block was given for this layout, and is not used from now on.
+    /// `allocate` returned the block for this layout, and the block is not used any more.
     pub(crate) unsafe fn release(&mut self, at: *mut u8, layout: Layout) {
         let Some(list) = block(layout).and_then(|size| self.list(size)) else { return };
         // SAFETY: the caller gives the block away, which `allocate` made long and aligned enough for an address.
@@ -70,12 +70,13 @@ impl<P: Pages> Heap<P> {
 
     fn take_unused(&mut self, size: usize) -> *mut u8 {
         if self.unused.checked_add(size).is_none_or(|after| after > self.end) {
-            // More than is asked for: where WebAssembly is turned into JavaScript, growing copies all of it.
+            // Grow by more than is requested: if the WebAssembly is translated to JavaScript, growing copies all
+            // memory.
             let more = self.pages.grow(size.max(self.end / 8)).or_else(|| self.pages.grow(size));
             let Some(Range { start, end }) = more else { return ptr::null_mut() };
-            // What is left of the memory before goes on in the new one, unless something else lies between.
+            // The unused rest is contiguous with the new memory, unless other memory lies between.
             if start != self.end {
-                self.unused = start.next_multiple_of(LEAST);
+                self.unused = start.next_multiple_of(MIN_BLOCK);
             }
             self.end = end;
         }
@@ -85,10 +86,10 @@ impl<P: Pages> Heap<P> {
     }
 }
 
-/// How large the block for this is. A longer or shorter layout with the same block can stay where it is.
+/// Returns the size of the block for a layout. A reallocation within the same block size need not move.
 pub(crate) fn block(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(LEAST).checked_next_power_of_two()?;
-    (layout.align() <= LEAST).then_some(size)
+    let size = layout.size().max(MIN_BLOCK).checked_next_power_of_two()?;
+    (layout.align() <= MIN_BLOCK).then_some(size)
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -124,7 +125,7 @@ mod module {
     #[global_allocator]
     static MODULE: Module = Module(UnsafeCell::new(Heap::new(Memory)));
 
-    // SAFETY: blocks do not overlap, are as long and aligned as asked, and stay until they are given back.
+    // SAFETY: blocks do not overlap, are as long and aligned as requested, and stay until they are given back.
     unsafe impl GlobalAlloc for Module {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: there is one thread, and `allocate` calls nothing that allocates.
@@ -158,7 +159,7 @@ mod module {
 mod tests {
     use super::*;
 
-    /// Memory that was there before and is handed out page by page.
+    /// Memory that exists already and is handed out page by page.
     struct Given {
         end: usize,
         most: usize,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_do_not_overlap_and_are_used_again() {
+    fn reuses_blocks_without_overlap() {
         with_heap(1 << 20, |heap| {
             // A sequence without a pattern, the same each time.
             let mut random = 7_u32;
@@ -208,7 +209,7 @@ mod tests {
                     let size = usize::try_from(next(5_000)).unwrap();
                     let at = heap.allocate(layout(size));
                     assert!(!at.is_null(), "round {round}: it does not use again what was given back");
-                    assert_eq!(at.addr() % LEAST, 0);
+                    assert_eq!(at.addr() % MIN_BLOCK, 0);
                     let filling = round.to_le_bytes()[0];
                     // SAFETY: the block is at least so long.
                     unsafe { at.write_bytes(filling, size) };
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_memory_is_null_and_no_end_of_the_heap() {
+    fn exhausted_memory_returns_null() {
         with_heap(1 << 16, |heap| {
             assert!(heap.allocate(layout(1 << 17)).is_null());
             assert!(heap.allocate(layout(usize::MAX / 4)).is_null());

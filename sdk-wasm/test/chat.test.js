@@ -9,18 +9,18 @@ test("two users chat", async t => {
   const gateway = await Gateway.start(t);
   const { client: ada } = gateway.client(t, "ada");
   const { client: bob } = gateway.client(t, "bob");
-  const heard = bob.clanChat("c").subscribe();
-  await heard.ready;
+  const read = bob.clanChat("c").subscribe();
+  await read.ready;
   const sending = ada.clanChat("c").send("hello", { data: { replyTo: "m1" } });
   assert.match(sending.clientMessageId, /^[0-9a-f]{32}$/);
   const receipt = await sending;
-  const [chat] = await first(heard, 1);
+  const [chat] = await first(read, 1);
   assert.equal(chat.content, "hello");
   assert.equal(chat.userId, "ada");
   assert.deepEqual(chat.data, { replyTo: "m1" });
   assert.equal(chat.messageId, receipt.messageId);
   assert.equal(chat.clientMessageId, sending.clientMessageId);
-  assert.deepEqual(heard.position.offset, chat.offset);
+  assert.deepEqual(read.position.offset, chat.offset);
   const page = await bob.clanChat("c").history();
   assert.deepEqual(page.messages.map(message => message.content), ["hello"]);
   assert.equal((await ada.clanChat("c").presence()).count, 1);
@@ -30,12 +30,12 @@ test("history comes before what is live, each once", async t => {
   const gateway = await Gateway.start(t);
   const { client } = gateway.client(t, "ada");
   for (const text of ["1", "2", "3"]) await client.clanChat("c").send(text);
-  const heard = client.clanChat("c").subscribe({ history: 2 });
+  const read = client.clanChat("c").subscribe({ history: 2 });
   await client.clanChat("c").send("4");
-  assert.deepEqual((await first(heard, 3)).map(chat => chat.content), ["2", "3", "4"]);
-  // An app that was away goes on from where it was.
-  const { position } = heard;
-  await heard.return();
+  assert.deepEqual((await first(read, 3)).map(chat => chat.content), ["2", "3", "4"]);
+  // An app that was away continues from its position.
+  const { position } = read;
+  await read.return();
   await client.clanChat("c").send("5");
   const again = client.clanChat("c").subscribe({ from: position });
   assert.deepEqual((await first(again, 1)).map(chat => chat.content), ["5"]);
@@ -47,7 +47,7 @@ test("notifications come once, are counted and acknowledged", async t => {
   const { client } = gateway.client(t, "ada");
   const badges = [];
   const off = new AbortController();
-  const told = await new Promise((resolve, reject) => {
+  const notified = await new Promise((resolve, reject) => {
     client.notifications().subscribe({
       signal: off.signal,
       onPending: count => badges.push(count),
@@ -55,15 +55,15 @@ test("notifications come once, are counted and acknowledged", async t => {
       onError: reject,
     });
   });
-  assert.equal(told.title, "one");
+  assert.equal(notified.title, "one");
   assert.deepEqual(badges, [1]);
-  assert.ok(!Object.keys(told).includes("ack"), "it stays a plain object");
-  await told.ack();
+  assert.ok(!Object.keys(notified).includes("ack"), "it stays a plain object");
+  await notified.ack();
   assert.deepEqual(badges, [1, 0]);
   off.abort();
 });
 
-test("a refusal tells its code, and a bad argument is told before anything is sent", async t => {
+test("a refusal has its code, and a bad argument is refused before anything is sent", async t => {
   const gateway = await Gateway.start(t);
   const { client, frames } = gateway.client(t, "ada", { token: () => gateway.token("ada", ["mine"]) });
   const sending = client.clanChat("other").send("x");

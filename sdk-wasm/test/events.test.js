@@ -19,19 +19,19 @@ test("the same function listens for each subscription that was given it", async 
   one.abort();
   const kept = client.notifications().subscribe({ signal: two.signal, onPending, onNotification });
   await kept.ready;
-  const told = until => new Promise(resolve => {
+  const reached = until => new Promise(resolve => {
     const poll = () => (until() ? resolve() : setImmediate(poll));
     poll();
   });
   await gateway.notify("ada", "first");
-  await told(() => counts.at(-1) === 1 && titles.length === 1);
-  // A third with the same function, while the second lasts: each is told, and the end of one takes none from the other.
+  await reached(() => counts.at(-1) === 1 && titles.length === 1);
+  // A third with the same function, while the second lasts: each gets it, and the end of one takes none from the other.
   const three = new AbortController();
   client.notifications().subscribe({ signal: three.signal, onPending });
   assert.deepEqual(counts, [0, 1, 1]);
   three.abort();
   await gateway.notify("ada", "second");
-  await told(() => titles.length === 2 && counts.at(-1) === 2);
+  await reached(() => titles.length === 2 && counts.at(-1) === 2);
   two.abort();
   await gateway.notify("ada", "third");
   const watcher = client.notifications().subscribe();

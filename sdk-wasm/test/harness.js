@@ -31,26 +31,26 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
     return gateway;
   }
 
-  /** Starts it, or starts it anew on the same port with the same data. */
+  /** Starts it, or starts it again on the same port with the same data. */
   async run() {
     const args = ["serve", "--dev", "--config", "gateway.toml", "--listen", this.#listen];
     const env = { ...process.env, GATEWAY_LOG__FORMAT: "json" };
     this.#child = spawn(PROGRAM, args, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "pipe"] });
-    const said = [];
+    const output = [];
     const address = await new Promise((resolve, reject) => {
       const read = line => {
-        said.push(line);
+        output.push(line);
         const found = /127\.0\.0\.1:(\d+)/.exec(line);
         if (found && !found[0].endsWith(":0")) resolve(found[0]);
       };
       createInterface({ input: this.#child.stdout }).on("line", read);
       createInterface({ input: this.#child.stderr }).on("line", read);
-      this.#child.once("exit", () => reject(new Error(`the gateway ended:\n${said.join("\n")}`)));
+      this.#child.once("exit", () => reject(new Error(`the gateway ended:\n${output.join("\n")}`)));
       this.#child.once("error", reject);
     });
     this.#listen = address;
     while ((await ask(`http://${address}/health/ready`).catch(() => undefined))?.status !== 200) {
-      if (this.#hasEnded()) throw new Error(`the gateway ended before it was ready:\n${said.join("\n")}`);
+      if (this.#hasEnded()) throw new Error(`the gateway ended before it was ready:\n${output.join("\n")}`);
       await new Promise(setImmediate);
     }
   }
@@ -118,7 +118,7 @@ export function sent(frames, type) {
   return frames.filter(({ direction, message }) => direction === "out" && message.type === type);
 }
 
-/** The first so many things of an iterator that are of a type. */
+/** The first items of an iterator that are of a type. */
 export async function first(iterator, count, type = "chat") {
   const events = [];
   while (events.length < count) {

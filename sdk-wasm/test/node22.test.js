@@ -1,4 +1,4 @@
-// Node 22, which has a WebSocket of its own: the package needs nothing beside it.
+// Node 22, which has a WebSocket of its own: the package needs nothing else.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -21,10 +21,10 @@ const APP = `
   const [url, token, wasmUrl] = process.argv.slice(2);
   const gateway = new GatewayClient({ url, token, ...(wasmUrl && { wasmUrl }) });
   const chat = gateway.clanChat("c");
-  const heard = chat.subscribe();
-  await heard.ready;
+  const read = chat.subscribe();
+  await read.ready;
   await chat.send("by itself");
-  const { value } = await heard.next();
+  const { value } = await read.next();
   console.log(process.versions.node.split(".")[0] >= 22, gateway.state.session.userId, value.content);
   gateway.close();
 `;

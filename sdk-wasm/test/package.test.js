@@ -1,4 +1,4 @@
-// The package as somebody else gets it: packed, installed, typed, and small.
+// The package as an app gets it: packed, installed, typed, and small.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -38,20 +38,20 @@ test("importing it and making a client does nothing, as a server that renders pa
   const folder = project(t);
   for (const name of ["realtime-gateway", "realtime-gateway/no-wasm"]) {
     const code = `
-      const said = [];
-      const tell = name => new Proxy(function () {}, {
-        apply: () => said.push(name), construct: () => said.push(name) && {}, get: (_, key) => said.push(name + "." + String(key)),
+      const touched = [];
+      const touch = name => new Proxy(function () {}, {
+        apply: () => touched.push(name), construct: () => touched.push(name) && {}, get: (_, key) => touched.push(name + "." + String(key)),
       });
       for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch", "WebSocket",
         "document", "window", "location", "localStorage", "BroadcastChannel", "addEventListener"]) {
-        Object.defineProperty(globalThis, name, { value: tell(name), configurable: true, writable: true });
+        Object.defineProperty(globalThis, name, { value: touch(name), configurable: true, writable: true });
       }
       const sdk = await import(${JSON.stringify(name)});
-      const gateway = new sdk.GatewayClient({ url: "/ws", token: () => said.push("token") });
-      gateway.on("state", () => said.push("state"));
+      const gateway = new sdk.GatewayClient({ url: "/ws", token: () => touched.push("token") });
+      gateway.on("state", () => touched.push("state"));
       gateway.clanChat("c");
       await new Promise(resolve => process.nextTick(resolve));
-      console.log(JSON.stringify([said, gateway.state.status]));
+      console.log(JSON.stringify([touched, gateway.state.status]));
     `;
     assert.equal(run(folder, code), '[[],"idle"]\n', name);
   }
@@ -183,7 +183,7 @@ function bundled(t, entry) {
   return readdirSync(folder).map(name => join(folder, name));
 }
 
-test("the size that an app gets, beside that of others", t => {
+test("the size that an app gets, next to that of others", t => {
   const kib = bytes => `${(bytes / 1024).toFixed(1).padStart(6)} KiB`;
   const chunks = bundled(t, "index.js");
   const total = brotli(...chunks);

@@ -1,4 +1,4 @@
-// A project of somebody else's, in which the packed package is installed.
+// A project of an app, in which the packed package is installed.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const pkg = fileURLToPath(new URL("../pkg", import.meta.url));
 
-/** Makes one that goes with the test, and returns its folder. */
+/** Makes one that is removed with the test, and returns its folder. */
 export function project(t) {
   const folder = mkdtempSync(join(tmpdir(), "gateway-npm-"));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -9,8 +9,8 @@ test("a killed gateway loses nothing and doubles nothing", async t => {
   const gateway = await Gateway.start(t);
   const { client: ada } = gateway.client(t, "ada");
   const { client: bob, states } = gateway.client(t, "bob");
-  const heard = bob.clanChat("c").subscribe();
-  await heard.ready;
+  const read = bob.clanChat("c").subscribe();
+  await read.ready;
   await ada.clanChat("c").send("before");
   const lost = becomes(bob, "reconnecting");
   await gateway.kill();
@@ -18,7 +18,7 @@ test("a killed gateway loses nothing and doubles nothing", async t => {
   const sendings = ["one", "two", "three"].map(text => ada.clanChat("c").send(text, { timeoutMs: 30_000 }));
   await gateway.run();
   await Promise.all(sendings);
-  const chats = await first(heard, 4);
+  const chats = await first(read, 4);
   assert.deepEqual(chats.map(chat => chat.content), ["before", "one", "two", "three"]);
   const { messages } = await bob.clanChat("c").history();
   assert.equal(messages.length, 4);
@@ -47,7 +47,7 @@ test("a send whose connection breaks is repeated under its name", async t => {
   assert.equal((await client.clanChat("c").history()).messages.length, 1);
 });
 
-test("without an answer in time nobody knows what became of a send", async t => {
+test("without an answer in time the outcome of a send is unknown", async t => {
   const gateway = await Gateway.start(t);
   const { client } = gateway.client(t, "ada");
   await client.connect();

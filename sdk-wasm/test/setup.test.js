@@ -37,11 +37,11 @@ test("a wrong set-up is refused where the client is made, with the mistake's nam
   }
 });
 
-/** Every way to want something fails in time with this, and asks for no token. */
+/** Every request fails in time with this, and asks for no token. */
 async function fails(options, code, words) {
-  let asked = 0;
+  let requested = 0;
   const token = () => {
-    asked += 1;
+    requested += 1;
     return "t";
   };
   const client = new GatewayClient({ ...good, ...options, token });
@@ -56,7 +56,7 @@ async function fails(options, code, words) {
     assert.match(error.message, words);
   }
   assert.match((await failed).cause.message, words);
-  assert.equal(asked, 0);
+  assert.equal(requested, 0);
   await assert.rejects(client.connect(), { code });
   client.close();
 }
@@ -113,7 +113,7 @@ test("what times out says what it waited for", async t => {
   }
 });
 
-test("a failing token renewal is told while the session goes on, and so is its success", async t => {
+test("a failing token renewal is reported while the session continues, and so is its success", async t => {
   const gateway = await Gateway.start(t, "auth.leeway = \"0s\"");
   let fails = false;
   const { client } = gateway.client(t, "ada", {
@@ -136,7 +136,7 @@ test("a failing token renewal is told while the session goes on, and so is its s
   assert.deepEqual((await first(chat, 1)).map(({ content }) => content), ["still here"]);
 });
 
-test("the waits keep within what the app asked for, and the state says when the next attempt is", async t => {
+test("the waits keep within the app's bounds, and the state says when the next attempt is", async t => {
   const attempts = [];
   const webSocket = class {
     constructor() {
@@ -153,20 +153,20 @@ test("the waits keep within what the app asked for, and the state says when the 
   while (attempts.length < 6) await new Promise(resolve => setTimeout(resolve, 5));
   const waits = attempts.slice(1).map((at, i) => at - attempts[i]);
   assert.ok(waits.every(wait => wait >= 59), `${waits}`);
-  const told = states.filter(({ nextAttemptAt }) => nextAttemptAt !== undefined);
-  assert.ok(told.length >= 5, `${told.length}`);
-  for (const [i, { nextAttemptAt, status, cause }] of told.slice(0, 5).entries()) {
+  const reported = states.filter(({ nextAttemptAt }) => nextAttemptAt !== undefined);
+  assert.ok(reported.length >= 5, `${reported.length}`);
+  for (const [i, { nextAttemptAt, status, cause }] of reported.slice(0, 5).entries()) {
     assert.ok(["connecting", "reconnecting"].includes(status) && cause.code === "connection");
     const off = attempts[i + 1] - nextAttemptAt;
-    assert.ok(off >= -2, `attempt ${i + 2} came ${off} ms after it was told`);
+    assert.ok(off >= -2, `attempt ${i + 2} came ${off} ms after it was reported`);
   }
-  // While an attempt is under way there is none to wait for, and why the last one failed is still told.
+  // While an attempt is under way there is none to wait for, and why the last one failed is still reported.
   const under = states.filter(({ status, nextAttemptAt, cause }) => status === "reconnecting" && nextAttemptAt === undefined && cause);
   assert.ok(under.length > 0);
 });
 
 if (globalThis.WebAssembly) {
-  test("WebAssembly that cannot be had is loaded again, and nothing that was asked is lost", async t => {
+  test("WebAssembly that cannot be had is loaded again, and nothing that was requested is lost", async t => {
     const gateway = await Gateway.start(t);
     const wasm = readFileSync(new URL("../pkg/gateway.wasm", import.meta.url));
     const answers = [
@@ -174,8 +174,8 @@ if (globalThis.WebAssembly) {
       response => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html>"),
       response => response.end(wasm),
     ];
-    let asked = 0;
-    const files = createServer((_, response) => answers[Math.min(asked++, answers.length - 1)](response));
+    let requested = 0;
+    const files = createServer((_, response) => answers[Math.min(requested++, answers.length - 1)](response));
     await new Promise(resolve => files.listen(0, "127.0.0.1", resolve));
     t.after(() => files.close());
     const wasmUrl = `http://127.0.0.1:${files.address().port}/gateway.wasm`;
@@ -185,13 +185,13 @@ if (globalThis.WebAssembly) {
     const badly = client.clanChat("c").subscribe({ timeoutMs: 0 }).ready.catch(error => error);
     await client.clanChat("c").send("x");
     assert.deepEqual((await first(chat, 1)).map(({ content }) => content), ["x"]);
-    assert.equal(asked, 4);
+    assert.equal(requested, 4);
     const failures = states.filter(({ nextAttemptAt }) => nextAttemptAt);
     assert.deepEqual(failures.map(({ status, cause }) => [status, cause.code, cause.retryable]), Array(3).fill(["connecting", "load_failed", true]));
     assert.match(failures[0].cause.message, /WebAssembly could not be loaded: .*503/);
     for (const error of [await impatient, await badly]) assert.deepEqual([error.code, error.cause.code], ["timed_out", "load_failed"]);
     // Closing ends the attempts too.
-    asked = 0;
+    requested = 0;
     const { client: other } = gateway.client(t, "ada", { wasmUrl: `${wasmUrl}?other` });
     const next = other.clanChat("c").subscribe().next();
     await becomes(other, "connecting");

@@ -19,7 +19,7 @@ const CALLS = [
   "showBubble", "keepPending", "fail", "setOnline", "setOne", "setBadge", "setScore", "toast", "log", "fetch", "dismiss",
 ];
 
-/** A gateway, the app's client, somebody else's, and what the app is asked to do. */
+/** A gateway, the app's client, another user's, and the functions of the app. */
 async function stage(t) {
   const gateway = await Gateway.start(t);
   const [{ client: app }, { client: bob }] = [gateway.client(t, "ada"), gateway.client(t, "bob")];
@@ -39,7 +39,7 @@ function run(code, { app, calls }, more = {}, gives = "undefined") {
   return body(...names.map(name => around[name]));
 }
 
-/** A loop that goes on until the client closes. */
+/** A loop that runs until the client closes. */
 const goesOn = running => running.catch(error => assert.equal(error.code, "closed"));
 
 /** What is done with the snippet that has this in it. */
@@ -76,27 +76,27 @@ const STORIES = {
     assert.deepEqual(await dismissed, [value.id]);
   },
   async "subscribe({ signal: off.signal, history: 50 })) {\n  if (event.type === \"chat\")"(code, on) {
-    const heard = [on.called("upsert"), on.called("showTyping")];
+    const seen = [on.called("upsert"), on.called("showTyping")];
     goesOn(run(code, on));
     await becomes(on.app, "online");
     await on.bob.clanChat("c").send("hello");
     await on.bob.clanChat("c").typing();
-    assert.equal((await heard[0])[1].content, "hello");
-    assert.deepEqual(await heard[1], ["bob", true]);
+    assert.equal((await seen[0])[1].content, "hello");
+    assert.deepEqual(await seen[1], ["bob", true]);
   },
   async "presence: true"(code, on) {
-    const heard = [on.called("setOnline"), on.called("setOne")];
+    const seen = [on.called("setOnline"), on.called("setOne")];
     goesOn(run(code, on));
-    assert.deepEqual(await heard[0], [["ada"]]);
+    assert.deepEqual(await seen[0], [["ada"]]);
     await on.bob.clanChat("c").subscribe().ready;
-    assert.deepEqual(await heard[1], ["bob", true]);
+    assert.deepEqual(await seen[1], ["bob", true]);
   },
   async "showBubble(sending.clientMessageId"(code, on) {
-    const heard = on.bob.clanChat("c").subscribe();
-    await heard.ready;
+    const seen = on.bob.clanChat("c").subscribe();
+    await seen.ready;
     const bubble = on.called("showBubble");
     await run(code, on);
-    const [chat] = await first(heard, 1);
+    const [chat] = await first(seen, 1);
     assert.deepEqual(await bubble, [chat.clientMessageId, "hello"]);
   },
   async "clientMessageId: pending.clientMessageId"(code, on) {
@@ -106,29 +106,29 @@ const STORIES = {
     assert.equal((await on.app.clanChat("c").history()).messages.length, 1);
   },
   async 'input.addEventListener("input"'(code, on) {
-    const [input, heard] = [new EventTarget(), on.bob.clanChat("c").subscribe()];
+    const [input, seen] = [new EventTarget(), on.bob.clanChat("c").subscribe()];
     // Typing is not worth keeping while there is no connection.
-    await Promise.all([heard.ready, on.app.connect()]);
+    await Promise.all([seen.ready, on.app.connect()]);
     await run(code, on, { input });
     input.dispatchEvent(new Event("input"));
-    assert.equal((await first(heard, 1, "typing"))[0].isTyping, true);
+    assert.equal((await first(seen, 1, "typing"))[0].isTyping, true);
     input.dispatchEvent(new Event("blur"));
-    assert.equal((await first(heard, 1, "typing"))[0].isTyping, false);
+    assert.equal((await first(seen, 1, "typing"))[0].isTyping, false);
   },
   async "before: oldest.offset"(code, on) {
     for (const text of ["1", "2", "3"]) await on.app.clanChat("c").send(text);
-    const heard = on.called("prepend");
+    const seen = on.called("prepend");
     await run(code, on, { oldest: { offset: 3 } });
-    const [messages, more] = await heard;
+    const [messages, more] = await seen;
     assert.deepEqual([messages.map(message => message.content), more], [["1", "2"], false]);
   },
   async "onPending: count => setBadge(count)"(code, on) {
-    const heard = [on.called("toast"), on.called("setBadge")];
+    const seen = [on.called("toast"), on.called("setBadge")];
     await on.gateway.notify("ada", "The gate is open");
     const off = new AbortController();
     await run(code, on, { signal: off.signal });
-    assert.deepEqual(await Promise.all(heard), [["The gate is open"], [1]]);
-    // Commands are answered in their order: it is acknowledged before the app goes.
+    assert.deepEqual(await Promise.all(seen), [["The gate is open"], [1]]);
+    // Commands are answered in their order: it is acknowledged before the app ends.
     await on.app.request("ping");
   },
   async "gateway.topic<Score>"(code, on) {
@@ -137,10 +137,10 @@ const STORIES = {
   },
   async "saved ? { from: saved }"(code, on) {
     await on.app.clanChat("c").send("hello");
-    const heard = [on.called("show"), on.called("save")];
+    const seen = [on.called("show"), on.called("save")];
     goesOn(run(code, on, { saved: undefined }));
-    assert.equal((await heard[0])[0].content, "hello");
-    assert.equal((await heard[1])[0].offset, 1);
+    assert.equal((await seen[0])[0].content, "hello");
+    assert.equal((await seen[1])[0].offset, 1);
   },
   async 'from "vue"'(code, on) {
     const ended = [];
@@ -152,10 +152,10 @@ const STORIES = {
     ended.forEach(end => end());
   },
   async 'gateway.request("ping")'(code, on) {
-    const heard = on.called("log");
+    const seen = on.called("log");
     assert.equal((await run(code, on, {}, "pong")).type, "pong");
     await on.app.clanChat("c").send("hello");
-    assert.equal((await heard)[0], "out");
+    assert.equal((await seen)[0], "out");
   },
   async "const bot ="(code, on) {
     const botToken = await on.gateway.token("bot");
@@ -171,10 +171,10 @@ const STORIES = {
   },
   async "gateway.signOut();"(code, on) {
     await on.app.connect();
-    const [signOutButton, asked] = [new EventTarget(), on.called("fetch")];
+    const [signOutButton, fetched] = [new EventTarget(), on.called("fetch")];
     await run(code, on, { signOutButton });
     signOutButton.dispatchEvent(new Event("click"));
-    assert.equal((await asked)[0], "/sign-out");
+    assert.equal((await fetched)[0], "/sign-out");
     assert.equal(on.app.state.status, "closed");
   },
   async "shareTabs: false"(code, on) {

@@ -39,7 +39,7 @@ test("a view that is mounted twice subscribes once", async t => {
     })();
     return { unmount: () => off.abort(), reading, seen };
   };
-  // React's StrictMode mounts, unmounts and mounts again at once.
+  // React's StrictMode mounts, unmounts and mounts again immediately.
   const one = mount();
   one.unmount();
   await one.reading;
@@ -61,13 +61,13 @@ test("a subscription lingers, and then ends", async t => {
   await iterator.ready;
   const ended = new Promise(resolve => client.on("frame", ({ text }) => text.includes("unsubscribed") && resolve()));
   await iterator.return();
-  assert.equal(sent(frames, "unsubscribe_clan_chat").length, 0, "not at once");
+  assert.equal(sent(frames, "unsubscribe_clan_chat").length, 0, "not immediately");
   const left = Date.now();
   await ended;
   assert.ok(Date.now() - left >= 900, "after a second");
 });
 
-test("an iterator that nobody reads gets a gap, and its history", async t => {
+test("an iterator that is not read gets a gap, and its history", async t => {
   const gateway = await Gateway.start(t, "limits.messages_per_second = 10000\nlimits.burst = 10000");
   const { client } = gateway.client(t, "ada", { bufferSize: 3 });
   const slow = client.clanChat("c").subscribe();

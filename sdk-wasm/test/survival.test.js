@@ -14,7 +14,7 @@ async function takesOver(one, other) {
   await replaced;
 }
 
-test("streams pause while another session has the connection, and go on with what they missed", async t => {
+test("streams pause while another session has the connection, and continue with what they missed", async t => {
   const gateway = await Gateway.start(t);
   const { client } = gateway.client(t, "ada");
   const { client: bob } = gateway.client(t, "bob");
@@ -78,7 +78,7 @@ test("what a paused stream can no longer get is a gap", async t => {
   assert.deepEqual(texts(await first(chat, 1)), ["after"]);
 });
 
-test("a refused token pauses streams, tells the gateway's reason, and a good one lets them go on", async t => {
+test("a refused token pauses streams, reports the gateway's reason, and a good one lets them continue", async t => {
   const gateway = await Gateway.start(t);
   let good = false;
   const { client, states } = gateway.client(t, "ada", { token: () => (good ? gateway.token("ada") : "nonsense") });
@@ -95,11 +95,11 @@ test("a refused token pauses streams, tells the gateway's reason, and a good one
   assert.deepEqual(texts(await first(chat, 1)), ["x"]);
 });
 
-test("a token provider that says the user is signed out is asked no more, and streams wait", async t => {
+test("a token provider that says the user is signed out is called no more, and streams wait", async t => {
   const gateway = await Gateway.start(t);
-  let [out, asked] = [false, 0];
+  let [out, requested] = [false, 0];
   const token = async () => {
-    asked += 1;
+    requested += 1;
     if (out) throw new UnauthorizedError("signed out elsewhere");
     return gateway.token("ada");
   };
@@ -110,7 +110,7 @@ test("a token provider that says the user is signed out is asked no more, and st
   const ended = becomes(client, "unauthorized");
   out = true;
   assert.match((await ended).cause.message, /signed out elsewhere/);
-  assert.equal(asked, 2);
+  assert.equal(requested, 2);
   await assert.rejects(client.clanChat("c").send("x"), { code: "unauthorized" });
   out = false;
   await client.connect();
@@ -118,11 +118,11 @@ test("a token provider that says the user is signed out is asked no more, and st
   assert.deepEqual(texts(await first(chat, 1)), ["y"]);
   // At first.
   out = true;
-  asked = 0;
+  requested = 0;
   const { client: other } = gateway.client(t, "ada", { token });
   const waiting = other.clanChat("c").subscribe();
   await assert.rejects(other.connect(), { code: "unauthorized", closeCode: 4401, retryable: false, message: /signed out elsewhere/ });
-  assert.equal(asked, 1);
+  assert.equal(requested, 1);
   out = false;
   await other.connect();
   await waiting.ready;

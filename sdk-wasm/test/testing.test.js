@@ -1,4 +1,4 @@
-// The fake gateway of `realtime-gateway/testing`: it reads frames as the protocol's vectors say, and the SDK cannot tell it
+// The fake gateway of `realtime-gateway/testing`: it reads frames as the protocol's vectors say, and the SDK cannot distinguish it
 // from a real one.
 
 import assert from "node:assert/strict";
@@ -39,8 +39,8 @@ test("commands are refused as the vectors say", async () => {
     if (name.startsWith("half of a surrogate pair") && code === "invalid_json") continue;
     const [reply] = await ask(frame);
     assert.ok(reply, name);
-    const told = [reply.type, reply.code, reply.details?.field, reply.requestId, reply.inReplyTo];
-    assert.deepEqual(told, ["error", code, field, requestId, inReplyTo], name);
+    const answer = [reply.type, reply.code, reply.details?.field, reply.requestId, reply.inReplyTo];
+    assert.deepEqual(answer, ["error", code, field, requestId, inReplyTo], name);
   }
 });
 
@@ -65,7 +65,7 @@ function stage(t, options, clientOptions) {
   return { fake, client };
 }
 
-test("an app chats, and is told what others say, type and delete", async t => {
+test("an app chats, and gets what others send, type and delete", async t => {
   const { fake, client } = stage(t);
   fake.chat("c", { userId: "bob", content: "before" });
   const stream = client.clanChat("c").subscribe({ history: 10, presence: true });
@@ -86,7 +86,7 @@ test("an app chats, and is told what others say, type and delete", async t => {
   assert.deepEqual([userId, message], ["ada", { type: "typing", clanId: "c", isTyping: true }]);
 });
 
-test("presence says who comes and goes", async t => {
+test("presence reports who becomes present or absent", async t => {
   const { fake, client } = stage(t);
   fake.join("c", "bob");
   const stream = client.clanChat("c").subscribe({ presence: true });

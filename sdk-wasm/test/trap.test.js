@@ -1,20 +1,20 @@
-// What happens when the WebAssembly itself fails.
+// A trap of the WebAssembly.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Gateway, becomes, first } from "./harness.js";
 
-test("a trap is told, the next call has a fresh instance, and streams go on with it", async t => {
+test("a trap is reported, the next call has a fresh instance, and streams continue with it", async t => {
   const gateway = await Gateway.start(t);
-  // The next call after `breaks` is given a null pointer, which WebAssembly refuses as any fault of ours would be.
+  // The next call after `breaks` gets a null pointer, which traps as a fault of the core would.
   let breaks = false;
   const { Instance } = WebAssembly;
   t.after(() => (WebAssembly.Instance = Instance));
   WebAssembly.Instance = class {
     constructor(module, imports) {
       const { exports } = new Instance(module, imports);
-      const core_call = (core, ...rest) => exports.core_call(breaks ? 0 : core, ...rest);
-      this.exports = { ...exports, core_call };
+      const gw_handle = (core, ...rest) => exports.gw_handle(breaks ? 0 : core, ...rest);
+      this.exports = { ...exports, gw_handle };
     }
   };
   const { client } = gateway.client(t, "ada");

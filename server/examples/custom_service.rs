@@ -1,6 +1,6 @@
-//! A gateway with a service of its own: one type, and one line that adds it.
+//! A gateway with a custom service: one type that implements `Service`, and one line that registers it.
 //!
-//! Without arguments it serves on port 4000 in development mode; with arguments it is `gateway`, with one service more:
+//! Without arguments it serves on port 4000 in development mode. With arguments it behaves like `gateway`:
 //!
 //! ```sh
 //! cargo run -p realtime-gateway-server --example custom_service
@@ -13,8 +13,9 @@
 //!   -d '{"userId":"alice","topics":{"dice":["*"]}}'
 //! ```
 //!
-//! A client that connects to `ws://localhost:4000/ws?token=<token>` joins a table, and publishes how many sides its die
-//! has. Everybody at the table gets an `event` with the throw, such as `"data":{"by":"alice","sides":6,"thrown":4}`.
+//! A client that connects to `ws://localhost:4000/ws?token=<token>` subscribes to a table, and publishes the number of
+//! sides of its die. All subscribers receive an `event` with the throw, such as
+//! `"data":{"by":"alice","sides":6,"thrown":4}`.
 //!
 //! ```json
 //! {"type":"subscribe","service":"dice","topic":"table-1"}
@@ -22,9 +23,10 @@
 //! ```
 
 use async_trait::async_trait;
-use gateway::{command_error::CommandError, service::Service};
+use gateway::{command_error::CommandError, commands::service::Service};
 use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
 
+/// A service whose topics are tables and whose publications are throws of a die.
 struct Dice;
 
 #[async_trait]
@@ -49,7 +51,7 @@ impl Service for Dice {
     }
 }
 
-/// Serves as `gateway` does, with one service more.
+/// Runs the `gateway` command line with this service added.
 pub(crate) fn main() -> std::process::ExitCode {
     gateway::cli::main_or(&["serve", "--dev"], |gateway| gateway.service(Dice))
 }

@@ -1,4 +1,4 @@
-//! From credentials to an identity: what a verified token says, and what somebody may do.
+//! Verifies credentials and determines what an identity may do.
 
 mod api_keys;
 mod bad_tokens;
@@ -31,7 +31,7 @@ pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
 pub use permissions::{AskAgain, Granted, Permissions, PermissionsError};
 
-/// Who somebody is, and until when that is known.
+/// A verified identity, valid until its token expires.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The token's `sub`.
@@ -40,46 +40,46 @@ pub struct Identity {
     pub device: Option<DeviceId>,
     /// The token's `exp`.
     pub expires_at: Timestamp,
-    /// What the token says that its bearer may do.
+    /// The grants in the token's claims.
     pub grants: Arc<Grants>,
-    /// What blocks look at.
+    /// The claims that blocks refer to.
     pub token: TokenClaims,
 }
 
-/// What a token's claims allow.
+/// The topics that a token's claims grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// `clans`: clan ids, or `*` for all.
+    /// `topics`: topics per service, or `*` for all topics of the service.
     pub clans: Vec<String>,
     /// `topics`: per service, topics, or `*` for all.
     pub topics: HashMap<String, Vec<String>>,
 }
 
-/// Why a token is no identity. The texts are for logs and clients: none repeats the token.
+/// Why a token was rejected. The texts go to logs and clients, and never repeat the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// It is not a token, its signature is wrong, or a claim is missing or not as configured.
+    /// It is malformed, its signature is invalid, or a claim is missing or does not match the configuration.
     #[error("the token is not valid: {0}")]
     Invalid(&'static str),
-    /// Its life has ended.
+    /// Its `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// An operator blocks the user, or this token of the user.
+    /// An operator has blocked the user or this token.
     #[error("the user or this token is blocked")]
     Blocked {
         /// When the block ends.
         until: Timestamp,
     },
-    /// It is not valid, and so were too many others from this address; the next may come after this time.
-    #[error("too many tokens from this address are not valid; try again later")]
+    /// It is invalid, and so were too many others from this address. Retry after this time.
+    #[error("too many invalid tokens from this address; try again later")]
     Throttled(Duration),
-    /// The keys to check it with cannot be had now.
+    /// The keys that verify it are unavailable.
     #[error("the token cannot be checked now; try again")]
     Unavailable,
 }
 
 impl AuthError {
-    /// The security event that this refusal is; none while the token cannot be checked.
+    /// Returns the security event for this rejection; `None` when the token could not be checked.
     pub(crate) fn security_event<'a>(
         &self,
         address: Option<IpAddr>,
@@ -89,7 +89,7 @@ impl AuthError {
             Self::Invalid(reason) => (SecurityKind::RefusedToken, *reason),
             Self::Expired => (SecurityKind::RefusedToken, "it has expired"),
             Self::Blocked { .. } => (SecurityKind::RevokedUser, "the user or the token is blocked"),
-            Self::Throttled(_) => (SecurityKind::ThrottledAddress, "too many of its tokens are not valid"),
+            Self::Throttled(_) => (SecurityKind::ThrottledAddress, "it sent too many invalid tokens"),
             Self::Unavailable => return None,
         };
         Some(SecurityEvent { kind, address, user, reason })
@@ -112,13 +112,13 @@ impl From<AuthError> for CommandError {
     }
 }
 
-/// What somebody wants to do.
+/// An action that requires permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Be told what is published.
+    /// Receive what is published.
     Subscribe,
-    /// Publish.
+    /// Publish messages.
     Publish,
-    /// Read the past, or who is present.
+    /// Read the history or the presence roster.
     Read,
 }

@@ -1,5 +1,5 @@
-//! One binary, several commands. Exit codes: 0 for done, 1 for a failure with one line that says how to mend it, 2 for
-//! wrong usage.
+//! The command line. Exit codes: 0 for success, 1 for a failure, with one line that says how to fix it, 2 for wrong
+//! usage.
 
 mod accept_clock;
 mod check;
@@ -31,7 +31,7 @@ use crate::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-/// A realtime gateway: one WebSocket per client, and nothing that was confirmed is ever lost.
+/// A realtime gateway: one WebSocket per client, with durable delivery of everything that was confirmed.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, arg_required_else_help = true)]
 struct Cli {
@@ -45,28 +45,28 @@ enum Command {
     Serve(serve::Serve),
     /// Prints a token that is signed with the configured secret.
     Token(token::Token),
-    /// Makes an API key for backend services.
+    /// Creates an API key for backend services.
     Key(key::Key),
-    /// Tells a running gateway of this machine to read its configuration again.
+    /// Reloads the configuration of a gateway that runs on this machine.
     Reload(reload::Reload),
-    /// Tells whether the gateway would start, and what would hurt it.
+    /// Checks whether the gateway would start, and reports risks.
     Check(check::Check),
-    /// Asks a running gateway whether it is well.
+    /// Checks whether a running gateway is healthy.
     Healthcheck(healthcheck::Healthcheck),
     /// Sends one notification through the HTTP API of a running gateway.
     Notify(notify::Notify),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
     Schema(schema::Schema),
-    /// Copies a store while no gateway runs on it, or confirms a clock that has jumped.
+    /// Copies, repairs or compacts a store while no gateway uses it, or confirms a clock that has jumped.
     Store(store::Store),
-    /// Prints the configuration with secrets masked and where each value came from, or an example.
+    /// Prints the configuration with masked secrets and the source of each value, or an example.
     Config(config::Config),
 }
 
-/// Where the configuration is read from.
+/// The source of the configuration.
 #[derive(Debug, Args)]
 struct Source {
-    /// The configuration file; without it gateway.toml in the working directory, if there is one.
+    /// The configuration file. By default gateway.toml in the working directory, if it exists.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -77,17 +77,17 @@ impl Source {
     }
 }
 
-/// Runs the command that the process was started with, and tells how it ended.
+/// Runs the command of this process and returns its exit code.
 pub fn main() -> ExitCode {
     main_with(|gateway| gateway)
 }
 
-/// The same, for a gateway that `serve` adds something to, such as services.
+/// Runs like [`main`], and lets the caller customize the gateway of `serve`, for example by adding services.
 pub fn main_with(customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
     main_or(&[], customise)
 }
 
-/// The same, for a program that does something else than print its help when it is started without arguments.
+/// Runs like [`main_with`], with default arguments for a process that is started without arguments.
 pub fn main_or(default: &[&str], customise: impl FnOnce(Gateway) -> Gateway) -> ExitCode {
     let mut arguments = command_line();
     if arguments.len() <= 1 {
@@ -117,17 +117,18 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
     }
 }
 
-/// Runs a command on a runtime of its own.
+/// Runs a command on a new runtime.
 fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // For `serve` it is the first event loop. Further ones have threads of their own (`edge/accept/loops.rs`).
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot be started")?;
     let ended = runtime.block_on(command);
-    // What still runs, such as the look-up of a name that no server answers, must not hold up the end of the process.
+    // Do not wait for tasks that still run, such as a DNS lookup without an answer: they would delay the exit.
     runtime.shutdown_background();
     ended
 }
 
-/// Prints to standard output; a reader that has gone away is no failure.
+/// Prints to standard output. A closed pipe is not a failure.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -136,7 +137,7 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Tells on standard error what is worth knowing although it is no failure.
+/// Prints a warning to standard error.
 fn warn(text: &str) {
     print_to_stderr(format!("gateway: {text}"));
 }

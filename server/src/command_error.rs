@@ -1,4 +1,4 @@
-//! Why a command was refused: the code and sentence that the client gets.
+//! The error of a command: the code and the sentence that the client receives.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,39 +6,39 @@ use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson, UserId};
 
 use crate::{store::StoreError, telemetry::log_limited};
 
-/// A refusal, as the client gets it. The cause, where there is one, goes to the log and not in here.
+/// The error of a command as it is sent to the client. An internal cause is written to the log and is not part of it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct CommandError {
-    /// For programs.
+    /// The code, for programs.
     pub code: ErrorCode,
-    /// For people: no token, no stack, no internal address.
+    /// The sentence, for people. It contains no token, stack trace or internal address.
     pub message: Cow<'static, str>,
-    /// When to try again.
+    /// The time after which the client may retry.
     pub retry_after: Option<Duration>,
-    /// More for programs.
+    /// Additional data for programs, as a JSON object.
     pub details: Option<RawJson>,
 }
 
 impl CommandError {
-    /// A refusal without more to tell.
+    /// Creates an error without a retry time and details.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), retry_after: None, details: None }
     }
 
-    /// A refusal that may not hold after a while.
+    /// Creates an error for a command that may succeed when it is retried after some time.
     pub fn retry(code: ErrorCode, message: impl Into<Cow<'static, str>>, after: Duration) -> Self {
         Self { retry_after: Some(after), ..Self::new(code, message) }
     }
 
-    /// A refusal that names the field that was wrong.
+    /// Creates an `invalid_message` error that names the invalid field.
     pub fn field(field: &str, problem: &str) -> Self {
         let details = RawJson::encode(&serde_json::json!({ "field": field, "problem": problem })).ok();
         let message = format!("{field}: {problem}");
         Self { details, ..Self::new(ErrorCode::InvalidMessage, message) }
     }
 
-    /// A fault of the gateway. The cause goes to the log, under an id that the client is given.
+    /// Creates an `internal` error. The cause is logged under a random id, and only the id is sent to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let error_id = uuid::Uuid::now_v7().to_string();
         log_limited!(ERROR, { %error_id, %cause }, "internal error");
@@ -46,12 +46,12 @@ impl CommandError {
         Self { details, ..Self::new(ErrorCode::Internal, "internal error") }
     }
 
-    /// Not confirmed in time.
+    /// Creates an `unavailable` error: the command was not confirmed in time.
     pub fn unavailable() -> Self {
         Self::retry(ErrorCode::Unavailable, "not confirmed in time; try again", Duration::from_secs(1))
     }
 
-    /// Another message was stored under this id before.
+    /// Creates a `conflict` error: another message was stored with the same id before.
     pub fn conflict() -> Self {
         Self::new(
             ErrorCode::Conflict,
@@ -59,7 +59,8 @@ impl CommandError {
         )
     }
 
-    /// Another notification was stored under this id before for these users. The other users got the new one.
+    /// Creates a `conflict` error: another notification was stored with the same id for these users before. The other
+    /// users received the new one.
     pub fn conflict_of_users(users: &[UserId]) -> Self {
         let message = format!(
             "this id was used before with other content for {} of the users, who get nothing; the others got the \
@@ -70,8 +71,9 @@ impl CommandError {
         Self { details, ..Self::new(ErrorCode::Conflict, message) }
     }
 
-    /// The same error for a command that carries a `clientMessageId`, or does not.
-    pub(crate) fn about_command_with(self, id: Option<&ClientMessageId>) -> Self {
+    /// Adds to an `unavailable` error that the command has to be retried with the same `clientMessageId`, if it had
+    /// one.
+    pub(crate) fn for_command_with_id(self, id: Option<&ClientMessageId>) -> Self {
         match (&self.code, id) {
             (ErrorCode::Unavailable, Some(_)) => {
                 Self { message: format!("{}, with the same clientMessageId", self.message).into(), ..self }
@@ -85,14 +87,14 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::conflict(),
-            // The operator learns the reason from the log and from `/health`.
+            // The reason is in the log and in `/health`, for the operator.
             StoreError::Full(_) => Self::retry(
                 ErrorCode::Unavailable,
                 "there is no space for new messages now, and nothing was stored; try again later",
                 Duration::from_secs(5),
             ),
             StoreError::Unavailable(_) => {
-                log_limited!(WARN, { %error }, "the store refused");
+                log_limited!(WARN, { %error }, "a request to the store failed");
                 Self::unavailable()
             }
         }
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_named_and_its_cause_is_not() {
+    fn internal_error_contains_its_id_but_not_its_cause() {
         let error = CommandError::internal("the cause");
         let details: serde_json::Value = error.details.unwrap().decode().unwrap();
         assert!(details["errorId"].as_str().is_some_and(|id| id.len() == 36));

@@ -1,4 +1,4 @@
-//! The configuration: what can be set, and the defaults. `config/` reads it from its layers.
+//! The configuration: the settings and their defaults. `config/` reads it from its layers.
 
 mod agreement;
 mod check;
@@ -11,6 +11,7 @@ mod exposure;
 mod file;
 mod in_force;
 mod keys;
+mod live;
 mod load;
 pub(crate) mod origin;
 mod random;
@@ -19,16 +20,18 @@ mod show;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::store::{OnExcess, SessionKey};
+pub use gateway_store::Durability;
+use gateway_store::{OnExcess, SessionKey};
 
 pub use environment::Environment;
 pub(crate) use environment::command_line;
 pub use error::ConfigError;
 pub use in_force::{Change, InForce};
+pub use live::LiveConfig;
 pub use load::{Flags, Loaded, Source};
 pub(crate) use random::hexadecimal;
 
-/// A text that no log line, error or page shows.
+/// A secret text. Its `Debug` output is masked, so that it cannot appear in logs, errors or pages.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(pub String);
 
@@ -38,54 +41,56 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Everything that can be set. Each section is handed to the part that it is about.
+/// All settings. Each section is passed to the part that it configures.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address and port of `/ws` and, unless `internal.listen` is set, of everything else.
+    /// The address and port of `/ws` and, unless `internal.listen` is set, of everything else.
     pub listen: SocketAddr,
-    /// When set, everything but `/ws` and the health routes is served there only.
+    /// The address and port of everything except `/ws` and the health routes, if set.
     pub internal_listen: Option<SocketAddr>,
-    /// Names this node.
+    /// The number of event loops that serve connections. Without one, it is the number of cores less one, at least 1.
+    pub loops: Option<usize>,
+    /// The id of this node.
     pub node_id: String,
-    /// Whether this is a developer's gateway: `--dev`, and only it.
+    /// Whether the gateway runs with `--dev`.
     pub dev: bool,
-    /// Logs.
+    /// The log.
     pub log: Log,
-    /// The bus between nodes and backend services.
+    /// The broker of backend services.
     pub bus: Bus,
     /// The store.
     pub store: Store,
-    /// `outbox.max_entries`: events waiting for the broker.
+    /// `outbox.max_entries`: the maximum number of events that wait for the broker.
     pub outbox_max_entries: u64,
-    /// `idempotency.window`: how long repeats are recognised.
+    /// `idempotency.window`: how long repeated messages are recognized.
     pub idempotency_window: Duration,
-    /// Who somebody is.
+    /// Authentication.
     pub auth: Auth,
-    /// What somebody may do.
+    /// Permissions.
     pub permissions: Permissions,
-    /// `origins.allowed`: exact origins or `https://*.example.com`, beside the request's own host.
+    /// `origins.allowed`: origins or `https://*.example.com`, in addition to the request's own host.
     pub origins_allowed: Vec<String>,
-    /// `proxies.trusted`: networks whose `X-Forwarded-For` is believed.
+    /// `proxies.trusted`: networks whose `X-Forwarded-For` header is trusted.
     pub proxies_trusted: Vec<ipnet::IpNet>,
-    /// Sessions of one user.
+    /// The session policy.
     pub sessions: Sessions,
-    /// Bounds.
+    /// The limits.
     pub limits: Limits,
-    /// Pings.
+    /// The heartbeat.
     pub heartbeat: Heartbeat,
-    /// `presence.grace`: how long after the last session a user counts as present.
+    /// `presence.grace`: how long a user counts as present after the last session has ended.
     pub presence_grace: Duration,
-    /// How long chat and events are kept.
+    /// The retention of chat messages and events.
     pub history: History,
-    /// How long notifications are kept.
+    /// The retention of notifications.
     pub notifications: Notifications,
-    /// How the node goes.
+    /// The graceful shutdown.
     pub drain: Drain,
     /// `demo.enabled`: whether `/demo` is served without `--dev`.
     pub demo_enabled: bool,
-    /// `metrics.token`: when set, `/metrics` wants it as a bearer token.
+    /// `metrics.token`: the bearer token that `/metrics` requires, if set.
     pub metrics_token: Option<Secret>,
-    /// TLS on the port itself.
+    /// TLS of the port.
     pub tls: Option<Tls>,
 }
 
@@ -94,78 +99,71 @@ pub struct Config {
 pub struct Log {
     /// `error`, `warn`, `info` or `debug`.
     pub level: String,
-    /// How lines look.
+    /// The format of log lines.
     pub format: LogFormat,
     /// Whether the end of each session is logged at `info`, with its user and address.
     pub audit: bool,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
-    /// For programs, one object a line.
+    /// JSON for programs, one object per line.
     Json,
 }
 
 /// `bus.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {
-    /// `embedded`, or the URLs of a broker's hosts, separated by commas.
+    /// `embedded` for no broker, or the URLs of a broker's hosts, separated by commas.
     pub url: Secret,
-    /// Stands for `gateway` in every AMQP name.
+    /// The prefix of every AMQP name.
     pub prefix: String,
-    /// How many inbound events are in flight at most.
+    /// The maximum number of inbound events in flight.
     pub prefetch: u16,
-    /// Certificate authority of the broker, PEM.
+    /// The file with the certificate authority of the broker, in PEM.
     pub ca: Option<PathBuf>,
 }
 
 /// `store.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// `redb:PATH`, `memory`, or where Redis is.
+    /// `redb:PATH`, `memory`, or the URL of Redis.
     pub url: Secret,
     /// When an append counts as confirmed.
     pub durability: Durability,
-    /// Prefix of all keys in a shared store.
+    /// The prefix of all keys in a shared store.
     pub prefix: String,
-    /// The certificate authority of a shared store, in PEM; without it those of the operating system.
+    /// The file with the certificate authority of a shared store, in PEM. Without it those of the operating system are
+    /// used.
     pub ca: Option<PathBuf>,
-    /// How many bytes the store may hold; 0 or nothing for any number.
+    /// The maximum number of bytes in the store. 0 or `None` for no limit.
     pub max_bytes: Option<u64>,
-    /// How much of the file system, or of Redis' `maxmemory`, must be free, in percent; 0 for no watermark.
+    /// The share of the file system, or of the `maxmemory` of Redis, that has to be free, in percent. 0 disables the
+    /// check.
     pub min_free_percent: u16,
-}
-
-/// When an append counts as confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// When it is on the disk.
-    Fsync,
-    /// When the operating system has it.
-    Os,
 }
 
 /// `auth.*`
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Secrets of HS256, HS384 and HS512, of at least 32 bytes each.
+    /// The secrets for HS256, HS384 and HS512, of at least 32 bytes each.
     pub jwt_secrets: Vec<Secret>,
-    /// Public keys of RS, PS, ES and EdDSA, in PEM.
+    /// The public keys for RS, PS, ES and EdDSA, in PEM.
     pub jwt_public_keys: Vec<String>,
-    /// Where keys are fetched from (RFC 7517).
+    /// The URL from which keys are fetched (RFC 7517).
     pub jwks_url: Option<String>,
-    /// Checked against `iss` when set.
+    /// The required `iss` of tokens, if set.
     pub issuer: Option<String>,
-    /// Checked against `aud` when set.
+    /// The required `aud` of tokens, if set.
     pub audience: Option<String>,
-    /// How far clocks may differ.
+    /// The accepted difference between the clocks of the gateway and the issuer.
     pub leeway: Duration,
-    /// How long after the upgrade an identity may be missing.
+    /// The time after the upgrade within which a client has to authenticate.
     pub timeout: Duration,
-    /// How long pushes go on after the token's end.
+    /// How long a session receives pushes after its token has expired.
     pub expiry_grace: Duration,
     /// Keys of the HTTP API.
     pub api_keys: Vec<ApiKey>,
@@ -174,17 +172,17 @@ pub struct Auth {
 /// A key of the HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Names it in the log.
+    /// The name of the key in the log.
     pub name: String,
     /// The SHA-256 of the key.
     pub sha256: [u8; 32],
-    /// What it may do.
+    /// The scopes of the key.
     pub scopes: Vec<Scope>,
-    /// Whether the configuration lists its scopes. A key without a list may do everything.
+    /// Whether the configuration lists the scopes. A key without a list has all scopes.
     pub has_scopes: bool,
 }
 
-/// What a key of the HTTP API may do.
+/// A permission of a key of the HTTP API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Send notifications, messages and events.
@@ -198,123 +196,123 @@ pub enum Scope {
 /// `permissions.*`
 #[derive(Debug, Clone)]
 pub struct Permissions {
-    /// Who decides.
+    /// The source of permissions.
     pub source: PermissionSource,
-    /// How long an answer may take.
+    /// The time limit of a request to the permission service.
     pub timeout: Duration,
-    /// How long an answer holds that does not say so itself.
+    /// How long an answer without `ttlSeconds` is cached.
     pub cache_ttl: Duration,
-    /// How much longer a grant holds while the service does not answer.
+    /// How much longer an expired grant holds while the service does not answer.
     pub stale_grace: Duration,
-    /// Requests to the service that are under way at most.
+    /// The maximum number of concurrent requests to the service.
     pub max_in_flight: usize,
 }
 
-/// Who decides what somebody may do.
+/// The source of permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PermissionSource {
-    /// The token's claims: `clans` and `topics`.
+    /// The claims of the token: `clans` and `topics`.
     Claims,
-    /// A backend service, asked by HTTP at this URL.
+    /// A permission service with an HTTP API at this URL.
     Http(Secret),
-    /// Nobody: everything is allowed (`--dev` only).
+    /// Everything is allowed (`--dev` only).
     AllowAll,
 }
 
 /// `sessions.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sessions {
-    /// Live sessions a user (or device) may have.
+    /// The maximum number of sessions of a user or device.
     pub max_per_user: usize,
-    /// What happens beyond it.
+    /// What happens when a session exceeds the maximum.
     pub on_excess: OnExcess,
-    /// What is counted.
+    /// Whether the sessions of a user or of a device are counted.
     pub key: SessionKey,
-    /// Devices a user may have, when devices are counted.
+    /// The maximum number of devices of a user, when the sessions of devices are counted.
     pub max_devices: usize,
 }
 
 /// `limits.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections of this node.
+    /// The maximum number of connections of this node.
     pub connections: usize,
-    /// Connections from one address (IPv6: one /64).
+    /// The maximum number of connections from one address (IPv6: one /64).
     pub connections_per_ip: usize,
-    /// New connections from one address in a minute.
+    /// The maximum number of new connections from one address per minute.
     pub connects_per_ip_per_minute: usize,
-    /// Bytes of one message from a client.
+    /// The maximum size of a message from a client, in bytes.
     pub message_bytes: usize,
-    /// Sustained rate of a session's commands.
+    /// The sustained rate of a session's commands, per second.
     pub messages_per_second: u32,
-    /// Commands that may come at once.
+    /// The maximum number of commands in a burst.
     pub burst: u32,
-    /// Subscriptions of a session.
+    /// The maximum number of subscriptions of a session.
     pub subscriptions: usize,
-    /// Bytes that may wait for a session.
+    /// The maximum size of the outbound queue of a session, in bytes.
     pub outbound_queue: usize,
-    /// From accept to the end of the upgrade.
+    /// The time limit from accepting a socket to the end of the upgrade.
     pub handshake_timeout: Duration,
-    /// Bytes of an HTTP request's body.
+    /// The maximum size of the body of an HTTP request, in bytes.
     pub http_body: usize,
-    /// How long an HTTP connection may wait for its next request.
+    /// How long an idle HTTP connection stays open.
     pub http_idle_timeout: Duration,
-    /// Bytes that clients may make the node hold together; a quarter of the memory when it is not set.
+    /// The memory budget of all connections together, in bytes. A quarter of the memory when it is not set.
     pub outbound_total: Option<usize>,
-    /// Bytes of one message from a client that is not authenticated.
+    /// The maximum size of a message from a client that is not authenticated, in bytes.
     pub unauthenticated_message_bytes: usize,
-    /// Sustained rate of the HTTP requests of one address (IPv6: one /64) without a valid API key.
+    /// The sustained rate of HTTP requests without a valid API key from one address (IPv6: one /64), per second.
     pub http_per_ip_per_second: u32,
-    /// Sustained rate of the HTTP requests with one API key.
+    /// The sustained rate of HTTP requests with one API key, per second.
     pub http_per_key_per_second: u32,
-    /// Tokens that are not valid, from one address (IPv6: one /64) in a minute.
+    /// The maximum number of invalid tokens from one address (IPv6: one /64) per minute.
     pub bad_tokens_per_ip_per_minute: u32,
 }
 
 /// `heartbeat.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// How often a WebSocket ping is sent.
+    /// The interval of WebSocket pings.
     pub interval: Duration,
-    /// How long a connection may be silent.
+    /// The time without a frame from the client after which a connection is closed.
     pub timeout: Duration,
 }
 
 /// `history.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
-    /// Entries of a clan or topic.
+    /// The maximum number of entries of a clan or topic.
     pub max_entries: u64,
-    /// Their age.
+    /// The maximum age of the entries.
     pub max_age: Duration,
 }
 
 /// `notifications.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notifications {
-    /// How long one is kept that does not say so itself.
+    /// How long a notification without its own time to live is kept.
     pub ttl: Duration,
-    /// How many a user may have pending.
+    /// The maximum number of pending notifications of a user.
     pub max_pending: u64,
 }
 
 /// `drain.*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
-    /// How long accepting goes on while balancers notice.
+    /// How long the node still accepts connections, so that load balancers can notice the shutdown.
     pub delay: Duration,
-    /// Within which sessions are asked to go, each at a moment of its own.
+    /// The time within which connections are closed, each at a random time.
     pub spread: Duration,
-    /// Within which all is over.
+    /// The time limit of the whole shutdown.
     pub grace: Duration,
 }
 
 /// `tls.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificate chain, PEM.
+    /// The file with the certificate chain, in PEM.
     pub cert: PathBuf,
-    /// Private key, PEM.
+    /// The file with the private key, in PEM.
     pub key: PathBuf,
 }
 
@@ -323,6 +321,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
             internal_listen: None,
+            loops: None,
             node_id: "node".into(),
             dev: false,
             log: Log { level: "info".into(), format: LogFormat::Json, audit: false },

@@ -1,90 +1,98 @@
-//! The gateway: its parts built in order, run until a signal, and drained.
+//! The gateway: builds its parts in order, runs until a signal, and shuts down gracefully.
 
+mod edge_context;
 mod prepared;
+pub mod running;
+mod shutdown;
+mod wiring;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
+use realtime_gateway_protocol::ServiceName;
 use tokio::time::timeout;
 
+#[cfg(test)]
+pub(crate) use self::edge_context::GatewayEdgeContext;
 pub(crate) use self::prepared::Prepared;
+use self::wiring::{Materials, build};
 use crate::{
-    accept::{Listening, ServeError, TlsError},
     auth::{KeyError, PermissionsError},
-    bus::{self, open::Opened},
-    clock::NodeClock,
+    bus,
+    commands::service::Service,
     config::{Config, Loaded},
-    descriptors,
-    drain::Tasks,
-    http,
-    hub::Hub,
-    node::{Lease, Node, Parts},
-    running::{Running, Signals},
-    service::Service,
-    services::{Topics, entry_frame},
+    edge::accept::{ServeError, TlsError},
+    gateway::running::{Running, Signals},
+    runtime::{
+        clock::NodeClock,
+        supervision::{PartFailure, Supervisor},
+    },
     store::{
-        NodeName, Options, Store, StoreError,
+        NodeName, Options, StoreError,
         open::{OpenError, open},
     },
-    supervision::{PartFailure, Supervisor},
     telemetry::Telemetry,
 };
 
-/// How long a store may take to be left by a gateway that did not start: Redis may be away.
+/// The time limit for removing the node's records from the store when the gateway did not start. Redis may be
+/// unavailable.
 const RESIGN: Duration = Duration::from_secs(1);
-/// How long it may take to be closed: a data file is flushed.
+/// The time limit for closing the store, which flushes a data file.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Why a gateway did not start. Each says in one line what is wrong and how to mend it.
+/// The reason why a gateway did not start. Each text says in one line what is wrong and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The store.
+    /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The store was there, and then did not answer.
-    #[error("{0}; start again when it is back")]
+    /// The store was opened and then did not answer.
+    #[error("{0}; start again when the store is available")]
     StoreAway(#[from] StoreError),
-    /// The bus.
+    /// The broker of backend services could not be opened.
     #[error(transparent)]
-    Bus(#[from] bus::open::OpenError),
-    /// The keys that tokens are verified with.
+    Broker(#[from] bus::open::OpenError),
+    /// The keys that verify tokens are invalid.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The sockets.
+    /// The gateway cannot listen on its ports.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// Who decides what somebody may do.
+    /// The source of permissions cannot be used.
     #[error(transparent)]
     Permissions(#[from] PermissionsError),
-    /// The certificates.
+    /// The TLS certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The metrics.
+    /// The metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// It was asked to shut down while it started.
-    #[error("it was asked to shut down while it started")]
+    /// Two services have the same name, or one has the name of a built-in service.
+    #[error("there are two services with the name {0}; give the added service another name")]
+    ServiceName(ServiceName),
+    /// The gateway was asked to shut down while it started.
+    #[error("the gateway was asked to shut down while it started")]
     GivenUp,
 }
 
-/// Why a gateway ended that was not asked to.
+/// The reason why a gateway ended without having been asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It did not start.
+    /// The gateway did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// One of its parts has died.
+    /// A part of the gateway has failed.
     #[error(transparent)]
     Part(#[from] PartFailure),
 }
 
-/// A gateway to be: a configuration and the services that are added to it.
+/// A builder of a gateway: a configuration and additional services.
 pub struct Gateway {
     config: Config,
     services: Vec<Arc<dyn Service>>,
 }
 
 impl Gateway {
-    /// A gateway with the services that come with it.
+    /// Creates a gateway with the built-in services.
     pub fn new(config: Config) -> Self {
         Self { config, services: Vec::new() }
     }
@@ -96,10 +104,10 @@ impl Gateway {
         self
     }
 
-    /// Builds the parts and begins to serve, on the runtime that this is called from.
+    /// Builds the parts and starts to serve, on the runtime of the caller.
     ///
     /// # Errors
-    /// [`StartError`] says in one line what is wrong and how to mend it.
+    /// A [`StartError`] that says in one line what is wrong and how to fix it.
     pub async fn start(self) -> Result<Running, StartError> {
         match self.start_unless(std::future::pending()).await? {
             Some(running) => Ok(running),
@@ -107,13 +115,15 @@ impl Gateway {
         }
     }
 
-    /// The same, unless `given_up` resolves first: then what was opened is closed, and `None` is returned.
+    /// Starts like [`Gateway::start`], unless `given_up` resolves first. Then it closes what was opened and returns
+    /// `None`.
     ///
     /// # Errors
     /// As [`Gateway::start`].
     pub async fn start_unless(self, given_up: impl Future<Output = ()>) -> Result<Option<Running>, StartError> {
         let Self { config, services } = self;
         let mut given_up = pin!(given_up);
+        check_names(&services)?;
         let prepared = Prepared::new(&config).map_err(|mut problems| problems.swap_remove(0))?;
         let name = NodeName::new(&config.node_id);
         let (clock, supervisor) = (NodeClock::default(), Supervisor::default());
@@ -123,15 +133,14 @@ impl Gateway {
             () = &mut given_up => return Ok(None),
             store = open(&config.store, options, &clock) => store?,
         };
+        let materials = Materials { config, name, services, prepared, store: store.clone(), clock, supervisor };
         let built = tokio::select! {
             biased;
             () = &mut given_up => Ok(None),
-            built = build(Identified { config, name, services }, prepared, store.clone(), clock, supervisor) => {
-                built.map(Some)
-            }
+            built = build(materials) => built.map(Some),
         };
         if !matches!(built, Ok(Some(_))) {
-            // A lease that was begun ends by itself should the store be away.
+            // If the store does not answer, the lease of this node expires by itself.
             let _ = timeout(RESIGN, store.resign()).await;
             let _ = timeout(CLOSE, store.close()).await;
         }
@@ -139,61 +148,19 @@ impl Gateway {
     }
 }
 
-/// What a gateway is told to be.
-struct Identified {
-    config: Config,
-    name: NodeName,
-    services: Vec<Arc<dyn Service>>,
+/// Checks that each service has a name of its own.
+fn check_names(added: &[Arc<dyn Service>]) -> Result<(), StartError> {
+    let mut names = BTreeSet::from([ServiceName::notifications(), ServiceName::clan_chat()]);
+    match added.iter().map(|service| service.name()).find(|name| !names.insert(name.clone())) {
+        Some(name) => Err(StartError::ServiceName(name)),
+        None => Ok(()),
+    }
 }
 
-/// Puts the parts around a store, and begins to serve.
-async fn build(
-    gateway: Identified,
-    prepared: Prepared,
-    store: Arc<dyn Store>,
-    clock: NodeClock,
-    supervisor: Supervisor,
-) -> Result<Running, StartError> {
-    let Identified { config, name, services } = gateway;
-    let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
-    descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
-    let tasks = Tasks::supervised_by(&supervisor);
-    let given_up = tasks.stop_on_drop();
-    let lease = Arc::new(if config.store.is_shared() { Lease::begun() } else { Lease::default() });
-    let Opened { bus, hearing, arrivals } =
-        bus::open::open(&config, &name, store.clone(), metrics.clone(), &supervisor).await?;
-    let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
-    let topics = Topics::new(services);
-    let parts =
-        Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics, clock };
-    let node = Node::new(parts);
-
-    let beat = node.first_beat().await?;
-    node.tasks.spawn_part("pulse", node.clone().pulse(beat));
-    node.tasks.spawn_part("clock", node.clone().watch_clock());
-    node.tasks.spawn_part("sweep", node.clone().sweep());
-    node.tasks.spawn_part("bus listener", node.clone().listen(hearing));
-    node.tasks.spawn_part("memory budget", node.clone().keep_memory());
-    node.tasks.spawn_part("condition", node.clone().watch_condition());
-    if let Some(arrivals) = arrivals {
-        node.tasks.spawn_part("inbound events", node.clone().take_arrivals(arrivals));
-    }
-    node.tasks.spawn_part("presence", node.clone().keep_presence());
-    let listening = Listening::begin(&node, http::routes(&node), certificates.clone())?;
-    given_up.disarm();
-    node.note_listening(listening.address, listening.forwarding());
-    let address = listening.address;
-    if let Some(address) = listening.internal {
-        tracing::info!(%address, "listening for operators");
-    }
-    tracing::info!(%address, node = node.config().node_id, "listening");
-    Ok(Running { node, listening, certificates })
-}
-
-/// Runs a gateway until it is asked to shut down and has done so, also while it starts.
+/// Runs a gateway until it has been asked to shut down and has done so. A signal during the start ends it too.
 ///
 /// # Errors
-/// [`RunError`] says what kept it from starting, or which of its parts has died.
+/// A [`RunError`] with the reason why the gateway did not start, or with the part that has failed.
 pub async fn run(
     loaded: Loaded,
     mut signals: Signals,

@@ -1,4 +1,4 @@
-//! Everything on the port that is not `/ws`: poem's routes, as one endpoint for the accept loop.
+//! The HTTP API and pages: every path except `/ws`. Combines the poem routes into one endpoint for the accept loop.
 
 mod api;
 mod body;
@@ -18,6 +18,7 @@ mod scrape;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -33,6 +34,7 @@ use poem::{
 use poem_openapi::OpenApi;
 use serde_json::Value;
 
+pub(crate) use self::view::{NodeView, NodeViewParts};
 use self::{
     api::{Clans, Nodes, Notifications, Services, Users},
     demo::Demo,
@@ -40,21 +42,25 @@ use self::{
     document::describe,
     guard::Guard,
     health::{FullHealth, Probes, PublicHealth},
-    pages::{Library, Pages},
+    pages::{DocumentSet, Pages},
     problem::Problem,
     scrape::Scrape,
 };
-use crate::node::Node;
+use crate::{
+    auth::ApiKeys,
+    commands::{ClanChat, Notifications as NotificationService, Services as ServiceRegistry},
+    session::{Blocks, Sessions},
+};
 
-/// The body of an answer.
+/// The body of a response.
 pub type Body = BoxBody<Bytes, std::io::Error>;
 
-/// Routes that answer requests.
+/// Routes that handle HTTP requests.
 pub struct Endpoint(BoxEndpoint<'static>);
 
 impl Endpoint {
-    /// Answers a request. An error becomes the answer that it stands for.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, scheme: Scheme) -> Response<Body> {
+    /// Handles a request. Errors are converted to problem responses.
+    pub async fn respond(&self, request: Request<Incoming>, peer: SocketAddr, scheme: Scheme) -> Response<Body> {
         let peer = poem::Addr::from(peer);
         let request: poem::Request = (request, LocalAddr(peer.clone()), RemoteAddr(peer), scheme).into();
         self.0.get_response(request).await.into()
@@ -67,57 +73,72 @@ impl From<BoxEndpoint<'static>> for Endpoint {
     }
 }
 
-/// The routes of the port that clients connect to, and with `internal.listen` those of the other.
+/// The routes of the client port and, with `internal.listen`, those of the operators' port.
 pub struct Routes {
-    /// For everybody.
+    /// The routes of the client port.
     pub public: Endpoint,
-    /// For operators and backend services.
+    /// The routes for operators and backend services.
     pub internal: Option<Endpoint>,
 }
 
-/// The routes of a node.
-pub fn routes(node: &Arc<Node>) -> Routes {
-    let everything = match (node.config().dev, node.config().demo_enabled) {
-        (true, _) => endpoint_with_demo(node, (all(), Dev)),
-        (false, true) => endpoint_with_demo(node, all()),
-        (false, false) => endpoint(node, all()),
+/// The parts of the gateway that the routes need.
+#[derive(Clone)]
+pub(crate) struct RouteParts {
+    pub(crate) view: Arc<NodeView>,
+    pub(crate) notifications: Arc<NotificationService>,
+    pub(crate) clan_chat: Arc<ClanChat>,
+    pub(crate) services: Arc<ServiceRegistry>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) blocks: Arc<Blocks>,
+    pub(crate) api_keys: Arc<ApiKeys>,
+}
+
+/// Builds the routes of a gateway.
+pub(crate) fn routes(parts: &RouteParts) -> Routes {
+    let config = parts.view.config();
+    let everything = match (config.dev, config.demo_enabled) {
+        (true, _) => endpoint_with_demo(parts, (all(), Dev)),
+        (false, true) => endpoint_with_demo(parts, all()),
+        (false, false) => endpoint(parts, all()),
     };
-    if node.config().internal_listen.is_some() {
-        return Routes { public: endpoint(node, (PublicHealth, Probes)), internal: Some(everything) };
+    if config.internal_listen.is_some() {
+        return Routes { public: endpoint(parts, (PublicHealth, Probes)), internal: Some(everything) };
     }
     Routes { public: everything, internal: None }
 }
 
-/// The OpenAPI document of a gateway without `--dev`.
+/// Returns the OpenAPI document of a gateway without `--dev`.
 pub fn openapi_document() -> Value {
     describe(all()).1
 }
 
-/// What every gateway serves.
+/// Returns the routes that every gateway serves.
 fn all() -> impl OpenApi + 'static {
     ((FullHealth, Probes, Scrape, Pages), (Notifications, Clans, Services, Users, Nodes))
 }
 
-fn endpoint(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
+fn endpoint(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpoint {
     let (service, document) = describe(apis);
-    guarded(node, service.into_endpoint(), &document)
+    guarded(parts, service.into_endpoint(), &document)
 }
 
-fn endpoint_with_demo(node: &Arc<Node>, apis: impl OpenApi + 'static) -> Endpoint {
+fn endpoint_with_demo(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpoint {
     let (service, document) = describe(apis);
-    guarded(node, Demo::before(service.into_endpoint()), &document)
+    guarded(parts, Demo::wrap(service.into_endpoint()), &document)
 }
 
-fn guarded(node: &Arc<Node>, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {
-    let library = Arc::new(Library::new(document, &node.service_names()));
-    let cors = node.config().dev.then_some(cors::Loopback);
+fn guarded(parts: &RouteParts, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {
+    let RouteParts { view, notifications, clan_chat, services, sessions, blocks, api_keys } = parts.clone();
+    let documents = Arc::new(DocumentSet::new(document, &services.names()));
+    let cors = view.config().dev.then_some(cors::Loopback);
     let guard = Guard::new(routes, document, cors);
-    Endpoint(guard.data(node.clone()).data(library).boxed())
+    let api = guard.data(notifications).data(clan_chat).data(services).data(sessions).data(blocks);
+    Endpoint(api.data(view).data(api_keys).data(documents).boxed())
 }
 
-/// The node that a request came to.
-fn request_node(request: &poem::Request) -> Result<&Arc<Node>, Problem> {
-    request.data::<Arc<Node>>().ok_or_else(|| {
+/// Returns a part that was attached when the routes were built.
+fn request_part<T: Send + Sync + 'static>(request: &poem::Request) -> Result<&Arc<T>, Problem> {
+    request.data::<Arc<T>>().ok_or_else(|| {
         let detail = "internal error";
         Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, realtime_gateway_protocol::ErrorCode::Internal, detail)
     })

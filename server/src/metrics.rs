@@ -1,4 +1,4 @@
-//! What is counted: every metric of the gateway, with its handles looked up once.
+//! The metrics of the gateway. The handles are looked up once, when the metrics are created.
 
 mod families;
 mod rates;
@@ -16,15 +16,14 @@ pub use self::{
 };
 use crate::{
     auth::AuthError,
-    frame::Frame,
     telemetry::{self, SecurityEvent, SecurityKind},
     topic::Topic,
 };
 
-/// How many client names and versions are told apart; the rest count as `other`.
+/// The maximum number of client names and versions that are counted separately. Others count as `other`.
 const CLIENTS: usize = 100;
 
-/// Every metric, by its name without the prefix `gateway_`.
+/// All metrics, by their names without the prefix `gateway_`.
 #[expect(missing_docs, reason = "each field is described by the help text that it is registered with")]
 pub struct Metrics {
     registry: Registry,
@@ -53,6 +52,8 @@ pub struct Metrics {
     pub recoveries_total: IntCounterVec,
     pub hub_gap_reads_total: IntCounter,
     pub epoch_resets_total: IntCounter,
+    pub cluster_connected: IntGauge,
+    pub cluster_reconnects_total: IntCounter,
     pub bus_connected: IntGauge,
     pub bus_reconnects_total: IntCounter,
     pub bus_published_total: IntCounterVec,
@@ -84,31 +85,31 @@ pub struct Metrics {
     clients: Mutex<HashSet<(String, String)>>,
     notification_subscriptions: IntGauge,
     clan_subscriptions: IntGauge,
-    /// What went on in the last minute, for `/health/websocket`.
+    /// The message rates of the last minute, for `/health/websocket`.
     pub rates: Rates,
 }
 
 impl Metrics {
-    /// Metrics in a registry of their own.
+    /// Creates the metrics in a new registry.
     ///
     /// # Errors
-    /// When two have one name, which a test rules out.
+    /// When two metrics have the same name, which a test rules out.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let make = Maker::new(&registry)?;
-        let build = make.gauges("build_info", "The build that runs", &["version", "commit"])?;
+        let build = make.gauges("build_info", "The running build", &["version", "commit"])?;
         let commit = option_env!("GATEWAY_COMMIT").unwrap_or("unknown");
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
-        let subscriptions_active = make.gauges("subscriptions_active", "Live subscriptions", &["service"])?;
+        let subscriptions_active = make.gauges("subscriptions_active", "Current subscriptions", &["service"])?;
         let errors: Vec<&str> = ErrorCode::KNOWN.iter().map(ErrorCode::as_str).collect();
         let closes: Vec<String> = CloseCode::KNOWN.iter().map(|(code, ..)| code.to_string()).collect();
         let closes: Vec<&str> = closes.iter().map(String::as_str).collect();
         let metrics = Self {
             connections_active: make.gauge("connections_active", "Open WebSocket connections")?,
-            connections_limit: make.gauge("connections_limit", "limits.connections")?,
-            connections_total: make.counters("connections_total", "Connections by what became of them", "outcome")?,
-            connection_duration_seconds: make.long("connection_duration_seconds", "How long connections lasted")?,
-            sessions_active: make.gauge("sessions_active", "Live sessions")?,
+            connections_limit: make.gauge("connections_limit", "The value of limits.connections")?,
+            connections_total: make.counters("connections_total", "Connections by outcome", "outcome")?,
+            connection_duration_seconds: make.long("connection_duration_seconds", "Duration of the connections that have ended")?,
+            sessions_active: make.gauge("sessions_active", "Current sessions")?,
             sessions_replaced_total: make.counter("sessions_replaced_total", "Sessions replaced by a newer one")?,
             notification_subscriptions: subscriptions_active.with_label_values(&["notifications"]),
             clan_subscriptions: subscriptions_active.with_label_values(&["clan_chat"]),
@@ -131,49 +132,55 @@ impl Metrics {
                 .counter("socket_writes_total", "Writes to clients' sockets, each of one or more frames")?,
             errors_total: make.known("errors_total", "Errors sent to clients", "code", &errors)?,
             closes_total: make.known("closes_total", "Connections closed, by close code", "code", &closes)?,
-            auth_failures_total: make.counters("auth_failures_total", "Tokens refused", "reason")?,
+            auth_failures_total: make.counters("auth_failures_total", "Rejected tokens", "reason")?,
             security_events_total: make.known(
                 "security_events_total",
-                "Refused tokens and origins, throttled addresses, forbidden commands and revoked users",
+                "Rejected tokens and origins, throttled addresses, forbidden commands and blocked users",
                 "kind",
                 &SecurityKind::ALL.map(SecurityKind::name),
             )?,
             command_duration_seconds: make.timed(
                 "command_duration_seconds",
-                "Until a command was answered",
+                "Time from decoding a command to its reply",
                 "type",
                 ClientMessage::TYPES,
             )?,
             delivery_latency_seconds: make
-                .short("delivery_latency_seconds", "From accepting a message to writing it")?,
-            outbound_queue_bytes: make.gauge("outbound_queue_bytes", "Bytes that wait for clients")?,
+                .short("delivery_latency_seconds", "Time that a message waits on this node, from its encoding to the first write to a socket")?,
+            outbound_queue_bytes: make.gauge("outbound_queue_bytes", "Bytes in the outbound queues of clients")?,
             slow_consumers_total: make
                 .counter("slow_consumers_total", "Connections closed because they read too slowly")?,
             rate_limited_total: make.counters(
                 "rate_limited_total",
-                "Commands and connections refused for their rate",
+                "Commands and HTTP requests refused by rate limits",
                 "limit",
             )?,
-            recoveries_total: make.counters("recoveries_total", "Subscriptions that asked to recover", "outcome")?,
-            hub_gap_reads_total: make.counter("hub_gap_reads_total", "Reads of what a doorbell missed")?,
+            recoveries_total: make.counters("recoveries_total", "Recoveries and resets of subscriptions", "outcome")?,
+            hub_gap_reads_total: make.counter("hub_gap_reads_total", "Reads of the log because an append notice was missing")?,
             epoch_resets_total: make.counter("epoch_resets_total", "Subscriptions reset by a new epoch")?,
-            bus_connected: make.gauge("bus_connected", "Whether the bus is there")?,
+            cluster_connected: make.gauge(
+                "cluster_connected",
+                "Whether messages of other nodes arrive; 1 if the process has the store to itself",
+            )?,
+            cluster_reconnects_total: make
+                .counter("cluster_reconnects_total", "Reconnections to the channel between nodes")?,
+            bus_connected: make.gauge("bus_connected", "Whether the broker is connected; 1 if there is none")?,
             bus_reconnects_total: make.counter("bus_reconnects_total", "Reconnections to the broker")?,
             bus_published_total: make.counters("bus_published_total", "Events published to the broker", "outcome")?,
             bus_consumed_total: make.counters("bus_consumed_total", "Events consumed from the broker", "outcome")?,
-            dead_lettered_total: make.counters("dead_lettered_total", "Events that could not be accepted", "reason")?,
-            bus_unroutable_total: make.counter("bus_unroutable_total", "Events that nobody was bound to")?,
-            outbox_entries: make.gauge("outbox_entries", "Events waiting for the broker")?,
-            outbox_oldest_seconds: make.gauge("outbox_oldest_seconds", "Age of the oldest event waiting")?,
+            dead_lettered_total: make.counters("dead_lettered_total", "Events of backend services that were sent to the dead letters", "reason")?,
+            bus_unroutable_total: make.counter("bus_unroutable_total", "Events that matched no queue")?,
+            outbox_entries: make.gauge("outbox_entries", "Events in the outbox that wait for the broker")?,
+            outbox_oldest_seconds: make.gauge("outbox_oldest_seconds", "Age of the oldest event in the outbox")?,
             outbox_overflowed_total: make
-                .counter("outbox_overflowed_total", "Events that were left out because outbox.max_entries waited")?,
+                .counter("outbox_overflowed_total", "Events that were not stored because the outbox held outbox.max_entries")?,
             store_up: make.gauge("store_up", "Whether the store serves writes")?,
-            store_bytes: make.gauge("store_bytes", "Bytes that the store takes of the disk or of memory")?,
+            store_bytes: make.gauge("store_bytes", "Bytes of disk or memory that the store occupies")?,
             store_used_bytes: make.gauge("store_used_bytes", "Bytes that count against store.max_bytes")?,
-            store_limit_bytes: make.gauge("store_limit_bytes", "store.max_bytes; 0 without a limit")?,
+            store_limit_bytes: make.gauge("store_limit_bytes", "store.max_bytes, or 0 without a limit")?,
             store_free_ratio: make.ratio(
                 "store_free_ratio",
-                "Which share of the file system of the data file, or of the maxmemory of Redis, is free; 1 where it is unknown",
+                "Free share of the file system of the data file, or of the maxmemory of Redis; 1 if it is unknown",
             )?,
             store_refusing_writes: make.gauge(
                 "store_refusing_writes",
@@ -181,41 +188,41 @@ impl Metrics {
             )?,
             store_idempotency_keys: make.gauge(
                 "store_idempotency_keys",
-                "Idempotency keys and notification ids that are remembered; with Redis every key that has an expiry",
+                "Stored idempotency keys and notification ids; with Redis every key that has an expiry",
             )?,
             store_compactions_total: make.counter("store_compactions_total", "Compactions of the data file")?,
             store_damaged_entries_total: make
-                .counter("store_damaged_entries_total", "Stored rows that were found damaged or missing, each once")?,
+                .counter("store_damaged_entries_total", "Stored rows that were found damaged or missing, each counted once")?,
             store_duration_seconds: make.timed(
                 "store_duration_seconds",
-                "Store operations",
+                "Duration of store operations",
                 "operation",
                 &["append", "notify", "notify_all", "acknowledge", "read", "heads"],
             )?,
             pending_notifications: make
-                .gauge("pending_notifications", "Notifications that wait for an acknowledgement")?,
+                .gauge("pending_notifications", "Notifications that are not acknowledged")?,
             notifications_dropped_total: make.counters(
                 "notifications_dropped_total",
-                "Notifications dropped unacknowledged",
+                "Notifications dropped before they were acknowledged",
                 "reason",
             )?,
             deletion_paused: make
-                .gauge("deletion_paused", "Whether nothing is deleted because the clock has jumped")?,
-            draining: make.gauge("draining", "Whether the node is on its way out")?,
-            memory_budget_bytes: make.gauge("memory_budget_bytes", "limits.outbound_total")?,
+                .gauge("deletion_paused", "Whether deletion is paused because the clock has jumped")?,
+            draining: make.gauge("draining", "Whether the node shuts down gracefully")?,
+            memory_budget_bytes: make.gauge("memory_budget_bytes", "The memory budget (limits.outbound_total)")?,
             memory_used_bytes: make.gauge(
                 "memory_used_bytes",
-                "What clients make the node hold: queues, full send buffers, unfinished messages and handshakes",
+                "Memory held for clients: queues, full send buffers, unfinished messages and handshakes",
             )?,
             memory_closed_total: make.counter(
                 "memory_closed_total",
-                "Connections closed with 4508 because all of them together held more than limits.outbound_total",
+                "Connections closed with 4508 because all connections together exceeded limits.outbound_total",
             )?,
             log_lines_dropped_total: make.counter(
                 "log_lines_dropped_total",
-                "Log lines of the process that were dropped because standard error took none",
+                "Log lines of the process that were dropped because standard error was not read or could not be written",
             )?,
-            client_info: make.gauges("client_info", "Client libraries seen", &["name", "version"])?,
+            client_info: make.gauges("client_info", "Client libraries that have connected", &["name", "version"])?,
             clients: Mutex::default(),
             rates: Rates::default(),
             families: make.families(),
@@ -224,12 +231,12 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Every family, also one of which no series is there yet.
+    /// Returns every family, including those without a series so far.
     pub fn families(&self) -> &[Family] {
         &self.families
     }
 
-    /// The Prometheus text format.
+    /// Renders the metrics in the Prometheus text format.
     pub fn render(&self) -> String {
         let dropped = &self.log_lines_dropped_total;
         dropped.inc_by(telemetry::dropped_lines().saturating_sub(dropped.get()));
@@ -240,12 +247,12 @@ impl Metrics {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// A subscription is live.
+    /// Counts a subscription that has started.
     pub fn subscription_began(&self, topic: &Topic) {
         self.subscriptions(topic).inc();
     }
 
-    /// A subscription is over.
+    /// Counts a subscription that has ended.
     pub fn subscription_ended(&self, topic: &Topic) {
         self.subscriptions(topic).dec();
     }
@@ -258,35 +265,37 @@ impl Metrics {
         }
     }
 
-    /// A client sent a message of this type.
+    /// Counts a message that a client sent.
     pub fn received(&self, type_name: &str) {
         self.messages_received_total.of(type_name).inc();
     }
 
-    /// Frames were written to a client's socket, in order.
-    pub fn written<'a>(&self, frames: impl Iterator<Item = &'a Frame>) {
-        let (mut run, mut kind) = (0, 0);
-        for frame in frames {
-            if frame.kind() != kind {
-                self.messages_sent_total.add_at(kind, run);
-                (run, kind) = (0, frame.kind());
+    /// Counts messages that were written to a client's socket. Each is given as the index of its type in
+    /// [`ServerMessage::TYPES`].
+    pub fn written(&self, types: impl Iterator<Item = usize>) {
+        // Consecutive messages usually have the same type, so count each run with one atomic addition.
+        let (mut run, mut current) = (0, 0);
+        for kind in types {
+            if kind != current {
+                self.messages_sent_total.add_at(current, run);
+                (run, current) = (0, kind);
             }
             run += 1;
         }
-        self.messages_sent_total.add_at(kind, run);
+        self.messages_sent_total.add_at(current, run);
     }
 
-    /// Looks at the counters from which the rates of the last minute come. To be called once a second.
-    pub fn look(&self) {
-        self.rates.look(self.messages_received_total.sum(), self.messages_sent_total.sum());
+    /// Samples the counters for the rates of the last minute. Called once a second.
+    pub fn sample_rates(&self) {
+        self.rates.sample(self.messages_received_total.sum(), self.messages_sent_total.sum());
     }
 
-    /// An `error` with this code was sent.
+    /// Counts an `error` that was sent.
     pub fn error(&self, code: &ErrorCode) {
         self.errors_total.of(code.as_str()).inc();
     }
 
-    /// A token was refused.
+    /// Counts a rejected token.
     pub fn auth_failure(&self, error: &AuthError) {
         let reason = match error {
             AuthError::Invalid(_) => "invalid",
@@ -298,34 +307,34 @@ impl Metrics {
         self.auth_failures_total.with_label_values(&[reason]).inc();
     }
 
-    /// A stranger tried something: it is counted, and logged as `telemetry/security.rs` samples it.
+    /// Counts a security event and logs it as sampled by `telemetry/security.rs`.
     pub fn security_event(&self, event: SecurityEvent<'_>) {
         self.security_events_total.of(event.kind.name()).inc();
         telemetry::log_security(event);
     }
 
-    /// A command or connection was refused for its rate.
+    /// Counts a command or connection that was refused by a rate limit.
     pub fn rate_limited(&self, limit: &str) {
         self.rate_limited_total.with_label_values(&[limit]).inc();
     }
 
-    /// A command took so long.
+    /// Records the duration of a command.
     pub fn command_took(&self, type_name: &str, time: Duration) {
         self.command_duration_seconds.of(type_name).observe(time.as_secs_f64());
     }
 
-    /// A store operation took so long.
+    /// Records the duration of a store operation.
     pub fn store_took(&self, operation: &str, time: Duration) {
         self.store_duration_seconds.of(operation).observe(time.as_secs_f64());
     }
 
-    /// A subscription asked to recover, and could or could not.
+    /// Counts a subscription that requested recovery, by its outcome.
     pub fn recovery(&self, recovered: bool) {
         let outcome = if recovered { "recovered" } else { "unrecoverable" };
         self.recoveries_total.with_label_values(&[outcome]).inc();
     }
 
-    /// Subscriptions could not go on without a hole.
+    /// Counts a reset of subscriptions that could not continue without a gap.
     pub fn reset(&self, reason: &ResetReason) {
         if *reason == ResetReason::EpochChanged {
             self.epoch_resets_total.inc();
@@ -333,29 +342,34 @@ impl Metrics {
         self.recoveries_total.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// Notifications were dropped before they were acknowledged.
+    /// Counts notifications that were dropped before they were acknowledged.
     pub fn notifications_dropped(&self, reason: &str, count: u64) {
         if count > 0 {
             self.notifications_dropped_total.with_label_values(&[reason]).inc_by(count);
         }
     }
 
-    /// So many events were left out since the start.
+    /// Sets the number of reconnections to the channel between nodes since the start.
+    pub fn cluster_reconnects(&self, count: u64) {
+        self.cluster_reconnects_total.inc_by(count.saturating_sub(self.cluster_reconnects_total.get()));
+    }
+
+    /// Sets the number of events since the start that were left out of the outbox.
     pub fn outbox_overflowed(&self, count: u64) {
         self.outbox_overflowed_total.inc_by(count.saturating_sub(self.outbox_overflowed_total.get()));
     }
 
-    /// So many rows of the store were found damaged or missing since the start.
+    /// Sets the number of stored rows since the start that were found damaged or missing.
     pub fn damaged_rows(&self, count: u64) {
         self.store_damaged_entries_total.inc_by(count.saturating_sub(self.store_damaged_entries_total.get()));
     }
 
-    /// Sets how often the data file was compacted since the start.
+    /// Sets the number of compactions of the data file since the start.
     pub fn compactions(&self, count: u64) {
         self.store_compactions_total.inc_by(count.saturating_sub(self.store_compactions_total.get()));
     }
 
-    /// A client library connected. Only so many are told apart, because a client says what it likes.
+    /// Records the client library of a session. The number of label values is limited, because clients choose the text.
     pub fn client(&self, name: &str, version: &str) {
         let fits = name.len() <= 64 && version.len() <= 64;
         let mut clients = self.clients.lock();

@@ -1,310 +1,123 @@
-//! The node: the parts that services, connections and the HTTP API work with, built once and shared.
+//! The state of this node: its name, its lease, and whether it is draining. It is passive; other parts read and update
+//! it.
+
+mod lease;
 
 use std::{
-    future::Future,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-use realtime_gateway_protocol::{CloseCode, ErrorCode, IdError, ServiceName, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::Timestamp;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
+pub use self::lease::Lease;
 use crate::{
-    auth::{ApiKeys, AuthError, Authenticator, BadTokens, Identity, Permissions},
-    bus::{Bus, Doorbell},
-    clock::NodeClock,
-    command_error::CommandError,
-    config::Config,
-    drain::Tasks,
-    hub::{Hub, SessionTable},
-    memory::MemoryBudget,
+    config::LiveConfig,
     metrics::Metrics,
-    services::{Notifications, Presences, Topics, TypingUsers},
-    store::{Append, Appended, Entry, NodeName, SessionPolicy, Store, StoreError},
-    upgrade::Forwarding,
+    runtime::clock::NodeClock,
+    store::{NodeName, NodeRecord},
 };
 
-mod blocks;
-mod condition;
-mod connections;
-mod hearing;
-mod lease;
-mod notes;
-mod peers;
-mod pulse;
-mod relief;
-mod sweep;
-
-pub(crate) use blocks::BLOCK_LIMIT;
-pub(crate) use condition::{Condition, Status, is_overflowing};
-pub(crate) use connections::Departure;
-pub use connections::{ConnectionId, Connections};
-pub use lease::Lease;
-
-/// How long a confirmation may take, before the client is told `unavailable`.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
-
-/// One gateway process.
+/// One gateway process in the cluster.
 pub struct Node {
-    config: RwLock<Arc<Config>>,
-    /// Names this node and this life of it.
+    /// The id of the node, and of this incarnation of it.
     pub name: NodeName,
-    /// Whether its sessions are its own.
+    /// The lease, which protects the sessions of this node from being taken over.
     pub lease: Arc<Lease>,
-    /// Whether backend services are told what clients do.
-    pub reports: bool,
-    /// What must outlive the process.
-    pub store: Arc<dyn Store>,
-    /// How nodes tell each other.
-    pub bus: Arc<dyn Bus>,
-    /// Who subscribes to what.
-    pub hub: Arc<Hub>,
-    /// Who somebody is.
-    pub auth: Authenticator,
-    /// What somebody may do.
-    pub permissions: Permissions,
-    /// Who may use the HTTP API.
-    pub api_keys: ApiKeys,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// What runs.
-    pub tasks: Tasks,
-    /// What clients make this node hold.
-    pub memory: Arc<MemoryBudget>,
-    /// The connections of this node, with or without a session.
-    pub connections: Connections,
-    /// The sessions on this node.
-    pub sessions: SessionTable,
-    /// Notifications.
-    pub notifications: Notifications,
-    /// Who is where.
-    pub presences: Presences,
-    /// Who types.
-    pub typing_users: TypingUsers,
-    /// Services that were added.
-    pub topics: Topics,
-    /// When the process began.
+    /// When the process started.
     pub started: Instant,
-    /// What time it is.
-    pub clock: NodeClock,
-    /// When the process began, by the clock of the node.
-    pub started_at: Timestamp,
+    started_at: Timestamp,
+    config: LiveConfig,
+    metrics: Arc<Metrics>,
     draining: AtomicBool,
-    store_is_away: AtomicBool,
-    condition: Condition,
-    bad_tokens: BadTokens,
-    /// Sessions that ended while the store was away, or that it may have admitted without saying so: their records are
-    /// still to be removed.
-    left_records: Mutex<Vec<(UserId, SessionId, CloseCode)>>,
-    /// Where clients connect, and whose connections these are behind a proxy; known once the node listens.
-    listening: OnceLock<(SocketAddr, Arc<Forwarding>)>,
-    /// Which users are blocked.
-    blocks: blocks::KnownBlocks,
-    /// Asks for a reconciliation before its time.
-    reconcile_soon: Notify,
-}
-
-/// The parts of a node that are made before it.
-pub struct Parts {
-    /// The configuration.
-    pub config: Config,
-    /// Names the node.
-    pub name: NodeName,
-    /// Whether its sessions are its own.
-    pub lease: Arc<Lease>,
-    /// What must outlive the process.
-    pub store: Arc<dyn Store>,
-    /// How nodes tell each other.
-    pub bus: Arc<dyn Bus>,
-    /// Who subscribes to what.
-    pub hub: Arc<Hub>,
-    /// Who somebody is.
-    pub auth: Authenticator,
-    /// What somebody may do.
-    pub permissions: Permissions,
-    /// Who may use the HTTP API.
-    pub api_keys: ApiKeys,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// What runs.
-    pub tasks: Tasks,
-    /// Services that were added.
-    pub topics: Topics,
-    /// What time it is.
-    pub clock: NodeClock,
+    store_unavailable: AtomicBool,
+    /// The address that clients connect to. It is set when the node listens.
+    address: OnceLock<SocketAddr>,
+    /// Requests a reconciliation before the next regular one.
+    reconciliation_request: Notify,
 }
 
 impl Node {
-    /// Puts the parts together.
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, name, lease, store, bus, hub, auth, permissions, api_keys, metrics, tasks, topics, clock } =
-            parts;
-        Arc::new(Self {
-            reports: !config.bus.is_embedded(),
-            memory: MemoryBudget::new(config.limits.memory_budget()),
-            config: RwLock::new(Arc::new(config)),
+    /// Creates a node that does not listen yet.
+    pub fn new(
+        name: NodeName,
+        lease: Arc<Lease>,
+        clock: &NodeClock,
+        config: LiveConfig,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
             name,
             lease,
-            store,
-            bus,
-            hub,
-            auth,
-            permissions,
-            api_keys,
-            metrics,
-            tasks,
-            connections: Connections::default(),
-            sessions: SessionTable::default(),
-            notifications: Notifications::default(),
-            presences: Presences::default(),
-            typing_users: TypingUsers::default(),
-            topics,
             started: Instant::now(),
             started_at: clock.now(),
-            clock,
+            config,
+            metrics,
             draining: AtomicBool::new(false),
-            store_is_away: AtomicBool::new(false),
-            condition: Condition::default(),
-            bad_tokens: BadTokens::default(),
-            left_records: Mutex::default(),
-            listening: OnceLock::new(),
-            blocks: blocks::KnownBlocks::default(),
-            reconcile_soon: Notify::new(),
-        })
+            store_unavailable: AtomicBool::new(false),
+            address: OnceLock::new(),
+            reconciliation_request: Notify::new(),
+        }
     }
 
-    /// The configuration as it is now.
-    pub fn config(&self) -> Arc<Config> {
-        self.config.read().clone()
-    }
-
-    /// Takes a changed configuration.
-    pub fn set_config(&self, config: Config) {
-        self.memory.set_limit(config.limits.memory_budget());
-        *self.config.write() = Arc::new(config);
-    }
-
-    /// The time of day, by a clock that does not jump.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// Whether the node is on its way out.
+    /// Returns whether the node shuts down gracefully.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Notes that the node is on its way out.
+    /// Marks the node as draining, which other nodes and load balancers can see. It closes no connection.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
         self.metrics.draining.set(1);
     }
 
-    /// Whether the last reconciliation did not reach the store.
-    pub(crate) fn store_is_away(&self) -> bool {
-        self.store_is_away.load(Ordering::Acquire)
+    /// Returns whether the last reconciliation did not reach the store.
+    pub(crate) fn is_store_unavailable(&self) -> bool {
+        self.store_unavailable.load(Ordering::Acquire)
     }
 
-    /// Notes that the node listens.
-    pub(crate) fn note_listening(&self, address: SocketAddr, forwarding: Arc<Forwarding>) {
-        // A node listens once.
-        let _ = self.listening.set((address, forwarding));
+    /// Records whether the last reconciliation did not reach the store.
+    pub(crate) fn set_store_unavailable(&self, unavailable: bool) {
+        self.store_unavailable.store(unavailable, Ordering::Release);
     }
 
-    /// Where clients connect; the configured address until the node listens.
+    /// Records the address that the node listens on.
+    pub(crate) fn set_address(&self, address: SocketAddr) {
+        // The address is set only once, because a node listens once.
+        let _ = self.address.set(address);
+    }
+
+    /// Returns the address that clients connect to. Until the node listens this is the configured address.
     pub fn address(&self) -> SocketAddr {
-        self.listening.get().map_or_else(|| self.config().listen, |(address, _)| *address)
+        self.address.get().copied().unwrap_or_else(|| self.config.get().listen)
     }
 
-    /// What the accept loop noticed that an operator should look at.
-    pub fn warnings(&self) -> Vec<String> {
-        self.listening.get().map(|(_, forwarding)| forwarding.warnings()).unwrap_or_default()
+    /// Requests an immediate reconciliation. Several concurrent requests cause one reconciliation.
+    pub(crate) fn request_reconciliation(&self) {
+        self.reconciliation_request.notify_one();
     }
 
-    /// The rule for sessions of one user.
-    pub(crate) fn session_policy(&self) -> SessionPolicy {
-        let sessions = self.config().sessions;
-        SessionPolicy {
-            max: sessions.max_per_user,
-            on_excess: sessions.on_excess,
-            key: sessions.key,
-            max_devices: sessions.max_devices,
+    /// Resolves when a reconciliation was requested.
+    pub(crate) async fn reconciliation_requested(&self) {
+        self.reconciliation_request.notified().await;
+    }
+
+    /// Returns the record of this node in the store, which other nodes read.
+    pub(crate) fn record(&self) -> NodeRecord {
+        NodeRecord {
+            id: self.name.id.to_string(),
+            incarnation: self.name.incarnation.to_string(),
+            address: self.address().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started_at,
+            connections: u64::try_from(self.metrics.connections_active.get()).unwrap_or(0),
+            draining: self.is_draining(),
+            settings: self.config.get().shared_settings(),
         }
     }
-
-    /// Tells whose token it is. A token that is not valid counts against its address.
-    pub(crate) async fn verify_token(&self, token: &str, from: IpAddr) -> Result<Identity, AuthError> {
-        let mut user = None;
-        let verified = self.auth.verify(token).await.and_then(|identity| {
-            user = Some(identity.user.clone());
-            self.check_block(&identity).map(|()| identity)
-        });
-        let error = match verified {
-            Ok(identity) => return Ok(identity),
-            Err(error @ AuthError::Invalid(_)) => {
-                let limit = self.config().limits.bad_tokens_per_ip_per_minute;
-                self.bad_tokens
-                    .count(from, limit, tokio::time::Instant::now())
-                    .map_or_else(AuthError::Throttled, |()| error)
-            }
-            Err(error) => error,
-        };
-        self.metrics.auth_failure(&error);
-        if let Some(event) = error.security_event(Some(from), user.as_ref()) {
-            self.metrics.security_event(event);
-        }
-        Err(error)
-    }
-
-    /// The names of all services.
-    pub fn service_names(&self) -> Vec<ServiceName> {
-        let mut names = vec![ServiceName::notifications(), ServiceName::clan_chat()];
-        names.extend(self.topics.names());
-        names
-    }
-
-    /// Appends an entry, and once it is confirmed tells everybody that its topic has grown.
-    pub(crate) async fn append(&self, append: Append) -> Result<Appended, CommandError> {
-        let (topic, at, body) = (append.topic.clone(), append.at, append.body.clone());
-        let started = Instant::now();
-        let appended = in_time(self.store.append(append)).await?;
-        self.metrics.store_took("append", started.elapsed());
-        if !appended.duplicate {
-            let entry = Arc::new(Entry { offset: appended.offset, at, body });
-            let epoch = appended.epoch.clone();
-            self.hub.publish(Doorbell { topic, epoch, shard_count: appended.shard_count, entry });
-        }
-        Ok(appended)
-    }
-
-    /// What was encoded for the log, unless it is too large for it.
-    pub(crate) fn checked_body(&self, body: Result<Bytes, serde_json::Error>) -> Result<Bytes, CommandError> {
-        let body = body.map_err(CommandError::internal)?;
-        if body.len() > self.config().limits.message_bytes {
-            let message = "the message is over maxMessageBytes once it is stored";
-            return Err(CommandError::new(ErrorCode::MessageTooLarge, message));
-        }
-        Ok(body)
-    }
-}
-
-/// Waits for the store, but not longer than a client should.
-pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, CommandError> {
-    match tokio::time::timeout(CONFIRMED_WITHIN, answer).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(CommandError::unavailable()),
-    }
-}
-
-/// An identifier of the gateway's own making (UUIDv7, RFC 9562 section 5.7).
-pub(crate) fn new_id<T: TryFrom<String, Error = IdError>>() -> Result<T, CommandError> {
-    let id = T::try_from(Uuid::now_v7().to_string());
-    id.map_err(CommandError::internal)
 }

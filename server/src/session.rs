@@ -1,4 +1,15 @@
-//! A session: one authenticated presence, with its identity, its grants, its subscriptions and its outbound queue.
+//! Sessions. A session is one authenticated client, from its admission to the end of its connection.
+
+mod admission;
+mod blocks;
+pub mod connection_handler;
+mod connections;
+mod permission_watch;
+mod relief;
+mod sessions;
+mod subscriptions;
+mod table;
+mod tokens;
 
 use std::{
     net::IpAddr,
@@ -9,181 +20,217 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{
-    ClientInfo, DeviceId, Envelope, RequestId, ServerMessage, SessionId, Timestamp, UserId,
-};
+use realtime_gateway_protocol::{ClientInfo, Codec, DeviceId, RequestId, ServerMessage, SessionId, Timestamp, UserId};
 
+pub use self::{
+    admission::UpgradeInfo,
+    blocks::Blocks,
+    connections::{ConnectionId, Connections},
+    sessions::Sessions,
+    subscriptions::{SubscribeFrom, Subscriptions},
+    table::SessionTable,
+};
+pub(crate) use self::{
+    admission::{Admission, Admitted},
+    blocks::{BLOCK_LIMIT, BlockParts},
+    relief::MemoryRelief,
+    sessions::SessionParts,
+    subscriptions::SubscriptionParts,
+    tokens::TokenVerifier,
+};
 use crate::{
     auth::Identity,
-    frame::Frame,
-    hub::Subscription,
-    outbound::{Outbound, Pushed},
+    delivery::{
+        hub::Subscription,
+        outbound::{Outbound, Pushed},
+        recipient::Recipient,
+    },
     store::{NodeName, SessionRecord},
     topic::Topic,
 };
 
-/// What is known of the client besides its identity.
+/// The properties of a session's client that do not come from its identity.
 #[derive(Debug, Default)]
-pub struct Comer {
-    /// On which device it is.
+pub struct ConnectedClient {
+    /// The device of the client.
     pub device: Option<DeviceId>,
-    /// Which life of a client that reconnects by itself.
-    pub client: Option<Box<ClientLife>>,
-    /// Its address.
+    /// The running client program, which reconnects by itself. `None` when the client did not send one.
+    pub instance: Option<Box<ClientInstance>>,
+    /// The IP address of the client.
     pub address: Option<IpAddr>,
+    /// How messages are written for it.
+    pub codec: Codec,
 }
 
-/// A client that names its lives, so that a late attempt does not replace its own successor.
+/// One run of a client program and the number of its connection attempt. The store compares them, so that a delayed
+/// attempt does not replace a newer session of the same program.
 #[derive(Debug)]
-pub struct ClientLife {
-    /// Made once by the client.
-    pub instance: Arc<str>,
-    /// Rises with every attempt to connect.
+pub struct ClientInstance {
+    /// A random text that the client generates when it starts.
+    pub id: Arc<str>,
+    /// The number of the connection attempt, which increases with every attempt.
     pub attempt: Option<u64>,
 }
 
-impl ClientLife {
-    /// What a client says of itself; none when it names no instance.
+impl ClientInstance {
+    /// Returns the instance that the client sent, or `None` when it sent none.
     pub fn of(client: &ClientInfo) -> Option<Box<Self>> {
-        let instance = client.instance.as_deref()?;
-        Some(Box::new(Self { instance: instance.into(), attempt: client.attempt }))
+        let id = client.instance.as_deref()?;
+        Some(Box::new(Self { id: id.into(), attempt: client.attempt }))
     }
 }
 
-/// One authenticated presence.
+/// One authenticated client.
 #[derive(Debug)]
 pub struct Session {
-    /// Names it.
-    pub id: SessionId,
-    /// Whose it is.
-    pub user: UserId,
-    /// What it is.
-    pub comer: Comer,
-    /// Where frames for it wait.
-    pub outbound: Arc<Outbound>,
-    /// Since when.
+    recipient: Arc<Recipient>,
+    /// The properties of the client that do not come from its identity.
+    pub client: ConnectedClient,
+    /// When the session was opened.
     pub since: Timestamp,
     identity: Mutex<Identity>,
-    extended: AtomicBool,
-    /// Whether its token has ended by the wall clock before its timer did.
+    /// Whether the token has expired by the wall clock although the expiry timer has not fired yet.
     overdue: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
 }
 
 impl Session {
-    /// A session of a verified identity.
-    pub fn new(id: SessionId, comer: Comer, identity: Identity, outbound: Arc<Outbound>, since: Timestamp) -> Self {
+    /// Creates a session for a verified identity.
+    pub fn new(
+        id: SessionId,
+        client: ConnectedClient,
+        identity: Identity,
+        outbound: Arc<Outbound>,
+        since: Timestamp,
+    ) -> Self {
         Self {
-            id,
-            user: identity.user.clone(),
-            comer,
-            outbound,
+            recipient: Arc::new(Recipient::new(id, identity.user.clone(), outbound, client.codec)),
+            client,
             since,
             identity: Mutex::new(identity),
-            extended: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
             subscriptions: Mutex::default(),
         }
     }
 
-    /// The session as all nodes see it.
+    /// Returns the id of the session.
+    pub fn id(&self) -> &SessionId {
+        &self.recipient.session
+    }
+
+    /// Returns the user of the session.
+    pub fn user(&self) -> &UserId {
+        &self.recipient.user
+    }
+
+    /// Returns the queue of frames for the session.
+    pub fn outbound(&self) -> &Outbound {
+        &self.recipient.outbound
+    }
+
+    /// Returns the receiving side of the session.
+    pub fn recipient(&self) -> &Arc<Recipient> {
+        &self.recipient
+    }
+
+    /// Returns the record of the session in the store, which all nodes read.
     pub fn record(&self, node: &NodeName) -> SessionRecord {
-        let client = self.comer.client.as_deref();
+        let instance = self.client.instance.as_deref();
         SessionRecord {
-            id: self.id.clone(),
-            user: self.user.clone(),
-            device: self.comer.device.clone(),
+            id: self.id().clone(),
+            user: self.user().clone(),
+            device: self.client.device.clone(),
             node: node.id.clone(),
             since: self.since,
-            instance: client.map(|client| client.instance.clone()),
-            attempt: client.and_then(|client| client.attempt),
+            instance: instance.map(|instance| instance.id.clone()),
+            attempt: instance.and_then(|instance| instance.attempt),
             token: self.identity.lock().token.clone(),
         }
     }
 
-    /// What the last token said.
+    /// Returns the identity of the latest token.
     pub fn identity(&self) -> Identity {
         self.identity.lock().clone()
     }
 
-    /// Takes what a fresh token says.
+    /// Replaces the identity with that of a new token.
     pub fn renew(&self, identity: Identity) {
         *self.identity.lock() = identity;
         self.overdue.store(false, Ordering::Release);
     }
 
-    /// When its last token ends.
+    /// Returns when the latest token expires.
     pub fn expires_at(&self) -> Timestamp {
         self.identity.lock().expires_at
     }
 
-    /// Notes that its token has ended, and has its connection act on it.
+    /// Marks the token as expired and wakes the connection, which then handles the expiry.
     pub fn expire(&self) {
         self.overdue.store(true, Ordering::Release);
-        self.outbound.wake();
+        self.outbound().wake();
     }
 
-    /// Whether its token has ended, whatever its timer says.
+    /// Returns whether the token has been marked as expired, independently of its timer.
     pub fn is_overdue(&self) -> bool {
         self.overdue.load(Ordering::Acquire)
     }
 
-    /// Whether the client has used more than the core messages, and so knows additions.
-    pub fn is_extended(&self) -> bool {
-        self.extended.load(Ordering::Relaxed)
+    /// Returns whether the client supports protocol extensions.
+    pub fn supports_extensions(&self) -> bool {
+        self.recipient.supports_extensions()
     }
 
-    /// Notes that the client knows additions.
-    pub fn extend(&self) {
-        self.extended.store(true, Ordering::Relaxed);
+    /// Records that the client supports protocol extensions.
+    pub fn enable_extensions(&self) {
+        self.recipient.enable_extensions();
     }
 
     /// Sends the reply to a command.
     pub fn reply(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) {
-        self.outbound.push_paced(&[Frame::encode(&Envelope { request_id, message: message.into() })]);
+        self.recipient.reply(request_id, message);
     }
 
-    /// Sends an addition that nobody asked for, if the client knows additions.
-    pub fn push_addition(&self, message: impl Into<ServerMessage>) -> Pushed {
-        if self.is_extended() { self.outbound.push(Frame::push(message.into())) } else { Pushed::Dropped }
+    /// Pushes a message that is a protocol extension. It is dropped if the client does not support extensions.
+    pub fn push_extension(&self, message: impl Into<ServerMessage>) -> Pushed {
+        self.recipient.push_extension(message)
     }
 
-    /// The live subscription to a topic.
+    /// Returns the session's subscription to a topic.
     pub fn subscription(&self, topic: &Topic) -> Option<Arc<Subscription>> {
         self.subscriptions.lock().iter().find(|subscription| subscription.topic() == topic).cloned()
     }
 
-    /// All live subscriptions.
+    /// Returns all subscriptions of the session.
     pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
         self.subscriptions.lock().clone()
     }
 
-    /// How many subscriptions are live.
+    /// Returns the number of subscriptions of the session.
     pub fn subscription_count(&self) -> usize {
         self.subscriptions.lock().len()
     }
 
-    /// Notes a subscription.
+    /// Adds a subscription.
     pub fn add(&self, subscription: Arc<Subscription>) {
         self.subscriptions.lock().push(subscription);
     }
 
-    /// Forgets the subscription to a topic, and gives it back to be ended.
+    /// Removes the subscription to a topic and returns it. The caller has to end it.
     pub fn remove(&self, topic: &Topic) -> Option<Arc<Subscription>> {
         let mut subscriptions = self.subscriptions.lock();
-        let at = subscriptions.iter().position(|subscription| subscription.topic() == topic)?;
-        Some(subscriptions.swap_remove(at))
+        let position = subscriptions.iter().position(|subscription| subscription.topic() == topic)?;
+        Some(subscriptions.swap_remove(position))
     }
 
-    /// Forgets this subscription; false when it is not the session's any more, also when a newer one of the same topic
-    /// is.
+    /// Removes exactly this subscription. Returns false when the session no longer has it, even if the session has a
+    /// newer subscription to the same topic.
     pub fn remove_exactly(&self, subscription: &Arc<Subscription>) -> bool {
         let mut subscriptions = self.subscriptions.lock();
-        let at = subscriptions.iter().position(|known| Arc::ptr_eq(known, subscription));
-        at.map(|at| subscriptions.swap_remove(at)).is_some()
+        let position = subscriptions.iter().position(|known| Arc::ptr_eq(known, subscription));
+        position.map(|position| subscriptions.swap_remove(position)).is_some()
     }
 
-    /// Forgets all subscriptions, and gives them back to be ended.
+    /// Removes all subscriptions and returns them. The caller has to end them.
     pub fn remove_all(&self) -> Vec<Arc<Subscription>> {
         std::mem::take(&mut *self.subscriptions.lock())
     }

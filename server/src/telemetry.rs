@@ -1,8 +1,8 @@
-//! Logs: to standard error, pretty or as JSON, with a level that can be changed while the gateway runs. Logging blocks
-//! no task: `telemetry/log_writer.rs` has a thread of its own. `telemetry/log_limit.rs` keeps clients from filling the log.
+//! Logs: written to standard error as text or JSON, with a level that can be changed while the gateway runs. Logging
+//! never blocks a task, because `telemetry/log_writer.rs` writes on its own thread. `log_limit` of the runtime crate
+//! prevents clients from flooding the log.
 
 mod escape;
-mod log_limit;
 mod log_writer;
 mod panics;
 mod security;
@@ -22,55 +22,54 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+pub use self::security::{SecurityEvent, SecurityKind};
 use self::{
     escape::JsonLines,
-    log_limit::INTERVAL,
     log_writer::{Health, LogWriter},
 };
-pub use self::{
-    log_limit::LogLimit,
-    security::{SecurityEvent, SecurityKind},
-};
-pub(crate) use self::{log_limit::log_limited, log_writer::print_to_stderr, security::log_security};
+pub(crate) use self::{log_writer::print_to_stderr, security::log_security};
+use gateway_runtime::log_limit::{self, INTERVAL};
+pub(crate) use gateway_runtime::log_limited;
 
 use crate::{
     config::{Log, LogFormat},
-    supervision::Supervisor,
+    runtime::supervision::Supervisor,
 };
 
-/// Why the logs cannot be set up.
+/// The reason why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `log.level` or `RUST_LOG` is not a filter.
     #[error("RUST_LOG or log.level is not a filter such as `info` or `info,gateway=debug`: {0}")]
     Filter(String),
-    /// There are logs already, or no longer.
+    /// Logging has been set up already, or has ended.
     #[error("the logs cannot be set up: {0}")]
     Setup(String),
 }
 
-/// The writer of this process, once there is one: its log is one, however many gateways run in it.
+/// The log writer of this process. All gateways that run in the process share it.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// How many log lines of this process were dropped, because standard error took none or writing failed.
+/// Returns the number of log lines of this process that were dropped, because standard error was not read or writing
+/// failed.
 pub fn dropped_lines() -> u64 {
     WRITER.get().map_or(0, LogWriter::dropped)
 }
 
-/// The logs of the process.
+/// The logging of the process.
 #[derive(Clone)]
 pub struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
     writer: LogWriter,
 }
 
-/// A filter that is valid and not in force yet.
+/// A valid filter that is not in force yet.
 pub struct LogFilter(EnvFilter);
 
-/// Sets up the logs of the process, once.
+/// Sets up the logging of the process. It can be called only once.
 ///
 /// # Errors
-/// [`TelemetryError`] says what is wrong.
+/// A [`TelemetryError`] with the reason.
 pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     let setup = |error: &dyn std::fmt::Display| TelemetryError::Setup(error.to_string());
@@ -85,45 +84,45 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     };
     let registry = tracing_subscriber::registry().with(filter).with(lines);
     registry.try_init().map_err(|error| setup(&error))?;
-    // It was not set before: the registry is set once.
+    // This cannot fail, because `try_init` has succeeded only once in this process.
     let _ = WRITER.set(writer.clone());
     panics::log_panics();
     Ok(Telemetry { filter: handle, writer })
 }
 
 impl LogFilter {
-    /// Reads a level or a filter.
+    /// Parses a level or a filter.
     ///
     /// # Errors
-    /// [`TelemetryError`] when it is neither.
+    /// A [`TelemetryError`] when the text is neither.
     pub fn parse(level: &str) -> Result<Self, TelemetryError> {
         filter(level).map(Self)
     }
 }
 
 impl Telemetry {
-    /// Changes how much is logged from now on.
+    /// Replaces the filter of the log.
     ///
     /// # Errors
-    /// [`TelemetryError`] when the process has no logs any more; nothing is changed then.
+    /// A [`TelemetryError`] when the logging of the process has ended. Nothing is changed then.
     pub fn set_filter(&self, filter: LogFilter) -> Result<(), TelemetryError> {
         self.filter.reload(filter.0).map_err(|error| TelemetryError::Setup(error.to_string()))
     }
 
-    /// Has a supervisor watch the thread that writes the log.
+    /// Reports a failure of the thread that writes the log to a supervisor.
     pub fn supervise(&self, supervisor: &Supervisor) {
         self.writer.supervise(supervisor);
     }
 
-    /// Waits until what was logged is written, but not for a reader that has stopped.
+    /// Waits until the queued lines are written. It does not wait for a reader of standard error that has stopped.
     pub fn flush(&self) {
-        // A reader that has stopped is told nothing by another line.
+        // A failure cannot be reported: nothing reads standard error.
         let _ = self.writer.flush();
     }
 }
 
-/// What the thread that writes adds about once a second: how many lines were dropped, and what was counted instead of
-/// logged.
+/// Returns the function that the writing thread calls about once a second. It logs the number of dropped lines and the
+/// counts of suppressed lines.
 fn report() -> impl FnMut(Health) + Send + 'static {
     let (mut reported, mut next) = (0, Instant::now());
     move |health| {
@@ -137,8 +136,9 @@ fn report() -> impl FnMut(Health) + Send + 'static {
     }
 }
 
-/// A plain level is the gateway's: the libraries below it stay at `info`, or nobody finds the line that matters. lapin
-/// logs each error of each try, and the bus logs once what matters of it. rustls logs what clients send as errors.
+/// Parses `log.level`. A plain level applies to the gateway only and libraries stay at `info`, because their lines
+/// would hide those of the gateway. lapin and rustls are off: lapin logs every failed attempt, which the bus reports
+/// once, and rustls logs invalid input of clients as errors.
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let directives = match level {
         "debug" | "trace" => format!("info,gateway={level},lapin=off,rustls=off"),
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_is_the_gateways_and_a_filter_is_taken_as_it_is() {
+    fn applies_plain_level_to_the_gateway_and_keeps_filters_unchanged() {
         assert_eq!(filter("warn").unwrap().to_string(), "rustls=off,lapin=off,warn");
         assert_eq!(filter("debug").unwrap().to_string(), "gateway=debug,rustls=off,lapin=off,info");
         assert_eq!(filter("hyper=trace").unwrap().to_string(), "hyper=trace");

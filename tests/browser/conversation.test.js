@@ -1,9 +1,9 @@
-// What the SDK promises, seen by people: two pages talk, and whatever happens between them, nothing is lost or doubled.
+// Conversations between two demo pages: no message is lost or duplicated, whatever happens to connections and gateways.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open, openTab, shoot, users } from "./browser.js";
-import { Gateway, endAll, token } from "./gateway.js";
+import { launch, open, openTab, shoot, users } from "../fixtures/browser/browser.js";
+import { Gateway, endAll, token } from "../fixtures/gateway.js";
 
 let browser;
 before(async () => {
@@ -23,7 +23,7 @@ async function twoPages(gateway) {
   return { pages, alice, bob, close: () => Promise.all(pages.map((page) => page.context().close())) };
 }
 
-test("two pages chat, and each message is marked when confirmed and when it is delivered back", async () => {
+test("marks each chat message as confirmed and as delivered", async () => {
   const gateway = await Gateway.start();
   const { alice, bob, pages, close } = await twoPages(gateway);
   await alice.say("Good evening");
@@ -39,7 +39,7 @@ test("two pages chat, and each message is marked when confirmed and when it is d
   await gateway.end();
 });
 
-test("a gateway that is killed and comes back loses nothing and doubles nothing", async () => {
+test("loses and duplicates nothing when the gateway is killed and restarted", async () => {
   const gateway = await Gateway.start();
   const { alice, bob, close } = await twoPages(gateway);
   const sent = { alice: [], bob: [] };
@@ -62,13 +62,13 @@ test("a gateway that is killed and comes back loses nothing and doubles nothing"
   await alice.sees(sent.bob.at(-1));
   const [seenByAlice, seenByBob] = [await alice.messages(), await bob.messages()];
   assert.deepEqual([...seenByAlice].sort(), [...sent.alice, ...sent.bob].sort());
-  assert.deepEqual(seenByBob, seenByAlice, "one order for everybody");
+  assert.deepEqual(seenByBob, seenByAlice, "one order for both");
   await shoot(alice.page, "after-three-kills");
   await close();
   await gateway.end();
 });
 
-test("a dropped line comes back by itself with what was missed", async () => {
+test("reconnects after a dropped connection and recovers missed messages", async () => {
   const gateway = await Gateway.start();
   const page = await open(browser, gateway.demo);
   const [alice, bob] = users(page);
@@ -89,7 +89,7 @@ test("a dropped line comes back by itself with what was missed", async () => {
   await gateway.end();
 });
 
-test("a second device replaces the first, which can take its place back", async () => {
+test("second device replaces the first, which can take over again", async () => {
   const gateway = await Gateway.start();
   const { alice, bob, close } = await twoPages(gateway);
   await bob.button("Disconnect").click();
@@ -105,7 +105,7 @@ test("a second device replaces the first, which can take its place back", async 
   await gateway.end();
 });
 
-test("two tabs of one user share a line, and the second goes on with it when the first is closed", async () => {
+test("second tab keeps the shared connection when the first is closed", async () => {
   const gateway = await Gateway.start();
   const first = await open(browser, gateway.demo);
   await users(first)[0].connect("alice");
@@ -134,7 +134,7 @@ test("two tabs of one user share a line, and the second goes on with it when the
   await gateway.end();
 });
 
-test("offline and online again: what was written and said meanwhile arrives once", async () => {
+test("delivers messages of both sides once after the browser was offline", async () => {
   const gateway = await Gateway.start();
   const { alice, bob, close } = await twoPages(gateway);
   await bob.page.context().setOffline(true);
@@ -151,7 +151,7 @@ test("offline and online again: what was written and said meanwhile arrives once
   await gateway.end();
 });
 
-test("a token that runs out is renewed on the same connection", async () => {
+test("renews an expiring token on the same connection", async () => {
   const gateway = await Gateway.start();
   const page = await open(browser, gateway.demo);
   let fetched = 0;
@@ -173,12 +173,12 @@ test("a token that runs out is renewed on the same connection", async () => {
   await gateway.end();
 });
 
-test("a notification waits for a user who is away, and is acknowledged once for all devices", async () => {
+test("keeps notification for an absent user and acknowledges it for all devices", async () => {
   const gateway = await Gateway.start();
   const page = await open(browser, gateway.demo);
   const [alice, bob] = users(page);
   await alice.connect("alice");
-  await alice.panel.getByText("Send a notification to somebody").click();
+  await alice.panel.getByText("Send a notification to a user").click();
   await alice.button("Send notification").click();
   await alice.panel.getByText(/Stored for bob/).waitFor();
   await bob.connect("bob");

@@ -1,4 +1,4 @@
-// The page itself: how it looks in light, in dark and on a phone, that everybody can use it, and what it finds wrong.
+// The demo page: appearance in light, dark and phone layouts, accessibility, and diagnosis of connection problems.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -6,8 +6,8 @@ import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
-import { launch, open, shoot, users } from "./browser.js";
-import { Gateway, endAll, token } from "./gateway.js";
+import { launch, open, shoot, users } from "../fixtures/browser/browser.js";
+import { Gateway, endAll, token } from "../fixtures/gateway.js";
 
 let browser;
 let gateway;
@@ -24,8 +24,8 @@ async function accessible(page, where) {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document));
   const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
-  assert.deepEqual(told, [], where);
+  const descriptions = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
+  assert.deepEqual(descriptions, [], where);
 }
 
 /** Nothing stands out to the right of the screen. */
@@ -41,7 +41,7 @@ const LOOKS = {
 };
 
 for (const [name, look] of Object.entries(LOOKS)) {
-  test(`a conversation can be read and reached by everybody: ${name}`, async () => {
+  test(`conversation is accessible: ${name}`, async () => {
     const page = await open(browser, gateway.demo, look);
     const [alice, bob] = users(page);
     await accessible(page, "before connecting");
@@ -51,7 +51,7 @@ for (const [name, look] of Object.entries(LOOKS)) {
     await bob.sees(`The north gate at nine? (${name})`);
     await bob.say("Yes. Bring ladders, and feed the wolves first.");
     await alice.sees("Bring ladders");
-    await alice.panel.getByText("Send a notification to somebody").click();
+    await alice.panel.getByText("Send a notification to a user").click();
     await alice.panel.getByLabel("To", { exact: true }).fill(`bob-${name}`);
     await alice.button("Send notification").click();
     await bob.button("Acknowledge: The gate is open").waitFor();
@@ -67,7 +67,7 @@ for (const [name, look] of Object.entries(LOOKS)) {
   });
 }
 
-test("everything works by keyboard alone", async () => {
+test("works with the keyboard only", async () => {
   const page = await open(browser, gateway.demo);
   const [left] = users(page);
   const tabTo = async (locator) => {
@@ -91,7 +91,7 @@ test("everything works by keyboard alone", async () => {
   await page.context().close();
 });
 
-test("frames are shown in both directions, filtered, paused, and without tokens", async () => {
+test("shows frames of both directions with filter and pause, and hides tokens", async () => {
   const page = await open(browser, gateway.demo);
   const [alice] = users(page);
   await alice.connect("frames");
@@ -113,7 +113,7 @@ test("frames are shown in both directions, filtered, paused, and without tokens"
   await page.context().close();
 });
 
-test("statistics move", async () => {
+test("updates the statistics", async () => {
   const page = await open(browser, gateway.demo);
   const [alice] = users(page);
   await alice.connect("counted");
@@ -123,7 +123,7 @@ test("statistics move", async () => {
   await page.context().close();
 });
 
-test("a clan that the token does not hold is refused in plain words", async () => {
+test("explains that the token does not grant a clan", async () => {
   const page = await open(browser, gateway.demo);
   const [alice] = users(page);
   await alice.connect("stranger", "wolves");
@@ -133,7 +133,7 @@ test("a clan that the token does not hold is refused in plain words", async () =
   await page.context().close();
 });
 
-test("a token that ran out is told before and after the gateway refuses it", async () => {
+test("reports an expired token before and after the gateway rejects it", async () => {
   const page = await open(browser, gateway.demo);
   const [alice] = users(page);
   await alice.panel.getByText("Paste a token instead").click();
@@ -145,7 +145,7 @@ test("a token that ran out is told before and after the gateway refuses it", asy
   await page.context().close();
 });
 
-test("no gateway: the page says so, and what to do, and notices when it comes", async () => {
+test("reports a missing gateway with advice, and connects once it runs", async () => {
   const away = await Gateway.start();
   const page = await open(browser, away.demo);
   await page.locator("#gateway-health", { hasText: "ok" }).waitFor();
@@ -160,7 +160,7 @@ test("no gateway: the page says so, and what to do, and notices when it comes", 
   await away.end();
 });
 
-test("a refused origin is found, with the line that lets it in", async () => {
+test("reports a refused origin with the configuration line that allows it", async () => {
   const plain = await Gateway.start({ dev: false });
   const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm" };
   const files = createServer(async (request, response) => {

@@ -1,10 +1,10 @@
-// When the tab that has the connection closes, freezes or hangs, another takes over: nothing is lost, nothing doubled.
+// Handover: another tab takes over when the leading tab closes, freezes or hangs, and no message is lost or duplicated.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "./browser.js";
-import { Gateway, endAll } from "./gateway.js";
-import { Tab, sessions, talk } from "./tab.js";
+import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { Gateway, endAll } from "../fixtures/gateway.js";
+import { Tab, sessions, talk } from "../fixtures/browser/tab.js";
 
 const FAST = ["limits.messages_per_second = 100000", "limits.burst = 100000"];
 
@@ -36,25 +36,25 @@ async function party(count, settings = []) {
   return { gateway, context, bob, tabs, end };
 }
 
-test("closing the leading tab under a conversation loses and doubles nothing", async () => {
+test("loses and duplicates nothing when the leading tab is closed", async () => {
   const { gateway, bob, tabs, end } = await party(3);
   await bob.reads("wolves");
   const [bobStops, aliceStops] = [talk(bob, "wolves"), talk(tabs[2], "wolves")];
   while (tabs.length > 1) {
-    await tabs[0].hears("wolves", 20);
+    await tabs[0].receives("wolves", 20);
     await tabs.shift().page.close();
-    const { length } = await tabs[0].heard("wolves");
-    await tabs[0].hears("wolves", length + 20);
+    const { length } = await tabs[0].received("wolves");
+    await tabs[0].receives("wolves", length + 20);
   }
   const [byBob, byAlice] = [await bobStops(), await aliceStops()];
   const total = byBob.length + byAlice.length;
-  await tabs[0].hears("wolves", total);
-  await bob.hears("wolves", total);
-  const heard = await tabs[0].run(() => app.streams.wolves.seen.events.map(({ userId, content }) => [userId, content]));
+  await tabs[0].receives("wolves", total);
+  await bob.receives("wolves", total);
+  const received = await tabs[0].run(() => app.streams.wolves.seen.events.map(({ userId, content }) => [userId, content]));
   for (const [userId, said] of [["bob", byBob], ["alice", byAlice]]) {
-    assert.deepEqual(heard.filter(([who]) => who === userId).map(([, content]) => content), said);
+    assert.deepEqual(received.filter(([who]) => who === userId).map(([, content]) => content), said);
   }
-  assert.deepEqual(await bob.heard("wolves"), await tabs[0].heard("wolves"));
+  assert.deepEqual(await bob.received("wolves"), await tabs[0].received("wolves"));
   assert.equal(await tabs[0].leads(), true);
   assert.equal(await sessions(gateway), 2);
   await end();
@@ -75,26 +75,26 @@ const STOPS = {
 
 for (const [what, stop] of Object.entries(STOPS)) {
   for (const policy of ["replace", "reject"]) {
-    test(`a leading tab that is ${what} is taken over by the one in front, and joins it when it is back (${policy})`, async () => {
+    test(`foreground tab takes over from a leading tab that is ${what}, which follows it afterwards (${policy})`, async () => {
       const { gateway, bob, tabs, end } = await party(2, [`sessions.on_excess = "${policy}"`]);
       const [one, two] = tabs;
       await bob.says("wolves", "0");
-      await two.hears("wolves", 1);
+      await two.receives("wolves", 1);
       const goOn = await stop(one);
       const since = Date.now();
       for (let i = 1; i < 10; i += 1) await bob.says("wolves", `${i}`);
-      await two.hears("wolves", 10);
+      await two.receives("wolves", 10);
       assert.ok(Date.now() - since < 6_000, `after ${Date.now() - since} ms`);
       assert.equal(await two.leads(), true);
       await two.says("wolves", "10");
       await goOn();
-      await one.hears("wolves", 11);
-      // Once it has heard all, there is time for a mistake: it has to go on following.
+      await one.receives("wolves", 11);
+      // Once it has received all, there is time for a mistake: it has to go on following.
       await bob.says("wolves", "11");
       await one.says("wolves", "12");
       for (const tab of tabs) {
-        await tab.hears("wolves", 13);
-        assert.deepEqual(await tab.heard("wolves"), Array.from({ length: 13 }, (_, i) => `${i}`));
+        await tab.receives("wolves", 13);
+        assert.deepEqual(await tab.received("wolves"), Array.from({ length: 13 }, (_, i) => `${i}`));
       }
       assert.deepEqual([await one.leads(), await two.leads()], [false, true]);
       assert.equal(await sessions(gateway), 2);
@@ -107,25 +107,25 @@ for (const [what, stop] of Object.entries(STOPS)) {
   }
 }
 
-test("a tab that a debugger held loses what it was told meanwhile, notices, and gets it anew", async () => {
+test("tab paused by a debugger detects missed events and recovers them", async () => {
   const { bob, tabs, end } = await party(2);
   const [one, two] = tabs;
   const [bobStops, twoStops] = [talk(bob, "wolves"), talk(two, "wolves")];
   for (let round = 1; round < 4; round += 1) {
-    await two.hears("wolves", 20 * round);
+    await two.receives("wolves", 20 * round);
     await two.hang();
-    await one.hears("wolves", 20 * round + 100 * round);
+    await one.receives("wolves", 20 * round + 100 * round);
     await two.goOn();
   }
   const total = (await bobStops()).length + (await twoStops()).length;
-  for (const tab of tabs) await tab.hears("wolves", total);
-  assert.deepEqual(await two.heard("wolves"), await one.heard("wolves"));
-  assert.equal((await two.heard("wolves")).length, total);
+  for (const tab of tabs) await tab.receives("wolves", total);
+  assert.deepEqual(await two.received("wolves"), await one.received("wolves"));
+  assert.equal((await two.received("wolves")).length, total);
   assert.deepEqual(await two.run(() => app.states), ["connecting", "online"], "the connection was never lost");
   await end();
 });
 
-test("a send is repeated under its name, a question is asked again, and of a request nobody knows", async () => {
+test("handover repeats sends with their id, repeats queries, and reports other requests as unknown", async () => {
   const { tabs, end } = await party(2);
   const [one, two] = tabs;
   await one.hang();
@@ -149,17 +149,17 @@ test("a send is repeated under its name, a question is asked again, and of a req
   await one.says("wolves", "last");
   for (const tab of tabs) {
     await tab.until(() => app.streams.wolves.seen.events.at(-1)?.content === "last");
-    const heard = await tab.heard("wolves");
-    assert.equal(heard.filter((text) => text === "once").length, 1);
-    assert.ok(heard.filter((text) => text === "short").length <= 1);
+    const received = await tab.received("wolves");
+    assert.equal(received.filter((text) => text === "once").length, 1);
+    assert.ok(received.filter((text) => text === "short").length <= 1);
   }
   await end();
 });
 
-test("the old leader's own sends are repeated by the new one", async () => {
+test("new leader repeats the sends of the old leader", async () => {
   const { tabs, end } = await party(2);
   const [one, two] = tabs;
-  // It is taken over between sending and the answer, of which it never hears.
+  // It is taken over between sending and the answer, of which it never learns.
   const release = await one.hold(() => {
     app.settle("send", app.client.clanChat("wolves").send("mine", { timeoutMs: 60_000 }));
     app.wait();
@@ -168,14 +168,14 @@ test("the old leader's own sends are repeated by the new one", async () => {
   await release();
   assert.ok((await one.outcome("send")).value);
   for (const tab of tabs) {
-    await tab.hears("wolves", 1);
-    assert.deepEqual(await tab.heard("wolves"), ["mine"]);
+    await tab.receives("wolves", 1);
+    assert.deepEqual(await tab.received("wolves"), ["mine"]);
   }
   assert.equal(await two.leads(), true);
   await end();
 });
 
-test("notifications come once, and are counted, over a change of the leading tab", async () => {
+test("delivers and counts notifications once across a handover", async () => {
   const { gateway, tabs, end } = await party(2);
   const [one, two] = tabs;
   const notify = async (title) => {

@@ -1,4 +1,4 @@
-// The package in pages of other people's: plain ones, such as allow no WebAssembly, and a React app by vite.
+// The npm package in other pages: plain pages, pages whose policy forbids WebAssembly, and a React app built with Vite.
 
 import assert from "node:assert/strict";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, createServer } from "vite";
-import { launch } from "./browser.js";
-import { serve } from "./files.js";
-import { Gateway, endAll, token } from "./gateway.js";
+import { launch } from "../fixtures/browser/browser.js";
+import { serve } from "../fixtures/browser/files.js";
+import { Gateway, endAll, token } from "../fixtures/gateway.js";
 
 const PACKAGE = new URL("../../sdk-wasm/pkg/", import.meta.url);
 const DOCUMENTATION = await readFile(new URL("../../docs/sdk-typescript.md", import.meta.url), "utf8");
@@ -58,7 +58,7 @@ async function shows(url, title) {
   return { text, refused };
 }
 
-test("it runs in a plain page with no bundler, under the policy that the documentation gives", async (t) => {
+test("runs in a page without a bundler under the documented content security policy", async (t) => {
   const [policy] = policies(gateway);
   const headers = { "content-security-policy": `default-src 'none'; ${policy}` };
   for (const options of ["", `, wasmUrl: "/sdk/gateway.wasm"`]) {
@@ -69,7 +69,7 @@ test("it runs in a plain page with no bundler, under the policy that the documen
   }
 });
 
-test("without `wasm-unsafe-eval` the other export runs, and this one says what is wrong", async (t) => {
+test("without `wasm-unsafe-eval` the fallback export runs and the default one reports the reason", async (t) => {
   const [, policy] = policies(gateway);
   assert.ok(!policy.includes("wasm"), policy);
   const headers = { "content-security-policy": `default-src 'none'; ${policy}` };
@@ -82,7 +82,7 @@ test("without `wasm-unsafe-eval` the other export runs, and this one says what i
   assert.match(text, /^failed \| blocked_by_csp \| .*'wasm-unsafe-eval' to its script-src.*realtime-gateway\/no-wasm/);
 });
 
-test("a policy that forbids the gateway's address, or that of the wasm file, is named with what is missing", async (t) => {
+test("names the policy entry that is missing for the gateway or the wasm file", async (t) => {
   const folders = { "/sdk/": PACKAGE };
   const pages = { "/index.html": page, "/app.js": app(gateway, "/sdk/index.js") };
   const policy = (connect) => ({ "content-security-policy": `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src ${connect}` });
@@ -96,7 +96,7 @@ test("a policy that forbids the gateway's address, or that of the wasm file, is 
   assert.ok(file.includes(elsewhere), file);
 });
 
-test("a chunk that could not be loaded is loaded again", async (t) => {
+test("retries loading a chunk that failed to load", async (t) => {
   const pages = { "/index.html": page, "/app.js": app(gateway, "/sdk/index.js") };
   const origin = await serve(t, { pages, folders: { "/sdk/": PACKAGE } });
   const context = await browser.newContext();
@@ -114,7 +114,7 @@ test("a chunk that could not be loaded is loaded again", async (t) => {
   await context.close();
 });
 
-test("a page whose origin is refused is told where to allow it", async (t) => {
+test("reports where to allow a refused origin", async (t) => {
   const strict = await Gateway.start({ dev: false });
   const pages = { "/index.html": page, "/app.js": app(strict, "/sdk/index.js") };
   const origin = await serve(t, { pages, folders: { "/sdk/": PACKAGE } });
@@ -127,11 +127,11 @@ test("a page whose origin is refused is told where to allow it", async (t) => {
 async function project(t) {
   const folder = await mkdtemp(join(tmpdir(), "gateway-vite-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  await cp(new URL("vite-app/", import.meta.url), folder, { recursive: true });
+  await cp(new URL("../fixtures/browser/vite-app/", import.meta.url), folder, { recursive: true });
   await mkdir(join(folder, "node_modules"));
   await cp(PACKAGE, join(folder, "node_modules/realtime-gateway"), { recursive: true });
   for (const name of ["react", "react-dom", "scheduler"]) {
-    await symlink(fileURLToPath(new URL(`node_modules/${name}`, import.meta.url)), join(folder, "node_modules", name));
+    await symlink(fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url)), join(folder, "node_modules", name));
   }
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   // The hook is the documentation's own.
@@ -155,7 +155,7 @@ async function converse(origin, user) {
     await opened.getByLabel(clan).locator("li", { hasText: `said in ${clan}` }).first().waitFor();
   };
   await say("wolves");
-  // A view that is mounted while the client is online, where each subscribe leaves at once.
+  // A view that is mounted while the client is online, where each subscribe leaves immediately.
   await opened.getByRole("button", { name: "Join the ravens" }).click();
   await say("ravens");
   const { status } = await fetch(`http://${gateway.address}/dev/notifications`, {
@@ -176,7 +176,7 @@ function subscribedOnce(sent) {
   assert.deepEqual(subscribing, ["subscribe_clan_chat", "subscribe_clan_chat", "subscribe_notifications"]);
 }
 
-test("a React app in `vite dev`: StrictMode's double mount subscribes once", async (t) => {
+test("React app in `vite dev` subscribes once despite StrictMode's double mount", async (t) => {
   const root = await project(t);
   const server = await createServer({ root, configFile: false, logLevel: "error", server: { host: "127.0.0.1", port: 0, hmr: false } });
   t.after(() => server.close());
@@ -185,7 +185,7 @@ test("a React app in `vite dev`: StrictMode's double mount subscribes once", asy
   subscribedOnce(sent);
 });
 
-test("the same app after `vite build`", async (t) => {
+test("React app works after `vite build`", async (t) => {
   const root = await project(t);
   await build({ root, configFile: false, logLevel: "error" });
   const origin = await serve(t, { folders: { "/": pathToFileURL(join(root, "dist/")) } });

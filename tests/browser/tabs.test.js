@@ -1,12 +1,12 @@
-// All tabs of a profile share one connection, and no tab can tell whether it is the one that has it.
+// Shared connection: all tabs of a profile use one connection and see the same behaviour, whichever tab owns it.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "./browser.js";
-import { Gateway, endAll, token } from "./gateway.js";
-import { Tab, sessions } from "./tab.js";
+import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { Gateway, endAll, token } from "../fixtures/gateway.js";
+import { Tab, sessions } from "../fixtures/browser/tab.js";
 
-/** So that a test may say much at once. */
+/** Rate limits that do not slow down the tests. */
 const FAST = ["limits.messages_per_second = 100000", "limits.burst = 100000"];
 
 let browser;
@@ -18,7 +18,7 @@ after(async () => {
   await endAll();
 });
 
-/** A gateway and so many tabs of alice in one profile: the first leads. */
+/** A gateway and this number of tabs of alice in one profile: the first leads. */
 async function tabs(count, { settings = FAST, options, listens } = {}) {
   const gateway = await Gateway.start({ settings });
   const context = await browser.newContext();
@@ -32,7 +32,7 @@ async function tabs(count, { settings = FAST, options, listens } = {}) {
   return { gateway, context, all, end };
 }
 
-test("a second tab shares the connection, and both read and write", async () => {
+test("second tab shares the connection for reading and writing", async () => {
   const { gateway, all, end } = await tabs(2);
   const [one, two] = all;
   assert.equal(await sessions(gateway), 1);
@@ -41,8 +41,8 @@ test("a second tab shares the connection, and both read and write", async () => 
   await one.says("wolves", "from one");
   await two.says("wolves", "from two");
   for (const tab of all) {
-    await tab.hears("wolves", 2);
-    assert.deepEqual(await tab.heard("wolves"), ["from one", "from two"]);
+    await tab.receives("wolves", 2);
+    assert.deepEqual(await tab.received("wolves"), ["from one", "from two"]);
     assert.deepEqual(await tab.run(() => app.states), ["connecting", "online"]);
   }
   const ids = await Promise.all(all.map((tab) => tab.run(() => app.client.state.session.sessionId)));
@@ -50,7 +50,7 @@ test("a second tab shares the connection, and both read and write", async () => 
   await end();
 });
 
-test("what the app sees is the same in the tab that leads and in one that follows", async () => {
+test("leading and following tabs see the same events", async () => {
   const { all, end } = await tabs(2, { options: { bufferSize: 3 } });
   const results = [];
   // First in the one that follows.
@@ -98,7 +98,7 @@ test("what the app sees is the same in the tab that leads and in one that follow
   await end();
 });
 
-test("frames, without tokens, and the number of pending notifications are told in every tab", async () => {
+test("reports frames without tokens and the pending count in every tab", async () => {
   const { gateway, all, end } = await tabs(2, { listens: true });
   for (const tab of all) {
     await tab.run(() => app.watch("notes", app.client.notifications().subscribe({ onPending: (count) => app.pending.push(count) })));
@@ -128,7 +128,7 @@ test("frames, without tokens, and the number of pending notifications are told i
 });
 
 for (const [role, index] of [["leads", 0], ["follows", 1]]) {
-  test(`an iterator that is not read while 1,500 messages come gets one gap, in a tab that ${role}`, async () => {
+  test(`unread iterator gets one gap for 1,500 messages, in a tab that ${role}`, async () => {
     const { all, end } = await tabs(2);
     await all[index].run(async () => {
       app.slow = app.client.clanChat("wolves").subscribe();
@@ -143,15 +143,15 @@ for (const [role, index] of [["leads", 0], ["follows", 1]]) {
     await all[1 - index].says("wolves", "after");
     await all[index].until(() => app.streams.wolves.seen.events.at(-1).content === "after");
     const { events, caughtUp } = await all[index].run(() => app.streams.wolves.seen);
-    const told = events.map(({ type, content }) => content ?? type);
-    assert.deepEqual(told, [...Array.from({ length: 1_000 }, (_, i) => `${i}`), "gap", "after"]);
+    const shown = events.map(({ type, content }) => content ?? type);
+    assert.deepEqual(shown, [...Array.from({ length: 1_000 }, (_, i) => `${i}`), "gap", "after"]);
     assert.deepEqual([events[1_000].reason, events[1_000].before, events[1_000].after.offset], ["slow", 1_000, 1_500]);
     assert.deepEqual(caughtUp.map(({ content }) => content), Array.from({ length: 50 }, (_, i) => `${1_450 + i}`));
     await end();
   });
 }
 
-test("a tab that stands still is sent no more than it can take, and is told the state when it goes on", async () => {
+test("limits what is queued for a frozen tab and sends it the state when it resumes", async () => {
   const { gateway, all, end } = await tabs(2, { listens: true });
   const [one, two] = all;
   const release = await two.hold(() => app.wait());
@@ -173,7 +173,7 @@ test("a tab that stands still is sent no more than it can take, and is told the 
   await end();
 });
 
-test("close() is this tab's, whether it leads or follows, and signOut() is everyone's", async () => {
+test("close() affects one tab and signOut() affects all tabs", async () => {
   const { gateway, all, end } = await tabs(3);
   const [one, two, three] = all;
   await three.reads("wolves");
@@ -186,11 +186,11 @@ test("close() is this tab's, whether it leads or follows, and signOut() is every
   });
   await two.until(() => app.streams.wolves.seen.end === "quiet");
   await three.says("wolves", "so do I");
-  await three.hears("wolves", 2);
+  await three.receives("wolves", 2);
   await one.run(() => app.client.connect());
   assert.equal(await one.leads(), false);
   assert.equal(await sessions(gateway), 1);
-  // It waits for what nobody answers.
+  // It waits for an answer that never comes.
   await three.run(() => app.settle("waits", app.client.clanChat("wolves").send("x")));
   await one.run(() => app.client.signOut());
   for (const tab of all) await tab.becomes("closed");
@@ -204,7 +204,7 @@ test("close() is this tab's, whether it leads or follows, and signOut() is every
   await end();
 });
 
-test("a tab that never connected can sign everyone out", async () => {
+test("tab that never connected can sign out all tabs", async () => {
   const { gateway, context, all, end } = await tabs(1);
   const idle = await Tab.open(context, gateway, "alice", {}, { connect: false });
   await idle.run(() => app.client.signOut());
@@ -213,7 +213,7 @@ test("a tab that never connected can sign everyone out", async () => {
 });
 
 for (const [how, provider] of [["fails", () => Promise.reject(new Error("signed out here"))], ["does not answer", () => new Promise(() => {})]]) {
-  test(`another tab is asked for a token when the leading one's provider ${how}`, async () => {
+  test(`requests a token from another tab when the leader's provider ${how}`, async () => {
     const gateway = await Gateway.start();
     const context = await browser.newContext();
     const one = await Tab.open(context, gateway, "alice", {}, { connect: false, listens: true });
@@ -231,7 +231,7 @@ for (const [how, provider] of [["fails", () => Promise.reject(new Error("signed 
   });
 }
 
-test("another user's token is not taken for this one's", async () => {
+test("rejects a token of another user", async () => {
   const gateway = await Gateway.start();
   const context = await browser.newContext();
   const one = await Tab.open(context, gateway, "alice", {}, { connect: false, listens: true });
@@ -241,12 +241,12 @@ test("another user's token is not taken for this one's", async () => {
   assert.equal(await one.run(() => app.asked), 3);
   await one.until(() => app.states.includes("online token") && app.states.at(-1) === "online");
   const states = await one.run(() => app.states);
-  assert.deepEqual(states.filter((state, i) => state !== states[i - 1]), ["connecting", "online", "online token", "online"], "the app is told");
+  assert.deepEqual(states.filter((state, i) => state !== states[i - 1]), ["connecting", "online", "online token", "online"], "the app is informed");
   await context.close();
   await gateway.end();
 });
 
-test("two users of one profile, and two devices of one user, share nothing", async () => {
+test("different users or devices in one profile do not share a connection", async () => {
   const gateway = await Gateway.start({ settings: ["sessions.key = \"device\""] });
   const context = await browser.newContext();
   await Tab.open(context, gateway, "alice", { deviceId: "left" });
@@ -258,7 +258,7 @@ test("two users of one profile, and two devices of one user, share nothing", asy
   await gateway.end();
 });
 
-test("another device replaces all tabs together, connect() takes each back, and what they read goes on", async () => {
+test("another device replaces all tabs, and connect() resumes their subscriptions", async () => {
   const { gateway, all, end } = await tabs(3);
   for (const tab of all) await tab.reads("wolves");
   const other = await browser.newContext();
@@ -280,15 +280,15 @@ test("another device replaces all tabs together, connect() takes each back, and 
   for (const tab of all) assert.deepEqual(await tab.run(() => app.states), ["connecting", "online", "replaced replaced", "connecting", "online"]);
   await all[1].says("wolves", "back");
   for (const tab of all) {
-    await tab.hears("wolves", 2);
-    assert.deepEqual(await tab.heard("wolves"), ["mine", "back"]);
+    await tab.receives("wolves", 2);
+    assert.deepEqual(await tab.received("wolves"), ["mine", "back"]);
     assert.equal(await tab.run(() => app.streams.wolves.seen.end), undefined);
   }
   await other.close();
   await end();
 });
 
-test("with shareTabs: false the newer tab replaces the older", async () => {
+test("with shareTabs: false the newer tab replaces the older one", async () => {
   const { gateway, context, all, end } = await tabs(1, { options: { shareTabs: false } });
   const two = await Tab.open(context, gateway, "alice", { shareTabs: false });
   await all[0].becomes("replaced");
@@ -296,7 +296,7 @@ test("with shareTabs: false the newer tab replaces the older", async () => {
   await end();
 });
 
-test("what a tab had subscribed ends with it, however it goes", async () => {
+test("subscriptions of a tab end with it, however it closes", async () => {
   const { gateway, all, end } = await tabs(2);
   const subscriptions = async () => {
     const health = await (await fetch(`http://${gateway.address}/health/websocket`)).json();
@@ -309,6 +309,6 @@ test("what a tab had subscribed ends with it, however it goes", async () => {
   await all.pop().page.close();
   while ((await subscriptions()) > 1) await new Promise(setImmediate);
   await all[0].says("wolves", "still here");
-  await all[0].hears("wolves", 1);
+  await all[0].receives("wolves", 1);
   await end();
 });

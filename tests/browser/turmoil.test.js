@@ -1,12 +1,13 @@
-// Tabs come and go, freeze and hang, and the gateway is killed, under a conversation: each tab hears all of it, once.
+// Random faults during a conversation: tabs open, close, freeze and hang, and the gateway is killed. Each tab must
+// receive every message once.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "./browser.js";
-import { Gateway, endAll } from "./gateway.js";
-import { Tab, sessions } from "./tab.js";
+import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { Gateway, endAll } from "../fixtures/gateway.js";
+import { Tab, sessions } from "../fixtures/browser/tab.js";
 
-/** A failure names its seed; `SEED=… STEPS=…` plays it again, or more of it. */
+/** A failure names its seed; `SEED=… STEPS=…` repeats the run with this seed and number of steps. */
 const { SEED = "10", STEPS = "20" } = process.env;
 const MOST_TABS = 4;
 
@@ -38,15 +39,17 @@ class Turmoil {
     return tabs[below(tabs.length)];
   }
 
-  /** A tab that reads from now on, and says one thing after the other. */
+  /** A tab that subscribes and sends one message after the other. */
   async open() {
     if (this.tabs.length >= MOST_TABS) return;
     const tab = await Tab.open(this.context, this.gateway, "alice");
     tab.name = `tab ${(this.#opened += 1)}`;
-    await tab.reads("wolves");
-    await tab.run((name) => {
-      const { position } = app.streams.wolves.stream;
-      const talk = (app.talk = { start: position.offset, said: [], failed: [], goesOn: true });
+    await tab.run(async (name) => {
+      const stream = app.client.clanChat("wolves").subscribe();
+      await stream.ready;
+      // The position moves with each message that is taken, so it is read before the first one.
+      const talk = (app.talk = { start: stream.position.offset, said: [], failed: [], goesOn: true });
+      app.watch("wolves", stream);
       void (async () => {
         for (let i = 0; talk.goesOn; i += 1) {
           const text = `${name}: ${i}`;
@@ -87,7 +90,7 @@ class Turmoil {
     });
   }
 
-  /** The one that leads is busy, while another is in front. */
+  /** The leading tab is busy while another tab is in front. */
   async busy() {
     for (const tab of this.tabs) if (await tab.leads()) return this.#stop(tab, () => tab.hold(() => app.wait()));
   }
@@ -106,21 +109,21 @@ class Turmoil {
     await this.gateway.restart();
   }
 
-  /** Bob says something, and these tabs hear it. */
+  /** Bob sends a message, and these tabs receive it. */
   async goesOn(tabs = this.tabs) {
     const text = `bob: ${(this.#opened += 1)}`;
     await this.bob.says("wolves", text);
     for (const tab of tabs) await tab.until((text) => app.streams.wolves.seen.events.some(({ content }) => content === text), text);
   }
 
-  /** Everybody heard what there was from their beginning on, in one order; and what was confirmed is there once. */
+  /** Every tab received every message since it subscribed, in one order, and every confirmed message once. */
   async check() {
     for (const tab of this.tabs) await tab.run(() => (app.talk.goesOn = false));
     await this.tabs.at(-1).page.bringToFront();
-    // What was on its way has been answered.
+    // Every request under way has been answered.
     for (const tab of this.tabs) await tab.run(() => app.client.clanChat("wolves").send("the end", { timeoutMs: 60_000 }));
     await this.goesOn();
-    const heard = (tab) => tab.run(() => app.streams.wolves.seen.events.map(({ offset, content, type }) => `${offset} ${content ?? type}`));
+    const received = (tab) => tab.run(() => app.streams.wolves.seen.events.map(({ offset, content, type }) => `${offset} ${content ?? type}`));
     const history = [];
     for (let page; page?.hasMore !== false;) {
       page = await this.bob.run((before) => app.client.clanChat("wolves").history({ before, limit: 100 }), page?.messages[0].offset);
@@ -129,7 +132,7 @@ class Turmoil {
     for (const tab of this.tabs) {
       const { start, said, failed } = await tab.run(() => app.talk);
       const expected = history.filter(({ offset }) => offset > start).map(({ offset, content }) => `${offset} ${content}`);
-      assert.deepEqual(await heard(tab), expected, tab.name);
+      assert.deepEqual(await received(tab), expected, tab.name);
       assert.deepEqual(failed, [], tab.name);
       this.#said.push(...said);
       const states = await tab.run(() => app.states.map((state) => state.split(" ")[0]));
@@ -143,7 +146,7 @@ class Turmoil {
   }
 }
 
-test(`turmoil (seed ${SEED})`, async (t) => {
+test(`delivers every message once under random faults (seed ${SEED})`, async (t) => {
   const settings = ["limits.messages_per_second = 100000", "limits.burst = 100000", "history.max_entries = 100000"];
   const gateway = await Gateway.start({ settings });
   const [context, other] = await Promise.all([browser.newContext(), browser.newContext()]);
@@ -160,7 +163,8 @@ test(`turmoil (seed ${SEED})`, async (t) => {
     await turmoil.check();
     t.diagnostic(steps.join(", "));
   } catch (error) {
-    throw new Error(`after ${steps.join(", ")}`, { cause: error });
+    // The reporter shows the message of an error, and not its cause.
+    throw new Error(`after ${steps.join(", ")}: ${error.stack ?? error}`, { cause: error });
   }
   await Promise.all([context.close(), other.close()]);
   await gateway.end();

@@ -1,11 +1,11 @@
-// A client in a worker is one more tab: it shares the connection of its page, and goes on with it.
+// Clients in workers take part in the shared connection like tabs, and can take it over.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "./browser.js";
-import { serve } from "./files.js";
-import { Gateway, endAll, token } from "./gateway.js";
-import { Tab, sessions } from "./tab.js";
+import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { serve } from "../fixtures/browser/files.js";
+import { Gateway, endAll, token } from "../fixtures/gateway.js";
+import { Tab, sessions } from "../fixtures/browser/tab.js";
 
 let browser;
 before(async () => {
@@ -51,7 +51,7 @@ function employ({ kind, code }) {
 }
 
 for (const kind of ["dedicated", "shared", "blob"]) {
-  test(`a client in a ${kind} worker shares the connection of its page, and each goes on without the other`, async (t) => {
+  test(`client in a ${kind} worker shares the connection of its page, and each continues without the other`, async (t) => {
     const gateway = await Gateway.start({ settings: ["limits.messages_per_second = 100000", "limits.burst = 100000"] });
     const context = await browser.newContext();
     // A site of its own, whose policy allows any worker.
@@ -66,7 +66,7 @@ for (const kind of ["dedicated", "shared", "blob"]) {
     assert.equal(await sessions(gateway), 1);
     assert.equal(await page.run(() => app.worker.sessionId === app.client.state.session.sessionId), true);
     await page.run(() => app.worker.port.postMessage("from the worker"));
-    await page.hears("wolves", 1);
+    await page.receives("wolves", 1);
     await page.says("wolves", "from the page");
     await page.until(() => app.worker.received.length === 2);
     // The page leaves, and the worker has the connection; then the page comes back to it.

@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { Gateway, endAll } from "../browser/gateway.js";
+import { Gateway, endAll } from "../fixtures/gateway.js";
 
 const KEY = "an API key of the generated clients";
 const HERE = import.meta.dirname;
@@ -35,8 +35,8 @@ async function run(program, args, { cwd = HERE, env = {} } = {}) {
 
 /** A program of the Python environment. */
 const tool = (name) => join(dirname(PYTHON), name);
-const bin = (name) => join(HERE, "node_modules/.bin", name);
-const consumer = (name) => join(HERE, "consumers", name);
+const bin = (name) => join(HERE, "../node_modules/.bin", name);
+const consumer = (name) => join(HERE, "../fixtures/clients", name);
 
 /** Runs a program that sends a notification to one user and another to two users, and prints the id for each of the three. */
 async function sends(program, args, options) {

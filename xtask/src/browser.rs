@@ -1,4 +1,4 @@
-//! The browser tests: Chromium, the demo page, and the gateway that serves it with the SDK inside.
+//! The browser tests, which run the demo page and the browser SDK in Chromium.
 
 use std::{
     env,
@@ -17,19 +17,19 @@ use crate::{
     tools,
 };
 
-/// Where the tests are.
-pub(crate) const TESTS: &str = "tests/browser";
+/// The folder of the npm packages and scripts of all tests in JavaScript.
+pub(crate) const NPM_FOLDER: &str = "tests";
 
-/// How npm installs what a lock file names. No package here needs to run a script of its own for that.
+/// The options of `npm ci`. No package here needs an install script.
 pub(crate) const NPM_CI: [&str; 3] = ["--ignore-scripts", "--no-audit", "--no-fund"];
 
-/// What the SDK's package is made of.
+/// The sources of the SDK's npm package.
 const SDK_SOURCES: [&str; 10] = [
     "sdk-wasm/Cargo.toml",
     "sdk-wasm/src",
     "sdk-wasm/js",
     "sdk-wasm/npm",
-    "sdk-rust/src",
+    "sdk-core/src",
     "protocol/src",
     "xtask/src/wasm",
     "sdk-wasm/build",
@@ -37,25 +37,25 @@ const SDK_SOURCES: [&str; 10] = [
     "Cargo.lock",
 ];
 
-/// What Chromium is called, first choice first.
+/// The program names of Chromium, in order of preference.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// Whether the project has a browser SDK to test.
+/// Returns whether the project has a browser SDK.
 pub(crate) fn is_there(project: &Project) -> bool {
     project.root().join("sdk-wasm/Cargo.toml").exists()
 }
 
-/// Whether the SDK's package is newer than all that it is made of.
+/// Returns whether the SDK's package is newer than all its sources.
 pub(crate) fn is_sdk_fresh(project: &Project) -> bool {
     let newest = |paths: &[&str]| paths.iter().filter_map(|path| changed(&project.root().join(path))).max();
     let built = newest(&["sdk-wasm/pkg/package.json"]);
     built.is_some() && newest(&SDK_SOURCES) <= built
 }
 
-/// Builds the SDK's package unless it is fresh.
+/// Builds the SDK's package unless it is up to date.
 ///
 /// # Errors
-/// If no toolchain can be had, which the output tells how to bring.
+/// If the toolchain is missing; the output names the command that installs it.
 pub(crate) fn ensure_sdk(project: &Project) -> anyhow::Result<()> {
     if is_sdk_fresh(project) {
         return Ok(());
@@ -64,7 +64,7 @@ pub(crate) fn ensure_sdk(project: &Project) -> anyhow::Result<()> {
     command::run(Command::new(xtask).arg("wasm").current_dir(project.root()))
 }
 
-/// When a file, or the newest below a directory, was last changed.
+/// Returns when a file, or the newest file below a directory, was last changed.
 fn changed(path: &Path) -> Option<SystemTime> {
     match fs::read_dir(path) {
         Ok(entries) => entries.flatten().filter_map(|entry| changed(&entry.path())).max(),
@@ -72,36 +72,36 @@ fn changed(path: &Path) -> Option<SystemTime> {
     }
 }
 
-/// Runs the browser tests against the gateway that the step `build` made, which reads the page and the SDK of this tree.
-/// Screenshots stay in `test-output/`.
+/// Runs the browser tests against the gateway that the step `build` compiled, with the page and the SDK of this tree.
+/// Screenshots are stored in `test-output/`.
 ///
 /// # Errors
 /// If the SDK cannot be built, or the tests cannot be started.
 pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
     let chromium = chromium().context("the browser tests need Chromium")?;
     ensure_sdk(project)?;
-    let mut node = project.program("npm", &["test", "--silent"]);
-    node.current_dir(project.root().join(TESTS))
+    let mut node = project.program("npm", &["run", "--silent", "test:browser"]);
+    node.current_dir(project.root().join(NPM_FOLDER))
         .env("GATEWAY_PROGRAM", project.gateway())
         .env("SCREENSHOTS", project.root().join("test-output/screenshots"))
         .env("CHROMIUM", chromium);
     command::run_counted(&mut node, Format::Node)
 }
 
-/// The browser.
+/// Returns the path of the browser.
 pub(crate) fn chromium() -> Option<PathBuf> {
     NAMES.iter().find_map(|name| tools::program(name))
 }
 
-/// Whether a folder has the packages that its lock file names.
+/// Returns whether the packages in a folder's lock file are installed.
 pub(crate) fn has_npm_packages(project: &Project, folder: &str) -> bool {
     let folder = project.root().join(folder);
-    // npm writes the second file when it has finished.
+    // npm writes this file at the end of an installation.
     let installed = changed(&folder.join("node_modules/.package-lock.json"));
     installed.is_some() && changed(&folder.join("package-lock.json")) <= installed
 }
 
-/// Installs the packages that the lock file of a folder names. What npm prints goes to the log.
+/// Installs the packages in a folder's lock file. The output of npm is written to the log.
 ///
 /// # Errors
 /// If npm is missing or fails.

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: everything that is generated, written anew; tests fail where it was forgotten.
+//! `cargo xtask codegen`: writes all generated files. Tests fail if a generated file is stale.
 
 use std::{
     fs,
@@ -10,21 +10,26 @@ use anyhow::Context as _;
 
 use crate::{command, project::Project};
 
-/// Files that programs of the gateway print: each path, and which program with which arguments prints it.
-const PRINTED: [(&str, &[&str]); 3] = [
+/// Files that programs of the server package print: the path, and the arguments of `cargo run`.
+const PRINTED: [(&str, &[&str]); 5] = [
     ("gateway.example.toml", &["--bin", "gateway", "--", "config", "--example", "toml"]),
     ("env.example", &["--bin", "gateway", "--", "config", "--example", "env"]),
+    ("docs/configuration.md", &["--bin", "gateway", "--", "config", "--example", "markdown"]),
     ("deploy/grafana/gateway.json", &["--example", "dashboard"]),
+    ("docs/metrics.md", &["--example", "metrics_page"]),
 ];
 
 /// Writes every generated file.
 ///
 /// # Errors
-/// If a generator cannot be built or fails; a file whose generator failed keeps its content.
+/// If a generator cannot be built or fails. A file whose generator failed keeps its content.
 pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-protocol", "--example", "export"]))?;
-    writeln!(out, "wrote what the protocol exports")?;
+    writeln!(out, "wrote the exports of the protocol")?;
+    let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
+    command::run(&mut project.cargo(&transcripts))?;
+    writeln!(out, "wrote sdk-core/transcripts/")?;
     for (path, program) in PRINTED {
         let mut gateway = project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server"]);
         let printed = command::output(gateway.args(program))?;

@@ -1,4 +1,4 @@
-//! Running other programs: as they are, read to the end, or shown and counted at once.
+//! Runs other programs: with shared output, with captured output, or with shown output and counted test results.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::counts::{Counts, Format, Tally};
 
-/// Runs a program that shares our terminal.
+/// Runs a program with the terminal of this process.
 ///
 /// # Errors
 /// If it cannot be started or fails; the error names the command line.
@@ -34,12 +34,12 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Whether a program can be started and succeeds; nothing of it is shown.
+/// Returns whether a program can be started and succeeds; its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
-/// Runs a test runner, shows what it says and counts the tests that it closed with.
+/// Runs a test runner, shows its output and counts the tests in its summary.
 ///
 /// # Errors
 /// If it cannot be started, or fails without having counted a failed test.
@@ -57,7 +57,7 @@ fn run_counted_to(
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().with_context(|| format!("start `{name}`"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    // Both pipes are read at once: a runner that fills the one that nobody reads would wait for ever.
+    // Both pipes must be read concurrently: a runner blocks indefinitely when it fills a pipe that is not read.
     let counts = thread::scope(|scope| {
         let errors = scope.spawn(|| stderr.map_or(Ok(Counts::default()), |pipe| show(pipe, format, err)));
         let lines = stdout.map_or(Ok(Counts::default()), |pipe| show(pipe, format, out))?;
@@ -65,14 +65,14 @@ fn run_counted_to(
         io::Result::Ok(lines + errors)
     });
     let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
-    let counts = counts.with_context(|| format!("read what `{name}` says"))?;
+    let counts = counts.with_context(|| format!("read the output of `{name}`"))?;
     if !status.success() && counts.failed == 0 {
         bail!("`{name}` failed ({status})");
     }
     Ok(counts)
 }
 
-/// Copies every line as it comes, and adds up the closing lines of test runners among them.
+/// Copies every line immediately, and adds up the summaries of test runners in them.
 fn show(pipe: impl Read, format: Format, to: &mut impl Write) -> io::Result<Counts> {
     let mut tally = Tally::new(format);
     let mut lines = BufReader::new(pipe);
@@ -86,7 +86,7 @@ fn show(pipe: impl Read, format: Format, to: &mut impl Write) -> io::Result<Coun
     Ok(tally.counts())
 }
 
-/// The command as a person would type it, for messages.
+/// Returns the command as a person would type it, for messages.
 fn line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
@@ -97,13 +97,13 @@ fn line(command: &Command) -> String {
 mod tests {
     use super::*;
 
-    /// Counts what a script says, without showing it: whoever counts these tests would count that too.
+    /// Counts the results in a script's output without showing it: the runner of these tests would count them too.
     fn counted(script: &str) -> anyhow::Result<Counts> {
         run_counted_to(Command::new("sh").args(["-c", script]), Format::Rustdoc, &mut io::sink(), &mut io::sink())
     }
 
     #[test]
-    fn counts_come_from_both_streams() {
+    fn adds_up_counts_of_both_streams() {
         let script = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; \
                       echo 'test result: FAILED. 3 passed; 1 failed; 0 ignored' >&2; exit 100";
         let counts = counted(script).expect("a failed test is a count, not an error");
@@ -111,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_that_fails_without_a_failed_test_is_an_error() {
+    fn reports_runner_that_fails_without_failed_test() {
         let error = counted("echo could not compile >&2; exit 101").expect_err("it failed");
         assert!(error.to_string().contains("exit status: 101"), "{error}");
     }
 
     #[test]
-    fn what_is_counted_is_shown() {
+    fn shows_counted_output() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut script = Command::new("sh");
         run_counted_to(script.args(["-c", "echo one; echo two >&2; printf three"]), Format::Node, &mut out, &mut err)
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_named() {
+    fn names_missing_program() {
         let error = run(&mut Command::new("no-such-program")).expect_err("there is no such program");
         assert!(error.to_string().contains("no-such-program"), "{error}");
     }

@@ -1,19 +1,19 @@
-//! How many tests passed and failed, as nextest's report file and the closing lines of rustdoc and Node say.
+//! Counts passed and failed tests, from the report file of nextest and the summaries of rustdoc and Node.
 
 use std::ops::Add;
 
-/// How many tests, or steps, passed and failed.
+/// The number of passed and failed tests or steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Those that passed.
+    /// The number of passed tests.
     pub(crate) passed: u64,
-    /// Those that failed, timed out or could not be started.
+    /// The number of tests that failed, timed out or could not be started.
     pub(crate) failed: u64,
 }
 
 impl Counts {
-    /// Reads the totals of a report in JUnit's format, as nextest writes it. They cannot be confused with what a test
-    /// prints.
+    /// Reads the totals of nextest's report in JUnit format. Unlike a summary line, a test cannot forge them by its
+    /// output.
     pub(crate) fn of_junit(report: &str) -> Option<Self> {
         let (_, rest) = report.split_once("<testsuites ")?;
         let (root, _) = rest.split_once('>')?;
@@ -35,44 +35,44 @@ impl Add for Counts {
     }
 }
 
-/// Whose closing lines are read.
+/// The format of a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `cargo test --doc`: a line for each crate.
+    /// `cargo test --doc`: one line per crate.
     Rustdoc,
-    /// Node's test runner, in TAP or for people: a block of lines at the end of each run.
+    /// Node's test runner, as TAP or readable text: a block of lines at the end of each run.
     Node,
 }
 
-/// Adds up the closing lines of a test runner. A test may print such a line itself, and a runner repeats what a failed
-/// test printed: rustdoc's line counts only at the beginning of a line, and Node's lines only as a whole block.
+/// Adds up the summaries of a test runner. Tests may print similar lines, and runners repeat the output of failed
+/// tests. So a summary of rustdoc counts only at the beginning of a line, and one of Node only as a complete block.
 pub(crate) struct Tally {
     format: Format,
     counts: Counts,
     block: Option<Block>,
 }
 
-/// Node's closing lines, from `tests 3` to `duration_ms 12`.
+/// A summary of Node, from `tests 3` to `duration_ms 12`.
 #[derive(Default)]
 struct Block {
     tests: u64,
     results: Counts,
-    /// Tests that were skipped or are to be done.
+    /// The number of skipped and todo tests.
     others: u64,
 }
 
 impl Tally {
-    /// Nothing is counted yet.
+    /// Creates a tally without any counts.
     pub(crate) fn new(format: Format) -> Self {
         Self { format, counts: Counts::default(), block: None }
     }
 
-    /// What was counted.
+    /// Returns the sum of all summaries so far.
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Reads the next line of what the runner prints.
+    /// Reads the next line of the runner's output.
     pub(crate) fn read(&mut self, line: &str) {
         let line = unstyled(line);
         let line = line.trim_end();
@@ -121,7 +121,7 @@ fn of_rustdoc(line: &str) -> Option<Counts> {
     Some(counts)
 }
 
-/// A line without the colours of a terminal (ECMA-48, control sequences).
+/// Removes terminal colours (ECMA-48 control sequences) from a line.
 fn unstyled(line: &str) -> String {
     let mut parts = line.split("\x1b[");
     let plain = parts.next().unwrap_or_default().to_owned();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn rustdoc_closes_with_a_line_for_each_crate() {
+    fn adds_up_summary_lines_of_rustdoc() {
         let text = "running 13 tests\n\
                     test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s\n\n\
                     \x1b[1mtest result: \x1b[31mFAILED\x1b[0m. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_test_prints_is_no_result() {
+    fn ignores_similar_output_of_tests() {
         let text = "  test result: FAILED. 0 passed; 1 failed; 0 ignored\nthe test result: ok. 1 passed\n3 passed\n";
         assert_eq!(counted(Format::Rustdoc, text), Counts::default());
         for line in
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn node_closes_with_a_block_for_each_run() {
+    fn adds_up_summary_blocks_of_node() {
         let block = |sign: &str, nested: &str| {
             format!(
                 "ok 1 - a test\n{nested}\n1..4\n{sign} tests 7\n{sign} suites 1\n{sign} pass 3\n{sign} fail 1\n\
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nextest_counts_in_its_report() {
+    fn reads_totals_of_junit_report() {
         let report = r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="nextest-run" tests="14" skipped="2" failures="2" errors="1" uuid="1" timestamp="2026-11-28" time="0.1">
     <testsuite name="one" tests="99" disabled="0" errors="9" failures="9"></testsuite></testsuites>"#;

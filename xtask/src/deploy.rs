@@ -1,4 +1,4 @@
-//! The step `deploy`: what `deploy/` holds is valid, by the programs that will read it or by validators for them.
+//! The step `deploy`: validates the files in `deploy/` with the programs that read them, or with other validators.
 
 mod check;
 mod proxies;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use self::check::Check;
 use crate::{counts::Counts, project::Project, python::Environment, tools};
 
-/// The worst exposure of the unit that `systemd-analyze security` may find, in tenths: 2.0 is `OK`.
+/// The highest accepted exposure of the unit in `systemd-analyze security`, in tenths: 2.0 is `OK`.
 const EXPOSURE: &str = "--threshold=20";
 
-/// Scripts that people run.
+/// The shell scripts.
 const SCRIPTS: [&str; 3] = ["setup-gateway.sh", "deploy/compose/secrets.sh", ".ci/run"];
 
-/// Every check.
+/// All checks.
 const CHECKS: [Check; 9] = [
     Check { name: "alert rules", run: alerts },
     Check { name: "Grafana dashboard", run: dashboard },
@@ -35,7 +35,7 @@ const CHECKS: [Check; 9] = [
     Check { name: "scripts", run: scripts },
 ];
 
-/// Runs every check and tells how many passed.
+/// Runs every check and returns how many passed.
 ///
 /// # Errors
 /// If standard output cannot be written.
@@ -56,7 +56,7 @@ pub(crate) fn test(project: &Project, _: &[String]) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
-/// A program of Debian, called in the root.
+/// Returns a command for a program from Debian that runs in the root.
 fn debian(project: &Project, name: &str) -> anyhow::Result<Command> {
     let program = tools::program(name).with_context(|| format!("{name} is missing"))?;
     let mut command = Command::new(program);
@@ -64,14 +64,14 @@ fn debian(project: &Project, name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// A program from PyPI, called in the root.
+/// Returns a command for a program from PyPI that runs in the root.
 fn python(project: &Project, name: &str) -> Command {
     let mut command = Command::new(Environment::of(project).program(name));
     command.current_dir(project.root());
     command
 }
 
-/// A new folder below cargo's target directory.
+/// Creates a folder for temporary files below cargo's target directory.
 fn scratch(project: &Project) -> anyhow::Result<PathBuf> {
     let folder = project.target().join("deploy");
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -86,7 +86,7 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
     ] {
         check::quietly(debian(project, "promtool")?.args(arguments))?;
     }
-    // Debian's Prometheus is built without Kubernetes: fixed targets stand in for those that it would find.
+    // Debian's Prometheus is built without Kubernetes support, so fixed targets replace the service discovery.
     let rules = project.root().join("deploy/prometheus/alerts.yml");
     let text = fs::read_to_string(project.root().join("deploy/prometheus/kubernetes.yml")).context("read the job")?;
     let (found, fixed) =
@@ -100,13 +100,13 @@ fn alerts(project: &Project) -> anyhow::Result<()> {
     check::quietly(debian(project, "promtool")?.args(["check", "config"]).arg(file))
 }
 
-/// Prometheus understands what the panels ask for: each expression is checked as if it were a rule.
+/// Checks that Prometheus accepts the expression of every panel, by turning each into a rule.
 fn dashboard(project: &Project) -> anyhow::Result<()> {
     let text = fs::read_to_string(project.root().join("deploy/grafana/gateway.json")).context("read the dashboard")?;
-    let dashboard: Value = serde_json::from_str(&text).context("the dashboard is no JSON")?;
+    let dashboard: Value = serde_json::from_str(&text).context("the dashboard is not JSON")?;
     let expressions = expressions(&dashboard);
     if expressions.is_empty() {
-        bail!("the dashboard asks for nothing");
+        bail!("the dashboard has no expressions");
     }
     let rule =
         |(index, expression): (usize, &String)| json!({ "record": format!("panel:{index}"), "expr": expression });
@@ -116,12 +116,12 @@ fn dashboard(project: &Project) -> anyhow::Result<()> {
     check::quietly(debian(project, "promtool")?.args(["check", "rules"]).arg(file))
 }
 
-/// What the panels ask for, with Grafana's own variable filled in.
+/// Returns the expressions of all panels, with Grafana's variable replaced.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let targets = list(dashboard, "panels").into_iter().flat_map(|panel| list(&panel, "targets"));
-    let asked = targets.filter_map(|target| Some(target.get("expr")?.as_str()?.replace("$__rate_interval", "5m")));
-    asked.collect()
+    let queries = targets.filter_map(|target| Some(target.get("expr")?.as_str()?.replace("$__rate_interval", "5m")));
+    queries.collect()
 }
 
 fn kubernetes(project: &Project) -> anyhow::Result<()> {
@@ -149,7 +149,7 @@ fn dockerfile(project: &Project) -> anyhow::Result<()> {
 fn systemd(project: &Project) -> anyhow::Result<()> {
     let path = project.root().join("deploy/systemd/gateway.service");
     let unit = fs::read_to_string(&path).context("read the unit")?;
-    // The program is not installed here; one that is stands in for it.
+    // The gateway is not installed here, so another program replaces it.
     let installed = unit.replace("/usr/local/bin/gateway", "/bin/true");
     let file = scratch(project)?.join("gateway.service");
     fs::write(&file, installed).context("write the unit")?;

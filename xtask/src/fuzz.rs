@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the fuzz targets, each for a bounded time.
+//! `cargo xtask fuzz`: runs the fuzz targets, each for a limited time.
 
 use std::{
     ffi::OsStr,
@@ -11,12 +11,12 @@ use anyhow::{Context as _, ensure};
 
 use crate::{command, project::Project};
 
-/// What `cargo xtask fuzz` takes.
+/// The arguments of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The target to run; all of them when none is named.
+    /// The target to run; all targets by default.
     target: Option<String>,
-    /// How many seconds each target runs.
+    /// The time for which each target runs, in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 /// Runs the targets, one after another.
 ///
 /// # Errors
-/// If there are none, if cargo-fuzz is missing, or if a target finds an input that fails.
+/// If the target does not exist, if cargo-fuzz is missing, or if a target finds a failing input.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let targets = targets(project)?;
     let chosen: Vec<_> =
@@ -42,17 +42,17 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the project has fuzz targets.
+/// Returns whether the project has fuzz targets.
 pub(crate) fn are_there(project: &Project) -> bool {
     project.root().join("fuzz/Cargo.toml").exists()
 }
 
-/// Type-checks the targets, which form a workspace of their own that no other step compiles.
+/// Type-checks the targets. They are a separate workspace, which no other step compiles.
 ///
 /// # Errors
-/// If one does not compile.
+/// If a target does not compile.
 pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
-    // Without the sanitizers this needs nothing unstable, and shares what the other steps have checked already.
+    // Without sanitizers this needs no unstable flags, and reuses what other steps have compiled.
     command::run(&mut project.cargo(&["check", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--locked"]))
 }
 
@@ -69,7 +69,7 @@ fn targets(project: &Project) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// cargo-fuzz asks for the sanitizers, which are unstable: this lets the stable compiler take their flags.
+/// Lets the stable compiler accept the unstable sanitizer flags of cargo-fuzz.
 fn unstable(mut command: Command) -> Command {
     command.env("RUSTC_BOOTSTRAP", "1");
     command

@@ -1,17 +1,24 @@
-//! The project's own commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen` and `wasm`.
+//! The project's development commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen`, `wasm` and `release`.
 
 mod bench;
 mod browser;
 mod clients;
 mod codegen;
 mod command;
+mod commits;
 mod counts;
 mod deploy;
 mod dev;
 mod fuzz;
+mod github;
+mod history;
+mod metadata;
 mod policy;
 mod project;
 mod python;
+mod release;
+mod rust_target;
+mod semver;
 mod test;
 mod tidy;
 mod tools;
@@ -37,25 +44,27 @@ struct Arguments {
 enum Task {
     /// Builds the gateway, runs it with `--dev` and prints its links.
     Dev(dev::Arguments),
-    /// Checks everything that must hold; with filters, the steps or the tests that they name.
+    /// Runs all checks and tests; with filters, the named steps or tests.
     Test(test::Arguments),
-    /// Runs the benches in release and prints their table.
+    /// Runs the benchmarks in release mode and prints their table.
     Bench(bench::Arguments),
-    /// Runs the fuzz targets for a bounded time each.
+    /// Runs each fuzz target for a limited time.
     Fuzz(fuzz::Arguments),
-    /// Writes every generated file anew.
+    /// Writes all generated files.
     Codegen,
-    /// Builds the npm package of the browser's SDK into `sdk-wasm/pkg/`.
+    /// Builds the npm package of the browser SDK into `sdk-wasm/pkg/`.
     Wasm,
+    /// Makes what a release publishes: programs, packages, checksums and bills of materials. Publishes nothing.
+    Release(release::Arguments),
     /// Prints the links of the gateway at this address once it is ready, and builds the browser SDK; `dev` starts this
-    /// beside the gateway.
+    /// in the background.
     #[command(hide = true)]
     Announce(dev::links::Arguments),
 }
 
 fn main() -> ExitCode {
     run(Arguments::parse().task).unwrap_or_else(|error| {
-        // For a person who runs a command: what went wrong and why, without a trace of our own code.
+        // Prints the chain of causes without a backtrace.
         writeln!(io::stderr(), "error: {error:#}").ok();
         ExitCode::FAILURE
     })
@@ -70,6 +79,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Task::Codegen => codegen::run(&project),
         Task::Wasm => wasm::run(&project),
+        Task::Release(arguments) => release::run(&project, &arguments),
         Task::Announce(arguments) => dev::links::run(&project, &arguments),
     }
 }

@@ -1,4 +1,4 @@
-//! The dependency policy of `deny.toml`, checked by cargo-deny with whatever advisory database can be had.
+//! Checks the dependency policy of `deny.toml` with cargo-deny, including advisories if a database is available.
 
 use std::{
     env,
@@ -13,16 +13,16 @@ use anyhow::Context as _;
 
 use crate::{command, project::Project, python::Environment};
 
-/// Where cargo-deny fetches advisories from, as `deny.toml` names it.
+/// The URL of the advisory database, as in `deny.toml`.
 const DATABASE: &str = "https://github.com/RustSec/advisory-db";
 
-/// The variable that names a directory with a copy of the database, for machines that cannot fetch it.
+/// The variable with the path of a copy of the database, for machines that cannot fetch it.
 const COPY_VARIABLE: &str = "GATEWAY_ADVISORY_DB";
 
-/// Checks licences, duplicates and sources, and advisories when a database can be had.
+/// Checks licences, duplicates and sources, and advisories if a database is available.
 ///
 /// # Errors
-/// If a dependency breaks the policy, or cargo-deny cannot be started.
+/// If a dependency violates the policy, or cargo-deny cannot be started.
 pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
     let copy = copy_of_database(env::var_os(COPY_VARIABLE), project.root());
     let repository = copy.map(|copy| repository_of(project, &copy)).transpose()?;
@@ -42,14 +42,14 @@ fn deny(project: &Project, repository: Option<&Path>, arguments: &[&str]) -> Com
     let mut deny = Command::new(Environment::of(project).program("cargo-deny"));
     deny.current_dir(project.root()).arg("--workspace").args(arguments);
     if let Some(repository) = repository {
-        // cargo-deny fetches with git, and git lets the environment say that one address stands for another.
+        // cargo-deny fetches with git, so `insteadOf` redirects the URL to the local repository.
         let instead = format!("url.file://{}.insteadOf", repository.display());
         deny.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", instead).env("GIT_CONFIG_VALUE_0", DATABASE);
     }
     deny
 }
 
-/// A directory with the database's files: the one that the variable names, or the one that lies beside the project.
+/// Returns a directory with the database's files: from the variable, or `shared/data/advisory-db` next to the project.
 fn copy_of_database(named: Option<OsString>, root: &Path) -> Option<PathBuf> {
     named
         .map(PathBuf::from)
@@ -57,7 +57,7 @@ fn copy_of_database(named: Option<OsString>, root: &Path) -> Option<PathBuf> {
         .filter(|copy| copy.join("crates").is_dir())
 }
 
-/// A git repository with the files of `copy` in its one commit.
+/// Creates a git repository with the files of `copy` in a single commit.
 fn repository_of(project: &Project, copy: &Path) -> anyhow::Result<PathBuf> {
     let repository = project.target().join("advisory-db.git");
     if repository.exists() {
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_fetches_from_the_address_that_a_copy_stands_in_for() {
+    fn database_url_matches_deny_toml() {
         let policy = include_str!("../../deny.toml");
         assert!(policy.contains(&format!("db-urls = [\"{DATABASE}\"]")), "deny.toml names another database");
     }
 
     #[test]
-    fn a_copy_is_found_beside_the_project_and_only_if_it_holds_advisories() {
+    fn finds_copy_next_to_project_only_if_it_contains_advisories() {
         let parent = tempfile::tempdir().expect("a temporary directory");
         let root = parent.path().join("project");
         assert_eq!(copy_of_database(None, &root), None);

@@ -1,5 +1,5 @@
 //! Programs from PyPI that run the tests, drive the gateway and check files, in a virtual environment under
-//! `target/venv`.
+//! `target/venv`, and those that compile releases, in one under `target/release-venv`.
 
 use std::{
     fs::{self, File},
@@ -11,66 +11,85 @@ use anyhow::Context as _;
 
 use crate::{project::Project, tools};
 
-/// Names and versions, as pip reads them.
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+/// A list of names and versions, as pip reads them.
+struct Requirements {
+    /// The path of the list in the project.
+    path: &'static str,
+    text: &'static str,
+}
 
-/// The copy of the requirements that says what is installed.
+const OF_TESTS: Requirements =
+    Requirements { path: "xtask/requirements.txt", text: include_str!("../requirements.txt") };
+const OF_RELEASES: Requirements =
+    Requirements { path: "xtask/release-requirements.txt", text: include_str!("../release-requirements.txt") };
+
+/// The copy of the requirements in the environment, which records what is installed.
 const STAMP: &str = "requirements.txt";
 
-/// Programs of the environment, each with the variable that tells the tests its path.
+/// Programs that tests run, each with the environment variable for its path.
 const PROGRAMS: [(&str, &str); 2] = [("GATEWAY_TEST_KOSOKU", "kosoku"), ("GATEWAY_TEST_SCHEMATHESIS", "schemathesis")];
 
-/// The virtual environment of the tests.
+/// A virtual environment.
 pub(crate) struct Environment {
     directory: PathBuf,
+    requirements: Requirements,
 }
 
 impl Environment {
-    /// Where the environment is, or will be.
+    /// Returns the environment of the tests, which may not exist yet.
     pub(crate) fn of(project: &Project) -> Self {
-        Self { directory: project.target().join("venv") }
+        Self { directory: project.target().join("venv"), requirements: OF_TESTS }
     }
 
-    /// Whether the environment holds what `requirements.txt` names.
+    /// Returns the environment with which releases are compiled. It may not exist yet.
+    pub(crate) fn of_release(project: &Project) -> Self {
+        Self { directory: project.target().join("release-venv"), requirements: OF_RELEASES }
+    }
+
+    /// Returns the path of the list of its packages.
+    pub(crate) fn requirements(&self) -> &'static str {
+        self.requirements.path
+    }
+
+    /// Returns whether the packages of the requirements are installed.
     pub(crate) fn is_fresh(&self) -> bool {
         let stamp = fs::read_to_string(self.directory.join(STAMP));
-        stamp.is_ok_and(|installed| installed == REQUIREMENTS) && self.variables().all(|(_, program)| program.exists())
+        stamp.is_ok_and(|installed| installed == self.requirements.text) && self.program("python").exists()
     }
 
-    /// The command that makes the environment, for a person.
+    /// Returns the shell command that creates the environment.
     pub(crate) fn command(&self) -> String {
-        let (folder, python) = (self.directory.display(), self.program("python"));
+        let (folder, python, list) = (self.directory.display(), self.program("python"), self.requirements.path);
         format!(
-            "python3 -m venv --clear {folder} && {} -m pip install --requirement xtask/requirements.txt && \
-             cp xtask/requirements.txt {}",
+            "python3 -m venv --clear {folder} && {} -m pip install --requirement {list} && cp {list} {}",
             python.display(),
             self.directory.join(STAMP).display()
         )
     }
 
-    /// Creates the environment again from nothing. What pip prints goes to the log.
+    /// Creates the environment from scratch. The output of pip is written to the log.
     ///
     /// # Errors
     /// If there is no Python 3 with `venv`, or pip cannot install.
     pub(crate) fn create(&self, log: &File) -> anyhow::Result<()> {
         let python = if cfg!(windows) { "python" } else { "python3" };
         tools::run_logged(Command::new(python).args(["-m", "venv", "--clear"]).arg(&self.directory), log)?;
-        // The stamp gets its name last: an installation that broke off is begun again.
+        // The stamp is renamed last, so that an interrupted installation is repeated.
         let requirements = self.directory.join("requested.txt");
-        fs::write(&requirements, REQUIREMENTS)?;
+        fs::write(&requirements, self.requirements.text)?;
         let mut pip = Command::new(self.program("python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
         tools::run_logged(&mut pip, log)?;
-        fs::rename(requirements, self.directory.join(STAMP)).context("note what was installed")
+        fs::rename(requirements, self.directory.join(STAMP)).context("record the installed requirements")
     }
 
-    /// The variables that tell the tests where each program is, and the Python that runs examples.
+    /// Returns the environment variables with the paths of the programs and of Python, for the tests.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
         let python = ("GATEWAY_TEST_PYTHON", "python");
         PROGRAMS.into_iter().chain([python]).map(|(variable, program)| (variable, self.program(program)))
     }
 
-    /// Where a program of the environment is.
+    /// Returns the path of a program in the environment.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         let programs = if cfg!(windows) { "Scripts" } else { "bin" };
         self.directory.join(programs).join(name).with_extension(std::env::consts::EXE_EXTENSION)
@@ -82,10 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_program_is_among_the_requirements_with_its_version() {
+    fn every_program_has_a_pinned_requirement() {
         for (_, program) in PROGRAMS {
             let pinned = format!("{program}==");
-            assert!(REQUIREMENTS.lines().any(|line| line.starts_with(&pinned)), "{program} is not pinned");
+            assert!(OF_TESTS.text.lines().any(|line| line.starts_with(&pinned)), "{program} is not pinned");
         }
     }
 }

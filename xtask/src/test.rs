@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that must hold, step by step, and a table of what does.
+//! `cargo xtask test`: runs all checks and tests, step by step, and prints a table of the results.
 
 mod cargo;
 mod report;
@@ -16,26 +16,26 @@ use crate::{counts::Counts, project::Project, tools::Missing};
 use report::Report;
 use steps::Step;
 
-/// The exit code where tools are missing and nothing has run.
+/// The exit code when tools are missing and no step was run.
 const TOOLS_ARE_MISSING: u8 = 2;
 
-/// What `cargo xtask test` takes.
+/// The arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Names of steps, or parts of test names; everything when there is none.
+    /// Names of steps, or parts of test names; everything by default.
     filters: Vec<String>,
-    /// Installs what the steps use and this machine lacks, after listing it, and then runs the steps.
+    /// Lists and installs missing tools, and then runs the steps.
     #[arg(long)]
     setup: bool,
-    /// Names the steps instead of running them.
+    /// Lists the steps instead of running them.
     #[arg(long)]
     list: bool,
 }
 
-/// Runs the chosen steps, goes on after a failed one, and ends with `N passed, N failed`.
+/// Runs the selected steps, continues after a failed one, and prints `N passed, N failed` at the end.
 ///
 /// # Errors
-/// If standard output cannot be written. What a step finds is no error but its result.
+/// If standard output cannot be written. A failed step is a result and not an error.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     if arguments.list {
@@ -63,12 +63,12 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
                 report.add("setup", waiting.elapsed(), Some(Counts::default()));
             }
             writeln!(out, "\n=== {}: {}", step.name, step.about)?;
-            let begun = Instant::now();
+            let started = Instant::now();
             let result = step.run(project, &plan.tests);
             if let Err(error) = &result {
                 writeln!(out, "{} failed: {error:#}", step.name)?;
             }
-            let ended = report.add(step.name, begun.elapsed(), result.ok());
+            let ended = report.add(step.name, started.elapsed(), result.ok());
             writeln!(out, "=== {ended}")?;
         }
         anyhow::Ok(report)
@@ -77,20 +77,20 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
     Ok(if report.totals().failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What to run.
+/// The selected steps and tests.
 struct Plan {
     steps: Vec<&'static Step>,
-    /// Parts of test names; all tests when there is none.
+    /// Parts of test names; all tests if empty.
     tests: Vec<String>,
 }
 
 impl Plan {
-    /// A filter that names no step is part of a test's name.
+    /// Interprets the filters: a filter that is not the name of a step is part of a test name.
     fn of(filters: &[String]) -> Self {
         let (named, tests): (Vec<_>, Vec<_>) =
             filters.iter().cloned().partition(|filter| steps::ALL.iter().any(|step| step.name == filter));
         let is_named = |name: &str| named.iter().any(|named| named == name);
-        // Beside `faults` they are names of its cases.
+        // Together with `faults` they select its cases.
         let filters_choose_tests = !tests.is_empty() && !is_named(steps::FAULTS);
         let is_chosen = |step: &Step| {
             filters.is_empty() || is_named(step.name) || (filters_choose_tests && step.name == steps::TESTS)
@@ -111,29 +111,32 @@ mod tests {
     }
 
     #[test]
-    fn without_filters_every_step_runs() {
+    fn runs_every_step_without_filters() {
         assert_eq!(plan(&[]).0.len(), steps::ALL.len());
     }
 
     #[test]
-    fn a_step_runs_alone() {
+    fn runs_named_steps_only() {
         assert_eq!(plan(&["tidy", "lints"]), (vec!["tidy", "lints"], vec![]));
     }
 
     #[test]
-    fn any_other_filter_chooses_tests_and_what_they_need() {
+    fn other_filters_select_tests_and_their_build() {
         assert_eq!(plan(&["recovery"]), (vec!["build", "tests"], vec!["recovery".to_owned()]));
         assert_eq!(plan(&["tests"]), (vec!["build", "tests"], vec![]));
     }
 
     #[test]
-    fn a_step_that_runs_the_gateway_has_it_built() {
+    fn builds_gateway_for_steps_that_run_it() {
         assert_eq!(plan(&["npm"]).0, ["build", "npm"]);
         assert_eq!(plan(&["browser", "clients"]).0, ["build", "clients", "browser"]);
     }
 
     #[test]
-    fn beside_faults_a_filter_chooses_one_of_its_cases() {
-        assert_eq!(plan(&["faults", "kill_broker"]), (vec!["build", "faults"], vec!["kill_broker".to_owned()]));
+    fn filter_with_faults_selects_its_cases() {
+        assert_eq!(
+            plan(&["faults", "broker_is_killed"]),
+            (vec!["build", "faults"], vec!["broker_is_killed".to_owned()])
+        );
     }
 }

@@ -1,13 +1,18 @@
-//! The rules of style that no compiler knows: sizes, names, rooms, exceptions with reasons, links that lead somewhere.
+//! Style rules that the compiler does not check: file sizes, names, layers, restricted dependencies, lint exceptions
+//! and links.
 
+mod boundaries;
 mod code;
+mod code_map;
 mod exceptions;
 mod files;
+mod layers;
 mod links;
 mod manifests;
 mod protocol_page;
-mod rooms;
+mod security_page;
 mod tree;
+mod words;
 
 use std::io::{self, Write as _};
 
@@ -16,24 +21,29 @@ use anyhow::bail;
 use crate::project::Project;
 use tree::Tree;
 
-/// Every rule; each looks at the whole tree and tells what breaks it.
-const RULES: [fn(&Tree) -> Vec<Finding>; 9] = [
+/// All rules; each checks the whole tree and returns its findings.
+const RULES: [fn(&Tree) -> Vec<Finding>; 14] = [
     files::length,
     files::opening,
     files::names,
-    rooms::dependencies,
-    rooms::pure,
+    layers::go_down,
+    boundaries::dependencies,
+    boundaries::pure,
+    code_map::names_existing_paths,
+    code_map::names_every_folder,
     exceptions::reasons,
-    links::lead_somewhere,
-    manifests::share_the_lints,
+    links::have_targets,
+    manifests::inherit_lints,
     protocol_page::explains_every_code,
+    security_page::names_known_keys,
+    words::are_standard,
 ];
 
-/// A place that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     path: String,
-    /// Counted from 1; 0 means the file as a whole.
+    /// The line, counted from 1; 0 means the whole file.
     line: usize,
     what: String,
 }
@@ -44,10 +54,10 @@ impl Finding {
     }
 }
 
-/// Checks every rule and shows each place that breaks one.
+/// Checks every rule and prints each violation.
 ///
 /// # Errors
-/// If a rule is broken, or the tree cannot be read.
+/// If a rule is violated, or the tree cannot be read.
 pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
     let tree = Tree::read(project.root())?;
     let findings: Vec<_> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
@@ -56,8 +66,8 @@ pub(crate) fn check(project: &Project) -> anyhow::Result<()> {
         writeln!(out, "{path}:{line}: {what}")?;
     }
     if !findings.is_empty() {
-        bail!("{} places break a rule of style", findings.len());
+        bail!("{} violations of style rules", findings.len());
     }
-    writeln!(out, "{} files keep {} rules", tree.files().len(), RULES.len())?;
+    writeln!(out, "{} files comply with {} rules", tree.files().len(), RULES.len())?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: the npm package of the browser's SDK, built into `sdk-wasm/pkg/`.
+//! `cargo xtask wasm`: builds the npm package of the browser SDK in `sdk-wasm/pkg/`.
 
 mod bundles;
 mod no_wasm;
@@ -25,20 +25,20 @@ use toolchain::Toolchain;
 
 pub(crate) use toolchain::SETUP;
 
-/// The crate's file, as cargo names it.
+/// The path of the crate's file in the target directory.
 const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
 
-/// How eagerly code of one crate is inlined into another. Of 0, 5, 10, 15, 20, 30 and 40, this threshold gives the fewest
-/// bytes after brotli; more inlining makes the same code many times over, less makes more calls.
+/// The threshold for inlining code of one crate into another. Of 0, 5, 10, 15, 20, 30 and 40, this one gives the fewest
+/// bytes after brotli: more inlining duplicates code, and less inlining needs more calls.
 const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=30"];
 
-/// Small, within what every browser of the last years has; more would exclude some of them. The compiler lists two features
-/// more that it uses nothing of, and without which the module runs in older browsers and can be turned into JavaScript.
-/// Functions with one caller stay functions: inlined they are fewer bytes, but compress less.
+/// Optimizes for size, with only the features that all browsers of recent years have. The compiler declares two more
+/// features that it does not use. Without them the module runs in older browsers and can be translated to JavaScript.
+/// Functions with one caller are not inlined: inlined they are fewer bytes, but compress worse.
 const WASM_OPT: [&str; 13] = [
     "-Oz",
     "--converge",
-    // The stack lies lowest, and its last KiB is never an address that a struct begins at.
+    // The stack is at the lowest addresses, so no struct begins in the first KiB.
     "--low-memory-unused",
     "--one-caller-inline-max-function-size=0",
     "--enable-bulk-memory",
@@ -52,12 +52,12 @@ const WASM_OPT: [&str; 13] = [
     "--strip-target-features",
 ];
 
-/// Whether there is a toolchain that builds for wasm32.
+/// Returns whether there is a toolchain that builds for wasm32.
 pub(crate) fn has_toolchain(project: &Project) -> bool {
     Toolchain::installed(project).is_some()
 }
 
-/// Installs a toolchain that builds for wasm32. What the installers print goes to the log.
+/// Installs a toolchain that builds for wasm32. The output of the installers is written to the log.
 ///
 /// # Errors
 /// If none can be installed.
@@ -65,13 +65,13 @@ pub(crate) fn set_up(project: &Project, log: &File) -> anyhow::Result<()> {
     Toolchain::set_up(project, log)
 }
 
-/// Builds the package and runs its tests against the gateway that the step `build` made.
+/// Builds the package and runs its tests against the gateway that the step `build` compiled.
 ///
 /// # Errors
 /// If it cannot be built, or Node.js cannot be started.
 pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
     if !filters.is_empty() {
-        // They are parts of the names of Rust's tests.
+        // Filters select Rust tests by name, and these are not Rust tests.
         return Ok(Counts::default());
     }
     browser::ensure_sdk(project)?;
@@ -84,7 +84,7 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
 /// Builds the package.
 ///
 /// # Errors
-/// If no toolchain for wasm32 is to be had, which the error tells two ways to bring, or if a step fails.
+/// If there is no toolchain for wasm32, in which case the error names two ways to install one, or if a step fails.
 pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::begin(project);
     let result = build(project, &mut progress);

@@ -1,4 +1,4 @@
-//! The broker's side: a channel and an operation for each kind of event, with the AMQP bindings (version 0.3.0).
+//! The broker part: a channel and an operation for each kind of event, with the AMQP bindings (version 0.3.0).
 
 use serde_json::{Map, Value, json};
 
@@ -10,18 +10,18 @@ use crate::{
 /// The version of the AMQP bindings.
 const BINDING: &str = "0.3.0";
 
-/// The broker.
+/// Returns the broker as a server.
 pub(super) fn server() -> Value {
     json!({
         "host": "{broker}",
         "protocol": "amqp",
         "protocolVersion": "0.9.1",
         "description": "RabbitMQ, when `bus.url` names one. Backend services publish and consume there.",
-        "variables": { "broker": { "default": "localhost:5672", "description": "Its name and port." } },
+        "variables": { "broker": { "default": "localhost:5672", "description": "The host name and port." } },
     })
 }
 
-/// A channel for each kind: what stands in braces is percent-encoded outside `[A-Za-z0-9_-]`.
+/// Returns a channel for each kind. Parameters of the address are percent-encoded outside `[A-Za-z0-9_-]`.
 pub(super) fn channels() -> Map<String, Value> {
     KINDS.iter().map(|kind| (channel_name(kind), channel(kind))).collect()
 }
@@ -54,7 +54,7 @@ fn channel(kind: &Kind) -> Value {
     })
 }
 
-/// An operation for each kind: the gateway receives what is inbound and sends what is outbound.
+/// Returns an operation for each kind: the gateway receives inbound events and sends outbound events.
 pub(super) fn operations() -> Map<String, Value> {
     let operation = |kind: &Kind| {
         let (action, word) = match kind.flow {
@@ -79,7 +79,7 @@ pub(super) fn operations() -> Map<String, Value> {
     KINDS.iter().map(operation).collect()
 }
 
-/// The message of each kind.
+/// Returns the message of each kind.
 pub(super) fn messages() -> Map<String, Value> {
     let message = |kind: &Kind| {
         let examples: Vec<Value> = backend_examples(kind.name)

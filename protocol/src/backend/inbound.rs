@@ -1,4 +1,4 @@
-//! Bodies of what backend services publish for clients. A field marked optional may be absent or `null`.
+//! Bodies of the events that backend services publish. An optional field may be absent or `null`.
 
 use std::borrow::Cow;
 
@@ -15,19 +15,19 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewNotification")]
 pub struct NewNotification {
-    /// Makes it safe to repeat: the same one is not sent to the same user twice, and with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
+    /// The idempotency key. A notification with the same id is not sent to the same user twice; with other content it is dead-lettered as `conflict`. When absent, the `message_id` of the AMQP message is used.
     pub id: Option<NotificationId>,
-    /// A headline.
+    /// The headline.
     pub title: NotificationTitle,
     /// The text.
     pub message: NotificationText,
-    /// Whatever you add; clients get it as it is.
+    /// Additional data, which clients receive unchanged.
     pub data: Option<RawJson>,
-    /// How long it is kept unacknowledged; `notifications.ttl` when absent.
+    /// How long the notification is kept unacknowledged, in seconds. `notifications.ttl` when absent.
     pub ttl_seconds: Option<TtlSeconds>,
 }
 
-/// The type of a backend service's chat message: any that this version knows.
+/// The type of a backend service's chat message: any type that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendMessageType(MessageType);
 
@@ -66,13 +66,13 @@ impl JsonSchema for BackendMessageType {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewChatMessage")]
 pub struct NewChatMessage {
-    /// Makes it safe to repeat; with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
+    /// The idempotency key. An event with the same id is stored once; with other content it is dead-lettered as `conflict`. When absent, the `message_id` of the AMQP message is used.
     pub id: Option<ClientMessageId>,
-    /// What is said.
+    /// The text.
     pub content: ChatContent,
-    /// Who says it; `system` when absent.
+    /// The author. `system` when absent.
     pub user_id: Option<UserId>,
-    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`; `SYSTEM` when absent.
+    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`. `SYSTEM` when absent.
     pub message_type: Option<BackendMessageType>,
     /// Replies, mentions, attachments.
     pub data: Option<ChatData>,
@@ -83,9 +83,9 @@ pub struct NewChatMessage {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "NewServiceEvent")]
 pub struct NewServiceEvent {
-    /// Makes it safe to repeat; with other content it is dead-lettered as `conflict`. The message's `message_id` takes its place when it is absent.
+    /// The idempotency key. An event with the same id is stored once; with other content it is dead-lettered as `conflict`. When absent, the `message_id` of the AMQP message is used.
     pub id: Option<ClientMessageId>,
-    /// What is published; subscribers get it as it is.
+    /// The data, which subscribers receive unchanged.
     pub data: RawJson,
 }
 
@@ -94,7 +94,7 @@ pub struct NewServiceEvent {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Disconnect")]
 pub struct Disconnect {
-    /// Whether clients are asked to come back (4500); otherwise they stay away (4403).
+    /// Whether clients are asked to reconnect (4500). Otherwise they do not reconnect by themselves (4403).
     pub reconnect: Option<bool>,
 }
 
@@ -105,27 +105,27 @@ pub struct Disconnect {
 pub struct EndSubscriptions {
     /// `notifications`, `clan_chat` or a declared service.
     pub service: ServiceName,
-    /// The topic; of `clan_chat` it is the clan. All topics of the service when absent.
+    /// The topic. For `clan_chat` this is the clan. All topics of the service when absent.
     pub topic: Option<TopicName>,
 }
 
-/// `control.block.{userId}`: keeps the user, or some of the user's tokens, out until a time. Give `issuedBefore` or
-/// `jti`, not both.
+/// `control.block.{userId}`: blocks the user, or some of the user's tokens, until a time. Give `issuedBefore` or `jti`,
+/// not both.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "BlockUser")]
 pub struct BlockUser {
-    /// When the block ends by itself; in the future.
+    /// When the block expires. It has to be in the future.
     pub until: Timestamp,
-    /// When given, only tokens whose `iat` is before this time are blocked, and tokens without `iat`.
+    /// When given, only tokens with an `iat` before this time and tokens without `iat` are blocked.
     pub issued_before: Option<Timestamp>,
     /// When given, only the token with this `jti` is blocked.
     pub jti: Option<TokenId>,
-    /// Why, for other operators. Clients do not get it.
+    /// The reason, for other operators. Clients do not receive it.
     pub reason: Option<BlockReason>,
 }
 
-/// `control.unblock.{userId}`: ends every block of the user.
+/// `control.unblock.{userId}`: removes every block of the user.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "UnblockUser")]

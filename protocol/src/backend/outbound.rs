@@ -1,4 +1,5 @@
-//! Bodies of what the gateway publishes for backend services: at least once each, and `id` tells copies apart.
+//! Bodies of the events that the gateway publishes for backend services. Each is published at least once; consumers
+//! detect duplicates by `id`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,7 +8,7 @@ use crate::{
     ChatContent, ChatData, DeviceId, MessageId, MessageType, NotificationId, RawJson, SessionId, Timestamp, UserId,
 };
 
-/// Declares a body: what all have in common, and its own fields.
+/// Declares a body with the common fields and its specific fields.
 macro_rules! bodies {
     ($($(#[$meta:meta])* $name:ident { $($fields:tt)* })+) => {
         $(
@@ -16,12 +17,12 @@ macro_rules! bodies {
             #[serde(rename_all = "camelCase")]
             #[schemars(title = stringify!($name))]
             pub struct $name {
-                /// Tells copies apart; also the message's `message_id`.
+                /// Identifies the event, so that consumers can detect duplicates. It is also the `message_id` of the AMQP message.
                 #[schemars(length(min = 1))]
                 pub id: String,
-                /// When it happened.
+                /// When the event happened.
                 pub at: Timestamp,
-                /// The node on which it happened.
+                /// The node on which the event happened.
                 pub node_id: String,
                 $($fields)*
             }
@@ -32,27 +33,27 @@ macro_rules! bodies {
 bodies! {
     /// `chat.message.{clanId}`
     ChatMessageStored {
-        /// Who.
+        /// The author.
         pub user_id: UserId,
-        /// What.
+        /// The text.
         pub content: ChatContent,
-        /// Names the message.
+        /// The id of the message.
         pub message_id: MessageId,
         /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`.
         pub message_type: MessageType,
         /// Replies, mentions, attachments.
         pub data: Option<ChatData>,
-        /// Its place in the clan's log.
+        /// The offset in the clan's log.
         #[serde(deserialize_with = "crate::decode::entry_offset")]
         #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
         pub offset: u64,
-        /// The store's epoch.
+        /// The epoch of the store.
         pub epoch: String,
     }
 
     /// `notification.acked.{userId}`
     NotificationsAcknowledged {
-        /// The notifications; those that were acknowledged before are not among them.
+        /// The notifications, without those that had been acknowledged before.
         pub notification_ids: Vec<NotificationId>,
     }
 
@@ -66,7 +67,7 @@ bodies! {
     SessionOpened {
         /// The session.
         pub session_id: SessionId,
-        /// The device, when it has a name.
+        /// The device, if the client sent its id.
         pub device_id: Option<DeviceId>,
     }
 
@@ -76,21 +77,21 @@ bodies! {
         pub session_id: SessionId,
         /// The close code.
         pub code: u16,
-        /// How long it lasted, in milliseconds.
+        /// The duration of the session, in milliseconds.
         pub duration_ms: u64,
     }
 
     /// `service.{service}.{topic}`
     ServiceEventStored {
-        /// Who published it; absent when a backend service did.
+        /// The user who published the event. Absent when a backend service published it.
         pub user_id: Option<UserId>,
-        /// What was published.
+        /// The published data.
         pub data: RawJson,
-        /// Its place in the topic's log.
+        /// The offset in the topic's log.
         #[serde(deserialize_with = "crate::decode::entry_offset")]
         #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
         pub offset: u64,
-        /// The store's epoch.
+        /// The epoch of the store.
         pub epoch: String,
     }
 }

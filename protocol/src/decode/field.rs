@@ -1,4 +1,4 @@
-//! How single fields are read where a type alone does not say enough.
+//! Deserializers of single fields whose bounds the type does not express.
 
 use std::{fmt, marker::PhantomData};
 
@@ -28,7 +28,7 @@ pub(crate) fn entry_offset<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     }
 }
 
-/// Reads how much history a subscription asks for: 0 to 100.
+/// Reads the requested amount of history: 0 to 100.
 pub(crate) fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     match Option::<u32>::deserialize(deserializer)? {
         Some(history) if history > 100 => Err(de::Error::custom("history is 0 to 100")),
@@ -48,7 +48,7 @@ pub(crate) fn sendable_message_type<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Reads an object. serde would also read a struct from an array of its fields.
+/// Reads a struct from an object only. serde alone also accepts an array of the fields.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Object::deserialize(deserializer).map(|Object(value)| value)
 }

@@ -1,14 +1,19 @@
-//! What is wrong, in words for people that never repeat what the sender wrote: it might be a token.
+//! Turns JSON errors into error texts for people. They never repeat text of the sender, which may be a token.
 
 use super::DecodeError;
 
-/// Tells broken JSON and a broken field apart, and finds the name of a field that is missing, given twice or unknown.
+/// What serde_json says of a number that no `f64` holds. It counts that as a fault of syntax, but JSON bounds no number (RFC
+/// 8259, section 6).
+const OUT_OF_RANGE: &str = "number out of range";
+
+/// Distinguishes invalid JSON from an invalid field, and finds the name of a field that is missing, duplicate or
+/// unknown.
 pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeError {
-    if !error.is_data() {
-        return DecodeError::InvalidJson(error.to_string());
-    }
     let text = error.to_string();
     let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+    if !error.is_data() && problem != OUT_OF_RANGE {
+        return DecodeError::InvalidJson(text);
+    }
     let quoted = |prefix: &str| problem.strip_prefix(prefix)?.strip_suffix('`');
     let path = if path == "." { "" } else { path };
     let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -20,11 +25,13 @@ pub(super) fn from_json_error(path: &str, error: &serde_json::Error) -> DecodeEr
         (_, Some(name)) => {
             DecodeError::invalid(if path.ends_with(name) { path.to_owned() } else { join(name) }, "given twice")
         }
+        _ if problem == OUT_OF_RANGE => DecodeError::invalid(path, "a smaller number is expected"),
         _ => DecodeError::invalid(path, expected(problem)),
     }
 }
 
-/// A field that a closed object does not have, with those that it has. The name is repeated when it looks like one.
+/// Returns the error for an unknown field of a closed object, with the known fields. The unknown name is repeated only
+/// if it looks like a field name.
 fn unknown_field(path: String, known: &str) -> DecodeError {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let path = if path.len() <= 64 && path.chars().all(is_plain) { path } else { String::new() };
@@ -32,7 +39,8 @@ fn unknown_field(path: String, known: &str) -> DecodeError {
     DecodeError::invalid(path, format!("no such field; the fields are {}", known.unwrap_or("none")))
 }
 
-/// Of serde's "invalid type: string "...", expected u64" only what was expected.
+/// Extracts the expected type from serde's `invalid type: string "...", expected u64`, because the rest repeats the
+/// input.
 fn expected(problem: &str) -> String {
     if !["invalid type: ", "invalid value: ", "invalid length "].iter().any(|start| problem.starts_with(start)) {
         return problem.to_owned();
@@ -49,10 +57,10 @@ fn expected(problem: &str) -> String {
     format!("{what} is expected")
 }
 
-/// The unknown `type`, when it looks like one.
+/// Returns an unknown `type` if it looks like a type.
 pub(super) fn named(word: &str) -> String {
     let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain && (1..=64).contains(&word.len()) { format!(": {word}") } else { String::new() }
+    if plain && (1..=64).contains(&word.len()) { [": ", word].concat() } else { String::new() }
 }
 
 #[cfg(test)]
@@ -62,7 +70,7 @@ mod tests {
     use crate::{decode_client, decode_object};
 
     #[test]
-    fn what_was_sent_is_not_repeated() {
+    fn errors_do_not_repeat_the_input() {
         for frame in [
             r#"{"type":"typing","clanId":"c","isTyping":"s3cret"}"#,
             r#"{"type":"authenticate","token":["s3cret"]}"#,
@@ -82,17 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_a_closed_object_does_not_have_is_named() {
+    fn names_unknown_field_of_a_closed_object() {
         #[derive(Debug, Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        #[expect(dead_code, reason = "only what is refused matters")]
+        #[expect(dead_code, reason = "only the errors matter")]
         struct Closed {
             user_id: String,
             inner: Option<Inner>,
         }
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
-        #[expect(dead_code, reason = "only what is refused matters")]
+        #[expect(dead_code, reason = "only the errors matter")]
         struct Inner {
             a: u8,
         }
@@ -108,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_named() {
+    fn names_unknown_type() {
         assert_eq!(decode_client(r#"{"type":"pang"}"#).unwrap_err().to_string(), "no such type: pang");
     }
 }

@@ -1,9 +1,10 @@
-//! Finds what no string of a message may hold, wherever it stands: halves of surrogate pairs, which JSON can write with `\u`
-//! (RFC 8259, section 8.2) and no text can hold; U+0000; characters that are not seen, in identifiers; and texts for people
-//! that say nothing.
+//! Finds strings that no message may contain: halves of surrogate pairs, which JSON can express with `\u` (RFC 8259,
+//! section 8.2) although no valid text contains them; U+0000; invisible characters in identifiers; and blank texts for
+//! people.
 //!
-//! Readers disagree on halves: one refuses the whole message, another puts U+FFFD in their place. So no string with one
-//! is taken, also not in values that the gateway carries without reading them, and the same holds for U+0000.
+//! JSON parsers handle halves of surrogate pairs differently: some reject the message, others replace them with U+FFFD.
+//! Strings with halves or U+0000 are therefore rejected everywhere, even in values that the gateway forwards without
+//! parsing.
 
 use crate::{
     id::IdError,
@@ -11,10 +12,10 @@ use crate::{
     text_rule::{BLANK, NUL, is_blank, is_unseen},
 };
 
-/// What is wrong with a string that holds half of a surrogate pair.
+/// The error text for a string with half of a surrogate pair.
 pub(crate) const PROBLEM: &str = "half of a surrogate pair (\\ud800 to \\udfff without its other half) is no character";
 
-/// The fields that hold identifiers, alone or in a list.
+/// The fields with an identifier or a list of identifiers.
 const IDENTIFIERS: [&str; 15] = [
     "userId",
     "userIds",
@@ -35,33 +36,35 @@ const IDENTIFIERS: [&str; 15] = [
 /// The fields with texts for people.
 const TEXTS: [&str; 4] = ["content", "title", "message", "reason"];
 
-/// A text with a string that breaks the rule.
+/// A text with a string that breaks a rule.
 pub(crate) struct Broken {
-    /// The path of the first field that does; empty when it has no name that can be repeated.
+    /// The path of the first field that breaks a rule. Empty when its name must not be repeated.
     pub(crate) field: String,
-    /// What is wrong with it.
+    /// The problem of the field.
     pub(crate) problem: &'static str,
-    /// The same text with U+FFFD in place of each half and each U+0000, from which the rest of the message can be read.
+    /// The text with U+FFFD in place of each half and each U+0000, so that the rest of the message can be read.
     pub(crate) repaired: String,
 }
 
-/// Finds what a text, which need not be JSON, has of them. A blank text in ASCII may be passed over.
+/// Finds such strings in a command, which need not be valid JSON. It may miss blank ASCII texts, which are checked
+/// later.
 pub(crate) fn find_in_command(text: &str) -> Option<Broken> {
-    // Most commands have neither escapes nor other characters, and are looked through no further.
+    // Most commands are ASCII without escapes, so the search can be skipped.
     if text.is_ascii() && !text.contains("\\u") { None } else { find(text) }
 }
 
-/// Finds what a text, which need not be JSON, has of them.
+/// Finds such strings in a text, which need not be valid JSON.
 pub(crate) fn find(text: &str) -> Option<Broken> {
     walk(text, |walk, written| walk.broken_rule(written))
 }
 
-/// Finds halves of surrogate pairs and U+0000 only, for clients whose size counts: the gateway looks for the rest.
+/// Finds only halves of surrogate pairs and U+0000. Clients use this to keep their code small, because the gateway
+/// checks the other rules.
 pub(crate) fn find_unreadable(text: &str) -> Option<Broken> {
     walk(text, |_, _| None)
 }
 
-/// How a string of a field is checked: what is wrong with it, when it was written like this.
+/// An additional check of a string. It gets the string as written and returns the problem, if any.
 type Rule = fn(&Walk<'_>, &str) -> Option<&'static str>;
 
 fn walk(text: &str, rule: Rule) -> Option<Broken> {
@@ -79,32 +82,32 @@ fn walk(text: &str, rule: Rule) -> Option<Broken> {
     Some(Broken { field, problem, repaired })
 }
 
-/// The bytes of `\ud800`.
+/// The length of an escape such as `\ud800`, in bytes.
 const ESCAPE: usize = 6;
 
-/// Goes through a text once, and knows where it is.
+/// Walks through a text once and tracks the current path.
 struct Walk<'a> {
     text: &'a str,
     at: usize,
-    /// The objects and lists around the place, the outermost first.
+    /// The objects and lists around the current position, outermost first.
     around: Vec<Around<'a>>,
-    /// The first field that breaks the rule, and how.
+    /// The path and the problem of the first field that breaks a rule.
     first: Option<(String, &'static str)>,
-    /// Where each half and each U+0000 begins.
+    /// The positions of the halves and of U+0000.
     repairs: Vec<usize>,
     rule: Rule,
 }
 
-/// An object or a list that is not at its end.
+/// An object or a list that has not ended yet.
 enum Around<'a> {
-    /// The latest member's name, as it was written.
+    /// The name of the current member as written, and whether a name follows next.
     Object { name: Option<&'a str>, is_name_next: bool },
-    /// The index of the item.
+    /// The index of the current item.
     List(usize),
 }
 
 impl<'a> Walk<'a> {
-    /// Takes the next sign; false at the end.
+    /// Consumes the next token. Returns false at the end.
     fn step(&mut self) -> bool {
         let Some(byte) = self.text.as_bytes().get(self.at) else { return false };
         match byte {
@@ -128,7 +131,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Takes a string, with its quotation marks.
+    /// Consumes a string including its quotes. Returns false if it does not end.
     fn string(&mut self) -> bool {
         let from = self.at;
         self.at += 1;
@@ -159,7 +162,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Takes an escape, or two that are a pair together. Returns what is wrong with it.
+    /// Consumes an escape, or two escapes that form a surrogate pair. Returns the problem, if any.
     fn escape(&mut self) -> Option<&'static str> {
         let problem = match unit_at(self.text, self.at) {
             None => {
@@ -181,7 +184,7 @@ impl<'a> Walk<'a> {
         problem
     }
 
-    /// Which rule for its field a string breaks.
+    /// Returns the rule of its field that a string breaks.
     fn broken_rule(&self, written: &str) -> Option<&'static str> {
         let name = self.around.iter().rev().find_map(|around| match around {
             Around::Object { name, .. } => Some(*name),
@@ -189,22 +192,22 @@ impl<'a> Walk<'a> {
         })??;
         let name = unescaped(name)?;
         let is_id = IDENTIFIERS.contains(&&*name) && (!written.is_ascii() || written.contains('\\'));
-        // Other texts of these names, within an object of a message, are not for people.
+        // Fields with these names inside inner objects are not texts for people.
         let is_for_people = self.around.len() == 1 && TEXTS.contains(&&*name);
         if !is_id && !is_for_people || self.path() == "data" {
             return None;
         }
-        let said = unescaped(written)?;
-        if is_id && said.chars().any(is_unseen) {
+        let value = unescaped(written)?;
+        if is_id && value.chars().any(is_unseen) {
             Some(IdError::Unseen.sentence())
-        } else if is_for_people && !said.is_empty() && is_blank(&said) {
+        } else if is_for_people && !value.is_empty() && is_blank(&value) {
             Some(BLANK)
         } else {
             None
         }
     }
 
-    /// The path of the place. What lies within `data` is the sender's own, and no name of it is repeated.
+    /// Returns the current path. Names inside `data` belong to the application and are not repeated.
     fn path(&self) -> String {
         let mut path = String::new();
         for around in &self.around {
@@ -214,7 +217,7 @@ impl<'a> Walk<'a> {
                     let point = if path.is_empty() { "" } else { "." };
                     path.extend([point, &name]);
                 }
-                Around::List(index) => path.push_str(&format!("[{index}]")),
+                Around::List(index) => path.push_str(&["[", &index.to_string(), "]"].concat()),
             }
             if path == "data" {
                 break;
@@ -224,14 +227,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The UTF-16 code unit of an escape `\u` that begins at this byte.
+/// Returns the UTF-16 code unit of a `\u` escape at this position.
 fn unit_at(text: &str, at: usize) -> Option<u32> {
     let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-    // A sign is no digit, and `from_str_radix` takes one.
+    // Check the digits, because `from_str_radix` also accepts a sign.
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// Whether a name looks like a field's: what was sent is not repeated otherwise, for it might be a secret.
+/// Returns whether a name looks like a field name. Other names are not repeated in errors, because they may be secrets.
 fn is_plain(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_half_is_named_by_its_field() {
+    fn reports_field_of_the_first_half() {
         for (text, expected) in [
             (r#"{"a":"\ud800"}"#, "a"),
             (r#"{"a":"\uDFFF"}"#, "a"),
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_pairs_and_other_escapes_are_let_pass() {
+    fn accepts_complete_pairs_and_other_escapes() {
         for text in [
             r#"{"a":"\ud83d\ude00"}"#,
             r#"{"a":"\uD83D\uDE00\ud83d\ude00"}"#,
@@ -287,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn every_half_is_replaced() {
+    fn replaces_every_half() {
         let broken = find(r#"{"a":"x\ud800y\udc00","\udfffz":"\ud83d\ude00\ud83d\ud83d\ude00"}"#).unwrap();
         assert_eq!(broken.repaired, r#"{"a":"x\ufffdy\ufffd","\ufffdz":"\ud83d\ude00\ufffd\ud83d\ude00"}"#);
     }
 
     #[test]
-    fn each_rule_is_for_its_fields() {
+    fn applies_each_rule_to_its_fields_only() {
         for (text, expected) in [
             (r#"{"clanId":"a\u200bb"}"#, Some("clanId")),
             ("{\"clanId\":\"a\u{202e}b\"}", Some("clanId")),

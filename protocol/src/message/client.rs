@@ -1,27 +1,30 @@
-//! What a client may say: one struct a command, and the enumeration of all.
+//! The table of commands: every message that a client may send, with its properties. `client/commands.rs` declares the
+//! fields.
 
+mod columns;
+mod commands;
 mod history;
 
-use std::fmt;
-
+pub use columns::*;
+pub use commands::*;
 pub use history::*;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{
-    ChatContent, ChatData, ClanId, ClientMessageId, DeviceId, NotificationId, RawJson, ServiceName, TopicName,
-    open_enum::open_enum,
-};
-
-/// Declares the commands once: the enumeration, its words, the decoding of each, and a column for each property:
+/// Declares the commands in one table: the enumeration, the `type` and decoding of each, and a column for each
+/// property:
 ///
-/// - after `->`: the types of its one reply on success;
-/// - `rate`: the rate that it counts against, a [`RateClass`];
-/// - `subject`: what it is about, as a function from the message to a [`Subject`];
-/// - `additions`: whether it uses more than the core of the protocol, as a function from the message.
+/// - after `->`: the possible types of the reply on success;
+/// - `rate`: the rate limit that the command counts against, a [`RateClass`];
+/// - `subject`: a function that returns the [`Subject`] of the message;
+/// - `extensions`: a function that returns whether the message uses a protocol extension: a message or field that is not
+///   part of the core protocol;
+/// - `handler`: the function of [`CommandHandler`] that handles the command;
+/// - `sdk`: how a client SDK carries the command out, a [`Handling`].
 macro_rules! client_messages {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal -> [$($reply:literal),*],
-        rate: $rate:ident, subject: $subject:expr, additions: $additions:expr;)+) => {
+        rate: $rate:ident, subject: $subject:expr, extensions: $extensions:expr, handler: $handler:ident,
+        sdk: $handling:ident;)+) => {
         /// Every command that a client may send.
         #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
         #[serde(tag = "type")]
@@ -33,24 +36,30 @@ macro_rules! client_messages {
             /// Every `type` that a client may send.
             pub const TYPES: &'static [&'static str] = &[$($word),+];
 
-            /// Every `type` that a client may send, with the types of its one reply on success; a refusal is an `error`.
+            /// Every `type` that a client may send, with the types of its reply on success. A failed command gets an `error`.
             pub const REPLIES: &'static [(&'static str, &'static [&'static str])] = &[$(($word, &[$($reply),*])),+];
 
-            /// The `type` on the wire.
+            /// How a client SDK carries out a command of this `type`. None if the type is unknown.
+            pub fn handling_of(type_name: &str) -> Option<Handling> {
+                const HANDLINGS: &[(&str, Handling)] = &[$(($word, Handling::$handling)),+];
+                HANDLINGS.iter().find(|(word, _)| *word == type_name).map(|(_, handling)| *handling)
+            }
+
+            /// Returns the `type` on the wire.
             pub fn type_name(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => $word,)+
                 }
             }
 
-            /// Which of a session's rates the command counts against.
+            /// Returns the rate limit of the session that the command counts against.
             pub fn rate_class(&self) -> RateClass {
                 match self {
                     $(Self::$name(_) => RateClass::$rate,)+
                 }
             }
 
-            /// What the command is about. Its error names it.
+            /// Returns the subject of the command, which an `error` names.
             pub fn subject(&self) -> Subject {
                 match self {
                     $(Self::$name(message) => {
@@ -60,14 +69,31 @@ macro_rules! client_messages {
                 }
             }
 
-            /// Whether the command uses more than the core of the protocol. Its sender then knows additions: pushes that
-            /// a client of the core would not understand.
-            pub fn uses_additions(&self) -> bool {
+            /// Returns whether the command uses a protocol extension: a message or field that is not part of the core
+            /// protocol. A client that sends such a command also understands the pushes of the extensions.
+            pub fn uses_extensions(&self) -> bool {
                 match self {
                     $(Self::$name(message) => {
-                        let uses_additions: fn(&$name) -> bool = $additions;
-                        uses_additions(message)
+                        let uses_extensions: fn(&$name) -> bool = $extensions;
+                        uses_extensions(message)
                     })+
+                }
+            }
+        }
+
+        /// Handles commands with one function for each kind, so that a kind without a handler does not compile.
+        pub trait CommandHandler: Sized {
+            /// The result of a command.
+            type Answer;
+
+            $($(#[doc = $doc])+ fn $handler(self, command: $name) -> impl Future<Output = Self::Answer> + Send;)+
+        }
+
+        impl ClientMessage {
+            /// Calls the function of the handler for this command and returns its result.
+            pub async fn handle<H: CommandHandler>(self, handler: H) -> H::Answer {
+                match self {
+                    $(Self::$name(command) => handler.$handler(command).await,)+
                 }
             }
         }
@@ -89,293 +115,65 @@ macro_rules! client_messages {
     };
 }
 
-/// The rates of a session. Each command counts against one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateClass {
-    /// Subscribing, acknowledging and authenticating: what a client sends when it reconnects.
-    Control,
-    /// Messages and questions.
-    Message,
-}
-
-/// What a command is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// Nothing that its error would name.
-    Nothing,
-    /// A clan.
-    Clan(ClanId),
-    /// A topic of a declared service.
-    Topic(TopicName),
-}
-
 client_messages! {
-    /// Gives or renews the identity.
+    /// Sets or renews the identity of the connection.
     Authenticate = "authenticate" -> ["connected", "authenticated"],
-        rate: Control, subject: |_| Subject::Nothing, additions: |_| true;
-    /// Asks for the user's notifications.
+        rate: Control, subject: |_| Subject::Nothing, extensions: |_| true,
+        handler: authenticate, sdk: Session;
+    /// Subscribes to the user's notifications.
     SubscribeNotifications = "subscribe_notifications" -> ["subscription_confirmed"],
-        rate: Control, subject: |_| Subject::Nothing, additions: |subscribe| subscribe.recover.is_some();
+        rate: Control, subject: |_| Subject::Nothing, extensions: |subscribe| subscribe.recover.is_some(),
+        handler: subscribe_notifications, sdk: Subscribe;
     /// Ends the subscription to notifications.
     UnsubscribeNotifications = "unsubscribe_notifications" -> ["subscription_confirmed"],
-        rate: Control, subject: |_| Subject::Nothing, additions: |_| true;
-    /// Asks for a clan's chat.
+        rate: Control, subject: |_| Subject::Nothing, extensions: |_| true,
+        handler: unsubscribe_notifications, sdk: Session;
+    /// Subscribes to a clan's chat.
     SubscribeClanChat = "subscribe_clan_chat" -> ["subscription_confirmed"],
         rate: Control, subject: |subscribe| Subject::Clan(subscribe.clan_id.clone()),
-        additions: |subscribe| {
+        extensions: |subscribe| {
             subscribe.recover.is_some() || subscribe.history.is_some() || subscribe.presence.is_some()
-        };
+        },
+        handler: subscribe_clan_chat, sdk: Subscribe;
     /// Ends the subscription to a clan's chat.
     UnsubscribeClanChat = "unsubscribe_clan_chat" -> ["subscription_confirmed"],
-        rate: Control, subject: |unsubscribe| Subject::Clan(unsubscribe.clan_id.clone()), additions: |_| true;
-    /// Says something in a clan.
+        rate: Control, subject: |unsubscribe| Subject::Clan(unsubscribe.clan_id.clone()), extensions: |_| true,
+        handler: unsubscribe_clan_chat, sdk: Session;
+    /// Sends a chat message to a clan.
     SendChat = "chat" -> ["message_sent"],
         rate: Message, subject: |chat| Subject::Clan(chat.clan_id.clone()),
-        additions: |chat| chat.client_message_id.is_some() || chat.data.is_some();
-    /// Tells that the user began or stopped typing.
+        extensions: |chat| chat.client_message_id.is_some() || chat.data.is_some(),
+        handler: send_chat, sdk: Publish;
+    /// Reports that the user started or stopped typing.
     SendTyping = "typing" -> [],
-        rate: Message, subject: |typing| Subject::Clan(typing.clan_id.clone()), additions: |_| false;
-    /// Acknowledges notifications, which are then not sent again. At least one of the two fields is needed.
+        rate: Message, subject: |typing| Subject::Clan(typing.clan_id.clone()), extensions: |_| false,
+        handler: send_typing, sdk: Ephemeral;
+    /// Acknowledges notifications, so that they are not sent again. At least one of the two fields is required.
     NotificationAck = "notification_ack" -> ["ack_confirmed"],
-        rate: Control, subject: |_| Subject::Nothing, additions: |ack| ack.notification_ids.is_some();
-    /// Asks for a page of a clan's past: the end of it, or what lies before or after an offset (not both).
+        rate: Control, subject: |_| Subject::Nothing, extensions: |ack| ack.notification_ids.is_some(),
+        handler: acknowledge_notifications, sdk: Acknowledge;
+    /// Requests a page of a clan's history: the latest messages, or those before or after an offset (not both).
     GetChatHistory = "chat_history" -> ["chat_history"],
-        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), additions: |_| true;
-    /// Asks who is present in a clan.
+        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), extensions: |_| true,
+        handler: get_chat_history, sdk: Query;
+    /// Requests the users who are present in a clan.
     GetPresence = "presence" -> ["presence"],
-        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), additions: |_| true;
-    /// Asks for a topic of a declared service.
+        rate: Message, subject: |get| Subject::Clan(get.clan_id.clone()), extensions: |_| true,
+        handler: get_presence, sdk: Query;
+    /// Subscribes to a topic of a declared service.
     Subscribe = "subscribe" -> ["subscription_confirmed"],
-        rate: Control, subject: |subscribe| Subject::Topic(subscribe.topic.clone()), additions: |_| true;
+        rate: Control, subject: |subscribe| Subject::Topic(subscribe.topic.clone()), extensions: |_| true,
+        handler: subscribe, sdk: Subscribe;
     /// Ends the subscription to a topic of a declared service.
     Unsubscribe = "unsubscribe" -> ["subscription_confirmed"],
-        rate: Control, subject: |unsubscribe| Subject::Topic(unsubscribe.topic.clone()), additions: |_| true;
+        rate: Control, subject: |unsubscribe| Subject::Topic(unsubscribe.topic.clone()), extensions: |_| true,
+        handler: unsubscribe, sdk: Session;
     /// Publishes to a topic of a declared service.
     Publish = "publish" -> ["message_sent"],
-        rate: Message, subject: |publish| Subject::Topic(publish.topic.clone()), additions: |_| true;
-    /// Asks for a `pong`.
+        rate: Message, subject: |publish| Subject::Topic(publish.topic.clone()), extensions: |_| true,
+        handler: publish, sdk: Publish;
+    /// Requests a `pong`.
     Ping = "ping" -> ["pong"],
-        rate: Control, subject: |_| Subject::Nothing, additions: |_| false;
+        rate: Control, subject: |_| Subject::Nothing, extensions: |_| false,
+        handler: ping, sdk: Session;
 }
-
-/// Gives or renews the identity. Reply: `connected` the first time, then `authenticated`.
-#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "Authenticate")]
-pub struct Authenticate {
-    /// The JSON Web Token (RFC 7519).
-    #[schemars(extend("writeOnly" = true))]
-    pub token: String,
-    /// Names the device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device_id: Option<DeviceId>,
-    /// Names the client library.
-    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
-    pub client: Option<ClientInfo>,
-}
-
-impl fmt::Debug for Authenticate {
-    /// Leaves the token out, so that no log line can show it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { token: _, device_id, client } = self;
-        f.debug_struct("Authenticate").field("device_id", device_id).field("client", client).finish_non_exhaustive()
-    }
-}
-
-/// The client library that speaks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
-pub struct ClientInfo {
-    /// Its name, such as `realtime-gateway-sdk`.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Made once by a client that reconnects by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
-    /// Rises with each attempt of the instance: a lower one never replaces a higher one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<u64>,
-}
-
-/// A position in a topic: the last that the client has seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
-pub struct Recover {
-    /// The last offset seen, 0 being before the first entry.
-    #[serde(deserialize_with = "crate::decode::position")]
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
-    pub offset: u64,
-    /// The epoch that the offset belongs to.
-    pub epoch: String,
-}
-
-/// Asks for the user's notifications: all pending ones, then live ones. Reply: `subscription_confirmed`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "SubscribeNotifications")]
-pub struct SubscribeNotifications {
-    /// Accepted and ignored: notifications have pending ones instead of a history.
-    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
-    pub recover: Option<Recover>,
-}
-
-/// Ends the subscription to notifications. Reply: `subscription_confirmed` with status `unsubscribed`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "UnsubscribeNotifications")]
-pub struct UnsubscribeNotifications {}
-
-/// Asks for a clan's chat. Reply: `subscription_confirmed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "SubscribeClanChat")]
-pub struct SubscribeClanChat {
-    /// The clan.
-    pub clan_id: ClanId,
-    /// The last position seen: everything after it is sent, when it is within retention.
-    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
-    pub recover: Option<Recover>,
-    /// How many of the last entries to send when nothing is recovered, 0 to 100.
-    #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100))]
-    pub history: Option<u32>,
-    /// Whether to be told who comes and goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub presence: Option<bool>,
-}
-
-/// Ends the subscription to a clan's chat. Reply: `subscription_confirmed` with status `unsubscribed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "UnsubscribeClanChat")]
-pub struct UnsubscribeClanChat {
-    /// The clan.
-    pub clan_id: ClanId,
-}
-
-open_enum! {
-    /// What a chat message is.
-    pub enum MessageType {
-        /// Text.
-        Text = "TEXT",
-        /// A picture, described by `data`.
-        Image = "IMAGE",
-        /// A file, described by `data`.
-        File = "FILE",
-        /// Said by a backend service; no client may send it.
-        System = "SYSTEM",
-    }
-}
-
-/// Says something in a clan. Reply: `message_sent`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "SendChat")]
-pub struct SendChat {
-    /// The clan.
-    pub clan_id: ClanId,
-    /// What is said, 1 to 4,000 characters.
-    pub content: ChatContent,
-    /// `TEXT` when absent; a client may send `TEXT`, `IMAGE` and `FILE`.
-    #[serde(
-        default,
-        deserialize_with = "crate::decode::sendable_message_type",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(extend("enum" = ["TEXT", "IMAGE", "FILE"], "examples" = ["TEXT"]))]
-    pub message_type: Option<MessageType>,
-    /// Replies, mentions, attachments: an object of at most 8 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<ChatData>,
-    /// Makes the command safe to repeat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_message_id: Option<ClientMessageId>,
-}
-
-/// Tells that the user began or stopped typing. No reply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "SendTyping")]
-pub struct SendTyping {
-    /// The clan.
-    pub clan_id: ClanId,
-    /// Whether the user is typing; true is repeated every 3 s and ends by itself after 6 s.
-    pub is_typing: bool,
-}
-
-/// Acknowledges notifications. Reply: `ack_confirmed`. At least one of the two fields is needed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "NotificationAck", extend("anyOf" = [{"required": ["notificationId"]}, {"required": ["notificationIds"]}]))]
-pub struct NotificationAck {
-    /// One notification.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notification_id: Option<NotificationId>,
-    /// Up to 1,000 notifications.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
-    pub notification_ids: Option<Vec<NotificationId>>,
-}
-
-/// Asks who is present in a clan. Reply: `presence`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "GetPresence")]
-pub struct GetPresence {
-    /// The clan.
-    pub clan_id: ClanId,
-}
-
-/// Asks for a topic of a declared service. Reply: `subscription_confirmed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "Subscribe")]
-pub struct Subscribe {
-    /// The service.
-    pub service: ServiceName,
-    /// The topic.
-    pub topic: TopicName,
-    /// The last position seen: everything after it is sent, when it is within retention.
-    #[serde(default, deserialize_with = "crate::decode::optional_object", skip_serializing_if = "Option::is_none")]
-    pub recover: Option<Recover>,
-    /// How many of the last entries to send when nothing is recovered, 0 to 100.
-    #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100))]
-    pub history: Option<u32>,
-}
-
-/// Ends the subscription to a topic. Reply: `subscription_confirmed` with status `unsubscribed`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "Unsubscribe")]
-pub struct Unsubscribe {
-    /// The service.
-    pub service: ServiceName,
-    /// The topic.
-    pub topic: TopicName,
-}
-
-/// Publishes to a topic of a declared service. Reply: `message_sent`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "Publish")]
-pub struct Publish {
-    /// The service.
-    pub service: ServiceName,
-    /// The topic.
-    pub topic: TopicName,
-    /// Any JSON.
-    pub data: RawJson,
-    /// Makes the command safe to repeat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_message_id: Option<ClientMessageId>,
-}
-
-/// Asks for a `pong`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline, title = "Ping")]
-pub struct Ping {}

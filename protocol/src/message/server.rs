@@ -1,4 +1,4 @@
-//! What the gateway may say: one struct a message, and the enumeration of all.
+//! The messages of the gateway: one struct for each message, and the enumeration of all.
 
 mod chat;
 mod notification;
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::RawJson;
 
-/// Declares the messages once: the enumeration, its words, the decoding of each, and after `for` the clients that are sent
-/// it, an [`Audience`].
+/// Declares the messages in one table: the enumeration, the `type` and decoding of each, and after `for` the
+/// [`Audience`] of each.
 macro_rules! server_messages {
     ($($(#[doc = $doc:literal])+ $name:ident ($fields:ty) = $word:literal for $audience:ident,)+) => {
         /// Every message that the gateway may send.
@@ -27,7 +27,7 @@ macro_rules! server_messages {
         #[non_exhaustive]
         pub enum ServerMessage {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $name($fields),)+
-            /// A message of a later version, whose `type` this one does not know.
+            /// A message of a later version, whose `type` this version does not know.
             #[serde(skip)]
             Unknown(Unknown),
         }
@@ -36,10 +36,10 @@ macro_rules! server_messages {
             /// Every `type` that the gateway may send.
             pub const TYPES: &'static [&'static str] = &[$($word),+];
 
-            /// The clients that are sent each type, in the order of [`TYPES`](Self::TYPES).
+            /// The audience of each type, in the order of [`TYPES`](Self::TYPES).
             pub const AUDIENCES: &'static [Audience] = &[$(Audience::$audience),+];
 
-            /// The `type` on the wire.
+            /// Returns the `type` on the wire.
             pub fn type_name(&self) -> &str {
                 match self {
                     $(Self::$name(_) => $word,)+
@@ -65,60 +65,60 @@ macro_rules! server_messages {
     };
 }
 
-/// The clients that are sent a type of message.
+/// The clients that receive a type of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// All of them.
+    /// All clients.
     AllClients,
-    /// Those that have used more than the core of the protocol ([`ClientMessage::uses_additions`]): a client of the core
-    /// would not understand it.
+    /// Clients that have used a protocol extension ([`ClientMessage::uses_extensions`]). Clients of the core protocol
+    /// would not understand the message.
     ///
-    /// [`ClientMessage::uses_additions`]: crate::ClientMessage::uses_additions
-    ClientsWithAdditions,
+    /// [`ClientMessage::uses_extensions`]: crate::ClientMessage::uses_extensions
+    ClientsWithExtensions,
 }
 
 server_messages! {
-    /// The connection has an identity and may be used.
+    /// The client is authenticated, and the connection may be used.
     Connected(Connected) = "connected" for AllClients,
     /// The identity was renewed.
     Authenticated(Authenticated) = "authenticated" for AllClients,
-    /// A subscription began or ended as asked.
+    /// A subscription was started or ended as requested.
     SubscriptionConfirmed(SubscriptionConfirmed) = "subscription_confirmed" for AllClients,
     /// A subscription was ended by the gateway.
-    SubscriptionEnded(SubscriptionEnded) = "subscription_ended" for ClientsWithAdditions,
-    /// Entries were lost to this subscription; it goes on from `offset`.
-    SubscriptionReset(SubscriptionReset) = "subscription_reset" for ClientsWithAdditions,
+    SubscriptionEnded(SubscriptionEnded) = "subscription_ended" for ClientsWithExtensions,
+    /// The subscription has missed entries; it continues from `offset`.
+    SubscriptionReset(SubscriptionReset) = "subscription_reset" for ClientsWithExtensions,
     /// A notification for the user.
     Notification(Notification) = "notification" for AllClients,
-    /// Another session of the user acknowledged these.
-    NotificationAcked(NotificationAcked) = "notification_acked" for ClientsWithAdditions,
-    /// Somebody said something in a clan.
+    /// Another session of the user acknowledged notifications.
+    NotificationAcked(NotificationAcked) = "notification_acked" for ClientsWithExtensions,
+    /// A chat message in a clan.
     Chat(Chat) = "chat" for AllClients,
     /// A chat message was deleted.
-    ChatDeleted(ChatDeleted) = "chat_deleted" for ClientsWithAdditions,
-    /// Somebody began or stopped typing.
+    ChatDeleted(ChatDeleted) = "chat_deleted" for ClientsWithExtensions,
+    /// A user started or stopped typing.
     Typing(Typing) = "typing" for AllClients,
     /// A `chat` or `publish` is stored.
     MessageSent(MessageSent) = "message_sent" for AllClients,
     /// Notifications are acknowledged.
     AckConfirmed(AckConfirmed) = "ack_confirmed" for AllClients,
-    /// A page of a clan's past.
+    /// A page of a clan's history.
     ChatHistory(ChatHistory) = "chat_history" for AllClients,
-    /// Who is present in a clan.
+    /// The users who are present in a clan.
     Presence(Presence) = "presence" for AllClients,
-    /// Somebody came or went.
-    PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithAdditions,
-    /// Something was published to a topic of a declared service.
+    /// A user became present in a clan or left it.
+    PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithExtensions,
+    /// An event that was published to a topic of a declared service.
     Event(Event) = "event" for AllClients,
-    /// This node will close the connection; it works until then.
+    /// The node will close the connection, which works until then.
     Reconnect(ReconnectHint) = "reconnect" for AllClients,
-    /// A command was refused, or the session must know of a fault.
+    /// A command failed, or an error concerns the session.
     Error(ErrorReply) = "error" for AllClients,
-    /// The answer to `ping`.
+    /// The reply to `ping`.
     Pong(Pong) = "pong" for AllClients,
 }
 
-/// A message whose `type` this version does not know. Its offset moves the client's position all the same.
+/// A message whose `type` this version does not know. Its offset advances the client's position nevertheless.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unknown {
     /// The `type`.
@@ -128,7 +128,7 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// The `offset` that it carries, when that is one.
+    /// Returns the `offset` of the message, if it has a valid one.
     pub fn offset(&self) -> Option<u64> {
         #[derive(Deserialize)]
         struct WithOffset {

@@ -1,13 +1,13 @@
-//! What the fields of a message must be, and whether they are.
+//! Checks the fields of a message against the table of fields.
 
 use std::ops::RangeInclusive;
 
 use super::scan::{Member, Scanner, unescaped};
 use crate::{Timestamp, decode::DecodeError, id, json, text};
 
-/// What a field holds.
+/// The type of a field.
 pub(super) enum Kind {
-    /// Any text, also a word of an open enumeration.
+    /// Any string, including the values of open enumerations.
     Text,
     /// An identifier.
     Id,
@@ -15,9 +15,9 @@ pub(super) enum Kind {
     Service,
     /// The content of a chat message.
     Content,
-    /// A type that a client may give its chat message.
+    /// A type of chat message that a client may send.
     Sendable,
-    /// A point in time.
+    /// A timestamp.
     Time,
     /// A boolean.
     Flag,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Whole(&'static RangeInclusive<u64>),
     /// Any JSON.
     Any,
-    /// What a chat message carries beside its text.
+    /// The `data` of a chat message.
     Data,
     /// A list.
     List(&'static Kind),
@@ -40,10 +40,10 @@ pub(super) struct Field {
     pub(super) kind: Kind,
 }
 
-/// What is wrong, and in which field.
+/// The problem of a field.
 type Fault = DecodeError;
 
-/// Checks an object's members, in the order in which they were written, and then that none is missing.
+/// Checks the members of an object in the order of the text, and then that no required field is missing.
 pub(super) fn fields(fields: &[Field], members: &[Member<'_>]) -> Result<(), Fault> {
     for (at, member) in members.iter().enumerate() {
         let Some(field) = fields.iter().find(|field| field.name == member.name) else { continue };
@@ -67,32 +67,34 @@ fn value(kind: &Kind, written: &str) -> Result<(), Fault> {
         Kind::Data => json::check_data(written).map_err(|problem| fault("", problem)),
         Kind::Whole(range) => match whole(written) {
             Some(number) if range.contains(&number) => Ok(()),
-            _ => Err(fault("", &format!("a whole number from {} to {} is expected", range.start(), range.end()))),
+            _ => {
+                let [least, most] = [range.start(), range.end()].map(u64::to_string);
+                Err(fault("", &["a whole number from ", &least, " to ", &most, " is expected"].concat()))
+            }
         },
         Kind::List(kind) => {
             let items = Scanner::new(written).items().ok_or_else(|| fault("", "a list is expected"))?;
-            items
-                .iter()
-                .enumerate()
-                .try_for_each(|(at, item)| value(kind, item).map_err(|fault| within(&format!("[{at}]"), fault)))
+            items.iter().enumerate().try_for_each(|(at, item)| {
+                value(kind, item).map_err(|fault| within(&["[", &at.to_string(), "]"].concat(), fault))
+            })
         }
         Kind::Object(expected) => match Scanner::new(written).whole() {
             Ok(Some(members)) => fields(expected, &members),
             _ => Err(fault("", "an object is expected")),
         },
         _ => {
-            let said = unescaped(written).ok_or_else(|| match written.starts_with('"') {
+            let text_value = unescaped(written).ok_or_else(|| match written.starts_with('"') {
                 true => DecodeError::InvalidJson("half a surrogate pair".to_owned()),
                 false => fault("", "a string is expected"),
             })?;
             let problem = match kind {
-                Kind::Id => id::check_identifier(&said).err().map(id::IdError::sentence),
-                Kind::Service => id::check_service_name(&said).err().map(id::IdError::sentence),
-                Kind::Content if !text::is_content(&said) => Some(text::CONTENT),
-                Kind::Sendable if !matches!(&*said, "TEXT" | "IMAGE" | "FILE") => {
+                Kind::Id => id::check_identifier(&text_value).err().map(id::IdError::sentence),
+                Kind::Service => id::check_service_name(&text_value).err().map(id::IdError::sentence),
+                Kind::Content if !text::is_content(&text_value) => Some(text::CONTENT),
+                Kind::Sendable if !matches!(&*text_value, "TEXT" | "IMAGE" | "FILE") => {
                     Some("messageType is TEXT, IMAGE or FILE")
                 }
-                Kind::Time if Timestamp::read(&said).is_none() => Some(crate::timestamp::FORM),
+                Kind::Time if Timestamp::read(&text_value).is_none() => Some(crate::timestamp::FORM),
                 _ => None,
             };
             problem.map_or(Ok(()), |problem| Err(fault("", problem)))
@@ -100,7 +102,7 @@ fn value(kind: &Kind, written: &str) -> Result<(), Fault> {
     }
 }
 
-/// A whole number as JSON writes it: no sign, no fraction, no exponent.
+/// Parses a whole number: no sign, no fraction, no exponent.
 pub(super) fn whole(written: &str) -> Option<u64> {
     written.bytes().try_fold(0_u64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
@@ -112,12 +114,12 @@ fn fault(field: &str, problem: &str) -> Fault {
     DecodeError::InvalidMessage { field: field.to_owned(), problem: problem.to_owned() }
 }
 
-/// The same fault, seen from the object or list around it.
+/// Prepends the name of the surrounding object or list to the path of a fault.
 fn within(outer: &str, fault: Fault) -> Fault {
     match fault {
         DecodeError::InvalidMessage { field, problem } => {
             let point = if field.is_empty() || field.starts_with('[') { "" } else { "." };
-            DecodeError::InvalidMessage { field: format!("{outer}{point}{field}"), problem }
+            DecodeError::InvalidMessage { field: [outer, point, &field].concat(), problem }
         }
         other => other,
     }

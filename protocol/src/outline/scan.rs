@@ -1,26 +1,26 @@
-//! Finds where the values of a JSON text begin and end (RFC 8259), without making anything of them.
+//! A JSON scanner (RFC 8259): finds where values start and end, without decoding them.
 
 use std::borrow::Cow;
 
 use crate::MAX_DEPTH;
 
-/// A member of an object: both sides as they were written, the name without its quotes' escapes.
+/// A member of an object: the unescaped name, and the value as text.
 pub(super) struct Member<'a> {
     pub(super) name: Cow<'a, str>,
-    /// The value's own text, without white space around it.
+    /// The text of the value, without surrounding white space.
     pub(super) value: &'a str,
 }
 
-/// Why a text is not JSON.
+/// The reason why a text is not accepted as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// What stands at this byte does not belong there.
+    /// The byte at this position is unexpected.
     At(usize),
     /// It nests deeper than [`MAX_DEPTH`].
     TooDeep,
 }
 
-/// Goes through a text once.
+/// Scans a text once from start to end.
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -31,7 +31,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// Reads the whole text as one value; of an object the members, none of anything else.
+    /// Scans the whole text as one value. Returns the members if it is an object, or `None` for any other value.
     pub(super) fn whole(mut self) -> Result<Option<Vec<Member<'a>>>, Broken> {
         let mut members = Vec::new();
         self.space();
@@ -45,7 +45,8 @@ impl<'a> Scanner<'a> {
         if self.at < self.text.len() { Err(self.broken()) } else { Ok(is_object.then_some(members)) }
     }
 
-    /// Reads a list: its items, none when it is no list. The text is a value that was read before.
+    /// Returns the items of a list, or `None` if the value is not a list. The text has to be a value that was scanned
+    /// before.
     pub(super) fn items(mut self) -> Option<Vec<&'a str>> {
         let mut items = Vec::new();
         self.next_is(b'[').then_some(())?;
@@ -107,13 +108,13 @@ impl<'a> Scanner<'a> {
         if depth > MAX_DEPTH { Err(Broken::TooDeep) } else { Ok(()) }
     }
 
-    /// Whether the brackets end before anything stood in them.
+    /// Consumes the closing bracket if it is next.
     fn closes(&mut self, closing: u8) -> bool {
         self.space();
         self.next_is(closing) && self.step()
     }
 
-    /// Whether the brackets end here; otherwise a comma leads on.
+    /// Consumes the closing bracket and returns true, or consumes a comma and returns false.
     fn ends(&mut self, closing: u8) -> Result<bool, Broken> {
         if self.closes(closing) {
             return Ok(true);
@@ -121,7 +122,7 @@ impl<'a> Scanner<'a> {
         self.expect(b',').map(|()| false)
     }
 
-    /// The text of a value.
+    /// Scans a value and returns its text.
     fn slice(&mut self, depth: usize) -> Result<&'a str, Broken> {
         self.space();
         let from = self.at;
@@ -129,7 +130,7 @@ impl<'a> Scanner<'a> {
         Ok(self.text.get(from..self.at).unwrap_or_default())
     }
 
-    /// The text of a string, quotes included.
+    /// Scans a string and returns its text, including the quotes.
     fn string(&mut self) -> Result<&'a str, Broken> {
         let from = self.at;
         self.expect(b'"')?;
@@ -152,7 +153,7 @@ impl<'a> Scanner<'a> {
                         _ => return Err(self.broken()),
                     }
                 }
-                // Also the end of the text.
+                // Control characters are not allowed. 0 is also the end of the text.
                 0..0x20 => return Err(self.broken()),
                 _ => self.at += 1,
             }
@@ -188,7 +189,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// One digit at least.
+    /// Scans one or more digits.
     fn digits(&mut self) -> Result<(), Broken> {
         if !self.peek().is_ascii_digit() {
             return Err(self.broken());
@@ -218,7 +219,7 @@ impl<'a> Scanner<'a> {
         self.peek() == byte
     }
 
-    /// The next byte; 0, which JSON has nowhere, at the end.
+    /// Returns the next byte, or 0 at the end. JSON never contains the byte 0.
     fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
@@ -228,15 +229,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// What a string says, given with its quotes; none when it has half a surrogate pair, or is no string.
+/// Unescapes a string that is given with its quotes. Returns `None` when it contains half a surrogate pair or is not a
+/// string.
 pub(crate) fn unescaped(string: &str) -> Option<Cow<'_, str>> {
     let inner = string.strip_prefix('"')?.strip_suffix('"')?;
     let Some(first) = inner.find('\\') else { return Some(Cow::Borrowed(inner)) };
     let (plain, mut rest) = inner.split_at_checked(first)?;
-    let mut said = plain.to_owned();
+    let mut value = plain.to_owned();
     while let Some(escape) = rest.strip_prefix('\\') {
         let mut after = escape.chars();
-        said.push(match after.next()? {
+        value.push(match after.next()? {
             'b' => '\u{8}',
             'f' => '\u{c}',
             'n' => '\n',
@@ -247,13 +249,13 @@ pub(crate) fn unescaped(string: &str) -> Option<Cow<'_, str>> {
         });
         let escaped = after.as_str();
         let (plain, next) = escaped.split_at_checked(escaped.find('\\').unwrap_or(escaped.len()))?;
-        said.push_str(plain);
+        value.push_str(plain);
         rest = next;
     }
-    Some(Cow::Owned(said))
+    Some(Cow::Owned(value))
 }
 
-/// The character of a `\u`, which may take a second one.
+/// Decodes the character of a `\u` escape, which is two escapes for a surrogate pair.
 fn unit(after: &mut std::str::Chars<'_>) -> Option<char> {
     let first = hex(after)?;
     let code = if (0xd800..0xdc00).contains(&first) {
@@ -276,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_taken_apart() {
+    fn splits_object_into_members() {
         let members = Scanner::new(" {\"a\" : [1, {\"b\":2}] ,\"\\u0062\":\"x\\\"y\"} ").whole().unwrap().unwrap();
         let seen: Vec<_> = members.iter().map(|member| (&*member.name, member.value)).collect();
         assert_eq!(seen, [("a", "[1, {\"b\":2}]"), ("b", "\"x\\\"y\"")]);
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_say_what_was_meant() {
+    fn unescapes_strings() {
         assert_eq!(unescaped(r#""a\n\u00e9\ud83d\ude00\/z""#).unwrap(), "a\n\u{e9}\u{1f600}/z");
         assert_eq!(unescaped(r#""\ud83d""#), None);
         assert_eq!(unescaped(r#""\ud83d\u0061""#), None);

@@ -229,3 +229,8 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "timestamp", required: true, kind: Kind::Time },
     ]),
 ];
+
+/// The defaults of commands: the `type`, the field and the JSON of its value.
+pub(super) static DEFAULTS: &[(&str, &str, &str)] = &[
+    ("chat_history", "limit", "50"),
+];

@@ -1,4 +1,4 @@
-//! What backend services say over the broker: every event, its routing key, its body, an example.
+//! The sections of the events over the broker: the routing key, the body and an example of each.
 
 use super::{block::Block, field};
 use crate::{
@@ -6,26 +6,26 @@ use crate::{
     example::backend_examples,
 };
 
-/// The part about the broker.
+/// Returns the part about the broker.
 pub(super) fn events() -> Vec<Block> {
     let mut blocks = vec![
-        Block::part("backend-events", "What backend services say over AMQP"),
+        Block::part("backend-events", "Backend events over AMQP"),
         Block::Paragraph(
             "With `bus.url = amqp://…` backend services publish to the topic exchange `gateway.inbound` and consume from \
-             the topic exchange `gateway.outbound` (`bus.prefix` stands for `gateway`). Bodies are JSON objects, with \
+             the topic exchange `gateway.outbound` (`bus.prefix` replaces `gateway`). Bodies are JSON objects, with \
              content type `application/json` and delivery mode 2. An identifier in a routing key is percent-encoded \
              outside `[A-Za-z0-9_-]`. JSON Schemas of the bodies are at `/schema/inbound.json` and \
              `/schema/outbound.json`."
                 .to_owned(),
         ),
         Block::Paragraph(
-            "An inbound event is acknowledged once it is stored. Its `id`, or the message's `message_id`, makes repeats \
-             harmless; an event without either may come twice. What cannot be accepted goes to the exchange \
-             `gateway.dead_letter` with the reason in the header `x-gateway-reason`. Outbound events come at least once, \
-             in order, and `id` tells copies apart."
+            "An inbound event is acknowledged once it is stored. Its `id`, or the `message_id` of the AMQP message, makes \
+            retries safe; an event without either may be stored twice. Events that cannot be accepted are published to the \
+            exchange `gateway.dead_letter` with the reason in the header `x-gateway-reason`. Outbound events are delivered \
+            at least once, in order. Detect duplicates by `id`."
                 .to_owned(),
         ),
-        Block::Table(vec!["routing key", "what it is for", "who publishes"], KINDS.iter().map(row).collect()),
+        Block::Table(vec!["routing key", "purpose", "publisher"], KINDS.iter().map(row).collect()),
     ];
     for kind in KINDS {
         blocks.push(Block::section(format!("backend-{}", kind.name), format!("`{}`: {}", kind.key, kind.name)));
@@ -39,9 +39,9 @@ pub(super) fn events() -> Vec<Block> {
 }
 
 fn row(kind: &Kind) -> Vec<String> {
-    let who = match kind.flow {
+    let publisher = match kind.flow {
         Flow::Inbound => "backend services",
         Flow::Outbound => "the gateway",
     };
-    vec![format!("[`{}`](#backend-{})", kind.key, kind.name), kind.summary.to_owned(), who.to_owned()]
+    vec![format!("[`{}`](#backend-{})", kind.key, kind.name), kind.summary.to_owned(), publisher.to_owned()]
 }

@@ -1,11 +1,11 @@
-//! What the page is made of, before it becomes HTML or Markdown.
+//! The content of the page, before it is rendered as HTML or Markdown.
 //!
-//! Texts may hold `code`, **bold** and [links](#to-a-section), written as in Markdown.
+//! Texts may contain `code`, **bold** and [links](#to-a-section) in Markdown syntax.
 
-/// One piece of the page.
+/// One block of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Block {
-    /// A heading that can be linked to.
+    /// A heading with an anchor.
     Heading {
         /// 2 for a part, 3 for a section of it.
         level: usize,
@@ -18,9 +18,9 @@ pub(super) enum Block {
     Paragraph(String),
     /// A list.
     List(Vec<String>),
-    /// A table: its header, its rows.
+    /// A table: the header and the rows.
     Table(Vec<&'static str>, Vec<Vec<String>>),
-    /// Text as it is.
+    /// Preformatted text.
     Code(String),
 }
 
@@ -34,7 +34,7 @@ impl Block {
     }
 }
 
-/// Reads prose: parts, paragraphs, lists and code, of Markdown no more than that.
+/// Parses prose. Only parts, paragraphs, lists and code blocks of Markdown are supported.
 pub(super) fn read(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     for piece in markdown.split("\n\n").map(str::trim).filter(|piece| !piece.is_empty()) {
@@ -55,20 +55,20 @@ fn anchor(text: &str) -> String {
     text.to_lowercase().replace(',', "").replace(' ', "-")
 }
 
-/// A stretch of text that looks alike.
+/// A span of text with one format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Span<'a> {
-    /// Words.
+    /// Plain text.
     Plain(&'a str),
     /// `code`
     Code(&'a str),
     /// **bold**
     Bold(&'a str),
-    /// A link: its text, which may hold code, and its address.
+    /// A link: the text, which may contain code, and the address.
     Link(&'a str, &'a str),
 }
 
-/// Takes a text apart.
+/// Splits a text into spans.
 pub(super) fn spans(mut text: &str) -> Vec<Span<'_>> {
     let mut spans = Vec::new();
     while !text.is_empty() {
@@ -78,7 +78,7 @@ pub(super) fn spans(mut text: &str) -> Vec<Span<'_>> {
             spans.push(Span::Plain(plain));
         }
         let Some((span, rest)) = code(rest).or_else(|| bold(rest)).or_else(|| link(rest)) else {
-            // A mark that is not closed stands for itself.
+            // A mark that is not closed is plain text.
             if !rest.is_empty() {
                 spans.push(Span::Plain(rest));
             }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_taken_apart() {
+    fn splits_text_into_spans() {
         assert_eq!(
             spans("a `b` **c** [`d`](#e) `f"),
             [
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_read() {
+    fn parses_prose() {
         let blocks = read("## A, and B\n\nwords\n\n- one\n- two\n\n```\n{}\n```\n");
         assert_eq!(blocks.first(), Some(&Block::part("a-and-b", "A, and B")));
         assert_eq!(blocks.get(2), Some(&Block::List(vec!["one".into(), "two".into()])));

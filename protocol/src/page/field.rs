@@ -1,10 +1,11 @@
-//! The fields of a message in words, read from its schema.
+//! Describes the fields of a message, based on its schema.
 
 use serde_json::Value;
 
 use crate::MAX_OFFSET;
 
-/// One row a field: its name, what it may hold, what it means. Fields of inner objects follow as `outer.inner`.
+/// Returns one row for each field: its name, its values and its meaning. Fields of inner objects follow as
+/// `outer.inner`.
 pub(super) fn rows(object: &Value) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     add_rows(&mut rows, "", object);
@@ -25,7 +26,7 @@ fn add_rows(rows: &mut Vec<Vec<String>>, prefix: &str, object: &Value) {
     }
 }
 
-/// What a field may hold, in a few words.
+/// Describes the values of a field in a few words.
 fn value(schema: &Value) -> String {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return code_words(words);
@@ -48,7 +49,7 @@ fn string(schema: &Value) -> String {
     match (text(schema, "format"), text(schema, "pattern")) {
         ("date-time", _) => return "[time](#identifiers-times-and-limits)".to_owned(),
         (_, "^[a-z][a-z0-9_]{0,31}$") => return "[service name](#identifiers-times-and-limits)".to_owned(),
-        // Texts for people have a pattern too.
+        // Texts for people have a pattern too, so the length distinguishes identifiers from them.
         (_, pattern) if !pattern.is_empty() && number(schema, "maxLength") == Some(128) => {
             return "[identifier](#identifiers-times-and-limits)".to_owned();
         }

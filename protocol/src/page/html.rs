@@ -1,8 +1,8 @@
-//! The page as HTML: one file that loads nothing, light and dark, readable on a phone.
+//! Renders the page as one HTML file without external resources, with a light and a dark theme, readable on phones.
 
 use super::block::{Block, Span, spans};
 
-/// The whole document.
+/// Renders the document.
 pub(super) fn render(title: &str, intro: &str, blocks: &[Block]) -> String {
     let mut body = String::new();
     for block in blocks {
@@ -21,7 +21,7 @@ pub(super) fn render(title: &str, intro: &str, blocks: &[Block]) -> String {
     )
 }
 
-/// Every part, with links to its sections below.
+/// Renders the table of contents: every part with links to its sections.
 fn contents(blocks: &[Block]) -> String {
     let mut parts: Vec<(String, String)> = Vec::new();
     for block in blocks {

@@ -1,8 +1,8 @@
-//! The page as Markdown, for the repository.
+//! Renders the page as Markdown, for the repository.
 
 use super::block::Block;
 
-/// The whole document.
+/// Renders the document.
 pub(super) fn render(title: &str, intro: &str, blocks: &[Block]) -> String {
     let mut out = format!("<!-- {} -->\n\n# {title}\n\n{intro}\n", crate::export::NOTICE);
     for block in blocks {

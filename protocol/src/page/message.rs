@@ -1,4 +1,4 @@
-//! Every message: what it is for, what answers it, its fields with their bounds, an example.
+//! The sections of the messages: the purpose, the replies, the fields with their bounds, and an example of each.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::{
     schema, server_schema,
 };
 
-/// The part about what a client may send.
+/// Returns the part about the commands.
 pub(super) fn commands() -> Vec<Block> {
     let schema = client_schema();
     let row = |(word, variant): (&str, &Value)| {
@@ -18,17 +18,17 @@ pub(super) fn commands() -> Vec<Block> {
         vec![link("client", word), summary(variant).to_owned(), replies]
     };
     let mut blocks = vec![
-        Block::part("commands", "What a client may send"),
+        Block::part("commands", "Messages from clients"),
         Block::Paragraph(
-            "Every command may carry a `requestId`. One that is refused gets an [`error`](#server-error) instead of \
-             the reply below. A field marked `?` may be absent."
+            "Every command may have a `requestId`. The reply to a command that fails is an [`error`](#server-error) \
+            instead of the reply below. A field marked `?` may be absent."
                 .to_owned(),
         ),
-        Block::Table(vec!["type", "what it does", "reply"], schema::variants(&schema).map(row).collect()),
+        Block::Table(vec!["type", "purpose", "reply"], schema::variants(&schema).map(row).collect()),
     ];
     for (word, variant) in schema::variants(&schema) {
         let replies: Vec<String> = replies(word).iter().map(|reply| link("server", reply)).collect();
-        // One command alone has two replies: `authenticate`.
+        // Only one command has two replies: `authenticate`.
         let answer = match replies.join(" the first time, afterwards ").as_str() {
             "" => "No reply on success.".to_owned(),
             replies => format!("Reply: {replies}."),
@@ -38,29 +38,29 @@ pub(super) fn commands() -> Vec<Block> {
     blocks
 }
 
-/// The part about what the gateway may send.
+/// Returns the part about the messages of the gateway.
 pub(super) fn server_messages() -> Vec<Block> {
     let schema = server_schema();
     let row = |(word, variant): (&str, &Value)| vec![link("server", word), summary(variant).to_owned()];
     let mut blocks = vec![
-        Block::part("server-messages", "What the gateway may send"),
+        Block::part("server-messages", "Messages from the gateway"),
         Block::Paragraph(
-            "A reply carries the `requestId` of its command. A session that has sent only what old clients send gets \
-             no unasked-for addition except `error` and `reconnect`."
+            "A reply has the `requestId` of its command. A client that has used only the core protocol receives no \
+            pushes beyond the core protocol except `error` and `reconnect`."
                 .to_owned(),
         ),
-        Block::Table(vec!["type", "what it tells"], schema::variants(&schema).map(row).collect()),
+        Block::Table(vec!["type", "purpose"], schema::variants(&schema).map(row).collect()),
     ];
     for (word, variant) in schema::variants(&schema) {
-        let asked: Vec<String> = ClientMessage::REPLIES
+        let commands: Vec<String> = ClientMessage::REPLIES
             .iter()
             .filter(|(_, replies)| replies.contains(&word))
             .map(|(command, _)| link("client", command))
             .collect();
-        let answers = match (word, asked.as_slice()) {
-            ("error", _) => "Answers any command that is refused.".to_owned(),
-            (_, []) => "Comes unasked.".to_owned(),
-            (_, asked) => format!("Answers {}.", asked.join(", ")),
+        let answers = match (word, commands.as_slice()) {
+            ("error", _) => "The reply to any command that fails.".to_owned(),
+            (_, []) => "A push.".to_owned(),
+            (_, commands) => format!("The reply to {}.", commands.join(", ")),
         };
         section(&mut blocks, Side::Server, word, variant, &answers);
     }

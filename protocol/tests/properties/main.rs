@@ -98,7 +98,7 @@ fn commands_in_outline(text: &str) {
             let Value::Object(mut written) = written else { panic!("a command is an object") };
             written.retain(|name, _| name != "type" && name != "requestId");
             let mut fields = outline(command.message.type_name()).expect("what is decoded is known in outline");
-            // Objects inside are left as they stand, with what nobody knows.
+            // Inner objects keep their unknown members.
             for (name, field) in &mut fields {
                 if let (Value::Object(inner), Some(Value::Object(known))) = (field, written.get(name)) {
                     inner.retain(|name, _| known.contains_key(name));
@@ -134,38 +134,38 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_command_survives_encoding(command in client::command()) {
+    fn command_round_trips(command in client::command()) {
         let text = encode_client(&command);
         in_outline(&text);
         prop_assert_eq!(decode_client(&text), Ok(command), "{}", text);
     }
 
     #[test]
-    fn a_server_message_survives_encoding(message in server::message()) {
+    fn server_message_round_trips(message in server::message()) {
         let text = encode_server(&message);
         in_outline(&text);
         prop_assert_eq!(decode_server(&text), Ok(message), "{}", text);
     }
 
     #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..200)) {
         read_as_both(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn nothing_like_json_panics(text in r#"[\[\]{}:,"\\a-eu0-9.+ \-]{0,80}"#) {
+    fn json_like_text_does_not_panic(text in r#"[\[\]{}:,"\\a-eu0-9.+ \-]{0,80}"#) {
         read_as_both(&text);
         read_as_both(&format!(r#"{{"type":"publish","service":"s","topic":"t","data":{text}}}"#));
     }
 
     #[test]
-    fn no_damaged_frame_panics(text in damaged()) {
+    fn damaged_frames_do_not_panic(text in damaged()) {
         read_as_both(&text);
     }
 }
 
 #[test]
-fn every_vector_is_judged_alike_in_outline() {
+fn outline_agrees_with_decoder_on_every_vector() {
     for frame in frames() {
         in_outline(&frame);
     }

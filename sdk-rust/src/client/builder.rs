@@ -1,4 +1,4 @@
-//! How a client is described before it is built.
+//! The builder of a client.
 
 use std::{
     collections::hash_map::RandomState,
@@ -24,10 +24,10 @@ use crate::{
 pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, TokenFailure>> + Send>>;
 pub(crate) type TokenProvider = Box<dyn Fn() -> TokenFuture + Send + Sync>;
 
-/// How many calls may be on their way to the client's task before the next one waits.
+/// The capacity of the channel of calls to the client's task.
 const OPS: usize = 256;
 
-/// Describes a [`Client`].
+/// Builds a [`Client`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     url: String,
@@ -50,7 +50,7 @@ impl ClientBuilder {
         }
     }
 
-    /// Where tokens come from: asked before the first connection, when four fifths of a token's life are over, and
+    /// Sets the token provider. It is called before the first connection, when four fifths of a token's life are over, and
     /// when the gateway refuses one. A failure is tried again with backoff. Required.
     pub fn token<F, Fut, T, E>(mut self, provider: F) -> Self
     where
@@ -68,32 +68,32 @@ impl ClientBuilder {
         self
     }
 
-    /// Names this device, so that its next session replaces its own predecessor. None by default.
+    /// Sets the device id, so that a new session of the device replaces its previous one. None by default.
     pub fn device_id(mut self, device_id: impl Into<String>) -> Self {
         self.device_id = Some(device_id.into());
         self
     }
 
-    /// How long a call may wait for a connection and an answer. 30 s by default.
+    /// Sets how long a call may wait for a connection and an answer. 30 s by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many events a stream holds for an app that is slow to read. 1,000 by default.
+    /// Sets how many events a stream buffers for an app that reads slowly. 1,000 by default.
     pub fn stream_buffer(mut self, events: usize) -> Self {
         self.stream_buffer = events;
         self
     }
 
     /// The shortest and the longest wait before something is tried again: 0 and 30 s by default. The waits grow from
-    /// one to the other, at random. What the gateway asks for may be longer.
+    /// one to the other, at random. The gateway may request a longer wait.
     pub fn reconnect(mut self, min: Duration, max: Duration) -> Self {
         self.reconnection = Reconnection { min: millis(min), max: millis(max) };
         self
     }
 
-    /// Makes the client, which connects at first use.
+    /// Creates the client, which connects at first use.
     ///
     /// # Errors
     /// When the address is not one of a gateway, the device id is not an identifier, there is no token provider, or

@@ -1,4 +1,4 @@
-//! The chat of one clan: subscribe, send, type, look back, see who is there.
+//! The chat of one clan: subscribe, send messages and typing events, read the history and the presence.
 
 use std::{
     future::{Future, IntoFuture},
@@ -34,7 +34,7 @@ impl ClanChat {
         Self { client, clan_id }
     }
 
-    /// Which clan.
+    /// The clan.
     pub fn clan_id(&self) -> &ClanId {
         &self.clan_id
     }
@@ -46,10 +46,10 @@ impl ClanChat {
         SubscribeChat { chat: self.clone(), options: SubscribeOptions::default() }
     }
 
-    /// Says something. Await it; messages of one clan arrive in the order in which they were first awaited.
+    /// Sends a message when it is awaited. Messages to one clan are sent in the order in which they were first awaited.
     ///
-    /// It survives reconnecting: it is repeated under the same client message id until it is answered, so it appears
-    /// once. A dropped future does not take it back: it may still be sent.
+    /// After a lost connection the message is repeated with the same client message id until it is answered, so it
+    /// appears only once. Dropping the future does not cancel the message.
     pub fn send(&self, content: impl Into<String>) -> SendChat {
         SendChat {
             chat: self.clone(),
@@ -61,8 +61,8 @@ impl ClanChat {
         }
     }
 
-    /// Tells that the user types, or has stopped. Call it at every key: the gateway hears of it every three seconds,
-    /// and without a connection not at all.
+    /// Reports that the user types, or has stopped. Call it for every key stroke: it is sent at most every three seconds,
+    /// and not at all without a connection.
     ///
     /// # Errors
     /// When the client has ended.
@@ -70,14 +70,14 @@ impl ClanChat {
         self.client.op(Op::Typing(self.clan_id.clone(), is_typing)).await
     }
 
-    /// A page of the past, the latest by default. Await it.
+    /// Reads a page of the history when it is awaited, by default the latest page.
     pub fn history(&self) -> History {
         let clan_id = self.clan_id.clone();
         let get = GetChatHistory { clan_id, before: None, after: None, limit: HistoryLimit::default() };
         History { client: self.client.clone(), get: Ok(get) }
     }
 
-    /// Who is present now.
+    /// Returns the users who are present now.
     ///
     /// # Errors
     /// The gateway's refusal, or that no answer came in time.
@@ -90,7 +90,7 @@ impl ClanChat {
     }
 }
 
-/// A subscription to be: see [`ClanChat::subscribe`].
+/// The options of a subscription: see [`ClanChat::subscribe`].
 #[must_use = "nothing is subscribed until this is awaited"]
 pub struct SubscribeChat {
     chat: ClanChat,
@@ -98,19 +98,19 @@ pub struct SubscribeChat {
 }
 
 impl SubscribeChat {
-    /// Begin with the last so many entries, 0 to 100.
+    /// Begin with this many past entries, 0 to 100.
     pub fn history(mut self, entries: u32) -> Self {
         self.options.history = Some(entries);
         self
     }
 
-    /// Go on after a position that an earlier stream told.
+    /// Continue after the position of an earlier stream.
     pub fn from(mut self, position: Position) -> Self {
         self.options.from = Some(position);
         self
     }
 
-    /// Be told who is present, and who comes and goes.
+    /// Include presence events.
     pub fn presence(mut self) -> Self {
         self.options.presence = true;
         self
@@ -133,17 +133,17 @@ impl IntoFuture for SubscribeChat {
     }
 }
 
-/// What the gateway confirmed about a message.
+/// The gateway's confirmation of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// Names the message.
+    /// The id of the message.
     pub message_id: MessageId,
-    /// Its place in the topic's log.
+    /// The position of the message in the log of the topic.
     pub offset: u64,
-    /// Whether an earlier copy had been accepted already; nothing was sent twice.
+    /// Whether the gateway had accepted an earlier copy. The message was stored only once.
     pub duplicate: bool,
-    /// The name under which it was sent.
+    /// The client message id.
     pub client_message_id: Option<ClientMessageId>,
 }
 
@@ -171,7 +171,7 @@ impl Receipt {
     }
 }
 
-/// A message to be: see [`ClanChat::send`].
+/// The options of a message: see [`ClanChat::send`].
 #[must_use = "nothing is sent until this is awaited"]
 pub struct SendChat {
     chat: ClanChat,
@@ -195,7 +195,8 @@ impl SendChat {
         self
     }
 
-    /// The name that makes repeating safe, for an app that sends again after a restart. Made by the SDK by default.
+    /// Sets the client message id, which makes repeats safe, for an app that sends again after a restart. By default the SDK
+    /// generates it.
     pub fn client_message_id(mut self, id: impl Into<String>) -> Self {
         self.client_message_id = Some(id.into());
         self
@@ -235,8 +236,8 @@ impl IntoFuture for SendChat {
     }
 }
 
-/// A page of the past to be: see [`ClanChat::history`].
-#[must_use = "nothing is asked until this is awaited"]
+/// The options of a history page: see [`ClanChat::history`].
+#[must_use = "nothing is sent until this is awaited"]
 pub struct History {
     client: Client,
     get: Result<GetChatHistory, Error>,
@@ -284,7 +285,7 @@ impl IntoFuture for History {
     }
 }
 
-/// The gateway answered with something that is no answer to this.
+/// The error for a reply of an unexpected type.
 fn unexpected(message: &ServerMessage) -> Error {
     let problem = format!("the gateway answered with {}", message.type_name());
     Error::new(ErrorKind::Connection(problem), Outcome::Unknown)

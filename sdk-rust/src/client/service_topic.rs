@@ -36,18 +36,18 @@ impl ServiceTopic {
         SubscribeTopic { topic: self.clone(), options: SubscribeOptions::default() }
     }
 
-    /// Publishes anything that serialises to JSON. Await it; what is published to one topic arrives in the order in
-    /// which it was first awaited.
+    /// Publishes a value that serialises to JSON when it is awaited. Publications to one topic are sent in the order in
+    /// which they were first awaited.
     ///
-    /// It survives reconnecting, as [`ClanChat::send`](super::ClanChat::send) does. A dropped future does not take it
-    /// back: it may still be sent.
+    /// It is repeated after a lost connection, as in [`ClanChat::send`](super::ClanChat::send). Dropping the future does
+    /// not cancel the publication.
     pub fn publish(&self, data: &impl Serialize) -> Publish {
         let data = RawJson::encode(data).map_err(Error::invalid);
         Publish { topic: self.clone(), data, client_message_id: None, timeout: None }
     }
 }
 
-/// A subscription to be: see [`ServiceTopic::subscribe`].
+/// The options of a subscription: see [`ServiceTopic::subscribe`].
 #[must_use = "nothing is subscribed until this is awaited"]
 pub struct SubscribeTopic {
     topic: ServiceTopic,
@@ -55,13 +55,13 @@ pub struct SubscribeTopic {
 }
 
 impl SubscribeTopic {
-    /// Begin with the last so many entries, 0 to 100.
+    /// Begin with this many past entries, 0 to 100.
     pub fn history(mut self, entries: u32) -> Self {
         self.options.history = Some(entries);
         self
     }
 
-    /// Go on after a position that an earlier stream told.
+    /// Continue after the position of an earlier stream.
     pub fn from(mut self, position: Position) -> Self {
         self.options.from = Some(position);
         self
@@ -84,7 +84,7 @@ impl IntoFuture for SubscribeTopic {
     }
 }
 
-/// A publication to be: see [`ServiceTopic::publish`].
+/// The options of a publication: see [`ServiceTopic::publish`].
 #[must_use = "nothing is published until this is awaited"]
 pub struct Publish {
     topic: ServiceTopic,
@@ -94,7 +94,8 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// The name that makes repeating safe, for an app that sends again after a restart. Made by the SDK by default.
+    /// Sets the client message id, which makes repeats safe, for an app that sends again after a restart. By default the SDK
+    /// generates it.
     pub fn client_message_id(mut self, id: impl Into<String>) -> Self {
         self.client_message_id = Some(id.into());
         self

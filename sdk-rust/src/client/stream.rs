@@ -1,4 +1,4 @@
-//! Streams: what a subscription hands to the app. Dropping one unsubscribes, when it was the last of its topic.
+//! Streams, which deliver the items of a subscription to the app. Dropping the last stream of a topic unsubscribes.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use realtime_gateway_protocol::{Notification, ServerMessage};
 use super::Client;
 use crate::{ChatEvent, Error, Event, Position, TopicEvent, driver::Mailbox, machine::Taken};
 
-/// What all streams have in common.
+/// The part that all streams have in common.
 struct Source {
     /// Keeps the client alive.
     client: Client,
@@ -62,13 +62,13 @@ fn notification(taken: Taken) -> Option<Notification> {
     }
 }
 
-/// What [`Client::messages`] hands to the app.
+/// An item of [`Client::messages`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RawEvent {
-    /// A message, as it arrived: before anything was put in order, or dropped because it had come before.
+    /// A message as it arrived, before ordering and removal of duplicates.
     Message(ServerMessage),
-    /// So many messages found no room, because the app reads too slowly.
+    /// The number of messages that were dropped because the app reads too slowly.
     Missed(u64),
 }
 
@@ -94,15 +94,15 @@ macro_rules! stream {
                 Self(Source { client, mailbox, position: None })
             }
 
-            /// The next item; none once the stream has ended, and [`Self::end`] tells why.
+            /// Returns the next item, or `None` when the stream has ended; [`Self::end`] returns the reason.
             ///
-            /// A dropped future loses nothing.
+            /// Dropping the future loses no item.
             pub async fn next(&mut self) -> Option<$item> {
                 poll_fn(|context| self.0.poll(context, $read)).await
             }
 
-            /// Why the stream has ended, or will end once what is queued has been read: the gateway withdrew the
-            /// subscription, or the client has ended. None while it goes on.
+            /// Returns the reason why the stream has ended, or will end after its queued items: the gateway has ended
+            /// the subscription, or the client has ended. `None` while the stream is active.
             pub fn end(&self) -> Option<Error> {
                 self.0.mailbox.ended()
             }
@@ -130,15 +130,16 @@ macro_rules! stream {
 }
 
 stream! {
-    /// What happens in a clan's chat: each message once and in order, or an explicit gap.
+    /// The events in the chat of a clan: each message once and in order, or an explicit gap.
     ChatStream of ChatEvent, |taken| ChatEvent::from_event(event(taken)?)
 }
 stream! {
-    /// What happens in a topic of a declared service: each event once and in order, or an explicit gap.
+    /// The events in a topic of a service: each event once and in order, or an explicit gap.
     TopicStream of TopicEvent, |taken| TopicEvent::from_event(event(taken)?)
 }
 stream! {
-    /// The user's notifications, each once. Those that a slow app has no room for come again when it has.
+    /// The user's notifications, each once. Notifications that did not fit into the buffer are delivered again when there
+    /// is room.
     NotificationStream of Notification, notification
 }
 stream! {

@@ -1,4 +1,4 @@
-//! What lies between the task and one stream: the machine's buffer, shared, and whoever waits at it.
+//! The queue between the task and one stream: the machine's buffer behind a lock, and the waker of its reader.
 
 use std::{
     sync::Arc,
@@ -32,12 +32,12 @@ impl Mailbox {
         Self { inner: Mutex::new(Inner { buffer, dropped: false, end: None, waker: None }), sweep }
     }
 
-    /// Where the stream begins.
+    /// Sets the position at which the stream begins.
     pub(crate) fn begin_at(&self, position: Option<Position>) {
         self.inner.lock().buffer.begin_at(position);
     }
 
-    /// Queues a delivery. Returns one that has to come again.
+    /// Queues a delivery. Returns it if the machine has to deliver it again.
     pub(crate) fn push(&self, delivery: Delivery) -> Option<Delivery> {
         let mut inner = self.inner.lock();
         if inner.dropped {
@@ -61,7 +61,7 @@ impl Mailbox {
         }
     }
 
-    /// Why the stream ended, once it has.
+    /// Returns the error with which the stream ended, or `None` while it has not ended.
     pub(crate) fn ended(&self) -> Option<Error> {
         self.inner.lock().end.clone()
     }
@@ -82,7 +82,7 @@ impl Mailbox {
         }
     }
 
-    /// The app has let the stream go.
+    /// Records that the app has dropped the stream, and clears the queue.
     pub(crate) fn drop_stream(&self) {
         let mut inner = self.inner.lock();
         inner.dropped = true;
@@ -94,7 +94,7 @@ impl Mailbox {
         self.inner.lock().dropped
     }
 
-    /// Whether a reader that was too slow has caught up since this was last asked.
+    /// Returns whether a slow reader has caught up since the last call.
     pub(crate) fn take_drained(&self) -> bool {
         self.inner.lock().buffer.take_drained()
     }

@@ -1,4 +1,4 @@
-//! WebSockets under the machine's orders: opened, written without waiting, read, and closed within a bounded time.
+//! The WebSockets of a client. Writing never waits, and closing takes a bounded time.
 
 use std::{
     collections::VecDeque,
@@ -25,26 +25,26 @@ use crate::{
     machine::{Attempt, OpenFailure},
 };
 
-/// How long a socket that was told to close may take.
-const CLOSING: Duration = Duration::from_secs(2);
-/// Room for one ordinary message; a larger one grows it for a while.
+/// The time limit for the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The size of the read buffer. A typical message fits; a larger one grows the buffer temporarily.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// The gateway stays under 256 KiB; the rest is for what a later version may add.
+/// The largest accepted message. It is far beyond the gateway's limit, so that later versions may send larger messages.
 const MAX_MESSAGE_BYTES: usize = 16 * MAX_SERVER_MESSAGE_BYTES;
 
 type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, tungstenite::Error>> + Send>>;
 
-/// What a socket has to say.
+/// An event of a socket.
 pub(crate) enum SocketEvent {
     Opened,
     Text(Utf8Bytes),
-    Heard,
+    Activity,
     Closed(CloseCode),
     Failed(OpenFailure),
 }
 
-/// Every socket of a client: at most the one in use, its successor, and those that are being closed.
+/// Every socket of a client: the one in use, its successor, and those that are being closed.
 pub(crate) struct Sockets {
     url: String,
     sockets: Vec<Socket>,
@@ -53,22 +53,22 @@ pub(crate) struct Sockets {
 struct Socket {
     attempt: Attempt,
     phase: Phase,
-    /// Set when it is being closed: nobody hears of it any more.
-    silent: Option<Pin<Box<Sleep>>>,
+    /// Set while the socket is closing: its events are dropped, and it is dropped when this timer ends.
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 enum Phase {
     Opening(Opening),
-    /// The queue is bounded by the machine, which has one command a topic under way.
+    /// The queue `out` is bounded by the core, which has one command per topic in flight.
     Open {
         socket: Box<WebSocket>,
         out: VecDeque<Message>,
         broken: bool,
     },
-    Over,
+    Ended,
 }
 
-/// Checks a gateway's address.
+/// Checks the URL of a gateway.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
     let request = url.into_client_request().map_err(|error| Error::invalid(format!("{url}: {error}")))?;
     let tls = cfg!(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots", feature = "native-tls"));
@@ -96,7 +96,7 @@ impl Sockets {
             let (socket, _response) = connect_async_with_config(url, Some(config), true).await?;
             Ok(socket)
         };
-        self.sockets.push(Socket { attempt, phase: Phase::Opening(Box::pin(opening)), silent: None });
+        self.sockets.push(Socket { attempt, phase: Phase::Opening(Box::pin(opening)), closing: None });
     }
 
     pub(crate) fn send(&mut self, attempt: Attempt, text: String) {
@@ -107,9 +107,9 @@ impl Sockets {
         self.write(attempt, Message::Close(Some(CloseFrame { code: code.0.into(), reason: "".into() })));
         for socket in self.sockets.iter_mut().filter(|socket| socket.attempt == attempt) {
             if matches!(socket.phase, Phase::Opening(_)) {
-                socket.phase = Phase::Over;
+                socket.phase = Phase::Ended;
             }
-            socket.silent = Some(Box::pin(tokio::time::sleep(CLOSING)));
+            socket.closing = Some(Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         }
     }
 
@@ -120,7 +120,7 @@ impl Sockets {
         }
     }
 
-    /// The next event of any socket.
+    /// Returns the next event of any socket.
     pub(crate) async fn next(&mut self) -> (Attempt, SocketEvent) {
         poll_fn(|context| self.poll(context)).await
     }
@@ -138,38 +138,38 @@ impl Sockets {
         for socket in &mut self.sockets {
             while let Poll::Ready(event) = socket.poll(context) {
                 let event = event.unwrap_or(SocketEvent::Closed(CloseCode::ABNORMAL));
-                let silent = socket.silent.is_some();
+                let closing = socket.closing.is_some();
                 match &event {
-                    // The rest of the closing handshake is of no interest to anybody.
+                    // The rest of the closing handshake causes no event.
                     SocketEvent::Closed(code) if *code != CloseCode::ABNORMAL => {
-                        socket.silent.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSING)));
+                        socket.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
                     }
-                    SocketEvent::Closed(_) | SocketEvent::Failed(_) => socket.phase = Phase::Over,
+                    SocketEvent::Closed(_) | SocketEvent::Failed(_) => socket.phase = Phase::Ended,
                     _ => {}
                 }
-                if !silent {
+                if !closing {
                     return Poll::Ready((socket.attempt, event));
                 }
-                if matches!(socket.phase, Phase::Over) {
+                if matches!(socket.phase, Phase::Ended) {
                     break;
                 }
             }
         }
-        self.sockets.retain(|socket| !matches!(socket.phase, Phase::Over));
+        self.sockets.retain(|socket| !matches!(socket.phase, Phase::Ended));
         Poll::Pending
     }
 }
 
 impl Socket {
-    /// The next event; none when the socket has ended without a word.
+    /// Returns the next event, or `None` if the socket has ended without a close frame.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
-        if let Some(late) = &mut self.silent
+        if let Some(late) = &mut self.closing
             && late.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(None);
         }
         match &mut self.phase {
-            Phase::Over => Poll::Pending,
+            Phase::Ended => Poll::Pending,
             Phase::Opening(opening) => opening.as_mut().poll(context).map(|result| match result {
                 Ok(socket) => {
                     self.phase = Phase::Open { socket: Box::new(socket), out: VecDeque::new(), broken: false };
@@ -178,7 +178,8 @@ impl Socket {
                 Err(error) => Some(SocketEvent::Failed(failure(&error))),
             }),
             Phase::Open { socket, out, broken } => {
-                // A write that fails does not end the socket at once: the close frame that says why may wait to be read.
+                // A failed write does not end the socket immediately: a close frame with the reason may still wait to
+                // be read.
                 *broken = *broken || matches!(write(Pin::new(socket), out, context), Poll::Ready(Err(_)));
                 let broken = *broken;
                 match Pin::new(socket).poll_next(context) {
@@ -190,7 +191,7 @@ impl Socket {
                             // 1005 is "no code" (RFC 6455, section 7.1.5).
                             SocketEvent::Closed(frame.map_or(CloseCode(1005), |frame| CloseCode(frame.code.into())))
                         }
-                        _ => SocketEvent::Heard,
+                        _ => SocketEvent::Activity,
                     })),
                     Poll::Ready(Some(Err(_)) | None) => Poll::Ready(None),
                 }
@@ -219,17 +220,16 @@ fn failure(error: &tungstenite::Error) -> OpenFailure {
     if let tungstenite::Error::Http(response) = error {
         failure.status = Some(response.status().as_u16());
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        failure.retry_after_ms =
-            retry_after.and_then(|value| value.parse::<u64>().ok()).map(|s| s.saturating_mul(1_000));
+        failure.retry_after = retry_after.map(str::to_owned);
     }
     failure
 }
 
-/// rustls wants a process-wide choice of cryptography; the app's own choice stands when it has made one.
+/// Installs the process-wide crypto provider that rustls requires, unless the app has installed one.
 fn install_crypto() {
     #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have been faster: either choice will do.
+        // The error means that another thread was faster, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

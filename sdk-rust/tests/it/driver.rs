@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::gateway::{Gateway, chat, connected};
 
 #[tokio::test]
-async fn it_connects_at_first_use_and_says_who_it_is() {
+async fn connects_and_identifies_client_at_first_use() {
     let gateway = Gateway::start().await;
     let client = gateway.builder().device_id("phone").build().unwrap();
     assert_eq!(*client.state().borrow(), State::Idle);
@@ -28,25 +28,25 @@ async fn it_connects_at_first_use_and_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_a_lost_connection() {
+async fn stream_continues_after_lost_connection() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let clan = client.clan_chat("c").unwrap();
     let server = async {
         let (mut peer, first) = gateway.greet().await;
-        let asked = peer.confirm(2, false).await;
-        assert_eq!((asked.get("recover"), &asked["history"]), (None, &json!(2)));
-        peer.say(chat(1)).await;
-        peer.say(chat(2)).await;
-        peer.say(chat(3)).await;
+        let requested = peer.confirm(2, false).await;
+        assert_eq!((requested.get("recover"), &requested["history"]), (None, &json!(2)));
+        peer.send(chat(1)).await;
+        peer.send(chat(2)).await;
+        peer.send(chat(3)).await;
         peer.close(1012).await;
         let (mut peer, second) = gateway.greet().await;
         assert_eq!(second["client"]["instance"], first["client"]["instance"]);
         assert_eq!(second["client"]["attempt"], 2);
-        let asked = peer.confirm(4, true).await;
-        assert_eq!(asked["recover"], json!({"offset": 3, "epoch": "e"}));
-        peer.say(chat(3)).await;
-        peer.say(chat(4)).await;
+        let requested = peer.confirm(4, true).await;
+        assert_eq!(requested["recover"], json!({"offset": 3, "epoch": "e"}));
+        peer.send(chat(3)).await;
+        peer.send(chat(4)).await;
         peer
     };
     let app = async {
@@ -62,17 +62,17 @@ async fn a_stream_goes_on_after_a_lost_connection() {
 }
 
 #[tokio::test]
-async fn a_send_is_answered_and_repeated_under_its_name() {
+async fn repeats_send_with_same_client_message_id() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let clan = client.clan_chat("c").unwrap();
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        let first = peer.hear("chat").await;
+        let first = peer.receive("chat").await;
         assert_eq!(first["content"], "Hello!");
         drop(peer);
         let (mut peer, _) = gateway.greet().await;
-        let again = peer.hear("chat").await;
+        let again = peer.receive("chat").await;
         assert_eq!(again["clientMessageId"], first["clientMessageId"]);
         let sent = json!({"type": "message_sent", "messageId": "m1", "clanId": "c", "offset": 7, "duplicate": true});
         peer.answer(&again, sent).await;
@@ -84,10 +84,10 @@ async fn a_send_is_answered_and_repeated_under_its_name() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_renewed_on_the_same_connection() {
+async fn renews_expired_token_on_same_connection() {
     let gateway = Gateway::start().await;
-    let asked = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&asked);
+    let requested = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&requested);
     let provider = move || {
         let number = counter.fetch_add(1, Ordering::Relaxed);
         async move { Ok::<_, String>(format!("token {number}")) }
@@ -96,24 +96,24 @@ async fn an_expired_token_is_renewed_on_the_same_connection() {
     let server = async {
         let (mut peer, first) = gateway.greet().await;
         assert_eq!(first["token"], "token 0");
-        let query = peer.hear("presence").await;
+        let query = peer.receive("presence").await;
         peer.answer(&query, json!({"type": "error", "code": "token_expired", "message": "expired"})).await;
-        let renewal = peer.hear("authenticate").await;
+        let renewal = peer.receive("authenticate").await;
         assert_eq!(renewal["token"], "token 1");
         let done = json!({"type": "authenticated", "userId": "me", "expiresAt": "2026-01-31T13:00:00.000Z"});
         peer.answer(&renewal, done).await;
-        let query = peer.hear("presence").await;
+        let query = peer.receive("presence").await;
         peer.answer(&query, json!({"type": "presence", "clanId": "c", "users": [], "count": 0})).await;
         peer
     };
     let clan = client.clan_chat("c").unwrap();
     let (_peer, presence) = tokio::join!(server, clan.presence());
     assert_eq!(presence.unwrap().count, 0);
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(requested.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
-async fn a_slow_stream_gets_a_gap_and_holds_nobody_up() {
+async fn slow_stream_gets_gap_without_delaying_others() {
     let gateway = Gateway::start().await;
     let client = gateway.builder().stream_buffer(10).build().unwrap();
     let clan = client.clan_chat("c").unwrap();
@@ -126,13 +126,13 @@ async fn a_slow_stream_gets_a_gap_and_holds_nobody_up() {
     let mut slow = slow;
     let mut quick = clan.subscribe().await.unwrap();
     for offset in 1..=100 {
-        peer.say(chat(offset)).await;
+        peer.send(chat(offset)).await;
         let Some(ChatEvent::Message(message)) = quick.next().await else { panic!("no message") };
         assert_eq!(message.offset, offset);
     }
     assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == 1));
     // There is room again, but what comes now lies behind the gap.
-    peer.say(chat(101)).await;
+    peer.send(chat(101)).await;
     assert!(matches!(quick.next().await, Some(ChatEvent::Message(message)) if message.offset == 101));
     for offset in 2..=10 {
         assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == offset));
@@ -140,12 +140,12 @@ async fn a_slow_stream_gets_a_gap_and_holds_nobody_up() {
     let Some(ChatEvent::Gap(gap)) = slow.next().await else { panic!("no gap") };
     assert_eq!((gap.before, gap.after.offset(), gap.reason), (10, 101, GapReason::Slow));
     assert_eq!(slow.position(), Some(&gap.after));
-    peer.say(chat(102)).await;
+    peer.send(chat(102)).await;
     assert!(matches!(slow.next().await, Some(ChatEvent::Message(message)) if message.offset == 102));
 }
 
 #[tokio::test]
-async fn the_last_stream_unsubscribes_and_the_last_handle_closes() {
+async fn last_stream_unsubscribes_and_last_handle_closes() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let clan = client.clan_chat("c").unwrap();
@@ -158,50 +158,50 @@ async fn the_last_stream_unsubscribes_and_the_last_handle_closes() {
     let second = clan.subscribe().await.unwrap();
     drop(stream);
     drop(second);
-    let command = peer.hear("unsubscribe_clan_chat").await;
+    let command = peer.receive("unsubscribe_clan_chat").await;
     assert_eq!(command["clanId"], "c");
     let state = client.state();
     drop(client);
     drop(clan);
-    assert_eq!(peer.hear_close().await, 1000);
+    assert_eq!(peer.receive_close().await, 1000);
     drop(peer);
     let mut state = state;
     state.wait_for(|state| matches!(state, State::Closed(_))).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_subscription_that_nobody_waits_for_any_more_is_let_go() {
+async fn unsubscribes_when_the_subscribing_future_is_dropped() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let clan = client.clan_chat("c").unwrap();
     let mut subscribing = clan.subscribe().into_future();
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        peer.hear("subscribe_clan_chat").await;
+        peer.receive("subscribe_clan_chat").await;
         peer
     };
     let mut peer = tokio::select! {
-        _ = &mut subscribing => panic!("nobody confirmed it"),
+        _ = &mut subscribing => panic!("no confirmation was sent"),
         peer = server => peer,
     };
     drop(subscribing);
-    peer.hear("unsubscribe_clan_chat").await;
+    peer.receive("unsubscribe_clan_chat").await;
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_given_up_at_once_is_never_asked_for() {
+async fn does_not_subscribe_for_future_dropped_immediately() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let clan = client.clan_chat("c").unwrap();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    // The client's task has not run yet: it finds all of these at once.
+    // The client's task has not run yet: it finds all of these in one turn.
     for _ in 0..50 {
         let mut subscribing = clan.subscribe().into_future();
         assert!(subscribing.as_mut().poll(&mut context).is_pending());
     }
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        let query = peer.hear("presence").await;
+        let query = peer.receive("presence").await;
         peer.answer(&query, json!({"type": "presence", "clanId": "c", "users": [], "count": 0})).await;
         peer
     };
@@ -210,7 +210,7 @@ async fn a_subscription_that_is_given_up_at_once_is_never_asked_for() {
 }
 
 #[tokio::test]
-async fn a_client_that_was_replaced_refuses_calls_until_it_is_resumed() {
+async fn replaced_client_refuses_calls_until_resumed() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let inbox = async {
@@ -219,7 +219,7 @@ async fn a_client_that_was_replaced_refuses_calls_until_it_is_resumed() {
     };
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        peer.hear("subscribe_notifications").await;
+        peer.receive("subscribe_notifications").await;
         peer.close(4409).await;
     };
     let (inbox, ()) = tokio::join!(inbox, server);
@@ -244,9 +244,9 @@ async fn a_client_that_was_replaced_refuses_calls_until_it_is_resumed() {
     let ((), mut stream) = tokio::join!(server, app);
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        let asked = peer.confirm(1, true).await;
-        assert_eq!(asked["recover"], json!({"offset": 0, "epoch": "e"}));
-        peer.say(chat(1)).await;
+        let requested = peer.confirm(1, true).await;
+        assert_eq!(requested["recover"], json!({"offset": 0, "epoch": "e"}));
+        peer.send(chat(1)).await;
         peer
     };
     let (_peer, (resumed, event)) = tokio::join!(server, async { (client.resume().await, stream.next().await) });
@@ -257,7 +257,7 @@ async fn a_client_that_was_replaced_refuses_calls_until_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn notifications_come_once_and_acks_are_repeated() {
+async fn delivers_notifications_once_and_repeats_acknowledgements() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let notification = json!({
@@ -270,20 +270,20 @@ async fn notifications_come_once_and_acks_are_repeated() {
     });
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        let command = peer.hear("subscribe_notifications").await;
+        let command = peer.receive("subscribe_notifications").await;
         peer.answer(&command, confirmed.clone()).await;
-        peer.say(notification.clone()).await;
-        peer.hear("notification_ack").await;
+        peer.send(notification.clone()).await;
+        peer.receive("notification_ack").await;
         drop(peer);
         let (mut peer, _) = gateway.greet().await;
-        let command = peer.hear("subscribe_notifications").await;
-        let ack = peer.hear("notification_ack").await;
+        let command = peer.receive("subscribe_notifications").await;
+        let ack = peer.receive("notification_ack").await;
         assert_eq!(ack["notificationIds"], json!(["n1"]));
         peer.answer(&command, confirmed.clone()).await;
-        peer.say(notification.clone()).await;
+        peer.send(notification.clone()).await;
         let mut second = notification.clone();
         (second["id"], second["offset"]) = (json!("n2"), json!(2));
-        peer.say(second).await;
+        peer.send(second).await;
         peer.answer(&ack, json!({"type": "ack_confirmed", "notificationIds": ["n1"]})).await;
         peer
     };
@@ -299,7 +299,7 @@ async fn notifications_come_once_and_acks_are_repeated() {
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_is_tried_again() {
+async fn retries_refused_upgrade() {
     let gateway = Gateway::start().await;
     let client = gateway.client();
     let server = async {
@@ -321,10 +321,10 @@ async fn requests_and_messages_of_later_versions_pass_through() {
     let mut messages = client.messages().await.unwrap();
     let server = async {
         let (mut peer, _) = gateway.greet().await;
-        let command = peer.hear("dance").await;
+        let command = peer.receive("dance").await;
         assert_eq!(command["style"], "tango");
         peer.answer(&command, json!({"type": "danced", "steps": 3})).await;
-        let command = peer.hear("dance").await;
+        let command = peer.receive("dance").await;
         peer.answer(&command, json!({"type": "error", "code": "unknown_type", "message": "no"})).await;
         peer
     };
@@ -348,7 +348,7 @@ async fn requests_and_messages_of_later_versions_pass_through() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_at_once() {
+fn refuses_invalid_calls_immediately() {
     let gateway =
         |url: &str| realtime_gateway_sdk::Client::builder(url).token(|| async { Ok::<_, String>("t") }).build();
     assert!(gateway("http://example.com").is_err());

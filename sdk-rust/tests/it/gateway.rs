@@ -1,4 +1,4 @@
-//! A gateway made of a bare WebSocket that says what the test tells it to.
+//! A gateway made of a bare WebSocket that the test scripts.
 
 use futures_util::{SinkExt, StreamExt};
 use realtime_gateway_sdk::{Client, ClientBuilder};
@@ -40,10 +40,10 @@ impl Gateway {
         Peer { socket: tokio_tungstenite::accept_async(socket).await.unwrap() }
     }
 
-    /// Accepts a connection and its identity; returns what the client said of itself too.
+    /// Accepts a connection and its identity; returns the `authenticate` command too.
     pub(crate) async fn greet(&self) -> (Peer, Value) {
         let mut peer = self.accept().await;
-        let authenticate = peer.hear("authenticate").await;
+        let authenticate = peer.receive("authenticate").await;
         peer.answer(&authenticate, connected()).await;
         (peer, authenticate)
     }
@@ -68,7 +68,7 @@ pub(crate) fn chat(offset: u64) -> Value {
 
 impl Peer {
     /// The next command, which must be of this type.
-    pub(crate) async fn hear(&mut self, type_name: &str) -> Value {
+    pub(crate) async fn receive(&mut self, type_name: &str) -> Value {
         loop {
             match self.socket.next().await.expect("the client stays").unwrap() {
                 Message::Text(text) => {
@@ -83,29 +83,29 @@ impl Peer {
     }
 
     /// The code that the client closes with.
-    pub(crate) async fn hear_close(&mut self) -> u16 {
+    pub(crate) async fn receive_close(&mut self) -> u16 {
         loop {
             match self.socket.next().await.expect("a close frame comes first").unwrap() {
                 Message::Close(frame) => return frame.unwrap().code.into(),
-                Message::Text(text) => panic!("still says {text}"),
+                Message::Text(text) => panic!("still sends {text}"),
                 _ => {}
             }
         }
     }
 
-    pub(crate) async fn say(&mut self, message: Value) {
+    pub(crate) async fn send(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
     /// Answers a command.
     pub(crate) async fn answer(&mut self, command: &Value, mut message: Value) {
         message["requestId"] = command["requestId"].clone();
-        self.say(message).await;
+        self.send(message).await;
     }
 
-    /// Hears a subscription to the clan `c` and confirms it.
+    /// Receives a subscription to the clan `c` and confirms it.
     pub(crate) async fn confirm(&mut self, offset: u64, recovered: bool) -> Value {
-        let command = self.hear("subscribe_clan_chat").await;
+        let command = self.receive("subscribe_clan_chat").await;
         let confirmed = json!({
             "type": "subscription_confirmed", "service": "clan_chat", "status": "subscribed", "clanId": "c",
             "offset": offset, "epoch": "e", "recovered": recovered,

@@ -1,4 +1,4 @@
-//! The SDK's tests: the machine against a model of the gateway, the driver over real sockets, the protocol's vectors.
+//! The driver over real sockets, against a gateway that follows a script.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,14 +7,6 @@
     reason = "a test: what fails here is a failed test"
 )]
 
-mod chaos;
 mod driver;
-mod ended;
 mod gateway;
-mod model;
-mod stopping;
-mod stories;
-mod succession;
-mod vectors;
-mod waking;
-mod world;
+mod refused;

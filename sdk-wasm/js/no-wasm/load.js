@@ -1,10 +1,10 @@
-// How the machine gets here without WebAssembly: as the JavaScript that was made of it, run anew for each client.
+// Loads the core without WebAssembly: as translated JavaScript, with an instance for each client.
 
 import { makeCore } from "../glue.js";
 
-/** A class of cores with a memory of its own: what fails takes nothing else with it. */
+/** Returns a class of cores in a new instance, so that a failure does not affect other clients. */
 export async function loadCore() {
-  // Only now: whoever merely imports the package reads nothing of it.
+  // Loaded on first use: importing the package does not load the core.
   const { instantiate } = await import("./machine.js");
   return makeCore(instantiate());
 }

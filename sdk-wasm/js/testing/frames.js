@@ -1,5 +1,5 @@
-// Reads a client's frame as the gateway does: a command, or the refusal that answers it. The vectors of the protocol hold
-// this to the gateway.
+// Decodes a frame of a client as the gateway does: to a command, or to a refusal. The test vectors of the protocol
+// check that both agree.
 
 import { CLIENT, SERVER } from "./fields.js";
 import { hasHalves, isHalf, readJson } from "./json.js";
@@ -9,7 +9,7 @@ const UNSEEN = /\p{Default_Ignorable_Code_Point}/u;
 const BLANK = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}]*$/u;
 const bytes = text => new TextEncoder().encode(text).length;
 
-/** `{ message, requestId }`, or `{ refusal }` with the fields of an `error`. */
+/** Returns `{ message, requestId }`, or `{ refusal }` with the fields of an `error`. */
 export function readCommand(text) {
   let frame;
   try {
@@ -31,7 +31,7 @@ export function readCommand(text) {
     const refusal = invalid(field, "half of a surrogate pair, or U+0000");
     return { refusal: { ...refusal, inReplyTo: field === "type" ? undefined : known, requestId: field === "requestId" ? undefined : requestId } };
   }
-  // Where one of these comes twice, neither is believed.
+  // If one of these occurs twice, neither is used.
   for (const [name, values] of [["type", types], ["requestId", ids]]) {
     if (values.length > 1) return { refusal: invalid(name, "given twice") };
   }
@@ -48,7 +48,7 @@ function invalid(field, problem) {
   return { code: "invalid_message", message: `The message is invalid: ${field && `${field}: `}${problem}.`, details: { field } };
 }
 
-/** The message; throws where it is none that a gateway would send: a test has scripted what no app will ever get. */
+/** Returns the message. Throws if a gateway would never send it, because the test would not be realistic. */
 export function checked(message) {
   const { members } = readJson(JSON.stringify(message));
   const problem = problemOfFields(SERVER[message.type], members);
@@ -56,12 +56,12 @@ export function checked(message) {
   return message;
 }
 
-/** What goes for null is what goes for an absent field, but for `data`, which may be null. */
+/** Removes fields that are null, which count as absent, except `data`, which may be null. */
 function withoutNulls(message) {
   return Object.fromEntries(Object.entries(message).filter(([name, value]) => value !== null || name === "data"));
 }
 
-/** The first thing that is wrong with members of these fields: `{ field, problem }`. */
+/** Returns the first problem of the members of these fields: `{ field, problem }`. */
 function problemOfFields(fields, members) {
   for (const [at, { name, value }] of members.entries()) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
@@ -131,7 +131,7 @@ function problemOfText(kind, text) {
   }
 }
 
-/** What no single field shows. */
+/** Returns a problem that concerns several fields. */
 function problemOfWhole(type, message) {
   if (type === "notification_ack") {
     const { notificationId = null, notificationIds = null } = message;

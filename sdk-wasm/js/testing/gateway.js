@@ -1,4 +1,5 @@
-// A gateway in memory, for an app's unit tests: clients talk to it as to a real one, and the test scripts the rest.
+// A gateway in memory for unit tests of apps. Clients connect to it as to a real gateway, and the test scripts its
+// behaviour.
 
 import { checked } from "./frames.js";
 import { Log, clean, key, place } from "./log.js";
@@ -8,16 +9,16 @@ import { socketClass } from "./socket.js";
 import { claimsOf, makeToken } from "./token.js";
 
 export class FakeGateway {
-  /** Give this to the client as `webSocket`. */
+  /** The class for the client option `webSocket`. */
   WebSocket = socketClass(this);
   url = "ws://gateway.fake/ws";
-  /** Every command that was accepted, the oldest first: who sent it and what it was, without tokens. */
+  /** All accepted commands with their senders, oldest first, without tokens. */
   commands = [];
   #options;
   #sessions = new Set();
   #logs = new Map();
   #pending = new Map();
-  #guests = new Map();
+  #present = new Map();
   #script = new Script();
   #revoked = new Set();
   #offline = false;
@@ -28,7 +29,7 @@ export class FakeGateway {
     this.#options = { services: [], sessionsPerUser: 1, ...options };
   }
 
-  /** What a client of this user is made with. */
+  /** Returns the options for a client of this user. */
   clientOptions(userId, options = {}) {
     const { claims, ...rest } = options;
     const token = () => makeToken(userId, claims);
@@ -39,10 +40,10 @@ export class FakeGateway {
     return makeToken(userId, claims);
   }
 
-  // What backend services and other users do.
+  // Actions of backend services and of other users.
 
   notify(userId, { title, message, data, id = this.id("n") }) {
-    const { pending, log } = this.#inbox(userId);
+    const { pending, log } = this.#notifications(userId);
     if (pending.has(id)) return pending.get(id);
     const entry = log.append(offset => checked(clean({ type: "notification", id, title, message, data, createdAt: now(), offset })));
     pending.set(id, entry);
@@ -73,15 +74,15 @@ export class FakeGateway {
     for (const session of this.#sessions) if (session.userId !== userId) session.ephemeral(clanId, message);
   }
 
-  /** A user who has no client in this test comes to a clan. */
+  /** Makes a user without a client in this test present in a clan. */
   join(clanId, userId) {
-    const guests = this.#guests.get(clanId) ?? new Set();
-    this.#guests.set(clanId, guests);
-    this.changesPresence(clanId, userId, () => guests.add(userId));
+    const present = this.#present.get(clanId) ?? new Set();
+    this.#present.set(clanId, present);
+    this.changesPresence(clanId, userId, () => present.add(userId));
   }
 
   leave(clanId, userId) {
-    this.changesPresence(clanId, userId, () => this.#guests.get(clanId)?.delete(userId));
+    this.changesPresence(clanId, userId, () => this.#present.get(clanId)?.delete(userId));
   }
 
   messages(clanId) {
@@ -89,11 +90,11 @@ export class FakeGateway {
   }
 
   pending(userId) {
-    return [...this.#inbox(userId).pending.values()];
+    return [...this.#notifications(userId).pending.values()];
   }
 
   presence(clanId) {
-    const sessions = new Map([...(this.#guests.get(clanId) ?? [])].map(userId => [userId, 1]));
+    const sessions = new Map([...(this.#present.get(clanId) ?? [])].map(userId => [userId, 1]));
     for (const { userId, subscriptions } of this.#sessions) {
       if (subscriptions.has(key("clan_chat", clanId))) sessions.set(userId, (sessions.get(userId) ?? 0) + 1);
     }
@@ -101,9 +102,9 @@ export class FakeGateway {
     return { type: "presence", clanId, users: users.slice(0, 200), count: users.length };
   }
 
-  // What goes wrong.
+  // Faults.
 
-  /** Connections are lost: all of them, or those of one user. */
+  /** Drops all connections, or those of one user. */
   disconnect({ userId, code = 1006, reason = "" } = {}) {
     for (const session of userId === undefined ? [...this.#sessions] : this.#of(userId)) session.close(code, reason);
   }
@@ -133,19 +134,19 @@ export class FakeGateway {
     return this.#script.received(type);
   }
 
-  /** The gateway asks its clients to connect again, as one that shuts down does. */
+  /** Asks clients to connect again, as a gateway does that shuts down. */
   drain({ reason = "draining", afterMs = 0 } = {}) {
     for (const session of this.#sessions) session.push({ type: "reconnect", reason, afterMs });
   }
 
-  /** The user's token ends: the client has to give a fresh one. */
+  /** Expires the token of a user, so that the client has to send a fresh one. */
   expireToken(userId) {
     for (const session of this.#of(userId)) {
       session.push({ type: "error", code: "token_expired", message: "The token has expired." });
     }
   }
 
-  /** The user's tokens are refused from now on, until `allow`. */
+  /** Refuses the tokens of a user until `allow`. */
   revoke(userId) {
     this.#revoked.add(userId);
     for (const session of this.#of(userId)) session.unauthorized("The token was revoked.");
@@ -155,29 +156,29 @@ export class FakeGateway {
     this.#revoked.delete(userId);
   }
 
-  /** Ends subscriptions, as when a permission is withdrawn. */
+  /** Ends subscriptions, as if a permission was withdrawn. */
   endSubscription(userId, { service, topic, clanId }, { code = "forbidden", message = "The permission was withdrawn." } = {}) {
     for (const session of this.#of(userId)) session.end(place(service ?? (clanId ? "clan_chat" : "notifications"), topic ?? clanId), code, message);
   }
 
-  /** Confirmed entries are lost, as when a store was replaced. */
+  /** Loses confirmed entries, as if the store was replaced. */
   loseStore() {
     this.#epochs += 1;
     this.#logs.clear();
     for (const session of this.#sessions) session.reset("epoch_changed");
   }
 
-  /** Only the newest messages of a clan, or entries of a topic, are kept. */
+  /** Keeps only the newest messages of a clan, or entries of a topic. */
   trim({ clanId, service = "clan_chat", topic = clanId }, keep = 0) {
     this.log(service, topic).keep(keep);
   }
 
-  /** Ends every connection; a test calls it when it is done. */
+  /** Closes all connections. A test calls it at its end. */
   close() {
     this.goOffline();
   }
 
-  // For the sessions.
+  // The interface for sessions.
 
   get epoch() {
     return `epoch-${this.#epochs}`;
@@ -210,7 +211,7 @@ export class FakeGateway {
     return this.#offline ? undefined : new Session(this, line);
   }
 
-  /** Who a token names, and until when; or why it is refused. */
+  /** Returns the identity and the expiry of a token, or the reason why it is refused. */
   authenticate(token) {
     const claims = claimsOf(token);
     if (!claims) return { code: "unauthorized", message: "The token cannot be read." };
@@ -220,7 +221,7 @@ export class FakeGateway {
     return { claims, expiresAt: expiresAt.toISOString() };
   }
 
-  /** A session has an identity: the oldest of its user's give way. */
+  /** Admits an authenticated session, and evicts the oldest sessions of its user. */
   admit(session) {
     const others = this.#of(session.userId);
     const own = session.instance !== undefined ? others.filter(({ instance }) => instance === session.instance) : [];
@@ -234,24 +235,24 @@ export class FakeGateway {
   dismiss(session) {
     if (!this.#sessions.has(session)) return;
     const left = [...session.subscriptions.values()].filter(({ service }) => service === "clan_chat");
-    // First none is there any more, then the others are told.
+    // The streams end first, and then others are notified.
     for (const { topic } of left) this.changesPresence(topic, session.userId, () => this.#sessions.delete(session));
     this.#sessions.delete(session);
   }
 
   acknowledge(session, ids) {
-    const { pending } = this.#inbox(session.userId);
+    const { pending } = this.#notifications(session.userId);
     const gone = ids.filter(id => pending.delete(id));
     for (const other of this.#of(session.userId)) {
       if (other !== session && gone.length > 0) other.acknowledged(gone);
     }
   }
 
-  inbox(userId) {
-    return this.#inbox(userId);
+  notifications(userId) {
+    return this.#notifications(userId);
   }
 
-  /** Does something that may change who is present, and tells those who want to know. */
+  /** Runs an action that may change presence, and notifies subscribers of presence. */
   changesPresence(clanId, userId, change) {
     const isPresent = () => this.presence(clanId).users.some(user => user.userId === userId);
     const before = isPresent();
@@ -269,7 +270,7 @@ export class FakeGateway {
     return entry;
   }
 
-  #inbox(userId) {
+  #notifications(userId) {
     if (!this.#pending.has(userId)) this.#pending.set(userId, { pending: new Map(), log: new Log(), given: new Set() });
     return this.#pending.get(userId);
   }

@@ -3,32 +3,32 @@
 import type { ClientOptions } from "../index.js";
 import type { Chat, ChatDeleted, ClientMessage, ErrorCode, Notification, Presence, TopicMessage } from "../messages.js";
 
-/** What a fake gateway is made with. */
+/** The options of a fake gateway. */
 export interface FakeGatewayOptions {
-  /** The declared services that there are; none by default. */
+  /** The declared services; none by default. */
   services?: string[];
   /** How many sessions a user may have before the oldest is replaced; 1 by default, as for the real gateway. */
   sessionsPerUser?: number;
 }
 
-/** What a token permits; everything by default. */
+/** The claims of a token; everything is permitted by default. */
 export interface Claims {
   /** The clans that are permitted; `["*"]` for all. */
   clans?: string[];
   /** The topics that are permitted, by service; `["*"]` for all. */
   topics?: Record<string, string[]>;
-  /** When the token ends, in seconds since 1970; an hour from now by default. */
+  /** When the token expires, in seconds since 1970; an hour from now by default. */
   exp?: number;
 }
 
 /** A command that the gateway has accepted. A token in it is left out. */
 export interface ReceivedCommand<T extends ClientMessage["type"] = ClientMessage["type"]> {
-  /** Who sent it; absent for the first `authenticate` of a connection. */
+  /** The user who sent it; absent for the first `authenticate` of a connection. */
   userId?: string;
   message: Omit<Extract<ClientMessage, { type: T }>, "token" | "requestId">;
 }
 
-/** Why a command is refused. */
+/** The refusal of a command. */
 export interface Fault {
   code: ErrorCode;
   message?: string;
@@ -36,27 +36,27 @@ export interface Fault {
   details?: unknown;
 }
 
-/** Which log is meant: a clan's chat, or a topic of a declared service. */
+/** Selects a log: a clan's chat, or a topic of a declared service. */
 export type TopicOf = { clanId: string } | { service: string; topic: string };
 
-/** A gateway in memory. It answers as the real one does, by the same rules; a test scripts the rest. */
+/** A gateway in memory. It follows the rules of the real gateway, and a test scripts the rest. */
 export class FakeGateway {
   constructor(options?: FakeGatewayOptions);
-  /** The WebSocket class whose connections end here: the client's option `webSocket`. */
+  /** The WebSocket class that connects to this gateway, for the client's option `webSocket`. */
   readonly WebSocket: new (url: string, protocols?: string | string[]) => unknown;
-  /** An address for the client's option `url`. */
+  /** The URL for the client's option `url`. */
   readonly url: string;
-  /** Every command that was accepted, the oldest first. */
+  /** All accepted commands, oldest first. */
   readonly commands: ReceivedCommand[];
 
-  /** The options of a client of this user: `new GatewayClient(fake.clientOptions("ada"))`. */
+  /** Returns the options of a client of this user: `new GatewayClient(fake.clientOptions("ada"))`. */
   clientOptions(userId: string, options?: Partial<ClientOptions> & { claims?: Claims }): ClientOptions;
-  /** A token of this user, for an app that makes its client itself. */
+  /** Returns a token of this user, for an app that creates its client itself. */
   token(userId: string, claims?: Claims): string;
 
   /** Sends a notification, as a backend service does. One with the `id` of another is not sent twice. */
   notify(userId: string, notification: { title: string; message: string; data?: unknown; id?: string }): Notification;
-  /** Says something in a clan: as another user, or without `userId` as a backend service. */
+  /** Sends a message to a clan as another user, or without `userId` as a backend service. */
   chat(clanId: string, message: {
     content: string; userId?: string; messageType?: string; data?: Record<string, unknown>; clientMessageId?: string;
   }): Chat;
@@ -64,50 +64,50 @@ export class FakeGateway {
   deleteChat(clanId: string, messageId: string): ChatDeleted;
   /** Publishes to a topic of a declared service. */
   publish(service: string, topic: string, data: unknown, options?: { userId?: string; clientMessageId?: string }): TopicMessage;
-  /** Another user begins or stops typing. */
+  /** Reports that another user begins or stops typing. */
   typing(clanId: string, userId: string, isTyping?: boolean): void;
-  /** Another user comes to a clan. */
+  /** Makes another user present in a clan. */
   join(clanId: string, userId: string): void;
-  /** Another user disconnects. `offline` is sent without the delay that a real gateway waits for a reconnect. */
+  /** Disconnects another user. `offline` is sent without the delay with which a real gateway waits for a reconnect. */
   leave(clanId: string, userId: string): void;
 
-  /** The messages of a clan. */
+  /** Returns the messages of a clan. */
   messages(clanId: string): Chat[];
-  /** A user's notifications that wait for an acknowledgement. */
+  /** Returns the unacknowledged notifications of a user. */
   pending(userId: string): Notification[];
-  /** Who is present in a clan. */
+  /** Returns the users who are present in a clan. */
   presence(clanId: string): Presence;
 
-  /** Connections are lost: all, or those of one user. The client connects again by itself. */
+  /** Drops all connections, or those of one user. The client connects again by itself. */
   disconnect(options?: { userId?: string; code?: number; reason?: string }): void;
-  /** Every connection is lost, and none can be made. */
+  /** Drops all connections, and refuses new ones. */
   goOffline(): void;
-  /** Connections can be made again. */
+  /** Accepts connections again. */
   goOnline(): void;
-  /** The next commands of this type are refused. */
+  /** Refuses the next commands of this type. */
   refuse(type: ClientMessage["type"], fault: Fault, options?: { times?: number }): void;
-  /** The next command of this type is carried out, but the connection is lost before its reply. */
+  /** Carries out the next command of this type, and drops the connection before its reply. */
   loseReply(type: ClientMessage["type"]): void;
-  /** Commands of this type wait, and those behind them, until the returned function is called. */
+  /** Delays commands of this type, and those behind them, until the returned function is called. */
   hold(type: ClientMessage["type"]): () => void;
-  /** The first command of this type that no earlier call has returned; it may still have to come. */
+  /** Resolves with the first command of this type that no earlier call has returned. Waits if there is none yet. */
   received<T extends ClientMessage["type"]>(type: T): Promise<ReceivedCommand<T>>;
-  /** Asks every client to connect again, as a gateway that shuts down does. */
+  /** Asks all clients to connect again, as a gateway does that shuts down. */
   drain(options?: { reason?: "draining" | "rebalancing"; afterMs?: number }): void;
-  /** The user's token ends; the client gives a fresh one. */
+  /** Expires the token of a user. The client sends a fresh one. */
   expireToken(userId: string): void;
-  /** The user's tokens are refused from now on. */
+  /** Refuses the tokens of a user from now on. */
   revoke(userId: string): void;
-  /** The user's tokens are accepted again. */
+  /** Accepts the tokens of a user again. */
   allow(userId: string): void;
   /** Ends a subscription: of notifications, a clan's chat, or a topic. */
   endSubscription(
     userId: string, topic: { service: "notifications" } | TopicOf, fault?: { code?: ErrorCode; message?: string },
   ): void;
-  /** All logs are lost, as when a store was replaced: streams get a gap. */
+  /** Loses all logs, as if the store was replaced. Streams get a gap. */
   loseStore(): void;
-  /** Only the newest entries of a log are kept: a client that was away for longer gets a gap. */
+  /** Keeps only the newest entries of a log. A client that was away for longer gets a gap. */
   trim(topic: TopicOf, keep?: number): void;
-  /** Ends every connection. */
+  /** Closes all connections. */
   close(): void;
 }

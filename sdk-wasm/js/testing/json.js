@@ -1,7 +1,7 @@
-// Reads JSON as the gateway does (RFC 8259): JSON.parse says nothing of names that come twice, of depth, or of what the
-// text of a value was.
+// Parses JSON as the gateway does (RFC 8259). JSON.parse does not report duplicate names, the depth, or the original
+// text of values.
 
-/** How deep objects and lists may nest. */
+/** The maximum nesting depth of objects and lists. */
 const MOST_LEVELS = 64;
 
 const SPACE = /[ \t\n\r]*/y;
@@ -10,8 +10,8 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 
 /**
- * The value of a text, with what it was written as: `{ type, written }` and, by type, `value` (string), `members` (object:
- * a list of `{ name, value }`) or `items` (array). Throws a SyntaxError for anything else than JSON.
+ * Parses a text to a value with its original text: `{ type, written }` and, by type, `value` (string), `members`
+ * (object: a list of `{ name, value }`) or `items` (array). Throws a SyntaxError if the text is not JSON.
  */
 export function readJson(text) {
   let at = 0;
@@ -73,11 +73,11 @@ export function readJson(text) {
 
 const HALF = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
-/** Whether a string anywhere in a value, or a name, has half of a surrogate pair or U+0000. */
+/** Returns whether a string or a name anywhere in a value has an unpaired surrogate or U+0000. */
 export function hasHalves({ type, value, members = [], items = [] }) {
   if (type === "string") return HALF.test(value);
   return members.some(member => HALF.test(member.name) || hasHalves(member.value)) || items.some(hasHalves);
 }
 
-/** Whether a name has half of a surrogate pair or U+0000. */
+/** Returns whether a name has an unpaired surrogate or U+0000. */
 export const isHalf = name => HALF.test(name);

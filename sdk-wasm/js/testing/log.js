@@ -1,4 +1,4 @@
-// The logs of a fake gateway: entries by offset, as many as are kept, and what was sent under which name.
+// The logs of a fake gateway: the kept entries by offset, and the messages by their idempotency keys.
 
 export class Log {
   entries = [];
@@ -7,7 +7,7 @@ export class Log {
   floor = 1;
   #sent = new Map();
 
-  /** Adds an entry that `make(offset)` makes. */
+  /** Adds the entry that `make(offset)` returns. */
   append(make) {
     const entry = make(this.head + 1);
     this.head += 1;
@@ -15,7 +15,7 @@ export class Log {
     return entry;
   }
 
-  /** What this user has sent under this name before. */
+  /** Returns the earlier message of this user with this idempotency key. */
   sent(userId, clientMessageId) {
     return clientMessageId === undefined ? undefined : this.#sent.get(JSON.stringify([userId, clientMessageId]));
   }
@@ -28,26 +28,26 @@ export class Log {
     return this.entries.filter(entry => entry.offset > offset);
   }
 
-  /** Whether all that came after a position can still be read. */
+  /** Returns whether all entries after a position can still be read. */
   reaches(offset) {
     return offset >= this.floor - 1 && offset <= this.head;
   }
 
-  /** Forgets all but the newest entries. */
+  /** Removes all but the newest entries. */
   keep(count) {
     this.entries = count > 0 ? this.entries.slice(-count) : [];
     this.floor = this.entries[0]?.offset ?? this.head + 1;
   }
 }
 
-/** The name of a topic's log, and of a subscription to it. */
+/** Returns the key of a topic's log and of subscriptions to it. */
 export const key = (service, topic = "") => `${service}/${topic}`;
 
-/** How messages say which topic they are about. */
+/** Returns the fields by which messages name a topic. */
 export function place(service, topic) {
   if (service === "notifications") return { service };
   return service === "clan_chat" ? { service, clanId: topic } : { service, topic };
 }
 
-/** Without the fields that are absent. */
+/** Returns the object without undefined fields. */
 export const clean = object => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));

@@ -1,4 +1,4 @@
-// What a test has planned for the commands that come, and what it waits for.
+// The scripted behaviour for commands of a test, and the commands for which the test waits.
 
 export class Script {
   #refusals = [];
@@ -15,7 +15,7 @@ export class Script {
     this.#losses.push({ type });
   }
 
-  /** Commands of this type wait from now on, and those after them of the same connection; until the returned function. */
+  /** Delays commands of this type, and later ones of the same connection, until the returned function is called. */
   hold(type) {
     let release;
     const hold = { type, released: new Promise(resolve => (release = resolve)) };
@@ -26,7 +26,7 @@ export class Script {
     };
   }
 
-  /** The first command of this type that no earlier call has returned; it may come later. */
+  /** Resolves with the first command of this type that no earlier call has returned. Waits if there is none yet. */
   received(type) {
     const at = this.#unread.findIndex(command => command.message.type === type);
     if (at >= 0) return Promise.resolve(...this.#unread.splice(at, 1));
@@ -39,17 +39,17 @@ export class Script {
     else this.#unread.push(command);
   }
 
-  /** The refusal that is planned for a command. */
+  /** Returns the refusal that is scripted for a command. */
   refusal(type) {
     return this.#take("refusals", type)?.fault;
   }
 
-  /** Whether the reply to a command is to be lost. */
+  /** Returns whether the reply to a command has to be lost. */
   loses(type) {
     return Boolean(this.#take("losses", type));
   }
 
-  /** What a command has to wait for. */
+  /** Returns the promise for which a command has to wait. */
   held(type) {
     return this.#holds.find(hold => hold.type === type)?.released;
   }

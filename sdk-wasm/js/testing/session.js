@@ -1,9 +1,9 @@
-// One connection to a fake gateway: it answers commands, and sends what its subscriptions get.
+// One connection to a fake gateway: answers commands, and sends the messages of its subscriptions.
 
 import { checked, readCommand } from "./frames.js";
 import { clean, key, place } from "./log.js";
 
-/** What may be said without an identity. */
+/** The commands that are allowed before authentication. */
 const OPEN = ["authenticate", "ping"];
 
 export class Session {
@@ -21,7 +21,7 @@ export class Session {
     this.#line = line;
   }
 
-  /** A frame came. Those of one connection take effect in their order, also where one has to wait. */
+  /** Handles a frame. Frames of one connection take effect in their order, even if one has to wait. */
   receive(text) {
     const { message, requestId, refusal } = readCommand(text);
     this.#turn = this.#turn.then(async () => {
@@ -39,7 +39,7 @@ export class Session {
       if (this.#gone) return;
       const planned = this.#gateway.script.refusal(type);
       if (planned) return this.#refuse(message, requestId, planned);
-      // What was done is done: only the answer does not arrive.
+      // The command has taken effect; only the reply is lost.
       const lost = this.#gateway.script.loses(type);
       this.#carryOut(message, reply => lost || this.push({ ...reply, requestId }), fault => this.#refuse(message, requestId, fault));
       if (lost) this.close(1006);
@@ -84,7 +84,7 @@ export class Session {
     }
   }
 
-  /** Why a topic is none that this user may have. */
+  /** Returns the reason why this user may not use a topic, or undefined. */
   #problem(service, topic) {
     if (service === undefined) return undefined;
     const permitted = (service === "clan_chat" ? this.#claims?.clans : this.#claims?.topics?.[service]) ?? ["*"];
@@ -130,7 +130,7 @@ export class Session {
   }
 
   #subscribeNotifications(reply) {
-    const { pending, log, given } = this.#gateway.inbox(this.userId);
+    const { pending, log, given } = this.#gateway.notifications(this.userId);
     this.subscriptions.set(key("notifications"), { service: "notifications" });
     const { epoch } = this.#gateway;
     reply({
@@ -181,7 +181,7 @@ export class Session {
     this.push({ type: "error", ...fault, inReplyTo: type, clanId, topic, requestId });
   }
 
-  // What comes unasked.
+  // Pushes.
 
   push(message) {
     if (!this.#gone) this.#line.send(JSON.stringify(checked(message)));
@@ -193,7 +193,7 @@ export class Session {
 
   notification(entry, redelivered = false) {
     if (!this.subscriptions.has(key("notifications"))) return;
-    this.#gateway.inbox(this.userId).given.add(entry.id);
+    this.#gateway.notifications(this.userId).given.add(entry.id);
     this.push(redelivered ? { ...entry, redelivered } : entry);
   }
 

@@ -1,9 +1,9 @@
-// The WebSocket of a fake gateway: what the client is given in place of the browser's.
+// The WebSocket class of a fake gateway, which clients use instead of the browser's.
 
-/** Soon, and in order; not by a timer, so that the fake timers of a test runner hold nothing up. */
+/** Calls a function soon, in order. It uses no timer, because the fake timers of a test runner would delay it. */
 export const soon = call => void Promise.resolve().then(call);
 
-/** A WebSocket class whose sockets end at this gateway. */
+/** Returns a WebSocket class whose sockets connect to this gateway. */
 export function socketClass(gateway) {
   return class FakeWebSocket {
     static CONNECTING = 0;

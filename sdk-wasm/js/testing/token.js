@@ -1,16 +1,16 @@
-// Tokens of a fake gateway: they have the form of a JSON Web Token, without a valid signature.
+// Tokens of a fake gateway, in the form of a JSON Web Token without a valid signature.
 
 const encode = value => {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 };
 
-/** A token of this user. `claims` may hold `clans` and `topics`, which name what is permitted, and `exp`. */
+/** Returns a token of this user. `claims` may have `clans` and `topics`, the permissions, and `exp`. */
 export function makeToken(userId, claims = {}) {
   return [{ alg: "none", typ: "JWT" }, { sub: userId, ...claims }].map(encode).join(".") + ".fake";
 }
 
-/** What a token says; nothing where it is none that names a user. */
+/** Returns the claims of a token, or undefined if it does not name a user. */
 export function claimsOf(token) {
   try {
     const bytes = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));

@@ -1,4 +1,4 @@
-//! What a confirmed append costs on disk, as a multiple of one `fdatasync` in the same run, and with many writers.
+//! Measures confirmed appends with one and with many writers, relative to one `fdatasync` in the same run.
 
 use std::{fs::OpenOptions, io::Write, time::Instant};
 
@@ -11,7 +11,7 @@ use super::{
     table::Row,
 };
 
-/// Measures one writer and a hundred.
+/// Measures appends of one writer and of a hundred writers.
 pub(crate) async fn run() -> Vec<Row> {
     let sync = fdatasync();
     let server = Server::gateway("redb");
@@ -20,7 +20,7 @@ pub(crate) async fn run() -> Vec<Row> {
     let mut alone = Histogram::<u64>::new(3).unwrap();
     for _ in 0..1_000 {
         let started = Instant::now();
-        one.say().await;
+        one.send_chat().await;
         one.receive(1).await;
         alone.record(u64::try_from(started.elapsed().as_micros()).unwrap()).unwrap();
     }
@@ -33,7 +33,7 @@ pub(crate) async fn run() -> Vec<Row> {
     let started = Instant::now();
     join_all(writers.iter_mut().map(|writer| async move {
         for _ in 0..50 {
-            writer.say().await;
+            writer.send_chat().await;
             writer.receive(1).await;
         }
     }))
@@ -50,13 +50,13 @@ pub(crate) async fn run() -> Vec<Row> {
         row(
             "append, one writer",
             alone.value_at_quantile(0.5) as f64,
-            "confirmed over the socket, p50; beside one fdatasync",
+            "confirmed over the socket, p50, compared with one fdatasync",
         ),
         row("append, 100 writers", each, "for each confirmed entry"),
     ]
 }
 
-/// The median of appending 4 KiB and syncing, in microseconds.
+/// Returns the median time to append 4 KiB and sync, in microseconds.
 fn fdatasync() -> f64 {
     let dir = tempfile::tempdir().unwrap();
     let mut file = OpenOptions::new().create(true).append(true).open(dir.path().join("sync")).unwrap();

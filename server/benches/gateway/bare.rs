@@ -1,4 +1,5 @@
-//! The bare loop: a server that writes one pre-encoded frame to every socket of a room, and does nothing else.
+//! The bare loop, the baseline of the benchmarks: a server that only writes one pre-encoded frame to every socket of a
+//! room.
 
 use std::{
     collections::HashMap,
@@ -31,14 +32,14 @@ pub(crate) fn serve() {
             let rooms = rooms.clone();
             spawn(async move {
                 let service = service_fn(|request| ready(upgrade(request, &rooms)));
-                // A connection that breaks off during a bench shows in the client.
+                // The client reports a connection that fails during a benchmark.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
             });
         }
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "the bare loop ends with its process")]
+#[expect(clippy::disallowed_methods, reason = "the tasks of the bare loop end with its process")]
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);
 }
@@ -64,7 +65,7 @@ fn upgrade(mut request: Request<Incoming>, rooms: &Rooms) -> Result<Response<Emp
     Ok(response.body(Empty::new()).unwrap())
 }
 
-/// One write for one frame and socket.
+/// Writes each frame with one write call.
 async fn write(mut socket: WriteHalf<TokioIo<Upgraded>>, mut frames: mpsc::Receiver<Bytes>) {
     while let Some(frame) = frames.recv().await {
         if socket.write_all(&frame).await.is_err() {
@@ -73,7 +74,7 @@ async fn write(mut socket: WriteHalf<TokioIo<Upgraded>>, mut frames: mpsc::Recei
     }
 }
 
-/// Whatever a client sends, everybody in its room gets the same frame.
+/// Sends the same frame to every client in the room for each message of a client.
 async fn read(mut socket: ReadHalf<TokioIo<Upgraded>>, room: &str, rooms: &Rooms) {
     let mut frame = vec![0x81, 126, 1, 44];
     frame.extend_from_slice(&[b'x'; 300]);
@@ -82,7 +83,7 @@ async fn read(mut socket: ReadHalf<TokioIo<Upgraded>>, room: &str, rooms: &Rooms
     let mut left = 0;
     while let Ok(read @ 1..) = socket.read(&mut buffer).await {
         left += read;
-        // What a client of the bench says has 128 bytes, so its frame has 136.
+        // A message of a benchmark client has 128 bytes, so its masked frame has 136.
         while left >= 136 {
             left -= 136;
             let senders = rooms.lock().unwrap().get(room).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A client of either server: connects, says who it is, subscribes, and counts what it gets.
+//! A client of both servers: it connects, authenticates, subscribes, and counts the frames it receives.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,18 +10,18 @@ use tokio::{
 
 use super::{
     frames::{Counter, text},
-    server::{SECRET, Server},
+    server::{Protocol, SECRET, Server},
 };
 
-/// One connection.
+/// A connection to one of the servers.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     pub(crate) counter: Counter,
     room: String,
-    is_ours: bool,
+    protocol: Protocol,
 }
 
-/// A token of a user.
+/// Returns a token for a user.
 pub(crate) fn token(user: &str) -> String {
     let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
     let claims = serde_json::json!({ "sub": user, "clans": ["*"], "exp": exp.as_secs() });
@@ -30,67 +30,102 @@ pub(crate) fn token(user: &str) -> String {
 }
 
 impl Client {
-    /// Connects and upgrades, and does not subscribe.
+    /// Connects and upgrades to a WebSocket, without subscribing.
     pub(crate) async fn connect(server: &Server, token: &str, room: &str) -> Self {
         let mut stream = TcpStream::connect(&server.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        let path = match server.protocol {
+            Protocol::Gateway | Protocol::Bare => format!("/ws?room={room}"),
+            Protocol::Centrifugo => "/connection/websocket".to_owned(),
+        };
         let request = format!(
-            "GET /ws?room={room} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n",
             server.address
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::with_capacity(1024);
         while !answer.ends_with(b"\r\n\r\n") {
-            // One byte at a time, so that no frame is taken that belongs to what follows.
+            // Reading single bytes leaves the frames after the response in the socket.
             let byte = stream.read_u8().await.expect("an upgrade");
             answer.push(byte);
         }
         assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-        Self { stream, counter: Counter::default(), room: room.to_owned(), is_ours: server.is_ours }
+        Self { stream, counter: Counter::default(), room: room.to_owned(), protocol: server.protocol }
     }
 
-    /// Connects, and subscribes where there is something to subscribe to.
-    pub(crate) async fn subscribed(server: &Server, token: &str, room: &str) -> Self {
+    /// Connects, and waits until messages may be sent.
+    pub(crate) async fn greeted(server: &Server, token: &str, room: &str) -> Self {
         let mut client = Self::connect(server, token, room).await;
-        if server.is_ours {
-            let command = format!(r#"{{"type":"subscribe_clan_chat","clanId":"{room}"}}"#);
-            client.stream.write_all(&text(&command)).await.unwrap();
-            // The greeting and the confirmation.
-            client.receive(2).await;
+        match server.protocol {
+            Protocol::Bare => {}
+            // `connected`.
+            Protocol::Gateway => client.receive(1).await,
+            Protocol::Centrifugo => client.request(r#"{"id":1,"connect":{}}"#).await,
         }
         client
     }
 
-    /// Subscribes to a room with all that was said in it.
+    /// Connects and subscribes. The bare loop subscribes a client when it connects.
+    pub(crate) async fn subscribed(server: &Server, token: &str, room: &str) -> Self {
+        let mut client = Self::greeted(server, token, room).await;
+        match server.protocol {
+            Protocol::Bare => {}
+            Protocol::Gateway => {
+                client.request(&format!(r#"{{"type":"subscribe_clan_chat","clanId":"{room}"}}"#)).await;
+            }
+            Protocol::Centrifugo => {
+                client.request(&format!(r#"{{"id":2,"subscribe":{{"channel":"{room}"}}}}"#)).await;
+            }
+        }
+        client
+    }
+
+    /// Sends a command and waits for the next frame, which is its reply.
+    async fn request(&mut self, command: &str) {
+        self.stream.write_all(&text(command)).await.unwrap();
+        self.receive(1).await;
+    }
+
+    /// Subscribes to a room and recovers all its messages.
     pub(crate) async fn recover(&mut self, room: &str, epoch: &str) {
         let recover = format!(r#"{{"offset":0,"epoch":"{epoch}"}}"#);
         let command = format!(r#"{{"type":"subscribe_clan_chat","clanId":"{room}","recover":{recover}}}"#);
         self.stream.write_all(&text(&command)).await.unwrap();
     }
 
-    /// Says something of 128 bytes in its room.
-    pub(crate) async fn say(&mut self) {
-        let frame = self.saying();
+    /// Sends a message of 128 bytes to the client's room.
+    pub(crate) async fn send_chat(&mut self) {
+        let frame = self.chat_frame();
         self.stream.write_all(&frame).await.unwrap();
     }
 
-    /// The frame that says something of 128 bytes in its room.
-    pub(crate) fn saying(&self) -> Vec<u8> {
-        let content = "x".repeat(128);
-        match self.is_ours {
-            true => text(&format!(r#"{{"type":"chat","clanId":"{}","content":"{content}"}}"#, self.room)),
-            false => text(&content),
+    /// Encodes a message of 128 bytes for the client's room.
+    pub(crate) fn chat_frame(&self) -> Vec<u8> {
+        self.frame_of(&"x".repeat(128))
+    }
+
+    /// Encodes a message with this content, which needs no escapes, for the client's room.
+    pub(crate) fn frame_of(&self, content: &str) -> Vec<u8> {
+        let room = &self.room;
+        match self.protocol {
+            Protocol::Gateway => text(&format!(r#"{{"type":"chat","clanId":"{room}","content":"{content}"}}"#)),
+            Protocol::Bare => text(content),
+            Protocol::Centrifugo => {
+                text(&format!(r#"{{"id":3,"publish":{{"channel":"{room}","data":{{"m":"{content}"}}}}}}"#))
+            }
         }
     }
 
-    /// Waits until so many more frames have come.
+    /// Waits until `more` more text frames have been received.
     pub(crate) async fn receive(&mut self, more: u64) {
         let until = self.counter.count + more;
         let mut buffer = vec![0; 16 * 1024];
+        let mut before = 0;
         while self.counter.count < until {
             let read = self.stream.read(&mut buffer).await.unwrap();
-            assert!(read > 0, "the server closed the connection");
+            assert!(read > 0, "the server closed the connection: {}", String::from_utf8_lossy(&buffer[..before]));
+            before = read;
             self.counter.feed(&buffer[..read]);
         }
     }

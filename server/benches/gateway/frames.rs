@@ -1,6 +1,6 @@
-//! Just enough of RFC 6455 for a client that must cost little: frames out, and a count of text frames in.
+//! The parts of RFC 6455 that a cheap benchmark client needs: encoding text frames and counting received ones.
 
-/// A text frame as a client sends it: masked with zeros, which leaves the payload as it is.
+/// Encodes a client's text frame, masked with zeros, which leaves the payload unchanged.
 pub(crate) fn text(payload: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match payload.len() {
@@ -15,17 +15,17 @@ pub(crate) fn text(payload: &str) -> Vec<u8> {
     frame
 }
 
-/// Counts the text frames of a server's byte stream.
+/// Counts the text frames in a server's byte stream.
 #[derive(Default)]
 pub(crate) struct Counter {
     header: Vec<u8>,
     skip: usize,
-    /// How many began and ended.
+    /// The number of text frames whose header has been read.
     pub(crate) count: u64,
 }
 
 impl Counter {
-    /// Takes the next bytes.
+    /// Processes the next bytes of the stream.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.skip > 0 {

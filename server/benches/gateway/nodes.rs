@@ -1,5 +1,5 @@
-//! What RabbitMQ and Redis cost: confirmed chat, delivery between two nodes, catching up, and handshakes with leases.
-//! Each figure of ours stands beside a round trip to the same Redis, measured in the same run.
+//! Benchmarks nodes on RabbitMQ and Redis: confirmed chat, delivery between two nodes, catching up, and handshakes.
+//! Each figure is compared with a round trip to the same Redis in the same run.
 
 use std::{
     io::{Read, Write},
@@ -35,14 +35,14 @@ pub(crate) async fn run() -> Vec<Row> {
     ]
 }
 
-/// A hundred writers in as many clans: how many messages a second, and what each costs the node.
+/// Measures messages per second and CPU per message with a hundred writers in separate clans.
 async fn confirmed(node: &Server, round_trip: f64) -> Row {
     const EACH: u64 = 100;
     let mut writers = connected(node, 100, "writer").await;
     let (cpu, started) = (node.cpu(), Instant::now());
     join_all(writers.iter_mut().map(|writer| async move {
         for _ in 0..EACH {
-            writer.say().await;
+            writer.send_chat().await;
             writer.receive(1).await;
         }
     }))
@@ -58,19 +58,20 @@ async fn confirmed(node: &Server, round_trip: f64) -> Row {
     }
 }
 
+/// Measures the latency of a confirmed message with one writer.
 async fn one_writer(node: &Server, round_trip: f64) -> Row {
     let mut writer = connected(node, 1, "alone").await.remove(0);
     let mut times = Histogram::<u64>::new(3).unwrap();
     for _ in 0..500 {
         let started = Instant::now();
-        writer.say().await;
+        writer.send_chat().await;
         writer.receive(1).await;
         times.record(micros(started)).unwrap();
     }
     quantiles("nodes: chat confirmed, one writer", &times, round_trip, "over the socket, p50/p99")
 }
 
-/// From a writer on one node to a reader on the other.
+/// Measures the latency from a writer on one node to a reader on the other.
 async fn between_nodes(near: &Server, far: &Server, round_trip: f64) -> Row {
     let mut reader = Client::subscribed(far, &token("far-reader"), "between").await;
     let mut writer = Client::connect(near, &token("near-writer"), "between").await;
@@ -78,9 +79,9 @@ async fn between_nodes(near: &Server, far: &Server, round_trip: f64) -> Row {
     let mut times = Histogram::<u64>::new(3).unwrap();
     for turn in 0..600 {
         let started = Instant::now();
-        writer.say().await;
+        writer.send_chat().await;
         reader.receive(1).await;
-        // The first ones make the queues and bindings.
+        // The first messages are a warm-up, which subscribes and fills caches.
         if turn >= 100 {
             times.record(micros(started)).unwrap();
         }
@@ -89,14 +90,14 @@ async fn between_nodes(near: &Server, far: &Server, round_trip: f64) -> Row {
     quantiles("nodes: delivery to the other node", &times, round_trip, "from the command to the reader, p50/p99")
 }
 
-/// A hundred clients come back after a thousand messages that they missed.
+/// Measures how a hundred clients recover a thousand missed messages each.
 async fn catching_up(near: &Server, far: &Server, round_trip: f64) -> Row {
     const MISSED: u64 = 1_000;
     let mut writer = Client::connect(near, &token("busy-writer"), "missed").await;
     writer.receive(1).await;
     for _ in 0..MISSED / 50 {
         for _ in 0..50 {
-            writer.say().await;
+            writer.send_chat().await;
         }
         writer.receive(50).await;
     }
@@ -117,11 +118,11 @@ async fn catching_up(near: &Server, far: &Server, round_trip: f64) -> Row {
     }
 }
 
-/// Connections with a verified token, a session record in Redis and an event for backend services.
+/// Measures connections, each with a verified token, a session record in Redis and an event for backend services.
 async fn handshakes(node: &Server, round_trip: f64) -> Row {
     let started = Instant::now();
     let cpu = node.cpu();
-    let clients = connected(node, 2_000, "comer").await;
+    let clients = connected(node, 2_000, "client").await;
     let (count, elapsed) = (clients.len() as f64, started.elapsed().as_secs_f64());
     Row {
         name: "nodes: handshakes",
@@ -132,8 +133,8 @@ async fn handshakes(node: &Server, round_trip: f64) -> Row {
     }
 }
 
-/// So many clients that are greeted, each in a room of its own.
-async fn connected(node: &Server, count: usize, name: &str) -> Vec<Client> {
+/// Connects `count` clients, each to a room of its own, and waits for `connected`.
+pub(crate) async fn connected(node: &Server, count: usize, name: &str) -> Vec<Client> {
     let mut clients = Vec::with_capacity(count);
     for first in (0..count).step_by(50) {
         let some = (first..count.min(first + 50)).map(|n| async move {
@@ -147,7 +148,7 @@ async fn connected(node: &Server, count: usize, name: &str) -> Vec<Client> {
     clients
 }
 
-/// The median of one synced `SET` from one connection, in microseconds.
+/// Returns the median time of a synced `SET` on one connection, in microseconds.
 fn redis_round_trip(port: u16) -> f64 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();

@@ -1,4 +1,4 @@
-//! What is measured of both servers alike.
+//! The scenarios that are measured on both servers.
 
 use std::time::{Duration, Instant};
 
@@ -19,17 +19,17 @@ pub(crate) enum Scenario {
     FanOut,
     /// 500 rooms of 10, 20,000 deliveries a second.
     Rooms,
-    /// As fast as goes to 1,000 subscribers.
+    /// The highest rate to 1,000 subscribers.
     Saturation,
     /// One message at a time, from sender to receiver.
     RoundTrip,
-    /// Until a connection is greeted.
+    /// The CPU time from a connect to `connected`.
     Connect,
-    /// Memory of 10,000 subscribed connections that say nothing.
+    /// The memory of 10,000 subscribed idle connections.
     Idle,
 }
 
-/// What came of it.
+/// The result of a scenario on one server.
 #[derive(Default)]
 pub(crate) struct Outcome {
     cpu_nanos: u64,
@@ -110,7 +110,7 @@ async fn subscribers(server: &Server, count: usize, room: impl Fn(usize) -> Stri
     clients
 }
 
-/// Rooms whose first member speaks at a steady rate.
+/// Measures rooms in which one member sends messages at a steady rate.
 async fn steady(server: &Server, rooms: usize, members: usize, messages: u64, every: Duration) -> Outcome {
     let mut clients = subscribers(server, rooms * members, |n| format!("room{}", n % rooms)).await;
     let speakers = clients.split_off(clients.len() - rooms);
@@ -121,11 +121,11 @@ async fn steady(server: &Server, rooms: usize, members: usize, messages: u64, ev
         tokio::time::sleep(offset * u32::try_from(n).unwrap()).await;
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        // The speaker hears itself, and at our server it also gets a confirmation.
-        let each = if server.is_ours { 2 } else { 1 };
+        // The sender receives its own message, and from the gateway also a confirmation.
+        let each = if server.is_ours() { 2 } else { 1 };
         for _ in 0..messages {
             ticks.tick().await;
-            speaker.say().await;
+            speaker.send_chat().await;
             speaker.receive(each).await;
         }
     }));
@@ -135,21 +135,21 @@ async fn steady(server: &Server, rooms: usize, members: usize, messages: u64, ev
     Outcome { cpu_nanos, units, writes, elapsed: started.elapsed(), ..Outcome::default() }
 }
 
-/// One speaker that always has some messages under way.
+/// Measures one sender that sends the next batch as soon as the previous one has been delivered.
 async fn saturation(server: &Server) -> Outcome {
-    const UNDER_WAY: u64 = 64;
+    const BATCH: u64 = 64;
     let mut clients = subscribers(server, 1_000, |_| "room".into()).await;
     let mut speaker = clients.pop().unwrap();
-    let messages = if server.is_ours { 4_096 } else { 1_024 };
-    let each = if server.is_ours { 2 } else { 1 };
+    let messages = if server.is_ours() { 4_096 } else { 1_024 };
+    let each = if server.is_ours() { 2 } else { 1 };
     let (cpu, writes, started) = (server.cpu(), server.writes(), Instant::now());
     let reading = join_all(clients.iter_mut().map(|client| client.receive(messages)));
     let speaking = async {
-        for _ in 0..messages / UNDER_WAY {
-            for _ in 0..UNDER_WAY {
-                speaker.say().await;
+        for _ in 0..messages / BATCH {
+            for _ in 0..BATCH {
+                speaker.send_chat().await;
             }
-            speaker.receive(UNDER_WAY * each).await;
+            speaker.receive(BATCH * each).await;
         }
     };
     tokio::join!(reading, speaking);
@@ -163,10 +163,10 @@ async fn round_trip(server: &Server) -> Outcome {
     let mut latency = Histogram::new(3).unwrap();
     for _ in 0..5_000 {
         let started = Instant::now();
-        speaker.say().await;
+        speaker.send_chat().await;
         listener.receive(1).await;
         latency.record(u64::try_from(started.elapsed().as_micros()).unwrap()).unwrap();
-        speaker.receive(if server.is_ours { 2 } else { 1 }).await;
+        speaker.receive(if server.is_ours() { 2 } else { 1 }).await;
     }
     Outcome { latency: Some(latency), units: 5_000, ..Outcome::default() }
 }
@@ -178,7 +178,7 @@ async fn connect(server: &Server) -> Outcome {
     for some in tokens.chunks(20) {
         let connecting = some.iter().map(|token| async move {
             let mut client = Client::connect(server, token, "room").await;
-            if server.is_ours {
+            if server.is_ours() {
                 client.receive(1).await;
             }
             client

@@ -1,20 +1,20 @@
-//! The table that the bench prints.
+//! The table of results.
 
 /// One line of the table.
 pub(crate) struct Row {
-    /// What was measured.
+    /// The measured quantity.
     pub(crate) name: &'static str,
-    /// Ours.
+    /// The figure of the gateway.
     pub(crate) ours: String,
-    /// The bare loop's, in the same run.
+    /// The figure of the baseline in the same run.
     pub(crate) bare: String,
-    /// Ours by the bare loop's.
+    /// The gateway's figure divided by the baseline.
     pub(crate) ratio: String,
-    /// More figures of ours.
+    /// Further figures of the gateway.
     pub(crate) notes: String,
 }
 
-/// The rows as Markdown.
+/// Formats the rows as a Markdown table.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from("| | ours | bare loop | ratio | |\n| --- | --: | --: | --: | --- |\n");
     for row in rows {

@@ -1,23 +1,23 @@
-//! From the list of metrics to a dashboard: a panel for each family, in rows by what it is about.
+//! Generates the Grafana dashboard from the list of metrics: one panel for each family, grouped in rows by topic.
 
 use gateway::metrics::{Family, Kind};
 use serde_json::{Value, json};
 
-/// Rows, and how the names of what is in them begin behind `gateway_`; the last takes what is nowhere else.
+/// The rows, each with the prefixes (after `gateway_`) of the metrics in it. The last row takes all other metrics.
 const ROWS: [(&str, &[&str]); 6] = [
     ("Connections", &["connection", "session", "subscriptions", "closes", "auth", "client", "draining"]),
     (
         "Messages",
         &["messages", "command", "delivery", "errors", "rate", "recoveries", "slow", "outbound", "bytes", "socket"],
     ),
-    ("Nodes and broker", &["hub", "epoch", "bus", "dead", "outbox"]),
+    ("Nodes and broker", &["hub", "epoch", "cluster", "bus", "dead", "outbox"]),
     ("Store", &["store", "pending", "notifications"]),
     ("Process", &["process", "build", "log"]),
     ("More", &[""]),
 ];
 
-/// What a look should tell first: title, expression, unit, and the value from which on it is bad, with the worse side.
-const FIRST: [(&str, &str, &str, Bad); 8] = [
+/// The panels of the overview: title, expression, unit and threshold.
+const OVERVIEW: [(&str, &str, &str, Bad); 8] = [
     ("Nodes", "sum(up{SELECT})", "short", Bad::Below(1.0)),
     ("Connections", "sum(gateway_connections_active{SELECT})", "short", Bad::Never),
     (
@@ -43,12 +43,12 @@ const FIRST: [(&str, &str, &str, Bad); 8] = [
     ("Oldest event waiting", "max(gateway_outbox_oldest_seconds{SELECT})", "s", Bad::From(60.0)),
 ];
 
-/// Which series: those of the nodes that were chosen above the dashboard.
+/// The label filter for the nodes selected above the dashboard.
 const SELECT: &str = r#"job=~"$job",instance=~"$instance""#;
-/// The width of a dashboard.
+/// The width of a dashboard in grid columns.
 const WIDTH: usize = 24;
 
-/// Where a value turns bad.
+/// The threshold at which a value is shown as bad.
 #[derive(Clone, Copy)]
 enum Bad {
     Never,
@@ -56,12 +56,12 @@ enum Bad {
     From(f64),
 }
 
-/// The dashboard's JSON, with a line break at its end.
+/// Returns the dashboard as JSON with a trailing line break.
 pub(crate) fn dashboard(families: &[Family]) -> String {
     let mut panels = Panels::default();
     panels.row("Overview");
-    for (title, expression, unit, bad) in FIRST {
-        panels.add(WIDTH / FIRST.len(), 4, stat(title, &expression.replace("SELECT", SELECT), unit, bad));
+    for (title, expression, unit, bad) in OVERVIEW {
+        panels.add(WIDTH / OVERVIEW.len(), 4, stat(title, &expression.replace("SELECT", SELECT), unit, bad));
     }
     let mut left: Vec<&Family> = families.iter().collect();
     for (title, beginnings) in ROWS {
@@ -119,10 +119,10 @@ impl Panels {
         if self.left + width > WIDTH {
             (self.left, self.top) = (0, self.top + self.height);
         }
-        let place = json!({ "x": self.left, "y": self.top, "w": width, "h": height });
+        let position = json!({ "x": self.left, "y": self.top, "w": width, "h": height });
         if let Some(panel) = panel.as_object_mut() {
             panel.insert("id".to_owned(), json!(self.list.len() + 1));
-            panel.insert("gridPos".to_owned(), place);
+            panel.insert("gridPos".to_owned(), position);
         }
         self.list.push(panel);
         self.left += width;
@@ -155,7 +155,7 @@ fn stat(title: &str, expression: &str, unit: &str, bad: Bad) -> Value {
     })
 }
 
-/// How a family looks over time.
+/// Returns the panel with the graph of a family over time.
 fn graph(family: &Family) -> Value {
     let name = &family.name;
     let rate = |suffix: &str| format!("rate({name}{suffix}{{{SELECT}}}[$__rate_interval])");

@@ -1,4 +1,5 @@
-//! Prints the Grafana dashboard of `deploy/grafana/`, made from the list of metrics; `cargo xtask codegen` calls it.
+//! Prints the Grafana dashboard of `deploy/grafana/`, generated from the list of metrics. `cargo xtask codegen` runs
+//! it.
 
 mod grafana;
 

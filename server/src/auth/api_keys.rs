@@ -1,35 +1,35 @@
-//! Keys of the HTTP API, of which the gateway knows only the SHA-256.
+//! API keys of the HTTP API. The gateway stores only their SHA-256 digests.
 
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 
 use crate::config::{ApiKey, Scope};
 
-/// The configured keys. They can be replaced while the gateway runs.
+/// The configured API keys. They can be replaced while the gateway runs.
 #[derive(Debug)]
 pub struct ApiKeys {
     keys: RwLock<Vec<ApiKey>>,
 }
 
 impl ApiKeys {
-    /// Takes the configured keys.
+    /// Creates the set of configured keys.
     pub fn new(keys: &[ApiKey]) -> Self {
         Self { keys: RwLock::new(keys.to_vec()) }
     }
 
-    /// Takes over the keys of a new configuration.
+    /// Replaces all keys with those of a new configuration.
     pub fn reload(&self, keys: &[ApiKey]) {
         *self.keys.write() = keys.to_vec();
     }
 
-    /// The name and scopes of the key that was presented, if it is one. It takes as long whichever key it is, and
-    /// whether it is any.
+    /// Returns the name and scopes of a valid key. Runs in constant time, so that timing reveals neither which key
+    /// matched nor whether any did.
     pub fn check(&self, presented: &str) -> Option<(String, Vec<Scope>)> {
         let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
         let keys = self.keys.read();
         let mut found = None;
         for key in keys.iter() {
-            if same(&key.sha256, &digest) {
+            if constant_time_eq(&key.sha256, &digest) {
                 found = Some(key);
             }
         }
@@ -37,8 +37,8 @@ impl ApiKeys {
     }
 }
 
-/// Compares all bytes, wherever the first difference is.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+/// Compares in constant time, regardless of the position of the first difference.
+fn constant_time_eq(a: &[u8; 32], b: &[u8; 32]) -> bool {
     std::hint::black_box(a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b))) == 0
 }
 
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_its_own_name_and_scopes() {
+    fn returns_the_name_and_scopes_of_a_key() {
         let keys =
             ApiKeys::new(&[key("shop", "k1", &[Scope::Publish]), key("ops", "k2", &[Scope::Admin, Scope::Read])]);
         assert_eq!(keys.check("k1"), Some(("shop".into(), vec![Scope::Publish])));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_replaces_all_keys() {
+    fn reload_replaces_all_keys() {
         let keys = ApiKeys::new(&[key("shop", "k1", &[Scope::Publish])]);
         keys.reload(&[key("shop", "k2", &[Scope::Publish])]);
         assert_eq!(keys.check("k1"), None);
@@ -69,12 +69,12 @@ mod tests {
     }
 
     #[test]
-    fn digests_that_differ_in_any_one_byte_are_not_the_same() {
+    fn digests_that_differ_in_any_byte_are_not_equal() {
         for index in 0..32 {
             let mut other = [7; 32];
             other[index] ^= 1;
-            assert!(!same(&[7; 32], &other));
+            assert!(!constant_time_eq(&[7; 32], &other));
         }
-        assert!(same(&[7; 32], &[7; 32]));
+        assert!(constant_time_eq(&[7; 32], &[7; 32]));
     }
 }

@@ -1,25 +1,25 @@
-//! Bounds how many tokens that are not valid come from one address in a minute.
+//! Limits how many invalid tokens an address may send per minute.
 //!
-//! The bound changes the answer to such tokens only. Every token is still verified, so that a user with a valid one is
-//! let in other users behind the same address: a signature takes less time to check than the connection that brings
-//! it takes to open, and how often an address may connect is bounded too. A token that has expired was valid once and
-//! does not count: its user needs to be told to fetch another.
+//! The limit only changes the response to invalid tokens. Valid tokens are still admitted, so that other users behind
+//! the same address are not locked out. Verifying every token is affordable: checking a signature takes less time than
+//! opening the connection, and the connect rate of an address is limited too. Expired tokens do not count: they were
+//! valid once, and their users must learn to fetch a new one.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::limits::network;
+use crate::runtime::limits::network;
 
-/// How long tokens are counted together, from the first.
+/// The length of the counting window, which starts with the first invalid token.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are known at a time.
-const KNOWN: usize = 100_000;
-/// How often those whose minute is over are looked for when no more may be known.
+/// The most addresses that are tracked.
+const MAX_ADDRESSES: usize = 100_000;
+/// The shortest time between two sweeps for expired windows while the table is full.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The addresses from which tokens came that are not valid.
+/// Counts invalid tokens per address.
 #[derive(Debug, Default)]
 pub struct BadTokens(Mutex<Table>);
 
@@ -31,28 +31,28 @@ struct Table {
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
-    began: Instant,
+    started_at: Instant,
     count: u32,
 }
 
 impl BadTokens {
-    /// Counts a token that is not valid.
+    /// Counts an invalid token.
     ///
     /// # Errors
-    /// When more than `limit` have come within a minute: how long that minute lasts.
+    /// Returns the rest of the window when more than `limit` invalid tokens arrived in it.
     pub fn count(&self, address: IpAddr, limit: u32, now: Instant) -> Result<(), Duration> {
         let address = network(address);
         let mut table = self.0.lock();
-        if table.windows.len() >= KNOWN && !table.windows.contains_key(&address) {
+        if table.windows.len() >= MAX_ADDRESSES && !table.windows.contains_key(&address) {
             table.sweep(now);
-            if table.windows.len() >= KNOWN {
+            if table.windows.len() >= MAX_ADDRESSES {
                 return Err(SWEEP_EVERY);
             }
         }
-        let window = table.windows.entry(address).or_insert(Window { began: now, count: 0 });
-        let age = now.saturating_duration_since(window.began);
+        let window = table.windows.entry(address).or_insert(Window { started_at: now, count: 0 });
+        let age = now.saturating_duration_since(window.started_at);
         if age >= WINDOW {
-            *window = Window { began: now, count: 0 };
+            *window = Window { started_at: now, count: 0 };
         }
         window.count = window.count.saturating_add(1);
         if window.count <= limit { Ok(()) } else { Err(WINDOW.saturating_sub(age)) }
@@ -63,7 +63,7 @@ impl Table {
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_EVERY) {
             self.swept = Some(now);
-            self.windows.retain(|_, window| now.saturating_duration_since(window.began) < WINDOW);
+            self.windows.retain(|_, window| now.saturating_duration_since(window.started_at) < WINDOW);
         }
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn counts_for_a_minute_from_the_first() {
+    async fn counts_within_a_minute_from_the_first_invalid_token() {
         let (tokens, now) = (BadTokens::default(), Instant::now());
         assert!((0..20).all(|_| tokens.count(address(1), 20, now).is_ok()));
         let later = now + Duration::from_secs(15);
@@ -87,19 +87,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_64_counts_as_one_address() {
+    async fn addresses_of_one_ipv6_64_count_together() {
         let (tokens, now) = (BadTokens::default(), Instant::now());
         assert_eq!(tokens.count("2001:db8::1".parse().unwrap(), 1, now), Ok(()));
         assert!(tokens.count("2001:db8::2".parse().unwrap(), 1, now).is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded() {
+    async fn table_is_bounded() {
         let (tokens, now) = (BadTokens::default(), Instant::now());
-        assert!((0..KNOWN as u32).all(|last| tokens.count(address(last), 20, now).is_ok()));
-        assert_eq!(tokens.count(address(KNOWN as u32), 20, now), Err(SWEEP_EVERY));
-        assert_eq!(tokens.count(address(1), 20, now), Ok(()), "those that are known are counted on");
-        assert_eq!(tokens.count(address(KNOWN as u32), 20, now + WINDOW), Ok(()));
+        assert!((0..MAX_ADDRESSES as u32).all(|last| tokens.count(address(last), 20, now).is_ok()));
+        assert_eq!(tokens.count(address(MAX_ADDRESSES as u32), 20, now), Err(SWEEP_EVERY));
+        assert_eq!(tokens.count(address(1), 20, now), Ok(()), "tracked addresses are still counted");
+        assert_eq!(tokens.count(address(MAX_ADDRESSES as u32), 20, now + WINDOW), Ok(()));
         assert_eq!(tokens.0.lock().windows.len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The claims of a token, from a verified signature to an identity.
+//! Reads the claims of a token and turns them into an identity.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
@@ -12,14 +12,14 @@ use serde::Deserialize;
 use super::{AuthError, Grants, Identity, key::VerifyingKey};
 use crate::store::TokenClaims;
 
-/// What a token says. All are optional here, so that a missing one is named.
+/// The claims of a token. All are optional, so that the error can name a missing one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Claims {
     sub: Option<String>,
     /// Seconds since 1970, possibly with a fraction (RFC 7519, section 2, NumericDate).
     exp: Option<f64>,
-    /// The same; what is no number counts as absent, which a block of earlier tokens keeps out.
+    /// A NumericDate too. Any other type counts as absent; a block of earlier tokens includes tokens without `iat`.
     #[serde(default)]
     iat: Option<serde_json::Value>,
     #[serde(default)]
@@ -29,7 +29,7 @@ struct Claims {
     device_id: Option<String>,
 }
 
-/// Tries keys until one of them fits: `None` when none made this signature.
+/// Tries the keys that fit the token's header. Returns `None` when none of them made the signature.
 pub(super) fn verify_with<'a>(
     keys: impl IntoIterator<Item = &'a VerifyingKey>,
     header: &Header,
@@ -38,8 +38,8 @@ pub(super) fn verify_with<'a>(
     keys.into_iter().filter(|key| fits(key, header)).find_map(|key| {
         match decode::<Claims>(token, &key.decoding, &key.validation) {
             Ok(data) => Some(identity(data.claims, key.validation.leeway)),
-            Err(error) if is_of_another_key(&error) => None,
-            Err(error) => Some(Err(refusal(&error))),
+            Err(error) if is_key_mismatch(&error) => None,
+            Err(error) => Some(Err(rejection(&error))),
         }
     })
 }
@@ -52,8 +52,8 @@ fn fits(key: &VerifyingKey, header: &Header) -> bool {
     named && key.validation.algorithms.contains(&header.alg)
 }
 
-/// A key that is broken in itself is as good as one that did not make the signature.
-fn is_of_another_key(error: &Error) -> bool {
+/// Returns whether to try the next key. A key that is malformed counts like one that did not make the signature.
+fn is_key_mismatch(error: &Error) -> bool {
     !matches!(
         error.kind(),
         ErrorKind::MissingRequiredClaim(_)
@@ -66,12 +66,12 @@ fn is_of_another_key(error: &Error) -> bool {
     )
 }
 
-fn refusal(error: &Error) -> AuthError {
+fn rejection(error: &Error) -> AuthError {
     AuthError::Invalid(match error.kind() {
         ErrorKind::ExpiredSignature => return AuthError::Expired,
         ErrorKind::ImmatureSignature => "it is not valid yet (nbf)",
-        ErrorKind::InvalidIssuer => "its issuer (iss) is another",
-        ErrorKind::InvalidAudience => "its audience (aud) is another",
+        ErrorKind::InvalidIssuer => "its issuer (iss) is not the configured one",
+        ErrorKind::InvalidAudience => "its audience (aud) is not the configured one",
         ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
             "exp" => "it has no exp",
             "sub" => "it has no sub",
@@ -86,13 +86,13 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
     let user = UserId::new(claims.sub.unwrap_or_default())
         .map_err(|_| AuthError::Invalid("its sub is not an identifier of 1 to 128 bytes"))?;
     if user.is_system() {
-        return Err(AuthError::Invalid("its sub is the gateway's own voice"));
+        return Err(AuthError::Invalid("its sub is `system`, which is reserved for the gateway"));
     }
     let device = claims.device_id.map(DeviceId::new).transpose();
     let device = device.map_err(|_| AuthError::Invalid("its deviceId is not an identifier of 1 to 128 bytes"))?;
     let expires_at = time(claims.exp.unwrap_or_default());
-    // The library compares whole seconds: it takes a token for up to a second after the leeway has ended, and a session
-    // that begins then would end immediately.
+    // The library compares whole seconds, so it accepts a token for up to a second after the leeway has ended. A
+    // session that starts then would end immediately.
     let now = Timestamp::from(SystemTime::now()).millis();
     if now >= expires_at.millis().saturating_add(leeway_seconds.saturating_mul(1000)) {
         return Err(AuthError::Expired);
@@ -105,7 +105,7 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
     Ok(Identity { user, device, expires_at, grants: Arc::new(grants), token })
 }
 
-/// A NumericDate in milliseconds. The conversion saturates, and a timestamp ends with the year 9999.
+/// Converts a NumericDate to a timestamp. The conversion saturates; timestamps end with the year 9999.
 fn time(seconds: f64) -> Timestamp {
     Timestamp::from_millis((seconds * 1000.0) as u64)
 }

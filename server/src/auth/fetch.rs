@@ -1,6 +1,7 @@
-//! Reads answers of other servers, never more of them than is sensible.
+//! Reads HTTP responses of other servers, up to a size limit.
 
-/// The body of an answer that succeeded, up to so many bytes. The errors name no address, which may hold a secret.
+/// Returns the body of a successful response of at most `max_bytes`. Errors do not contain the URL, which may include a
+/// secret.
 pub(super) async fn body(
     request: Result<reqwest::Response, reqwest::Error>,
     max_bytes: usize,
@@ -11,12 +12,12 @@ pub(super) async fn body(
     };
     let mut response = request.map_err(failed)?;
     if !response.status().is_success() {
-        return Err(format!("the answer's status is {}", response.status()));
+        return Err(format!("the response has the status {}", response.status()));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > max_bytes {
-            return Err(format!("the answer is larger than {} KiB", max_bytes / 1024));
+            return Err(format!("the response is larger than {} KiB", max_bytes / 1024));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,4 +1,5 @@
-//! Public keys that an identity provider serves (RFC 7517): cached, fetched by one caller for all, bounded.
+//! Public keys that an identity provider serves (RFC 7517). They are cached; concurrent callers share one fetch, and
+//! the size and rate of fetches are limited.
 
 mod unknown_kids;
 
@@ -24,63 +25,65 @@ use super::{
     fetch::body,
     key::{Rules, VerifyingKey},
 };
-use crate::{crypto, drain::Tasks, telemetry::log_limited};
+use crate::{crypto, runtime::tasks::Tasks, telemetry::log_limited};
 
-/// The largest answer that is read, in bytes.
+/// The largest response that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
-/// The most keys that an answer may have. One with more is refused as a whole: a part of it would refuse good tokens.
+/// The most keys in a response. A larger set is rejected as a whole, because reading a part of it would reject valid
+/// tokens.
 const MAX_KEYS: usize = 1_000;
-/// A token without a `kid` is checked with every key of its algorithm, so only against a set of at most this size.
+/// The largest set against which a token without a `kid` is checked, because every key of its algorithm has to be
+/// tried.
 const MAX_KEYS_WITHOUT_KID: usize = 100;
-/// How long a fetch may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a token may wait for a fetch, which goes on without it.
-const WAIT: Duration = Duration::from_secs(1);
-/// How many redirects are followed.
+/// The time limit of a fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the verification of a token waits for a fetch. The fetch continues in the background.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 
-/// What a token gets whose key the provider does not serve.
+/// The error for a token whose key the provider does not serve.
 const NO_KEY: AuthError = AuthError::Invalid("no key made its signature");
 
-/// The keys that are known now.
+/// The cached keys.
 type CachedKeys = Arc<[VerifyingKey]>;
 type Fetch = Shared<BoxFuture<'static, Option<CachedKeys>>>;
 
-/// How often keys are fetched.
+/// The schedule of fetches.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// At least so long between two fetches, so that made-up `kid`s cost the provider nothing.
-    pub(super) between: Duration,
-    /// At least so long after a fetch that left us without any key.
-    pub(super) without_keys: Duration,
-    /// After so long keys are fetched anew, so that a withdrawn one is forgotten.
-    pub(super) fresh: Duration,
+pub(super) struct FetchSchedule {
+    /// The shortest time between two successful fetches, so that made-up `kid`s do not load the provider.
+    pub(super) min_interval: Duration,
+    /// The delay before the first retry after a failed fetch.
+    pub(super) retry_delay: Duration,
+    /// The age after which cached keys are fetched again, so that withdrawn keys are dropped.
+    pub(super) max_age: Duration,
 }
 
-impl Default for Pace {
+impl Default for FetchSchedule {
     fn default() -> Self {
         Self {
-            between: Duration::from_secs(30),
-            without_keys: Duration::from_secs(1),
-            fresh: Duration::from_secs(10 * 60),
+            min_interval: Duration::from_secs(30),
+            retry_delay: Duration::from_secs(1),
+            max_age: Duration::from_secs(10 * 60),
         }
     }
 }
 
-impl Pace {
-    /// How long it is until the next fetch after so many in a row that gave no keys: it doubles up to `between`.
-    fn pause(self, failures: u32) -> Duration {
+impl FetchSchedule {
+    /// Returns the delay before the next fetch after `failures` failed ones in a row. It doubles up to `min_interval`.
+    fn delay(self, failures: u32) -> Duration {
         match failures.checked_sub(1) {
-            None => self.between,
-            Some(doublings) => self.without_keys.saturating_mul(1 << doublings.min(16)).min(self.between),
+            None => self.min_interval,
+            Some(doublings) => self.retry_delay.saturating_mul(1 << doublings.min(16)).min(self.min_interval),
         }
     }
 }
 
-/// Follows redirects within the origin of the first request, and so never from https to http.
+/// Follows redirects within the origin of the first request only, which also rules out a downgrade from https to http.
 fn follow(attempt: Attempt<'_>) -> Action {
-    let stays = attempt.previous().first().is_some_and(|first| first.origin() == attempt.url().origin());
-    if !stays {
+    let is_same_origin = attempt.previous().first().is_some_and(|first| first.origin() == attempt.url().origin());
+    if !is_same_origin {
         attempt.error("it redirects to another origin; set auth.jwks_url to where it leads")
     } else if attempt.previous().len() > MAX_REDIRECTS {
         attempt.error("it redirects more than 3 times")
@@ -89,27 +92,27 @@ fn follow(attempt: Attempt<'_>) -> Action {
     }
 }
 
-/// The keys behind one URL.
+/// The keys served at one URL.
 pub(super) struct Jwks {
     url: String,
     rules: Rules,
-    pace: Pace,
+    schedule: FetchSchedule,
     client: reqwest::Client,
-    /// The fetch under way, which ends within [`TIMEOUT`].
+    /// Runs the current fetch, which ends within [`FETCH_TIMEOUT`].
     tasks: Tasks,
     state: Mutex<State>,
 }
 
 struct State {
     keys: CachedKeys,
-    /// When the request that brought `keys` was sent; `None` before the first answer.
+    /// When the request for the current `keys` was sent; `None` before the first response.
     requested: Option<Instant>,
-    /// Whether the last fetch gave keys.
+    /// Whether the last fetch succeeded.
     healthy: bool,
     next_fetch: Instant,
-    /// Fetches in a row that gave no keys.
+    /// The number of failed fetches in a row.
     failures: u32,
-    /// The fetch under way. A task drives it, whether a token waits for it or not.
+    /// The current fetch. A task drives it, so it completes even when no token waits for it.
     fetch: Option<WeakShared<BoxFuture<'static, Option<CachedKeys>>>>,
     unknown_kids: UnknownKids,
 }
@@ -121,9 +124,9 @@ impl std::fmt::Debug for Jwks {
 }
 
 impl Jwks {
-    pub(super) fn new(url: &str, rules: Rules, pace: Pace) -> Result<Self, KeyError> {
+    pub(super) fn new(url: &str, rules: Rules, schedule: FetchSchedule) -> Result<Self, KeyError> {
         let client = crypto::https_client()
-            .timeout(TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
             .redirect(Policy::custom(follow))
             .build()
             .map_err(|error| KeyError::Jwks(error.without_url().to_string()))?;
@@ -136,20 +139,21 @@ impl Jwks {
             fetch: None,
             unknown_kids: UnknownKids::default(),
         };
-        Ok(Self { url: url.to_owned(), rules, pace, client, tasks: Tasks::default(), state: Mutex::new(state) })
+        Ok(Self { url: url.to_owned(), rules, schedule, client, tasks: Tasks::default(), state: Mutex::new(state) })
     }
 
-    /// Whether the cache can be kept under a new configuration.
-    pub(super) fn serves(&self, url: &str, rules: &Rules) -> bool {
+    /// Returns whether the cache can be kept under a new configuration.
+    pub(super) fn matches_config(&self, url: &str, rules: &Rules) -> bool {
         self.url == url && self.rules == *rules
     }
 
-    /// The cached keys, which are fetched first when there are none. Old keys hold until newer ones have come.
+    /// Returns the cached keys, and fetches them first when there are none. Old keys stay in use until newer ones
+    /// arrive.
     pub(super) async fn keys(self: &Arc<Self>) -> CachedKeys {
         let (keys, fetch) = {
             let mut state = self.state.lock();
-            let fresh = state.requested.is_some_and(|requested| requested.elapsed() < self.pace.fresh);
-            let fetch = if fresh { None } else { self.join(&mut state) };
+            let fresh = state.requested.is_some_and(|requested| requested.elapsed() < self.schedule.max_age);
+            let fetch = if fresh { None } else { self.join_or_start(&mut state) };
             (Arc::clone(&state.keys), fetch)
         };
         match fetch {
@@ -158,17 +162,17 @@ impl Jwks {
         }
     }
 
-    /// Verifies a token with the cached keys, and with keys that are fetched again when none of those fits.
+    /// Verifies a token with the cached keys. Fetches the keys again when none of them fits.
     ///
     /// # Errors
-    /// [`AuthError::Unavailable`] when it is not known whether the provider serves the token's key.
+    /// Returns [`AuthError::Unavailable`] when it is unknown whether the provider serves the token's key.
     pub(super) async fn verify(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
-        // A set has public keys only.
+        // A JWKS contains public keys only.
         if AlgorithmFamily::Hmac.algorithms().contains(&header.alg) {
             return Err(NO_KEY);
         }
-        let asked = Instant::now();
-        let Ok(keys) = timeout(WAIT, self.keys()).await else { return Err(AuthError::Unavailable) };
+        let received_at = Instant::now();
+        let Ok(keys) = timeout(WAIT_TIMEOUT, self.keys()).await else { return Err(AuthError::Unavailable) };
         if header.kid.is_none() && keys.len() > MAX_KEYS_WITHOUT_KID {
             return Err(AuthError::Invalid("it has no kid, and auth.jwks_url serves more than 100 keys"));
         }
@@ -176,41 +180,41 @@ impl Jwks {
             return outcome;
         }
         match header.kid.as_deref().filter(|kid| !keys.iter().any(|key| key.kid.as_deref() == Some(kid))) {
-            Some(kid) => self.verify_with_new_kid(kid, header, token, asked).await,
+            Some(kid) => self.verify_with_new_kid(kid, header, token, received_at).await,
             None => self.verify_with_replaced_key(header, token).await,
         }
     }
 
-    /// Verifies a token whose `kid` is not cached: this is how keys rotate.
+    /// Verifies a token whose `kid` is not cached, which happens when keys rotate.
     async fn verify_with_new_kid(
         self: &Arc<Self>,
         kid: &str,
         header: &Header,
         token: &str,
-        asked: Instant,
+        received_at: Instant,
     ) -> Result<Identity, AuthError> {
-        let (first_asked, fetch) = {
+        let (first_seen, fetch) = {
             let mut state = self.state.lock();
-            (state.unknown_kids.first_asked(kid, asked), self.join(&mut state))
+            (state.unknown_kids.first_seen(kid, received_at), self.join_or_start(&mut state))
         };
         if let Some(fetch) = fetch {
-            let keys = timeout(WAIT, fetch).await.ok().flatten().ok_or(AuthError::Unavailable)?;
+            let keys = timeout(WAIT_TIMEOUT, fetch).await.ok().flatten().ok_or(AuthError::Unavailable)?;
             if let Some(outcome) = verify_with(keys.iter(), header, token) {
                 return outcome;
             }
         }
         let state = self.state.lock();
-        // A set that was requested before the first token with this kid came may be from before the rotation.
-        let settled = state.healthy && state.requested.is_some_and(|requested| requested >= first_asked);
+        // A set that was requested before the first token with this kid arrived may predate the rotation.
+        let settled = state.healthy && state.requested.is_some_and(|requested| requested >= first_seen);
         Err(if settled { NO_KEY } else { AuthError::Unavailable })
     }
 
-    /// Verifies a token that names no key, or one that is cached and did not make its signature. Most such tokens are
-    /// forged; a provider that replaced the key under the same `kid` is believed after the next fetch.
+    /// Verifies a token without a `kid`, or with a cached `kid` whose key did not make the signature. Most such tokens
+    /// are forged. A key that the provider replaced under the same `kid` takes effect with the next fetch.
     async fn verify_with_replaced_key(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
-        let fetch = self.join(&mut self.state.lock());
+        let fetch = self.join_or_start(&mut self.state.lock());
         let fetched = match fetch {
-            Some(fetch) => timeout(WAIT, fetch).await.ok().flatten(),
+            Some(fetch) => timeout(WAIT_TIMEOUT, fetch).await.ok().flatten(),
             None => None,
         };
         if let Some(outcome) = fetched.and_then(|keys| verify_with(keys.iter(), header, token)) {
@@ -221,8 +225,8 @@ impl Jwks {
         Err(if header.kid.is_some() || settled { NO_KEY } else { AuthError::Unavailable })
     }
 
-    /// The fetch that is under way, or a new one when it is time.
-    fn join(self: &Arc<Self>, state: &mut State) -> Option<Fetch> {
+    /// Joins the current fetch, or starts a new one when the schedule allows it.
+    fn join_or_start(self: &Arc<Self>, state: &mut State) -> Option<Fetch> {
         if let Some(fetch) = state.fetch.as_ref().and_then(WeakShared::upgrade) {
             return Some(fetch);
         }
@@ -230,22 +234,23 @@ impl Jwks {
         if now < state.next_fetch {
             return None;
         }
-        state.next_fetch = now + self.pace.without_keys;
+        // Provisional: the fetch sets the final time when it completes. This applies if it is cancelled or panics.
+        state.next_fetch = now + self.schedule.retry_delay;
         let jwks = Arc::clone(self);
         let fetch = async move { jwks.fetch().await }.boxed().shared();
         state.fetch = fetch.downgrade();
-        let driven = fetch.clone();
-        self.tasks.spawn(async move { drop(driven.await) });
+        let driver = fetch.clone();
+        self.tasks.spawn(async move { drop(driver.await) });
         Some(fetch)
     }
 
     async fn fetch(&self) -> Option<CachedKeys> {
         let requested = Instant::now();
-        let answer = self.request().await;
+        let response = self.request().await;
         let mut state = self.state.lock();
         state.fetch = None;
-        state.healthy = answer.is_ok();
-        match answer {
+        state.healthy = response.is_ok();
+        match response {
             Ok(keys) => {
                 state.failures = 0;
                 state.keys = keys;
@@ -254,10 +259,10 @@ impl Jwks {
             }
             Err(reason) => {
                 state.failures = state.failures.saturating_add(1);
-                log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys of auth.jwks_url");
+                log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys at auth.jwks_url");
             }
         }
-        let pause = self.pace.pause(state.failures);
+        let pause = self.schedule.delay(state.failures);
         state.next_fetch = Instant::now() + pause;
         state.healthy.then(|| Arc::clone(&state.keys))
     }
@@ -265,19 +270,19 @@ impl Jwks {
     async fn request(&self) -> Result<CachedKeys, String> {
         let body = body(self.client.get(&self.url).send().await, MAX_BYTES).await?;
         let keys = parse(&body, &self.rules)?;
-        if keys.is_empty() { Err("the answer has no public key for signatures".into()) } else { Ok(keys.into()) }
+        if keys.is_empty() { Err("the response has no public key for signatures".into()) } else { Ok(keys.into()) }
     }
 }
 
-/// One key that is not understood does not spoil the others (RFC 7517, section 5).
+/// Parses a JWK set. Keys that are not understood are skipped (RFC 7517, section 5).
 fn parse(body: &[u8], rules: &Rules) -> Result<Vec<VerifyingKey>, String> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(body).map_err(|_| "the answer is not a JWK set".to_owned())?;
+    let set: Set = serde_json::from_slice(body).map_err(|_| "the response is not a JWK set".to_owned())?;
     if set.keys.len() > MAX_KEYS {
-        return Err(format!("the answer has {} keys, and at most {MAX_KEYS} are read", set.keys.len()));
+        return Err(format!("the response has {} keys, and at most {MAX_KEYS} are read", set.keys.len()));
     }
     let known = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
     Ok(known.filter_map(|jwk| VerifyingKey::jwk(&jwk, rules)).collect())

@@ -1,4 +1,5 @@
-//! Verifies tokens (RFC 7519): with secrets and public keys at once, with keys of a JWKS after fetching them.
+//! Verifies tokens (RFC 7519) with configured secrets and public keys, and with the keys of a JWKS, which are fetched
+//! first.
 
 use std::sync::Arc;
 
@@ -8,29 +9,30 @@ use parking_lot::RwLock;
 use super::{
     AuthError, Identity, KeyError,
     claims::verify_with,
-    jwks::{Jwks, Pace},
+    jwks::{FetchSchedule, Jwks},
     key::{Rules, VerifyingKey},
 };
 use crate::{config, crypto};
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is accepted, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Turns tokens into identities.
+/// Verifies tokens and returns identities.
 #[derive(Debug)]
 pub struct Authenticator {
     keys: RwLock<Arc<Keys>>,
-    pace: Pace,
+    schedule: FetchSchedule,
 }
 
-/// Keys that are valid and not in force yet.
+/// Validated keys that are not in use yet.
 #[derive(Debug)]
 pub struct KeySet(Keys);
 
 /// The keys of one configuration.
 #[derive(Debug)]
 struct Keys {
-    own: Vec<VerifyingKey>,
+    /// Configured secrets and public keys.
+    configured: Vec<VerifyingKey>,
     jwks: Option<Arc<Jwks>>,
 }
 
@@ -38,38 +40,38 @@ impl Authenticator {
     /// Prepares the configured keys. Keys of a JWKS are fetched by the first token that needs them.
     ///
     /// # Errors
-    /// [`KeyError`] when there is no key, or one that cannot be used.
+    /// Returns a [`KeyError`] when there is no key, or one that cannot be used.
     pub fn new(auth: &config::Auth) -> Result<Self, KeyError> {
-        Self::with_pace(auth, Pace::default())
+        Self::with_schedule(auth, FetchSchedule::default())
     }
 
-    pub(super) fn with_pace(auth: &config::Auth, pace: Pace) -> Result<Self, KeyError> {
+    pub(super) fn with_schedule(auth: &config::Auth, schedule: FetchSchedule) -> Result<Self, KeyError> {
         crypto::install();
-        let keys = Keys::new(auth, pace, None)?;
-        Ok(Self { keys: RwLock::new(Arc::new(keys)), pace })
+        let keys = Keys::new(auth, schedule, None)?;
+        Ok(Self { keys: RwLock::new(Arc::new(keys)), schedule })
     }
 
-    /// Prepares the keys and rules of a new configuration, for [`Authenticator::replace`].
+    /// Prepares the keys and rules of a new configuration, for use with [`Authenticator::replace`].
     ///
     /// # Errors
-    /// As [`Authenticator::new`].
+    /// The same as [`Authenticator::new`].
     pub fn prepare(&self, auth: &config::Auth) -> Result<KeySet, KeyError> {
-        let before = Arc::clone(&self.keys.read());
-        Ok(KeySet(Keys::new(auth, self.pace, before.jwks.as_ref())?))
+        let previous = Arc::clone(&self.keys.read());
+        Ok(KeySet(Keys::new(auth, self.schedule, previous.jwks.as_ref())?))
     }
 
-    /// Prepares and replaces.
+    /// Prepares new keys and puts them into use.
     #[cfg(test)]
     pub(super) fn reload(&self, auth: &config::Auth) -> Result<(), KeyError> {
         self.prepare(auth).map(|keys| self.replace(keys))
     }
 
-    /// Takes over keys and rules; tokens that were verified stay so.
+    /// Puts new keys and rules into use. Tokens that were verified before remain valid.
     pub fn replace(&self, keys: KeySet) {
         *self.keys.write() = Arc::new(keys.0);
     }
 
-    /// Fetches the keys of the JWKS now, if there is one; false when it gives none.
+    /// Fetches the keys of the JWKS now, if one is configured. Returns false when no keys are available.
     pub async fn fetch_keys(&self) -> bool {
         let keys = Arc::clone(&self.keys.read());
         match &keys.jwks {
@@ -78,22 +80,22 @@ impl Authenticator {
         }
     }
 
-    /// Verifies a token. This waits only when keys must be fetched, and then for a few seconds at most.
+    /// Verifies a token. Waits only when keys must be fetched, for a few seconds at most.
     ///
     /// # Errors
-    /// [`AuthError`] says why the token is no identity.
+    /// Returns the [`AuthError`] that explains why the token was rejected.
     pub async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Invalid("it is longer than 16 KiB"));
         }
         let header = decode_header(token)
             .map_err(|_| AuthError::Invalid("it is not a JWT that is signed with a known algorithm"))?;
-        // Extensions that the issuer wants understood, and none is (RFC 7515, section 4.1.11).
+        // `crit` names extensions that a verifier must understand (RFC 7515, section 4.1.11). None are supported.
         if header.crit.is_some() {
-            return Err(AuthError::Invalid("it wants extensions (crit)"));
+            return Err(AuthError::Invalid("it requires extensions (crit)"));
         }
         let keys = Arc::clone(&self.keys.read());
-        if let Some(outcome) = verify_with(&keys.own, &header, token) {
+        if let Some(outcome) = verify_with(&keys.configured, &header, token) {
             return outcome;
         }
         match &keys.jwks {
@@ -104,18 +106,19 @@ impl Authenticator {
 }
 
 impl Keys {
-    fn new(auth: &config::Auth, pace: Pace, before: Option<&Arc<Jwks>>) -> Result<Self, KeyError> {
+    fn new(auth: &config::Auth, schedule: FetchSchedule, previous: Option<&Arc<Jwks>>) -> Result<Self, KeyError> {
         let rules = Rules::new(auth);
-        let mut own: Vec<_> = auth.jwt_secrets.iter().map(|secret| VerifyingKey::secret(secret, &rules)).collect();
+        let mut configured: Vec<_> =
+            auth.jwt_secrets.iter().map(|secret| VerifyingKey::secret(secret, &rules)).collect();
         for (index, pem) in auth.jwt_public_keys.iter().enumerate() {
-            own.push(VerifyingKey::pem(pem, &rules).map_err(|problem| KeyError::Pem(index + 1, problem))?);
+            configured.push(VerifyingKey::pem(pem, &rules).map_err(|problem| KeyError::Pem(index + 1, problem))?);
         }
-        let jwks = match (&auth.jwks_url, before) {
+        let jwks = match (&auth.jwks_url, previous) {
             (None, _) => None,
-            (Some(url), Some(before)) if before.serves(url, &rules) => Some(Arc::clone(before)),
-            (Some(url), _) => Some(Arc::new(Jwks::new(url, rules, pace)?)),
+            (Some(url), Some(previous)) if previous.matches_config(url, &rules) => Some(Arc::clone(previous)),
+            (Some(url), _) => Some(Arc::new(Jwks::new(url, rules, schedule)?)),
         };
-        if own.is_empty() && jwks.is_none() { Err(KeyError::None) } else { Ok(Self { own, jwks }) }
+        if configured.is_empty() && jwks.is_none() { Err(KeyError::None) } else { Ok(Self { configured, jwks }) }
     }
 }
 

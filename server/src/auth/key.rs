@@ -1,4 +1,4 @@
-//! A key that verifies tokens. The key decides which algorithms may be used with it, never the token.
+//! A key that verifies tokens. The key, never the token, determines which algorithms may be used.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, Validation,
@@ -7,21 +7,21 @@ use jsonwebtoken::{
 
 use crate::config;
 
-/// Why keys cannot be used to verify tokens. The texts say what to change.
+/// Why the configured keys cannot be used. The texts say what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// There is nothing to verify a token with.
+    /// No key is configured.
     #[error("no key verifies tokens: set auth.jwt_secret, auth.jwt_public_keys or auth.jwks_url")]
     None,
-    /// An entry of `auth.jwt_public_keys`, counted from 1, is not what it should be.
+    /// An entry of `auth.jwt_public_keys`, counted from 1, is invalid.
     #[error("auth.jwt_public_keys, entry {0}: {1}")]
     Pem(usize, &'static str),
-    /// The HTTP client that fetches keys cannot be made.
+    /// The HTTP client that fetches keys cannot be created.
     #[error("auth.jwks_url: {0}")]
     Jwks(String),
 }
 
-/// What tokens must be like, whichever key signed them.
+/// The requirements for tokens, regardless of the key that signed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rules {
     issuer: Option<String>,
@@ -39,7 +39,7 @@ impl Rules {
             algorithms: algorithms.to_vec(),
             leeway: self.leeway,
             validate_nbf: true,
-            // A token with an `aud` is fine for a gateway that was not told which audience it is.
+            // A token with an `aud` is acceptable if no audience is configured.
             validate_aud: self.audience.is_some(),
             ..Validation::default()
         };
@@ -57,10 +57,10 @@ impl Rules {
     }
 }
 
-/// A key with the algorithms and rules that it is used with.
+/// A key, with the algorithms and rules that apply to it.
 #[derive(Debug)]
 pub(super) struct VerifyingKey {
-    /// The name of a key from a JWKS.
+    /// The key id, for keys from a JWKS.
     pub(super) kid: Option<String>,
     pub(super) decoding: DecodingKey,
     pub(super) validation: Validation,
@@ -71,16 +71,16 @@ impl VerifyingKey {
         Self { kid: None, decoding, validation: rules.validation(algorithms) }
     }
 
-    /// A shared secret: HS256, HS384 and HS512.
+    /// Creates a key from a shared secret, for HS256, HS384 and HS512.
     pub(super) fn secret(secret: &config::Secret, rules: &Rules) -> Self {
         let algorithms = AlgorithmFamily::Hmac;
         Self::new(DecodingKey::from_secret(secret.0.as_bytes()), algorithms.algorithms(), rules)
     }
 
-    /// A public key in PEM: RSA, EC (P-256 or P-384) or Ed25519.
+    /// Parses a public key in PEM: RSA, EC (P-256 or P-384) or Ed25519.
     pub(super) fn pem(pem: &str, rules: &Rules) -> Result<Self, &'static str> {
         if pem.contains("PRIVATE KEY") {
-            return Err("this is a private key; give its public half (openssl pkey -pubout)");
+            return Err("this is a private key; use its public key (openssl pkey -pubout)");
         }
         if !pem.contains("PUBLIC KEY-----") {
             return Err("this is not a public key in PEM (-----BEGIN PUBLIC KEY-----)");
@@ -92,9 +92,9 @@ impl VerifyingKey {
         if let Ok(key) = DecodingKey::from_ed_pem(pem) {
             return Ok(Self::new(key, &[Algorithm::EdDSA], rules));
         }
-        let unknown = "only RSA, EC (P-256 or P-384) and Ed25519 keys are known";
+        let unknown = "only RSA, EC (P-256 or P-384) and Ed25519 keys are supported";
         let key = DecodingKey::from_ec_pem(pem).map_err(|_| unknown)?;
-        // An uncompressed point (SEC 1, section 2.3.3) has one byte and twice the bytes of the curve's field.
+        // An uncompressed point (SEC 1, section 2.3.3) has one byte, followed by two coordinates of the field's size.
         let algorithm = match key.try_get_as_bytes().map(<[u8]>::len) {
             Ok(65) => Algorithm::ES256,
             Ok(97) => Algorithm::ES384,
@@ -103,7 +103,8 @@ impl VerifyingKey {
         Ok(Self::new(key, &[algorithm], rules))
     }
 
-    /// A public key of a JWKS (RFC 7517), or `None` for one that is not for signatures, symmetric, or unknown.
+    /// Parses a public key of a JWKS (RFC 7517). Returns `None` for one that is symmetric, unknown or not for
+    /// signatures.
     pub(super) fn jwk(jwk: &Jwk, rules: &Rules) -> Option<Self> {
         let common = &jwk.common;
         if matches!(&common.public_key_use, Some(purpose) if *purpose != PublicKeyUse::Signature) {

@@ -11,40 +11,40 @@ use serde::Serialize;
 
 use crate::{config, crypto};
 
-/// What a token shall say.
+/// The content of a token to sign.
 #[derive(Debug, Clone)]
 pub struct Mint {
-    /// `sub`.
+    /// The user (`sub`).
     pub user: UserId,
-    /// `clans`: clan ids, or `*` for all; nothing for none.
+    /// `clans`: clan ids, or `*` for all. Empty for none.
     pub clans: Vec<String>,
-    /// `topics`: per service, topics, or `*` for all; nothing for none.
+    /// `topics`: topics per service, or `*` for all topics of the service. Empty for none.
     pub topics: BTreeMap<String, Vec<String>>,
-    /// `deviceId`.
+    /// The device id (`deviceId`), if any.
     pub device: Option<DeviceId>,
-    /// How long it lives.
+    /// The lifetime.
     pub ttl: Duration,
 }
 
-/// A signed token. It is a secret, so there is no `Debug`.
+/// A signed token. It is a secret, so this type does not implement `Debug`.
 #[derive(Clone)]
 pub struct Minted {
-    /// For `Authorization: Bearer` or `authenticate`.
+    /// The token, for `Authorization: Bearer` or the `authenticate` command.
     pub token: String,
-    /// Its end.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }
 
 /// Why a token cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
-    /// Only a shared secret can sign; public keys cannot.
+    /// No shared secret is configured. Public keys cannot sign.
     #[error("there is no secret to sign with: set auth.jwt_secret")]
     NoSecret,
-    /// The gateway speaks for itself.
+    /// The user `system` is reserved for the gateway itself.
     #[error("no token may carry the user `system`")]
     System,
-    /// The library refused.
+    /// The library could not sign the token.
     #[error("the token cannot be signed: {0}")]
     Signing(String),
 }
@@ -70,7 +70,7 @@ struct Claims<'a> {
 /// Signs a token that this configuration accepts, with the first of its secrets (HS256).
 ///
 /// # Errors
-/// [`MintError`] says what is missing.
+/// Returns a [`MintError`] that says what is missing.
 pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
     let secret = auth.jwt_secrets.first().ok_or(MintError::NoSecret)?;
     if mint.user.is_system() {

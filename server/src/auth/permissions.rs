@@ -1,4 +1,5 @@
-//! What somebody may do: by the claims of their token, by a backend service that is asked, or (for developers) all.
+//! Decides what an identity may do: by the claims of its token, by asking a backend service, or, for development,
+//! everything.
 
 mod cache;
 mod callback;
@@ -10,7 +11,7 @@ use std::{
 
 use realtime_gateway_protocol::ErrorCode;
 
-use self::callback::{Callback, Question};
+use self::callback::{Callback, PermissionQuery};
 use super::{Action, Grants, Identity};
 use crate::{
     command_error::CommandError,
@@ -18,28 +19,28 @@ use crate::{
     topic::Topic,
 };
 
-/// An action is allowed.
+/// Permission for an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Granted {
-    /// When it must be asked again whether it still is; `None` when it holds as long as the token.
+    /// When the backend service has to be asked again. `None` when the permission is valid as long as the token.
     pub ask_again: Option<AskAgain>,
 }
 
-/// When to ask a backend service again for something that it has granted.
+/// When to ask the backend service again about a permission that it has granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskAgain {
-    /// After this time.
+    /// The time until the next request.
     pub after: Duration,
-    /// Until then the grant holds although the service does not answer (`permissions.stale_grace`).
+    /// The time until which the grant remains valid while the service does not answer (`permissions.stale_grace`).
     pub holds_until: Instant,
 }
 
-/// Why permissions cannot be asked for.
+/// Why the source of permissions cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("permissions.url: {0}")]
 pub struct PermissionsError(String);
 
-/// Decides what somebody may do.
+/// Decides what an identity may do.
 #[derive(Debug)]
 pub struct Permissions {
     source: Source,
@@ -53,10 +54,10 @@ enum Source {
 }
 
 impl Permissions {
-    /// Prepares the source that is configured; a backend service is not asked yet.
+    /// Prepares the configured source. Sends no request to a backend service yet.
     ///
     /// # Errors
-    /// [`PermissionsError`] when the HTTP client cannot be made.
+    /// Returns a [`PermissionsError`] when the HTTP client cannot be created.
     pub fn new(permissions: &config::Permissions) -> Result<Self, PermissionsError> {
         let source = match &permissions.source {
             PermissionSource::Claims => Source::Claims,
@@ -68,24 +69,25 @@ impl Permissions {
         Ok(Self { source })
     }
 
-    /// Whether somebody may do something. This waits only for a backend service, and as long as
+    /// Checks whether an identity may perform an action on a topic. Waits only for a backend service, for at most
     /// `permissions.timeout`.
     ///
     /// # Errors
-    /// `forbidden` when not, `unavailable` when the service does not answer and no earlier grant holds.
+    /// Returns `forbidden` when it is not allowed, and `unavailable` when the service does not answer and no earlier
+    /// grant is valid.
     pub async fn check(&self, identity: &Identity, action: Action, topic: &Topic) -> Result<Granted, CommandError> {
-        // Everybody's notifications are their own, and nobody else's, whatever anybody says.
+        // Notifications belong to their user alone, regardless of the configured source.
         if let Topic::User(owner) = topic {
-            return decided(*owner == identity.user);
+            return permanent_decision(*owner == identity.user);
         }
         match &self.source {
-            Source::AllowAll => decided(true),
-            Source::Claims => decided(identity.grants.cover(topic)),
+            Source::AllowAll => permanent_decision(true),
+            Source::Claims => permanent_decision(identity.grants.include(topic)),
             Source::Callback(callback) => {
-                let question = Question { user: identity.user.clone(), action, topic: topic.clone() };
-                match callback.ask(question).await {
-                    Some(answer) if answer.allowed => Ok(Granted { ask_again: Some(answer.ask_again()) }),
-                    Some(_) => decided(false),
+                let query = PermissionQuery { user: identity.user.clone(), action, topic: topic.clone() };
+                match callback.decide(query).await {
+                    Some(decision) if decision.allowed => Ok(Granted { ask_again: Some(decision.ask_again()) }),
+                    Some(_) => permanent_decision(false),
                     None => {
                         let message = "the permission service does not answer; try again";
                         Err(CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)))
@@ -96,8 +98,8 @@ impl Permissions {
     }
 }
 
-/// What does not change while the token lives.
-fn decided(allowed: bool) -> Result<Granted, CommandError> {
+/// Returns a decision that is valid as long as the token.
+fn permanent_decision(allowed: bool) -> Result<Granted, CommandError> {
     if allowed {
         Ok(Granted { ask_again: None })
     } else {
@@ -106,8 +108,8 @@ fn decided(allowed: bool) -> Result<Granted, CommandError> {
 }
 
 impl Grants {
-    /// Whether a clan or topic is among those that the token names.
-    fn cover(&self, topic: &Topic) -> bool {
+    /// Returns whether the token's claims include a clan or topic.
+    fn include(&self, topic: &Topic) -> bool {
         let among = |names: &[String], name: &str| names.iter().any(|granted| granted == "*" || granted == name);
         match topic {
             Topic::User(_) => false,

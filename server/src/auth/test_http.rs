@@ -1,4 +1,4 @@
-//! A local HTTP server for tests: answers as it is told, counts, remembers what it was asked.
+//! A local HTTP server for tests: sends configured responses, and counts and records requests.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::drain::Tasks;
+use crate::runtime::tasks::Tasks;
 
 pub(super) struct TestServer {
     pub(super) url: String,
@@ -26,9 +26,9 @@ pub(super) struct TestServer {
 
 struct Shared {
     hits: AtomicUsize,
-    answer: Mutex<(u16, String)>,
-    asked: Mutex<Vec<serde_json::Value>>,
-    /// The path that is redirected, and where to.
+    response: Mutex<(u16, String)>,
+    requests: Mutex<Vec<serde_json::Value>>,
+    /// The path that is redirected, and the target.
     redirect: Mutex<Option<(String, String)>>,
     arrived: watch::Sender<usize>,
 }
@@ -39,8 +39,8 @@ impl TestServer {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             hits: AtomicUsize::new(0),
-            answer: Mutex::new((200, body.into())),
-            asked: Mutex::default(),
+            response: Mutex::new((200, body.into())),
+            requests: Mutex::default(),
             redirect: Mutex::default(),
             arrived: watch::channel(0).0,
         });
@@ -50,7 +50,7 @@ impl TestServer {
         tasks.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (shared, gate) = (Arc::clone(&serving), gate.clone());
-                let service = service_fn(move |request| answer(Arc::clone(&shared), gate.clone(), request));
+                let service = service_fn(move |request| respond(Arc::clone(&shared), gate.clone(), request));
                 let connection = hyper::server::conn::http1::Builder::new();
                 accepting.spawn(connection.serve_connection(TokioIo::new(socket), service));
             }
@@ -62,20 +62,20 @@ impl TestServer {
         self.shared.hits.load(Ordering::SeqCst)
     }
 
-    pub(super) fn asked(&self) -> Vec<serde_json::Value> {
-        self.shared.asked.lock().clone()
+    pub(super) fn requests(&self) -> Vec<serde_json::Value> {
+        self.shared.requests.lock().clone()
     }
 
-    pub(super) fn answers(&self, status: u16, body: impl Into<String>) {
-        *self.shared.answer.lock() = (status, body.into());
+    pub(super) fn respond_with(&self, status: u16, body: impl Into<String>) {
+        *self.shared.response.lock() = (status, body.into());
     }
 
-    /// Requests for a path are redirected.
-    pub(super) fn redirects(&self, path: &str, to: impl Into<String>) {
+    /// Redirects requests for a path.
+    pub(super) fn redirect(&self, path: &str, to: impl Into<String>) {
         *self.shared.redirect.lock() = Some((path.to_owned(), to.into()));
     }
 
-    /// Requests arrive, but get no answer until `release`.
+    /// Holds back all responses until `release` is called.
     pub(super) fn hold(&self) {
         self.open.send_replace(false);
     }
@@ -84,13 +84,13 @@ impl TestServer {
         self.open.send_replace(true);
     }
 
-    /// Resolves when so many requests have arrived in all.
-    pub(super) async fn arrived(&self, requests: usize) {
+    /// Resolves when this number of requests has arrived in total.
+    pub(super) async fn wait_for_requests(&self, requests: usize) {
         self.shared.arrived.subscribe().wait_for(|arrived| *arrived >= requests).await.unwrap();
     }
 }
 
-async fn answer(
+async fn respond(
     shared: Arc<Shared>,
     mut gate: watch::Receiver<bool>,
     request: Request<Incoming>,
@@ -98,12 +98,12 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let hits = shared.hits.fetch_add(1, Ordering::SeqCst) + 1;
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    shared.asked.lock().extend(serde_json::from_slice::<serde_json::Value>(&body).ok());
+    shared.requests.lock().extend(serde_json::from_slice::<serde_json::Value>(&body).ok());
     shared.arrived.send_replace(hits);
     gate.wait_for(|open| *open).await.ok();
     if let Some((_, to)) = shared.redirect.lock().as_ref().filter(|(from, _)| *from == path) {
         return Ok(Response::builder().status(302).header("location", to).body(Full::default()).unwrap());
     }
-    let (status, body) = shared.answer.lock().clone();
+    let (status, body) = shared.response.lock().clone();
     Ok(Response::builder().status(status).body(Full::from(body)).unwrap())
 }

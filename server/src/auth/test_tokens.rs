@@ -34,7 +34,7 @@ pub(crate) fn claims() -> Value {
     json!({ "sub": "alice", "exp": in_an_hour() })
 }
 
-/// The claims of `claims()`, with others added or, where `null`, taken away.
+/// Returns the claims of `claims()` with changes: others added, and those that are `null` removed.
 pub(crate) fn claims_with(changes: Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {
@@ -64,7 +64,7 @@ pub(crate) fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> S
     encode(&header, claims, &signing_key(algorithm)).unwrap()
 }
 
-/// A JWK set with the public halves of the keys of these algorithms, under these names.
+/// Returns a JWK set with the public keys for these algorithms, under these key ids.
 pub(crate) fn jwk_set(keys: &[(&str, Algorithm)]) -> String {
     let keys: Vec<_> = keys
         .iter()

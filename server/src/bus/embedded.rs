@@ -1,4 +1,7 @@
-//! The bus of one process: a single node has nobody to tell, and several (in tests) share memory.
+//! The bus of one process: a single node has no others to send to, and several nodes (in tests) share a store in memory.
+//!
+//! It carries append notices and ephemeral messages. A node finds control messages in its mailbox, with its next
+//! reconciliation.
 
 use std::sync::Arc;
 
@@ -6,47 +9,43 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{Bus, BusStatus, Doorbell, Heard, Hearing, Whisper};
-use crate::{store::Note, topic::Shard};
+use super::{Bus, BusEvent, BusEvents, EphemeralBroadcast};
+use crate::{
+    store::{AppendNotice, ClusterStatus},
+    topic::Shard,
+};
 
-/// How much may wait for a node before what comes next is lost.
+/// How many messages may wait for a node before further ones are lost.
 const WAITING: usize = 4_096;
 
 /// A node's end of the bus of this process.
 #[derive(Debug)]
 pub struct EmbeddedBus {
-    members: Arc<Mutex<Vec<Member>>>,
-    own: mpsc::Sender<Heard>,
-}
-
-/// A node on the bus.
-#[derive(Debug)]
-struct Member {
-    node: Arc<str>,
-    hearing: mpsc::Sender<Heard>,
+    members: Arc<Mutex<Vec<mpsc::Sender<BusEvent>>>>,
+    own: mpsc::Sender<BusEvent>,
 }
 
 impl EmbeddedBus {
-    /// A bus with one node on it.
-    pub fn new(node: &str) -> (Self, Hearing) {
-        Self::with_members(node, Arc::default())
+    /// Returns a bus with one node on it.
+    pub fn new() -> (Self, BusEvents) {
+        Self::with_members(Arc::default())
     }
 
-    /// One more node on the same bus.
-    pub fn join(&self, node: &str) -> (Self, Hearing) {
-        Self::with_members(node, self.members.clone())
+    /// Adds a node to the same bus.
+    pub fn join(&self) -> (Self, BusEvents) {
+        Self::with_members(self.members.clone())
     }
 
-    fn with_members(node: &str, members: Arc<Mutex<Vec<Member>>>) -> (Self, Hearing) {
-        let (own, hearing) = mpsc::channel(WAITING);
-        members.lock().push(Member { node: node.into(), hearing: own.clone() });
-        (Self { members, own }, hearing)
+    fn with_members(members: Arc<Mutex<Vec<mpsc::Sender<BusEvent>>>>) -> (Self, BusEvents) {
+        let (own, events) = mpsc::channel(WAITING);
+        members.lock().push(own.clone());
+        (Self { members, own }, BusEvents::of_process(events))
     }
 
-    fn send(&self, heard: impl Fn() -> Heard, to: impl Fn(&Member) -> bool) {
-        for member in self.members.lock().iter().filter(|member| !member.hearing.same_channel(&self.own)) {
-            if to(member) && member.hearing.try_send(heard()).is_err() {
-                tracing::debug!(node = %member.node, "something for another node was lost; its pulse will notice");
+    fn send(&self, event: impl Fn() -> BusEvent) {
+        for member in self.members.lock().iter().filter(|member| !member.same_channel(&self.own)) {
+            if member.try_send(event()).is_err() {
+                tracing::debug!("a message for another node was lost; its reconciliation finds what it was about");
             }
         }
     }
@@ -54,24 +53,20 @@ impl EmbeddedBus {
 
 #[async_trait]
 impl Bus for EmbeddedBus {
-    fn ring(&self, doorbell: &Doorbell) {
-        self.send(|| Heard::Doorbell(doorbell.clone()), |_| true);
+    fn notify_nodes(&self, notice: &AppendNotice) {
+        self.send(|| BusEvent::AppendNotice(notice.clone()));
     }
 
-    fn whisper(&self, whisper: &Whisper) {
-        self.send(|| Heard::Whisper(whisper.clone()), |_| true);
-    }
-
-    fn tell(&self, node: &str, note: &Note) {
-        self.send(|| Heard::Note(note.clone()), |member| *member.node == *node);
+    fn broadcast_ephemeral(&self, broadcast: &EphemeralBroadcast) {
+        self.send(|| BusEvent::EphemeralBroadcast(broadcast.clone()));
     }
 
     async fn bind(&self, _shard: Shard) {}
 
     fn release(&self, _shard: Shard) {}
 
-    fn status(&self) -> BusStatus {
-        BusStatus::Embedded
+    fn status(&self) -> Option<ClusterStatus> {
+        None
     }
 
     async fn close(&self) {}

@@ -1,61 +1,85 @@
-//! From `bus.url` to a bus.
+//! Joins the bus between nodes, and opens the broker of backend services that `bus.url` names.
 
 use std::sync::Arc;
 
 use super::{
-    Arrivals, Bus, EmbeddedBus, Hearing,
-    rabbitmq::{self, Parts, Peers, RabbitBus, RabbitError},
+    BackendBroker, Bus, BusEvents, ClusterBus, EmbeddedBus, InboundEvents,
+    backend_events::{self, BackendEvents},
+    rabbitmq::{self, Connections, RabbitBroker, RabbitError, StoreUse},
 };
 use crate::{
     config::Config,
     metrics::Metrics,
+    runtime::{supervision::Supervisor, tasks::Tasks},
     store::{NodeName, Store},
-    supervision::Supervisor,
 };
 
 pub use super::rabbitmq::Topology;
 
-/// Why there is no bus.
+/// Why there is no broker.
 pub type OpenError = RabbitError;
 
-/// A node's end of a bus, and what comes out of it.
+/// The broker of backend services, and what comes out of it.
 pub struct Opened {
-    /// The bus.
-    pub bus: Arc<dyn Bus>,
-    /// What other nodes say.
-    pub hearing: Hearing,
-    /// What backend services publish, when there is a broker.
-    pub arrivals: Option<Arrivals>,
+    /// The broker.
+    pub broker: BackendBroker,
+    /// What backend services publish.
+    pub inbound: InboundEvents,
 }
 
-/// Opens the bus that is configured. A broker that is away is no error: the bus goes on trying.
+/// Joins the bus between the nodes of a store. A store that one process has to itself gets a bus without other nodes.
+pub fn join(store: &dyn Store) -> (Arc<dyn Bus>, BusEvents) {
+    match ClusterBus::join(store) {
+        Some((bus, events)) => (Arc::new(bus), events),
+        None => {
+            let (bus, events) = EmbeddedBus::new();
+            (Arc::new(bus), events)
+        }
+    }
+}
+
+/// Opens the broker of backend services, if one is configured. A broker that cannot be reached is not an error: the
+/// gateway connects when it can.
 ///
 /// # Errors
-/// [`OpenError`] says what is wrong with the configuration, or that another gateway stands in the way.
+/// [`OpenError`] says what is wrong with the configuration, or that another gateway uses the same broker and prefix.
 pub async fn open(
     config: &Config,
     name: &NodeName,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     supervisor: &Supervisor,
-) -> Result<Opened, OpenError> {
+) -> Result<Option<Opened>, OpenError> {
     if config.bus.is_embedded() {
-        let (bus, hearing) = EmbeddedBus::new(&name.id);
-        return Ok(Opened { bus: Arc::new(bus), hearing, arrivals: None });
+        return Ok(None);
     }
-    let parts = Parts { config: &config.bus, node: name.id.clone(), peers: peers(config), store, metrics, supervisor };
-    let (bus, hearing, arrivals) = RabbitBus::open(parts).await?;
-    Ok(Opened { bus: Arc::new(bus), hearing, arrivals: Some(arrivals) })
+    let tasks = Tasks::supervised_by(supervisor);
+    // A start that is given up leaves no task behind.
+    let given_up = tasks.stop_on_drop();
+    let parts = rabbitmq::Parts {
+        config: &config.bus,
+        node: name.id.clone(),
+        store_use: store_use(config),
+        metrics: metrics.clone(),
+        tasks: &tasks,
+        supervisor,
+    };
+    let connections = Arc::new(Connections::open(parts).await?);
+    let broker = Arc::new(RabbitBroker::new(&connections));
+    let parts = backend_events::Parts { broker, store, metrics, tasks: &tasks, supervisor };
+    let (events, inbound) = BackendEvents::start(parts);
+    given_up.disarm();
+    Ok(Some(Opened { broker: BackendBroker { events, connections, tasks }, inbound }))
 }
 
-/// Tells whether the broker that is configured can be used, and what it has of what the gateway declares.
+/// Checks whether the broker that is configured can be used, and what it has of what the gateway declares.
 ///
 /// # Errors
 /// [`OpenError`] says why not.
 pub async fn probe(config: &Config) -> Result<Topology, OpenError> {
-    rabbitmq::probe(&config.bus, &config.node_id, peers(config)).await
+    rabbitmq::probe(&config.bus, store_use(config)).await
 }
 
-fn peers(config: &Config) -> Peers {
-    if config.store.is_shared() { Peers::Some } else { Peers::None }
+fn store_use(config: &Config) -> StoreUse {
+    if config.store.is_shared() { StoreUse::Shared } else { StoreUse::Own }
 }

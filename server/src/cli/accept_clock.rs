@@ -1,4 +1,4 @@
-//! `gateway store accept-clock`: an operator confirms a clock that has jumped, so that what is too old is deleted again.
+//! `gateway store accept-clock`: an operator confirms a clock that has jumped, so that expired data is deleted again.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -8,16 +8,16 @@ use rustix::process::Signal;
 
 use super::running_gateway::{Chosen, RunningGateway};
 use crate::{
-    clock::NodeClock,
     config::{Config, Flags, Loaded},
+    runtime::clock::NodeClock,
     store::{NodeName, open::open},
 };
 
 /// Confirms that the clock is right, after it has jumped.
 ///
-/// The running gateway is told by SIGUSR1. With Redis, whose clock decides, it tells Redis, and every node follows. Where
-/// no gateway runs, the store of the configuration is told: with a data file, the next start goes by the clock of the
-/// machine.
+/// A running gateway is notified with SIGUSR1. With Redis, whose clock all nodes follow, it confirms the clock of
+/// Redis. If no gateway runs, the clock is confirmed in the store of the configuration. With a data file, the next
+/// start uses the clock of the machine.
 #[derive(Debug, Args)]
 pub(super) struct AcceptClock {
     #[command(flatten)]
@@ -35,11 +35,11 @@ impl AcceptClock {
                     );
                 }
                 gateway.send(Signal::USR1).with_context(|| {
-                    format!(
-                        "process {id} cannot be told to trust its clock; is it there, and is this its user, or root?"
-                    )
+                    format!("process {id} cannot be signaled; does it run, and is this its user or root?")
                 })?;
-                super::print(&format!("process {id} was told that the clock is right; its log and /health say so\n"))
+                super::print(&format!(
+                    "process {id} was asked to accept the clock; its log and /health show the result\n"
+                ))
             }
             Chosen::None(why) => {
                 accept_without_gateway(self.gateway.config).await.context(why)?;

@@ -1,4 +1,4 @@
-//! `gateway check`: whether the gateway would start, and what would hurt it, one finding a line.
+//! `gateway check`: checks whether the gateway would start, and reports risks, one finding per line.
 
 use std::{fmt, io, net::SocketAddr, process::ExitCode};
 
@@ -6,30 +6,30 @@ use clap::Args;
 
 use super::store_check::store;
 use crate::{
-    accept::{ServeError, can_bind},
     bus::open::{Topology, probe},
     config::{Config, Durability, Loaded},
-    descriptors,
+    edge::accept::{ServeError, can_bind},
     gateway::Prepared,
+    runtime::descriptors,
     store::redb::survey::Depth,
     telemetry::LogFilter,
 };
 
-/// Tells whether the gateway would start, and what would hurt it.
+/// Checks whether the gateway would start, and reports risks.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     #[command(flatten)]
     source: super::Source,
-    /// Reads every row of the data file and verifies its checksum, and has redb check its own pages. The file is not
-    /// changed. Takes as long as reading the file does.
+    /// Reads every row of the data file, verifies its checksum, and lets redb check its pages. The file is not changed.
+    /// This takes as long as reading the file.
     #[arg(long)]
     deep: bool,
 }
 
-/// Hosts that are this machine.
+/// The host names of the loopback interface.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// What was found.
+/// A finding.
 pub(super) enum Finding {
     Fine(String),
     Warning(String),
@@ -78,7 +78,7 @@ async fn findings(loaded: &Loaded, depth: Depth) -> Vec<Finding> {
     findings
 }
 
-/// Makes what `serve` makes before it opens the store.
+/// Creates the parts that `serve` creates before it opens the store.
 async fn prepared(config: &Config) -> Vec<Finding> {
     let prepared = match Prepared::new(config) {
         Ok(prepared) => prepared,
@@ -96,7 +96,7 @@ async fn prepared(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the ports could be opened now.
+/// Checks whether the ports can be opened.
 fn ports(config: &Config) -> Vec<Finding> {
     let listens = [("listen", Some(config.listen)), ("internal.listen", config.internal_listen)];
     let ports = listens.into_iter().filter_map(|(key, address)| Some((key, address?)));
@@ -116,13 +116,13 @@ async fn broker(config: &Config) -> Vec<Finding> {
     }
     let mut findings = match probe(config).await {
         Ok(found) => topology(found),
-        // The gateway starts without it, but whoever checks wants it to be there.
+        // The gateway starts without the broker, but an operator who checks expects it to be available.
         Err(error) => vec![Finding::Error(error.to_string())],
     };
     let in_clear = |url: &str| url.trim().starts_with("amqp://") && !LOOPBACK.iter().any(|host| url.contains(host));
     if config.bus.url.0.split(',').any(in_clear) {
         findings.push(Finding::Warning(
-            "bus.url is amqp://: what is said, and the password, travel in clear; amqps:// does not".into(),
+            "bus.url is amqp://: messages and the password are sent unencrypted; use amqps:// to encrypt them".into(),
         ));
     }
     if !config.store.is_shared() {
@@ -133,7 +133,7 @@ async fn broker(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What the broker has of what the gateway declares.
+/// Returns the findings about the queues and exchanges that the gateway declares.
 fn topology(found: Topology) -> Vec<Finding> {
     let Topology { same, absent, in_use, refused } = found;
     let mut findings = vec![Finding::Fine("the broker lets the gateway in".into())];
@@ -154,7 +154,7 @@ fn open_files(config: &Config) -> Finding {
     if limit.hard >= wanted {
         Finding::Fine(format!("{} files may be open, {wanted} are wanted", limit.hard))
     } else {
-        let fit = limit.hard.saturating_sub(descriptors::beside(config.permissions.max_in_flight));
+        let fit = limit.hard.saturating_sub(descriptors::reserved(config.permissions.max_in_flight));
         Finding::Warning(format!(
             "only {} files may be open: {fit} of limits.connections = {} fit; raise it (ulimit -Hn, LimitNOFILE=)",
             limit.hard, config.limits.connections
@@ -173,7 +173,7 @@ fn network(config: &Config) -> Vec<Finding> {
         }
         if config.tls.is_none() {
             findings.push(Finding::Warning(
-                "tls.cert is not set: tokens travel in clear unless a proxy in front has TLS".into(),
+                "tls.cert is not set: tokens are sent unencrypted unless a proxy in front terminates TLS".into(),
             ));
         }
         if config.internal_listen.is_none() {

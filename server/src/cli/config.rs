@@ -1,11 +1,11 @@
-//! `gateway config`: what is set, and where; or an example of everything that can be.
+//! `gateway config`: prints the configuration with the source of each value, or a complete example.
 
 use std::process::ExitCode;
 
 use crate::config::{Flags, Loaded, example};
 use clap::{Args, ValueEnum};
 
-/// Prints the configuration with secrets masked and where each value came from, or an example.
+/// Prints the configuration with masked secrets and the source of each value, or an example.
 #[derive(Debug, Args)]
 pub(super) struct Config {
     /// Prints a complete commented example instead.
@@ -13,18 +13,18 @@ pub(super) struct Config {
     example: Option<Example>,
     #[command(flatten)]
     source: super::Source,
-    /// As with `serve --dev`.
+    /// Reads the configuration like `serve --dev`.
     #[arg(long)]
     dev: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Example {
-    /// gateway.toml
+    /// A gateway.toml.
     Toml,
-    /// .env
+    /// A .env file.
     Env,
-    /// The table of the README.
+    /// The page docs/configuration.md.
     #[value(hide = true)]
     Markdown,
 }
@@ -34,7 +34,7 @@ impl Config {
         match self.example {
             Some(Example::Toml) => super::print(&example::toml()),
             Some(Example::Env) => super::print(&example::env()),
-            Some(Example::Markdown) => super::print(&example::table()),
+            Some(Example::Markdown) => super::print(&example::markdown()),
             None => {
                 let flags = Flags { dev: self.dev, ..self.source.flags() };
                 super::print(&Loaded::read(&flags)?.show())

@@ -1,4 +1,4 @@
-//! `gateway healthcheck`: asks a running gateway how it is, for images that hold nothing else that could ask.
+//! `gateway healthcheck`: checks the health of a running gateway, for container images without other HTTP clients.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,15 +15,15 @@ use crate::{
     crypto,
 };
 
-/// How long an answer may take.
+/// The time limit of the request.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Asks a running gateway whether it is well: exits with 0 if it says so, and with 1 otherwise.
+/// Checks whether a running gateway is healthy: exits with 0 if it is, and with 1 otherwise.
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
     #[command(flatten)]
     source: super::Source,
-    /// What to ask instead of /health/ready at the configured address, such as http://127.0.0.1:4000/health.
+    /// The URL to check, such as http://127.0.0.1:4000/health. By default /health/ready at the configured address.
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     url: Option<Url>,
 }
@@ -34,7 +34,7 @@ impl Healthcheck {
             Some(url) => url,
             None => own(&Loaded::read(&self.source.flags())?.config)?,
         };
-        // What listens on this machine need not have a certificate for its name here.
+        // A gateway on this machine need not have a certificate for a loopback address.
         let client = crypto::https_client()
             .timeout(WITHIN)
             .no_proxy()
@@ -44,19 +44,19 @@ impl Healthcheck {
     }
 }
 
-/// What the gateway answers, with the status in it.
+/// Returns the answer of the gateway, which contains the status.
 ///
 /// # Errors
-/// If it does not answer, or with another status than a success, which the error names.
+/// When the gateway does not answer, or answers with a status other than success, which the error contains.
 async fn ask(client: &reqwest::Client, url: &Url) -> anyhow::Result<String> {
     let response = client.get(url.clone()).send().await.with_context(|| format!("{url} does not answer"))?;
     let status = response.status();
     let body = response.text().await.unwrap_or_default();
-    let said = format!("{url} answers {status}: {}", body.trim());
-    if status.is_success() { Ok(said) } else { bail!(said) }
+    let answer = format!("{url} answers {status}: {}", body.trim());
+    if status.is_success() { Ok(answer) } else { bail!(answer) }
 }
 
-/// The readiness of the gateway that this configuration is of.
+/// Returns the readiness URL of the gateway with this configuration.
 fn own(config: &Config) -> anyhow::Result<Url> {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let ip = match config.listen.ip() {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_asks_where_the_gateway_listens() {
+    fn uses_address_on_which_the_gateway_listens() {
         let at = |listen: &str| own(&Config { listen: listen.parse().unwrap(), ..Config::default() }).unwrap();
         assert_eq!(at("0.0.0.0:4000").as_str(), "http://127.0.0.1:4000/health/ready");
         assert_eq!(at("[::]:4000").as_str(), "http://[::1]:4000/health/ready");
@@ -86,8 +86,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_status_is_named() {
-        for (status, is_well) in [
+    async fn reports_http_status() {
+        for (status, is_healthy) in [
             ("200 OK", true),
             ("302 Found", false),
             ("401 Unauthorized", false),
@@ -98,20 +98,20 @@ mod tests {
             let url = Url::parse(&format!("http://{}/health/ready", listener.local_addr().unwrap())).unwrap();
             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
             let client = crypto::https_client().build().unwrap();
-            let (said, ()) = tokio::join!(ask(&client, &url), async {
+            let (answer, ()) = tokio::join!(ask(&client, &url), async {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let mut request = [0; 1024];
                 assert!(tokio::io::AsyncReadExt::read(&mut socket, &mut request).await.unwrap() > 0);
                 tokio::io::AsyncWriteExt::write_all(&mut socket, answer.as_bytes()).await.unwrap();
             });
-            assert_eq!(said.is_ok(), is_well, "{status}");
-            let said = said.unwrap_or_else(|error| error.to_string());
-            assert!(said.contains(&format!("answers {status}: body")), "{said}");
+            assert_eq!(answer.is_ok(), is_healthy, "{status}");
+            let answer = answer.unwrap_or_else(|error| error.to_string());
+            assert!(answer.contains(&format!("answers {status}: body")), "{answer}");
         }
     }
 
     #[test]
-    fn certificates_are_let_pass_on_this_machine_only() {
+    fn accepts_invalid_certificates_on_this_machine_only() {
         for (url, ours) in [
             ("https://127.0.0.1:4000", true),
             ("https://[::1]:4000", true),

@@ -1,4 +1,4 @@
-//! `gateway key new`: makes an API key, and what configures it.
+//! `gateway key new`: creates an API key and the configuration for it.
 
 use std::process::ExitCode;
 
@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 
 use crate::config::hexadecimal;
 
-/// Marks a text as an API key of a gateway, for programs that look for secrets in the wrong places.
+/// The prefix of API keys, by which secret scanners recognize them.
 const PREFIX: &str = "gw_";
-/// The longest name.
+/// The maximum length of a name, in characters.
 const NAME_CHARACTERS: usize = 64;
 
-/// Makes keys of the HTTP API.
+/// Creates keys of the HTTP API.
 #[derive(Debug, Args)]
 pub(super) struct Key {
     #[command(subcommand)]
@@ -21,16 +21,16 @@ pub(super) struct Key {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints a new key, and the line that configures it. The output can be read by a shell.
+    /// Prints a new key and the line that configures it. A shell can source the output.
     New(New),
 }
 
 #[derive(Debug, Args)]
 struct New {
-    /// Names the key in the configuration and in the log.
+    /// The name of the key in the configuration and in the log.
     #[arg(long, value_name = "NAME", default_value = "backend", value_parser = name)]
     name: String,
-    /// What the key may do, separated by commas.
+    /// The scopes of the key, separated by commas.
     #[arg(long, value_name = "A,B", value_delimiter = ',', default_values = ["publish", "read"])]
     scopes: Vec<Scope>,
 }
@@ -63,12 +63,12 @@ impl Key {
 }
 
 impl New {
-    /// What is printed for a key.
+    /// Returns the output for a key.
     fn text(&self, key: &str) -> String {
         let Self { name, .. } = self;
         let digest: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
         let scopes: Vec<&str> = self.scopes.iter().map(|scope| scope.word()).collect();
-        // A list of words is written alike in JSON and TOML.
+        // A list of strings has the same syntax in JSON and TOML.
         let scopes = format!("[\"{}\"]", scopes.join("\", \""));
         format!(
             "# The API key, for your backend: Authorization: Bearer ... It is shown once, because the gateway gets its \
@@ -85,7 +85,7 @@ impl New {
     }
 }
 
-/// Reads a name that stands for itself in JSON, in TOML and in a shell's quotes.
+/// Parses a name that needs no escaping in JSON, in TOML and in a quoted shell string.
 fn name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.len() > NAME_CHARACTERS || !text.chars().all(is_plain) {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_needs_no_quoting() {
+    fn accepts_only_names_that_need_no_escaping() {
         for good in ["backend", "shop-1", "a.b_c"] {
             assert_eq!(name(good).unwrap(), good);
         }

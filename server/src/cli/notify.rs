@@ -1,4 +1,4 @@
-//! `gateway notify`: one notification, through the HTTP API of a running gateway.
+//! `gateway notify`: sends one notification through the HTTP API of a running gateway.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 /// Sends one notification through the HTTP API of a running gateway.
 #[derive(Args)]
 pub(super) struct Notify {
-    /// For whom.
+    /// The id of the user.
     #[arg(long, value_name = "ID")]
     user: UserId,
-    /// Its title.
+    /// The title of the notification.
     #[arg(long, value_name = "T")]
     title: String,
-    /// Its text.
+    /// The text of the notification.
     #[arg(long, value_name = "M")]
     message: String,
-    /// The gateway.
+    /// The URL of the gateway.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000")]
     gateway: String,
     /// A key of the HTTP API, or GATEWAY_API_KEY. A gateway with --dev needs none.

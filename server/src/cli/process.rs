@@ -1,5 +1,5 @@
-//! The gateways that run on this machine, as Linux tells in `/proc`: which processes run `serve` of this program, and
-//! with which configuration.
+//! Finds the gateways that run on this machine through `/proc` of Linux: the processes that run `serve` of this
+//! program, and their configurations.
 
 use std::{
     ffi::OsString,
@@ -14,13 +14,13 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What Linux appends to the path of a program that was replaced or removed while it runs.
+/// The suffix that Linux appends to the path of a program that was replaced or removed while it runs.
 const DELETED: &str = " (deleted)";
 
-/// The running gateways that this process can see.
+/// The running gateways that were found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Those that it may look into.
+    /// The gateways that this process may inspect.
     pub(super) gateways: Vec<GatewayProcess>,
     /// The number of processes that look like gateways and belong to another user.
     pub(super) hidden: usize,
@@ -52,7 +52,7 @@ pub(super) fn find() -> io::Result<Found> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && gateway.is_named_like(&own) => {
                 found.hidden += 1;
             }
-            // Another program, or it has ended meanwhile.
+            // It is another program, or it has ended meanwhile.
             _ => {}
         }
     }
@@ -61,12 +61,12 @@ pub(super) fn find() -> io::Result<Found> {
 }
 
 impl GatewayProcess {
-    /// The process with this id, whatever it runs.
+    /// Returns the process with this id, regardless of its program.
     pub(super) fn with_id(id: i32) -> Self {
         Self { id, arguments: arguments(id) }
     }
 
-    /// Whether its arguments are those of `serve`. A program with a service of its own may serve without arguments.
+    /// Returns whether the arguments are those of `serve`. A program with custom services may serve without arguments.
     fn looks_serving(&self) -> bool {
         match &self.arguments[..] {
             [] => false,
@@ -80,7 +80,8 @@ impl GatewayProcess {
         name.is_some() && name == own.path.file_name()
     }
 
-    /// The configuration file that it reads: that of `--config`, or `gateway.toml` in its working directory.
+    /// Returns the configuration file that the process reads: that of `--config`, or `gateway.toml` in its working
+    /// directory.
     pub(super) fn config(&self) -> PathBuf {
         let mut arguments = self.arguments.iter();
         let named = arguments.find_map(|argument| {
@@ -91,10 +92,10 @@ impl GatewayProcess {
         named.or(follows).map_or_else(|| PathBuf::from("gateway.toml"), PathBuf::from)
     }
 
-    /// Whether a file is the one that it reads.
+    /// Returns whether the process reads this configuration file.
     pub(super) fn reads(&self, file: &Path) -> bool {
         let config = self.config();
-        // Its folders are seen as it sees them.
+        // Resolve the path in the file system of the process, which may differ in a container.
         let seen = match config.strip_prefix("/") {
             Ok(below) => self.proc("root").join(below),
             Err(_) => self.proc("cwd").join(config),
@@ -105,7 +106,8 @@ impl GatewayProcess {
         }
     }
 
-    /// Whether a signal is received and does not end it. None where the system does not tell.
+    /// Returns whether the process handles a signal instead of being ended by it. `None` if the system does not report
+    /// it.
     pub(super) fn handles(&self, signal: Signal) -> Option<bool> {
         let status = fs::read_to_string(self.proc("status")).ok()?;
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
@@ -115,10 +117,10 @@ impl GatewayProcess {
         Some(caught.checked_shr(bit).unwrap_or_default() & 1 == 1)
     }
 
-    /// Reads the configuration as this process will read it, with its program, environment and folder: what is wrong
-    /// with it, if that can be told.
+    /// Reads the configuration like the process, with its program, environment and working directory. Returns the
+    /// problem of the configuration, if one can be determined.
     pub(super) fn configuration_problem(&self) -> Option<String> {
-        // Without arguments it is not known whether it runs with --dev.
+        // Without arguments it is unknown whether the process runs with --dev.
         if self.arguments.len() < 2 {
             return None;
         }
@@ -144,7 +146,7 @@ impl GatewayProcess {
         Some(text.strip_prefix("gateway: ").unwrap_or(&text).to_owned())
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     ///
     /// # Errors
     /// When the process has ended, or belongs to another user.
@@ -158,12 +160,12 @@ impl GatewayProcess {
     }
 }
 
-/// What a process runs, and among which processes.
+/// The program of a process and its PID namespace.
 struct Program {
     path: PathBuf,
-    /// Device and number of the file.
+    /// The device and inode number of the file.
     file: Option<(u64, u64)>,
-    /// The process ids of a container mean something else outside of it.
+    /// The PID namespace. Process ids of a container are only valid inside of it.
     namespace: PathBuf,
 }
 
@@ -179,13 +181,13 @@ impl Program {
         Ok(Self { path, file, namespace: fs::read_link(folder.join("ns/pid"))? })
     }
 
-    /// Whether both run one program. After an upgrade the path is the same and the file is another one.
+    /// Returns whether both run the same program. After an upgrade, the path is the same although the file differs.
     fn is_same(&self, other: &Self) -> bool {
         self.namespace == other.namespace && (self.path == other.path || self.file.is_some() && self.file == other.file)
     }
 }
 
-/// The command line of a process; empty when it has none, or has ended.
+/// Returns the command line of a process. It is empty if the process has none or has ended.
 fn arguments(id: i32) -> Vec<OsString> {
     let line = fs::read(Path::new("/proc").join(id.to_string()).join("cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_serves_by_its_arguments() {
+    fn recognizes_serving_process_by_its_arguments() {
         for (arguments, serves) in [
             (&["/usr/local/bin/gateway", "serve"][..], true),
             (&["gateway", "serve", "--config", "x"], true),
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_file_is_that_of_the_arguments_or_the_usual_one() {
+    fn uses_configuration_file_of_the_arguments_or_the_default() {
         for (arguments, config) in [
             (&["gateway", "serve", "--config", "/etc/a.toml"][..], "/etc/a.toml"),
             (&["gateway", "serve", "--config=a.toml", "--dev"], "a.toml"),
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_does_not_handle_the_signal_is_told_from_one_that_does() {
+    fn detects_whether_a_process_handles_a_signal() {
         let mut sleeps = Command::new("sleep").arg("60").spawn().unwrap();
         let id = i32::try_from(sleeps.id()).unwrap();
         assert_eq!(GatewayProcess::with_id(id).handles(Signal::HUP), Some(false));

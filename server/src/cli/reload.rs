@@ -1,4 +1,4 @@
-//! `gateway reload`: tells a running gateway to read its configuration again, for images that hold no shell that could
+//! `gateway reload`: reloads the configuration of a running gateway, for container images without a shell that could
 //! send a signal.
 
 use std::process::ExitCode;
@@ -9,10 +9,10 @@ use rustix::process::Signal;
 
 use super::running_gateway::{Chosen, RunningGateway};
 
-/// Tells a running gateway of this machine to read its configuration again, as SIGHUP does.
+/// Reloads the configuration of a gateway that runs on this machine, like SIGHUP.
 ///
-/// The gateway is found among the processes of this machine or container: it is the one that runs `serve` of this
-/// program. Where several run, --config or --pid says which one is meant.
+/// The command finds the process on this machine or in this container that runs `serve` of this program. If several
+/// run, select one with --config or --pid.
 #[derive(Debug, Args)]
 pub(super) struct Reload {
     #[command(flatten)]
@@ -30,13 +30,13 @@ impl Reload {
             bail!("process {id} does not handle SIGHUP and would end: it is no gateway, or has only just been started");
         }
         if let Some(problem) = gateway.configuration_problem() {
-            bail!("process {id} would refuse its configuration, so it was not told: {problem}");
+            bail!("process {id} would reject its configuration, so it was not signaled: {problem}");
         }
-        gateway.send(Signal::HUP).with_context(|| {
-            format!("process {id} cannot be told to reload; is it there, and is this its user, or root?")
-        })?;
+        gateway
+            .send(Signal::HUP)
+            .with_context(|| format!("process {id} cannot be signaled; does it run, and is this its user or root?"))?;
         super::print(&format!(
-            "process {id} reads its configuration again; its log says what changed and what needs a restart\n"
+            "process {id} reloads its configuration; its log shows what changed and what needs a restart\n"
         ))
     }
 }

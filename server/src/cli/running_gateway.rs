@@ -1,4 +1,4 @@
-//! Which running gateway a command is for.
+//! Selects the running gateway that a command applies to.
 
 use std::path::PathBuf;
 
@@ -7,30 +7,30 @@ use clap::Args;
 
 use super::process::{Found, GatewayProcess, find};
 
-/// Chooses one of the gateways that run on this machine.
+/// The options that select one of the gateways that run on this machine.
 #[derive(Debug, Args)]
 pub(super) struct RunningGateway {
-    /// The gateway that reads this configuration file.
+    /// Selects the gateway that reads this configuration file.
     #[arg(long, value_name = "FILE", conflicts_with = "pid")]
     pub(super) config: Option<PathBuf>,
-    /// The gateway that is this process.
+    /// Selects the gateway with this process id.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pid: Option<i32>,
 }
 
-/// What was found.
+/// The result of the selection.
 pub(super) enum Chosen {
-    /// The one gateway that is meant.
+    /// The selected gateway.
     One(GatewayProcess),
-    /// None, in a sentence.
+    /// No gateway was found, with the reason as a sentence.
     None(String),
 }
 
 impl RunningGateway {
-    /// Finds the one gateway that is meant. Where processes cannot be listed, `otherwise` says what to do.
+    /// Finds the selected gateway. If processes cannot be listed, the error contains the alternative `otherwise`.
     ///
     /// # Errors
-    /// When several may be meant.
+    /// When several gateways match.
     pub(super) fn find(&self, otherwise: &str) -> anyhow::Result<Chosen> {
         if let Some(id) = self.pid {
             return Ok(Chosen::One(GatewayProcess::with_id(id)));
@@ -62,7 +62,7 @@ impl RunningGateway {
                 gateways.push(last);
                 let shown: Vec<_> =
                     gateways.iter().map(|gateway| format!("{} ({})", gateway.id, gateway.config().display())).collect();
-                bail!("several gateways run here, say by --config or --pid which one is meant: {}", shown.join(", "))
+                bail!("several gateways run here; select one with --config or --pid: {}", shown.join(", "))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `gateway schema`: the documents from which clients are made.
+//! `gateway schema`: writes the machine-readable documents of the protocol and of the HTTP API.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -16,7 +16,7 @@ use crate::http::openapi_document;
 /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
 #[derive(Debug, Args)]
 pub(super) struct Schema {
-    /// The folder to write them to; it is made when it is not there.
+    /// The folder to write to. It is created if it does not exist.
     #[arg(long, value_name = "DIR", default_value = "schema")]
     out: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Schema {
     }
 }
 
-/// The documents by the names under which the gateway serves them too.
+/// Returns the documents by the names under which the gateway serves them.
 fn documents() -> Vec<(&'static str, Value)> {
     vec![
         ("client.json", client_schema()),

@@ -1,11 +1,10 @@
-//! `gateway serve`: reads the configuration, starts the logs, and hands over to the gateway.
+//! `gateway serve`: reads the configuration, starts the log, and runs the gateway.
 
 use std::process::ExitCode;
 
 use crate::{
     config::{Flags, Loaded},
-    gateway::Gateway,
-    running::Signals,
+    gateway::{Gateway, running::Signals},
     telemetry,
 };
 use anyhow::Context;
@@ -19,14 +18,14 @@ pub(super) struct Serve {
     /// Address and port, such as 127.0.0.1:4000.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// For trying things out: makes a secret, hands out tokens at /dev/token, and listens on loopback only.
+    /// For development: generates a secret, issues tokens at /dev/token, and listens on loopback only.
     #[arg(long)]
     dev: bool,
 }
 
 impl Serve {
     pub(super) async fn run(self, customise: impl FnOnce(Gateway) -> Gateway) -> anyhow::Result<ExitCode> {
-        // Before anything else: from here on SIGHUP does not end the process, and SIGTERM ends whatever is under way.
+        // Listen before anything else: from here on SIGHUP does not end the process, and SIGTERM also ends the start.
         let mut signals = Signals::listen().context("the process cannot receive signals")?;
         let flags = Flags { listen: self.listen, dev: self.dev, ..self.source.flags() };
         let loaded = tokio::select! {

@@ -1,4 +1,5 @@
-//! `gateway store`: copies, repairs and restores stores while no gateway runs on them; `cli/accept_clock.rs` has the rest.
+//! `gateway store`: copies, repairs, restores and compacts stores while no gateway uses them. `cli/accept_clock.rs`
+//! confirms clocks.
 
 mod compact;
 mod repair;
@@ -11,20 +12,19 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::accept_clock::AcceptClock;
+use crate::store::redis::{RedisOptions, RedisStore};
 use crate::{
-    clock::NodeClock,
     config::{self, Config, Flags, Loaded, Secret},
-    store::redis::{RedisOptions, RedisStore},
+    runtime::{clock::NodeClock, supervision::Supervisor},
     store::{
         NodeName, Nodes, Options, SpaceLimits, Store as _,
         copy::{Copied, copy},
         open::OpenError,
         redb::RedbStore,
     },
-    supervision::Supervisor,
 };
 
-/// What can be done with a store.
+/// The commands for stores.
 #[derive(Debug, Args)]
 pub(super) struct Store {
     #[command(subcommand)]
@@ -36,21 +36,22 @@ enum Command {
     /// Copies a store into an empty one: offsets, epoch, idempotency keys, pending notifications and the outbox.
     ///
     /// Each is a URL as in store.url (redb:PATH, redis://…), or a configuration file, which keeps passwords off the
-    /// command line and knows a prefix and a certificate authority. Stop every gateway on the source first.
+    /// command line and may set a prefix and a certificate authority. Stop every gateway on the source first.
     Copy(Copy),
-    /// Confirms that the clock is right, after it has jumped: what is too old is deleted again.
+    /// Confirms that the clock is correct after it has jumped, so that expired data is deleted again.
     AcceptClock(AcceptClock),
-    /// Writes what is readable of a damaged data file into a new one, and reports what was lost.
+    /// Writes the readable data of a damaged data file to a new one, and reports losses.
     ///
-    /// The damaged file is not changed. The new file has a new epoch, so that clients hear that entries may be missing.
+    /// The damaged file is not changed. The new file has a new epoch, which informs clients that entries may be
+    /// missing.
     Repair(repair::Repair),
-    /// Gives a data file a new epoch. Clients then hear that confirmed entries may be missing.
+    /// Sets a new epoch in a data file, which informs clients that confirmed entries may be missing.
     ///
-    /// To be done with every file that was restored from a backup, before the gateway starts on it.
+    /// Run it for every file that was restored from a backup, before the gateway uses the file.
     NewEpoch(repair::NewEpoch),
-    /// Compacts a data file, so that the disk gets back the space of what was removed.
+    /// Compacts a data file, which returns the space of removed data to the disk.
     ///
-    /// A running gateway does this by itself while it is idle, with up to 256 MiB of data.
+    /// A running gateway does this automatically while it is idle, with up to 256 MiB of data.
     Compact(compact::Compact),
 }
 
@@ -58,7 +59,7 @@ enum Command {
 struct Copy {
     /// The store to copy.
     from: String,
-    /// The store to make; it must be empty.
+    /// The store to create. It has to be empty.
     to: String,
 }
 
@@ -82,7 +83,7 @@ impl Copy {
         }
         let clock = NodeClock::default();
         let source = Opened::open(&from, &clock).await?;
-        // Idempotency keys that a wrong clock takes for too old would be left out.
+        // With a wrong clock, valid idempotency keys would count as expired and be left out.
         source.copied_store().clock_mark().await?.iter().for_each(|mark| clock.resume(mark));
         if let Some(nodes) = source.nodes().await? {
             super::warn(&format!(
@@ -102,7 +103,7 @@ impl Copy {
     }
 }
 
-/// The configuration that an argument stands for.
+/// Returns the configuration for an argument, which is a URL or the path of a configuration file.
 fn config_of(argument: &str) -> anyhow::Result<Config> {
     let is_url = argument.starts_with("redb:") || argument.starts_with("redis") && argument.contains("://");
     if !is_url {
@@ -117,7 +118,7 @@ fn redb_path(store: &config::Store) -> Option<&Path> {
     store.url.0.strip_prefix("redb:").map(Path::new)
 }
 
-/// A store of a kind that can be copied.
+/// A store that can be copied.
 enum Opened {
     Redb(Box<RedbStore>),
     Redis(Box<RedisStore>),
@@ -125,7 +126,7 @@ enum Opened {
 
 impl Opened {
     async fn open(config: &Config, clock: &NodeClock) -> anyhow::Result<Self> {
-        // Without a bound: nothing that waits for the broker may be left out.
+        // No limit: all events that wait for the broker have to be copied.
         let node = NodeName::new("copy");
         let supervisor = Supervisor::default();
         let options = Options {
@@ -162,7 +163,7 @@ impl Opened {
         }
     }
 
-    /// Which gateways run on it, if any; a data file would not have opened.
+    /// Returns the gateways that use the store, if any. A data file in use could not have been opened.
     async fn nodes(&self) -> anyhow::Result<Option<String>> {
         let Self::Redis(store) = self else { return Ok(None) };
         let names: Vec<String> = store.nodes().await?.into_iter().map(|node| node.id).collect();

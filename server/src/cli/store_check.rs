@@ -1,4 +1,4 @@
-//! Whether the store can be opened, without making one where there is none yet.
+//! Checks whether the store can be opened, without creating one.
 
 use std::{
     fs,
@@ -7,8 +7,8 @@ use std::{
 
 use super::check::Finding;
 use crate::{
-    clock::NodeClock,
     config::Config,
+    runtime::clock::NodeClock,
     store::{
         NodeName,
         open::{OpenError, open},
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Looks at the store without changing it. What of a shared store's settings hurts is found too.
+/// Checks the store without changing it, including the settings of a shared store that are risks.
 pub(super) async fn store(config: &Config, depth: Depth) -> Vec<Finding> {
     if let Some(path) = config.store.url.0.strip_prefix("redb:").map(Path::new) {
         return data_file(path.to_owned(), depth).await;
@@ -40,7 +40,7 @@ async fn data_file(path: PathBuf, depth: Depth) -> Vec<Finding> {
         return vec![match unwritable(&path) {
             None => Finding::Fine(format!("{} will be made by the first start", path.display())),
             Some((folder, error)) => Finding::Error(format!(
-                "{} cannot be made: {} cannot be written ({error}); set store.url to another place",
+                "{} cannot be created: {} is not writable ({error}); set store.url to another path",
                 path.display(),
                 folder.display()
             )),
@@ -51,7 +51,7 @@ async fn data_file(path: PathBuf, depth: Depth) -> Vec<Finding> {
     let found = tokio::task::spawn_blocking(move || survey(&looking, depth)).await;
     match found {
         Ok(Ok(survey)) => {
-            // A survey only reads, and the gateway writes.
+            // A survey only reads, but the gateway has to write.
             if let Err(error) = fs::OpenOptions::new().read(true).write(true).open(&path) {
                 let what = format!("{} cannot be written ({error}); let this user write it", path.display());
                 findings.push(Finding::Error(what));
@@ -68,14 +68,14 @@ async fn data_file(path: PathBuf, depth: Depth) -> Vec<Finding> {
 fn in_use(path: &Path, depth: Depth) -> Finding {
     let path = path.display();
     match depth {
-        Depth::Quick => Finding::Warning(format!("{path} is in use: a gateway runs on it, so it was not looked at")),
+        Depth::Quick => Finding::Warning(format!("{path} is in use: a gateway uses it, so it was not checked")),
         Depth::Deep => Finding::Error(format!(
             "{path} is in use by another process, so nothing in it was verified; stop the gateway, or check a copy"
         )),
     }
 }
 
-/// What a survey found.
+/// Returns the findings of a survey.
 fn soundness(path: &Path, survey: &Survey, depth: Depth) -> Vec<Finding> {
     let path = path.display();
     if survey.is_sound() {
@@ -97,7 +97,7 @@ fn soundness(path: &Path, survey: &Survey, depth: Depth) -> Vec<Finding> {
     findings
 }
 
-/// The folder that stands in the way of making a file, and why: the nearest one that is there must take a file.
+/// Returns the nearest existing folder above a path if a file cannot be created in it, with the reason.
 fn unwritable(path: &Path) -> Option<(PathBuf, std::io::Error)> {
     let folders =
         path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });

@@ -1,4 +1,4 @@
-//! `gateway token`: a signed token on standard output.
+//! `gateway token`: prints a signed token to standard output.
 
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
@@ -13,16 +13,17 @@ use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
 /// Prints a token that is signed with the configured secret.
 #[derive(Debug, Args)]
 pub(super) struct Token {
-    /// Who shall be known by it (`sub`).
+    /// The user of the token (`sub`).
     #[arg(long, value_name = "ID")]
     user: UserId,
-    /// Clans that it allows, separated by commas; `*` for all.
+    /// The clans that the token allows, separated by commas, or `*` for all.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     clans: Vec<ClanId>,
-    /// Topics that it allows, as SERVICE:TOPIC, separated by commas; SERVICE:* for all of a service.
+    /// The topics that the token allows, as SERVICE:TOPIC, separated by commas, or SERVICE:* for all topics of a
+    /// service.
     #[arg(long, value_name = "S:T", value_delimiter = ',', value_parser = topic)]
     topics: Vec<(ServiceName, TopicName)>,
-    /// How long it lives.
+    /// The lifetime of the token.
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     ttl: Duration,
     #[command(flatten)]
@@ -46,7 +47,7 @@ impl Token {
     }
 }
 
-/// Reads `SERVICE:TOPIC`; a topic may itself hold colons.
+/// Parses `SERVICE:TOPIC`. The topic may contain colons.
 fn topic(text: &str) -> Result<(ServiceName, TopicName), String> {
     let (service, topic) = text.split_once(':').ok_or("write SERVICE:TOPIC, or SERVICE:* for all of its topics")?;
     let service = ServiceName::new(service).map_err(|error| format!("the service {service:?}: {error}"))?;

@@ -1,14 +1,15 @@
-//! Settings that all nodes must agree on, and what follows from several settings or from the machine.
+//! The settings that all nodes have to agree on, and values that are derived from several settings or from the machine.
 
 use super::{Bus, Config, Limits, Store};
-use crate::{
-    memory::quarter_of_memory,
-    store::{NodeName, Options, SpaceLimits},
-    supervision::Supervisor,
+use gateway_store::{
+    NodeName, Options, SpaceLimits,
+    open::{Location, StoreUrl},
 };
 
+use crate::runtime::{memory::quarter_of_memory, supervision::Supervisor};
+
 impl Config {
-    /// The settings that all nodes must agree on, as `key=value`, without secrets.
+    /// Returns the settings that all nodes have to agree on, as `key=value`, without secrets.
     pub fn shared_settings(&self) -> Vec<String> {
         let Config { sessions, history, notifications, .. } = self;
         vec![
@@ -26,16 +27,7 @@ impl Config {
         ]
     }
 
-    /// Says what does not work between nodes that share this store, when no broker connects them.
-    pub fn missing_broker(&self) -> Option<&'static str> {
-        (self.store.is_shared() && self.bus.is_embedded()).then_some(
-            "bus.url is `embedded` and store.url is a Redis that other nodes can share: typing and presence changes do \
-             not reach clients of other nodes, and messages reach them up to a second later; set bus.url to one \
-             RabbitMQ for all nodes, or run one node on this Redis",
-        )
-    }
-
-    /// What the store of a node is opened with.
+    /// Returns the options with which the store of a node is opened.
     pub fn store_options(&self, node: &NodeName) -> Options {
         let outbox = (!self.bus.is_embedded()).then_some(self.outbox_max_entries);
         Options {
@@ -49,19 +41,29 @@ impl Config {
 }
 
 impl Limits {
-    /// `limits.outbound_total`, or a quarter of the memory that this process may use.
+    /// Returns `limits.outbound_total`, or a quarter of the memory that this process may use, in bytes.
     pub fn memory_budget(&self) -> usize {
         self.outbound_total.unwrap_or_else(quarter_of_memory).max(self.outbound_queue)
     }
 }
 
 impl Store {
-    /// Whether several nodes may stand on it.
+    /// Returns whether several nodes can share the store.
     pub fn is_shared(&self) -> bool {
-        self.url.0.starts_with("redis")
+        self.location().url.is_shared()
     }
 
-    /// When the store refuses new entries. A limit of 0 bytes is none.
+    /// Returns the location of the store.
+    pub fn location(&self) -> Location {
+        Location {
+            url: StoreUrl::new(self.url.0.as_str()),
+            durability: self.durability,
+            prefix: self.prefix.clone(),
+            ca: self.ca.clone(),
+        }
+    }
+
+    /// Returns the limits above which the store refuses new entries. 0 bytes means no limit.
     pub fn space_limits(&self) -> SpaceLimits {
         SpaceLimits {
             max_bytes: self.max_bytes.filter(|bytes| *bytes > 0),
@@ -71,7 +73,7 @@ impl Store {
 }
 
 impl Bus {
-    /// Whether there is no broker.
+    /// Returns whether the bus is embedded, so that there is no broker.
     pub fn is_embedded(&self) -> bool {
         self.url.0 == "embedded"
     }

@@ -1,28 +1,28 @@
-//! What must hold between values. Each refusal is one line that says what to change.
+//! Checks the values and their combinations. Each error is one line that says what to change.
 
 use std::time::Duration;
 
-use crate::store::redis::check_url;
+use gateway_store::redis::check_url;
 
 use super::{Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin};
 
-/// The shortest secret: as long as the hash of HS256 (RFC 7518, section 3.2).
+/// The minimum length of a secret: that of the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
-/// The longest `permissions.stale_grace`.
+/// The maximum of `permissions.stale_grace`.
 const MAX_STALE_GRACE: Duration = Duration::from_secs(24 * 3600);
-/// The least `store.max_bytes`.
+/// The minimum of `store.max_bytes`.
 const MIN_STORE_BYTES: u64 = 1024 * 1024;
-/// The largest `store.min_free_percent`.
+/// The maximum of `store.min_free_percent`.
 const MAX_FREE_PERCENT: u16 = 50;
-/// Over this, what the gateway sends could be over the 256 KiB of the protocol.
+/// The `limits.message_bytes` above which messages of the gateway could exceed the 256 KiB of the protocol.
 const SAFE_MESSAGE_BYTES: usize = 192 * 1024;
 
-/// Whether a node id may have this character: it stands in URLs, queue names and logs.
+/// Returns whether a node id may contain this character. Node ids are used in URLs, queue names and logs.
 pub(super) fn in_node_id(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// Refuses a configuration that cannot work or is not safe.
+/// Rejects a configuration that cannot work or is not safe.
 pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
     let config = &draft.config;
     let rules = [
@@ -37,7 +37,7 @@ pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
     rules.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Rule)
 }
 
-/// What works but may not be what was meant.
+/// Returns warnings about values that work but may not be intended.
 pub(super) fn notices(draft: &Draft) -> Vec<String> {
     let config = &draft.config;
     let drain = &config.drain;
@@ -63,11 +63,11 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
         (
             config.auth.api_keys.is_empty(),
             "no API key is configured (auth.api_keys): every request to /api/v1 is refused with 401; \
-             `gateway key new` makes a key",
+             `gateway key new` creates a key",
         ),
     ];
     let found = found.into_iter().filter_map(|(holds, notice)| holds.then_some(notice));
-    found.chain(config.missing_broker()).map(str::to_owned).chain(config.keys_without_scopes()).collect()
+    found.map(str::to_owned).chain(config.keys_without_scopes()).collect()
 }
 
 fn addresses(config: &Config) -> Result<(), String> {
@@ -195,6 +195,9 @@ fn numbers(config: &Config) -> Result<(), String> {
     ];
     if let Some((key, _)) = at_least_one.iter().find(|(_, number)| *number == 0) {
         return Err(format!("{key} is 0: nothing would be let through; the least is 1"));
+    }
+    if config.loops.is_some_and(|loops| !(1..=256).contains(&loops)) {
+        return Err("loops is not 1 to 256; leave it out for the number of cores minus one".into());
     }
     let at_least_a_kibibyte = [
         ("limits.message_bytes", limits.message_bytes),

@@ -1,15 +1,15 @@
-//! Variables of a `.env` file, as the `dotenvy` crate reads them, so that it means here what it means in the tools that
-//! developers know. What would be read otherwise than it was most likely meant is refused.
+//! Reads the variables of a `.env` file with the `dotenvy` crate, so that the file has the same meaning as in other
+//! tools. Text that dotenvy would most likely not read as intended is rejected.
 
 use std::collections::BTreeMap;
 
 use super::ConfigError;
 
-/// The name and the value of a variable that tells whether a reference is replaced. A bare reference has only letters
-/// and digits.
+/// The name and the value of a probe variable, which shows whether dotenvy replaces a reference. A reference without
+/// braces consists of letters and digits only.
 const PROBE: (&str, &str) = ("gatewayProbe", "gatewayProbeValue");
 
-/// The variables of a file. An error names the line and repeats nothing of it, because it may hold a secret.
+/// Parses the variables of a file. An error contains the number of the line but not its text, which may be a secret.
 pub(super) fn variables(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
     let text = text.trim_start_matches('\u{feff}');
     let Ok(pairs) = parse(text) else {
@@ -18,7 +18,7 @@ pub(super) fn variables(text: &str) -> Result<BTreeMap<String, String>, ConfigEr
     };
     let mut variables = BTreeMap::new();
     for (name, value) in pairs {
-        // dotenvy takes the first value, shells and containers the last.
+        // dotenvy uses the first value, shells and containers the last one.
         let first = variables.entry(name.clone()).or_insert_with(|| value.clone());
         if *first != value && (name.starts_with("GATEWAY_") || name == "RUST_LOG") {
             let problem = format!("`{name}` stands here twice with different values: keep one of them");
@@ -45,12 +45,12 @@ fn error(line: usize, problem: &str) -> ConfigError {
 }
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, dotenvy::Error> {
-    // Without a line break at the end dotenvy takes a blank there for the beginning of something.
+    // Add a line break, because dotenvy rejects trailing white space at the end of the text.
     dotenvy::from_read_iter(format!("{text}\n").as_bytes()).collect()
 }
 
-/// The line of a setting that was not read, because it stands behind a quote that another line opens. To dotenvy that
-/// quote may also be the apostrophe of a comment.
+/// Returns the line of a setting that was not read because it is inside quotes that another line opens. dotenvy also
+/// treats an apostrophe in a comment as an opening quote.
 fn swallowed(text: &str, variables: &BTreeMap<String, String>) -> Option<usize> {
     let is_lost = |line: &str| {
         let line = line.trim_start();
@@ -61,15 +61,16 @@ fn swallowed(text: &str, variables: &BTreeMap<String, String>) -> Option<usize> 
     text.lines().position(is_lost).map(|index| index + 1)
 }
 
-/// The line that a value begins on which cannot be read: the one behind the longest beginning of the file that can be.
+/// Returns the line of the first value that cannot be parsed: the line after the longest prefix of the file that can
+/// be.
 fn first_wrong_line(text: &str) -> usize {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let can_be_read = |count: &usize| parse(&lines.iter().take(*count).copied().collect::<String>()).is_ok();
     (0..lines.len()).rev().find(can_be_read).unwrap_or(0) + 1
 }
 
-/// The line of a reference such as `$NAME` that dotenvy replaces by nothing, because neither the file nor the process
-/// has the variable. It is most likely a part of a secret.
+/// Returns the line of a reference such as `$NAME` that dotenvy would replace with nothing, because neither the file
+/// nor the process has the variable. It is most likely a part of a secret.
 fn unset_reference(text: &str, variables: &BTreeMap<String, String>) -> Option<usize> {
     text.match_indices('$').find_map(|(at, _)| {
         let (before, after) = text.split_at_checked(at + 1)?;
@@ -82,7 +83,7 @@ fn unset_reference(text: &str, variables: &BTreeMap<String, String>) -> Option<u
         if variables.contains_key(name) || std::env::var_os(name).is_some() {
             return None;
         }
-        // Whether it is a reference at all depends on quotes, escapes and comments: dotenvy knows.
+        // Quotes, escapes and comments determine whether this is a reference, so let dotenvy parse it with the probe.
         let (probe, value) = PROBE;
         let probed = parse(&format!("{probe}={value}\n{before}{opening}{probe}{rest}")).ok()?;
         let is_replaced = probed.iter().skip(1).any(|(_, probed)| probed.contains(value));
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_dotenvy_reads_it() {
+    fn parses_files_like_dotenvy() {
         for (line, value) in [
             ("A=1", "1"),
             ("export A=1", "1"),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_by_its_line_and_not_repeated() {
+    fn error_names_the_line_without_its_text() {
         for line in ["s3cret", "A B=s3cret", "A='s3cret", "A=\"s3cret", "A=a s3cret", r"A=C:\s3cret", "A=${s3cret"] {
             let expected = ".env, line 4: is not NAME=value";
             let refusal = refusal(&format!("X=\"1\n2\"\n# it's\n{line}\n"));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_needs_its_variable() {
+    fn rejects_reference_to_unset_variable() {
         assert_eq!(read("A=x\nB=$A-${A}\n")[1].1, "x-x");
         assert_eq!(read("A='$s3cret' # costs $5\n# $none\nB=\\$s3cret\n")[0].1, "$s3cret");
         for line in ["A=abc$s3cret", "A=\"abc${s3cret}\"", "A=abc$5s3cret", "A=a$s3cret$s3cret"] {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn no_setting_is_lost_in_the_quotes_of_another_line() {
+    fn rejects_setting_inside_quotes_of_another_line() {
         for text in
             ["GATEWAY_A=1  # it's\nGATEWAY_B=2  # it's\n", "X='\nGATEWAY_B=2\n'", "X=\"\n  export GATEWAY_B = 2\n\""]
         {
@@ -161,12 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn one_name_has_one_value() {
+    fn rejects_duplicate_setting_with_different_values() {
         assert_eq!(
             refusal("GATEWAY_A=s3cret1\nGATEWAY_A=s3cret2"),
             ".env: `GATEWAY_A` stands here twice with different values: keep one of them"
         );
         assert_eq!(read("GATEWAY_A=1\nGATEWAY_A=1"), [("GATEWAY_A".to_owned(), "1".to_owned())]);
-        assert_eq!(read("OTHER=1\nOTHER=2"), [("OTHER".to_owned(), "1".to_owned())], "another program's");
+        assert_eq!(
+            read("OTHER=1\nOTHER=2"),
+            [("OTHER".to_owned(), "1".to_owned())],
+            "variables of other programs are ignored"
+        );
     }
 }

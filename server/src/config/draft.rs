@@ -1,10 +1,10 @@
-//! The configuration while its layers are laid on one another: what `Config` has, and what only becomes part of it.
+//! The configuration while its layers are merged: a `Config`, and values that `complete` derives parts of it from.
 
 use std::{io::IsTerminal, path::PathBuf};
 
 use super::{Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random};
 
-/// The value of `permissions.source`, before it has its URL.
+/// The value of `permissions.source`, without the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PermissionChoice {
     Claims,
@@ -12,7 +12,7 @@ pub(super) enum PermissionChoice {
     AllowAll,
 }
 
-/// What keys set.
+/// The fields that the keys set.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) config: Config,
@@ -43,7 +43,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// Fills in what depends on other values or on the machine.
+    /// Computes the values that depend on other values or on the machine.
     pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
         let terminal = self.config.dev || std::io::stderr().is_terminal();
         let format = self.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
@@ -55,7 +55,7 @@ impl Draft {
         };
         self.config.node_id.clone_from(&node);
         self.node_id = Some(node);
-        // The one secret comes first: it signs.
+        // `auth.jwt_secret` comes first, because the first secret signs tokens.
         let others = self.jwt_secrets.iter().filter(|secret| Some(*secret) != self.jwt_secret.as_ref());
         self.config.auth.jwt_secrets = self.jwt_secret.iter().chain(others).cloned().collect();
         self.config.permissions.source = match self.permission_source {

@@ -1,10 +1,10 @@
-//! The environment, and a `.env` file that counts as one. This is the one file that reads the process's variables.
+//! The environment variables, including those of a `.env` file. Only this file reads the variables of the process.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use super::{ConfigError, Source, dotenv};
 
-/// Variables by name. Those of the process win over those of `.env`.
+/// Variables by name. Those of the process override those of `.env`.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, Variable>,
@@ -17,10 +17,10 @@ struct Variable {
 }
 
 impl Environment {
-    /// The variables of this process and of `.env` in the working directory.
+    /// Reads the variables of this process and of `.env` in the working directory.
     ///
     /// # Errors
-    /// [`ConfigError::File`] when there is a `.env` that cannot be read or understood.
+    /// [`ConfigError::File`] when `.env` exists and cannot be read or parsed.
     pub fn read() -> Result<Self, ConfigError> {
         Self::read_in(Path::new("."))
     }
@@ -35,19 +35,19 @@ impl Environment {
                 return Err(ConfigError::File { path: ".env".into(), problem: format!("cannot be read: {error}") });
             }
         }
-        // What is not Unicode cannot be one of ours.
+        // A variable that is not Unicode cannot be a setting of the gateway.
         let process =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         environment.add_process(process);
         Ok(environment)
     }
 
-    /// The value of a variable; an empty one counts as not set.
+    /// Returns the value of a variable. An empty value counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(|variable| variable.value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The variables whose names begin so and that are not empty, with where they stand.
+    /// Returns the variables with a prefix that are not empty, with their sources.
     pub(super) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str, Source)> {
         let ours = self
             .variables
@@ -73,7 +73,7 @@ impl Environment {
     }
 }
 
-/// The name and the arguments that this process was started with.
+/// Returns the name and the arguments of this process.
 pub(crate) fn command_line() -> Vec<std::ffi::OsString> {
     std::env::args_os().collect()
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_process_wins_over_the_file() {
+    fn process_variables_override_the_file() {
         let mut environment = environment("GATEWAY_A=file\nGATEWAY_B=file");
         environment.add_process([("GATEWAY_A".to_owned(), "process".to_owned())].into_iter());
         let all: Vec<_> = environment.with_prefix("GATEWAY_").collect();

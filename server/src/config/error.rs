@@ -1,39 +1,39 @@
-//! Why a configuration is refused. Each text is one line that says what to change, and none repeats a secret.
+//! The errors of a configuration. Each text is one line that says what to change. None contains a secret.
 
 use super::Source;
 
-/// Why a configuration is refused.
+/// The reason why a configuration is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A key that nobody knows, most likely misspelt.
+    /// An unknown key, most likely misspelled.
     #[error("{source_name}: unknown key `{key}`; the nearest known one is `{nearest}`")]
     Unknown {
-        /// Where it stands.
+        /// The source of the value.
         source_name: Source,
-        /// As it is written.
+        /// The key as written.
         key: String,
-        /// The known key that is most like it.
+        /// The most similar known key.
         nearest: String,
     },
-    /// A value that does not fit its key.
+    /// An invalid value.
     #[error("{source_name}: `{key}` {problem}")]
     Value {
-        /// Where it stands.
+        /// The source of the value.
         source_name: Source,
         /// The key.
         key: String,
-        /// What is wrong, as the end of a sentence that begins with the key.
+        /// The problem, as the end of a sentence that starts with the key.
         problem: String,
     },
-    /// A file that cannot be read or understood.
+    /// A file that cannot be read or parsed.
     #[error("{path}: {problem}")]
     File {
-        /// Which.
+        /// The path of the file.
         path: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// Values that do not fit together, or this version.
+    /// Values that are inconsistent or not supported by this version.
     #[error("{0}")]
     Rule(String),
 }

@@ -1,14 +1,15 @@
-//! What a configuration leaves open to strangers.
+//! Checks what a configuration exposes to other machines.
 
 use super::Config;
 
 impl Config {
-    /// Whether `/metrics` is refused: it would stand on a port that is open to other machines, without a token.
+    /// Returns whether `/metrics` is refused, because it would be served without a token on a port that is open to
+    /// other machines.
     pub fn refuses_metrics(&self) -> bool {
         self.metrics_token.is_none() && self.internal_listen.is_none() && !self.listen.ip().is_loopback()
     }
 
-    /// Names the API keys that may do everything because their scopes are not listed.
+    /// Returns a notice with the names of the API keys that have all scopes because none are listed.
     pub fn keys_without_scopes(&self) -> Option<String> {
         let keys = self.auth.api_keys.iter().filter(|key| !key.has_scopes);
         let names: Vec<_> = keys.map(|key| format!("{:?}", key.name)).collect();

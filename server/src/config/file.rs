@@ -1,4 +1,4 @@
-//! Reads a TOML file into entries, and refuses keys that nobody knows.
+//! Reads a TOML file into entries and rejects unknown keys.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use super::{
     setting::Raw,
 };
 
-/// The entries of a file's text.
+/// Parses the text of a file into entries.
 pub(super) fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> {
     let table: Table = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        // The error's own text would show the line, and with it perhaps a secret.
+        // The full error text would repeat the line, which may contain a secret.
         ConfigError::File { path: format!("{}, line {line}", path.display()), problem: error.message().to_owned() }
     })?;
     let mut entries = Vec::new();

@@ -1,4 +1,4 @@
-//! The configuration of a running process: what it was started with, and what was reloaded since.
+//! The configuration in force in a running process: the one at the start, and the latest reloaded one.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,30 +8,31 @@ use super::{
     load::in_background,
 };
 
-/// What is in force. Keys that need a restart have the values of the start, the others those of the latest reload.
+/// The configuration in force. Keys that need a restart have the values of the start, others those of the latest
+/// reload.
 #[derive(Debug)]
 pub struct InForce {
     started: Arc<Loaded>,
     latest: Arc<Loaded>,
 }
 
-/// A key that a newer configuration has another value for than is in force.
+/// A key whose value in a newer configuration differs from the value in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
+    /// The key.
     pub key: &'static str,
-    /// Whether it takes effect without a restart.
+    /// Whether the change takes effect without a restart.
     pub live: bool,
 }
 
 impl InForce {
-    /// What a process was started with.
+    /// Creates it from the configuration with which the process started.
     pub fn new(started: Loaded) -> Self {
         let started = Arc::new(started);
         Self { latest: Arc::clone(&started), started }
     }
 
-    /// Reads all layers again, for SIGHUP. What this process made itself (node id, secret of `--dev`) stays.
+    /// Reads all layers again, for SIGHUP. Generated values (node id, secret of `--dev`) are kept.
     ///
     /// # Errors
     /// As [`Loaded::read`].
@@ -43,7 +44,7 @@ impl InForce {
         in_background(read).await
     }
 
-    /// How a newer configuration differs from what is in force.
+    /// Returns the differences between a newer configuration and the one in force.
     pub fn changes(&self, newer: &Loaded) -> Vec<Change> {
         let differs = |key: &&Key| {
             let in_force = if key.live { &self.latest } else { &self.started };
@@ -53,8 +54,8 @@ impl InForce {
         KEYS.iter().filter(differs).map(|key| Change { key: key.name, live: key.live }).collect()
     }
 
-    /// The keys of a newer configuration that can change without a restart have taken effect.
-    pub fn took(&mut self, newer: Loaded) {
+    /// Records that the keys of a newer configuration that need no restart have taken effect.
+    pub fn applied(&mut self, newer: Loaded) {
         self.latest = Arc::new(newer);
     }
 }

@@ -1,4 +1,4 @@
-//! All keys, listed once: their names, how they are written, their defaults, what they mean, and the field they set.
+//! The keys of the configuration: the name, kind, default, documentation and field of each.
 
 mod table;
 
@@ -6,18 +6,18 @@ use super::{draft::Draft, setting::Setting};
 
 pub(super) use table::KEYS;
 
-/// How a value is written.
+/// The format of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A text.
     Text,
-    /// One of these words.
+    /// One of these choices.
     Choice(&'static [&'static str]),
     /// Address and port.
     Address,
-    /// `25s`.
+    /// A duration such as `25s`.
     Duration,
-    /// `64KiB`.
+    /// A size such as `64KiB`.
     Size,
     /// A whole number.
     Number,
@@ -25,73 +25,73 @@ pub(super) enum Kind {
     Switch,
     /// A list of texts.
     Texts,
-    /// A list of tables, in JSON where there is no TOML.
+    /// A list of tables, written as JSON outside of TOML files.
     Tables,
-    /// A path, seen from the working directory.
+    /// A path, relative to the working directory.
     Path,
     /// A text that is never shown.
     Secret,
     /// A list of texts that are never shown.
     Secrets,
-    /// A URL, which may hold a password.
+    /// A URL, which may contain a password.
     Url,
     /// Public keys in PEM.
     Keys,
 }
 
-/// What can be set.
+/// A key of the configuration.
 pub(super) struct Key {
-    /// Its section and name: `heartbeat.interval`.
+    /// The section and the name, such as `heartbeat.interval`.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// As it would be written in the environment; `None` when nothing is set.
+    /// The default in the format of the environment. `None` when the key is not set by default.
     pub(super) default: Option<&'static str>,
-    /// What to show where there is no default.
+    /// The value in the generated examples.
     pub(super) sample: &'static str,
     pub(super) doc: &'static str,
-    /// Whether SIGHUP changes it.
+    /// Whether a reload (SIGHUP) applies a change.
     pub(super) live: bool,
     pub(super) field: fn(&mut Draft) -> &mut dyn Setting,
 }
 
 impl Key {
-    /// Whether `<key>_file` may give it.
+    /// Returns whether the value can be read from a file with `<key>_file`.
     pub(super) fn may_be_a_file(&self) -> bool {
         matches!(self.kind, Kind::Secret | Kind::Secrets | Kind::Url | Kind::Keys)
     }
 
-    /// Its section, empty for the keys of none.
+    /// Returns the section, or an empty text for a key without a section.
     pub(super) fn section(&self) -> &'static str {
         self.name.rsplit_once('.').map_or("", |(section, _)| section)
     }
 
-    /// Its name in its section.
+    /// Returns the name within the section.
     pub(super) fn short_name(&self) -> &'static str {
         self.name.rsplit_once('.').map_or(self.name, |(_, name)| name)
     }
 
-    /// The variable that sets it.
+    /// Returns the environment variable that sets the key.
     pub(super) fn variable(&self) -> String {
         variable(self.name)
     }
 }
 
-/// The variable that sets a key.
+/// Returns the environment variable that sets a key.
 pub(super) fn variable(name: &str) -> String {
     format!("GATEWAY_{}", name.replace('.', "__").to_uppercase())
 }
 
-/// A name that may stand in a layer, and what it means.
+/// The meaning of a name in a layer.
 pub(super) enum Named {
     Value(&'static Key),
     File(&'static Key),
     Section,
-    /// A declared service: known, and not in this version.
+    /// A declared service, which this version does not support.
     Service,
     Unknown,
 }
 
-/// What a name means.
+/// Returns the meaning of a name.
 pub(super) fn named(name: &str) -> Named {
     let key = |name: &str| KEYS.iter().find(|key| key.name == name);
     if let Some(key) = key(name) {
@@ -106,11 +106,11 @@ pub(super) fn named(name: &str) -> Named {
     if KEYS.iter().any(|key| key.section() == name) { Named::Section } else { Named::Unknown }
 }
 
-/// The known name that is most like one that is not.
+/// Returns the known name that is most similar to an unknown one.
 pub(super) fn nearest(name: &str) -> String {
     let files = KEYS.iter().filter(|key| key.may_be_a_file()).map(|key| format!("{}_file", key.name));
     let known = KEYS.iter().map(|key| key.name.to_owned()).chain(files);
-    // The last part counts too: who forgets the section, or writes a wrong one, means the name.
+    // Compare the last part too, for names whose section is missing or wrong.
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let distance = |known: &String| {
         let whole = strsim::damerau_levenshtein(known, name);
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_the_one_that_was_meant() {
+    fn nearest_name_is_the_intended_one() {
         let pairs = [
             ("limits.conections", "limits.connections"),
             ("limit.burst", "limits.burst"),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_variables_lead_back_to_them() {
+    fn names_are_unique_and_variables_map_back_to_them() {
         for key in KEYS {
             assert_eq!(KEYS.iter().filter(|other| other.name == key.name).count(), 1, "{}", key.name);
             let back = key.variable().strip_prefix("GATEWAY_").unwrap().to_lowercase().replace("__", ".");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_of_every_key_is_what_the_configuration_has() {
+    fn defaults_of_keys_match_the_default_configuration() {
         for key in KEYS {
             let mut draft = Draft::default();
             let untouched = (key.field)(&mut draft).show(key.kind);

@@ -1,4 +1,4 @@
-//! Lays the layers on one another: defaults, file, environment, flags. Each value remembers where it came from.
+//! Merges the layers: defaults, file, environment, flags. The source of each value is recorded.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use super::{
     setting::Raw,
 };
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// No layer has it.
+    /// The default, because no layer sets the value.
     Default,
     /// A TOML file.
     File(PathBuf),
@@ -28,7 +28,7 @@ pub enum Source {
     DotEnv(String),
     /// A flag of the command line.
     Flag(&'static str),
-    /// `--dev` made it.
+    /// A value that was generated because of `--dev`.
     Dev,
 }
 
@@ -45,10 +45,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// What the command line says about the configuration.
+/// The options of the command line that concern the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `--config`: the file to read. Without it `gateway.toml`, if there is one.
+    /// `--config`: the file to read. Without it `gateway.toml` is read if it exists.
     pub config: Option<PathBuf>,
     /// `--listen`.
     pub listen: Option<String>,
@@ -61,16 +61,16 @@ pub(super) struct Entry {
     pub(super) key: &'static Key,
     pub(super) raw: Raw,
     pub(super) source: Source,
-    /// Whether it was given as `<key>_file`.
+    /// Whether the value was given as `<key>_file`.
     pub(super) from_file: bool,
 }
 
-/// A configuration that is complete and valid.
+/// A complete and valid configuration.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is worth a line in the log: it is no error, but may not be what was meant.
+    /// Warnings about values that are valid but may not be intended.
     pub notices: Vec<String>,
     pub(super) draft: Draft,
     pub(super) sources: BTreeMap<&'static str, Source>,
@@ -81,12 +81,12 @@ impl Loaded {
     /// Reads all layers.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first thing that is wrong and how to mend it.
+    /// A [`ConfigError`] with the first problem and how to fix it.
     pub fn read(flags: &Flags) -> Result<Self, ConfigError> {
         Self::layers(flags, &Environment::read()?, Path::new("."), &[])
     }
 
-    /// The same on a thread that may wait: a file may be a pipe, and an address a name that is looked up.
+    /// Reads all layers on a blocking thread, because a file may be a pipe, and an address may need a DNS lookup.
     ///
     /// # Errors
     /// As [`Loaded::read`].
@@ -94,7 +94,8 @@ impl Loaded {
         in_background(move || Self::read(&flags)).await
     }
 
-    /// Reads all layers. What an earlier configuration of this process made itself (node id, secret of `--dev`) stays.
+    /// Reads all layers. Values that an earlier configuration of this process generated (node id, secret of `--dev`)
+    /// are kept.
     pub(super) fn layers(
         flags: &Flags,
         environment: &Environment,
@@ -137,7 +138,7 @@ impl Loaded {
     }
 }
 
-/// Runs what reads files on a thread that may wait.
+/// Runs a function that reads files on a blocking thread.
 pub(super) async fn in_background(
     read: impl FnOnce() -> Result<Loaded, ConfigError> + Send + 'static,
 ) -> Result<Loaded, ConfigError> {
@@ -172,7 +173,7 @@ fn from_environment(environment: &Environment, notices: &mut Vec<String>) -> Res
                 let problem = "cannot be used: declared services are not in this version".to_owned();
                 return Err(ConfigError::Value { source_name: source, key: name, problem });
             }
-            // Orchestrators set such variables for a service that is called "gateway"; `notify` has one of its own.
+            // Orchestrators set such variables for a service with the name "gateway". GATEWAY_API_KEY is for `notify`.
             Named::Section | Named::Unknown if !name.contains('.') => {
                 if variable != "GATEWAY_API_KEY" {
                     notices.push(format!("{source} is not a setting"));
@@ -199,7 +200,7 @@ fn apply(
 ) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
     for Entry { key, raw, source, from_file } in layer {
-        // `.env` and the process are one layer in which the process has won already, name by name.
+        // `.env` and the process are one layer, in which the process has already overridden `.env` for each name.
         if seen.insert(key.name, from_file).is_some_and(|before| before != from_file) {
             let problem = format!("and `{}_file` are both set: keep one of them", key.name);
             return Err(ConfigError::Value { source_name: source, key: key.name.into(), problem });
@@ -211,7 +212,7 @@ fn apply(
     Ok(())
 }
 
-/// The content of the files that a `<key>_file` names.
+/// Reads the files that a `<key>_file` refers to.
 pub(super) fn contents(source: &Source, name: &str, paths: &[String]) -> Result<Raw, ConfigError> {
     let read = |path: &String| {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::Value {
@@ -219,7 +220,7 @@ pub(super) fn contents(source: &Source, name: &str, paths: &[String]) -> Result<
             key: name.to_owned(),
             problem: format!("names {path}, which cannot be read: {error}"),
         })?;
-        // What editors and shells put around a secret is no part of it.
+        // Remove the byte order mark and trailing white space, which editors and shells add to a secret.
         Ok(text.trim_start_matches('\u{feff}').trim_end().to_owned())
     };
     let texts = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;

@@ -6,16 +6,16 @@ use reqwest::Url;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: String,
-    /// In lower case and Punycode, without the dot of the DNS root.
+    /// The host in lower case and Punycode, without the trailing dot of the DNS root.
     host: String,
-    /// Also when it is the default one of the scheme; none only for a scheme that has no default.
+    /// The port, even if it is the default of the scheme. `None` only if the scheme has no default port.
     port: Option<u16>,
 }
 
 impl Origin {
-    /// Parses `scheme://host[:port]`. Returns `None` for anything else, also for `null`.
+    /// Parses `scheme://host[:port]`. Returns `None` for anything else, including `null`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // Otherwise `https:host` would pass.
+        // Without this check `https:host` would be accepted.
         text.split_once("://")?;
         let url = Url::parse(text).ok()?;
         let is_bare = url.path().trim_matches('/').is_empty()
@@ -28,8 +28,8 @@ impl Origin {
         Some(Self { scheme: url.scheme().to_owned(), host, port: url.port_or_known_default() })
     }
 
-    /// Whether a page of this origin and a request with this `Host` header belong to one origin, for a request over TLS
-    /// or, in front of a proxy that ends TLS, perhaps over TLS.
+    /// Returns whether a request with this `Host` header is sent to the origin itself. If a proxy may terminate TLS,
+    /// the scheme of the request is unknown and either scheme is accepted.
     pub(crate) fn is_at(&self, host: &str, transport: Transport) -> bool {
         let may_be = match transport {
             Transport::Tls => self.scheme == "https",
@@ -38,28 +38,33 @@ impl Origin {
         may_be && Self::parse(&format!("{}://{host}", self.scheme)).is_some_and(|own| own == *self)
     }
 
-    /// Whether this is a host of this machine.
+    /// Returns whether a text is the origin of a page on this machine.
+    pub(crate) fn is_loopback_text(text: &str) -> bool {
+        Self::parse(text).is_some_and(|origin| origin.is_loopback())
+    }
+
+    /// Returns whether the host is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host.trim_matches(['[', ']']);
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
-/// How a request came.
+/// The transport of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// Over TLS, which the gateway itself speaks, or a trusted proxy in front of it.
+    /// TLS, terminated by the gateway or by a trusted proxy in front of it.
     Tls,
-    /// In clear, perhaps from a proxy to which the client speaks TLS.
+    /// Plain text, perhaps from a proxy that terminates TLS.
     Unknown,
 }
 
-/// A member of `origins.allowed`: one origin, or with `*.` before the host all below it.
+/// An item of `origins.allowed`: one origin, or all subdomains of a host with `*.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AllowedOrigin {
-    /// This one.
+    /// Exactly this origin.
     Exactly(Origin),
-    /// Those whose host is a name below this one's.
+    /// All origins whose host is a subdomain of this origin's host.
     Below(Origin),
 }
 
@@ -75,7 +80,7 @@ impl AllowedOrigin {
         }
     }
 
-    /// Whether a page of this origin may connect.
+    /// Returns whether a page of this origin may connect.
     pub(crate) fn admits(&self, origin: &Origin) -> bool {
         match self {
             Self::Exactly(allowed) => allowed == origin,
@@ -93,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_equal_whatever_their_spelling() {
+    fn compares_origins_in_canonical_form() {
         for (a, b, equal) in [
             ("https://app.example.com", "https://app.example.com:443", true),
             ("http://app.example.com:80", "http://app.example.com", true),
@@ -112,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_not_parsed() {
+    fn rejects_texts_that_are_not_origins() {
         for text in [
             "null",
             "",
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_host_has_the_default_port_of_the_scheme() {
+    fn own_host_has_the_default_port_of_the_scheme() {
         let is_at = |origin: &str, host: &str, transport| Origin::parse(origin).unwrap().is_at(host, transport);
         assert!(is_at("https://gateway.test", "gateway.test:443", Transport::Unknown));
         assert!(is_at("http://gateway.test:80", "Gateway.Test", Transport::Unknown));
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_one_name_or_more() {
+    fn wildcard_matches_one_or_more_labels() {
         let admits = |allowed: &str, origin: &str| {
             AllowedOrigin::parse(allowed).unwrap().admits(&Origin::parse(origin).unwrap())
         };

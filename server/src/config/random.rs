@@ -1,16 +1,16 @@
-//! Random values: the secret of `--dev`, the end of a node's name, API keys.
+//! Random values: the secret of `--dev`, the suffix of a node id, API keys.
 
 use super::ConfigError;
 use crate::crypto;
 
-/// So many random bytes, as hexadecimal text.
+/// Returns `BYTES` random bytes as hexadecimal text.
 pub(crate) fn hexadecimal<const BYTES: usize>() -> Result<String, ConfigError> {
     let mut bytes = [0; BYTES];
     crypto::random(&mut bytes).map_err(|_| ConfigError::Rule("the operating system gives no random bytes".into()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The host's name, in the characters that a node id may have.
+/// Returns the host name, reduced to the characters that a node id may contain.
 pub(super) fn host_name() -> String {
     #[cfg(unix)]
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

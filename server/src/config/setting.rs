@@ -1,25 +1,25 @@
-//! How values are written: from a layer's text or TOML to a field, and back.
+//! Parses values from the text or TOML of a layer into fields, and formats them again.
 
 use std::{net::SocketAddr, net::ToSocketAddrs, path::PathBuf, time::Duration};
 
 use super::{Durability, LogFormat, Secret, draft::PermissionChoice, keys::Kind};
-use crate::store::{OnExcess, SessionKey};
+use gateway_store::{OnExcess, SessionKey};
 
 mod list;
 
-/// A value as a layer has it.
+/// A value of a layer before it is parsed.
 #[derive(Debug, Clone)]
 pub(super) enum Raw {
-    /// From the environment or a flag: lists are separated by commas, tables are JSON.
+    /// A value of the environment or a flag. Lists are separated by commas, tables are JSON.
     Text(String),
-    /// The content of a file that a `<key>_file` names: lists are separated by lines.
+    /// The content of a file that a `<key>_file` refers to. Lists are separated by lines.
     File(String),
-    /// From a TOML file.
+    /// A value of a TOML file.
     Toml(toml::Value),
 }
 
 impl Raw {
-    /// The value as one text.
+    /// Returns the value as a single text.
     fn text(&self) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
@@ -30,16 +30,16 @@ impl Raw {
     }
 }
 
-/// A field that can be set from any layer and shown again.
+/// A field that can be set from any layer and formatted again.
 pub(super) trait Setting {
-    /// Sets the field. The error ends a sentence that begins with the key, and repeats no secret.
+    /// Sets the field. The error text is the end of a sentence that starts with the key. It contains no secret.
     fn set(&mut self, raw: &Raw, kind: Kind) -> Result<(), String>;
 
-    /// The field as TOML; `None` when it is not set.
+    /// Returns the field as TOML, or `None` if it is not set.
     fn show(&self, kind: Kind) -> Option<toml::Value>;
 }
 
-/// A value with a written form.
+/// A type of value that can be parsed and formatted.
 pub(super) trait Written: Sized {
     fn read(raw: &Raw, kind: Kind) -> Result<Self, String>;
     fn write(&self, kind: Kind) -> toml::Value;
@@ -125,7 +125,7 @@ impl Written for Duration {
     fn write(&self, _: Kind) -> toml::Value {
         let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
         let millis = self.as_millis();
-        // As people write it: 60s and 24h, but 10m and 7d.
+        // Use the units that people use: 60s and 24h, but 10m and 7d.
         let least = |name: &str| if matches!(name, "d" | "m") { 2 } else { 1 };
         let fits = |(name, unit): &&(&str, u128)| millis.is_multiple_of(*unit) && millis / unit >= least(name);
         match units.iter().find(fits) {
@@ -183,7 +183,7 @@ impl Written for u64 {
     }
 }
 
-/// Numbers that are written as `u64` are and hold less.
+/// Implements the format of `u64` for smaller number types.
 macro_rules! smaller_number {
     ($($number:ty),*) => { $(
         impl Written for $number {
@@ -203,12 +203,17 @@ fn no_choice(text: &str, choices: &[&str]) -> String {
     format!("is {text:?}, which is none of {}", choices.join(", "))
 }
 
-/// Enumerations whose variants have one name each, listed once.
+/// An enumeration whose variants have one name each.
+pub(super) trait Named {
+    /// The names of the variants.
+    const NAMES: &[&str];
+}
+
+/// Implements the format of an enumeration from a table of names.
 macro_rules! choice {
     ($kind:ident { $($name:literal => $variant:ident),* $(,)? }) => {
-        impl $kind {
-            /// The names by which the variants are written.
-            pub(super) const NAMES: &[&str] = &[$($name),*];
+        impl Named for $kind {
+            const NAMES: &[&str] = &[$($name),*];
         }
 
         impl Written for $kind {

@@ -1,4 +1,4 @@
-//! Shows the effective configuration: every value with where it came from, and no secret.
+//! Formats the effective configuration: every value with its source, and with secrets masked.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Loaded {
-    /// Every key as a line of TOML, with its source as a comment. Secrets and the passwords of URLs are `***`.
+    /// Returns every key as a line of TOML, with its source as a comment. Secrets and the passwords of URLs are `***`.
     pub fn show(&self) -> String {
         let mut draft = self.draft.clone();
         let mut text = String::new();
@@ -36,13 +36,13 @@ fn masked(value: Value, kind: Kind) -> Value {
         (Kind::Secret, _) => "***".into(),
         (Kind::Secrets, Value::Array(secrets)) => vec!["***"; secrets.len()].into(),
         (Kind::Url, Value::String(url)) => masked_url(&url).into(),
-        // Public keys are no secrets, but nobody wants to read them here.
+        // Public keys are not secret, but too long to be useful here.
         (Kind::Keys, Value::Array(keys)) => vec!["PEM"; keys.len()].into(),
         (_, value) => value,
     }
 }
 
-/// A URL, or several separated by commas, without user names, passwords and queries (RFC 3986, section 3.2.1).
+/// Masks the user names, passwords and queries of one or several URLs, separated by commas (RFC 3986, section 3.2.1).
 pub(super) fn masked_url(urls: &str) -> String {
     let one = |url: &str| {
         let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_keep_no_credentials() {
+    fn masks_credentials_of_urls() {
         assert_eq!(masked_url("amqps://u:p@a:5671/v,amqp://u:p@b"), "amqps://***@a:5671/v,amqp://***@b");
         assert_eq!(masked_url("https://x/y?token=s"), "https://x/y?***");
         assert_eq!(masked_url("https://u:p@ss@x"), "https://***@x");

@@ -1,8 +1,8 @@
-//! The signature algorithms of tokens (RFC 7518, section 3, and RFC 8037) on ring, the library that TLS uses here as well.
+//! Implements the signature algorithms of tokens (RFC 7518, section 3, and RFC 8037) with ring, which TLS uses as well.
 //!
-//! `jsonwebtoken` brings either aws-lc-rs, whose C code takes longer to build than the rest of the gateway, or the RSA
-//! crate, whose private key operations have a timing leak (RUSTSEC-2023-0071). Its `CryptoProvider` is the interface for
-//! a third choice.
+//! `jsonwebtoken` supports two other libraries: aws-lc-rs, whose C code takes longer to build than the rest of the
+//! gateway, and the `rsa` crate, whose private key operations have a timing leak (RUSTSEC-2023-0071). Its
+//! `CryptoProvider` interface allows a third one.
 
 mod sign;
 
@@ -17,9 +17,9 @@ use ring::{digest, hmac, signature as ring_signature};
 
 use sign::KeyPair;
 
-/// Makes `jsonwebtoken` use ring in this process. Idempotent; a provider that the program installed before stays.
+/// Makes `jsonwebtoken` use ring in this process. Idempotent; a provider that the program installed earlier is kept.
 pub(super) fn install() {
-    // An error means that a provider is installed already: this one, or the program's own.
+    // An error means that a provider is already installed: this one, or one that the program chose.
     let _ = PROVIDER.install_default();
 }
 
@@ -36,7 +36,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     },
     key_utils: KeyUtils {
         rsa_pub_components_from_private_key: |der| KeyPair::rsa(der)?.rsa_components(),
-        // Only the export of a public key as a JWK asks for this, which the gateway never does.
+        // Required only to export a public key as a JWK, which the gateway never does.
         rsa_pub_components_from_public_key: |_| Err(ErrorKind::UnsupportedAlgorithm.into()),
         ec_pub_components_from_private_key: ec_components,
         ed_pub_components_from_private_key: |der, curve| match curve {
@@ -55,6 +55,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     },
 };
 
+/// Returns the curve and the coordinates of an EC key's public point.
 fn ec_components(der: &[u8], algorithm: Algorithm) -> Result<(EllipticCurve, Vec<u8>, Vec<u8>)> {
     let curve = if algorithm == Algorithm::ES256 { EllipticCurve::P256 } else { EllipticCurve::P384 };
     let pair = KeyPair::ecdsa(algorithm, der)?;
@@ -68,7 +69,7 @@ fn ec_components(der: &[u8], algorithm: Algorithm) -> Result<(EllipticCurve, Vec
     }
 }
 
-/// Checks signatures of one algorithm with one key.
+/// Verifies signatures of one algorithm with one key.
 struct RingVerifier {
     algorithm: Algorithm,
     key: DecodingKey,
@@ -82,15 +83,15 @@ impl JwtVerifier for RingVerifier {
 
 impl Verifier<Vec<u8>> for RingVerifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), signature::Error> {
-        let valid = match (self.key.kind(), Check::of(self.algorithm).ok_or_else(signature::Error::new)?) {
-            (DecodingKeyKind::SecretOrDer(secret), Check::Hmac(hash)) => {
+        let valid = match (self.key.kind(), Verification::of(self.algorithm).ok_or_else(signature::Error::new)?) {
+            (DecodingKeyKind::SecretOrDer(secret), Verification::Hmac(hash)) => {
                 hmac::verify(&hmac::Key::new(hash, secret), message, signature)
             }
-            (DecodingKeyKind::SecretOrDer(public), check) => {
-                let Some(parameters) = check.parameters() else { return Err(signature::Error::new()) };
+            (DecodingKeyKind::SecretOrDer(public), verification) => {
+                let Some(parameters) = verification.parameters() else { return Err(signature::Error::new()) };
                 ring_signature::UnparsedPublicKey::new(parameters, public).verify(message, signature)
             }
-            (DecodingKeyKind::RsaModulusExponent { n, e }, Check::Rsa(parameters)) => {
+            (DecodingKeyKind::RsaModulusExponent { n, e }, Verification::Rsa(parameters)) => {
                 ring_signature::RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
             }
             (DecodingKeyKind::RsaModulusExponent { .. }, _) => return Err(signature::Error::new()),
@@ -99,15 +100,15 @@ impl Verifier<Vec<u8>> for RingVerifier {
     }
 }
 
-/// How ring checks an algorithm.
-enum Check {
+/// The ring parameters that verify an algorithm.
+enum Verification {
     Hmac(hmac::Algorithm),
     Rsa(&'static ring_signature::RsaParameters),
     Other(&'static dyn ring_signature::VerificationAlgorithm),
 }
 
-impl Check {
-    /// `None` for an algorithm that a later `jsonwebtoken` adds.
+impl Verification {
+    /// Returns `None` for an algorithm that a later version of `jsonwebtoken` adds.
     fn of(algorithm: Algorithm) -> Option<Self> {
         use ring_signature as ring;
 
@@ -128,7 +129,7 @@ impl Check {
         })
     }
 
-    /// How ring reads a public key that is not in components; `None` for a secret.
+    /// Returns the parameters for an encoded public key; `None` for a shared secret.
     fn parameters(self) -> Option<&'static dyn ring_signature::VerificationAlgorithm> {
         match self {
             Self::Hmac(_) => None,
@@ -138,7 +139,7 @@ impl Check {
     }
 }
 
-/// Makes signatures of one algorithm with one key.
+/// Creates signatures of one algorithm with one key.
 struct RingSigner {
     algorithm: Algorithm,
     pair: KeyPair,

@@ -1,30 +1,30 @@
-//! The parts that depend on the configuration alone. `serve` builds on them, and `gateway check` reports every one that
-//! cannot be made, so that neither refuses what the other accepts.
+//! The parts that depend only on the configuration. `serve` uses them, and `gateway check` reports every one that
+//! cannot be created, so that both accept the same configurations.
 
 use std::sync::Arc;
 
 use super::StartError;
 use crate::{
-    accept::Certificates,
     auth::{ApiKeys, Authenticator, Permissions},
     config::Config,
+    edge::accept::Certificates,
     metrics::Metrics,
 };
 
-/// Parts that touch nothing outside the process but the files that the configuration names.
+/// The parts that use nothing outside the process except the files that the configuration names.
 pub(crate) struct Prepared {
-    pub(crate) auth: Authenticator,
+    pub(crate) auth: Arc<Authenticator>,
     pub(crate) permissions: Permissions,
-    pub(crate) api_keys: ApiKeys,
+    pub(crate) api_keys: Arc<ApiKeys>,
     pub(crate) certificates: Option<Certificates>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Prepared {
-    /// Makes the parts.
+    /// Creates the parts.
     ///
     /// # Errors
-    /// Why each of those that cannot be made cannot; at least one.
+    /// One error for each part that cannot be created.
     pub(crate) fn new(config: &Config) -> Result<Self, Vec<StartError>> {
         let mut problems = Problems(Vec::new());
         let auth = problems.keep(Authenticator::new(&config.auth));
@@ -33,9 +33,9 @@ impl Prepared {
         let metrics = problems.keep(Metrics::new());
         match (auth, permissions, certificates, metrics) {
             (Some(auth), Some(permissions), Some(certificates), Some(metrics)) => Ok(Self {
-                auth,
+                auth: Arc::new(auth),
                 permissions,
-                api_keys: ApiKeys::new(&config.auth.api_keys),
+                api_keys: Arc::new(ApiKeys::new(&config.auth.api_keys)),
                 certificates,
                 metrics: Arc::new(metrics),
             }),
@@ -47,7 +47,7 @@ impl Prepared {
 struct Problems(Vec<StartError>);
 
 impl Problems {
-    fn keep<T>(&mut self, made: Result<T, impl Into<StartError>>) -> Option<T> {
-        made.map_err(|error| self.0.push(error.into())).ok()
+    fn keep<T>(&mut self, result: Result<T, impl Into<StartError>>) -> Option<T> {
+        result.map_err(|error| self.0.push(error.into())).ok()
     }
 }

@@ -1,37 +1,32 @@
-//! A gateway whose parts die: it notices, is not ready any more, and ends.
+//! Tests that the gateway detects a failed part, reports not ready, and ends.
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use realtime_gateway_brokers::{rabbitmq, redis};
-use realtime_gateway_protocol::{GetPresence, SessionId, UserId};
+use realtime_gateway_protocol::ClanId;
 
 use super::*;
 use crate::{
-    auth::{Grants, Identity},
     config::{Flags, Loaded, LogFormat, Secret},
     crypto,
-    outbound::Outbound,
-    services::Presences,
-    session::{Comer, Session},
     store::{
-        TokenClaims,
-        failing::{FailingStore, Failure},
         memory::MemoryStore,
+        testing::failing::{FailingStore, Failure},
     },
 };
 
-/// How long what must happen may take, before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit for events that the tests wait for.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A gateway on a store that can be broken.
-struct Fragile {
+/// A gateway with a store whose operations can be made to fail.
+struct GatewayOnFailingStore {
     running: Running,
     store: Arc<FailingStore>,
     client: reqwest::Client,
 }
 
-impl Fragile {
+impl GatewayOnFailingStore {
     async fn start() -> Self {
         let mut config = Config::default();
         config.listen.set_port(0);
@@ -41,14 +36,15 @@ impl Fragile {
         let memory = MemoryStore::new(config.store_options(&name), clock.for_store());
         let store = Arc::new(FailingStore::around(memory));
         let Ok(prepared) = Prepared::new(&config) else { panic!("the configuration is valid") };
-        let gateway = Identified { config, name, services: Vec::new() };
-        let running = build(gateway, prepared, store.clone(), clock, supervisor).await.unwrap();
+        let materials =
+            Materials { config, name, services: Vec::new(), prepared, store: store.clone(), clock, supervisor };
+        let running = build(materials).await.unwrap();
         Self { running, store, client: crypto::https_client().build().unwrap() }
     }
 
-    /// The part that has died.
+    /// Waits for a part to fail.
     async fn failed(&self) -> PartFailure {
-        timeout(PATIENCE, self.running.failed()).await.expect("the death of a part is noticed")
+        timeout(TIMEOUT, self.running.failed()).await.expect("a failed part is reported")
     }
 
     async fn status(&self, path: &str) -> u16 {
@@ -58,9 +54,9 @@ impl Fragile {
 }
 
 #[tokio::test]
-async fn part_that_panics_turns_readiness_off() {
-    for (operation, part) in [("pulse", "pulse"), ("sweep", "sweep")] {
-        let gateway = Fragile::start().await;
+async fn reports_not_ready_after_a_part_panicked() {
+    for (operation, part) in [("reconcile", "reconciliation"), ("sweep", "sweep")] {
+        let gateway = GatewayOnFailingStore::start().await;
         assert_eq!(gateway.status("/health/ready").await, 200);
         gateway.store.break_operation(operation, Failure::Panics);
         let failure = gateway.failed().await;
@@ -73,69 +69,58 @@ async fn part_that_panics_turns_readiness_off() {
 }
 
 #[tokio::test]
-async fn presence_that_panics_is_noticed() {
-    let gateway = Fragile::start().await;
+async fn reports_panic_of_presence() {
+    let gateway = GatewayOnFailingStore::start().await;
     gateway.store.break_operation("present", Failure::Panics);
-    let node = &gateway.running.node;
-    let grants = Arc::new(Grants { clans: vec!["*".into()], ..Grants::default() });
-    let identity = Identity {
-        user: UserId::new("a").unwrap(),
-        device: None,
-        expires_at: node.now(),
-        grants,
-        token: TokenClaims::default(),
-    };
-    let outbound = Arc::new(Outbound::new(1 << 20));
-    let session = Session::new(SessionId::new("s").unwrap(), Comer::default(), identity, outbound, node.now());
-    let get = GetPresence { clan_id: "c".to_owned().try_into().unwrap() };
-    assert!(Presences::read(node, &session, &get).await.is_err());
+    let clan = ClanId::new("c").unwrap();
+    assert!(gateway.running.parts.presence.roster(&clan).await.is_err());
     assert_eq!(gateway.failed().await.part, "presence");
 }
 
 #[tokio::test]
-async fn part_that_dies_ends_the_gateway_with_an_error() {
-    let gateway = Fragile::start().await;
-    gateway.store.break_operation("pulse", Failure::Panics);
+async fn ends_with_an_error_after_a_part_failed() {
+    let gateway = GatewayOnFailingStore::start().await;
+    gateway.store.break_operation("reconcile", Failure::Panics);
     let loaded = Loaded::read(&Flags { dev: true, ..Flags::default() }).unwrap();
     let log = crate::config::Log { level: "error".into(), format: LogFormat::Pretty, audit: false };
     let telemetry = crate::telemetry::init(&log).unwrap();
     let running = gateway.running.run_until_shutdown(Signals::listen().unwrap(), loaded, &telemetry);
-    let ended = timeout(PATIENCE, running).await.expect("the death of a part ends the gateway");
-    assert_eq!(ended.unwrap_err().part, "pulse");
+    let ended = timeout(TIMEOUT, running).await.expect("the gateway ends after a part has failed");
+    assert_eq!(ended.unwrap_err().part, "reconciliation");
 }
 
 #[tokio::test]
-async fn parts_end_without_a_fault_when_the_gateway_is_asked_to() {
-    let gateway = Fragile::start().await;
+async fn reports_no_failure_on_graceful_shutdown() {
+    let gateway = GatewayOnFailingStore::start().await;
     gateway.running.drain_within(crate::config::Drain { delay: CLOSE, spread: CLOSE, grace: RESIGN }).await;
-    assert_eq!(gateway.running.node.tasks.supervisor().failure(), None);
+    assert_eq!(gateway.running.parts.tasks.supervisor().failure(), None);
 }
 
 #[tokio::test]
-async fn store_that_hangs_or_refuses_is_seen_by_its_write_path() {
-    let gateway = Fragile::start().await;
+async fn reports_not_ready_when_the_store_probe_hangs() {
+    let gateway = GatewayOnFailingStore::start().await;
     gateway.store.break_operation("probe", Failure::Hangs);
     let failed = async {
         while gateway.status("/health/ready").await != 503 {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, failed).await.expect("a probe that hangs has failed");
+    timeout(TIMEOUT, failed).await.expect("a hanging probe counts as failed");
 }
 
 #[tokio::test]
-async fn store_is_probed_once_a_second_however_many_ask() {
-    let gateway = Fragile::start().await;
-    let began = std::time::Instant::now();
-    let asked = (0..200).map(|n| gateway.status(if n % 2 == 0 { "/health" } else { "/health/ready" }));
-    assert!(join_all(asked).await.iter().all(|status| *status == 200));
-    let (probes, seconds) = (gateway.store.probes(), began.elapsed().as_secs());
+async fn probes_store_once_a_second_regardless_of_health_requests() {
+    let gateway = GatewayOnFailingStore::start().await;
+    let started = std::time::Instant::now();
+    let requests = (0..200).map(|n| gateway.status(if n % 2 == 0 { "/health" } else { "/health/ready" }));
+    assert!(join_all(requests).await.iter().all(|status| *status == 200));
+    let (probes, seconds) = (gateway.store.probes(), started.elapsed().as_secs());
     assert!((1..=seconds + 1).contains(&probes), "{probes} probes in {seconds} s");
 }
 
-/// Every part of a node that uses all that there is. Each is named in docs/operations.md in words.
+/// Compares the parts of nodes with all features enabled. docs/operations.md describes each of these parts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_part_is_watched() {
+async fn supervises_every_part() {
     let (store, bus) = tokio::task::spawn_blocking(|| (redis::shared().url(), rabbitmq::shared())).await.unwrap();
     let mut config = Config::default();
     config.listen.set_port(0);
@@ -150,18 +135,23 @@ async fn every_part_is_watched() {
         "bus listener",
         "clock",
         "condition",
+        "dead letter publisher",
+        "inbound consumer",
         "inbound events",
         "internal port",
         "memory budget",
+        "outbox publisher",
         "port",
         "presence",
-        "pulse",
         "rabbitmq consumer",
         "rabbitmq publisher",
+        "reconciliation",
+        "redis appends",
+        "redis broadcasts",
         "redis link",
         "sweep",
     ];
-    assert_eq!(running.node.tasks.supervisor().parts(), expected);
+    assert_eq!(running.parts.tasks.supervisor().parts(), expected);
 
     let directory = tempfile::tempdir().unwrap();
     config.store.url = Secret(format!("redb:{}", directory.path().join("a.redb").display()));
@@ -175,9 +165,28 @@ async fn every_part_is_watched() {
         "memory budget",
         "port",
         "presence",
-        "pulse",
+        "reconciliation",
         "store writer",
         "sweep",
     ];
-    assert_eq!(running.node.tasks.supervisor().parts(), expected);
+    assert_eq!(running.parts.tasks.supervisor().parts(), expected);
+}
+
+#[tokio::test]
+async fn refuses_two_services_with_one_name() {
+    struct Named(&'static str);
+    impl Service for Named {
+        fn name(&self) -> ServiceName {
+            ServiceName::new(self.0).unwrap()
+        }
+    }
+    for (first, second) in [("orders", "orders"), ("orders", "clan_chat"), ("notifications", "orders")] {
+        let mut config = Config::default();
+        config.listen.set_port(0);
+        config.store.url = Secret("memory".into());
+        config.auth.jwt_secrets = vec![Secret("a secret of more than thirty-two bytes".into())];
+        let started = Gateway::new(config).service(Named(first)).service(Named(second)).start().await;
+        let Err(StartError::ServiceName(name)) = started else { panic!("{first} and {second} were accepted") };
+        assert!([first, second].contains(&name.as_str()));
+    }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1`: what backend services and operators do.
+//! `/api/v1`: the API for backend services and operators.
 
 mod clans;
 mod nodes;
@@ -18,13 +18,13 @@ pub(super) use self::{
     users::Users,
 };
 
-/// A message or event is stored and will reach every subscriber.
+/// A message or event that is stored and will reach every subscriber.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct MessageAccepted {
-    /// Names it.
+    /// The id of the message.
     message_id: MessageId,
-    /// Its place in the topic's log.
+    /// The offset of the message in the topic's log.
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     offset: u64,
 }

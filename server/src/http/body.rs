@@ -1,4 +1,4 @@
-//! JSON bodies: read within bounds, and written as the type says, with no number losing a digit on the way.
+//! JSON bodies: requests are read within limits, and numbers keep every digit.
 
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    NodeView,
     problem::Problem,
-    request_node,
+    request_part,
     schema::{self, Direction},
 };
 use crate::telemetry::log_limited;
 
 const JSON: &str = "application/json";
-/// How long the whole body of a request may take to come.
-const WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for receiving the whole body of a request.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The JSON object that a request carries.
+/// Extracts the JSON object in the body of a request.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
@@ -48,14 +49,14 @@ impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail).into());
         }
         if is_encoded(request.headers()) {
-            // RFC 9110, section 12.5.3: what to send instead.
+            // Tells the client what to send instead (RFC 9110, section 12.5.3).
             let code = ErrorCode::from("unsupported_media_type");
-            let detail = "send the body as it is: Content-Encoding is not supported";
+            let detail = "send the body without compression: Content-Encoding is not supported";
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
             return Err(problem.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")).into());
         }
-        let limit = request_node(request)?.config().limits.http_body;
-        let body = match tokio::time::timeout(WITHIN, body.take()?.into_bytes_limit(limit)).await {
+        let limit = request_part::<NodeView>(request)?.config().limits.http_body;
+        let body = match tokio::time::timeout(READ_TIMEOUT, body.take()?.into_bytes_limit(limit)).await {
             Ok(Ok(body)) => body,
             Ok(Err(ReadBodyError::PayloadTooLarge)) => {
                 let detail = "the body is over limits.http_body";
@@ -63,7 +64,7 @@ impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
             }
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => {
-                let detail = "the body took too long";
+                let detail = "the body did not arrive in time";
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidMessage, detail).into());
             }
         };
@@ -73,13 +74,13 @@ impl<'a, T: DeserializeOwned + JsonSchema + Send> ApiExtractor<'a> for Body<T> {
     }
 }
 
-/// Whether a media type is JSON; its parameters mean nothing (RFC 8259, section 11).
+/// Returns whether a media type is JSON. Parameters are ignored (RFC 8259, section 11).
 fn is_json(content_type: &str) -> bool {
     content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(JSON))
 }
 
-/// Whether a body is compressed or otherwise encoded. Decoding is left out on purpose: bodies are small, and a compressed
-/// one that grows a thousandfold would have to be bounded a second time.
+/// Returns whether a body is compressed or otherwise encoded. Decoding is deliberately not supported: bodies are small,
+/// and a compressed body would need a second limit for its decompressed size.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::CONTENT_ENCODING).into_iter();
     let is_plain = |coding: &[u8]| {
@@ -89,21 +90,21 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).any(|coding| !is_plain(coding))
 }
 
-/// An answer with a JSON body.
-pub(super) struct Answer<T, const STATUS: u16 = 200>(pub(super) T);
+/// A response with a JSON body.
+pub(super) struct JsonResponse<T, const STATUS: u16 = 200>(pub(super) T);
 
-/// What was asked for is stored and will be delivered.
-pub(super) type Accepted<T> = Answer<T, 202>;
+/// A response that confirms that the request is stored and will be delivered.
+pub(super) type Accepted<T> = JsonResponse<T, 202>;
 
-impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Answer<T, STATUS> {
+impl<T: Serialize + Send, const STATUS: u16> IntoResponse for JsonResponse<T, STATUS> {
     fn into_response(self) -> Response {
         json(StatusCode::from_u16(STATUS).unwrap_or_default(), &self.0)
     }
 }
 
-impl<T: JsonSchema, const STATUS: u16> ApiResponse for Answer<T, STATUS> {
+impl<T: JsonSchema, const STATUS: u16> ApiResponse for JsonResponse<T, STATUS> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![described::<T>(STATUS)] }
+        MetaResponses { responses: vec![response_meta::<T>(STATUS)] }
     }
 
     fn register(registry: &mut Registry) {
@@ -111,21 +112,21 @@ impl<T: JsonSchema, const STATUS: u16> ApiResponse for Answer<T, STATUS> {
     }
 }
 
-/// An answer that is the same whether the gateway can serve (200) or not (503).
-pub(super) struct Serving<T> {
-    pub(super) serves: bool,
+/// A response with the same body whether the node is serving (200) or not (503).
+pub(super) struct HealthResponse<T> {
+    pub(super) is_serving: bool,
     pub(super) body: T,
 }
 
-impl<T: Serialize + Send> IntoResponse for Serving<T> {
+impl<T: Serialize + Send> IntoResponse for HealthResponse<T> {
     fn into_response(self) -> Response {
-        json(if self.serves { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &self.body)
+        json(if self.is_serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &self.body)
     }
 }
 
-impl<T: JsonSchema> ApiResponse for Serving<T> {
+impl<T: JsonSchema> ApiResponse for HealthResponse<T> {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![described::<T>(200), described::<T>(503)] }
+        MetaResponses { responses: vec![response_meta::<T>(200), response_meta::<T>(503)] }
     }
 
     fn register(registry: &mut Registry) {
@@ -133,16 +134,16 @@ impl<T: JsonSchema> ApiResponse for Serving<T> {
     }
 }
 
-/// Done, and there is nothing to say of it.
-pub(super) struct Done;
+/// A response without a body.
+pub(super) struct NoContent;
 
-impl IntoResponse for Done {
+impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
     }
 }
 
-impl ApiResponse for Done {
+impl ApiResponse for NoContent {
     fn meta() -> MetaResponses {
         let done =
             MetaResponse { description: "", status: Some(204), status_range: None, content: vec![], headers: vec![] };
@@ -152,7 +153,7 @@ impl ApiResponse for Done {
     fn register(_: &mut Registry) {}
 }
 
-fn described<T: JsonSchema>(status: u16) -> MetaResponse {
+fn response_meta<T: JsonSchema>(status: u16) -> MetaResponse {
     let content = vec![MetaMediaType { content_type: JSON, schema: schema::reference::<T>() }];
     MetaResponse { description: "", status: Some(status), status_range: None, content, headers: vec![] }
 }
@@ -161,7 +162,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => Response::builder().status(status).content_type(JSON).body(body),
         Err(error) => {
-            log_limited!(ERROR, { %error }, "an answer could not be encoded");
+            log_limited!(ERROR, { %error }, "failed to encode a response");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error").response()
         }
     }

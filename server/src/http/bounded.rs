@@ -1,14 +1,14 @@
-//! Lists in requests, with bounds that show in their schemas.
+//! Lists in requests, with limits that appear in their schemas.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A list of 1 to so many values.
-pub(super) struct Some1To<T, const MAX: usize>(pub(super) Vec<T>);
+/// A list of 1 to `MAX` values.
+pub(super) struct BoundedList<T, const MAX: usize>(pub(super) Vec<T>);
 
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Some1To<T, MAX> {
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for BoundedList<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Vec::deserialize(deserializer)?;
         if (1..=MAX).contains(&values.len()) {
@@ -19,7 +19,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Some1To<T,
     }
 }
 
-impl<T: JsonSchema, const MAX: usize> JsonSchema for Some1To<T, MAX> {
+impl<T: JsonSchema, const MAX: usize> JsonSchema for BoundedList<T, MAX> {
     fn inline_schema() -> bool {
         true
     }

@@ -1,21 +1,22 @@
-//! Cross-origin requests of a developer's own pages: loopback origins and `null`, on `/dev` and `/health` only.
+//! Cross-origin requests of pages that a developer runs locally: loopback origins and `null`, for `/dev` and `/health`
+//! only.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::Response;
 
-use crate::upgrade::origin::is_loopback;
+use crate::config::origin::Origin;
 
-/// Lets pages of this machine in (Fetch standard, section 3.2).
+/// Allows pages from loopback origins (Fetch standard, section 3.2).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loopback;
 
 impl Loopback {
-    /// Whether a page of this origin may read answers.
+    /// Returns whether pages of this origin may read responses.
     pub(super) fn admits(self, origin: &HeaderValue) -> bool {
-        origin.to_str().is_ok_and(|origin| origin == "null" || is_loopback(origin))
+        origin.to_str().is_ok_and(|origin| origin == "null" || Origin::is_loopback_text(origin))
     }
 
-    /// Marks an answer that a page may read; every answer says that it depends on who asks.
+    /// Adds the CORS headers. `Vary` is set on every response, because it depends on the origin of the request.
     pub(super) fn mark(self, headers: &mut HeaderMap, origin: HeaderValue) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         if self.admits(&origin) {
@@ -24,14 +25,14 @@ impl Loopback {
     }
 }
 
-/// Whether pages may ask for this path at all.
+/// Returns whether the path is available to pages of other origins.
 pub(super) fn is_shared(path: &str) -> bool {
     ["/dev", "/health"]
         .iter()
         .any(|shared| path.strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// The answer to a browser that asks first.
+/// Returns the response to a preflight request.
 pub(super) fn preflight() -> Response {
     let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
     let headers = response.headers_mut();

@@ -1,5 +1,6 @@
-//! `/demo`: the demo page and the browser SDK that it uses. A release build embeds them in the binary. Any other build
-//! reads them from the source tree for each request, so that it need not wait for the SDK, and shows each change of them.
+//! `/demo`: the demo page and the browser SDK that it uses. A release build embeds the files in the binary. Other
+//! builds read them from the source tree for each request, so that building does not require the SDK and changes show
+//! immediately.
 
 mod files;
 
@@ -11,26 +12,26 @@ use super::problem::Problem;
 
 include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 
-/// What the page may do: nothing is loaded from another host, and nothing in the page itself runs.
-const POLICY: &str = include_str!("../../../web-demo/csp.txt");
+/// The content security policy: nothing is loaded from another host, and inline scripts do not run.
+const CONTENT_SECURITY_POLICY: &str = include_str!("../../web-demo/csp.txt");
 
-/// What stands in for the page while there is no SDK.
+/// The page that is served while the SDK has not been built.
 const WITHOUT_SDK: &str = "without-sdk.html";
 
-/// The module of the SDK that the page loads first.
+/// The SDK module that the page loads first.
 const SDK_ENTRY: &str = "index.js";
 
-/// Where the page without the SDK reads how far the build of the SDK is.
+/// The path at which the placeholder page reads the progress of the SDK build.
 const SDK_STATUS: &str = "sdk-status";
 
-/// Serves the demo page before all other routes.
+/// Serves the demo page, and passes all other requests on to the routes.
 pub(super) struct Demo<E> {
     routes: E,
 }
 
 impl<E: Endpoint> Demo<E> {
-    /// These routes, with the page before them.
-    pub(super) fn before(routes: E) -> Self {
+    /// Serves the page in front of these routes.
+    pub(super) fn wrap(routes: E) -> Self {
         Self { routes }
     }
 }
@@ -43,19 +44,19 @@ impl<E: Endpoint> Endpoint for Demo<E> {
         match path.strip_prefix("/demo").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
             None => self.routes.call(request).await.map(IntoResponse::into_response),
             Some(_) if !matches!(*request.method(), Method::GET | Method::HEAD) => Err(MethodNotAllowedError.into()),
-            // The page names its parts relative to itself.
-            Some("") => Ok(moved(request.uri().query())),
+            // The page refers to its parts with relative URLs, which need the trailing slash.
+            Some("") => Ok(redirect_to_page(request.uri().query())),
             Some(rest) => file(rest.trim_start_matches('/')).map_err(Into::into),
         }
     }
 }
 
-fn moved(query: Option<&str>) -> Response {
+fn redirect_to_page(query: Option<&str>) -> Response {
     let to = query.map_or_else(|| "demo/".to_owned(), |query| format!("demo/?{query}"));
     Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, to).finish()
 }
 
-/// The file at this path below `/demo/`.
+/// Returns the file at this path below `/demo/`.
 fn file(path: &str) -> Result<Response, Problem> {
     let page = if SDK.has(SDK_ENTRY) { "index.html" } else { WITHOUT_SDK };
     let path = if path.is_empty() || path == "index.html" { page } else { path };
@@ -69,8 +70,8 @@ fn file(path: &str) -> Result<Response, Problem> {
     };
     let mut response = Response::builder().content_type(content_type(path)).body(bytes);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY.trim_ascii_end()));
-    // A browser that has the page asks whether there is a newer one, so that it never mixes two releases.
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY.trim_ascii_end()));
+    // Browsers revalidate their cached files, so that they never mix those of two releases.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
@@ -92,16 +93,16 @@ mod tests {
 
     use super::*;
 
-    async fn asked(method: Method, path: &str) -> Response {
+    async fn send(method: Method, path: &str) -> Response {
         let routes = make_sync(|_| "the routes");
-        Demo::before(routes)
+        Demo::wrap(routes)
             .map_to_response()
             .get_response(Request::builder().method(method).uri_str(path).finish())
             .await
     }
 
     #[tokio::test]
-    async fn the_page_and_its_parts_come_with_the_policy() {
+    async fn serves_the_page_and_its_parts_with_the_policy() {
         for (path, content_type) in [
             ("/demo/", "text/html; charset=utf-8"),
             ("/demo/index.html", "text/html; charset=utf-8"),
@@ -109,7 +110,7 @@ mod tests {
             ("/demo/app.js", "text/javascript; charset=utf-8"),
             ("/demo/favicon.svg", "image/svg+xml"),
         ] {
-            let response = asked(Method::GET, path).await;
+            let response = send(Method::GET, path).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             assert_eq!(response.content_type(), Some(content_type), "{path}");
             let policy = response.header(header::CONTENT_SECURITY_POLICY).unwrap();
@@ -118,23 +119,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_bare_path_leads_to_the_page_and_keeps_what_was_asked() {
-        let response = asked(Method::GET, "/demo?gateway=ws://a").await;
+    async fn redirects_the_bare_path_and_keeps_the_query() {
+        let response = send(Method::GET, "/demo?gateway=ws://a").await;
         assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
         assert_eq!(response.header(header::LOCATION), Some("demo/?gateway=ws://a"));
     }
 
     #[tokio::test]
-    async fn what_is_not_there_or_not_asked_for_is_refused() {
-        assert_eq!(asked(Method::GET, "/demo/csp.txt").await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(asked(Method::GET, "/demo/../server/Cargo.toml").await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(asked(Method::POST, "/demo/").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    async fn rejects_missing_files_and_other_methods() {
+        assert_eq!(send(Method::GET, "/demo/csp.txt").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(send(Method::GET, "/demo/../server/Cargo.toml").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(send(Method::POST, "/demo/").await.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 
     #[tokio::test]
-    async fn every_other_path_goes_on_to_the_routes() {
+    async fn passes_other_paths_on_to_the_routes() {
         for path in ["/demonstration", "/health", "/"] {
-            let mut response = asked(Method::GET, path).await;
+            let mut response = send(Method::GET, path).await;
             assert_eq!(response.take_body().into_string().await.unwrap(), "the routes", "{path}");
         }
     }

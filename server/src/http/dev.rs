@@ -1,4 +1,4 @@
-//! `/dev`: tokens and notifications for a developer's own gateway, with `--dev` only.
+//! `/dev`: tokens and notifications for local development. Requires `--dev`.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -9,78 +9,84 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    NodeView,
     api::{NotificationsAccepted, SendNotification, send},
-    body::{Accepted, Answer, Body},
-    bounded::Some1To,
+    body::{Accepted, Body, JsonResponse},
+    bounded::BoundedList,
     problem::Problem,
     tags::Tag,
 };
 use crate::{
     auth::{Mint, MintError, mint},
     command_error::CommandError,
-    node::Node,
+    commands::Notifications,
 };
 
-/// How long a token lives.
+/// The lifetime of a token.
 const TTL: Duration = Duration::from_secs(3_600);
 
-/// What the token shall say. A misspelt field would give a token that allows less than was meant, so it is refused.
+/// The content of the token. Unknown fields are rejected, because a misspelled field would produce a token that allows
+/// less than intended.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct MakeToken {
-    /// Who shall be known by it.
+    /// The user.
     user_id: UserId,
-    /// Clans that it allows; `*` for all.
-    clans: Option<Some1To<ClanId, 1_000>>,
-    /// Topics that it allows, by service; `*` for all topics of a service.
-    topics: Option<BTreeMap<ServiceName, Some1To<TopicName, 1_000>>>,
-    /// The device that it names.
+    /// The clans that the token grants; `*` for all.
+    clans: Option<BoundedList<ClanId, 1_000>>,
+    /// The topics that the token grants, by service; `*` for all topics of a service.
+    topics: Option<BTreeMap<ServiceName, BoundedList<TopicName, 1_000>>>,
+    /// The device id in the token.
     device_id: Option<DeviceId>,
 }
 
-/// A token.
+/// A signed token.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Token {
-    /// For `authenticate`, or `Authorization: Bearer`.
+    /// The token, for the `authenticate` command or `Authorization: Bearer`.
     token: String,
-    /// Its end.
+    /// When the token expires.
     expires_at: Timestamp,
 }
 
-/// The routes for developers.
+/// The routes for development.
 pub(super) struct Dev;
 
 #[OpenApi(prefix_path = "/dev", tag = "Tag::Development")]
 #[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl Dev {
-    /// Make a token.
+    /// Create a token.
     #[oai(path = "/token", method = "post", operation_id = "makeToken")]
-    async fn token(&self, asked: Body<MakeToken>, node: Data<&Arc<Node>>) -> Result<Answer<Token>, Problem> {
-        let MakeToken { user_id, clans, topics, device_id } = asked.0;
+    async fn token(
+        &self,
+        request: Body<MakeToken>,
+        view: Data<&Arc<NodeView>>,
+    ) -> Result<JsonResponse<Token>, Problem> {
+        let MakeToken { user_id, clans, topics, device_id } = request.0;
         let topics = topics.unwrap_or_default().into_iter();
-        let wish = Mint {
+        let content = Mint {
             user: user_id,
             clans: clans.map(|clans| texts(&clans.0)).unwrap_or_default(),
             topics: topics.map(|(service, topics)| (service.to_string(), texts(&topics.0))).collect(),
             device: device_id,
             ttl: TTL,
         };
-        let minted = mint(&node.config().auth, &wish).map_err(|error| match error {
+        let minted = mint(&view.config().auth, &content).map_err(|error| match error {
             MintError::System => Problem::field("userId", "no token may carry the user `system`"),
             MintError::NoSecret | MintError::Signing(_) => CommandError::internal(error).into(),
         })?;
-        Ok(Answer(Token { token: minted.token, expires_at: minted.expires_at }))
+        Ok(JsonResponse(Token { token: minted.token, expires_at: minted.expires_at }))
     }
 
-    /// Send a notification, without a key.
+    /// Send a notification without an API key.
     #[oai(path = "/notifications", method = "post", operation_id = "sendNotificationWithoutKey")]
     async fn notify(
         &self,
-        asked: Body<SendNotification>,
-        node: Data<&Arc<Node>>,
+        request: Body<SendNotification>,
+        notifications: Data<&Arc<Notifications>>,
     ) -> Result<Accepted<NotificationsAccepted>, Problem> {
-        send(&node, asked.0).await
+        send(&notifications, request.0).await
     }
 }
 

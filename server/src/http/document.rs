@@ -1,7 +1,8 @@
-//! The OpenAPI 3.1 document: what poem-openapi knows of the routes, with the schemas of the types and every problem.
+//! The OpenAPI 3.1 document: the routes as described by poem-openapi, with the schemas of the types and all problem
+//! responses.
 #![expect(
     clippy::indexing_slicing,
-    reason = "a name that a JSON object lacks gives null or is made; poem-openapi's documents are objects of objects"
+    reason = "an unknown name reads as null or is inserted; poem-openapi's documents are nested objects"
 )]
 
 use http::StatusCode;
@@ -14,18 +15,18 @@ use super::{
     schema::{self, Direction},
 };
 
-/// What the whole is about.
-const DESCRIPTION: &str = "For backend services and operators. Clients speak the WebSocket protocol of `/docs/protocol` \
-    at `/ws`.\n\nErrors are problem details (RFC 9457) whose `code` is an error code of the protocol. Unknown fields and \
-    parameters are ignored (`/dev/token` refuses unknown fields), and a field that is `null` counts as absent.";
+/// The description of the API as a whole.
+const DESCRIPTION: &str = "For backend services and operators. Clients use the WebSocket protocol of `/docs/protocol` \
+    at `/ws`.\n\nErrors are problem details (RFC 9457) whose `code` is an error code of the protocol. Unknown fields \
+    and parameters are ignored (`/dev/token` refuses unknown fields), and a field that is `null` counts as absent.";
 
-/// Describes routes.
+/// Builds the OpenAPI service of the routes, and the document.
 pub(super) fn describe<T: OpenApi>(apis: T) -> (OpenApiService<T, ()>, Value) {
     let service = OpenApiService::new(apis, "Realtime gateway", env!("CARGO_PKG_VERSION"))
         .summary("HTTP API of the realtime gateway")
         .description(DESCRIPTION)
         .license("MIT OR Apache-2.0");
-    // poem-openapi writes JSON that can be read again.
+    // Cannot fail: poem-openapi produces valid JSON.
     let mut document = serde_json::from_str(&service.spec()).unwrap_or_default();
     schema::unpack(&mut document);
     complete(&mut document);
@@ -40,7 +41,7 @@ fn complete(document: &mut Value) {
     let (mut used, mut tags) = (Vec::new(), Vec::new());
     for (path, operations) in document["paths"].as_object_mut().into_iter().flatten() {
         for operation in operations.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            name_scope(operation);
+            describe_scope(operation);
             let problems = problems_of(path, operation);
             tags.extend(operation["tags"].as_array().cloned().unwrap_or_default());
             if let Some(responses) = operation["responses"].as_object_mut() {
@@ -63,9 +64,9 @@ fn complete(document: &mut Value) {
     }
 }
 
-/// Says which scope of an API key an operation needs: as the role that OpenAPI 3.1 has for it, and in words, because most
-/// tools show only these.
-fn name_scope(operation: &mut Value) {
+/// Documents the scope that an operation requires of an API key: as a security role (OpenAPI 3.1), and in the
+/// description, because most tools show only that.
+fn describe_scope(operation: &mut Value) {
     let schemes = operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
     let scope = schemes.flat_map(Map::keys).find_map(|name| name.strip_prefix(key::SCHEME)?.strip_prefix(':'));
     let Some(scope) = scope.map(str::to_owned) else { return };
@@ -74,7 +75,7 @@ fn name_scope(operation: &mut Value) {
     operation["security"] = json!([{ key::SCHEME: [scope] }]);
 }
 
-/// The statuses of the problems that an operation can have: they follow from what it takes and where it stands.
+/// Returns the statuses of the problems that an operation can return. They follow from its path, parameters and body.
 fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     let mut statuses = Vec::new();
     let has = |key: &str| operation.get(key).is_some_and(|value| !value.is_null());
@@ -111,38 +112,38 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     statuses
 }
 
-/// An answer that has no description gets the words of its status.
+/// Adds the reason phrase of the status to responses without a description.
 fn describe_successes(responses: &mut Map<String, Value>) {
     for (status, response) in responses {
         if response["description"].as_str().unwrap_or_default().is_empty() {
-            response["description"] = json!(words(status));
+            response["description"] = json!(reason_phrase(status));
         }
     }
 }
 
-fn words(status: &str) -> &'static str {
+fn reason_phrase(status: &str) -> &'static str {
     let status = StatusCode::from_bytes(status.as_bytes()).ok();
-    status.and_then(|status| status.canonical_reason()).unwrap_or("An answer")
+    status.and_then(|status| status.canonical_reason()).unwrap_or("A response")
 }
 
 fn described_problem(status: u16) -> Value {
     let description = match status {
         400 => "The body is not JSON, or a field or parameter is missing or outside its bounds; `details` names it.",
-        401 => "There is no valid key or token.",
-        403 => "The key lacks the scope, the page may not do this, or metrics are not public.",
-        404 => "There is no such thing.",
-        408 => "The body took too long to come.",
-        409 => "The `id` was used before with other content; or the user has as many blocks as fit.",
-        413 => "The body, or what would have to be stored, is too large.",
+        401 => "The API key or token is missing or invalid.",
+        403 => "The API key lacks the scope, the page is not allowed to do this, or metrics are not public.",
+        404 => "The resource does not exist.",
+        408 => "The body did not arrive in time.",
+        409 => "The `id` was used before with other content, or the user has the maximum number of blocks.",
+        413 => "The body, or the message to store, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
         429 => {
             "The address has too many connections, opens them too often, or sends requests too often \
-             (`limits.http_per_ip_per_second`). Requests with a valid API key are never refused for that: they count \
-             against the rate of their key (`limits.http_per_key_per_second`) only. `retryAfterMs` and `Retry-After` say \
-             when to try again."
+             (`limits.http_per_ip_per_second`). Requests with a valid API key are exempt from these limits: they count \
+             against the rate of their key (`limits.http_per_key_per_second`) only. `retryAfterMs` and `Retry-After` \
+             tell when to retry."
         }
-        503 => "Not confirmed in time; repeat it with the same `id`.",
-        _ => "A fault of the gateway.",
+        503 => "The request was not confirmed in time. Repeat it with the same `id`.",
+        _ => "An internal error of the gateway.",
     };
     let integer = json!({ "schema": { "type": "integer", "minimum": 1 }, "description": "Seconds." });
     let headers = match status {

@@ -1,5 +1,5 @@
-//! What holds for every answer: errors are problems, browsers are told what a page may do, a wrong method names the
-//! right ones.
+//! Applies to every response: converts errors to problems, sets security headers, and lists the allowed methods of a
+//! path.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
@@ -8,30 +8,30 @@ use serde_json::Value;
 
 use super::{cors, problem::Problem};
 
-/// What an answer may do that does not say so itself: nothing.
-const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The content security policy of responses that do not set one: nothing is allowed.
+const DEFAULT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Stands before all routes.
+/// Wraps all routes.
 pub(super) struct Guard<E> {
     routes: E,
     methods: Methods,
-    /// Whether pages of this machine may use `/dev` and `/health`.
+    /// The cross-origin rule for `/dev` and `/health`, with `--dev` only.
     cors: Option<cors::Loopback>,
 }
 
 impl<E: Endpoint> Guard<E> {
-    /// Guards the routes that a document describes.
+    /// Wraps the routes that the document describes.
     pub(super) fn new(routes: E, document: &Value, cors: Option<cors::Loopback>) -> Self {
-        Self { routes, methods: Methods::of(document), cors }
+        Self { routes, methods: Methods::from_document(document), cors }
     }
 
-    async fn answer(&self, request: Request, path: &str) -> Response {
+    async fn respond(&self, request: Request, path: &str) -> Response {
         match self.routes.call(request).await {
-            Ok(answer) => answer.into_response(),
+            Ok(response) => response.into_response(),
             Err(error) => {
                 let problem = Problem::of_error(&error);
                 if problem.is_method_not_allowed()
-                    && let Ok(allow) = HeaderValue::from_str(&self.methods.at(path))
+                    && let Ok(allow) = HeaderValue::from_str(&self.methods.allowed(path))
                 {
                     return problem.with_header(header::ALLOW, allow).response();
                 }
@@ -52,42 +52,43 @@ impl<E: Endpoint> Endpoint for Guard<E> {
         let shared = self.cors.filter(|_| cors::is_shared(&path)).zip(origin);
         let mut response = match &shared {
             Some((loopback, origin)) if !loopback.admits(origin) && path.starts_with("/dev") => {
-                let detail = "only pages of this machine may use /dev";
+                let detail = "only pages from loopback origins may use /dev";
                 Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail).response()
             }
             Some((loopback, origin)) if loopback.admits(origin) && is_preflight => cors::preflight(),
-            _ => self.answer(request, &path).await,
+            _ => self.respond(request, &path).await,
         };
         let headers = response.headers_mut();
         if let Some((loopback, origin)) = shared {
             loopback.mark(headers, origin);
         }
-        secure(headers);
+        set_security_headers(headers);
         Ok(response)
     }
 }
 
-fn secure(headers: &mut HeaderMap) {
+fn set_security_headers(headers: &mut HeaderMap) {
     let mut default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
-    default(header::CONTENT_SECURITY_POLICY, POLICY);
+    default(header::CONTENT_SECURITY_POLICY, DEFAULT_POLICY);
     default(header::CACHE_CONTROL, "no-store");
 }
 
-/// The methods of every path.
+/// The allowed methods of each path pattern.
 struct Methods(Vec<(Vec<String>, String)>);
 
 impl Methods {
-    fn of(document: &Value) -> Self {
+    fn from_document(document: &Value) -> Self {
         let paths = document["paths"].as_object().into_iter().flatten();
         Self(paths.map(|(path, operations)| (segments(path).map(str::to_owned).collect(), names(operations))).collect())
     }
 
-    /// The value of `Allow` (RFC 9110, section 10.2.1). What the document does not show is there to be read.
-    fn at(&self, path: &str) -> String {
+    /// Returns the value of the `Allow` header (RFC 9110, section 10.2.1). Paths that are not in the document only
+    /// support reading.
+    fn allowed(&self, path: &str) -> String {
         let wanted: Vec<&str> = segments(path).collect();
         let fits = |pattern: &[String]| {
             let same = |(pattern, part): (&String, &&str)| pattern.starts_with('{') || pattern == part;

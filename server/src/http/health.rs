@@ -1,6 +1,7 @@
-//! `/health…`: how the node is, for people, dashboards and orchestrators.
+//! `/health…`: the state of the node, for operators, dashboards and orchestrators.
 
 mod clock;
+mod cluster;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,90 +11,92 @@ use realtime_gateway_protocol::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::clock::ClockHealth;
+use self::{clock::ClockHealth, cluster::ClusterHealth};
 use super::{
-    body::{Answer, Serving},
+    NodeView,
+    body::{HealthResponse, JsonResponse},
     tags::Tag,
 };
 use crate::{
-    bus::BusStatus,
-    node::{Node, Status, is_overflowing},
+    bus::BrokerStatus,
+    cluster::{Status, is_overflowing},
     store::OutboxStatus,
 };
 
-/// The status in a word.
+/// The status as a single word.
 #[derive(Debug, Serialize, JsonSchema)]
 struct StatusWord {
     status: Status,
 }
 
-/// How the node is.
+/// The health of the node.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Health {
     status: Status,
     /// The gateway's version.
     version: &'static str,
-    /// Names the node.
+    /// The id of the node.
     node_id: String,
-    /// How long the process has been running.
+    /// How long the process has been running, in seconds.
     uptime_seconds: u64,
+    cluster: ClusterHealth,
     bus: BusHealth,
     store: StoreHealth,
     clock: ClockHealth,
-    /// Every service by its name.
+    /// The status of each service, by its name.
     services: BTreeMap<String, Status>,
-    /// What an operator should look at.
+    /// Problems that an operator should look into.
     warnings: Vec<String>,
 }
 
-/// How the bus is.
+/// The health of the broker of backend services.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct BusHealth {
     status: Status,
-    /// `embedded` or `rabbitmq`.
+    /// `rabbitmq`, or `embedded` when no broker is configured.
     kind: &'static str,
-    /// `connected`, `reconnecting`, or `blocked` while the broker takes nothing.
+    /// `connected`, `reconnecting`, or `blocked` while the broker accepts nothing.
     state: &'static str,
-    /// Since when it is not connected, or blocked.
+    /// Since when the broker has been disconnected or blocked.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
-    /// When the next try is, in milliseconds; absent while one is under way.
+    /// The time until the next connection attempt, in milliseconds; absent while one is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_try_ms: Option<u64>,
-    /// What went wrong last.
+    /// The most recent error.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    /// Why the broker takes nothing.
+    /// Why the broker accepts nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_reason: Option<String>,
-    /// Events for backend services that wait for the broker, of all nodes.
+    /// Events of all nodes for backend services that wait for the broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     outbox: Option<OutboxHealth>,
 }
 
-/// How the outbox is.
+/// The state of the outbox.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct OutboxHealth {
-    /// How many events wait.
+    /// The number of waiting events.
     entries: u64,
-    /// When the oldest of them happened.
+    /// When the oldest waiting event occurred.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Timestamp>,
-    /// Events of this process that were left out because `outbox.max_entries` waited.
+    /// Events of this process that were dropped because `outbox.max_entries` events were waiting.
     overflowed: u64,
 }
 
 impl BusHealth {
-    fn of(bus: &BusStatus, status: Status, outbox: Option<OutboxStatus>) -> Self {
-        let kind = if *bus == BusStatus::Embedded { "embedded" } else { "rabbitmq" };
+    fn of(broker: Option<BrokerStatus>, status: Status, outbox: Option<OutboxStatus>) -> Self {
+        let kind = if broker.is_some() { "rabbitmq" } else { "embedded" };
         let outbox =
             outbox.map(|OutboxStatus { entries, oldest, overflowed }| OutboxHealth { entries, oldest, overflowed });
-        let well = Self {
+        let connected = Self {
             status,
             kind,
             state: "connected",
@@ -103,80 +106,80 @@ impl BusHealth {
             blocked_reason: None,
             outbox,
         };
-        match bus {
-            BusStatus::Embedded | BusStatus::Connected => well,
-            BusStatus::Blocked { reason, since } => {
-                Self { state: "blocked", since: Some(*since), blocked_reason: Some(reason.to_string()), ..well }
+        match broker {
+            None | Some(BrokerStatus::Connected) => connected,
+            Some(BrokerStatus::Blocked { reason, since }) => {
+                Self { state: "blocked", since: Some(since), blocked_reason: Some(reason.to_string()), ..connected }
             }
-            BusStatus::Reconnecting { since, next_try, last_error } => Self {
+            Some(BrokerStatus::Reconnecting { since, next_try, last_error }) => Self {
                 state: "reconnecting",
-                since: Some(*since),
+                since: Some(since),
                 next_try_ms: next_try.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
                 last_error: Some(last_error.to_string()),
-                ..well
+                ..connected
             },
         }
     }
 }
 
-/// How the store is.
+/// The health of the store.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct StoreHealth {
     status: Status,
-    /// Changes when confirmed entries may have been lost.
+    /// Identifies the history of the store. Changes when confirmed entries may have been lost.
     epoch: String,
-    /// Bytes that it takes of the disk or of memory, where that is known.
+    /// The size on disk or in memory, in bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
-    /// Notifications that wait for an acknowledgement.
+    /// Notifications that have not been acknowledged.
     pending_notifications: u64,
-    /// Why it does not serve writes.
+    /// Why the store does not accept writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
-    /// How many stored rows (entries, notifications, …) were found damaged or missing since the start.
+    /// Stored rows (entries, notifications, …) that were found damaged or missing since the start.
     damaged: u64,
-    /// Bytes that count against `store.max_bytes`, where that is known.
+    /// Bytes that count against `store.max_bytes`, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     used_bytes: Option<u64>,
-    /// `store.max_bytes`, where it is set.
+    /// `store.max_bytes`, if set.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_bytes: Option<u64>,
-    /// Which share of the file system of the data file, or of the `maxmemory` of Redis, is free.
+    /// The free share of the file system of the data file, or of Redis's `maxmemory`.
     #[serde(skip_serializing_if = "Option::is_none")]
     free_ratio: Option<f64>,
-    /// Why new messages and notifications are refused, while they are.
+    /// Why new messages and notifications are refused. Absent while they are accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     refusing_writes: Option<String>,
-    /// Idempotency keys and notification ids that are remembered; with Redis every key that has an expiry.
+    /// Idempotency keys and notification ids that are stored. With Redis, all keys that have an expiry.
     idempotency_keys: u64,
     /// How often the data file was compacted since the start.
     compactions: u64,
 }
 
-/// What goes on over WebSockets on this node.
+/// The WebSocket activity of this node.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct WebSocketHealth {
-    /// Connections since the start.
+    /// Connections that were opened since the start.
     total_connections: u64,
-    /// Connections that are open.
+    /// Connections that are open now.
     active_connections: i64,
     /// Users with a session on this node.
     connected_users: usize,
-    /// Live subscriptions by service.
+    /// Active subscriptions, by service.
     subscriptions: BTreeMap<String, i64>,
-    /// Messages from clients since the start.
+    /// Messages received from clients since the start.
     messages_received: u64,
-    /// Messages to clients since the start.
+    /// Messages sent to clients since the start.
     messages_sent: u64,
     /// Errors sent to clients since the start, by code.
     errors: BTreeMap<String, u64>,
     rates: Rates,
 }
 
-/// Means of the last minute.
+/// Averages over the last minute.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
@@ -185,43 +188,43 @@ struct Rates {
     messages_sent_per_second: f64,
 }
 
-/// What the client-facing port tells when operators have one of their own.
+/// The health routes of the client port when operators have a separate port.
 pub(super) struct PublicHealth;
 
 #[OpenApi]
 #[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl PublicHealth {
-    /// The status word.
+    /// The status as a single word.
     #[oai(path = "/health", method = "get", tag = "Tag::Health")]
-    async fn health(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
-        let status = node.status();
-        Serving { serves: status.serves(), body: StatusWord { status } }
+    async fn health(&self, view: Data<&Arc<NodeView>>) -> HealthResponse<StatusWord> {
+        let status = view.parts.condition.status();
+        HealthResponse { is_serving: status.serves(), body: StatusWord { status } }
     }
 }
 
-/// What operators see.
+/// The health routes for operators.
 pub(super) struct FullHealth;
 
 #[OpenApi]
 #[expect(clippy::unused_async, reason = "poem-openapi takes asynchronous handlers only")]
 impl FullHealth {
-    /// How the node is.
+    /// The health of the node.
     ///
-    /// 200 also when it is degraded, because it serves then; 503 when it cannot serve or is on its way out.
+    /// 200 while the node is serving, even if degraded. 503 when it cannot serve or is shutting down.
     #[oai(path = "/health", method = "get", tag = "Tag::Health")]
-    async fn health(&self, node: Data<&Arc<Node>>) -> Serving<Health> {
-        let status = node.status();
-        Serving { serves: status.serves(), body: health_of(&node, status) }
+    async fn health(&self, view: Data<&Arc<NodeView>>) -> HealthResponse<Health> {
+        let status = view.parts.condition.status();
+        HealthResponse { is_serving: status.serves(), body: health_of(&view, status) }
     }
 
-    /// What goes on over WebSockets on this node.
+    /// The WebSocket activity of this node.
     #[oai(path = "/health/websocket", method = "get", tag = "Tag::Health")]
-    async fn websocket(&self, node: Data<&Arc<Node>>) -> Answer<WebSocketHealth> {
-        Answer(websocket_of(&node))
+    async fn websocket(&self, view: Data<&Arc<NodeView>>) -> JsonResponse<WebSocketHealth> {
+        JsonResponse(websocket_of(&view))
     }
 }
 
-/// What orchestrators ask.
+/// The probes for orchestrators.
 pub(super) struct Probes;
 
 #[OpenApi]
@@ -229,85 +232,89 @@ pub(super) struct Probes;
 impl Probes {
     /// Whether the process is alive.
     ///
-    /// 503 when it has not looked after itself for a minute, so that it should be started again.
+    /// 503 when the node's housekeeping has not run for a minute, so that the process should be restarted.
     #[oai(path = "/health/live", method = "get", tag = "Tag::Health")]
-    async fn live(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
-        let status = node.liveness();
-        Serving { serves: status.serves(), body: StatusWord { status } }
+    async fn live(&self, view: Data<&Arc<NodeView>>) -> HealthResponse<StatusWord> {
+        let status = view.parts.condition.liveness();
+        HealthResponse { is_serving: status.serves(), body: StatusWord { status } }
     }
 
-    /// Whether the node takes new connections.
+    /// Whether the node accepts new connections.
     ///
-    /// 503 while it drains, after one of its parts has died, and when a store that it has to itself is broken or its data
-    /// file was removed or replaced; not for a shared one that is away. The store is asked to read and to write at most once a second.
+    /// 503 while the node drains, after one of its parts has failed, and when a store of its own is broken or its data
+    /// file was removed or replaced. An unavailable shared store does not make the node unready. The store is checked
+    /// at most once a second.
     #[oai(path = "/health/ready", method = "get", tag = "Tag::Health")]
-    async fn ready(&self, node: Data<&Arc<Node>>) -> Serving<StatusWord> {
-        let status = node.status();
-        Serving { serves: node.is_ready(), body: StatusWord { status } }
+    async fn ready(&self, view: Data<&Arc<NodeView>>) -> HealthResponse<StatusWord> {
+        let status = view.parts.condition.status();
+        HealthResponse { is_serving: view.parts.condition.is_ready(), body: StatusWord { status } }
     }
 }
 
-fn health_of(node: &Node, status: Status) -> Health {
-    let config = node.config();
-    let store = node.store.status();
-    // What a shared store lost is gone for good, and told to clients; a data file can be repaired.
+fn health_of(view: &NodeView, status: Status) -> Health {
+    let parts = &view.parts;
+    let config = view.config();
+    let store = parts.store.status();
+    // What a shared store has lost cannot be repaired, and clients are notified. A data file can be repaired, so it
+    // stays degraded until then.
     let is_sound = store.damaged == 0 || config.store.is_shared();
     let refusing_writes = store.space.refusing.map(|reason| reason.to_string());
     let store_status =
         if store.writable && is_sound && refusing_writes.is_none() { Status::Ok } else { Status::Degraded };
     let last_error = store.last_error.filter(|_| !store.writable).map(|error| error.to_string());
-    let clock = node.clock.status();
-    let mut warnings = node.warnings();
-    warnings.extend(node.tasks.supervisor().failure().map(|failure| failure.to_string()));
+    let clock = parts.clock.status();
+    let mut warnings = view.edge_warnings();
+    warnings.extend(parts.supervisor.failure().map(|failure| failure.to_string()));
     warnings.extend(clock::warnings(&clock));
     warnings.extend(store.warnings.iter().map(ToString::to_string));
     if let Some(error) = &last_error {
-        warnings.push(format!("the store takes no writes: {error}"));
+        warnings.push(format!("the store does not accept writes: {error}"));
     }
     if store.damaged > 0 {
         let repair = if config.store.is_shared() { "docs/redis.md" } else { "docs/operations.md, \"Damaged data\"" };
-        warnings.push(format!("{} stored rows are damaged or missing; what to do: {repair}", store.damaged));
+        warnings.push(format!("{} stored rows are damaged or missing; for what to do, see {repair}", store.damaged));
     }
     warnings.extend(refusing_writes.clone());
-    warnings.extend(config.missing_broker().map(str::to_owned));
     warnings.extend(config.keys_without_scopes());
-    let (bus, outbox) = (node.bus.status(), node.outbox());
-    let bus_warnings = node.bus.warnings();
-    let is_bus_impaired = bus_warnings.iter().any(|warning| warning.degrades);
-    warnings.extend(bus_warnings.into_iter().map(|warning| warning.text));
-    match &bus {
-        BusStatus::Embedded | BusStatus::Connected => {}
-        BusStatus::Blocked { reason, .. } => {
-            warnings.push(format!("the broker takes nothing now ({reason}); events wait in the outbox"));
+    let cluster = ClusterHealth::of(parts.bus.status());
+    warnings.extend(cluster.warning());
+    let (broker, outbox) = (parts.broker.as_ref(), parts.condition.outbox());
+    let broker_status = broker.map(|broker| broker.status());
+    warnings.extend(broker.into_iter().flat_map(|broker| broker.warnings()).map(|warning| warning.text));
+    match &broker_status {
+        None | Some(BrokerStatus::Connected) => {}
+        Some(BrokerStatus::Blocked { reason, .. }) => {
+            warnings.push(format!("the broker accepts nothing ({reason}); events wait in the outbox"));
         }
-        BusStatus::Reconnecting { last_error, .. } => {
-            warnings.push(format!("the broker is away ({last_error}); nodes hear of each other once a second"));
+        Some(BrokerStatus::Reconnecting { last_error, .. }) => {
+            warnings.push(format!("the broker is unavailable ({last_error}); events wait in the outbox"));
         }
     }
-    if node.lease.is_lost() {
+    if parts.node.lease.is_lost() {
         warnings
-            .push("this node could not renew its lease: its sessions are frozen until the store is back".to_owned());
+            .push("this node could not renew its lease: its sessions are suspended until the store is back".to_owned());
     }
     if let Some(outbox) = outbox.filter(|outbox| is_overflowing(Some(*outbox))) {
         warnings.push(format!(
-            "outbox.max_entries events waited for the broker: {} events were left out since the start",
+            "outbox.max_entries events waited for the broker: {} events were dropped since the start",
             outbox.overflowed
         ));
     }
-    let bus_status =
-        if bus.is_well() && !is_bus_impaired && !is_overflowing(outbox) { Status::Ok } else { Status::Degraded };
+    let is_bus_healthy = broker.is_none_or(|broker| broker.is_healthy()) && !is_overflowing(outbox);
+    let bus_status = if is_bus_healthy { Status::Ok } else { Status::Degraded };
     if config.dev {
-        warnings.push("this gateway runs with --dev: anybody on this machine gets a token from it".to_owned());
+        warnings.push("this gateway runs with --dev: everyone on this machine can get a token from it".to_owned());
     }
     Health {
         status,
         version: env!("CARGO_PKG_VERSION"),
         node_id: config.node_id.clone(),
-        uptime_seconds: node.started.elapsed().as_secs(),
-        bus: BusHealth::of(&bus, bus_status, outbox),
+        uptime_seconds: parts.node.started.elapsed().as_secs(),
+        cluster,
+        bus: BusHealth::of(broker_status, bus_status, outbox),
         store: StoreHealth {
             status: store_status,
-            epoch: node.store.epoch().to_string(),
+            epoch: parts.store.epoch().to_string(),
             bytes: store.bytes,
             pending_notifications: store.pending_notifications,
             last_error,
@@ -320,21 +327,23 @@ fn health_of(node: &Node, status: Status) -> Health {
             compactions: store.compactions,
         },
         clock: ClockHealth::of(&clock),
-        services: node.service_names().into_iter().map(|name| (name.to_string(), store_status)).collect(),
+        services: parts.services.names().into_iter().map(|name| (name.to_string(), store_status)).collect(),
         warnings,
     }
 }
 
-fn websocket_of(node: &Node) -> WebSocketHealth {
-    let metrics = &node.metrics;
+fn websocket_of(view: &NodeView) -> WebSocketHealth {
+    let parts = &view.parts;
+    let metrics = &parts.metrics;
     let subscriptions = |name: &str| metrics.subscriptions_active.with_label_values(&[name]).get();
     let (received, sent) = metrics.rates.last_minute();
     WebSocketHealth {
         total_connections: metrics.connections_total.with_label_values(&["upgraded"]).get(),
         active_connections: metrics.connections_active.get(),
-        connected_users: node.sessions.user_count(),
-        subscriptions: node
-            .service_names()
+        connected_users: parts.sessions.table().user_count(),
+        subscriptions: parts
+            .services
+            .names()
             .into_iter()
             .map(|name| (name.to_string(), subscriptions(name.as_str())))
             .collect(),

@@ -1,4 +1,4 @@
-//! API keys: who may use `/api/v1`, and what for.
+//! API keys: authorizes requests to `/api/v1` by the scopes of the key.
 
 use std::marker::PhantomData;
 
@@ -10,48 +10,49 @@ use poem_openapi::{
 };
 use realtime_gateway_protocol::ErrorCode;
 
-use super::{problem::Problem, request_node};
+use super::{NodeView, problem::Problem, request_part};
 use crate::{
+    auth::ApiKeys,
     config::Scope,
     telemetry::{SecurityEvent, SecurityKind, log_limited},
 };
 
-/// The name of the keys in the OpenAPI document.
+/// The name of the security scheme in the OpenAPI document.
 pub(super) const SCHEME: &str = "apiKey";
 
-/// What a route needs a key for.
-pub(super) trait Needs: Send {
-    /// The scope.
+/// The scope that a route requires.
+pub(super) trait RequiredScope: Send {
+    /// The required scope.
     const SCOPE: Scope;
-    /// The scope as a name of a security scheme, which the document takes apart again: poem-openapi knows of scopes only
-    /// for OAuth.
+    /// The scope as part of the name of a security scheme. poem-openapi supports scopes only for OAuth, so
+    /// `document.rs` extracts it from the name again.
     const SCHEME: &'static str;
 }
 
-/// To send notifications, messages and events.
+/// The scope to send notifications, messages and events.
 pub(super) struct Publish;
-/// To read history, sessions and nodes.
+/// The scope to read history, sessions and nodes.
 pub(super) struct Read;
-/// To disconnect, unsubscribe and delete.
+/// The scope to disconnect, unsubscribe and delete.
 pub(super) struct Admin;
 
-impl Needs for Publish {
+impl RequiredScope for Publish {
     const SCOPE: Scope = Scope::Publish;
     const SCHEME: &'static str = "apiKey:publish";
 }
-impl Needs for Read {
+impl RequiredScope for Read {
     const SCOPE: Scope = Scope::Read;
     const SCHEME: &'static str = "apiKey:read";
 }
-impl Needs for Admin {
+impl RequiredScope for Admin {
     const SCOPE: Scope = Scope::Admin;
     const SCHEME: &'static str = "apiKey:admin";
 }
 
-/// A request came with a key that may do this.
+/// Proves that a request has an API key with the required scope.
 pub(super) struct Key<N>(PhantomData<N>);
 
-impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
+impl<'a, N: RequiredScope> ApiExtractor<'a> for Key<N> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
     type ParamType = ();
@@ -76,18 +77,23 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        let node = request_node(request)?;
+        let keys = request_part::<ApiKeys>(request)?;
         let Some(presented) = bearer(request) else {
             return Err(Problem::unauthorized("send Authorization: Bearer <api key>").into());
         };
-        let Some((name, scopes)) = node.api_keys.check(presented) else {
-            let (kind, reason) = (SecurityKind::RefusedToken, "there is no such API key");
+        let Some((name, scopes)) = keys.check(presented) else {
+            let (kind, reason) = (SecurityKind::RefusedToken, "the API key is not valid");
             let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
-            node.metrics.security_event(SecurityEvent { kind, address, user: None, reason });
-            return Err(Problem::unauthorized("there is no such API key").into());
+            request_part::<NodeView>(request)?.parts.metrics.security_event(SecurityEvent {
+                kind,
+                address,
+                user: None,
+                reason,
+            });
+            return Err(Problem::unauthorized("the API key is not valid").into());
         };
         if !scopes.contains(&N::SCOPE) {
-            log_limited!(WARN, { key = name, scope = ?N::SCOPE }, "an API key lacks a scope");
+            log_limited!(WARN, { key = name, scope = ?N::SCOPE }, "an API key lacks the required scope");
             let detail = match N::SCOPE {
                 Scope::Publish => "this API key lacks the scope `publish`",
                 Scope::Read => "this API key lacks the scope `read`",
@@ -99,7 +105,7 @@ impl<'a, N: Needs> ApiExtractor<'a> for Key<N> {
     }
 }
 
-/// The bearer token of a request (RFC 6750, section 2.1).
+/// Returns the bearer token of a request (RFC 6750, section 2.1).
 pub(super) fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

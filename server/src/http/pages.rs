@@ -23,19 +23,19 @@ use super::{
     tags::Tag,
 };
 
-/// The page around Swagger UI. It loads nothing from another host, and the policy below holds it to that.
+/// The page that contains Swagger UI. It loads nothing from other hosts, which `DOCS_POLICY` enforces.
 const DOCS: &str = include_str!("pages/docs.html");
-/// What begins the page: without `validatorUrl` the document would be sent to a validator.
+/// Starts Swagger UI. Without `validatorUrl: null` it would send the document to an external validator.
 const START: &str = r##"SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true, validatorUrl: null });
 "##;
-/// Swagger UI sets styles from its script, and draws with data URLs.
+/// Swagger UI sets styles from its script, and uses data URLs for images.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; \
                            connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// The protocol's page has a style and nothing else.
+/// The protocol page contains a style sheet and nothing else.
 const PROTOCOL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                                frame-ancestors 'none'";
 
-/// Swagger UI as poem-openapi embeds it: its script and its style.
+/// The script and the style sheet of Swagger UI, extracted from the page that poem-openapi embeds.
 static SWAGGER_UI: LazyLock<(Bytes, Bytes)> = LazyLock::new(|| {
     let page = OpenApiService::new((), "", "").swagger_ui_html();
     let between = |start: &str, end: &str| {
@@ -45,8 +45,8 @@ static SWAGGER_UI: LazyLock<(Bytes, Bytes)> = LazyLock::new(|| {
     (between("<script charset=\"UTF-8\">", "</script>"), between("<style charset=\"UTF-8\">", "</style>"))
 });
 
-/// Everything that is written once and served as it is.
-pub(super) struct Library {
+/// Documents and pages that are generated once and served unchanged.
+pub(super) struct DocumentSet {
     openapi: Bytes,
     asyncapi: Bytes,
     client: Bytes,
@@ -56,8 +56,8 @@ pub(super) struct Library {
     protocol: Bytes,
 }
 
-impl Library {
-    /// The documents of a gateway with these services.
+impl DocumentSet {
+    /// Generates the documents of a gateway with these services.
     pub(super) fn new(openapi: &Value, services: &[ServiceName]) -> Self {
         let bytes = |value: &Value| Bytes::from(value.to_string());
         Self {
@@ -72,19 +72,19 @@ impl Library {
     }
 }
 
-/// A document in JSON.
+/// A JSON document.
 pub(super) struct Document(Bytes);
 
-/// A page, and what it may do.
+/// An HTML page with its content security policy.
 pub(super) struct Page {
     html: Bytes,
     policy: &'static str,
 }
 
-/// A part of a page.
+/// A script or style sheet, with its media type.
 pub(super) struct Asset(Bytes, &'static str);
 
-/// The schemas that are served.
+/// The JSON Schemas that are served.
 enum Schema {
     Client,
     Server,
@@ -99,7 +99,7 @@ impl Schema {
 impl Parameter for Schema {
     const NAME: &'static str = "name";
 
-    fn read(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         match text {
             "client.json" => Ok(Self::Client),
             "server.json" => Ok(Self::Server),
@@ -109,8 +109,8 @@ impl Parameter for Schema {
         }
     }
 
-    fn refusal(problem: &str) -> Problem {
-        Problem::not_found(format!("there are the schemas {problem}"))
+    fn invalid(problem: &str) -> Problem {
+        Problem::not_found(format!("the available schemas are {problem}"))
     }
 
     fn schema() -> Value {
@@ -118,7 +118,7 @@ impl Parameter for Schema {
     }
 }
 
-/// The pages and documents.
+/// The routes of pages and documents.
 pub(super) struct Pages;
 
 #[OpenApi]
@@ -132,33 +132,33 @@ impl Pages {
 
     /// This document: OpenAPI 3.1.
     #[oai(path = "/openapi.json", method = "get", tag = "Tag::Documents")]
-    async fn openapi(&self, library: Data<&Arc<Library>>) -> Document {
-        Document(library.openapi.clone())
+    async fn openapi(&self, documents: Data<&Arc<DocumentSet>>) -> Document {
+        Document(documents.openapi.clone())
     }
 
-    /// The WebSocket protocol, for people.
+    /// The WebSocket protocol, as a page.
     #[oai(path = "/docs/protocol", method = "get", tag = "Tag::Documents")]
-    async fn protocol(&self, library: Data<&Arc<Library>>) -> Page {
-        Page { html: library.protocol.clone(), policy: PROTOCOL_POLICY }
+    async fn protocol(&self, documents: Data<&Arc<DocumentSet>>) -> Page {
+        Page { html: documents.protocol.clone(), policy: PROTOCOL_POLICY }
     }
 
-    /// The WebSocket protocol and the events over AMQP, for programs: AsyncAPI 3.0.
+    /// The WebSocket protocol and the AMQP events, as AsyncAPI 3.0.
     #[oai(path = "/asyncapi.json", method = "get", tag = "Tag::Documents")]
-    async fn asyncapi(&self, library: Data<&Arc<Library>>) -> Document {
-        Document(library.asyncapi.clone())
+    async fn asyncapi(&self, documents: Data<&Arc<DocumentSet>>) -> Document {
+        Document(documents.asyncapi.clone())
     }
 
-    /// JSON Schema of what clients and backend services send and get.
+    /// The JSON Schemas of the messages of clients and backend services.
     ///
-    /// `client.json` has every command, `server.json` every message of the gateway; `inbound.json` and `outbound.json`
-    /// have the bodies of events over AMQP (2020-12).
+    /// `client.json` contains every command, `server.json` every message of the gateway, and `inbound.json` and
+    /// `outbound.json` the bodies of AMQP events (JSON Schema 2020-12).
     #[oai(path = "/schema/:name", method = "get", tag = "Tag::Documents")]
-    async fn schema(&self, name: Path<Schema>, library: Data<&Arc<Library>>) -> Document {
+    async fn schema(&self, name: Path<Schema>, documents: Data<&Arc<DocumentSet>>) -> Document {
         match name.0 {
-            Schema::Client => Document(library.client.clone()),
-            Schema::Server => Document(library.server.clone()),
-            Schema::Inbound => Document(library.inbound.clone()),
-            Schema::Outbound => Document(library.outbound.clone()),
+            Schema::Client => Document(documents.client.clone()),
+            Schema::Server => Document(documents.server.clone()),
+            Schema::Inbound => Document(documents.inbound.clone()),
+            Schema::Outbound => Document(documents.outbound.clone()),
         }
     }
 

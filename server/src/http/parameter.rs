@@ -1,4 +1,4 @@
-//! Parameters in the path and the query, each a type that cannot be built wrong.
+//! Parameters in the path and the query, as validated types.
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
@@ -11,44 +11,44 @@ use serde_json::{Value, json};
 
 use super::{problem::Problem, schema};
 
-/// A value that can be written in a URL.
+/// A value that can be used as a parameter.
 pub(super) trait Parameter: Sized + Send {
-    /// Its name in problems.
+    /// The name of the parameter in problems.
     const NAME: &'static str;
 
-    /// Reads it.
-    fn read(text: &str) -> Result<Self, String>;
+    /// Parses the text of the parameter. An error says which values are valid.
+    fn parse(text: &str) -> Result<Self, String>;
 
-    /// Its JSON Schema.
+    /// Returns the JSON Schema of the parameter.
     fn schema() -> Value;
 
-    /// What the caller is told who wrote something else.
-    fn refusal(problem: &str) -> Problem {
+    /// Returns the problem for an invalid value.
+    fn invalid(problem: &str) -> Problem {
         Problem::field(Self::NAME, problem)
     }
 }
 
-/// A part of the path.
+/// A path parameter.
 pub(super) struct Path<T>(pub(super) T);
 
-/// A parameter of the query that must be there.
+/// A required query parameter.
 pub(super) struct Query<T>(pub(super) T);
 
-/// A parameter of the query that may be left out.
+/// An optional query parameter.
 pub(super) struct Optional<T>(pub(super) Option<T>);
 
-fn read<T: Parameter>(text: &str) -> Result<T> {
-    T::read(text).map_err(|problem| T::refusal(&problem).into())
+fn parse<T: Parameter>(text: &str) -> Result<T> {
+    T::parse(text).map_err(|problem| T::invalid(&problem).into())
 }
 
-fn read_query<T: Parameter>(request: &Request, name: &str) -> Result<Option<T>> {
+fn parse_query<T: Parameter>(request: &Request, name: &str) -> Result<Option<T>> {
     let query = request.uri().query().unwrap_or_default();
     let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
-    found.map(|(_, value)| read(&value)).transpose()
+    found.map(|(_, value)| parse(&value)).transpose()
 }
 
 macro_rules! extractor {
-    ($name:ident, $place:ident, $required:literal, |$request:ident, $key:ident| $extract:expr) => {
+    ($name:ident, $location:ident, $required:literal, |$request:ident, $key:ident| $extract:expr) => {
         impl<'a, T: Parameter> ApiExtractor<'a> for $name<T> {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
             const PARAM_IS_REQUIRED: bool = $required;
@@ -57,7 +57,7 @@ macro_rules! extractor {
             type ParamRawType = ();
 
             fn param_in() -> Option<MetaParamIn> {
-                Some(MetaParamIn::$place)
+                Some(MetaParamIn::$location)
             }
 
             fn param_schema_ref() -> Option<MetaSchemaRef> {
@@ -77,22 +77,22 @@ macro_rules! extractor {
 }
 
 extractor!(Path, Path, true, |request, name| match request.raw_path_param(name) {
-    Some(text) => read(text).map(Self),
-    // The routes leave out what is not UTF-8 once its percent-encoding is undone.
+    Some(text) => parse(text).map(Self),
+    // poem omits path parameters whose percent-decoded text is not UTF-8.
     None => Err(Problem::field(T::NAME, "not UTF-8").into()),
 });
-extractor!(Query, Query, true, |request, name| match read_query(request, name)? {
+extractor!(Query, Query, true, |request, name| match parse_query(request, name)? {
     Some(value) => Ok(Self(value)),
     None => Err(Problem::field(T::NAME, "missing").into()),
 });
-extractor!(Optional, Query, false, |request, name| read_query(request, name).map(Self));
+extractor!(Optional, Query, false, |request, name| parse_query(request, name).map(Self));
 
-macro_rules! of_the_protocol {
+macro_rules! protocol_parameters {
     ($($type:ty = $name:literal,)+) => {
         $(impl Parameter for $type {
             const NAME: &'static str = $name;
 
-            fn read(text: &str) -> Result<Self, String> {
+            fn parse(text: &str) -> Result<Self, String> {
                 Self::new(text).map_err(|error| error.to_string())
             }
 
@@ -103,7 +103,7 @@ macro_rules! of_the_protocol {
     };
 }
 
-of_the_protocol! {
+protocol_parameters! {
     UserId = "userId",
     ClanId = "clanId",
     MessageId = "messageId",
@@ -111,15 +111,15 @@ of_the_protocol! {
     TopicName = "topic",
 }
 
-/// A position in a log.
+/// An offset in a log.
 pub(super) struct Position(pub(super) u64);
 
 impl Parameter for Position {
     const NAME: &'static str = "position";
 
-    fn read(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         let position = text.parse().ok().filter(|position| *position <= MAX_OFFSET);
-        position.map(Self).ok_or_else(|| "before and after are whole numbers from 0 to 2^53-1".to_owned())
+        position.map(Self).ok_or_else(|| "before and after must be whole numbers from 0 to 2^53-1".to_owned())
     }
 
     fn schema() -> Value {
@@ -130,7 +130,7 @@ impl Parameter for Position {
 impl Parameter for HistoryLimit {
     const NAME: &'static str = "limit";
 
-    fn read(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         text.parse().ok().and_then(Self::new).ok_or_else(|| "a whole number from 1 to 100".to_owned())
     }
 
@@ -142,7 +142,7 @@ impl Parameter for HistoryLimit {
 impl Parameter for bool {
     const NAME: &'static str = "reconnect";
 
-    fn read(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "true or false".to_owned())
     }
 

@@ -1,4 +1,4 @@
-//! What went wrong, as RFC 9457 problem details with the protocol's error code.
+//! Errors as problem details (RFC 9457) with an error code of the protocol.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -12,12 +12,12 @@ use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{command_error::CommandError, node::BLOCK_LIMIT, telemetry::log_limited};
+use crate::{command_error::CommandError, session::BLOCK_LIMIT, telemetry::log_limited};
 
-/// The media type of every error.
+/// The media type of problem details.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
-/// A request that was refused.
+/// The reason why a request failed, with its HTTP status.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{status}: {detail}")]
 pub(super) struct Problem {
@@ -29,70 +29,70 @@ pub(super) struct Problem {
     headers: Vec<(header::HeaderName, HeaderValue)>,
 }
 
-/// Why a request was refused (RFC 9457).
+/// The reason why a request failed (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Problem")]
 pub(super) struct ProblemDetails<'a> {
-    /// Where the code is explained, or `about:blank`.
+    /// The URL of the explanation of the code, or `about:blank`.
     #[schemars(extend("format" = "uri-reference"))]
     r#type: String,
-    /// The status in words.
+    /// The reason phrase of the HTTP status.
     title: &'a str,
     /// The HTTP status.
     #[schemars(range(min = 400, max = 599))]
     status: u16,
     /// What is wrong with this request, for people.
     detail: &'a str,
-    /// For programs: an error code of the protocol, `not_found`, `method_not_allowed`, `unsupported_media_type` or
+    /// An error code for programs: one of the protocol, `not_found`, `method_not_allowed`, `unsupported_media_type` or
     /// `block_limit`.
     code: &'a ErrorCode,
-    /// When to try again, in milliseconds.
+    /// The time to wait before a retry, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
-    /// More for programs, such as the field that was wrong.
+    /// Additional data for programs, such as the name of an invalid field.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a RawJson>,
 }
 
 impl Problem {
-    /// A refusal.
+    /// Creates a problem.
     pub(super) fn new(status: StatusCode, code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None, details: None, headers: Vec::new() }
     }
 
-    /// There is no such thing.
+    /// The requested resource does not exist.
     pub(super) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorCode::from("not_found"), detail)
     }
 
-    /// A parameter or field was wrong.
+    /// A parameter or field is invalid.
     pub(super) fn field(field: &str, problem: &str) -> Self {
         CommandError::field(field, problem).into()
     }
 
-    /// There is no valid key or token.
+    /// The API key or token is missing or invalid.
     pub(super) fn unauthorized(detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, detail)
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// With one header more.
+    /// Adds a header to the response.
     pub(super) fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// What an error of the routes stands for.
+    /// Converts an error of the routes.
     pub(super) fn of_error(error: &Error) -> Self {
         if let Some(problem) = error.downcast_ref::<Self>() {
             return problem.clone();
         }
         let status = error.status();
         let (code, detail) = match status {
-            StatusCode::NOT_FOUND => (ErrorCode::from("not_found"), "there is nothing at this path"),
+            StatusCode::NOT_FOUND => (ErrorCode::from("not_found"), "nothing is served at this path"),
             StatusCode::METHOD_NOT_ALLOWED => {
-                (ErrorCode::from("method_not_allowed"), "this path has other methods; see the Allow header")
+                (ErrorCode::from("method_not_allowed"), "this path does not support the method; see the Allow header")
             }
             _ if status.is_client_error() => (ErrorCode::InvalidMessage, "the request could not be read"),
             _ => {
@@ -103,12 +103,12 @@ impl Problem {
         Self::new(status, code, detail)
     }
 
-    /// Whether the method was wrong.
+    /// Returns whether the path does not support the method.
     pub(super) fn is_method_not_allowed(&self) -> bool {
         self.status == StatusCode::METHOD_NOT_ALLOWED
     }
 
-    /// The answer.
+    /// Returns the response.
     pub(super) fn response(&self) -> Response {
         let known = ErrorCode::KNOWN.contains(&self.code);
         let body = ProblemDetails {
@@ -120,7 +120,7 @@ impl Problem {
             retry_after_ms: self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             details: self.details.as_ref(),
         };
-        // A struct of texts and numbers can always be written as JSON.
+        // Serializing a struct of texts and numbers cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::builder().status(self.status).content_type(CONTENT_TYPE).body(body);
         if let Some(wait) = self.retry_after {
@@ -189,7 +189,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Which problems an operation can have follows from what it takes, so the document adds them for all.
+/// Declares no responses: `document.rs` adds the problems that follow from what an operation accepts.
 impl ApiResponse for Problem {
     fn meta() -> MetaResponses {
         MetaResponses { responses: Vec::new() }

@@ -1,11 +1,11 @@
-//! The chapters of the OpenAPI document.
+//! The tags that group operations in the OpenAPI document.
 
 use poem_openapi::Tags;
 
-/// A chapter.
+/// A group of operations.
 #[derive(Tags)]
 pub(super) enum Tag {
-    /// How the node is.
+    /// The health of the node.
     Health,
     /// Metrics and the live nodes.
     Operation,
@@ -13,13 +13,13 @@ pub(super) enum Tag {
     Documents,
     /// Notifications, which are kept until they are acknowledged.
     Notifications,
-    /// The chat of clans.
+    /// Clan chats.
     #[oai(rename = "Clan chat")]
     ClanChat,
     /// Topics of declared services.
     Services,
     /// Users' sessions and subscriptions.
     Users,
-    /// Only with `--dev`.
+    /// Available only with `--dev`.
     Development,
 }

@@ -1,4 +1,4 @@
-//! The routes over a real socket, asked as a backend service would.
+//! Tests the routes over a real socket, as a backend service would use them.
 
 mod api;
 mod documents;
@@ -14,24 +14,23 @@ use sha2::{Digest, Sha256};
 use crate::{
     config::{ApiKey, Config, Scope, Secret, Store},
     crypto,
-    gateway::Gateway,
-    running::Running,
+    gateway::{Gateway, running::Running},
 };
 
-/// A gateway that serves on a port of its own, and a client of it.
-struct Served {
+/// A running gateway with a client.
+struct TestGateway {
     running: Running,
     client: Client,
 }
 
-/// What came back.
-struct Answered {
+/// A response that was received completely.
+struct TestResponse {
     status: StatusCode,
     headers: reqwest::header::HeaderMap,
     text: String,
 }
 
-async fn served(change: impl FnOnce(&mut Config)) -> Served {
+async fn start_gateway(change: impl FnOnce(&mut Config)) -> TestGateway {
     let key = |name: &str, scopes: &[Scope]| ApiKey {
         name: name.into(),
         sha256: Sha256::digest(name).into(),
@@ -49,35 +48,38 @@ async fn served(change: impl FnOnce(&mut Config)) -> Served {
         key("admin", &[Scope::Admin]),
     ];
     change(&mut config);
-    Served { running: Gateway::new(config).start().await.unwrap(), client: crypto::https_client().build().unwrap() }
+    TestGateway {
+        running: Gateway::new(config).start().await.unwrap(),
+        client: crypto::https_client().build().unwrap(),
+    }
 }
 
-impl Served {
-    /// A request without a key.
+impl TestGateway {
+    /// Returns a request without an API key.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.running.address()))
     }
 
-    async fn get(&self, path: &str) -> Answered {
-        answered(self.request(Method::GET, path).bearer_auth("all")).await
+    async fn get(&self, path: &str) -> TestResponse {
+        execute(self.request(Method::GET, path).bearer_auth("all")).await
     }
 
-    async fn delete(&self, path: &str) -> Answered {
-        answered(self.request(Method::DELETE, path).bearer_auth("all")).await
+    async fn delete(&self, path: &str) -> TestResponse {
+        execute(self.request(Method::DELETE, path).bearer_auth("all")).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answered {
-        answered(self.request(Method::POST, path).bearer_auth("all").json(body)).await
+    async fn post(&self, path: &str, body: &Value) -> TestResponse {
+        execute(self.request(Method::POST, path).bearer_auth("all").json(body)).await
     }
 }
 
-async fn answered(request: RequestBuilder) -> Answered {
+async fn execute(request: RequestBuilder) -> TestResponse {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
-    Answered { status, headers, text: response.text().await.unwrap() }
+    TestResponse { status, headers, text: response.text().await.unwrap() }
 }
 
-impl Answered {
+impl TestResponse {
     fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
@@ -86,14 +88,14 @@ impl Answered {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body, which must come with this status.
+    /// Asserts the status, and returns the body.
     #[track_caller]
     fn ok(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json()
     }
 
-    /// The code of the problem, which must come with this status and look like one.
+    /// Asserts that the response is a problem with this status, and returns its code.
     #[track_caller]
     fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text);

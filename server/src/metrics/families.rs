@@ -1,4 +1,4 @@
-//! Families of metrics: made, registered and listed; where label values are known beforehand, no string is looked up later.
+//! Creates, registers and lists metric families. Metrics whose label values are known in advance need no lookup later.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -8,21 +8,21 @@ use prometheus::{
     process_collector::ProcessCollector,
 };
 
-/// Bounds for what usually takes micro- to milliseconds.
+/// Histogram bounds for durations of micro- to milliseconds, in seconds.
 const SHORT: [f64; 12] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
-/// Bounds for what takes seconds to days.
+/// Histogram bounds for durations of seconds to days, in seconds.
 const LONG: [f64; 9] = [1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0];
 
-/// What a family is, for dashboards and rules that are made from the list.
+/// The description of a family, for the generated dashboard and for checks of alert rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family {
-    /// The whole name, such as `gateway_connections_active`.
+    /// The full name, such as `gateway_connections_active`.
     pub name: String,
-    /// What it says, in a few words.
+    /// The help text.
     pub help: String,
-    /// How its values are to be read.
+    /// The kind of metric.
     pub kind: Kind,
-    /// The labels that tell its series apart, beside the node's own.
+    /// The labels of its series, without those of the node.
     pub labels: Vec<String>,
 }
 
@@ -33,39 +33,39 @@ impl Family {
     }
 }
 
-/// How values are to be read.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// They only grow, until the process starts again.
+    /// A value that only increases until the process restarts.
     Counter,
-    /// They say how it is now.
+    /// A current value.
     Gauge,
-    /// They are counted by size.
+    /// A distribution of values.
     Histogram,
 }
 
-/// Counters by a label whose values are known; others count as `other`.
+/// Counters by a label whose values are known. Other values count as `other`.
 pub struct Counters {
     known: HashMap<String, IntCounter>,
-    /// The same counters, in the order in which the values were given.
+    /// The same counters in the order of the values.
     ordered: Vec<IntCounter>,
     other: IntCounter,
 }
 
 impl Counters {
-    /// The counter of a label value.
+    /// Returns the counter of a label value.
     pub fn of(&self, value: &str) -> &IntCounter {
         self.known.get(value).unwrap_or(&self.other)
     }
 
-    /// Adds to the counter of the label value at a place in the list of known ones.
+    /// Adds to the counter of the label value at this index of the known values.
     pub fn add_at(&self, index: usize, count: u64) {
         if count > 0 {
             self.ordered.get(index).unwrap_or(&self.other).inc_by(count);
         }
     }
 
-    /// All that are not zero, by label value.
+    /// Returns all counters that are not zero, by label value.
     pub fn nonzero(&self) -> Vec<(&str, u64)> {
         let mut counts: Vec<_> = self.known.iter().map(|(value, counter)| (value.as_str(), counter.get())).collect();
         counts.push(("other", self.other.get()));
@@ -74,33 +74,33 @@ impl Counters {
         counts
     }
 
-    /// The sum over all label values.
+    /// Returns the sum over all label values.
     pub fn sum(&self) -> u64 {
         self.known.values().chain([&self.other]).map(IntCounter::get).sum()
     }
 }
 
-/// Histograms by a label whose values are known; others count as `other`.
+/// Histograms by a label whose values are known. Other values count as `other`.
 pub struct Histograms {
     known: HashMap<String, Histogram>,
     other: Histogram,
 }
 
 impl Histograms {
-    /// The histogram of a label value.
+    /// Returns the histogram of a label value.
     pub fn of(&self, value: &str) -> &Histogram {
         self.known.get(value).unwrap_or(&self.other)
     }
 }
 
-/// Makes metrics, registers them, and keeps the list of their families.
+/// Creates and registers metrics, and lists their families.
 pub(super) struct Maker<'a> {
     registry: &'a Registry,
     families: RefCell<Vec<Family>>,
 }
 
 impl<'a> Maker<'a> {
-    /// Begins with what is measured of the process.
+    /// Creates a maker and registers the metrics of the process.
     pub(super) fn new(registry: &'a Registry) -> Result<Self, prometheus::Error> {
         let process = ProcessCollector::for_self();
         let kind = |desc: &Desc| if desc.fq_name.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
@@ -109,7 +109,7 @@ impl<'a> Maker<'a> {
         Ok(Self { registry, families: RefCell::new(families) })
     }
 
-    /// Everything that was made.
+    /// Returns all families that were created.
     pub(super) fn families(self) -> Vec<Family> {
         self.families.into_inner()
     }

@@ -1,33 +1,33 @@
-//! How much went on in the last minute, from counters that are looked at once a second.
+//! The number of messages in the last minute, from counters that are sampled once a second.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-/// How many looks are kept: a minute's, and the one before it.
-const LOOKS: usize = 61;
+/// The number of samples that are kept: those of a minute, and the one before them.
+const SAMPLES: usize = 61;
 
-/// Messages of the last minute.
+/// The message rates of the last minute.
 #[derive(Default)]
 pub struct Rates {
-    looks: Mutex<VecDeque<(u64, u64)>>,
+    samples: Mutex<VecDeque<(u64, u64)>>,
 }
 
 impl Rates {
-    /// Notes how many messages were received and sent since the start. To be called once a second.
-    pub fn look(&self, received: u64, sent: u64) {
-        let mut looks = self.looks.lock();
-        if looks.len() == LOOKS {
-            looks.pop_front();
+    /// Adds a sample: the number of messages received and sent since the start. Called once a second.
+    pub fn sample(&self, received: u64, sent: u64) {
+        let mut samples = self.samples.lock();
+        if samples.len() == SAMPLES {
+            samples.pop_front();
         }
-        looks.push_back((received, sent));
+        samples.push_back((received, sent));
     }
 
-    /// Messages received and sent in the last minute, or since the start when that is less.
+    /// Returns the number of messages received and sent in the last minute, or since the start if that is shorter.
     pub fn last_minute(&self) -> (u64, u64) {
-        let looks = self.looks.lock();
-        match (looks.front(), looks.back()) {
-            (Some(first), Some(last)) if looks.len() == LOOKS => (last.0 - first.0, last.1 - first.1),
+        let samples = self.samples.lock();
+        match (samples.front(), samples.back()) {
+            (Some(first), Some(last)) if samples.len() == SAMPLES => (last.0 - first.0, last.1 - first.1),
             (_, Some(last)) => *last,
             _ => (0, 0),
         }
@@ -39,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_minute_counts() {
+    fn counts_only_the_last_minute() {
         let rates = Rates::default();
         for second in 0..100 {
-            rates.look(second * 2, second * 3);
+            rates.sample(second * 2, second * 3);
         }
         assert_eq!(rates.last_minute(), (120, 180));
     }

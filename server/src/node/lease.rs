@@ -1,5 +1,5 @@
-//! Whether this node's lease holds. A node that could not renew it in time freezes: it accepts and delivers nothing,
-//! because others may take its sessions over, and goes on once the lease is back.
+//! The lease of this node. A node that could not renew its lease in time suspends itself: it accepts and delivers
+//! nothing, because other nodes may take its sessions over. It resumes when it holds the lease again.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,57 +11,59 @@ use crate::store::LEASE;
 /// The lease of one node.
 #[derive(Debug)]
 pub struct Lease {
-    began: Instant,
-    /// Until when it surely holds, in milliseconds since the beginning, or [`Self::NEVER`] for ever.
+    created: Instant,
+    /// Until when the lease is certainly held, in milliseconds since `created`. [`Self::NEVER`] if it cannot be lost.
     until: AtomicU64,
-    /// Since when it has been held without a break, or [`Self::NEVER`].
+    /// Since when the lease has been held without interruption, in milliseconds since `created`, or [`Self::NEVER`].
     held_since: AtomicU64,
 }
 
 impl Lease {
     const NEVER: u64 = u64::MAX;
 
-    /// A lease that was just begun, in a store that is shared.
-    pub fn begun() -> Self {
+    /// Creates a lease in a shared store. It counts as renewed now.
+    pub fn acquired_now() -> Self {
         let lease = Self { until: AtomicU64::new(0), ..Self::default() };
         lease.renewed(Instant::now());
         lease
     }
 
-    /// The lease was renewed by a request that was sent at this moment.
+    /// Records that a request renewed the lease. The duration counts from the time at which the request was sent, so
+    /// that this node never holds the lease for longer than the store.
     pub fn renewed(&self, sent: Instant) {
         if self.until.load(Ordering::Acquire) != Self::NEVER {
             self.until.store(self.millis(sent + LEASE), Ordering::Release);
         }
     }
 
-    /// The lease had to be taken anew by a request that was sent at this moment.
-    pub fn taken_anew(&self, sent: Instant) {
+    /// Records that a request acquired the lease after it had expired.
+    pub fn acquired(&self, sent: Instant) {
         self.held_since.store(self.millis(sent), Ordering::Release);
     }
 
-    /// Whether others may have taken this node's sessions over.
+    /// Returns whether the lease is lost, so that other nodes may have taken this node's sessions over.
     pub fn is_lost(&self) -> bool {
         let until = self.until.load(Ordering::Acquire);
         until != Self::NEVER && self.millis(Instant::now()) >= until
     }
 
-    /// Whether it was held for so long that this node may judge others.
-    pub fn may_judge(&self) -> bool {
+    /// Returns whether this node may remove the records of dead nodes. It has to hold its lease for at least one lease
+    /// duration first: after an outage of the store, live nodes need that long to renew their leases.
+    pub fn may_reap(&self) -> bool {
         let since = self.held_since.load(Ordering::Acquire);
         !self.is_lost() && self.millis(Instant::now()).saturating_sub(since) >= millis(LEASE)
     }
 
     fn millis(&self, at: Instant) -> u64 {
-        millis(at.saturating_duration_since(self.began))
+        millis(at.saturating_duration_since(self.created))
     }
 }
 
 impl Default for Lease {
-    /// The lease of a node that has its store to itself: nobody can take it.
+    /// Creates the lease of a node whose store is not shared. It cannot be lost.
     fn default() -> Self {
         let never = || AtomicU64::new(Self::NEVER);
-        Self { began: Instant::now(), until: never(), held_since: never() }
+        Self { created: Instant::now(), until: never(), held_since: never() }
     }
 }
 
@@ -74,31 +76,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_lost_when_it_was_not_renewed_in_time_and_comes_back() {
-        let lease = Lease::begun();
+    fn is_lost_when_not_renewed_in_time_and_recovers() {
+        let lease = Lease::acquired_now();
         assert!(!lease.is_lost());
         let long_ago = Instant::now().checked_sub(LEASE).unwrap();
-        let lease = Lease { began: long_ago, until: AtomicU64::new(1), ..Lease::default() };
+        let lease = Lease { created: long_ago, until: AtomicU64::new(1), ..Lease::default() };
         assert!(lease.is_lost());
         lease.renewed(long_ago);
-        assert!(lease.is_lost(), "what was sent so long ago says nothing of now");
+        assert!(lease.is_lost(), "a renewal that was sent a lease duration ago does not count");
         lease.renewed(Instant::now());
         assert!(!lease.is_lost());
     }
 
     #[test]
-    fn only_who_held_it_long_may_judge_others() {
+    fn may_reap_only_after_holding_for_one_lease_duration() {
         let long_ago = Instant::now().checked_sub(LEASE).unwrap();
-        let lease = Lease { began: long_ago, ..Lease::default() };
-        assert!(!lease.may_judge(), "it was never taken");
-        lease.taken_anew(long_ago);
-        assert!(lease.may_judge());
-        lease.taken_anew(Instant::now());
-        assert!(!lease.may_judge());
+        let lease = Lease { created: long_ago, ..Lease::default() };
+        assert!(!lease.may_reap(), "the lease was never acquired");
+        lease.acquired(long_ago);
+        assert!(lease.may_reap());
+        lease.acquired(Instant::now());
+        assert!(!lease.may_reap());
     }
 
     #[test]
-    fn a_node_that_has_its_store_to_itself_never_loses_it() {
+    fn is_never_lost_when_the_store_is_not_shared() {
         let lease = Lease::default();
         lease.renewed(Instant::now());
         assert_eq!(lease.until.load(Ordering::Acquire), Lease::NEVER);

@@ -1,5 +1,6 @@
-//! Escapes what a terminal or a reader of the log would obey instead of show: control characters, which can forge lines and
-//! drive terminals, and characters that are not seen, which can reorder a line.
+//! Escapes characters in log lines that terminals and log viewers interpret instead of showing them: control
+//! characters, which can forge lines and control terminals, and invisible characters, which can reorder the text of a
+//! line.
 
 use std::{
     borrow::Cow,
@@ -13,12 +14,12 @@ use tracing_subscriber::fmt::{MakeWriter, format};
 
 use super::log_writer::LogWriter;
 
-/// Whether a character of a value is escaped.
+/// Returns whether a character of a value is escaped.
 fn is_escaped(c: char) -> bool {
     c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Writes one field of a line for people.
+/// Writes one field of a text line.
 pub(super) fn write_field(writer: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
     if field.name() != "message" {
         write!(writer, "{}=", field.name())?;
@@ -26,7 +27,7 @@ pub(super) fn write_field(writer: &mut format::Writer<'_>, field: &Field, value:
     write!(EscapedText(writer), "{value:?}")
 }
 
-/// Passes a text on with its characters escaped as Rust writes them, such as `\u{202e}`.
+/// A writer that escapes characters in Rust notation, such as `\u{202e}`.
 struct EscapedText<'a, W>(&'a mut W);
 
 impl<W: fmt::Write> fmt::Write for EscapedText<'_, W> {
@@ -42,7 +43,7 @@ impl<W: fmt::Write> fmt::Write for EscapedText<'_, W> {
     }
 }
 
-/// A line in JSON, whose strings escape the characters of ASCII already.
+/// Escapes a JSON line. ASCII control characters are already escaped in JSON strings.
 pub(super) fn json_line(line: &[u8]) -> Cow<'_, [u8]> {
     let body = line.strip_suffix(b"\n").unwrap_or(line);
     let Ok(text) = std::str::from_utf8(body) else { return line.into() };
@@ -53,7 +54,7 @@ pub(super) fn json_line(line: &[u8]) -> Cow<'_, [u8]> {
     for c in text.chars() {
         if is_escaped(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing into a text cannot fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(escaped, "\\u{unit:04x}");
             }
         } else {
@@ -64,11 +65,11 @@ pub(super) fn json_line(line: &[u8]) -> Cow<'_, [u8]> {
     escaped.into_bytes().into()
 }
 
-/// The writer of lines in JSON.
+/// The writer of JSON lines.
 #[derive(Clone)]
 pub(super) struct JsonLines(pub(super) LogWriter);
 
-/// One log line; tracing's formatter writes each with one call.
+/// Escapes and queues a log line. The formatter of tracing writes each line with one call.
 impl io::Write for JsonLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.write_all(&json_line(line))?;
@@ -93,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_cannot_drive_a_terminal_or_forge_a_line() {
+    fn escapes_control_and_invisible_characters() {
         let mut text = String::new();
         write!(EscapedText(&mut text), "a\u{1b}[31m\nb\u{202e}c\u{9b}\u{200b}\u{7f}é日\u{1f600}").unwrap();
         assert_eq!(text, "a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}\\u{200b}\\u{7f}é日\u{1f600}");
     }
 
     #[test]
-    fn a_line_in_json_stays_json_and_says_the_same() {
+    fn escaped_json_line_decodes_to_the_same_value() {
         let value = serde_json::json!({ "a": "\u{202e}\u{7f}\u{85}\u{e0041}\u{2028}\u{1b}é\u{1f600}", "b": [1, "x"] });
         let line = format!("{value}\n");
         let escaped = String::from_utf8(json_line(line.as_bytes()).into_owned()).unwrap();

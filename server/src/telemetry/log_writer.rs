@@ -1,5 +1,5 @@
-//! Writes log lines to standard error on a thread of its own. A line is copied into a bounded queue and the caller goes
-//! on, so a reader of standard error that has stopped, a full disk or a closed pipe holds up no task of the gateway.
+//! Writes log lines to standard error on a dedicated thread. Callers copy their lines into a bounded queue, so a
+//! stopped reader of standard error, a full disk or a closed pipe blocks no task of the gateway.
 
 use std::{
     collections::VecDeque,
@@ -18,25 +18,25 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::supervision::{Supervisor, panic_message};
+use crate::runtime::supervision::{Supervisor, panic_message};
 
-/// What the thread is called as a part of the gateway.
+/// The name of the thread as a part of the gateway.
 const PART: &str = "log writer";
 
-/// Bytes that may wait to be written. Lines beyond it are dropped and counted.
+/// The maximum number of queued bytes. Lines beyond it are dropped and counted.
 const MAX_BYTES: usize = 1024 * 1024;
-/// Lines that may wait, so that many short ones do not take much more memory than their bytes.
+/// The maximum number of queued lines. It bounds the memory overhead of many short lines.
 const MAX_LINES: usize = 16 * 1024;
-/// How often the thread looks for lines of its own to add, see [`LogWriter::begin`].
+/// The interval at which the thread calls `tick`, see [`LogWriter::begin`].
 const TICK: Duration = Duration::from_secs(1);
-/// How long [`LogWriter::flush`] waits for a single line. A reader that takes none for so long has stopped.
+/// How long [`LogWriter::flush`] waits for a single line before it assumes that the reader has stopped.
 const STALLED: Duration = Duration::from_millis(500);
-/// How long [`LogWriter::flush`] waits in total for a reader that is only slow.
+/// How long [`LogWriter::flush`] waits in total for a slow reader.
 const FLUSH: Duration = Duration::from_secs(5);
-/// The pause before another try when standard error is set to non-blocking mode and has no room.
+/// The delay before a write is retried when standard error is in non-blocking mode and has no room.
 const NO_ROOM: Duration = Duration::from_millis(5);
 
-/// The queue and its thread. Cheap to clone; all clones are one.
+/// A handle to the queue and its thread. Clones share the queue.
 #[derive(Clone)]
 pub(super) struct LogWriter(Arc<Queue>);
 
@@ -46,12 +46,12 @@ struct Queue {
     written: Condvar,
     max_bytes: usize,
     dropped: AtomicU64,
-    death: Mutex<Death>,
+    failure: Mutex<Failure>,
 }
 
-/// Whether the thread has died, and who is told.
+/// Whether the thread has panicked, and the supervisors that are notified of it.
 #[derive(Default)]
-struct Death {
+struct Failure {
     reason: Option<String>,
     supervisors: Vec<Supervisor>,
 }
@@ -60,9 +60,9 @@ struct Death {
 struct State {
     lines: VecDeque<Box<[u8]>>,
     bytes: usize,
-    /// Whether a line was taken from the queue and is not written yet.
+    /// Whether a line was taken from the queue and has not been written yet.
     writing: bool,
-    /// How many lines were taken and written, or could not be written.
+    /// The number of lines that were written or could not be written.
     done: u64,
 }
 
@@ -71,9 +71,9 @@ impl LogWriter {
     /// `tick` logs is queued like any other line.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When the operating system cannot create a thread.
     pub(super) fn to_stderr(tick: impl FnMut(Health) + Send + 'static) -> io::Result<Self> {
-        // Not through `io::stderr()`: a write that hangs would keep its lock, and whatever else prints would hang too.
+        // Do not use `io::stderr()`: a blocked write would hold its lock, and every other user of it would block too.
         match io::stderr().as_fd().try_clone_to_owned() {
             Ok(descriptor) => Self::begin(File::from(descriptor), MAX_BYTES, tick),
             Err(_) => Self::begin(io::stderr(), MAX_BYTES, tick),
@@ -91,33 +91,33 @@ impl LogWriter {
             written: Condvar::new(),
             max_bytes,
             dropped: AtomicU64::new(0),
-            death: Mutex::default(),
+            failure: Mutex::default(),
         });
         let writing = Arc::clone(&queue);
         thread::Builder::new().name("log".into()).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| writing.write_lines(out, tick))) {
-                writing.died(panic_message(&*panic));
+                writing.fail(panic_message(&*panic));
             }
         })?;
         Ok(Self(queue))
     }
 
-    /// Has a supervisor be told when the thread dies, also when it has died before.
+    /// Notifies a supervisor when the thread panics. If it has panicked before, the supervisor is notified immediately.
     pub(super) fn supervise(&self, supervisor: &Supervisor) {
-        supervisor.note(PART);
-        let mut death = self.0.death.lock();
-        if let Some(reason) = &death.reason {
+        supervisor.record(PART);
+        let mut failure = self.0.failure.lock();
+        if let Some(reason) = &failure.reason {
             supervisor.report(PART, reason);
         }
-        death.supervisors.push(supervisor.clone());
+        failure.supervisors.push(supervisor.clone());
     }
 
-    /// How many lines were not written since the start, because the queue was full or writing failed.
+    /// Returns the number of lines since the start that were not written, because the queue was full or writing failed.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until the lines that wait are written, or until the reader has stopped. False when lines are left.
+    /// Waits until the queued lines are written. Returns false if the reader has stopped and lines are left.
     pub(super) fn flush(&self) -> bool {
         let begun = Instant::now();
         let mut state = self.0.state.lock();
@@ -132,10 +132,10 @@ impl LogWriter {
     }
 }
 
-/// How writing goes, for [`LogWriter::begin`]'s `tick`.
+/// The state of writing, as passed to `tick` of [`LogWriter::begin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Health {
-    /// How many lines were dropped since the start.
+    /// The number of lines that were dropped since the start.
     pub(super) dropped: u64,
     /// Whether the last line could be written.
     pub(super) works: bool,
@@ -175,9 +175,9 @@ impl Queue {
         }
     }
 
-    /// The thread has died: whoever waits for lines to be written waits no longer, and what
-    /// is left is printed without it.
-    fn died(&self, reason: String) {
+    /// Handles a panic of the thread: wakes the callers of `flush`, prints the queued lines directly, and notifies the
+    /// supervisors.
+    fn fail(&self, reason: String) {
         let mut state = self.state.lock();
         state.writing = false;
         let waiting: Vec<u8> = state.lines.drain(..).flatten().collect();
@@ -188,16 +188,16 @@ impl Queue {
         let line = serde_json::json!({ "level": "ERROR", "fields": {
             "message": "a part of the gateway has died; the process ends", "part": PART, "reason": reason } });
         print_to_stderr(format!("{waiting}{line}"));
-        let mut death = self.death.lock();
-        death.supervisors.iter().for_each(|supervisor| supervisor.report(PART, &reason));
-        death.reason = Some(reason);
+        let mut failure = self.failure.lock();
+        failure.supervisors.iter().for_each(|supervisor| supervisor.report(PART, &reason));
+        failure.reason = Some(reason);
     }
 
-    /// The next line, or `None` when there was none for a while.
+    /// Takes the next line. Returns `None` if there was none within one tick.
     fn next(&self) -> Option<Box<[u8]>> {
         let mut state = self.state.lock();
         if state.lines.is_empty() {
-            // Whether it timed out or not: what counts is whether there is a line now.
+            // The result is not needed: the queue is checked again below.
             let _ = self.added.wait_for(&mut state, TICK);
         }
         let line = state.lines.pop_front()?;
@@ -222,7 +222,7 @@ fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// One log line; tracing's formatter writes each with one call.
+/// Queues a log line. The formatter of tracing writes each line with one call.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.add(line);
@@ -242,12 +242,12 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// Writes one line to standard error, and waits for that no longer than a moment.
+/// Writes one line to standard error and waits for it at most half a second.
 pub(crate) fn print_to_stderr(line: String) {
     let (done, finished) = std::sync::mpsc::sync_channel(1);
     let write = move || {
         let mut out = io::stderr().as_fd().try_clone_to_owned().map(File::from);
-        // Without a place to write to there is no reader to inform.
+        // A failure cannot be reported: there is no standard error.
         let _ = out.as_mut().map(|out| write_line(out, format!("{line}\n").as_bytes()));
         let _ = done.send(());
     };

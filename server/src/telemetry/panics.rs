@@ -1,5 +1,5 @@
-//! Logs panics. The hook that comes with Rust writes to standard error itself, so it would hang with it and its lines
-//! would stand between those of the log.
+//! Logs panics. The default panic hook writes to standard error directly. It would block when standard error is not
+//! read, and its lines would interleave with those of the log.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -9,9 +9,9 @@ use std::{
 use tracing::field;
 
 use super::log_limited;
-use crate::supervision::panic_message;
+use crate::runtime::supervision::panic_message;
 
-/// Logs panics from now on; with a backtrace where `RUST_BACKTRACE` is set.
+/// Installs the panic hook. Panics are logged with a backtrace if `RUST_BACKTRACE` is set.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(log));
 }

@@ -1,5 +1,5 @@
-//! Security events: what strangers try, as a sampled stream. Of one kind and address, one line is logged in ten seconds, with
-//! a count; the target of the lines is `security`. No line has a token or a message.
+//! Security events, as a sampled log with the target `security`. For each kind and address at most one line is logged
+//! in ten seconds, with the number of events. No line contains a token or a message.
 
 use std::{
     collections::BTreeMap,
@@ -11,32 +11,33 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::UserId;
 use tracing::field::display;
 
-use super::log_limit::INTERVAL;
+use gateway_runtime::log_limit::INTERVAL;
 
-/// How many kinds and addresses are told apart. Further addresses are counted together.
+/// The maximum number of kinds and addresses that are tracked separately. Events of further addresses are counted
+/// together.
 const CAPACITY: usize = 1024;
 
-/// What happened.
+/// The kind of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityKind {
     /// A token or an API key was refused.
     RefusedToken,
     /// A web page of another origin was refused.
     RefusedOrigin,
-    /// An address was over its limits.
+    /// An address exceeded its limits.
     ThrottledAddress,
-    /// A command was refused because the user may not do this.
+    /// A command was refused because the user lacks the permission.
     ForbiddenCommand,
     /// A blocked user was refused or disconnected.
     RevokedUser,
 }
 
 impl SecurityKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::RefusedToken, Self::RefusedOrigin, Self::ThrottledAddress, Self::ForbiddenCommand, Self::RevokedUser];
 
-    /// Its name in the log and in the metric.
+    /// Returns the name of the kind in the log and in the metric.
     pub fn name(self) -> &'static str {
         match self {
             Self::RefusedToken => "refused_token",
@@ -51,17 +52,17 @@ impl SecurityKind {
 /// A security event.
 #[derive(Debug, Clone, Copy)]
 pub struct SecurityEvent<'a> {
-    /// What happened.
+    /// The kind of the event.
     pub kind: SecurityKind,
     /// The address of the client, where it is known.
     pub address: Option<IpAddr>,
-    /// The user, where a verified token names one.
+    /// The user, if a verified token names one.
     pub user: Option<&'a UserId>,
-    /// Why, in a few words of the gateway's own.
+    /// The reason in a few fixed words. It never contains text of the client.
     pub reason: &'static str,
 }
 
-/// What was counted and not logged yet, of all gateways of this process.
+/// The events of all gateways of this process that were counted and not logged yet.
 static SAMPLES: Mutex<Samples> = Mutex::new(Samples(BTreeMap::new()));
 
 /// Logs an event, or counts it for a later line.
@@ -72,13 +73,13 @@ pub(crate) fn log_security(event: SecurityEvent<'_>) {
     }
 }
 
-/// Logs what was counted, for every kind and address whose ten seconds are over. To be called about once a second.
+/// Logs the counted events of every kind and address whose interval is over. Called about once a second.
 pub(super) fn report_counted() {
     let lines = SAMPLES.lock().due(Instant::now());
     lines.iter().for_each(Line::log);
 }
 
-/// An address, or the addresses beyond the capacity.
+/// An address, or `None` for all addresses beyond the capacity.
 type Source = Option<IpAddr>;
 
 struct Samples(BTreeMap<(SecurityKind, Source), Sample>);
@@ -86,7 +87,7 @@ struct Samples(BTreeMap<(SecurityKind, Source), Sample>);
 struct Sample {
     /// When the next line may be logged.
     next: Instant,
-    /// What came since the last line.
+    /// The number of events since the last line.
     counted: u64,
     latest: Line,
 }
@@ -101,7 +102,7 @@ struct Line {
 }
 
 impl Samples {
-    /// The line to log now, if it is time for one.
+    /// Counts an event. Returns the line to log if the interval of its kind and address is over.
     fn admit(&mut self, event: SecurityEvent<'_>, now: Instant) -> Option<Line> {
         let SecurityEvent { kind, address, user, reason } = event;
         let mut line = Line { kind, address, user: user.cloned(), reason, count: 1 };
@@ -128,7 +129,7 @@ impl Samples {
         }
     }
 
-    /// The lines of what was counted. What did not come again is forgotten.
+    /// Returns the lines of counted events whose interval is over. Samples without new events are removed.
     fn due(&mut self, now: Instant) -> Vec<Line> {
         let mut lines = Vec::new();
         self.0.retain(|_, sample| {
@@ -154,7 +155,7 @@ impl Line {
     }
 }
 
-/// What counts as one address: of IPv6 the /64 that one subscriber has.
+/// Returns the network that counts as one address: for IPv6 the /64, which is what one subscriber usually gets.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -174,26 +175,26 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_line_in_ten_seconds_with_a_count() {
-        let (mut samples, begun) = (Samples(BTreeMap::new()), Instant::now());
-        let at = |seconds| begun + Duration::from_secs(seconds);
+    fn logs_one_line_with_a_count_per_address_in_ten_seconds() {
+        let (mut samples, started) = (Samples(BTreeMap::new()), Instant::now());
+        let at = |seconds| started + Duration::from_secs(seconds);
         assert_eq!(samples.admit(event("192.0.2.1"), at(0)).unwrap().count, 1);
         assert!((0..500).all(|_| samples.admit(event("192.0.2.1"), at(9)).is_none()));
         let origin = SecurityEvent { kind: SecurityKind::RefusedOrigin, ..event("192.0.2.1") };
-        assert_eq!(samples.admit(origin, at(9)).unwrap().count, 1, "another kind has a line of its own");
+        assert_eq!(samples.admit(origin, at(9)).unwrap().count, 1, "another kind is logged separately");
         assert_eq!(samples.admit(event("2001:db8::1"), at(9)).unwrap().count, 1);
         assert_eq!(samples.admit(event("2001:db8::2"), at(9)), None, "a /64 is one address");
         assert_eq!(samples.due(at(9)), []);
         assert_eq!(samples.due(at(10)).iter().map(|line| line.count).collect::<Vec<_>>(), [500]);
-        assert_eq!(samples.admit(event("192.0.2.1"), at(19)), None, "the report was a line too");
+        assert_eq!(samples.admit(event("192.0.2.1"), at(19)), None, "the report counts as a line");
         assert_eq!(samples.admit(event("192.0.2.1"), at(20)).unwrap().count, 2);
         samples.due(at(40));
         assert_eq!(samples.due(at(60)), []);
-        assert!(samples.0.is_empty(), "what does not come again is forgotten");
+        assert!(samples.0.is_empty(), "samples without new events are removed");
     }
 
     #[test]
-    fn addresses_beyond_the_capacity_are_counted_together() {
+    fn counts_addresses_beyond_the_capacity_together() {
         let (mut samples, now) = (Samples(BTreeMap::new()), Instant::now());
         let address = |number: usize| IpAddr::from((number as u32).to_be_bytes()).to_string();
         let lines = (0..CAPACITY * 3).filter(|number| samples.admit(event(&address(*number)), now).is_some()).count();

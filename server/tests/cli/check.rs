@@ -1,26 +1,26 @@
-//! `gateway check` refuses what `gateway serve` refuses, in the same words, and a `.env` file means what it says.
+//! `gateway check` reports the same errors as `gateway serve`, and `.env` files are parsed correctly.
 
 use std::net::TcpListener;
 
 use realtime_gateway_brokers::Authority;
 use serde_json::Value;
 
-use super::{Place, SECRET};
+use super::{SECRET, Sandbox};
 
-/// What `check` finds wrong, and what `serve` says of the same.
-fn refusals(place: &Place) -> (Vec<String>, String) {
-    let checked = place.run(&["check"]);
+/// Returns the errors that `check` finds and the error with which `serve` exits.
+fn refusals(sandbox: &Sandbox) -> (Vec<String>, String) {
+    let checked = sandbox.run(&["check"]);
     assert_eq!(checked.code(), 1, "{}", checked.out());
     let errors = checked.out().lines().filter_map(|line| line.strip_prefix("error    ").map(str::to_owned)).collect();
-    (errors, place.run(&["serve"]).refusal().trim_start_matches("gateway: ").to_owned())
+    (errors, sandbox.run(&["serve"]).refusal().trim_start_matches("gateway: ").to_owned())
 }
 
 #[test]
 fn check_and_serve_refuse_the_same_certificates() {
     let (authority, other) = (Authority::make(), Authority::make());
     let path = |authority: &Authority, name: &str| authority.directory().join(name).display().to_string();
-    let place = |cert: &str, key: &str| {
-        Place::with_secret()
+    let sandbox = |cert: &str, key: &str| {
+        Sandbox::with_secret()
             .variable("GATEWAY_LISTEN", "127.0.0.1:0")
             .variable("GATEWAY_TLS__CERT", cert)
             .variable("GATEWAY_TLS__KEY", key)
@@ -28,7 +28,7 @@ fn check_and_serve_refuse_the_same_certificates() {
             .file("der", "0\u{1}")
     };
     let (cert, key) = (path(&authority, "server.pem"), path(&authority, "server.key"));
-    let checked = place(&cert, &key).run(&["check"]);
+    let checked = sandbox(&cert, &key).run(&["check"]);
     assert_eq!(checked.code(), 0, "{}", checked.out());
     assert!(checked.out().contains("ok       tls.cert and tls.key can be used"), "{}", checked.out());
     for (cert, key, says) in [
@@ -39,48 +39,48 @@ fn check_and_serve_refuse_the_same_certificates() {
         (&cert, &path(&other, "server.key"), "the key does not belong to the first certificate"),
         (&key, &cert, "holds a private key and no certificate"),
     ] {
-        let (errors, refusal) = refusals(&place(cert, key));
+        let (errors, refusal) = refusals(&sandbox(cert, key));
         assert!(errors.len() == 1 && errors[0].contains(says), "{errors:?}");
         assert_eq!(errors[0], refusal);
     }
 }
 
 #[test]
-fn check_finds_every_part_that_serve_would_refuse() {
+fn check_finds_every_error_of_serve() {
     let pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
-    let place = Place::with_secret()
+    let sandbox = Sandbox::with_secret()
         .file("key.pem", pem)
         .variable("GATEWAY_AUTH__JWT_PUBLIC_KEYS_FILE", "key.pem")
         .variable("GATEWAY_TLS__CERT", "c.pem")
         .variable("GATEWAY_TLS__KEY", "k.pem");
-    let (errors, refusal) = refusals(&place);
+    let (errors, refusal) = refusals(&sandbox);
     assert_eq!(errors.len(), 2, "{errors:?}");
     assert!(errors[0].starts_with("auth.jwt_public_keys, entry 1") && errors[1].starts_with("tls.cert (c.pem)"));
-    assert_eq!(errors[0], refusal, "serve names the first");
+    assert_eq!(errors[0], refusal, "serve reports the first error");
 }
 
 #[test]
-fn check_tells_of_a_port_that_is_in_use_or_not_of_this_machine() {
+fn check_reports_unusable_listen_address() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    // A gateway that runs may be the one that has it.
-    let ended = Place::with_secret().variable("GATEWAY_LISTEN", &address).run(&["check"]);
-    assert_eq!(ended.code(), 0, "{}", ended.out());
-    assert!(ended.out().contains(&format!("warning  listen ({address}) is in use")), "{}", ended.out());
-    let place = Place::with_secret().variable("GATEWAY_LISTEN", "192.0.2.1:4000");
-    let (errors, refusal) = refusals(&place);
+    // The port may be in use by the running gateway, so this is only a warning.
+    let output = Sandbox::with_secret().variable("GATEWAY_LISTEN", &address).run(&["check"]);
+    assert_eq!(output.code(), 0, "{}", output.out());
+    assert!(output.out().contains(&format!("warning  listen ({address}) is in use")), "{}", output.out());
+    let sandbox = Sandbox::with_secret().variable("GATEWAY_LISTEN", "192.0.2.1:4000");
+    let (errors, refusal) = refusals(&sandbox);
     assert!(errors[0].contains("cannot listen on 192.0.2.1:4000") && errors[0].contains(&refusal), "{errors:?}");
 }
 
 #[test]
-fn a_dotenv_file_is_read_as_dotenvy_does_or_refused_without_its_secret() {
+fn reads_dotenv_file_like_dotenvy_and_hides_secret_in_errors() {
     gateway::crypto::install();
     let signed = |text: &str, secret: &str| {
-        let ended = Place::empty().file(".env", text).run(&["token", "--user", "alice"]);
-        assert_eq!(ended.code(), 0, "{text:?}: {}", ended.err());
+        let output = Sandbox::empty().file(".env", text).run(&["token", "--user", "alice"]);
+        assert_eq!(output.code(), 0, "{text:?}: {}", output.err());
         let key = jsonwebtoken::DecodingKey::from_secret(secret.as_bytes());
         let validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
-        jsonwebtoken::decode::<Value>(ended.out().trim_end(), &key, &validation).is_ok()
+        jsonwebtoken::decode::<Value>(output.out().trim_end(), &key, &validation).is_ok()
     };
     let escaped = format!("{SECRET}\"\\$x");
     for (text, secret) in [
@@ -94,7 +94,7 @@ fn a_dotenv_file_is_read_as_dotenvy_does_or_refused_without_its_secret() {
     for text in
         ["GATEWAY_AUTH__JWT_SECRET=two words", "GATEWAY_AUTH__JWT_SECRET=a$words", "GATEWAY_AUTH__JWT_SECRET='words"]
     {
-        let refusal = Place::empty().file(".env", &format!("# a\n{text}\n")).run(&["check"]).out();
+        let refusal = Sandbox::empty().file(".env", &format!("# a\n{text}\n")).run(&["check"]).out();
         assert!(refusal.starts_with("error    .env, line 2: ") && !refusal.contains("words"), "{refusal}");
     }
 }

@@ -1,19 +1,19 @@
-//! Damaged, repaired and restored data files, by the command line.
+//! Commands for damaged and restored data files: `check --deep`, `store repair` and `store new-epoch`.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use gateway::{
     config::Durability,
+    runtime::supervision::Supervisor,
     store::{
         Append, Broadcast, ContentDigest, Log, NodeName, Notify, Options, PageLimit, Pending, Recipient, Retention,
         SpaceLimits, Store, clock::Clock, redb::RedbStore,
     },
-    supervision::Supervisor,
     topic::Topic,
 };
 use realtime_gateway_protocol::{ClanId, MessageId, NotificationId, Timestamp, UserId};
 
-use super::Place;
+use super::Sandbox;
 
 const AT: u64 = 1_800_000_000_000;
 
@@ -32,7 +32,8 @@ fn clan() -> Topic {
     Topic::Clan(ClanId::new("c").unwrap())
 }
 
-/// Ten entries, three notifications, and two broadcasts to two users; next to it, with the extension `killed`, as it would be after `kill -9`.
+/// Fills a data file with ten entries, three notifications and two broadcasts to two users. A copy with the extension
+/// `killed` has the state after SIGKILL.
 #[tokio::main(flavor = "current_thread")]
 async fn fill(path: &Path) {
     let store = open(path);
@@ -90,8 +91,8 @@ async fn bodies(path: &Path, topic: &Topic) -> Vec<(u64, String)> {
     bodies
 }
 
-/// Changes one byte within every copy of a text.
-fn spoil(path: &Path, text: &str) {
+/// Flips one bit in the first byte of every copy of a text in a file.
+fn flip_byte_in(path: &Path, text: &str) {
     let mut bytes = fs::read(path).unwrap();
     let found: Vec<usize> =
         (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text.as_bytes())).collect();
@@ -100,30 +101,30 @@ fn spoil(path: &Path, text: &str) {
     fs::write(path, bytes).unwrap();
 }
 
-fn place() -> (Place, std::path::PathBuf) {
-    let place = Place::with_secret().variable("GATEWAY_STORE__URL", "redb:a.redb");
-    let path = place.folder.path().join("a.redb");
+fn sandbox() -> (Sandbox, std::path::PathBuf) {
+    let sandbox = Sandbox::with_secret().variable("GATEWAY_STORE__URL", "redb:a.redb");
+    let path = sandbox.folder.path().join("a.redb");
     fill(&path);
-    (place, path)
+    (sandbox, path)
 }
 
 #[test]
-fn check_names_what_is_damaged_and_repair_saves_the_rest() {
-    let (place, path) = place();
+fn check_reports_damage_and_repair_saves_the_rest() {
+    let (sandbox, path) = sandbox();
     let before = fs::read(&path).unwrap();
     for deep in [&["check"][..], &["check", "--deep"]] {
-        let checked = place.run(deep);
+        let checked = sandbox.run(deep);
         assert_eq!(checked.code(), 0, "{}{}", checked.out(), checked.err());
         assert!(checked.out().contains("10 entries"), "{}", checked.out());
     }
-    assert!(place.run(&["check", "--deep"]).out().contains("a.redb is sound; checked: every row"));
-    assert_eq!(fs::read(&path).unwrap(), before, "a check changes nothing");
+    assert!(sandbox.run(&["check", "--deep"]).out().contains("a.redb is sound; checked: every row"));
+    assert_eq!(fs::read(&path).unwrap(), before, "check changed the file");
 
-    spoil(&path, "body-of-entry-04");
-    spoil(&path, "body-of-notification-2");
-    spoil(&path, "body-of-broadcast-1");
+    flip_byte_in(&path, "body-of-entry-04");
+    flip_byte_in(&path, "body-of-notification-2");
+    flip_byte_in(&path, "body-of-broadcast-1");
     let damaged = fs::read(&path).unwrap();
-    let checked = place.run(&["check", "--deep"]);
+    let checked = sandbox.run(&["check", "--deep"]);
     assert_eq!(checked.code(), 1);
     for expected in [
         "clan:c: 1 entries, at offsets 4",
@@ -137,15 +138,15 @@ fn check_names_what_is_damaged_and_repair_saves_the_rest() {
         assert!(checked.out().contains(expected), "{expected} is missing from {}", checked.out());
     }
 
-    let repaired = place.run(&["store", "repair", "redb:a.redb", "b.redb"]);
+    let repaired = sandbox.run(&["store", "repair", "redb:a.redb", "b.redb"]);
     assert_eq!(repaired.code(), 0, "{}", repaired.err());
     for expected in ["9 entries", "4 pending", "lost  clan:c: 1 entries, at offsets 4", "lost  user:anna: 1 pending"] {
         assert!(repaired.out().contains(expected), "{expected} is missing from {}", repaired.out());
     }
-    assert_eq!(fs::read(&path).unwrap(), damaged, "the damaged file is left as it is");
-    let target = place.folder.path().join("b.redb");
+    assert_eq!(fs::read(&path).unwrap(), damaged, "repair changed the damaged file");
+    let target = sandbox.folder.path().join("b.redb");
     assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
-    // The entries before the gap have moved up to close it, and the head is where it was.
+    // Entries before the gap get higher offsets to close it, and the head stays the same.
     let entries = bodies(&target, &clan());
     assert_eq!(entries.first().unwrap(), &(2, "body-of-entry-01".to_owned()));
     assert_eq!(entries[2..4], [(4, "body-of-entry-03".to_owned()), (5, "body-of-entry-05".to_owned())]);
@@ -159,9 +160,9 @@ fn check_names_what_is_damaged_and_repair_saves_the_rest() {
     }
     assert_ne!(epoch(&target), epoch(&path));
 
-    let refused = place.run(&["store", "repair", "a.redb", "b.redb"]);
+    let refused = sandbox.run(&["store", "repair", "a.redb", "b.redb"]);
     assert!(refused.refusal().contains("b.redb exists"));
-    let again = place.run(&["store", "repair", "b.redb", "c.redb"]);
+    let again = sandbox.run(&["store", "repair", "b.redb", "c.redb"]);
     assert!(again.out().contains("nothing was lost"), "{}{}", again.out(), again.err());
 }
 
@@ -174,48 +175,48 @@ async fn epoch(path: &Path) -> String {
 }
 
 #[test]
-fn repair_reads_files_that_redb_refuses() {
-    let (place, path) = place();
-    // A file that was not closed is verified page by page, and one wrong byte is enough to refuse it.
+fn repair_reads_files_that_redb_rejects() {
+    let (sandbox, path) = sandbox();
+    // redb verifies every page of a file that was not closed, and refuses it for a single wrong byte.
     fs::rename(path.with_extension("killed"), &path).unwrap();
-    spoil(&path, "body-of-entry-07");
-    let refused = place.run(&["serve", "--listen", "127.0.0.1:0"]).refusal();
+    flip_byte_in(&path, "body-of-entry-07");
+    let refused = sandbox.run(&["serve", "--listen", "127.0.0.1:0"]).refusal();
     assert!(refused.contains("gateway store repair a.redb"), "{refused}");
-    let checked = place.run(&["check", "--deep"]);
+    let checked = sandbox.run(&["check", "--deep"]);
     assert!(checked.code() == 1 && checked.out().contains("redb refuses to open it"), "{}", checked.out());
-    let repaired = place.run(&["store", "repair", "a.redb", "b.redb"]);
+    let repaired = sandbox.run(&["store", "repair", "a.redb", "b.redb"]);
     assert!(repaired.out().contains("9 entries"), "{}{}", repaired.out(), repaired.err());
-    assert_eq!(bodies(&place.folder.path().join("b.redb"), &clan()).len(), 9);
+    assert_eq!(bodies(&sandbox.folder.path().join("b.redb"), &clan()).len(), 9);
 }
 
 #[test]
-fn a_restored_file_gets_a_new_epoch() {
-    let (place, path) = place();
+fn new_epoch_command_changes_epoch_of_restored_file() {
+    let (sandbox, path) = sandbox();
     let old = epoch(&path);
-    let renewed = place.run(&["store", "new-epoch", "redb:a.redb"]);
+    let renewed = sandbox.run(&["store", "new-epoch", "redb:a.redb"]);
     assert_eq!(renewed.code(), 0, "{}", renewed.err());
     let new = epoch(&path);
     assert_ne!(new, old);
     assert!(renewed.out().contains(&new) && renewed.out().contains(&old), "{}", renewed.out());
     assert_eq!(bodies(&path, &clan()).len(), 10);
-    assert!(place.run(&["store", "new-epoch", "absent.redb"]).refusal().contains("absent.redb"));
-    assert!(!place.folder.path().join("absent.redb").exists());
+    assert!(sandbox.run(&["store", "new-epoch", "absent.redb"]).refusal().contains("absent.redb"));
+    assert!(!sandbox.folder.path().join("absent.redb").exists());
 
     let held = open(&path);
     for arguments in [&["store", "new-epoch", "a.redb"][..], &["store", "repair", "a.redb", "b.redb"]] {
-        assert!(place.run(arguments).refusal().contains("in use"), "{arguments:?}");
+        assert!(sandbox.run(arguments).refusal().contains("in use"), "{arguments:?}");
     }
-    let checked = place.run(&["check", "--deep"]);
+    let checked = sandbox.run(&["check", "--deep"]);
     assert!(checked.code() == 1 && checked.out().contains("is in use"), "{}", checked.out());
-    assert_eq!(place.run(&["check"]).code(), 0);
+    assert_eq!(sandbox.run(&["check"]).code(), 0);
     drop(held);
 }
 
 #[test]
-fn check_warns_of_a_file_that_others_can_read() {
-    let (place, path) = place();
+fn check_warns_about_file_that_others_can_read() {
+    let (sandbox, path) = sandbox();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let checked = place.run(&["check"]);
+    let checked = sandbox.run(&["check"]);
     assert_eq!(checked.code(), 0);
     assert!(checked.out().contains("mode 0644") && checked.out().contains("chmod 600"), "{}", checked.out());
 }

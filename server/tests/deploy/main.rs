@@ -1,8 +1,11 @@
-//! What `deploy/` says of the gateway is true: its metrics are there, its dashboard is fresh, its alerts have a runbook.
+//! Checks the files in `deploy/` and the page of metrics against the gateway: metrics, dashboard, alerts, runbook,
+//! timeouts and configuration.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../../examples/dashboard/grafana.rs"]
 mod grafana;
+#[path = "../../examples/metrics_page/page.rs"]
+mod page;
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -12,8 +15,8 @@ fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }
 
-/// Every name under which a value of the gateway can be asked for.
-fn known() -> BTreeSet<String> {
+/// Returns the names of all series that the gateway exports.
+fn exported_series() -> BTreeSet<String> {
     let metrics = Metrics::new().unwrap();
     let names = metrics.families().iter().flat_map(|family| match family.kind {
         Kind::Histogram => ["_bucket", "_sum", "_count"].map(|suffix| format!("{}{suffix}", family.name)).to_vec(),
@@ -22,14 +25,14 @@ fn known() -> BTreeSet<String> {
     names.collect()
 }
 
-/// What is named in a text and looks like a metric.
-fn named(text: &str) -> BTreeSet<String> {
+/// Returns the words in a text that look like metric names.
+fn metric_names_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("gateway_") || word.starts_with("process_")).map(str::to_owned).collect()
 }
 
 #[test]
-fn the_dashboard_is_fresh() {
+fn dashboard_is_up_to_date() {
     let made = grafana::dashboard(Metrics::new().unwrap().families());
     assert!(
         text("deploy/grafana/gateway.json") == made,
@@ -38,33 +41,57 @@ fn the_dashboard_is_fresh() {
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_and_no_other() {
+fn dashboard_shows_every_metric_and_no_other() {
     let document: serde_json::Value = serde_json::from_str(&text("deploy/grafana/gateway.json")).unwrap();
     let targets =
         document["panels"].as_array().unwrap().iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    let shown = named(&targets.map(|target| target["expr"].as_str().unwrap()).collect::<Vec<_>>().join("\n"));
-    let (known, families) = (known(), Metrics::new().unwrap());
-    assert_eq!(shown.difference(&known).collect::<Vec<_>>(), [""; 0]);
+    let shown = metric_names_in(&targets.map(|target| target["expr"].as_str().unwrap()).collect::<Vec<_>>().join("\n"));
+    let (exported_series, families) = (exported_series(), Metrics::new().unwrap());
+    assert_eq!(shown.difference(&exported_series).collect::<Vec<_>>(), [""; 0]);
     for family in families.families() {
-        assert!(shown.iter().any(|name| name.starts_with(&family.name)), "{} is not shown", family.name);
+        assert!(shown.iter().any(|name| name.starts_with(&family.name)), "the dashboard does not show {}", family.name);
     }
 }
 
 #[test]
-fn alerts_ask_for_metrics_that_are_there() {
-    let known = known();
+fn page_of_metrics_is_up_to_date() {
+    let made = page::metrics_page(Metrics::new().unwrap().families(), &text("deploy/prometheus/alerts.yml"));
+    assert!(text("docs/metrics.md") == made, "docs/metrics.md is stale: run `cargo xtask codegen`");
+}
+
+#[test]
+fn page_of_metrics_explains_every_label_and_links_every_alert() {
+    let metrics = Metrics::new().unwrap();
+    let exported: BTreeSet<_> = metrics
+        .families()
+        .iter()
+        .flat_map(|family| family.labels.iter().map(|label| (page::short_name(family), label.as_str())))
+        .collect();
+    let explained: BTreeSet<_> = page::LABELS.iter().map(|(metric, label, _)| (*metric, *label)).collect();
+    assert_eq!(exported, explained);
+    let page = text("docs/metrics.md");
+    for line in text("deploy/prometheus/alerts.yml").lines() {
+        if let Some(alert) = line.trim().strip_prefix("- alert: ") {
+            assert!(page.contains(&format!("[{alert}](operations.md#")), "{alert} is linked by no metric");
+        }
+    }
+}
+
+#[test]
+fn alerts_query_existing_metrics() {
+    let exported_series = exported_series();
     for path in ["deploy/prometheus/alerts.yml", "deploy/prometheus/alerts.test.yml"] {
         let text = text(path);
-        // Comments and annotations are for people, and name other things as well.
+        // Comments and annotations may contain other words that look like metrics.
         let is_query = |line: &&str| !["#", "summary:", "description:"].iter().any(|it| line.trim().starts_with(it));
-        let asked = named(&text.lines().filter(is_query).collect::<Vec<_>>().join("\n"));
-        assert!(asked.len() > 5, "{path}: {asked:?}");
-        assert_eq!(asked.difference(&known).collect::<Vec<_>>(), [""; 0], "{path}");
+        let queried = metric_names_in(&text.lines().filter(is_query).collect::<Vec<_>>().join("\n"));
+        assert!(queried.len() > 5, "{path}: {queried:?}");
+        assert_eq!(queried.difference(&exported_series).collect::<Vec<_>>(), [""; 0], "{path}");
     }
 }
 
 #[test]
-fn every_alert_has_its_section_in_the_runbook() {
+fn runbook_has_section_for_every_alert() {
     let (rules, runbook) = (text("deploy/prometheus/alerts.yml"), text("docs/operations.md"));
     let after = |line: &str, key: &str| line.trim().strip_prefix(key).map(|rest| rest.trim().to_owned());
     let alerts: Vec<_> = rules.lines().filter_map(|line| after(line, "- alert:")).collect();
@@ -81,13 +108,13 @@ fn every_alert_has_its_section_in_the_runbook() {
     }
 }
 
-/// The number behind `key` in a line of the text.
+/// Returns the number after `key` in the first line that starts with it.
 fn seconds(text: &str, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
-/// The file of the ConfigMap.
+/// Returns the `gateway.toml` in the ConfigMap.
 fn configuration() -> String {
     let manifest = text("deploy/kubernetes/config.yaml");
     let block = manifest.split_once("gateway.toml: |\n").unwrap().1;
@@ -95,7 +122,7 @@ fn configuration() -> String {
 }
 
 #[test]
-fn nobody_ends_a_node_before_it_has_drained() {
+fn stop_timeouts_exceed_drain_grace() {
     let grace = gateway::config::Config::default().drain.grace.as_secs();
     assert!(seconds(&text("deploy/systemd/gateway.service"), "TimeoutStopSec=") > grace);
     assert!(seconds(&text("deploy/compose/compose.yaml"), "stop_grace_period: ") > grace);
@@ -110,23 +137,23 @@ fn nobody_ends_a_node_before_it_has_drained() {
 }
 
 #[test]
-fn the_image_gets_a_program_without_symbols() {
+fn image_contains_stripped_binary() {
     let dockerfile = text("deploy/Dockerfile");
     let installed = dockerfile.split_once("install -D -m 755 ").unwrap().1.split(' ').next().unwrap();
     assert!(dockerfile.contains(&format!("strip --strip-all -o {installed} target/release/gateway")), "{installed}");
 }
 
 #[test]
-fn alerts_take_nodes_under_any_job_name() {
-    // Pods that a Prometheus finds by their annotations belong to a job that it names itself.
+fn alerts_do_not_depend_on_job_name() {
+    // Prometheus chooses the job name of pods that it discovers by their annotations.
     let rules = text("deploy/prometheus/alerts.yml");
     for (at, _) in rules.match_indices("job=") {
         let query = rules.get(at.saturating_sub(200)..at).unwrap();
-        assert!(query.contains("gateway_build_info"), "an alert is about one job name only");
+        assert!(query.contains("gateway_build_info"), "an alert depends on a job name");
     }
 }
 
-/// Variables that a file sets, with something in the place of each secret.
+/// Returns the environment variables that a file sets, with a value in place of each secret.
 fn environment(path: &str) -> Vec<(String, String)> {
     let secret = "a".repeat(64);
     let lines = text(path);
@@ -135,7 +162,10 @@ fn environment(path: &str) -> Vec<(String, String)> {
     let value = |value: &str| match value.trim_matches('\'') {
         "replace me" => secret.clone(),
         value => match (value.split_once("${"), value.split_once('}')) {
-            (Some((before, _)), Some((_, after))) => format!("{before}{secret}{after}"),
+            (Some((before, variable)), Some((_, after))) => {
+                let default = variable.split('}').next().and_then(|variable| variable.split_once(":-"));
+                format!("{before}{}{after}", default.map_or(secret.as_str(), |(_, default)| default))
+            }
             _ => value.to_owned(),
         },
     };
@@ -143,12 +173,12 @@ fn environment(path: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_nodes_are_configured_with_is_a_configuration() {
+fn sample_configurations_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.toml");
     let secret = environment("deploy/kubernetes/examples/secret.yaml");
     for (file, variables) in [(configuration(), secret), (String::new(), environment("deploy/compose/compose.yaml"))] {
-        assert!(variables.len() >= 4, "{variables:?}");
+        assert!(variables.len() >= 3, "{variables:?}");
         fs::write(&path, file).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
         command.args(["config", "--config"]).arg(&path).current_dir(&folder).env_clear().envs(variables);
@@ -158,8 +188,8 @@ fn what_nodes_are_configured_with_is_a_configuration() {
 }
 
 #[test]
-fn variables_are_those_that_the_gateway_reads() {
-    let known: BTreeSet<_> = variables(&text("env.example"));
+fn samples_use_known_environment_variables() {
+    let exported_series: BTreeSet<_> = variables(&text("env.example"));
     for path in [
         "deploy/Dockerfile",
         "deploy/compose/compose.yaml",
@@ -172,12 +202,12 @@ fn variables_are_those_that_the_gateway_reads() {
         "docs/operations.md",
         "setup-gateway.sh",
     ] {
-        let unknown: Vec<_> = variables(&text(path)).difference(&known).cloned().collect();
+        let unknown: Vec<_> = variables(&text(path)).difference(&exported_series).cloned().collect();
         assert_eq!(unknown, [""; 0], "{path}");
     }
 }
 
-/// Variables of the gateway that a text names; the build's own and those that Kubernetes makes are none.
+/// Returns the gateway's configuration variables that a text names, without those of the build and of Kubernetes.
 fn variables(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("GATEWAY_") && word.contains("__") || *word == "GATEWAY_LISTEN");

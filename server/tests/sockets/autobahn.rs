@@ -1,4 +1,4 @@
-//! The 301 cases of the Autobahn test suite that are about the base protocol, against the very code that serves `/ws`.
+//! Runs the 301 Autobahn cases for the base protocol against the code that serves `/ws`.
 
 use std::{
     net::IpAddr,
@@ -9,25 +9,25 @@ use std::{
 };
 
 use gateway::{
-    accept::Listening,
     auth::{AuthError, Identity},
     config::Config,
-    conversation::{Conversation, Ending, Reception},
-    drain::Tasks,
-    frame::Frame,
+    delivery::{frame::Frame, outbound::Outbound},
+    edge::{accept::Listening, context::EdgeContext},
     http::Routes,
-    memory::MemoryBudget,
     metrics::Metrics,
-    outbound::Outbound,
-    router::Opening,
+    runtime::{memory::MemoryBudget, tasks::Tasks},
+    session::{
+        UpgradeInfo,
+        connection_handler::{ConnectionHandler, ConnectionSummary},
+    },
 };
 use poem::EndpointExt;
 use tokio::time::Instant;
 
-/// Says everything back.
-struct Echo(Arc<Outbound>);
+/// Echoes every text and binary message.
+struct EchoHandler(Arc<Outbound>);
 
-impl Conversation for Echo {
+impl ConnectionHandler for EchoHandler {
     const BINARY: bool = true;
 
     async fn begin(&mut self) {}
@@ -46,18 +46,19 @@ impl Conversation for Echo {
 
     async fn on_deadline(&mut self) {}
 
-    async fn end(self, _: Ending) {}
+    async fn end(self, _: ConnectionSummary) {}
 }
 
-struct Echoes {
+/// Accepts every connection without a token.
+struct EchoContext {
     config: Arc<Config>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
     memory: Arc<MemoryBudget>,
 }
 
-impl Reception for Echoes {
-    type Conversation = Echo;
+impl EdgeContext for EchoContext {
+    type Handler = EchoHandler;
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config)
@@ -79,27 +80,27 @@ impl Reception for Echoes {
         Err(AuthError::Unavailable)
     }
 
-    fn converse(self: &Arc<Self>, outbound: Arc<Outbound>, _: Opening) -> Echo {
-        Echo(outbound)
+    fn new_handler(self: &Arc<Self>, outbound: Arc<Outbound>, _: UpgradeInfo) -> EchoHandler {
+        EchoHandler(outbound)
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_cases_of_the_base_protocol_pass() {
+async fn passes_all_base_protocol_cases() {
     let mut config = Config::default();
     config.limits.message_bytes = 16 * 1024 * 1024;
     config.limits.outbound_queue = 64 * 1024 * 1024;
     config.listen = ([127, 0, 0, 1], 0).into();
     let (config, tasks, metrics) = (Arc::new(config), Tasks::default(), Arc::new(Metrics::new().unwrap()));
     let memory = MemoryBudget::new(usize::MAX);
-    let echoes = Arc::new(Echoes { config, tasks: tasks.clone(), metrics, memory });
+    let echoes = Arc::new(EchoContext { config, tasks: tasks.clone(), metrics, memory });
     let nothing = poem::endpoint::make_sync(|_| http::StatusCode::NOT_FOUND).map_to_response().boxed();
     let listening = Listening::begin(&echoes, Routes { public: nothing.into(), internal: None }, None).unwrap();
     let port = listening.address.port();
 
     let report = tokio::task::spawn_blocking(move || run_suite(port)).await.unwrap();
     listening.stop();
-    assert!(tasks.stop(Duration::from_secs(10)).await, "a connection was left over");
+    assert!(tasks.stop(Duration::from_secs(10)).await, "a connection task is still running");
 
     let mut failed = Vec::new();
     let mut passed = 0;
@@ -110,11 +111,11 @@ async fn all_cases_of_the_base_protocol_pass() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
-    // Each case is judged twice: what was said, and how the connection was closed.
+    // Each case has two results: its behaviour, and how the connection was closed.
     assert_eq!(passed, 2 * 301);
 }
 
-/// Runs the suite; each case with its outcome.
+/// Runs the suite and returns each case with its outcome.
 fn run_suite(port: u16) -> Vec<(String, String)> {
     let out = tempfile::tempdir().unwrap();
     let run = Command::new(kosoku())
@@ -122,8 +123,8 @@ fn run_suite(port: u16) -> Vec<(String, String)> {
         .arg(out.path())
         .output()
         .unwrap();
-    let said = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    let index = std::fs::read(out.path().join("index.json")).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let printed = format!("{}\n{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    let index = std::fs::read(out.path().join("index.json")).unwrap_or_else(|error| panic!("{error}: {printed}"));
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let agents = index.as_object().unwrap().values();
     let cases = agents.flat_map(|agent| agent.as_object().unwrap());
@@ -135,9 +136,9 @@ fn run_suite(port: u16) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The suite's program: named by `cargo xtask test`, or installed beside what is built.
+/// Returns the suite's program: the one that `cargo xtask test` names, or one installed into the target folder.
 fn kosoku() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "this is how xtask tells tests where programs are")]
+    #[expect(clippy::disallowed_methods, reason = "xtask passes the path in this variable")]
     if let Ok(program) = std::env::var("GATEWAY_TEST_KOSOKU") {
         return program.into();
     }

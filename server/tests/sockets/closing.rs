@@ -1,28 +1,28 @@
-//! How connections end: with a close frame that says why, never with a bare end of the socket.
+//! Closing: connections end with a close frame that gives the reason.
 
 use std::time::Duration;
 
-use gateway::frame::Frame;
+use gateway::delivery::frame::Frame;
 use realtime_gateway_protocol::CloseCode;
 
 use crate::{
-    house::{FAULT, House, WAIT},
-    raw::{Raw, frame, text},
+    echo_server::{EchoServer, FAULT, WAIT},
+    raw_socket::{RawSocket, frame, text},
 };
 
-/// Sends bytes; the code that they are answered with.
-async fn code_for(bytes: &[u8]) -> u16 {
-    let house = House::open(|_| {});
-    let (mut raw, _) = house.join().await;
+/// Sends bytes and returns the close code of the server.
+async fn close_code_for(bytes: &[u8]) -> u16 {
+    let server = EchoServer::start(|_| {});
+    let (mut raw, _) = server.connect_websocket().await;
     raw.send(bytes).await;
-    let code = raw.closed().await;
-    raw.ended().await;
-    assert_eq!(house.ended().await.code.0, code);
+    let code = raw.close_code().await;
+    raw.wait_for_eof().await;
+    assert_eq!(server.next_summary().await.code.0, code);
     code
 }
 
 #[tokio::test]
-async fn broken_frames_are_told_with_1002() {
+async fn closes_on_malformed_frame_with_1002() {
     for (what, bytes) in [
         ("no mask", vec![0x81, 2, b'h', b'i']),
         ("a reserved bit", frame(0xc1, "x")),
@@ -30,66 +30,66 @@ async fn broken_frames_are_told_with_1002() {
         ("a reserved control opcode", frame(0x8b, "")),
         ("a fragmented ping", frame(0x09, "")),
         ("a long ping", frame(0x89, [0; 126])),
-        ("a continuation of nothing", frame(0x80, "x")),
-        ("a message inside of another", [frame(0x01, "x"), frame(0x81, "y")].concat()),
+        ("a continuation without a message", frame(0x80, "x")),
+        ("a message inside another one", [frame(0x01, "x"), frame(0x81, "y")].concat()),
         ("half a close code", frame(0x88, [3])),
         ("a close code that is never sent", frame(0x88, 1006_u16.to_be_bytes())),
     ] {
-        assert_eq!(code_for(&bytes).await, 1002, "{what}");
+        assert_eq!(close_code_for(&bytes).await, 1002, "{what}");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_has_codes_of_its_own() {
-    assert_eq!(code_for(&frame(0x82, "x")).await, 1003);
-    assert_eq!(code_for(&frame(0x81, [0xff])).await, 1007);
-    assert_eq!(code_for(&frame(0x88, [3, 232, 0xff])).await, 1007);
-    // A text is judged before it is complete.
-    assert_eq!(code_for(&frame(0x01, [b'a', 0xc3, 0x28])).await, 1007);
+async fn closes_on_unacceptable_message_with_specific_code() {
+    assert_eq!(close_code_for(&frame(0x82, "x")).await, 1003);
+    assert_eq!(close_code_for(&frame(0x81, [0xff])).await, 1007);
+    assert_eq!(close_code_for(&frame(0x88, [3, 232, 0xff])).await, 1007);
+    // Invalid UTF-8 is detected before the message is complete.
+    assert_eq!(close_code_for(&frame(0x01, [b'a', 0xc3, 0x28])).await, 1007);
     let limit = 64 * 1024;
-    assert_eq!(code_for(&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]).await, 1009);
-    assert_eq!(code_for(&[frame(0x01, vec![b'x'; limit]), frame(0x80, "x")].concat()).await, 1009);
+    assert_eq!(close_code_for(&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]).await, 1009);
+    assert_eq!(close_code_for(&[frame(0x01, vec![b'x'; limit]), frame(0x80, "x")].concat()).await, 1009);
     let fragments = [frame(0x01, ""), frame(0x00, "").repeat(256)].concat();
-    assert_eq!(code_for(&fragments).await, 1009);
-    assert_eq!(code_for(&frame(0x89, "").repeat(60)).await, 4429);
+    assert_eq!(close_code_for(&fragments).await, 1009);
+    assert_eq!(close_code_for(&frame(0x89, "").repeat(60)).await, 4429);
 }
 
 #[tokio::test]
-async fn what_is_unread_does_not_take_the_close_frame_away() {
-    let house = House::open(|_| {});
-    let (mut raw, _) = house.join().await;
+async fn sends_close_frame_despite_unread_input() {
+    let server = EchoServer::start(|_| {});
+    let (mut raw, _) = server.connect_websocket().await;
     let mut bytes = frame(0x83, "x");
     bytes.extend(vec![0; 200_000]);
     raw.send(bytes).await;
-    assert_eq!(raw.closed().await, 1002);
+    assert_eq!(raw.close_code().await, 1002);
 }
 
 #[tokio::test]
-async fn a_message_at_the_limit_passes() {
-    let house = House::open(|_| {});
-    let (mut raw, _) = house.join().await;
+async fn accepts_message_at_size_limit() {
+    let server = EchoServer::start(|_| {});
+    let (mut raw, _) = server.connect_websocket().await;
     let long = "x".repeat(64 * 1024);
     raw.send(text(&long)).await;
     assert_eq!(raw.text().await, long);
 }
 
 #[tokio::test]
-async fn a_client_that_closes_is_answered_with_its_code_after_what_waits() {
+async fn echoes_close_code_of_client_after_queued_frames() {
     for (payload, code) in [(&[3, 232][..], 1000), (&[], 1005), (&[0x0f, 0xa0, b'b', b'y', b'e'], 4000)] {
-        let house = House::open(|_| {});
-        let (mut raw, _) = house.join().await;
+        let server = EchoServer::start(|_| {});
+        let (mut raw, _) = server.connect_websocket().await;
         raw.send([text("last"), frame(0x88, payload)].concat()).await;
         assert_eq!(raw.text().await, "last");
-        assert_eq!(raw.closed().await, code);
-        raw.ended().await;
-        assert_eq!(house.ended().await.code.0, code);
+        assert_eq!(raw.close_code().await, code);
+        raw.wait_for_eof().await;
+        assert_eq!(server.next_summary().await.code.0, code);
     }
 }
 
 #[tokio::test]
-async fn a_close_of_ours_comes_behind_what_waits_and_waits_for_the_answer() {
-    let house = House::open(|_| {});
-    let (mut raw, outbound) = house.join().await;
+async fn sends_close_after_queued_frames_and_waits_for_reply() {
+    let server = EchoServer::start(|_| {});
+    let (mut raw, outbound) = server.connect_websocket().await;
     outbound.push(Frame::text("other", "one"));
     outbound.push(Frame::text("other", "two"));
     outbound.close(CloseCode::REPLACED, "replaced by a newer session");
@@ -97,61 +97,61 @@ async fn a_close_of_ours_comes_behind_what_waits_and_waits_for_the_answer() {
     let (first, payload) = raw.frame().await;
     assert_eq!((first, &payload[2..]), (0x88, b"replaced by a newer session".as_slice()));
     assert_eq!(u16::from_be_bytes([payload[0], payload[1]]), 4409);
-    assert_eq!(house.ended().await.code, CloseCode::REPLACED);
-    // What is said before our close frame was read is passed over.
+    assert_eq!(server.next_summary().await.code, CloseCode::REPLACED);
+    // Messages that arrive after the server's close frame are ignored.
     raw.send([text("late"), frame(0x88, [3, 232])].concat()).await;
-    raw.ended().await;
-    assert!(house.is_quiet().await);
+    raw.wait_for_eof().await;
+    assert!(server.has_no_event().await);
 }
 
 #[tokio::test]
-async fn a_socket_that_is_gone_is_1006() {
-    let house = House::open(|_| {});
-    let (raw, _) = house.join().await;
+async fn reports_lost_socket_as_1006() {
+    let server = EchoServer::start(|_| {});
+    let (raw, _) = server.connect_websocket().await;
     drop(raw);
-    let ending = house.ended().await;
-    assert_eq!((ending.code, ending.bytes_received), (CloseCode::ABNORMAL, 0));
+    let summary = server.next_summary().await;
+    assert_eq!((summary.code, summary.bytes_received), (CloseCode::ABNORMAL, 0));
 }
 
 #[tokio::test]
-async fn silence_is_pinged_and_then_ended() {
-    let house = House::open(|config| {
+async fn pings_idle_client_and_closes_it_with_4504() {
+    let server = EchoServer::start(|config| {
         config.heartbeat.interval = Duration::from_millis(100);
         config.heartbeat.timeout = Duration::from_millis(350);
     });
-    let (mut raw, _) = house.join().await;
+    let (mut raw, _) = server.connect_websocket().await;
     assert_eq!(raw.frame().await, (0x89, Vec::new()));
     raw.send(frame(0x8a, "")).await;
     let answered = std::time::Instant::now();
-    assert_eq!(raw.closed().await, 4504);
+    assert_eq!(raw.close_code().await, 4504);
     assert!(answered.elapsed() > Duration::from_millis(300), "the pong did not count");
-    assert_eq!(house.ended().await.code, CloseCode::HEARTBEAT_TIMEOUT);
+    assert_eq!(server.next_summary().await.code, CloseCode::HEARTBEAT_TIMEOUT);
 }
 
 #[tokio::test]
-async fn a_command_under_way_is_no_silence() {
-    let house = House::open(|config| {
+async fn heartbeat_ignores_time_of_running_command() {
+    let server = EchoServer::start(|config| {
         config.heartbeat.interval = Duration::from_millis(50);
         config.heartbeat.timeout = Duration::from_millis(150);
     });
-    let (mut raw, _) = house.join().await;
+    let (mut raw, _) = server.connect_websocket().await;
     raw.send(text(WAIT)).await;
-    // Pings go on, and that they are not answered does not count.
+    // The server still sends pings, and does not count the missing pongs.
     for _ in 0..6 {
         assert_eq!(raw.frame().await, (0x89, Vec::new()));
     }
-    house.release();
+    server.release();
     assert_eq!(raw.text().await, WAIT);
     raw.send(text("alive")).await;
     assert_eq!(raw.text().await, "alive");
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_ended_with_4508() {
-    let house = House::open(|config| config.limits.outbound_queue = 64 * 1024);
-    let mut raw = Raw::narrow(house.address).await;
+async fn closes_slow_consumer_with_4508() {
+    let server = EchoServer::start(|config| config.limits.outbound_queue = 64 * 1024);
+    let mut raw = RawSocket::with_small_buffer(server.address).await;
     raw.upgrade().await;
-    let outbound = house.opened().await.1;
+    let outbound = server.next_upgrade().await.1;
     let frame = Frame::text("other", &"x".repeat(8_000));
     let mut pushed = 0;
     while !outbound.is_closed() {
@@ -159,8 +159,9 @@ async fn a_client_that_does_not_read_is_ended_with_4508() {
         pushed += 1;
         tokio::task::yield_now().await;
     }
-    assert_eq!(house.ended().await.code, CloseCode::SLOW_CONSUMER);
-    // What the kernel had comes as whole frames; what still waited here does not, but the close frame does.
+    assert_eq!(server.next_summary().await.code, CloseCode::SLOW_CONSUMER);
+    // Frames that were already in the kernel arrive completely. Frames in the outbound queue are dropped, but the close
+    // frame is sent.
     let mut arrived = 0;
     let close = loop {
         match raw.frame().await {
@@ -173,12 +174,12 @@ async fn a_client_that_does_not_read_is_ended_with_4508() {
 }
 
 #[tokio::test]
-async fn a_fault_ends_its_own_connection_and_its_session() {
-    let house = House::open(|_| {});
-    let (mut raw, _) = house.join().await;
+async fn panic_closes_only_its_own_connection_with_1011() {
+    let server = EchoServer::start(|_| {});
+    let (mut raw, _) = server.connect_websocket().await;
     raw.send(&text(FAULT)).await;
-    assert_eq!(raw.closed().await, 1011);
-    assert_eq!(house.ended().await.code, CloseCode::INTERNAL_ERROR);
-    let (mut other, _) = house.join().await;
+    assert_eq!(raw.close_code().await, 1011);
+    assert_eq!(server.next_summary().await.code, CloseCode::INTERNAL_ERROR);
+    let (mut other, _) = server.connect_websocket().await;
     other.send(&text("still here")).await;
 }

@@ -1,4 +1,4 @@
-//! The front door over real sockets: every answer to a handshake, every way in which a connection ends, and what it costs.
+//! The edge over real sockets: handshakes, WebSocket framing, closing, limits, TLS and the PROXY protocol.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,10 +9,12 @@
 
 mod autobahn;
 mod closing;
+mod echo_server;
 mod flow;
 mod handshake;
-mod house;
 mod limits;
-mod proxied;
-mod raw;
+mod proxy_protocol;
+mod raw_socket;
+mod test_connection;
 mod tls;
+mod turns;

@@ -1,4 +1,5 @@
-//! A backend service on RabbitMQ: it publishes notifications with confirms, and hears of every chat message.
+//! A backend service: it publishes notifications over RabbitMQ with confirms, and records every reported chat message.
+//! Without RabbitMQ it publishes over HTTP (`http_publisher.rs`).
 
 use std::{
     sync::Arc,
@@ -20,29 +21,39 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use uuid::Uuid;
 
-use crate::ledger::Ledger;
+use crate::{http_publisher, ledger::Ledger};
 
 /// The backend's queue.
 const QUEUE: &str = "faults.backend";
-/// How often a notification is published.
-const EVERY: Duration = Duration::from_millis(100);
-/// How long the backend waits before it connects again.
-const AGAIN: Duration = Duration::from_millis(300);
-/// How long a confirm may take before the event counts as not published.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time between two notifications.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the backend waits before it reconnects.
+const RECONNECT_DELAY: Duration = Duration::from_millis(300);
+/// How long the backend waits for a reply of the broker. lapin waits indefinitely, also if the broker dies during the
+/// handshake.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Dropping it ends it.
+/// Where notifications are published.
+#[derive(Clone)]
+enum PublishesTo {
+    /// The URL of a broker.
+    Broker(String),
+    /// The address of the load balancer in front of the gateways.
+    Http(String),
+}
+
+/// A running backend service. Dropping it ends its tasks.
 pub(crate) struct Backend {
-    amqp: String,
+    publishes_to: PublishesTo,
     ledger: Arc<Mutex<Ledger>>,
     publishing: watch::Sender<bool>,
-    /// Whether the publisher waits, and the broker has confirmed all that it published.
+    /// Whether the publisher is paused and the broker has confirmed everything it published.
     idle: Arc<watch::Sender<bool>>,
     tasks: JoinSet<()>,
 }
 
 impl Backend {
-    /// Begins to listen. Its queue is there when this resolves, so that it misses nothing of what comes.
+    /// Starts the service. Its queue exists when this returns, so that it misses no event.
     pub(crate) async fn start(amqp: &str, ledger: &Arc<Mutex<Ledger>>) -> Self {
         let (connection, channel) = channel(amqp).await.unwrap();
         declare_queue(&channel).await.unwrap();
@@ -52,11 +63,11 @@ impl Backend {
         tasks.spawn(async move {
             loop {
                 let _ = listen(&url, &book).await;
-                sleep(AGAIN).await;
+                sleep(RECONNECT_DELAY).await;
             }
         });
         Self {
-            amqp: amqp.to_owned(),
+            publishes_to: PublishesTo::Broker(amqp.to_owned()),
             ledger: ledger.clone(),
             publishing: watch::Sender::new(true),
             idle: Arc::default(),
@@ -64,48 +75,76 @@ impl Backend {
         }
     }
 
-    /// Begins to publish to these users.
+    /// Starts a service without a broker, which uses the HTTP API of any gateway behind this address. It receives no events.
+    pub(crate) fn over_http(address: &str, ledger: &Arc<Mutex<Ledger>>) -> Self {
+        Self {
+            publishes_to: PublishesTo::Http(address.to_owned()),
+            ledger: ledger.clone(),
+            publishing: watch::Sender::new(true),
+            idle: Arc::default(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Starts publishing notifications to these users.
     pub(crate) fn publish_to(&mut self, users: Vec<String>) {
-        let (url, book, idle) = (self.amqp.clone(), self.ledger.clone(), self.idle.clone());
+        let (book, idle) = (self.ledger.clone(), self.idle.clone());
         let mut going = self.publishing.subscribe();
+        let url = match self.publishes_to.clone() {
+            PublishesTo::Broker(url) => url,
+            PublishesTo::Http(address) => {
+                self.tasks.spawn(http_publisher::publish(address, users, book, going));
+                return;
+            }
+        };
         self.tasks.spawn(async move {
             let mut unconfirmed = None;
             loop {
-                // The broker is hurt on purpose: whoever publishes comes again, and repeats what was not confirmed.
+                // Errors are expected here: the publisher reconnects and repeats the unconfirmed event.
                 let _ = publish(&url, &users, &book, (&mut going, &idle), &mut unconfirmed).await;
-                sleep(AGAIN).await;
+                sleep(RECONNECT_DELAY).await;
             }
         });
     }
 
-    /// Publishes nothing more.
-    pub(crate) fn hush(&self) {
+    /// Stops publishing.
+    pub(crate) fn stop_publishing(&self) {
         self.publishing.send_replace(false);
     }
 
-    /// Publishes nothing more until [`Self::resume`]. Resolves when every user has what was published so far, so that no
-    /// queue of inbound events holds anything.
+    /// Stops publishing until [`Self::resume`]. Returns when every user has received all notifications, so that the
+    /// inbound queue is empty.
     pub(crate) async fn pause(&self) {
-        self.hush();
+        self.stop_publishing();
         let mut idle = self.idle.subscribe();
-        assert!(idle.wait_for(|idle| *idle).await.is_ok(), "the publisher has ended");
-        eventually("every user has what was published", async || self.ledger.lock().unnotified().is_empty()).await;
+        assert!(idle.wait_for(|idle| *idle).await.is_ok(), "the publisher task has ended");
+        eventually("every user has received all notifications", async || self.ledger.lock().unnotified().is_empty())
+            .await;
     }
 
-    /// Publishes again.
+    /// Resumes publishing.
     pub(crate) fn resume(&self) {
         self.idle.send_replace(false);
         self.publishing.send_replace(true);
     }
 }
 
-async fn channel(url: &str) -> lapin::Result<(Connection, Channel)> {
-    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
-    let channel = connection.create_channel().await?;
-    Ok((connection, channel))
+/// Waits for a reply of the broker for a limited time.
+async fn in_time<T>(reply: impl Future<Output = lapin::Result<T>>) -> lapin::Result<T> {
+    let no_reply = |_| lapin::Error::from(lapin::ErrorKind::IOError(Arc::new(std::io::ErrorKind::TimedOut.into())));
+    tokio::time::timeout(REPLY_TIMEOUT, reply).await.map_err(no_reply)?
 }
 
-/// Publishes until something fails. An event that was not confirmed is published again, under the same id.
+async fn channel(url: &str) -> lapin::Result<(Connection, Channel)> {
+    in_time(async {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        Ok((connection, channel))
+    })
+    .await
+}
+
+/// Publishes until an error occurs. An unconfirmed event is published again with the same id.
 async fn publish(
     url: &str,
     users: &[String],
@@ -114,14 +153,14 @@ async fn publish(
     unconfirmed: &mut Option<(String, String)>,
 ) -> lapin::Result<()> {
     let (_connection, channel) = channel(url).await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    in_time(channel.confirm_select(ConfirmSelectOptions::default())).await?;
     let mut turn = 0;
     loop {
         if unconfirmed.is_none() {
             if !*going.borrow() {
                 idle.send_replace(true);
                 if going.wait_for(|going| *going).await.is_err() {
-                    // The backend is dropped, and ends this task.
+                    // The backend is being dropped, which aborts this task.
                     return std::future::pending().await;
                 }
             }
@@ -136,20 +175,20 @@ async fn publish(
         let confirm = channel
             .basic_publish("gateway.inbound".into(), key.as_str().into(), options, body.as_bytes(), properties)
             .await?;
-        match tokio::time::timeout(PATIENCE, confirm).await {
+        match tokio::time::timeout(REPLY_TIMEOUT, confirm).await {
             Ok(Ok(Confirmation::Ack(None))) => {
                 ledger.lock().published.push((user, id, Instant::now()));
                 *unconfirmed = None;
             }
             Ok(Err(error)) => return Err(error),
-            // Returned, refused or late: the same again.
+            // Returned, refused or timed out: publish the same event again.
             _ => {}
         }
-        sleep(EVERY).await;
+        sleep(PUBLISH_INTERVAL).await;
     }
 }
 
-/// Declares the exchange as the gateway does, and the backend's queue.
+/// Declares the outbound exchange as the gateway does, and the backend's queue.
 async fn declare_queue(channel: &Channel) -> lapin::Result<()> {
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let none = FieldTable::default;
@@ -163,12 +202,13 @@ async fn declare_queue(channel: &Channel) -> lapin::Result<()> {
     Ok(())
 }
 
-/// Notes every chat message that the gateway tells of, until something fails.
+/// Records reported chat messages and closed sessions until an error occurs.
 async fn listen(url: &str, ledger: &Mutex<Ledger>) -> lapin::Result<()> {
     let (_connection, channel) = channel(url).await?;
-    declare_queue(&channel).await?;
-    let consume = BasicConsumeOptions::default();
-    let mut deliveries = channel.basic_consume(QUEUE.into(), "faults".into(), consume, FieldTable::default()).await?;
+    in_time(declare_queue(&channel)).await?;
+    let options = BasicConsumeOptions::default();
+    let consuming = channel.basic_consume(QUEUE.into(), "faults".into(), options, FieldTable::default());
+    let mut deliveries = in_time(consuming).await?;
     while let Some(delivery) = deliveries.next().await {
         let delivery = delivery?;
         let body: Value = serde_json::from_slice(&delivery.data).unwrap_or_default();
@@ -194,8 +234,8 @@ pub(crate) async fn publish_once(url: &str, exchange: &str, key: &str, body: &st
     connection.close(200, "done".into()).await
 }
 
-/// Puts an exchange of another kind in the place of one.
-pub(crate) async fn declare_anew(url: &str, exchange: &str, kind: lapin::ExchangeKind) -> lapin::Result<()> {
+/// Deletes an exchange and declares it again with another kind.
+pub(crate) async fn replace_exchange(url: &str, exchange: &str, kind: lapin::ExchangeKind) -> lapin::Result<()> {
     let (connection, channel) = channel(url).await?;
     channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -206,8 +246,8 @@ pub(crate) async fn declare_anew(url: &str, exchange: &str, kind: lapin::Exchang
     connection.close(200, "done".into()).await
 }
 
-/// How many messages wait in a queue.
-pub(crate) async fn waiting(url: &str, queue: &str) -> lapin::Result<u64> {
+/// Returns the number of messages in a queue.
+pub(crate) async fn queue_length(url: &str, queue: &str) -> lapin::Result<u64> {
     let (connection, channel) = channel(url).await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await?;

@@ -1,9 +1,12 @@
-//! Redis fails over by Sentinel under load, and loses writes that it had confirmed: every client is told, none has a
-//! silent hole.
+//! A Sentinel failover under load that loses confirmed writes: every client receives a gap, and no message is missing
+//! without one.
 
 use std::time::{Duration, Instant};
 
-use realtime_gateway_brokers::redis::{Persistence, RedisServer};
+use realtime_gateway_brokers::{
+    rabbitmq::RabbitServer,
+    redis::{Persistence, RedisServer},
+};
 use realtime_gateway_tests::within;
 
 use crate::{
@@ -12,7 +15,13 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sentinel_fails_over_with_lost_writes() {
+async fn reports_gap_to_every_client_after_failover_with_lost_writes() {
+    let rabbit = tokio::task::block_in_place(RabbitServer::start);
+    reports_gap_to_every_client("sentinel_fails_over", Some(rabbit)).await;
+}
+
+/// Runs the case, with a broker or on Redis alone.
+pub(crate) async fn reports_gap_to_every_client(name: &'static str, rabbit: Option<RabbitServer>) {
     let (primary, mut replica, sentinels) = tokio::task::block_in_place(|| {
         let primary = RedisServer::start(Persistence::Always);
         let replica = RedisServer::with(&[("replicaof", &format!("127.0.0.1 {}", primary.port()))]);
@@ -20,30 +29,30 @@ async fn sentinel_fails_over_with_lost_writes() {
         let sentinels: Vec<_> = (0..3).map(watch).collect();
         (primary, replica, sentinels)
     });
-    let cluster = Cluster::behind_sentinels(primary, &sentinels, 2).await;
-    let mut case = Case::begin("sentinel_fails_over", Clients::Stay, cluster).await;
+    let cluster = Cluster::behind_sentinels(primary, &sentinels, rabbit, 2).await;
+    let mut case = Case::start(name, Clients::Stay, cluster).await;
     let epoch = case.cluster.health(0).await["store"]["epoch"].clone();
 
-    // What is confirmed now is on the primary alone.
+    // The replica is suspended, so writes confirmed from now on exist only on the primary.
     replica.process().pause();
-    case.load.more(40).await;
+    case.load.wait_for_confirmed(40).await;
     case.load.ledger.lock().store_lost_writes = true;
-    case.cluster.store(|redis| redis.process().kill());
+    case.cluster.with_redis(|redis| redis.process().kill());
     replica.process().resume();
 
     for node in 0..2 {
-        let elsewhere = || async {
+        let has_failed_over = || async {
             let store = case.cluster.health(node).await["store"].clone();
             store["status"] == "ok" && store["epoch"] != epoch
         };
-        within(Duration::from_secs(60), "a new epoch on the new primary", elsewhere).await;
+        within(Duration::from_secs(60), "the node uses the new primary with a new epoch", has_failed_over).await;
     }
-    // From here on everything counts again, once each client has heard of it.
-    let told = || async {
+    // Once every client has received the gap, all further messages must arrive again.
+    let all_reported = || async {
         let ledger = case.load.ledger.lock();
-        ledger.shown.keys().all(|stream| ledger.gaps.iter().any(|(told, _)| told == stream))
+        ledger.shown.keys().all(|stream| ledger.gaps.iter().any(|(reported, _)| reported == stream))
     };
-    within(Duration::from_secs(60), "everybody is told", told).await;
-    case.load.ledger.lock().healed = Some(Instant::now());
-    case.end().await;
+    within(Duration::from_secs(60), "every client has received a gap", all_reported).await;
+    case.load.ledger.lock().fault_ended = Some(Instant::now());
+    case.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What a case prints: one line of figures, also into `test-output/faults.txt` where xtask finds it.
+//! Prints one line of figures for each case, and appends it to `test-output/faults.txt`, which xtask shows at the end.
 
 use std::{fs::File, io::Write, path::Path};
 

@@ -1,14 +1,14 @@
-//! What was confirmed, and what each client was shown: every entry of both is kept, and compared at the end.
+//! The ledger of a case: every confirmed message and every delivery, compared at the end.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-/// A reader's stream: who reads, and which clan.
+/// A subscription, identified by user and clan.
 pub(crate) type Stream = (String, String);
 
-/// Something that a reader was shown.
+/// A message that a client has received.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     pub(crate) epoch: String,
@@ -25,34 +25,34 @@ pub(crate) struct Confirmed {
     pub(crate) at: Instant,
 }
 
-/// Everything that happened.
+/// All events of a case.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Chat messages that were confirmed to their senders.
     pub(crate) confirmed: Vec<Confirmed>,
-    /// Sends that ended in an error: whether they took effect is not known.
+    /// The number of sends that failed with an unknown outcome.
     pub(crate) unconfirmed: u64,
-    /// What each stream was shown, in that order.
+    /// The messages received on each stream, in order of arrival.
     pub(crate) shown: HashMap<Stream, Vec<Shown>>,
-    /// Where a stream was told that something is missing.
+    /// The gaps that clients received: stream, reason.
     pub(crate) gaps: Vec<(Stream, String)>,
     /// Notifications that the broker has confirmed: user, id, when.
     pub(crate) published: Vec<(String, String, Instant)>,
-    /// Notifications that apps were shown: user, id.
+    /// Notifications that clients have received: user, id.
     pub(crate) notified: Vec<(String, String)>,
-    /// Message ids that backend services were told of.
+    /// The ids of messages that were reported to backend services.
     pub(crate) reported: HashSet<String>,
-    /// Sessions that backend services were told of as closed: user, code.
+    /// Closed sessions that were reported to backend services: user, code.
     pub(crate) ended: HashSet<(String, u64)>,
-    /// Times at which a client was not connected any more.
+    /// How often a client lost its connection.
     pub(crate) lost_connections: u64,
-    /// Whether the store was made to lose what it had confirmed.
+    /// Whether the fault made the store lose confirmed writes.
     pub(crate) store_lost_writes: bool,
-    /// When the fault was over.
-    pub(crate) healed: Option<Instant>,
+    /// When the fault ended.
+    pub(crate) fault_ended: Option<Instant>,
 }
 
-/// What a case measures.
+/// The measured results of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) confirmed: usize,
@@ -64,80 +64,83 @@ pub(crate) struct Figures {
 }
 
 impl Ledger {
-    /// What was confirmed and is still missing somewhere, in words; empty when nothing is.
+    /// Describes each confirmed message that a client lacks.
     pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         for (stream, shown) in &self.shown {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
-            let lacks = |said: &&Confirmed| said.clan == stream.1 && !ids.contains(said.id.as_str());
-            let of_clan = self.confirmed.iter().filter(|said| self.must_be_there(said.at)).filter(lacks);
-            missing.extend(of_clan.map(|said| format!("{stream:?} lacks {}", said.id)));
+            let lacks = |message: &&Confirmed| message.clan == stream.1 && !ids.contains(message.id.as_str());
+            let of_clan = self.confirmed.iter().filter(|message| self.must_have_arrived(message.at)).filter(lacks);
+            missing.extend(of_clan.map(|message| format!("{stream:?} lacks {}", message.id)));
         }
         missing.extend(self.unnotified());
         missing
     }
 
-    /// Notifications that the broker confirmed and whose users do not have them, in words.
+    /// Describes each confirmed notification that its user lacks.
     pub(crate) fn unnotified(&self) -> Vec<String> {
         let notified: HashSet<(&str, &str)> = self.notified.iter().map(|(user, id)| (&**user, &**id)).collect();
-        let published = self.published.iter().filter(|(.., at)| self.must_be_there(*at));
+        let published = self.published.iter().filter(|(.., at)| self.must_have_arrived(*at));
         let absent = published.filter(|(user, id, _)| !notified.contains(&(user, id)));
         absent.map(|(user, id, _)| format!("{user} was not notified of {id}")).collect()
     }
 
-    /// Whether what was confirmed at some moment must be everywhere. What was confirmed before the store lost some of it
-    /// may be lost too, where its readers were told so.
-    fn must_be_there(&self, confirmed: Instant) -> bool {
-        !self.store_lost_writes || self.healed.is_some_and(|healed| confirmed >= healed)
+    /// Returns whether a message confirmed at this time must have arrived. If the store has lost writes, messages
+    /// confirmed before the end of the fault may be missing, as long as the client received a gap.
+    fn must_have_arrived(&self, confirmed: Instant) -> bool {
+        !self.store_lost_writes || self.fault_ended.is_some_and(|fault_ended| confirmed >= fault_ended)
     }
 
-    /// Confirmed messages that backend services were not told of.
+    /// Counts the confirmed messages that were not reported to backend services.
     pub(crate) fn unreported(&self) -> usize {
-        self.confirmed.iter().filter(|said| self.must_be_there(said.at) && !self.reported.contains(&said.id)).count()
+        self.confirmed
+            .iter()
+            .filter(|message| self.must_have_arrived(message.at) && !self.reported.contains(&message.id))
+            .count()
     }
 
-    /// Streams on which something that was confirmed is missing, and that were not told of any gap.
-    pub(crate) fn silent_holes(&self) -> Vec<String> {
-        let told: HashSet<&Stream> = self.gaps.iter().map(|(stream, _)| stream).collect();
+    /// Lists the streams that lack a confirmed message and have received no gap.
+    pub(crate) fn unreported_gaps(&self) -> Vec<String> {
+        let streams_with_gap: HashSet<&Stream> = self.gaps.iter().map(|(stream, _)| stream).collect();
         let silent = self.shown.iter().filter(|(stream, shown)| {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
-            let lacks = |said: &Confirmed| said.clan == stream.1 && !ids.contains(said.id.as_str());
-            !told.contains(stream) && self.confirmed.iter().any(lacks)
+            let lacks = |message: &Confirmed| message.clan == stream.1 && !ids.contains(message.id.as_str());
+            !streams_with_gap.contains(stream) && self.confirmed.iter().any(lacks)
         });
         silent.map(|(stream, _)| format!("{stream:?}")).collect()
     }
 
-    /// How often an app was shown something twice.
+    /// Counts repeated deliveries.
     pub(crate) fn doubled(&self) -> usize {
         let chats: usize = self.shown.values().map(|shown| repeats(shown.iter().map(|shown| &shown.id))).sum();
         chats + repeats(self.notified.iter())
     }
 
-    /// Where the one order was broken, in words.
-    pub(crate) fn disorder(&self) -> Vec<String> {
-        let mut disorder = Vec::new();
-        let mut places: BTreeMap<(&str, &str, u64), &str> = BTreeMap::new();
+    /// Describes each violation of the common order.
+    pub(crate) fn order_violations(&self) -> Vec<String> {
+        let mut order_violations = Vec::new();
+        let mut positions: BTreeMap<(&str, &str, u64), &str> = BTreeMap::new();
         for (stream, shown) in &self.shown {
             for pair in shown.windows(2) {
                 if pair[0].epoch == pair[1].epoch && pair[0].offset >= pair[1].offset {
-                    disorder.push(format!("{stream:?}: {} after {}", pair[1].offset, pair[0].offset));
+                    order_violations.push(format!("{stream:?}: {} after {}", pair[1].offset, pair[0].offset));
                 }
             }
             for entry in shown {
-                let first = places.entry((&stream.1, &entry.epoch, entry.offset)).or_insert(&entry.id);
+                let first = positions.entry((&stream.1, &entry.epoch, entry.offset)).or_insert(&entry.id);
                 if **first != *entry.id {
-                    disorder.push(format!("{stream:?}: {} and {first} are both at {}", entry.id, entry.offset));
+                    order_violations.push(format!("{stream:?}: {} and {first} are both at {}", entry.id, entry.offset));
                 }
             }
         }
-        disorder
+        order_violations
     }
 
-    /// What is printed.
+    /// Computes the figures of the case.
     pub(crate) fn figures(&self) -> Figures {
         let gaps = self.shown.values().flat_map(|shown| shown.windows(2).map(|pair| pair[1].at - pair[0].at));
-        let first_after = |healed: Instant, shown: &Vec<Shown>| {
-            shown.iter().find(|shown| shown.at >= healed).map_or(Duration::ZERO, |shown| shown.at - healed)
+        let first_after = |fault_ended: Instant, shown: &Vec<Shown>| {
+            shown.iter().find(|shown| shown.at >= fault_ended).map_or(Duration::ZERO, |shown| shown.at - fault_ended)
         };
         Figures {
             confirmed: self.confirmed.len() + self.published.len(),
@@ -145,8 +148,8 @@ impl Ledger {
             lost: self.missing().len(),
             doubled: self.doubled(),
             longest_gap: gaps.max().unwrap_or_default(),
-            recovery: self.healed.map_or(Duration::ZERO, |healed| {
-                self.shown.values().map(|shown| first_after(healed, shown)).max().unwrap_or_default()
+            recovery: self.fault_ended.map_or(Duration::ZERO, |fault_ended| {
+                self.shown.values().map(|shown| first_after(fault_ended, shown)).max().unwrap_or_default()
             }),
         }
     }
@@ -173,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_right() {
+    fn finds_no_fault_in_complete_streams() {
         let ledger = ledger(&[&[(1, "a"), (2, "b"), (3, "c")], &[(1, "a"), (2, "b"), (3, "c")]]);
-        assert_eq!((ledger.missing().len(), ledger.doubled(), ledger.disorder().len()), (0, 0, 0));
+        assert_eq!((ledger.missing().len(), ledger.doubled(), ledger.order_violations().len()), (0, 0, 0));
     }
 
     #[test]
-    fn what_one_reader_lacks_is_lost() {
+    fn reports_message_missing_from_one_stream() {
         let ledger = ledger(&[&[(1, "a"), (2, "b"), (3, "c")], &[(1, "a"), (3, "c")]]);
         assert_eq!(ledger.missing(), [r#"("u1", "c") lacks b"#]);
         let notified = Ledger { published: vec![("u".into(), "n".into(), Instant::now())], ..Ledger::default() };
@@ -187,31 +190,31 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_lost_is_a_hole_only_where_nobody_was_told() {
+    fn reports_hole_only_where_no_gap_was_reported() {
         let lost = ledger(&[&[(1, "a"), (2, "b"), (3, "c")], &[(1, "a"), (2, "b")]]);
-        let healed = Some(lost.confirmed[0].at + Duration::from_secs(1));
-        let mut lost = Ledger { store_lost_writes: true, healed, ..lost };
+        let fault_ended = Some(lost.confirmed[0].at + Duration::from_secs(1));
+        let mut lost = Ledger { store_lost_writes: true, fault_ended, ..lost };
         assert!(lost.missing().is_empty());
-        assert_eq!(lost.silent_holes(), [r#"("u1", "c")"#]);
+        assert_eq!(lost.unreported_gaps(), [r#"("u1", "c")"#]);
         lost.gaps.push((("u1".into(), "c".into()), "EpochChanged".into()));
-        assert!(lost.silent_holes().is_empty());
+        assert!(lost.unreported_gaps().is_empty());
     }
 
     #[test]
-    fn what_is_shown_twice_is_doubled() {
+    fn counts_repeated_entries_as_doubled() {
         assert_eq!(ledger(&[&[(1, "a"), (2, "a"), (3, "b"), (4, "c")]]).doubled(), 1);
         let notified = vec![("u".to_owned(), "n".to_owned()); 3];
         assert_eq!(Ledger { notified, ..Ledger::default() }.doubled(), 2);
     }
 
     #[test]
-    fn two_orders_are_disorder() {
-        assert_eq!(ledger(&[&[(1, "a"), (3, "c"), (2, "b")]]).disorder().len(), 1);
-        assert_eq!(ledger(&[&[(1, "a"), (2, "b")], &[(1, "b"), (2, "a")]]).disorder().len(), 2);
+    fn reports_streams_in_different_order() {
+        assert_eq!(ledger(&[&[(1, "a"), (3, "c"), (2, "b")]]).order_violations().len(), 1);
+        assert_eq!(ledger(&[&[(1, "a"), (2, "b")], &[(1, "b"), (2, "a")]]).order_violations().len(), 2);
     }
 
     #[test]
-    fn what_backend_services_were_not_told_is_counted() {
+    fn counts_messages_not_reported_to_backend() {
         let ledger = Ledger { reported: HashSet::from(["a".to_owned()]), ..ledger(&[]) };
         assert_eq!(ledger.unreported(), 2);
     }

@@ -1,4 +1,4 @@
-//! The load: apps on the SDK that chat, read and acknowledge, and what they see goes into the ledger.
+//! The load: SDK clients that chat, read and acknowledge, and record everything in the ledger.
 
 use std::{
     sync::Arc,
@@ -12,10 +12,10 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::ledger::{Confirmed, Ledger, Shown};
 
-/// How often each user says something.
-const EVERY: Duration = Duration::from_millis(150);
+/// The time between two messages of a user.
+const SEND_INTERVAL: Duration = Duration::from_millis(150);
 
-/// Users who chat. Dropping it ends them.
+/// The running clients. Dropping it ends their tasks.
 pub(crate) struct Load {
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     writing: watch::Sender<bool>,
@@ -24,7 +24,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// So many users in so many clans, each in one clan, all connected to one address. Resolves when all are subscribed.
+    /// Starts `users` clients, spread over `clans` clans, that connect to one address. Returns when all are subscribed.
     pub(crate) async fn start(address: &str, users: usize, clans: usize, ledger: &Arc<Mutex<Ledger>>) -> Self {
         let writing = watch::Sender::new(false);
         let (count, confirmed) = watch::channel(0);
@@ -35,24 +35,24 @@ impl Load {
             let user = User { client: client(address, &user), name: user, clan, ledger: ledger.clone() };
             user.begin(&mut tasks, writing.subscribe(), count.clone()).await;
         }
-        // Only now: who is not subscribed yet would lack what is said.
+        // Writing starts only now, because a client that is not yet subscribed would miss messages.
         writing.send_replace(true);
         Self { ledger: ledger.clone(), writing, _tasks: tasks, confirmed }
     }
 
-    /// Waits until so many more messages were confirmed.
-    pub(crate) async fn more(&mut self, count: u64) {
+    /// Waits until `count` more messages have been confirmed.
+    pub(crate) async fn wait_for_confirmed(&mut self, count: u64) {
         let target = *self.confirmed.borrow() + count;
         let waited = tokio::time::timeout(Duration::from_secs(90), self.confirmed.wait_for(|count| *count >= target));
         assert!(waited.await.is_ok(), "no {count} more messages were confirmed in 90 s");
     }
 
-    /// Nobody says anything any more; all go on reading.
-    pub(crate) fn hush(&self) {
+    /// Stops all writers; the clients keep reading.
+    pub(crate) fn stop_writing(&self) {
         self.writing.send_replace(false);
     }
 
-    /// The names of the users.
+    /// Returns the names of the users.
     pub(crate) fn users(&self) -> Vec<String> {
         let mut users: Vec<String> = self.ledger.lock().shown.keys().map(|(user, _)| user.clone()).collect();
         users.sort();
@@ -60,7 +60,7 @@ impl Load {
     }
 }
 
-/// One app.
+/// One client.
 struct User {
     client: Client,
     name: String,
@@ -77,14 +77,14 @@ impl User {
     ) {
         let Self { client, name, clan, ledger } = self;
         let chat = client.clan_chat(&clan).unwrap();
-        let mut hears = chat.subscribe().await.unwrap();
-        let mut inbox = client.notifications().subscribe().await.unwrap();
+        let mut messages = chat.subscribe().await.unwrap();
+        let mut notifications = client.notifications().subscribe().await.unwrap();
         ledger.lock().shown.insert((name.clone(), clan.clone()), Vec::new());
 
         let (stream, reading) = ((name.clone(), clan.clone()), ledger.clone());
         tasks.spawn(async move {
-            while let Some(event) = hears.next().await {
-                let epoch = hears.position().map(|position| position.epoch().to_owned()).unwrap_or_default();
+            while let Some(event) = messages.next().await {
+                let epoch = messages.position().map(|position| position.epoch().to_owned()).unwrap_or_default();
                 let mut ledger = reading.lock();
                 match event {
                     ChatEvent::Message(message) => {
@@ -100,10 +100,10 @@ impl User {
 
         let (user, notified) = (name.clone(), ledger.clone());
         tasks.spawn(async move {
-            while let Some(notification) = inbox.next().await {
+            while let Some(notification) = notifications.next().await {
                 notified.lock().notified.push((user.clone(), notification.id.to_string()));
-                // What cannot be acknowledged comes again, and the SDK does not show it twice.
-                let _ = inbox.ack(&notification).await;
+                // A failed acknowledgement causes a redelivery, which the SDK filters out.
+                let _ = notifications.ack(&notification).await;
             }
         });
 
@@ -120,9 +120,9 @@ impl User {
         });
 
         tasks.spawn(async move {
-            // The client lives as long as this task.
+            // Keeps the client alive as long as this task.
             let _client = client;
-            // An error means that the load has ended.
+            // An error means that the load has been dropped.
             let _ = writing.wait_for(|writing| *writing).await;
             for n in 0_u64.. {
                 if !*writing.borrow() {
@@ -136,16 +136,16 @@ impl User {
                     }
                     Err(_) => ledger.lock().unconfirmed += 1,
                 }
-                sleep(EVERY).await;
+                sleep(SEND_INTERVAL).await;
             }
             std::future::pending().await
         });
     }
 }
 
-/// A client of a user who may do everything.
+/// Returns a client for a user with all grants.
 pub(crate) fn client(address: &str, user: &str) -> Client {
-    let token = Token::of(user).text();
+    let token = Token::for_user(user).text();
     let provider = move || {
         let token = token.clone();
         async move { Ok::<_, std::io::Error>(token) }

@@ -1,6 +1,6 @@
-//! Faults with the real servers: RabbitMQ, Redis and nodes are stopped, killed, cut and stalled while apps on the SDK
-//! chat, get notifications and acknowledge. `cargo xtask test faults`, or one of them: `cargo xtask test faults
-//! kill_broker`.
+//! Fault injection with real servers: RabbitMQ, Redis and nodes are stopped, killed, cut off and stalled while SDK
+//! clients chat, receive notifications and acknowledge them. Run all cases with `cargo xtask test faults`, or some with
+//! a part of their names: `cargo xtask test faults broker_is_killed`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +10,7 @@
 )]
 
 mod backend;
+mod between_nodes;
 mod broker;
 mod case;
 mod cluster;
@@ -17,6 +18,7 @@ mod crowd;
 mod events;
 mod failover;
 mod figures;
+mod http_publisher;
 mod ledger;
 mod load;
 mod nodes;

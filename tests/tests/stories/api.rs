@@ -1,13 +1,13 @@
-//! The HTTP side: health, pages, documents, keys and errors.
+//! The HTTP API: health, documents, pages, API keys and errors.
 
 use realtime_gateway_tests::{Gateway, Socket, http_client};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 #[tokio::test]
-async fn health_tells_how_the_node_is() {
+async fn reports_health_of_node_and_connections() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.join("c").await;
     let api = gateway.api();
     let health = api.get("/health").await;
@@ -23,7 +23,7 @@ async fn health_tells_how_the_node_is() {
 }
 
 #[tokio::test]
-async fn documents_and_pages_are_served_and_load_nothing_from_elsewhere() {
+async fn serves_documents_and_self_contained_pages() {
     let gateway = Gateway::start().await;
     let api = gateway.api();
     for path in
@@ -42,7 +42,7 @@ async fn documents_and_pages_are_served_and_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn errors_are_problems_with_the_protocols_codes() {
+async fn answers_errors_as_problem_documents() {
     let gateway = Gateway::start().await;
     let api = gateway.api();
     let (status, problem) = api.json(Method::GET, "/nowhere", None).await;
@@ -60,7 +60,7 @@ async fn errors_are_problems_with_the_protocols_codes() {
 }
 
 #[tokio::test]
-async fn the_node_is_listed() {
+async fn lists_node() {
     let gateway = Gateway::start().await;
     let nodes = gateway.api().get("/api/v1/nodes").await;
     assert_eq!(nodes["nodes"].as_array().unwrap().len(), 1);

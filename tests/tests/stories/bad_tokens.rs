@@ -1,13 +1,13 @@
-//! An address that presents one bad token after the other is told to wait; a user with a valid one is let in.
+//! Rate limit on invalid tokens: an address that sends many is limited, and valid tokens from it are still accepted.
 
 use std::time::Duration;
 
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, end_of, http_client};
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, error_and_close_code, http_client};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-fn bad() -> String {
-    Token::of("alice").signed_with("another secret of at least 32 bytes!").text()
+fn invalid_token() -> String {
+    Token::for_user("alice").signed_with("another secret of at least 32 bytes!").text()
 }
 
 async fn upgrade(gateway: &Gateway, token: &str) -> Response {
@@ -22,12 +22,12 @@ async fn upgrade(gateway: &Gateway, token: &str) -> Response {
 }
 
 #[tokio::test]
-async fn twenty_bad_tokens_a_minute_are_answered_and_more_have_to_wait() {
+async fn rate_limits_address_after_20_invalid_tokens_a_minute() {
     let gateway = Gateway::start().await;
     for _ in 0..20 {
-        assert_eq!(upgrade(&gateway, &bad()).await.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(upgrade(&gateway, &invalid_token()).await.status(), StatusCode::UNAUTHORIZED);
     }
-    let refused = upgrade(&gateway, &bad()).await;
+    let refused = upgrade(&gateway, &invalid_token()).await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
@@ -36,41 +36,41 @@ async fn twenty_bad_tokens_a_minute_are_answered_and_more_have_to_wait() {
     assert_eq!(problem["type"], "/docs/protocol#error-rate_limited");
     assert!(problem["retryAfterMs"].as_u64().unwrap() <= 60_000, "{problem}");
 
-    // After an upgrade the same shows in the close code.
-    let mut by_query = Socket::open(&gateway, &format!("/ws?token={}", bad()), None).await.unwrap();
-    assert_eq!(end_of(&mut by_query).await, ("rate_limited".into(), 4429));
+    // After an upgrade the limit is reported by the close code.
+    let mut by_query = Socket::open(&gateway, &format!("/ws?token={}", invalid_token()), None).await.unwrap();
+    assert_eq!(error_and_close_code(&mut by_query).await, ("rate_limited".into(), 4429));
     let mut by_message = Socket::anonymous(&gateway).await;
-    by_message.send(json!({ "type": "authenticate", "token": bad() })).await;
+    by_message.send(json!({ "type": "authenticate", "token": invalid_token() })).await;
     let error = by_message.expect("error").await;
     assert_eq!((&error["code"], error["retryAfterMs"].as_u64().is_some()), (&json!("rate_limited"), true));
-    assert_eq!(by_message.closed().await, 4429);
+    assert_eq!(by_message.close_code().await, 4429);
 
-    // Whoever has a valid token is not kept out, and whoever has an old one is told so.
-    let mut bob = Socket::of(&gateway, "bob").await;
+    // Valid tokens are still accepted, and expired tokens are still reported as such.
+    let mut bob = Socket::connect(&gateway, "bob").await;
     let mut carol = Socket::anonymous(&gateway).await;
-    carol.send(json!({ "type": "authenticate", "token": Token::of("carol").text() })).await;
+    carol.send(json!({ "type": "authenticate", "token": Token::for_user("carol").text() })).await;
     carol.expect("connected").await;
-    let expired = Token::of("dave").expired(Duration::from_secs(60)).text();
+    let expired = Token::for_user("dave").expired_for(Duration::from_secs(60)).text();
     assert_eq!(upgrade(&gateway, &expired).await.status(), StatusCode::UNAUTHORIZED);
 
-    // A live session survives a bad token, but not the hundredth.
-    assert_eq!(bob.ask(json!({ "type": "authenticate", "token": bad() })).await["code"], "rate_limited");
+    // An open session survives one invalid token, but not a hundred.
+    assert_eq!(bob.request(json!({ "type": "authenticate", "token": invalid_token() })).await["code"], "rate_limited");
     bob.chat("c", "still here").await;
     for _ in 0..120 {
-        if !bob.try_send_text(&json!({ "type": "authenticate", "token": bad() }).to_string()).await {
+        if !bob.try_send_text(&json!({ "type": "authenticate", "token": invalid_token() }).to_string()).await {
             break;
         }
     }
-    assert_eq!(bob.closed().await, 4429);
+    assert_eq!(bob.close_code().await, 4429);
 }
 
 #[tokio::test]
-async fn expired_tokens_do_not_count() {
+async fn expired_tokens_do_not_count_as_invalid() {
     let gateway = Gateway::with(Settings::default().set("limits.bad_tokens_per_ip_per_minute", "1")).await;
-    let expired = Token::of("alice").expired(Duration::from_secs(60)).text();
+    let expired = Token::for_user("alice").expired_for(Duration::from_secs(60)).text();
     for _ in 0..5 {
         assert_eq!(upgrade(&gateway, &expired).await.status(), StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(upgrade(&gateway, &bad()).await.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(upgrade(&gateway, &bad()).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(upgrade(&gateway, &invalid_token()).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(upgrade(&gateway, &invalid_token()).await.status(), StatusCode::TOO_MANY_REQUESTS);
 }

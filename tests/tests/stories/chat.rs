@@ -1,4 +1,4 @@
-//! Clan chat: one order for all, sends that are safe to repeat, history and deletion.
+//! Clan chat: one order for all subscribers, idempotent sends, history and deletion.
 
 use realtime_gateway_brokers::rabbitmq::shared;
 use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, Token};
@@ -14,11 +14,11 @@ fn offsets(messages: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn all_subscribers_see_one_order() {
+async fn delivers_messages_to_all_subscribers_in_one_order() {
     let gateway = Gateway::start().await;
     let mut readers = Vec::new();
     for n in 0..4 {
-        let mut reader = Socket::of(&gateway, &format!("reader{n}")).await;
+        let mut reader = Socket::connect(&gateway, &format!("reader{n}")).await;
         reader.join("c").await;
         readers.push(reader);
     }
@@ -26,64 +26,64 @@ async fn all_subscribers_see_one_order() {
     futures_util::future::join_all(writers).await;
     let mut seen = Vec::new();
     for reader in &mut readers {
-        seen.push(offsets(&reader.drain().await));
+        seen.push(offsets(&reader.messages_until_pong().await));
     }
     assert_eq!(seen[0], (1..=100).collect::<Vec<_>>());
     assert!(seen.iter().all(|offsets| *offsets == seen[0]));
 }
 
 async fn write_from(gateway: &Gateway, n: u32) {
-    let mut writer = Socket::of(gateway, &format!("writer{n}")).await;
+    let mut writer = Socket::connect(gateway, &format!("writer{n}")).await;
     for message in 0..25 {
         writer.chat("c", &format!("{n}/{message}")).await;
     }
 }
 
 #[tokio::test]
-async fn a_repeated_send_is_answered_and_not_sent_again() {
+async fn confirms_repeated_send_without_publishing_it_again() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.join("c").await;
     let command = json!({ "type": "chat", "clanId": "c", "content": "once", "clientMessageId": "m1" });
-    let first = alice.ask(command.clone()).await;
+    let first = alice.request(command.clone()).await;
     assert_eq!(first["clientMessageId"], "m1");
     assert!(first.get("duplicate").is_none());
-    let second = alice.ask(command.clone()).await;
+    let second = alice.request(command.clone()).await;
     assert_eq!(second["duplicate"], true);
     assert_eq!((&second["messageId"], &second["offset"]), (&first["messageId"], &first["offset"]));
-    // The same id of another user is another message.
-    let mut bob = Socket::of(&gateway, "bob").await;
-    assert_eq!(bob.ask(command).await["offset"], 2);
-    let history = bob.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    // The same id of another user identifies another message.
+    let mut bob = Socket::connect(&gateway, "bob").await;
+    assert_eq!(bob.request(command).await["offset"], 2);
+    let history = bob.request(json!({ "type": "chat_history", "clanId": "c" })).await;
     assert_eq!(history["messages"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn history_is_read_in_pages_in_both_directions() {
+async fn pages_through_history_in_both_directions() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     for n in 1..=10 {
         alice.chat("c", &n.to_string()).await;
     }
-    let page = |answer: &Value| {
-        let messages = answer["messages"].as_array().unwrap();
+    let page = |response: &Value| {
+        let messages = response["messages"].as_array().unwrap();
         let offsets: Vec<_> = messages.iter().map(|chat| chat["offset"].as_u64().unwrap()).collect();
-        (offsets, answer["hasMore"].as_bool().unwrap())
+        (offsets, response["hasMore"].as_bool().unwrap())
     };
-    let last = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3 })).await;
+    let last = alice.request(json!({ "type": "chat_history", "clanId": "c", "limit": 3 })).await;
     assert_eq!(page(&last), (vec![8, 9, 10], true));
-    let before = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "before": 3 })).await;
+    let before = alice.request(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "before": 3 })).await;
     assert_eq!(page(&before), (vec![1, 2], false));
-    let after = alice.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "after": 0 })).await;
+    let after = alice.request(json!({ "type": "chat_history", "clanId": "c", "limit": 3, "after": 0 })).await;
     assert_eq!(page(&after), (vec![1, 2, 3], true));
-    let end = alice.ask(json!({ "type": "chat_history", "clanId": "c", "after": 10 })).await;
+    let end = alice.request(json!({ "type": "chat_history", "clanId": "c", "after": 10 })).await;
     assert_eq!(page(&end), (vec![], false));
 }
 
 #[tokio::test]
-async fn a_deleted_message_is_announced_and_its_content_is_gone() {
+async fn deletes_message_and_announces_deletion() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 0 })).await;
     alice.expect("subscription_confirmed").await;
     let first = alice.chat("c", "a secret word").await;
@@ -91,16 +91,16 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
     let path = format!("/api/v1/clans/c/messages/{}", first["messageId"].as_str().unwrap());
     let deleted = gateway.api().call(Method::DELETE, &path, None).await;
     assert!(deleted.status().is_success());
-    let announced = alice.until("chat_deleted").await;
+    let announced = alice.wait_for("chat_deleted").await;
     assert_eq!((&announced["messageId"], &announced["offset"]), (&first["messageId"], &json!(3)));
 
-    let history = alice.ask(json!({ "type": "chat_history", "clanId": "c" })).await;
+    let history = alice.request(json!({ "type": "chat_history", "clanId": "c" })).await;
     assert_eq!(history["messages"].as_array().unwrap().len(), 1);
     assert!(!history.to_string().contains("secret word"));
     let page = gateway.api().get("/api/v1/clans/c/messages").await;
     assert!(!page.to_string().contains("secret word"));
 
-    let mut late = Socket::of(&gateway, "late").await;
+    let mut late = Socket::connect(&gateway, "late").await;
     late.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 10 })).await;
     late.expect("subscription_confirmed").await;
     for type_name in ["chat_deleted", "chat", "chat_deleted"] {
@@ -111,9 +111,9 @@ async fn a_deleted_message_is_announced_and_its_content_is_gone() {
 }
 
 #[tokio::test]
-async fn a_backend_speaks_with_the_systems_voice() {
+async fn posts_backend_message_as_system() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.join("c").await;
     let body = json!({ "content": "The war begins.", "id": "war-1" });
     let first = gateway.api().post("/api/v1/clans/c/messages", body.clone()).await;
@@ -122,13 +122,13 @@ async fn a_backend_speaks_with_the_systems_voice() {
     assert_eq!(chat["messageId"], first["messageId"]);
     let again = gateway.api().post("/api/v1/clans/c/messages", body).await;
     assert_eq!(again["messageId"], first["messageId"]);
-    assert!(alice.drain().await.is_empty());
+    assert!(alice.messages_until_pong().await.is_empty());
 }
 
 #[tokio::test]
-async fn commands_of_one_session_take_effect_in_their_order() {
+async fn executes_commands_of_session_in_order() {
     let gateway = Gateway::with(Settings::default()).await;
-    let mut alice = Socket::with(&gateway, &Token::of("alice")).await;
+    let mut alice = Socket::connect_with(&gateway, &Token::for_user("alice")).await;
     for n in 0..50 {
         alice
             .send(json!({ "type": "chat", "clanId": "c", "content": n.to_string(), "requestId": n.to_string() }))
@@ -145,12 +145,12 @@ async fn commands_of_one_session_take_effect_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_backends_message_keeps_its_type_over_http_and_amqp() {
-    let backend = Backend::at(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
+async fn keeps_message_type_over_http_and_amqp() {
+    let backend = Backend::connect(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
     let gateway = Gateway::with(backend.settings()).await;
     let mut events = backend.listen("chat.#").await;
     let api = gateway.api();
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.join("c").await;
     let mut expected = Vec::new();
     for named in [json!("TEXT"), json!("IMAGE"), json!("FILE"), json!("SYSTEM"), json!(null)] {
@@ -172,9 +172,9 @@ async fn a_backends_message_keeps_its_type_over_http_and_amqp() {
     let unknown = json!({ "content": "a map", "messageType": "POLL" });
     let (status, problem) = api.json(Method::POST, "/api/v1/clans/c/messages", Some(unknown.clone())).await;
     assert_eq!((status, &problem["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("messageType")), "{problem}");
-    let mut letters = backend.dead_letters().await;
+    let mut dead_letters = backend.dead_letters().await;
     backend.publish("clan_chat.c", unknown).await;
-    let letter = letters.next().await;
-    assert_eq!(letter.reason.as_deref(), Some("invalid_message"));
-    assert!(letter.detail.is_some_and(|detail| detail.starts_with("messageType: ") && !detail.contains("POLL")));
+    let dead_letter = dead_letters.next().await;
+    assert_eq!(dead_letter.reason.as_deref(), Some("invalid_message"));
+    assert!(dead_letter.detail.is_some_and(|detail| detail.starts_with("messageType: ") && !detail.contains("POLL")));
 }

@@ -1,4 +1,4 @@
-//! `gateway check` compares what is on the broker with what the gateway declares, and creates nothing.
+//! `gateway check` compares the broker's queues and exchanges with the gateway's declarations, and creates nothing.
 
 use lapin::{
     ExchangeKind,
@@ -8,37 +8,37 @@ use lapin::{
 use realtime_gateway_brokers::rabbitmq::shared;
 use realtime_gateway_tests::{Backend, Gateway};
 
-/// The findings of `check`, and whether it says that the gateway would start.
+/// Runs `check` and returns its findings and whether the gateway would start.
 async fn check(backend: &Backend) -> (String, bool) {
     let output = Gateway::run_once(backend.settings(), "check").await;
     (String::from_utf8(output.stdout).unwrap(), output.status.success())
 }
 
-/// The finding that begins with a text.
+/// Returns the finding that begins with a text.
 fn finding<'a>(found: &'a str, text: &str) -> &'a str {
     found.lines().find(|line| line.starts_with(text)).unwrap_or_else(|| panic!("no {text:?} in:\n{found}"))
 }
 
 async fn has_queue(backend: &Backend, queue: &str) -> bool {
     let options = QueueDeclareOptions { passive: true, ..Default::default() };
-    let again = backend.again().await;
+    let again = backend.reconnect().await;
     again.channel().queue_declare(queue.into(), options, FieldTable::default()).await.is_ok()
 }
 
 #[tokio::test]
-async fn check_creates_nothing_and_accepts_what_serve_declares() {
-    let backend = Backend::at(&shared()).await;
+async fn check_creates_nothing_and_accepts_declarations_of_serve() {
+    let backend = Backend::connect(&shared()).await;
     let (found, starts) = check(&backend).await;
     assert!(starts, "{found}");
     let absent = finding(&found, "ok       the broker has not yet");
     for name in ["inbound", "outbound", "dead_letter"] {
         assert!(absent.contains(&backend.name(name)), "{absent}");
     }
-    assert!(!has_queue(&backend, &backend.name("inbound")).await, "check has made a queue");
+    assert!(!has_queue(&backend, &backend.name("inbound")).await, "check has created a queue");
 
-    // The list of what is compared cannot differ from what is declared.
+    // The list of compared objects matches the declared ones.
     let mut gateway = Gateway::with(backend.settings()).await;
-    gateway.connected().await;
+    gateway.wait_for_broker().await;
     let (found, starts) = check(&backend).await;
     assert!(starts, "{found}");
     assert!(!found.contains("the broker has not yet"), "{found}");
@@ -53,9 +53,9 @@ async fn check_creates_nothing_and_accepts_what_serve_declares() {
 }
 
 #[tokio::test]
-async fn a_queue_or_an_exchange_with_other_arguments_is_an_error() {
+async fn check_reports_queues_and_exchanges_with_other_arguments() {
     for name in ["inbound", "dead_letter"] {
-        let backend = Backend::at(&shared()).await;
+        let backend = Backend::connect(&shared()).await;
         let (name, options) = (backend.name(name), QueueDeclareOptions { durable: true, ..Default::default() });
         backend.channel().queue_declare(name.as_str().into(), options, FieldTable::default()).await.unwrap();
         let (found, starts) = check(&backend).await;
@@ -63,7 +63,7 @@ async fn a_queue_or_an_exchange_with_other_arguments_is_an_error() {
         assert!(!starts && error.contains(&name) && error.contains("delete it on the broker"), "{found}");
     }
     for name in ["inbound", "outbound", "dead_letter"] {
-        let backend = Backend::at(&shared()).await;
+        let backend = Backend::connect(&shared()).await;
         let (name, options) = (backend.name(name), ExchangeDeclareOptions::default());
         let declaring = backend.channel().exchange_declare(
             name.as_str().into(),

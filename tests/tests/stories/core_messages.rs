@@ -1,17 +1,17 @@
-//! The original messages, word for word, as clients send them that know nothing else.
+//! Core messages: the original protocol without extensions, as clients that know nothing else use it.
 
 use realtime_gateway_tests::{Gateway, Socket, Token};
 use serde_json::json;
 
-async fn old_client(gateway: &Gateway, user: &str) -> Socket {
-    let path = format!("/ws?token={}", Token::of(user).text());
+async fn core_client(gateway: &Gateway, user: &str) -> Socket {
+    let path = format!("/ws?token={}", Token::for_user(user).text());
     Socket::open(gateway, &path, None).await.unwrap()
 }
 
 #[tokio::test]
-async fn an_old_client_does_all_it_ever_did() {
+async fn core_client_uses_every_core_message() {
     let gateway = Gateway::start().await;
-    let mut alice = old_client(&gateway, "alice").await;
+    let mut alice = core_client(&gateway, "alice").await;
     let connected = alice.expect("connected").await;
     assert_eq!(connected["userId"], "alice");
     assert_eq!(connected["message"], "Connected to WebSocket Gateway");
@@ -26,7 +26,7 @@ async fn an_old_client_does_all_it_ever_did() {
     assert_eq!(confirmed["service"], "clan_chat");
     assert_eq!(confirmed["clanId"], "clan123");
 
-    let mut bob = old_client(&gateway, "bob").await;
+    let mut bob = core_client(&gateway, "bob").await;
     bob.expect("connected").await;
     bob.send_text(r#"{"type":"chat","content":"Hello!","clanId":"clan123","messageType":"TEXT"}"#).await;
     let sent = bob.expect("message_sent").await;
@@ -42,7 +42,7 @@ async fn an_old_client_does_all_it_ever_did() {
     assert_eq!((&typing["userId"], &typing["isTyping"]), (&json!("bob"), &json!(true)));
 
     let id = gateway.api().notify("alice", "Quest").await;
-    let notification = alice.until("notification").await;
+    let notification = alice.wait_for("notification").await;
     assert_eq!(notification["id"], *id);
     assert_eq!(notification["title"], "Quest");
     assert_eq!(notification["message"], "a message");
@@ -54,30 +54,30 @@ async fn an_old_client_does_all_it_ever_did() {
 }
 
 #[tokio::test]
-async fn an_old_client_gets_no_addition_that_it_did_not_ask_for() {
+async fn sends_no_extension_to_core_client() {
     let gateway = Gateway::start().await;
-    let mut alice = old_client(&gateway, "alice").await;
+    let mut alice = core_client(&gateway, "alice").await;
     alice.expect("connected").await;
     alice.send_text(r#"{"type":"subscribe_clan_chat","clanId":"c"}"#).await;
     alice.expect("subscription_confirmed").await;
-    let mut modern = Socket::of(&gateway, "modern").await;
+    let mut modern = Socket::connect(&gateway, "modern").await;
     modern.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "presence": true })).await;
-    modern.until("presence").await;
+    modern.wait_for("presence").await;
 
-    let mut bob = Socket::of(&gateway, "bob").await;
+    let mut bob = Socket::connect(&gateway, "bob").await;
     bob.join("c").await;
     let sent = bob.chat("c", "to be deleted").await;
     let path = format!("/api/v1/clans/c/messages/{}", sent["messageId"].as_str().unwrap());
     let deleted = gateway.api().call(reqwest::Method::DELETE, &path, None).await;
     assert!(deleted.status().is_success(), "{}", deleted.status());
-    modern.until("chat_deleted").await;
+    modern.wait_for("chat_deleted").await;
 
-    let types: Vec<_> = alice.drain().await.into_iter().map(|message| message["type"].clone()).collect();
+    let types: Vec<_> = alice.messages_until_pong().await.into_iter().map(|message| message["type"].clone()).collect();
     assert_eq!(types, [json!("chat")]);
 }
 
-/// The messages in a table of the guide, without those of the transport.
-fn in_the_guide(heading: &str) -> Vec<String> {
+/// Returns the messages in the table after a heading of the migration guide.
+fn messages_of_guide(heading: &str) -> Vec<String> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../MIGRATION_GUIDE.md");
     let guide = std::fs::read_to_string(path).unwrap();
     let table = guide.split_once(heading).unwrap().1.trim_start();
@@ -87,8 +87,8 @@ fn in_the_guide(heading: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_guide_shows_old_messages_that_are_still_spoken() {
-    let old = in_the_guide("\nFrom clients:\n");
+fn decodes_client_messages_of_migration_guide() {
+    let old = messages_of_guide("\nFrom clients:\n");
     assert_eq!(old.len(), 6, "{old:?}");
     for text in old {
         let decoded = realtime_gateway_protocol::decode_client(&text);
@@ -97,38 +97,38 @@ fn the_guide_shows_old_messages_that_are_still_spoken() {
 }
 
 #[tokio::test]
-async fn the_guide_shows_what_old_clients_get() {
+async fn sends_server_messages_of_migration_guide() {
     let gateway = Gateway::start().await;
-    let mut alice = old_client(&gateway, "user123").await;
-    let mut bob = old_client(&gateway, "bob").await;
+    let mut alice = core_client(&gateway, "user123").await;
+    let mut bob = core_client(&gateway, "bob").await;
     bob.expect("connected").await;
-    let mut got = vec![alice.expect("connected").await];
+    let mut received = vec![alice.expect("connected").await];
     alice.send_text(r#"{"type":"subscribe_notifications"}"#).await;
     alice.expect("subscription_confirmed").await;
     alice.send_text(r#"{"type":"subscribe_clan_chat","clanId":"clan123"}"#).await;
-    got.push(alice.expect("subscription_confirmed").await);
+    received.push(alice.expect("subscription_confirmed").await);
     let id = gateway.api().notify("user123", "Quest").await;
-    got.push(alice.expect("notification").await);
+    received.push(alice.expect("notification").await);
     bob.send_text(r#"{"type":"typing","isTyping":true,"clanId":"clan123"}"#).await;
-    got.push(alice.expect("typing").await);
+    received.push(alice.expect("typing").await);
     bob.chat("clan123", "Hello!").await;
-    got.push(alice.until("chat").await);
+    received.push(alice.wait_for("chat").await);
     alice.send_text(r#"{"type":"chat","content":"Hello!","clanId":"clan123"}"#).await;
-    got.push(alice.until("message_sent").await);
+    received.push(alice.wait_for("message_sent").await);
     alice.send(json!({ "type": "notification_ack", "notificationId": id })).await;
-    got.push(alice.until("ack_confirmed").await);
+    received.push(alice.wait_for("ack_confirmed").await);
     alice.send_text("{").await;
-    got.push(alice.until("error").await);
+    received.push(alice.wait_for("error").await);
     alice.send_text(r#"{"type":"ping"}"#).await;
-    got.push(alice.until("pong").await);
+    received.push(alice.wait_for("pong").await);
 
-    let shown = in_the_guide("\nFrom the gateway:\n");
-    assert_eq!(shown.len(), got.len());
+    let shown = messages_of_guide("\nFrom the gateway:\n");
+    assert_eq!(shown.len(), received.len());
     for text in shown {
         let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let came = got.iter().find(|message| message["type"] == shown["type"]).unwrap();
+        let message_received = received.iter().find(|message| message["type"] == shown["type"]).unwrap();
         for name in shown.as_object().unwrap().keys().filter(|name| *name != "data") {
-            assert!(came.get(name).is_some(), "{name} of {text} is not in {came}");
+            assert!(message_received.get(name).is_some(), "{name} of {text} is not in {message_received}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `kill -9` under load: what was confirmed is there afterwards, in the same place.
+//! SIGKILL under load: every confirmed entry is stored at its offset.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,7 +7,7 @@ use realtime_gateway_tests::{Gateway, Socket};
 use serde_json::json;
 use tokio::sync::Notify;
 
-/// Sends until the gateway is gone; tells what was confirmed, by offset.
+/// Sends messages until the gateway is killed, and returns the confirmed ones by offset.
 async fn send_until_killed(mut socket: Socket, writer: usize, progress: Arc<Notify>) -> BTreeMap<u64, String> {
     let mut confirmed = BTreeMap::new();
     for n in 0_u64.. {
@@ -26,12 +26,12 @@ async fn send_until_killed(mut socket: Socket, writer: usize, progress: Arc<Noti
 }
 
 #[tokio::test]
-async fn every_confirmed_entry_survives_kill_nine() {
+async fn keeps_every_confirmed_entry_after_sigkill() {
     let mut gateway = Gateway::start().await;
     let progress = Arc::new(Notify::new());
     let mut writers = Vec::new();
     for writer in 0..8 {
-        let socket = Socket::of(&gateway, &format!("writer{writer}")).await;
+        let socket = Socket::connect(&gateway, &format!("writer{writer}")).await;
         writers.push(send_until_killed(socket, writer, progress.clone()));
     }
     let kill = async {
@@ -45,10 +45,10 @@ async fn every_confirmed_entry_survives_kill_nine() {
     assert!(confirmed.len() >= 200, "{}", confirmed.len());
 
     gateway.restart().await;
-    let mut reader = Socket::of(&gateway, "reader").await;
+    let mut reader = Socket::connect(&gateway, "reader").await;
     let (mut found, mut after) = (BTreeMap::new(), 0);
     loop {
-        let page = reader.ask(json!({ "type": "chat_history", "clanId": "c", "after": after, "limit": 100 })).await;
+        let page = reader.request(json!({ "type": "chat_history", "clanId": "c", "after": after, "limit": 100 })).await;
         for chat in page["messages"].as_array().unwrap() {
             after = chat["offset"].as_u64().unwrap();
             found.insert(after, chat["content"].as_str().unwrap().to_owned());
@@ -61,5 +61,5 @@ async fn every_confirmed_entry_survives_kill_nine() {
     for (offset, content) in confirmed.range(first_kept..) {
         assert_eq!(found.get(offset), Some(content), "offset {offset}");
     }
-    assert_eq!(found.len() as u64, after - first_kept + 1, "no holes");
+    assert_eq!(found.len() as u64, after - first_kept + 1, "an offset is missing");
 }

@@ -1,4 +1,4 @@
-//! A service that was added in code: subscribed to, published to, recovered, like the ones that come with the gateway.
+//! A custom service that is added in code: subscribe, publish and recovery work as for the built-in services.
 
 use realtime_gateway_brokers::rabbitmq::shared;
 use realtime_gateway_tests::{Backend, Gateway, Socket, Token};
@@ -6,26 +6,26 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 fn token(user: &str) -> Token {
-    Token::of(user).claim("topics", json!({ "dice": ["table-1", "nowhere"] }))
+    Token::for_user(user).claim("topics", json!({ "dice": ["table-1", "nowhere"] }))
 }
 
 #[tokio::test]
-async fn a_throw_reaches_everybody_at_the_table() {
+async fn delivers_publication_to_all_subscribers_of_topic() {
     let gateway = Gateway::custom_service().await;
-    let mut alice = Socket::with(&gateway, &token("alice")).await;
-    let mut bob = Socket::with(&gateway, &token("bob")).await;
+    let mut alice = Socket::connect_with(&gateway, &token("alice")).await;
+    let mut bob = Socket::connect_with(&gateway, &token("bob")).await;
     let subscribe = json!({ "type": "subscribe", "service": "dice", "topic": "table-1" });
-    let confirmed = alice.ask(subscribe.clone()).await;
+    let confirmed = alice.request(subscribe.clone()).await;
     assert_eq!((&confirmed["service"], &confirmed["topic"]), (&json!("dice"), &json!("table-1")));
 
     let publish =
         json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6, "clientMessageId": "t1" });
-    let sent = bob.ask(publish.clone()).await;
+    let sent = bob.request(publish.clone()).await;
     assert_eq!((&sent["type"], &sent["topic"]), (&json!("message_sent"), &json!("table-1")));
     let event = alice.expect("event").await;
     assert_eq!((&event["userId"], &event["data"]["by"], &event["offset"]), (&json!("bob"), &json!("bob"), &json!(1)));
     assert!((1..=6).contains(&event["data"]["thrown"].as_u64().unwrap()));
-    assert_eq!(bob.ask(publish).await["duplicate"], true);
+    assert_eq!(bob.request(publish).await["duplicate"], true);
 
     let mut late = subscribe.clone();
     late["recover"] = json!({ "offset": 0, "epoch": confirmed["epoch"] });
@@ -33,33 +33,33 @@ async fn a_throw_reaches_everybody_at_the_table() {
     assert_eq!(bob.expect("subscription_confirmed").await["recovered"], true);
     assert_eq!(bob.expect("event").await["data"], event["data"]);
     assert_eq!(
-        bob.ask(json!({ "type": "unsubscribe", "service": "dice", "topic": "table-1" })).await["status"],
+        bob.request(json!({ "type": "unsubscribe", "service": "dice", "topic": "table-1" })).await["status"],
         "unsubscribed"
     );
 }
 
 #[tokio::test]
-async fn what_the_service_does_not_take_is_refused() {
+async fn rejects_data_and_topics_that_service_does_not_accept() {
     let gateway = Gateway::custom_service().await;
-    let mut alice = Socket::with(&gateway, &token("alice")).await;
+    let mut alice = Socket::connect_with(&gateway, &token("alice")).await;
     let publish = |topic: &str, data| json!({ "type": "publish", "service": "dice", "topic": topic, "data": data });
-    assert_eq!(alice.ask(publish("table-1", json!("six"))).await["details"]["field"], "data");
+    assert_eq!(alice.request(publish("table-1", json!("six"))).await["details"]["field"], "data");
     for command in ["subscribe", "unsubscribe", "publish"] {
         let unknown = json!({ "type": command, "service": "dice", "topic": "nowhere", "data": 6 });
-        let refused = alice.ask(unknown).await;
+        let refused = alice.request(unknown).await;
         assert_eq!((&refused["code"], &refused["topic"]), (&json!("unknown_service"), &json!("nowhere")), "{command}");
     }
-    assert_eq!(alice.ask(publish("table-2", json!(6))).await["code"], "forbidden");
+    assert_eq!(alice.request(publish("table-2", json!(6))).await["code"], "forbidden");
     let mut connected = Socket::open(&gateway, "/ws", Some(&token("bob").text())).await.unwrap();
     let services = connected.expect("connected").await["services"].clone();
     assert_eq!(services, json!(["notifications", "clan_chat", "dice"]));
 }
 
 #[tokio::test]
-async fn backends_get_the_code_of_an_unknown_topic_over_http_and_amqp() {
-    let backend = Backend::at(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
+async fn reports_unknown_topic_over_http_and_amqp() {
+    let backend = Backend::connect(&tokio::task::spawn_blocking(shared).await.unwrap()).await;
     let gateway = Gateway::custom_service_with(backend.settings()).await;
-    gateway.connected().await;
+    gateway.wait_for_broker().await;
     let api = gateway.api();
     let unknown = (StatusCode::NOT_FOUND, json!("unknown_service"));
     for (method, path, body) in [
@@ -75,7 +75,7 @@ async fn backends_get_the_code_of_an_unknown_topic_over_http_and_amqp() {
         let path = format!("/api/v1/users/alice/subscriptions?service={service}");
         assert_eq!(api.json(Method::DELETE, &path, None).await.0, StatusCode::OK, "{path}");
     }
-    let mut letters = backend.dead_letters().await;
+    let mut dead_letters = backend.dead_letters().await;
     for (key, body) in [
         ("service.dice.nowhere", json!({ "data": 1 })),
         ("service.cards.table-1", json!({ "data": 1 })),
@@ -83,7 +83,7 @@ async fn backends_get_the_code_of_an_unknown_topic_over_http_and_amqp() {
         ("control.unsubscribe.alice", json!({ "service": "cards" })),
     ] {
         backend.publish(key, body).await;
-        let letter = letters.next().await;
-        assert_eq!((letter.key.as_str(), letter.reason.as_deref()), (key, Some("unknown_service")));
+        let dead_letter = dead_letters.next().await;
+        assert_eq!((dead_letter.key.as_str(), dead_letter.reason.as_deref()), (key, Some("unknown_service")));
     }
 }

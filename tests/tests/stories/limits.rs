@@ -1,68 +1,68 @@
-//! Bounds of a connection and what happens at each: the close code says what to do.
+//! Limits of a connection and the close code at each of them.
 
 use realtime_gateway_tests::{Gateway, Settings, Socket};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn a_session_that_sends_too_fast_is_told_when_to_go_on() {
+async fn rejects_commands_beyond_rate_limit_with_retry_delay() {
     let settings = Settings::default().set("limits.messages_per_second", "1").set("limits.burst", "3");
     let gateway = Gateway::with(settings).await;
-    let mut socket = Socket::of(&gateway, "alice").await;
+    let mut socket = Socket::connect(&gateway, "alice").await;
     for _ in 0..3 {
-        assert_eq!(socket.ask(json!({ "type": "presence", "clanId": "c" })).await["type"], "presence");
+        assert_eq!(socket.request(json!({ "type": "presence", "clanId": "c" })).await["type"], "presence");
     }
-    let refused = socket.ask(json!({ "type": "presence", "clanId": "c" })).await;
+    let refused = socket.request(json!({ "type": "presence", "clanId": "c" })).await;
     assert_eq!(refused["code"], "rate_limited");
     assert!(refused["retryAfterMs"].as_u64().unwrap() > 0);
-    // Subscribing has a bucket of its own.
+    // Subscribing has a rate limit of its own.
     socket.join("c").await;
 }
 
 #[tokio::test]
-async fn a_session_that_goes_on_too_fast_is_closed() {
+async fn closes_session_that_ignores_rate_limit_with_4429() {
     let settings = Settings::default().set("limits.messages_per_second", "1").set("limits.burst", "1");
     let gateway = Gateway::with(settings).await;
-    let mut socket = Socket::of(&gateway, "alice").await;
+    let mut socket = Socket::connect(&gateway, "alice").await;
     for _ in 0..110 {
         if !socket.try_send_text(r#"{"type":"presence","clanId":"c"}"#).await {
             break;
         }
     }
-    assert_eq!(socket.closed().await, 4429);
+    assert_eq!(socket.close_code().await, 4429);
 }
 
 #[tokio::test]
-async fn twenty_invalid_messages_close_the_connection() {
+async fn closes_connection_with_4400_after_20_invalid_messages() {
     let gateway = Gateway::start().await;
-    let mut socket = Socket::of(&gateway, "alice").await;
+    let mut socket = Socket::connect(&gateway, "alice").await;
     for _ in 0..19 {
         socket.send_text("{").await;
         socket.expect("error").await;
     }
     socket.send_text("{").await;
-    assert_eq!(socket.closed().await, 4400);
+    assert_eq!(socket.close_code().await, 4400);
 }
 
 #[tokio::test]
-async fn frames_that_the_protocol_does_not_know_close_with_the_right_code() {
+async fn closes_on_binary_frame_with_1003_and_oversized_frame_with_1009() {
     let gateway = Gateway::start().await;
-    let mut binary = Socket::of(&gateway, "alice").await;
+    let mut binary = Socket::connect(&gateway, "alice").await;
     binary.send_frame(Message::binary(vec![1, 2, 3])).await;
-    assert_eq!(binary.closed().await, 1003);
+    assert_eq!(binary.close_code().await, 1003);
 
-    let mut large = Socket::of(&gateway, "bob").await;
+    let mut large = Socket::connect(&gateway, "bob").await;
     let _ = large.try_send_text(&"x".repeat(70_000)).await;
-    assert_eq!(large.closed().await, 1009);
+    assert_eq!(large.close_code().await, 1009);
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_given_up() {
+async fn closes_connection_without_pongs_with_4504() {
     let settings = Settings::default().set("heartbeat.interval", "\"200ms\"").set("heartbeat.timeout", "\"600ms\"");
     let gateway = Gateway::with(settings).await;
-    let socket = Socket::of(&gateway, "alice").await;
-    // Nobody polls this socket, so no pong goes out.
-    realtime_gateway_tests::eventually("the silent session's end", || async {
+    let socket = Socket::connect(&gateway, "alice").await;
+    // The client does not poll this socket, so it sends no pong.
+    realtime_gateway_tests::eventually("the silent session is closed", || async {
         gateway.log().iter().any(|line| line.contains("session ended") && line.contains("4504"))
     })
     .await;
@@ -70,14 +70,14 @@ async fn a_silent_connection_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_closed_and_recovers() {
+async fn closes_slow_consumer_with_4508_and_lets_it_recover() {
     let gateway = Gateway::with(Settings::default().set("limits.outbound_queue", "\"64KiB\"")).await;
-    let mut slow = Socket::of(&gateway, "slow").await;
+    let mut slow = Socket::connect(&gateway, "slow").await;
     slow.join("c").await;
-    let mut fast = Socket::of(&gateway, "fast").await;
+    let mut fast = Socket::connect(&gateway, "fast").await;
     let content = "x".repeat(4_000);
     let mut sent = 0_u64;
-    // Until the kernel's buffers and the queue are full.
+    // Sends until the kernel's buffers and the outbound queue are full.
     while !gateway.log().iter().any(|line| line.contains("session ended") && line.contains("4508")) {
         fast.chat("c", &content).await;
         sent += 1;
@@ -90,8 +90,8 @@ async fn a_client_that_does_not_read_is_closed_and_recovers() {
         }
     }
     assert!(last < sent);
-    let mut again = Socket::of(&gateway, "slow").await;
+    let mut again = Socket::connect(&gateway, "slow").await;
     let head = fast.chat("c", "the last").await["offset"].as_u64().unwrap();
-    let history = again.ask(json!({ "type": "chat_history", "clanId": "c", "limit": 1 })).await;
+    let history = again.request(json!({ "type": "chat_history", "clanId": "c", "limit": 1 })).await;
     assert_eq!(history["messages"][0]["offset"], head);
 }

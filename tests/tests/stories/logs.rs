@@ -1,4 +1,4 @@
-//! What a log must never hold, at any level, and how little a client can add to it.
+//! Log content: it never contains secrets or message content, and clients cannot flood it.
 
 use std::{
     collections::BTreeMap,
@@ -17,29 +17,33 @@ use tokio::{
 };
 
 #[tokio::test]
-async fn no_token_and_no_content_reaches_the_log() {
+async fn never_logs_tokens_or_content() {
     let gateway = Gateway::start().await;
-    let token = Token::of("alice").text();
+    let token = Token::for_user("alice").text();
     let mut by_query = Socket::open(&gateway, &format!("/ws?token={token}"), None).await.unwrap();
     by_query.expect("connected").await;
     by_query.join("c").await;
-    by_query.chat("c", "a-word-that-nobody-else-says").await;
-    by_query.send(json!({ "type": "chat", "clanId": "c", "content": 7, "data": "a-word-that-nobody-else-says" })).await;
-    by_query.until("error").await;
-    let refused = by_query.ask(json!({ "type": "authenticate", "token": "a-word-that-nobody-else-says" })).await;
-    assert_eq!(refused["code"], "unauthorized");
-    gateway.api().notify("alice", "a-word-that-nobody-else-says").await;
-    by_query.close().await;
-    eventually("the session's line", || async { gateway.log().iter().any(|line| line.contains("session ended")) })
+    by_query.chat("c", "a-word-that-only-this-test-uses").await;
+    by_query
+        .send(json!({ "type": "chat", "clanId": "c", "content": 7, "data": "a-word-that-only-this-test-uses" }))
         .await;
+    by_query.wait_for("error").await;
+    let refused = by_query.request(json!({ "type": "authenticate", "token": "a-word-that-only-this-test-uses" })).await;
+    assert_eq!(refused["code"], "unauthorized");
+    gateway.api().notify("alice", "a-word-that-only-this-test-uses").await;
+    by_query.close().await;
+    eventually("the session's end is logged", || async {
+        gateway.log().iter().any(|line| line.contains("session ended"))
+    })
+    .await;
     for line in gateway.log() {
         let signature = token.rsplit('.').next().unwrap();
-        assert!(!line.contains("a-word-that-nobody-else-says") && !line.contains(signature), "{line}");
+        assert!(!line.contains("a-word-that-only-this-test-uses") && !line.contains(signature), "{line}");
         assert!(!line.contains(realtime_gateway_tests::SECRET), "{line}");
     }
 }
 
-/// The lines above `debug`, by their message, and by their kind where they have one.
+/// Returns the log lines above `debug`, grouped by message and `kind`.
 fn lines_by_message(gateway: &Gateway) -> BTreeMap<String, Vec<Value>> {
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in gateway.log().iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -53,51 +57,51 @@ fn lines_by_message(gateway: &Gateway) -> BTreeMap<String, Vec<Value>> {
 }
 
 #[tokio::test]
-async fn clients_cannot_fill_the_log() {
+async fn limits_log_lines_caused_by_clients() {
     const TIMES: usize = 100;
     let mut redis = RedisServer::start(Persistence::None);
-    let begun = Instant::now();
+    let started = Instant::now();
     let sha256 = Api::KEY_SHA256;
     let settings = Settings::default()
         .set("store.url", &format!("{:?}", redis.url()))
         .set("auth.api_keys", &format!("[{{ name = \"reader\", sha256 = \"{sha256}\", scopes = [\"read\"] }}]"));
     let gateway = Gateway::with(settings).await;
-    let mut socket = Socket::of(&gateway, "alice").await;
+    let mut socket = Socket::connect(&gateway, "alice").await;
     let notification = json!({ "userId": "alice", "title": "t", "message": "m" });
     for number in 0..TIMES {
-        // Sockets that say nothing, what is no HTTP, refused tokens and pages, sessions that come and go.
+        // Silent sockets, bytes that are not HTTP, invalid tokens, refused origins, and sessions that open and close.
         drop(TcpStream::connect(gateway.address()).await.unwrap());
         let mut junk = TcpStream::connect(gateway.address()).await.unwrap();
         junk.write_all(b"\x16\x03\x01 nonsense\r\n\r\n").await.unwrap();
         assert!(Socket::open(&gateway, "/ws", Some("nonsense")).await.is_err());
         let origin = ("origin", format!("https://page-{number}.example"));
         assert!(Socket::open_with(&gateway, "/ws", &[origin]).await.is_err());
-        // Messages that are none, commands that are refused, and requests whose key lacks a scope.
-        let mut guest = Socket::of(&gateway, &format!("user-{number}")).await;
+        // Invalid messages, rejected commands, and requests whose API key lacks a scope.
+        let mut client = Socket::connect(&gateway, &format!("user-{number}")).await;
         for text in ["no json", r#"{"type":"nonsense"}"#, r#"{"type":"publish","service":"s","topic":"t","data":1}"#] {
-            guest.send_text(text).await;
-            guest.expect("error").await;
+            client.send_text(text).await;
+            client.expect("error").await;
         }
-        guest.close().await;
-        let answer = gateway.api().call(Method::POST, "/api/v1/notifications", Some(notification.clone())).await;
-        assert_eq!(answer.status(), 403);
+        client.close().await;
+        let response = gateway.api().call(Method::POST, "/api/v1/notifications", Some(notification.clone())).await;
+        assert_eq!(response.status(), 403);
     }
     redis.process().kill();
     for _ in 0..TIMES {
-        let refused = socket.ask(json!({ "type": "chat", "clanId": "c", "content": "x" })).await;
+        let refused = socket.request(json!({ "type": "chat", "clanId": "c", "content": "x" })).await;
         assert_eq!(refused["code"], "unavailable");
     }
-    let at_most = 2 + begun.elapsed().as_secs() / 10;
+    let at_most = 2 + started.elapsed().as_secs() / 10;
     for (message, lines) in lines_by_message(&gateway) {
         assert!(lines.len() as u64 <= at_most, "{} lines of {message:?}, {at_most} expected", lines.len());
     }
 }
 
 #[tokio::test]
-async fn sockets_that_cannot_be_accepted_are_counted_and_not_logged_one_by_one() {
-    const MESSAGE: &str = "no socket can be accepted; trying again";
+async fn aggregates_log_lines_of_failed_accepts() {
+    const MESSAGE: &str = "cannot accept sockets; retrying";
     let gateway = Gateway::with(Settings::default().set("limits.handshake_timeout", "\"60s\"")).await;
-    // As many files as are open now, and a few more.
+    // The limit is the number of open files plus five.
     let limit = format!("--nofile={}", std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().count() + 5);
     let limited = Command::new("prlimit").args(["--pid", &gateway.pid().to_string(), &limit]).status().await;
     assert!(limited.unwrap().success());
@@ -106,7 +110,7 @@ async fn sockets_that_cannot_be_accepted_are_counted_and_not_logged_one_by_one()
         sockets.push(TcpStream::connect(gateway.address()).await.unwrap());
     }
     let lines = || lines_by_message(&gateway).remove(MESSAGE).unwrap_or_default();
-    within(Duration::from_secs(40), "the second line", || async { lines().len() >= 2 }).await;
+    within(Duration::from_secs(40), "a second line is logged", || async { lines().len() >= 2 }).await;
     let lines = lines();
     let at = |line: &Value| Timestamp::read(line["timestamp"].as_str().unwrap()).unwrap().millis();
     assert!(at(&lines[1]) - at(&lines[0]) >= 9_900, "{lines:?}");
@@ -114,7 +118,7 @@ async fn sockets_that_cannot_be_accepted_are_counted_and_not_logged_one_by_one()
 }
 
 #[tokio::test]
-async fn what_a_terminal_would_obey_is_escaped_in_every_format() {
+async fn escapes_control_characters_in_every_format() {
     let name = "a\u{202e}b\u{7f}\u{200b}\u{9b}\u{1b}[31m\ninjected";
     let sha256 = Api::KEY_SHA256;
     let written: String = name

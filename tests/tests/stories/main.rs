@@ -1,4 +1,4 @@
-//! Stories against a running gateway, in one binary.
+//! End-to-end tests against a running gateway, in one binary.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,48 +9,52 @@
 
 mod api;
 mod bad_tokens;
+mod blocked_log_output;
 mod blocks;
 mod chat;
 mod check_broker;
 mod clock;
-mod clock_of_redis;
 mod core_messages;
 mod crash;
 mod custom_service;
-mod damage;
+mod damaged_entries;
+mod damaged_pages;
+mod dev_cluster;
 mod drain;
+mod error_codes;
+mod event_loops;
 mod examples;
-mod first_contact;
-mod full_node;
+mod examples_auth;
+mod examples_client;
+mod getting_started;
 mod idempotency;
+mod identifiers_and_text;
 mod identity;
 mod limits;
 mod logs;
-mod many_nodes;
-mod memory;
+mod memory_budget;
 mod notifications;
 mod openapi;
 mod outages;
-mod permission_crowd;
 mod permissions;
 mod presence;
+mod probes_under_load;
 mod proxies;
 mod rabbitmq;
+mod rabbitmq_dead_letters;
 mod rabbitmq_faults;
-mod rabbitmq_letters;
 mod rabbitmq_topology;
 mod rabbitmq_unreadable;
 mod recovery;
 mod redis;
-mod refusals;
+mod redis_clock;
 mod reload;
 mod sdk;
 mod security;
 mod sessions;
 mod setup;
-mod starting;
-mod store_damage;
+mod signals_during_startup;
+mod slow_permission_service;
 mod store_space;
-mod strings;
-mod stuck_log;
+mod two_nodes;
 mod typing;

@@ -1,5 +1,5 @@
-//! The OpenAPI document against the live server: schemathesis sends what the document allows and what it forbids, and
-//! holds every answer against it.
+//! Checks the running server against its OpenAPI document: schemathesis sends requests that the document allows and
+//! forbids, and validates every response.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,23 +9,23 @@ use std::{
 use realtime_gateway_tests::{Api, Gateway};
 use tokio::process::Command;
 
-/// Where `cargo xtask test` has installed it, or beside this test's target folder.
-#[expect(clippy::disallowed_methods, reason = "the variable is how xtask tells")]
+/// Returns the path that `cargo xtask test` provides, or the program in `target/venv`.
+#[expect(clippy::disallowed_methods, reason = "xtask passes the path in this variable")]
 fn schemathesis() -> PathBuf {
     std::env::var("GATEWAY_TEST_SCHEMATHESIS")
         .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/venv/bin/schemathesis"), PathBuf::from)
 }
 
 #[tokio::test]
-async fn every_answer_is_as_the_document_says() {
+async fn every_response_conforms_to_openapi_document() {
     let gateway = Gateway::start().await;
     let program = schemathesis();
     assert!(program.exists(), "schemathesis is not installed: run `cargo xtask test --setup` once");
-    // Identifiers of many bytes are valid by what JSON Schema can say, and refused for their percent-encoded length.
-    // A repeated id gives back a message that was deleted, so deleting that again is 404, as it should be.
-    // That a notification is for `userId` or `userIds`, and that a page lies before or after an offset, no schema says,
-    // because client generators cannot read such schemas: what the document allows may be 400 there. The same holds for
-    // the end of a block, which is in the future, and a block is of earlier tokens or of one.
+    // JSON Schema cannot express the limit on the percent-encoded length, so the server rejects some long identifiers.
+    // Posting a repeated id returns the existing message even after its deletion, so deleting it again is 404. The
+    // schemas do not express mutually exclusive fields (`userId` or `userIds`, `before` or `after`, `issuedBefore` or
+    // `jti`), because client generators cannot read such schemas, nor that `until` lies in the future. So these
+    // operations may answer 400 to requests that the document allows.
     let config = gateway.dir().join("schemathesis.toml");
     let rules = ["sendNotification", "getMessages", "blockUser"].map(|operation| {
         let statuses = r#"["2xx", "400", "401", "403", "404", "409", "5xx"]"#;
@@ -41,7 +41,7 @@ async fn every_answer_is_as_the_document_says() {
         .args(["run", &format!("http://{}/openapi.json", gateway.address())])
         .args(["-H", &format!("Authorization: Bearer {}", Api::KEY)])
         .args(["--max-examples", "15", "--seed", "1", "--generation-codec", "ascii"])
-        // No schema says that a name of a field, or a string of a field that nobody knows, holds no U+0000.
+        // No schema says that field names, and strings in unknown fields, must not contain U+0000.
         .args(["--generation-allow-x00", "false"])
         .args(["--exclude-checks", "ensure_resource_availability"])
         .current_dir(gateway.dir())

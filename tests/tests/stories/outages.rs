@@ -1,61 +1,63 @@
-//! An identity provider, a store or a node that is away refuses no client: clients are asked to come back.
+//! Outages of the identity provider or the store: clients are answered `unavailable` and may retry, none is rejected.
 
 use std::time::Duration;
 
 use realtime_gateway_brokers::redis;
-use realtime_gateway_tests::{Answers, Gateway, Line, Settings, Socket, Token, Weather, end_of, eventually, key_set};
+use realtime_gateway_tests::{
+    FaultProxy, Gateway, LinkState, Settings, Socket, StubHttpServer, Token, error_and_close_code, eventually, key_set,
+};
 use reqwest::StatusCode;
 use serde_json::json;
 
-/// A gateway that fetches keys over a line, which a test can cut.
-struct Provided {
-    provider: Answers,
-    line: Line,
+/// A gateway that fetches the keys of an identity provider through a fault proxy.
+struct GatewayWithIdentityProvider {
+    provider: StubHttpServer,
+    link: FaultProxy,
     gateway: Gateway,
 }
 
-impl Provided {
+impl GatewayWithIdentityProvider {
     async fn start(kids: &[&str]) -> Self {
         Self::with(kids, Settings::default()).await
     }
 
     async fn with(kids: &[&str], settings: Settings) -> Self {
-        let provider = Answers::start(key_set(kids)).await;
-        let line = Line::to(provider.address()).await;
-        let url = format!("\"http://{}/keys\"", line.address());
+        let provider = StubHttpServer::start(key_set(kids)).await;
+        let link = FaultProxy::to(provider.address()).await;
+        let url = format!("\"http://{}/keys\"", link.address());
         let gateway = Gateway::with(settings.set("auth.jwks_url", &url)).await;
-        Self { provider, line, gateway }
+        Self { provider, link, gateway }
     }
 }
 
-/// Authenticates in the other two ways, and expects the same end of both.
-async fn by_query_and_message(gateway: &Gateway, token: &str, end: (&str, u16)) {
+/// Authenticates by query and by message, and expects the same error and close code from both.
+async fn expect_rejection_by_query_and_message(gateway: &Gateway, token: &str, end: (&str, u16)) {
     let end = (end.0.to_owned(), end.1);
     let by_query = async {
         let mut socket = Socket::open(gateway, &format!("/ws?token={token}"), None).await.unwrap();
-        assert_eq!(end_of(&mut socket).await, end, "?token=");
+        assert_eq!(error_and_close_code(&mut socket).await, end, "?token=");
     };
     let by_message = async {
         let mut socket = Socket::anonymous(gateway).await;
-        let refused = socket.ask(json!({ "type": "authenticate", "token": token })).await;
+        let refused = socket.request(json!({ "type": "authenticate", "token": token })).await;
         assert_eq!((&refused["code"], &refused["inReplyTo"]), (&json!(end.0), &json!("authenticate")));
         assert_eq!(refused["retryAfterMs"].is_u64(), end.1 == 1013, "{refused}");
         assert!(!refused["message"].as_str().unwrap().contains("clientMessageId"), "{refused}");
-        assert_eq!(socket.closed().await, end.1, "authenticate");
+        assert_eq!(socket.close_code().await, end.1, "authenticate");
     };
     tokio::join!(by_query, by_message);
 }
 
-/// Comes back until it is let in.
-async fn eventually_in(gateway: &Gateway, token: &str) -> Socket {
+/// Reconnects until the gateway admits the client.
+async fn connect_until_admitted(gateway: &Gateway, token: &str) -> Socket {
     let mut found = None;
     while found.is_none() {
         let mut socket = Socket::anonymous(gateway).await;
-        let answer = socket.ask(json!({ "type": "authenticate", "token": token })).await;
-        found = match answer["code"].as_str() {
+        let response = socket.request(json!({ "type": "authenticate", "token": token })).await;
+        found = match response["code"].as_str() {
             None => Some(socket),
             Some(code) => {
-                assert_eq!((code, socket.closed().await), ("unavailable", 1013));
+                assert_eq!((code, socket.close_code().await), ("unavailable", 1013));
                 None
             }
         };
@@ -64,84 +66,93 @@ async fn eventually_in(gateway: &Gateway, token: &str) -> Socket {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_refuses_nobody() {
-    let Provided { line, gateway, provider: _provider } = Provided::start(&["k1"]).await;
-    let token = Token::of("alice").from_provider("k1");
-    for weather in [Weather::Refused, Weather::Stalled] {
-        line.set(weather);
+async fn answers_unavailable_while_identity_provider_is_unreachable() {
+    let GatewayWithIdentityProvider { link, gateway, provider: _provider } =
+        GatewayWithIdentityProvider::start(&["k1"]).await;
+    let token = Token::for_user("alice").from_provider("k1");
+    for state in [LinkState::Refused, LinkState::Stalled] {
+        link.set(state);
         let by_header = async {
             let status = Socket::open(&gateway, "/ws", Some(&token)).await.unwrap_err();
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{weather:?}");
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{state:?}");
         };
-        tokio::join!(by_header, by_query_and_message(&gateway, &token, ("unavailable", 1013)));
+        tokio::join!(by_header, expect_rejection_by_query_and_message(&gateway, &token, ("unavailable", 1013)));
     }
-    line.cut();
-    line.set(Weather::Fair);
-    eventually_in(&gateway, &token).await.chat("c", "let in with the same token").await;
-    // Keys that were fetched stay valid. Whether the provider has others is not known now.
-    line.set(Weather::Refused);
+    link.cut();
+    link.set(LinkState::Healthy);
+    connect_until_admitted(&gateway, &token).await.chat("c", "admitted with the same token").await;
+    // Fetched keys stay valid. An unknown key may be new, so a token signed with it is answered `unavailable`.
+    link.set(LinkState::Refused);
     let mut known = Socket::open(&gateway, "/ws", Some(&token)).await.unwrap();
     known.expect("connected").await;
-    by_query_and_message(&gateway, &Token::of("bob").from_provider("new"), ("unavailable", 1013)).await;
+    expect_rejection_by_query_and_message(
+        &gateway,
+        &Token::for_user("bob").from_provider("new"),
+        ("unavailable", 1013),
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn a_new_key_is_not_refused_between_two_fetches() {
-    let Provided { provider, gateway, line: _line } = Provided::start(&["old"]).await;
-    let (old, new) = (Token::of("alice").from_provider("old"), Token::of("bob").from_provider("new"));
+async fn answers_unavailable_for_new_key_until_next_fetch() {
+    let GatewayWithIdentityProvider { provider, gateway, link: _line } =
+        GatewayWithIdentityProvider::start(&["old"]).await;
+    let (old, new) = (Token::for_user("alice").from_provider("old"), Token::for_user("bob").from_provider("new"));
     Socket::open(&gateway, "/ws", Some(&old)).await.unwrap().expect("connected").await;
-    provider.set(key_set(&["new"]));
+    provider.set_response(key_set(&["new"]));
     let status = Socket::open(&gateway, "/ws", Some(&new)).await.unwrap_err();
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    by_query_and_message(&gateway, &new, ("unavailable", 1013)).await;
-    assert_eq!(provider.asked(), 1);
+    expect_rejection_by_query_and_message(&gateway, &new, ("unavailable", 1013)).await;
+    assert_eq!(provider.request_count(), 1);
 }
 
 #[tokio::test]
-async fn a_key_that_a_fresh_set_does_not_have_is_refused() {
-    let Provided { gateway, line: _line, provider: _provider } = Provided::start(&["k1"]).await;
-    let token = Token::of("alice").from_provider("made-up");
+async fn rejects_key_that_is_missing_from_fresh_key_set() {
+    let GatewayWithIdentityProvider { gateway, link: _line, provider: _provider } =
+        GatewayWithIdentityProvider::start(&["k1"]).await;
+    let token = Token::for_user("alice").from_provider("made-up");
     assert_eq!(Socket::open(&gateway, "/ws", Some(&token)).await.unwrap_err(), StatusCode::UNAUTHORIZED);
-    by_query_and_message(&gateway, &token, ("unauthorized", 4401)).await;
+    expect_rejection_by_query_and_message(&gateway, &token, ("unauthorized", 4401)).await;
 }
 
 #[tokio::test]
-async fn a_session_whose_fresh_token_cannot_be_checked_may_come_back() {
+async fn closes_session_with_1013_when_fresh_token_cannot_be_verified() {
     let settings = Settings::default().set("auth.leeway", "\"0s\"").set("auth.expiry_grace", "\"1s\"");
-    let Provided { line, gateway, provider: _provider } = Provided::with(&["k1"], settings).await;
-    let mut socket = Socket::with(&gateway, &Token::of("alice").lasting(Duration::from_secs(3))).await;
-    line.set(Weather::Refused);
-    let fresh = Token::of("alice").from_provider("k1");
-    let refused = socket.ask(json!({ "type": "authenticate", "token": fresh })).await;
+    let GatewayWithIdentityProvider { link, gateway, provider: _provider } =
+        GatewayWithIdentityProvider::with(&["k1"], settings).await;
+    let mut socket = Socket::connect_with(&gateway, &Token::for_user("alice").valid_for(Duration::from_secs(3))).await;
+    link.set(LinkState::Refused);
+    let fresh = Token::for_user("alice").from_provider("k1");
+    let refused = socket.request(json!({ "type": "authenticate", "token": fresh })).await;
     assert_eq!(refused["code"], "unavailable");
-    assert_eq!(socket.chat("c", "the old token holds").await["offset"], 1);
-    assert_eq!(socket.until("error").await["code"], "token_expired");
-    assert_eq!(end_of(&mut socket).await, ("unavailable".into(), 1013));
+    assert_eq!(socket.chat("c", "the old token is still valid").await["offset"], 1);
+    assert_eq!(socket.wait_for("error").await["code"], "token_expired");
+    assert_eq!(error_and_close_code(&mut socket).await, ("unavailable".into(), 1013));
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_refuses_nobody() {
+async fn answers_unavailable_while_store_is_unreachable() {
     let redis = tokio::task::spawn_blocking(redis::shared).await.unwrap();
     let (url, prefix) = (redis.url(), uuid::Uuid::now_v7().simple().to_string());
-    let line = Line::to(url.strip_prefix("redis://").unwrap().trim_end_matches('/')).await;
+    let link = FaultProxy::to(url.strip_prefix("redis://").unwrap().trim_end_matches('/')).await;
     let settings = Settings::default()
-        .set("store.url", &format!("\"redis://{}\"", line.address()))
+        .set("store.url", &format!("\"redis://{}\"", link.address()))
         .set("store.prefix", &format!("\"{prefix}\""));
     let gateway = Gateway::with(settings).await;
-    let mut alice = Socket::of(&gateway, "alice").await;
-    let token = Token::of("bob").text();
-    for weather in [Weather::Stalled, Weather::Refused] {
-        line.set(weather);
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    let token = Token::for_user("bob").text();
+    for state in [LinkState::Stalled, LinkState::Refused] {
+        link.set(state);
         for _ in 0..2 {
             let by_header = async {
                 let mut socket = Socket::open(&gateway, "/ws", Some(&token)).await.unwrap();
-                assert_eq!(end_of(&mut socket).await, ("unavailable".into(), 1013), "{weather:?}");
+                assert_eq!(error_and_close_code(&mut socket).await, ("unavailable".into(), 1013), "{state:?}");
             };
-            tokio::join!(by_header, by_query_and_message(&gateway, &token, ("unavailable", 1013)));
+            tokio::join!(by_header, expect_rejection_by_query_and_message(&gateway, &token, ("unavailable", 1013)));
         }
-        // The session that is there stays, and its token can be renewed.
-        let fresh = Token::of("alice").text();
-        let renewed = alice.ask(json!({ "type": "authenticate", "token": fresh })).await;
+        // The existing session stays open, and its token can be renewed.
+        let fresh = Token::for_user("alice").text();
+        let renewed = alice.request(json!({ "type": "authenticate", "token": fresh })).await;
         assert_eq!(renewed["type"], "authenticated");
         for (command, names_the_id) in [
             (json!({ "type": "chat", "clanId": "c", "content": "x", "clientMessageId": "m1" }), true),
@@ -150,15 +161,15 @@ async fn a_store_that_is_away_refuses_nobody() {
             (json!({ "type": "chat_history", "clanId": "c" }), false),
             (json!({ "type": "notification_ack", "notificationId": "n1" }), false),
         ] {
-            let refused = alice.ask(command).await;
+            let refused = alice.request(command).await;
             assert_eq!(refused["code"], "unavailable", "{refused}");
             let named = refused["message"].as_str().unwrap().contains("the same clientMessageId");
             assert_eq!(named, names_the_id, "{refused}");
         }
     }
-    line.cut();
-    line.set(Weather::Fair);
-    let mut bob = eventually_in(&gateway, &token).await;
+    link.cut();
+    link.set(LinkState::Healthy);
+    let mut bob = connect_until_admitted(&gateway, &token).await;
     bob.send(json!({ "type": "ping" })).await;
     bob.expect("pong").await;
     let one_each = || async {
@@ -168,6 +179,6 @@ async fn a_store_that_is_away_refuses_nobody() {
         };
         sessions("alice").await == 1 && sessions("bob").await == 1
     };
-    eventually("nothing is left of the attempts", one_each).await;
-    alice.ask(json!({ "type": "ping" })).await;
+    eventually("rejected attempts leave no session", one_each).await;
+    alice.request(json!({ "type": "ping" })).await;
 }

@@ -1,16 +1,17 @@
-//! A broker beside the gateway: what backend services publish reaches clients, and what clients do reaches them.
+//! Events over RabbitMQ: inbound events of backend services reach clients, and client activity reaches backend
+//! services.
 
 use realtime_gateway_brokers::rabbitmq::shared;
 use realtime_gateway_tests::{Api, Backend, Gateway, Socket, Token, eventually};
 use serde_json::{Value, json};
 
 async fn gateway() -> (Backend, Gateway) {
-    let backend = Backend::at(&shared()).await;
+    let backend = Backend::connect(&shared()).await;
     let gateway = Gateway::with(backend.settings()).await;
     (backend, gateway)
 }
 
-/// A counter of `/metrics`, by its name and labels as they are written.
+/// Returns the value of a metric, given its name and labels as `/metrics` writes them; 0 if it is absent.
 pub(crate) async fn metric(api: &Api, name: &str) -> f64 {
     let text = api.call(reqwest::Method::GET, "/metrics", None).await.text().await.unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -18,16 +19,19 @@ pub(crate) async fn metric(api: &Api, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn every_kind_of_event_reaches_clients() {
+async fn delivers_every_kind_of_inbound_event() {
     let (backend, gateway) = gateway().await;
-    let mut alice = Socket::of(&gateway, "alice@home").await;
-    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let mut alice = Socket::connect(&gateway, "alice@home").await;
+    alice.request(json!({ "type": "subscribe_notifications" })).await;
     alice.join("c.1").await;
-    // A dot and an at sign stand encoded in a routing key.
+    // A routing key contains `.` and `@` percent-encoded.
     let notification = json!({ "id": "n1", "title": "Quest", "message": "It is open.", "data": { "n": 1 } });
     backend.publish("notification.alice%40home", notification).await;
-    let got = alice.expect("notification").await;
-    assert_eq!((&got["id"], &got["title"], &got["data"]), (&json!("n1"), &json!("Quest"), &json!({ "n": 1 })));
+    let notification_received = alice.expect("notification").await;
+    assert_eq!(
+        (&notification_received["id"], &notification_received["title"], &notification_received["data"]),
+        (&json!("n1"), &json!("Quest"), &json!({ "n": 1 }))
+    );
     backend
         .publish("clan_chat.c%2E1", json!({ "content": "War!", "userId": "herald", "data": { "at": "noon" } }))
         .await;
@@ -37,39 +41,40 @@ async fn every_kind_of_event_reaches_clients() {
     backend.publish("control.unsubscribe.alice%40home", json!({ "service": "clan_chat", "topic": "c.1" })).await;
     assert_eq!(alice.expect("subscription_ended").await["clanId"], "c.1");
     backend.publish("control.disconnect.alice%40home", json!({ "reconnect": true })).await;
-    assert_eq!(alice.closed().await, 4500);
-    let mut alice = Socket::of(&gateway, "alice@home").await;
+    assert_eq!(alice.close_code().await, 4500);
+    let mut alice = Socket::connect(&gateway, "alice@home").await;
     backend.publish("control.disconnect.alice%40home", json!({})).await;
-    assert_eq!(alice.closed().await, 4403);
+    assert_eq!(alice.close_code().await, 4403);
     let stored = || async { metric(&gateway.api(), "gateway_bus_consumed_total{outcome=\"stored\"}").await >= 5.0 };
-    eventually("all acknowledgements", stored).await;
+    eventually("all events are acknowledged", stored).await;
 }
 
 #[tokio::test]
-async fn a_service_of_ones_own_gets_its_events() {
-    let backend = Backend::at(&shared()).await;
+async fn delivers_events_of_custom_service() {
+    let backend = Backend::connect(&shared()).await;
     let gateway = Gateway::custom_service_with(backend.settings()).await;
     let mut events = backend.listen("service.#").await;
-    let mut alice = Socket::with(&gateway, &Token::of("alice").claim("topics", json!({ "dice": ["*"] }))).await;
-    alice.ask(json!({ "type": "subscribe", "service": "dice", "topic": "table-1" })).await;
+    let mut alice =
+        Socket::connect_with(&gateway, &Token::for_user("alice").claim("topics", json!({ "dice": ["*"] }))).await;
+    alice.request(json!({ "type": "subscribe", "service": "dice", "topic": "table-1" })).await;
     backend.publish("service.dice.table-1", json!({ "id": "e1", "data": { "closes": "at noon" } })).await;
     assert_eq!(alice.expect("event").await["data"], json!({ "closes": "at noon" }));
     let reported = events.expect("service.dice.table-1").await;
     assert_eq!((&reported["data"], &reported["offset"]), (&json!({ "closes": "at noon" }), &json!(1)));
     assert!(reported.get("userId").is_none(), "{reported}");
-    alice.ask(json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6 })).await;
+    alice.request(json!({ "type": "publish", "service": "dice", "topic": "table-1", "data": 6 })).await;
     assert_eq!(events.expect("service.dice.table-1").await["userId"], "alice");
     backend.publish("service.dice.elsewhere", json!({ "data": 1 })).await;
-    let letter = backend.dead_letters().await.next().await;
-    assert_eq!(letter.reason.as_deref(), Some("unknown_service"));
-    assert_eq!(letter.detail.as_deref(), Some("the service has no such topic"));
+    let dead_letter = backend.dead_letters().await.next().await;
+    assert_eq!(dead_letter.reason.as_deref(), Some("unknown_service"));
+    assert_eq!(dead_letter.detail.as_deref(), Some("the service has no such topic"));
 }
 
 #[tokio::test]
-async fn events_of_a_topic_come_in_order_and_copies_once() {
+async fn delivers_events_of_topic_in_order_and_drops_duplicates() {
     let (backend, gateway) = gateway().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
-    alice.ask(json!({ "type": "subscribe_notifications" })).await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    alice.request(json!({ "type": "subscribe_notifications" })).await;
     for n in 0..100 {
         let body = json!({ "id": format!("n{n}"), "title": n.to_string(), "message": "m" });
         backend.publish("notification.alice", body.clone()).await;
@@ -77,7 +82,7 @@ async fn events_of_a_topic_come_in_order_and_copies_once() {
             backend.publish("notification.alice", body).await;
         }
         if n % 7 == 0 {
-            // The message's name does what an id in the body does.
+            // The `message_id` property serves as idempotency key like an `id` in the body.
             let (body, id) = (json!({ "title": "copy", "message": "m" }).to_string(), format!("n{n}"));
             backend.publish_as("notification.alice", body.as_bytes(), Some(&id)).await;
         }
@@ -85,24 +90,24 @@ async fn events_of_a_topic_come_in_order_and_copies_once() {
     for n in 0..100 {
         assert_eq!(alice.expect("notification").await["title"], n.to_string());
     }
-    assert!(alice.drain().await.is_empty());
+    assert!(alice.messages_until_pong().await.is_empty());
 }
 
 #[tokio::test]
-async fn what_waited_at_the_broker_is_taken_in_its_order() {
-    let backend = Backend::at(&shared()).await;
+async fn delivers_queued_events_in_order_after_restart() {
+    let backend = Backend::connect(&shared()).await;
     let mut gateway = Gateway::with(backend.settings()).await;
-    gateway.connected().await;
+    gateway.wait_for_broker().await;
     gateway.kill().await;
     for n in 0..300 {
         let body = json!({ "title": n.to_string(), "message": "m" });
         backend.publish(&format!("notification.user{}", n % 3), body).await;
     }
-    // Now all of them come at once.
+    // The restarted gateway receives all queued events in one burst.
     gateway.restart().await;
     for user in 0..3 {
-        let mut socket = Socket::of(&gateway, &format!("user{user}")).await;
-        socket.ask(json!({ "type": "subscribe_notifications" })).await;
+        let mut socket = Socket::connect(&gateway, &format!("user{user}")).await;
+        socket.request(json!({ "type": "subscribe_notifications" })).await;
         for n in (user..300).step_by(3) {
             assert_eq!(socket.expect("notification").await["title"], n.to_string());
         }
@@ -110,11 +115,11 @@ async fn what_waited_at_the_broker_is_taken_in_its_order() {
 }
 
 #[tokio::test]
-async fn poison_goes_to_the_dead_letters_and_the_rest_goes_on() {
+async fn dead_letters_invalid_events_and_delivers_the_others() {
     let (backend, gateway) = gateway().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
-    alice.ask(json!({ "type": "subscribe_notifications" })).await;
-    let poison: [(&str, &[u8], &str, &str); 7] = [
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    alice.request(json!({ "type": "subscribe_notifications" })).await;
+    let invalid_events: [(&str, &[u8], &str, &str); 7] = [
         ("notification.alice", b"{\"title\":", "invalid_json", "not JSON"),
         ("notification.alice", b"\xff\xfe", "invalid_json", "UTF-8"),
         ("notification.alice", b"{\"title\":\"a-secret-word\"}", "invalid_message", "message: missing"),
@@ -123,50 +128,56 @@ async fn poison_goes_to_the_dead_letters_and_the_rest_goes_on() {
         ("service.orders.a", b"{\"data\":1}", "unknown_service", "no service"),
         ("weather.today", b"{}", "unknown_key", "routing key"),
     ];
-    for (n, (key, body, ..)) in poison.iter().enumerate() {
+    for (n, (key, body, ..)) in invalid_events.iter().enumerate() {
         backend.publish("notification.alice", json!({ "title": n.to_string(), "message": "m" })).await;
         backend.publish_as(key, body, Some(&format!("poison-{n}"))).await;
     }
     backend.publish("notification.alice", json!({ "title": "last", "message": "m" })).await;
-    for n in 0..poison.len() {
+    for n in 0..invalid_events.len() {
         assert_eq!(alice.expect("notification").await["title"], n.to_string());
     }
     assert_eq!(alice.expect("notification").await["title"], "last");
 
-    let mut letters = backend.dead_letters().await;
-    let mut buried = Vec::new();
-    for _ in &poison {
-        buried.push(letters.next().await);
+    let mut dead_letters = backend.dead_letters().await;
+    let mut received = Vec::new();
+    for _ in &invalid_events {
+        received.push(dead_letters.next().await);
     }
-    for (n, (key, _, reason, detail)) in poison.iter().enumerate() {
-        let letter = buried.iter().find(|letter| letter.message_id.as_deref() == Some(&format!("poison-{n}"))).unwrap();
-        assert_eq!((letter.key.as_str(), letter.reason.as_deref()), (*key, Some(*reason)));
-        assert!(letter.detail.as_deref().is_some_and(|told| told.contains(detail)), "{letter:?}");
+    for (n, (key, _, reason, detail)) in invalid_events.iter().enumerate() {
+        let dead_letter = received
+            .iter()
+            .find(|dead_letter| dead_letter.message_id.as_deref() == Some(&format!("poison-{n}")))
+            .unwrap();
+        assert_eq!((dead_letter.key.as_str(), dead_letter.reason.as_deref()), (*key, Some(*reason)));
+        assert!(dead_letter.detail.as_deref().is_some_and(|text| text.contains(detail)), "{dead_letter:?}");
     }
     assert_eq!(metric(&gateway.api(), "gateway_dead_lettered_total{reason=\"invalid_message\"}").await, 3.0);
     assert!(!gateway.log().iter().any(|line| line.contains("a-secret-word")));
 }
 
 #[tokio::test]
-async fn backend_services_hear_what_clients_do() {
-    let backend = Backend::at(&shared()).await;
+async fn publishes_client_activity_to_backend_services() {
+    let backend = Backend::connect(&shared()).await;
     let settings = backend.settings().set("notifications.max_pending", "1").set("node_id", "\"node-1\"");
     let gateway = Gateway::with(settings).await;
     let mut events = backend.listen("#").await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     let opened = events.expect("session.opened.alice").await;
     assert_eq!(opened["nodeId"], "node-1");
     assert!(opened["sessionId"].is_string() && opened["at"].is_string());
 
     let sent = alice
-        .ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
+        .request(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
         .await;
-    let said = events.expect("chat.message.c").await;
-    assert_eq!((&said["messageId"], &said["offset"]), (&sent["messageId"], &sent["offset"]));
-    assert_eq!((&said["userId"], &said["content"], &said["data"]), (&json!("alice"), &json!("Hi"), &json!({ "x": 1 })));
-    assert_eq!(said["messageType"], "TEXT");
+    let message = events.expect("chat.message.c").await;
+    assert_eq!((&message["messageId"], &message["offset"]), (&sent["messageId"], &sent["offset"]));
+    assert_eq!(
+        (&message["userId"], &message["content"], &message["data"]),
+        (&json!("alice"), &json!("Hi"), &json!({ "x": 1 }))
+    );
+    assert_eq!(message["messageType"], "TEXT");
     let again = alice
-        .ask(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
+        .request(json!({ "type": "chat", "clanId": "c", "content": "Hi", "data": { "x": 1 }, "clientMessageId": "1" }))
         .await;
     assert_eq!(again["duplicate"], true);
 
@@ -174,17 +185,17 @@ async fn backend_services_hear_what_clients_do() {
     let second = gateway.api().notify("bob", "two").await;
     let dropped = events.expect("notification.dropped.bob").await;
     assert_eq!(dropped["notificationIds"].as_array().unwrap().len(), 1);
-    let mut bob = Socket::of(&gateway, "bob").await;
+    let mut bob = Socket::connect(&gateway, "bob").await;
     events.expect("session.opened.bob").await;
-    bob.ask(json!({ "type": "notification_ack", "notificationIds": [second, "never-there"] })).await;
+    bob.request(json!({ "type": "notification_ack", "notificationIds": [second, "never-there"] })).await;
     assert_eq!(events.expect("notification.acked.bob").await["notificationIds"], json!([second]));
 
-    let mut newer = Socket::of(&gateway, "alice").await;
-    assert_eq!(alice.closed().await, 4409);
+    let mut newer = Socket::connect(&gateway, "alice").await;
+    assert_eq!(alice.close_code().await, 4409);
     let closed = events.expect("session.closed.alice").await;
     assert_eq!((&closed["sessionId"], &closed["code"]), (&opened["sessionId"], &json!(4409)));
     events.expect("session.opened.alice").await;
-    newer.drain().await;
+    newer.messages_until_pong().await;
     newer.close().await;
     let closed = events.expect("session.closed.alice").await;
     assert!(closed["durationMs"].is_u64());
@@ -193,26 +204,29 @@ async fn backend_services_hear_what_clients_do() {
 }
 
 #[tokio::test]
-async fn what_nobody_is_bound_to_is_counted_and_forgotten() {
+async fn counts_and_drops_events_without_bound_queue() {
     let (_backend, gateway) = gateway().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     for n in 0..10 {
         alice.chat("c", &n.to_string()).await;
     }
     let api = gateway.api();
-    eventually("an empty outbox", || async { metric(&api, "gateway_bus_unroutable_total").await >= 11.0 }).await;
+    eventually("unroutable events are counted", || async {
+        metric(&api, "gateway_bus_unroutable_total").await >= 11.0
+    })
+    .await;
     let is_empty = || async { api.get("/health").await["bus"]["outbox"]["entries"] == json!(0) };
-    eventually("an empty outbox", is_empty).await;
+    eventually("the outbox is empty", is_empty).await;
 }
 
 #[tokio::test]
-async fn sessions_of_a_killed_gateway_are_reported_when_it_is_back() {
-    let backend = Backend::at(&shared()).await;
+async fn reports_sessions_of_killed_gateway_as_closed_after_restart() {
+    let backend = Backend::connect(&shared()).await;
     let mut gateway = Gateway::with(backend.settings()).await;
     let mut events = backend.listen("session.#").await;
     let mut sockets = Vec::new();
     for n in 0..5 {
-        sockets.push(Socket::of(&gateway, &format!("user{n}")).await);
+        sockets.push(Socket::connect(&gateway, &format!("user{n}")).await);
         events.expect(&format!("session.opened.user{n}")).await;
     }
     gateway.kill().await;
@@ -220,7 +234,7 @@ async fn sessions_of_a_killed_gateway_are_reported_when_it_is_back() {
     let mut closed: Vec<(String, Value)> = Vec::new();
     while closed.len() < 5 {
         let event = events.next().await;
-        // What the killed process had not crossed out yet is published again.
+        // The killed process may not have removed published events from the outbox; those are published again.
         if !event.key.starts_with("session.opened.") {
             closed.push((event.key, event.body["code"].clone()));
         }
@@ -231,14 +245,14 @@ async fn sessions_of_a_killed_gateway_are_reported_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_goes_reports_the_last_before_it_is_gone() {
-    let backend = Backend::at(&shared()).await;
+async fn publishes_last_session_events_before_shutdown_completes() {
+    let backend = Backend::connect(&shared()).await;
     let settings = backend.settings().set("drain.delay", "\"0s\"").set("drain.spread", "\"100ms\"");
     let mut gateway = Gateway::with(settings).await;
     let mut events = backend.listen("session.closed.#").await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     gateway.signal("TERM").await;
-    assert_eq!(alice.closed().await, 1012);
+    assert_eq!(alice.close_code().await, 1012);
     assert_eq!(gateway.exit_code().await, Some(0));
     assert_eq!(events.expect("session.closed.alice").await["code"], 1012);
 }

@@ -1,4 +1,4 @@
-//! What a client missed: recovered exactly when the log still has it, and said so plainly when it has not.
+//! Recovery of missed entries: complete if the log still has them, otherwise reported with `recovered: false`.
 
 use realtime_gateway_tests::{Gateway, Settings, Socket};
 use serde_json::{Value, json};
@@ -8,18 +8,18 @@ fn subscribe(offset: u64, epoch: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn everything_after_the_position_comes_once_and_in_order() {
+async fn recovers_entries_after_position_once_and_in_order() {
     let gateway = Gateway::start().await;
-    let mut writer = Socket::of(&gateway, "writer").await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut writer = Socket::connect(&gateway, "writer").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     let epoch = alice.join("c").await["epoch"].clone();
     for n in 0..300 {
         writer.chat("c", &n.to_string()).await;
     }
     alice.close().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.send(subscribe(120, &epoch)).await;
-    // What is said during the replay comes after it.
+    // Messages that are sent during the replay are delivered after it.
     for n in 300..320 {
         writer.chat("c", &n.to_string()).await;
     }
@@ -28,18 +28,18 @@ async fn everything_after_the_position_comes_once_and_in_order() {
     for offset in 121..=320 {
         assert_eq!(alice.expect("chat").await["offset"], offset);
     }
-    assert!(alice.drain().await.is_empty());
+    assert!(alice.messages_until_pong().await.is_empty());
 }
 
 #[tokio::test]
-async fn beyond_retention_nothing_of_the_past_comes_unless_asked_for() {
+async fn reports_recovered_false_beyond_retention() {
     let gateway = Gateway::with(Settings::default().set("history.max_entries", "10")).await;
-    let mut writer = Socket::of(&gateway, "writer").await;
+    let mut writer = Socket::connect(&gateway, "writer").await;
     let epoch = writer.join("c").await["epoch"].clone();
     for n in 0..30 {
         writer.chat("c", &n.to_string()).await;
     }
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     for (position, recovered) in [(20, true), (19, false), (0, false), (30, true), (31, false)] {
         alice.send(subscribe(position, &epoch)).await;
         let confirmed = alice.expect("subscription_confirmed").await;
@@ -48,16 +48,16 @@ async fn beyond_retention_nothing_of_the_past_comes_unless_asked_for() {
         for offset in first..=30 {
             assert_eq!(alice.expect("chat").await["offset"], offset);
         }
-        assert!(alice.drain().await.is_empty(), "{position}");
-        alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+        assert!(alice.messages_until_pong().await.is_empty(), "{position}");
+        alice.request(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
     }
     alice.send(subscribe(20, &json!("another epoch"))).await;
     assert_eq!(alice.expect("subscription_confirmed").await["recovered"], false);
-    alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    alice.request(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
 
-    let mut asked = subscribe(5, &epoch);
-    asked["history"] = json!(3);
-    alice.send(asked).await;
+    let mut command = subscribe(5, &epoch);
+    command["history"] = json!(3);
+    alice.send(command).await;
     assert_eq!(alice.expect("subscription_confirmed").await["recovered"], false);
     for offset in [28, 29, 30] {
         assert_eq!(alice.expect("chat").await["offset"], offset);
@@ -65,11 +65,11 @@ async fn beyond_retention_nothing_of_the_past_comes_unless_asked_for() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_recovers_a_thousand_long_messages() {
-    // A queue that holds a few messages only: a replay that were not paced would overflow it at once.
+async fn recovers_1000_long_messages_for_slow_reader() {
+    // The queue holds only a few messages, so an unpaced replay would overflow it immediately.
     let settings = Settings::default().set("limits.outbound_queue", "\"64KiB\"");
     let gateway = Gateway::with(settings).await;
-    let mut writer = Socket::of(&gateway, "writer").await;
+    let mut writer = Socket::connect(&gateway, "writer").await;
     let content = "é".repeat(4_000);
     for n in 0..1_000 {
         writer.send(json!({ "type": "chat", "clanId": "c", "content": content, "requestId": n.to_string() })).await;
@@ -77,13 +77,13 @@ async fn a_slow_reader_recovers_a_thousand_long_messages() {
     for _ in 0..1_000 {
         writer.expect("message_sent").await;
     }
-    let mut slow = Socket::of(&gateway, "slow").await;
+    let mut slow = Socket::connect(&gateway, "slow").await;
     slow.send(json!({ "type": "subscribe_clan_chat", "clanId": "c" })).await;
     let epoch = slow.expect("subscription_confirmed").await["epoch"].clone();
-    slow.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    slow.request(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
     slow.send(subscribe(0, &epoch)).await;
     slow.expect("subscription_confirmed").await;
-    // It reads only as fast as the writer says something elsewhere, which takes a confirmed append each time.
+    // The reader reads one message per confirmed append of the writer to another topic, which slows it down.
     for offset in 1..=1_000 {
         writer.chat("elsewhere", "tick").await;
         assert_eq!(slow.expect("chat").await["offset"], offset);
@@ -91,24 +91,24 @@ async fn a_slow_reader_recovers_a_thousand_long_messages() {
 }
 
 #[tokio::test]
-async fn subscribing_again_replays_only_what_is_asked_for() {
+async fn repeated_subscribe_replays_only_requested_history() {
     let gateway = Gateway::start().await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.join("c").await;
     for n in 0..5 {
         alice.chat("c", &n.to_string()).await;
     }
-    alice.drain().await;
+    alice.messages_until_pong().await;
     alice.join("c").await;
-    assert!(alice.drain().await.is_empty());
+    assert!(alice.messages_until_pong().await.is_empty());
     alice.send(json!({ "type": "subscribe_clan_chat", "clanId": "c", "history": 2 })).await;
     alice.expect("subscription_confirmed").await;
     for offset in [4, 5] {
         assert_eq!(alice.expect("chat").await["offset"], offset);
     }
     alice.chat("c", "and once").await;
-    let after = alice.ask(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
+    let after = alice.request(json!({ "type": "unsubscribe_clan_chat", "clanId": "c" })).await;
     assert_eq!(after["status"], "unsubscribed");
-    alice.chat("c", "unheard").await;
-    assert!(alice.drain().await.is_empty());
+    alice.chat("c", "not delivered").await;
+    assert!(alice.messages_until_pong().await.is_empty());
 }

@@ -1,13 +1,13 @@
-//! One gateway or several on a Redis of their own: what its settings, a cluster and a missing broker are warned of.
+//! Gateways on Redis: warnings about its persistence settings, the rejection of Redis Cluster, and the state of the channel
+//! between nodes.
 
-use realtime_gateway_brokers::{
-    free_port,
-    redis::{self, RedisServer},
-};
-use realtime_gateway_tests::{Gateway, Settings, Socket, eventually};
+use realtime_gateway_brokers::{free_port, redis::RedisServer};
+use realtime_gateway_tests::{Gateway, Settings, eventually};
 use serde_json::json;
 
-/// A Redis with these settings.
+use super::rabbitmq::metric;
+
+/// Starts a Redis with these settings.
 async fn redis(settings: &'static [(&'static str, &'static str)]) -> RedisServer {
     tokio::task::spawn_blocking(|| RedisServer::with(settings)).await.unwrap()
 }
@@ -16,14 +16,14 @@ fn on(server: &RedisServer) -> Settings {
     Settings::default().set("store.url", &format!("\"{}\"", server.url()))
 }
 
-/// The lines of the log with this level that hold a text.
+/// Counts the log lines of this level that contain a text.
 fn logged(gateway: &Gateway, level: &str, text: &str) -> usize {
     let level = format!("\"level\":\"{level}\"");
     gateway.log().iter().filter(|line| line.contains(&level) && line.contains(text)).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_with_its_defaults_is_warned_of_at_the_start() {
+async fn warns_once_about_redis_that_may_lose_writes() {
     for (settings, warning) in [
         (&[][..], "Redis has appendonly no"),
         (&[("save", "")], "Redis keeps nothing on its disk"),
@@ -37,7 +37,7 @@ async fn a_redis_with_its_defaults_is_warned_of_at_the_start() {
         let checked = String::from_utf8(Gateway::run_once(on(&server), "check").await.stdout).unwrap();
         assert!(checked.contains(&format!("warning  {warning}")), "{checked}");
 
-        // A new connection to the same server says nothing new.
+        // A reconnect to the same server does not repeat the warning.
         tokio::task::block_in_place(|| server.restart());
         let is_back = || async { gateway.log().iter().any(|line| line.contains("the store is back")) };
         let writable = || async { is_back().await || gateway.api().health().await["store"]["status"] == "ok" };
@@ -47,14 +47,14 @@ async fn a_redis_with_its_defaults_is_warned_of_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_redis_that_keeps_everything_is_not_warned_of() {
+async fn does_not_warn_about_redis_that_syncs_every_write() {
     let server = redis(&[("appendonly", "yes"), ("appendfsync", "always")]).await;
     let gateway = Gateway::with(on(&server)).await;
-    assert_eq!(logged(&gateway, "WARN", "Redis"), 1, "that there is no broker is all: {:#?}", gateway.log());
+    assert_eq!(logged(&gateway, "WARN", "Redis"), 0, "{:#?}", gateway.log());
 }
 
 #[tokio::test]
-async fn a_redis_cluster_is_refused_by_check_and_serve() {
+async fn check_and_serve_reject_redis_cluster() {
     let port = free_port().to_string();
     let server = tokio::task::spawn_blocking(move || {
         RedisServer::with(&[("cluster-enabled", "yes"), ("cluster-port", &port), ("save", "")])
@@ -70,44 +70,29 @@ async fn a_redis_cluster_is_refused_by_check_and_serve() {
             assert!(text.contains("Redis Cluster") && text.contains("redis+sentinel://"), "{url}: {text}");
         }
     }
-    // One whose slots are all served by this node is no other.
+    // A cluster of a single node that serves all slots is rejected too.
     server.cli(&["cluster", "addslotsrange", "0", "16383"]);
     let served = Gateway::run_once(on(&server), "serve").await;
     assert_eq!(served.status.code(), Some(1));
-    assert_eq!(server.cli(&["keys", "*"]), "", "nothing is written there");
+    assert_eq!(server.cli(&["keys", "*"]), "", "the gateway has written to the cluster");
 }
 
-#[tokio::test]
-async fn nodes_without_a_broker_say_what_does_not_cross() {
-    let server = tokio::task::spawn_blocking(redis::shared).await.unwrap();
-    let prefix = uuid::Uuid::now_v7().simple().to_string();
-    let settings = on(server).set("store.prefix", &format!("\"{prefix}\"")).set("sessions.max_per_user", "2");
-    let near = Gateway::with(settings.clone().set("node_id", "\"near\"")).await;
-    let far = Gateway::with(settings.clone().set("node_id", "\"far\"")).await;
-    let said = "typing and presence changes do not reach clients of other nodes";
-    for node in [&near, &far] {
-        assert_eq!(logged(node, "WARN", said), 1);
-        let health = node.api().health().await;
-        assert!(health["warnings"].to_string().contains(said), "{health}");
-        assert_eq!(health["status"], "ok", "it serves what one node needs");
-    }
-    let checked = String::from_utf8(Gateway::run_once(settings, "check").await.stdout).unwrap();
-    assert!(checked.lines().any(|line| line.starts_with("warning") && line.contains(said)), "{checked}");
-
-    // What is stored crosses, and so does an acknowledgement.
-    let (mut here, mut there) = (Socket::of(&near, "alice").await, Socket::of(&far, "alice").await);
-    for socket in [&mut here, &mut there] {
-        socket.join("c").await;
-        socket.ask(json!({ "type": "subscribe_notifications" })).await;
-    }
-    let mut bob = Socket::of(&near, "bob").await;
-    bob.chat("c", "hello").await;
-    assert_eq!(there.until("chat").await["content"], "hello");
-    let id = near.api().notify("alice", "title").await;
-    assert_eq!(there.until("notification").await["id"], id);
-    here.until("notification").await;
-    // Acknowledging many is an addition, after which a client is told of what its other sessions acknowledge.
-    there.ask(json!({ "type": "notification_ack", "notificationIds": ["another"] })).await;
-    here.ask(json!({ "type": "notification_ack", "notificationId": id })).await;
-    assert_eq!(there.until("notification_acked").await["notificationIds"], json!([id]));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn degrades_health_while_channel_between_nodes_is_disconnected() {
+    let mut server = redis(&[("appendonly", "yes"), ("appendfsync", "always")]).await;
+    let gateway = Gateway::with(on(&server)).await;
+    let cluster = async || gateway.api().health().await["cluster"].clone();
+    eventually("the channel is connected", async || cluster().await["state"] == "connected").await;
+    tokio::task::block_in_place(|| server.process().kill());
+    eventually("the channel is lost", async || cluster().await["state"] == "reconnecting").await;
+    let health = gateway.api().health().await;
+    assert_eq!((&health["status"], &health["cluster"]["status"]), (&json!("degraded"), &json!("degraded")), "{health}");
+    assert!(health["cluster"]["since"].is_string() && health["cluster"]["lastError"].is_string(), "{health}");
+    assert!(health["warnings"].to_string().contains("the channel between nodes is disconnected"), "{health}");
+    assert_eq!(metric(&gateway.api(), "gateway_cluster_connected").await, 0.0);
+    tokio::task::block_in_place(|| server.restart());
+    eventually("the channel is connected again", async || cluster().await["state"] == "connected").await;
+    assert!(cluster().await["reconnects"].as_u64().is_some_and(|reconnects| reconnects > 0));
+    assert!(metric(&gateway.api(), "gateway_cluster_reconnects_total").await > 0.0);
+    eventually("health is ok again", async || gateway.api().health().await["status"] == "ok").await;
 }

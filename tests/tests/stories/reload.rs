@@ -1,17 +1,17 @@
-//! SIGHUP: a configuration takes effect as a whole or not at all, and what was found is reported each time.
+//! Reload by SIGHUP: a configuration is applied completely or not at all, and every reload is reported in the log.
 
 use realtime_gateway_brokers::Authority;
 use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
 use serde_json::Value;
 
-/// How many lines of the log have a message.
+/// Counts the log lines whose message starts with a text.
 fn count(gateway: &Gateway, message: &str) -> usize {
     let log = gateway.log();
     let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["fields"]["message"].as_str().is_some_and(|text| text.starts_with(message))).count()
 }
 
-/// The fields of the latest line with a message.
+/// Returns the fields of the latest log line whose message starts with a text.
 fn latest(gateway: &Gateway, message: &str) -> Value {
     let log = gateway.log();
     let mut lines = log.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -23,21 +23,21 @@ const RELOADED: &str = "the configuration was reloaded";
 const REFUSED: &str = "the configuration was not reloaded";
 const NEEDS_RESTART: &str = "these keys have changed and need a restart";
 
-/// Sends SIGHUP, and waits for the report.
+/// Sends SIGHUP and waits for a new log line with this message.
 async fn reload(gateway: &Gateway, report: &str) {
     let before = count(gateway, report);
     gateway.signal("HUP").await;
     eventually(report, || async { count(gateway, report) > before }).await;
 }
 
-/// Settings that listen where a gateway of the stories was told to.
+/// Returns settings with the listen address of the test gateways.
 fn settings() -> Settings {
     Settings::default().set("listen", "\"127.0.0.1:0\"")
 }
 
 const NEW_SECRET: &str = "another secret, also of more than 32 bytes";
 
-/// Settings that would change everything that a reload can change.
+/// Returns settings that change every kind of reloadable key.
 fn everything(cert: &str, key: &str) -> Settings {
     Settings::default()
         .set("tls.cert", &format!("{cert:?}"))
@@ -49,7 +49,7 @@ fn everything(cert: &str, key: &str) -> Settings {
 }
 
 #[tokio::test]
-async fn a_refused_configuration_changes_nothing() {
+async fn rejected_configuration_changes_nothing() {
     let authority = Authority::make();
     let other = Authority::make();
     let path = |authority: &Authority, name: &str| authority.directory().join(name).display().to_string();
@@ -62,15 +62,15 @@ async fn a_refused_configuration_changes_nothing() {
         everything(&path(&authority, "server.pem"), &path(&authority, "server.key")).set("limits.burst", "0"),
     ];
     for settings in wrong {
-        gateway.rewrite(settings);
-        // Twice: the second time it is refused as the first.
+        gateway.rewrite_config(settings);
+        // The second reload of the same file is rejected like the first.
         reload(&gateway, REFUSED).await;
         reload(&gateway, REFUSED).await;
-        // The old keys hold, and the new do not: neither those of tokens nor those of the HTTP API.
-        let mut alice = Socket::of(&gateway, "alice").await;
+        // The old token secret and API keys stay valid, and the new ones do not apply.
+        let mut alice = Socket::connect(&gateway, "alice").await;
         alice.join("a").await;
         alice.join("b").await;
-        let token = Token::of("alice").signed_with(NEW_SECRET);
+        let token = Token::for_user("alice").signed_with(NEW_SECRET);
         assert_eq!(Socket::open(&gateway, "/ws", Some(&token.text())).await.err().unwrap(), 401);
         assert_eq!(gateway.api().get("/api/v1/nodes").await["nodes"].as_array().map(Vec::len), Some(1));
         alice.close().await;
@@ -79,32 +79,32 @@ async fn a_refused_configuration_changes_nothing() {
 }
 
 #[tokio::test]
-async fn keys_that_need_a_restart_are_reported_until_they_are_back() {
+async fn reports_keys_that_need_restart_on_every_reload() {
     let mut gateway = Gateway::with(settings().set("presence.grace", "\"1s\"")).await;
     let changed = settings().set("presence.grace", "\"3s\"").set("limits.message_bytes", "\"200KiB\"");
-    gateway.rewrite(changed.clone());
+    gateway.rewrite_config(changed.clone());
     for changed in ["limits.message_bytes", "", ""] {
         reload(&gateway, NEEDS_RESTART).await;
         assert_eq!(latest(&gateway, NEEDS_RESTART)["keys"], "presence.grace");
         assert_eq!(latest(&gateway, RELOADED)["changed"], changed);
     }
-    // What may not be what was meant is said each time too.
+    // Warnings about suspicious values are repeated on every reload.
     assert_eq!(count(&gateway, "limits.message_bytes is over 192KiB"), 3);
-    gateway.rewrite(settings().set("presence.grace", "\"1s\""));
+    gateway.rewrite_config(settings().set("presence.grace", "\"1s\""));
     reload(&gateway, RELOADED).await;
     assert_eq!((count(&gateway, NEEDS_RESTART), count(&gateway, RELOADED)), (3, 4));
 }
 
 #[tokio::test]
-async fn tls_on_a_port_that_is_open_needs_a_restart() {
+async fn reports_that_enabling_tls_needs_restart() {
     let authority = Authority::make();
     let mut gateway = Gateway::with(settings()).await;
     let path = |name: &str| format!("{:?}", authority.directory().join(name).display().to_string());
-    gateway.rewrite(settings().set("tls.cert", &path("server.pem")).set("tls.key", &path("server.key")));
+    gateway.rewrite_config(settings().set("tls.cert", &path("server.pem")).set("tls.key", &path("server.key")));
     for _ in 0..2 {
         reload(&gateway, NEEDS_RESTART).await;
         assert_eq!(latest(&gateway, NEEDS_RESTART)["keys"], "tls.cert, tls.key");
         assert_eq!(latest(&gateway, RELOADED)["changed"], "");
     }
-    Socket::of(&gateway, "alice").await.close().await;
+    Socket::connect(&gateway, "alice").await.close().await;
 }

@@ -1,4 +1,4 @@
-//! The Rust SDK against a real gateway: what an app sees while its connections are killed, moved and refused.
+//! The Rust SDK against a real gateway: what an app sees while the gateway is killed, drained or rejects commands.
 
 use std::{
     sync::{
@@ -9,11 +9,11 @@ use std::{
 };
 
 use realtime_gateway_sdk::{ChatEvent, ChatStream, Client, Outcome};
-use realtime_gateway_tests::{Answers, Gateway, Settings, Socket, Token, must};
+use realtime_gateway_tests::{Gateway, Settings, Socket, StubHttpServer, Token, must};
 use serde_json::json;
 
 fn client(gateway: &Gateway, user: &str) -> Client {
-    let token = Token::of(user).text();
+    let token = Token::for_user(user).text();
     let url = format!("ws://{}/ws", gateway.address());
     let provider = move || {
         let token = token.clone();
@@ -22,11 +22,11 @@ fn client(gateway: &Gateway, user: &str) -> Client {
     Client::builder(url).token(provider).build().unwrap()
 }
 
-/// The offsets of the next messages; a gap is a failure.
+/// Returns the offsets of the next messages, and fails on a gap.
 async fn offsets(chat: &mut ChatStream, count: usize) -> Vec<u64> {
     let mut offsets = Vec::new();
     while offsets.len() < count {
-        match must("a chat event", chat.next()).await.expect("the stream goes on") {
+        match must("a chat event", chat.next()).await.expect("the stream is open") {
             ChatEvent::Message(message) => offsets.push(message.offset),
             ChatEvent::Gap(gap) => panic!("a gap: {gap:?}"),
             _ => {}
@@ -36,55 +36,55 @@ async fn offsets(chat: &mut ChatStream, count: usize) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn two_users_talk_while_the_gateway_is_killed_and_restarted() {
+async fn delivers_every_message_once_across_gateway_restart() {
     let mut gateway = Gateway::start().await;
     let (alice, bob) = (client(&gateway, "alice"), client(&gateway, "bob"));
     let mut stream = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
-    let says = alice.clan_chat("c").unwrap();
+    let sender = alice.clan_chat("c").unwrap();
     for n in 0..20 {
-        says.send(format!("before {n}")).await.unwrap();
+        sender.send(format!("before {n}")).await.unwrap();
     }
     gateway.kill().await;
-    // What is said while nobody is there waits, and is said once.
-    let sending: Vec<_> = (0..20).map(|n| says.send(format!("meanwhile {n}")).into_future()).collect();
+    // Messages that are sent during the outage are queued by the SDK and published once.
+    let sending: Vec<_> = (0..20).map(|n| sender.send(format!("meanwhile {n}")).into_future()).collect();
     let ((), receipts) = tokio::join!(gateway.restart(), futures_util::future::join_all(sending));
     let sent: Vec<u64> = receipts.into_iter().map(|receipt| receipt.unwrap().offset).collect();
     assert_eq!(sent, (21..=40).collect::<Vec<_>>());
     for n in 0..20 {
-        says.send(format!("after {n}")).await.unwrap();
+        sender.send(format!("after {n}")).await.unwrap();
     }
     assert_eq!(offsets(&mut stream, 60).await, (1..=60).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn notifications_come_once_and_acknowledgements_hold() {
+async fn delivers_notifications_once_across_gateway_restart() {
     let mut gateway = Gateway::start().await;
     let alice = client(&gateway, "alice");
-    let mut inbox = alice.notifications().subscribe().await.unwrap();
+    let mut notifications = alice.notifications().subscribe().await.unwrap();
     gateway.api().notify("alice", "first").await;
-    let first = must("the first", inbox.next()).await.unwrap();
+    let first = must("the first notification", notifications.next()).await.unwrap();
     assert_eq!(first.title, "first");
-    inbox.ack(&first).await.unwrap();
+    notifications.ack(&first).await.unwrap();
     gateway.api().notify("alice", "second").await;
-    assert_eq!(must("the second", inbox.next()).await.unwrap().title, "second");
+    assert_eq!(must("the second notification", notifications.next()).await.unwrap().title, "second");
     gateway.kill().await;
     gateway.restart().await;
     gateway.api().notify("alice", "third").await;
-    // The second is sent again by the gateway, and not shown again by the SDK.
-    assert_eq!(must("the third", inbox.next()).await.unwrap().title, "third");
+    // The gateway redelivers the second notification, and the SDK does not return it again.
+    assert_eq!(must("the third notification", notifications.next()).await.unwrap().title, "third");
 }
 
 #[tokio::test]
-async fn a_draining_node_is_left_without_losing_or_doubling_anything() {
+async fn delivers_every_message_once_across_drain() {
     let settings =
         Settings::default().set("drain.delay", "\"0s\"").set("drain.spread", "\"1s\"").set("drain.grace", "\"5s\"");
     let mut gateway = Gateway::with(settings).await;
     let (alice, bob) = (client(&gateway, "alice"), client(&gateway, "bob"));
     let mut stream = bob.clan_chat("c").unwrap().subscribe().await.unwrap();
-    let says = alice.clan_chat("c").unwrap();
+    let sender = alice.clan_chat("c").unwrap();
     let talk = async {
         for n in 0..100 {
-            says.send(n.to_string()).await.unwrap();
+            sender.send(n.to_string()).await.unwrap();
         }
     };
     let deploy = async {
@@ -92,25 +92,25 @@ async fn a_draining_node_is_left_without_losing_or_doubling_anything() {
         assert_eq!(gateway.exit_code().await, Some(0));
         gateway.restart().await;
     };
-    let ((), (), heard) = tokio::join!(talk, deploy, offsets(&mut stream, 100));
-    assert_eq!(heard, (1..=100).collect::<Vec<_>>());
+    let ((), (), received) = tokio::join!(talk, deploy, offsets(&mut stream, 100));
+    assert_eq!(received, (1..=100).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_it_ends() {
+async fn renews_token_before_it_expires() {
     let gateway = Gateway::start().await;
     let url = format!("ws://{}/ws", gateway.address());
-    let asked = Arc::new(AtomicU64::new(0));
-    let counted = asked.clone();
+    let requests = Arc::new(AtomicU64::new(0));
+    let counted = requests.clone();
     let provider = move || {
         counted.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, std::io::Error>(Token::of("alice").lasting(Duration::from_secs(4)).text()) }
+        async move { Ok::<_, std::io::Error>(Token::for_user("alice").valid_for(Duration::from_secs(4)).text()) }
     };
     let alice = Client::builder(url).token(provider).build().unwrap();
     let clan = alice.clan_chat("c").unwrap();
     let mut stream = clan.subscribe().await.unwrap();
     let mut sent = 0;
-    while asked.load(Ordering::SeqCst) < 4 {
+    while requests.load(Ordering::SeqCst) < 4 {
         clan.send("still here").await.unwrap();
         sent += 1;
         assert_eq!(offsets(&mut stream, 1).await, [sent]);
@@ -118,20 +118,20 @@ async fn a_token_is_renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn whoever_is_replaced_is_told_and_stays_away() {
+async fn replaced_client_ends_with_4409_and_does_not_reconnect() {
     let gateway = Gateway::start().await;
     let alice = client(&gateway, "alice");
     alice.connect().await.unwrap();
-    let mut newer = Socket::of(&gateway, "alice").await;
-    let end = must("the end", alice.closed()).await;
+    let mut newer = Socket::connect(&gateway, "alice").await;
+    let end = must("the client ends", alice.closed()).await;
     assert_eq!(end.close_code().map(|code| code.0), Some(4409));
-    newer.drain().await;
+    newer.messages_until_pong().await;
 }
 
 #[tokio::test]
-async fn a_refused_send_says_that_it_was_refused() {
+async fn refused_send_has_outcome_refused() {
     let gateway = Gateway::start().await;
-    let token = Token::of("alice").clans(&["mine"]).text();
+    let token = Token::for_user("alice").clans(&["mine"]).text();
     let url = format!("ws://{}/ws", gateway.address());
     let provider = move || {
         let token = token.clone();
@@ -145,7 +145,7 @@ async fn a_refused_send_says_that_it_was_refused() {
 }
 
 #[tokio::test]
-async fn a_restarted_app_goes_on_from_a_saved_position() {
+async fn resumes_from_saved_position_after_app_restart() {
     let gateway = Gateway::start().await;
     let writer = client(&gateway, "writer").clan_chat("c").unwrap();
     let saved = {
@@ -166,8 +166,8 @@ async fn a_restarted_app_goes_on_from_a_saved_position() {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_a_permission_service_that_is_away_for_too_long() {
-    let service = Answers::start(json!({ "allowed": true, "ttlSeconds": 1 })).await;
+async fn stream_survives_long_outage_of_permission_service() {
+    let service = StubHttpServer::start(json!({ "allowed": true, "ttlSeconds": 1 })).await;
     let settings = Settings::default()
         .set("permissions.source", "\"http\"")
         .set("permissions.url", &format!("\"{}\"", service.url()))
@@ -175,17 +175,17 @@ async fn a_stream_outlives_a_permission_service_that_is_away_for_too_long() {
     let gateway = Gateway::with(settings).await;
     let alice = client(&gateway, "alice");
     let mut stream = alice.clan_chat("c").unwrap().subscribe().await.unwrap();
-    let say = async |content: &str| {
+    let post = async |content: &str| {
         let body = json!({ "content": content });
         gateway.api().json(reqwest::Method::POST, "/api/v1/clans/c/messages", Some(body)).await.0
     };
-    assert!(say("before").await.is_success());
+    assert!(post("before").await.is_success());
     assert_eq!(offsets(&mut stream, 1).await, [1]);
-    service.set(json!("not an answer"));
-    // The gateway asks, ends the subscription, and asks again when the SDK subscribes again.
-    service.asked_times(service.asked() + 3).await;
-    assert!(say("meanwhile").await.is_success());
-    service.set(json!({ "allowed": true, "ttlSeconds": 1 }));
-    assert!(say("after").await.is_success());
+    service.set_response(json!("not an answer"));
+    // The gateway checks the permission, ends the subscription, and checks again when the SDK resubscribes.
+    service.wait_for_requests(service.request_count() + 3).await;
+    assert!(post("meanwhile").await.is_success());
+    service.set_response(json!({ "allowed": true, "ttlSeconds": 1 }));
+    assert!(post("after").await.is_success());
     assert_eq!(offsets(&mut stream, 2).await, [2, 3]);
 }

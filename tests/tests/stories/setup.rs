@@ -1,4 +1,4 @@
-//! `setup-gateway.sh` lays a gateway below a folder, starts it, and changes nothing when it is run again.
+//! `setup-gateway.sh` installs a gateway below a root folder, starts it, and changes nothing on a second run.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use realtime_gateway_tests::gateway_program;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// A folder that stands for the root of a machine, and the address that its gateway listens on.
+/// A folder that replaces the root of a machine, and the address on which its gateway listens.
 struct Machine {
     root: TempDir,
     listen: String,
@@ -23,19 +23,19 @@ impl Machine {
         Self { root: tempfile::tempdir().unwrap(), listen: free.to_string() }
     }
 
-    /// Runs the script, which must succeed; what it said, without the folder's name.
+    /// Runs the script, which must succeed, and returns its output without the folder's name.
     async fn setup(&self, arguments: &[&str]) -> Vec<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../setup-gateway.sh");
         let mut command = Command::new(script);
         command.arg("--root").arg(self.root.path()).arg("--binary").arg(gateway_program());
         let output = command.args(["--listen", &self.listen]).args(arguments).output().await.unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
         let log = std::fs::read_to_string(self.root.path().join("gateway.log")).unwrap_or_default();
-        assert!(output.status.success(), "{said}{}\n{log}", String::from_utf8_lossy(&output.stderr));
-        said.lines().map(|line| line.replace(&self.root.path().display().to_string(), "")).collect()
+        assert!(output.status.success(), "{printed}{}\n{log}", String::from_utf8_lossy(&output.stderr));
+        printed.lines().map(|line| line.replace(&self.root.path().display().to_string(), "")).collect()
     }
 
-    /// Every file that is installed, with its permissions and content.
+    /// Returns every installed file with its permissions and content.
     fn files(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.root.path().to_owned()];
@@ -56,24 +56,24 @@ impl Machine {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_everything_and_does_nothing() {
+async fn dry_run_prints_every_action_and_changes_nothing() {
     let machine = Machine::new();
-    let said = machine.setup(&["--dry-run"]).await;
+    let printed = machine.setup(&["--dry-run"]).await;
     for action in ["install /usr/local/bin/gateway", "install /etc/systemd/system/gateway.service", "/health/websocket"]
     {
         let would = |line: &&String| line.contains("would") && line.contains(action);
-        assert!(said.iter().any(|line| would(&line)), "{action}: {said:?}");
+        assert!(printed.iter().any(|line| would(&line)), "{action}: {printed:?}");
     }
     assert!(machine.files().is_empty());
-    assert_eq!(machine.setup(&["--dry-run"]).await, said);
+    assert_eq!(machine.setup(&["--dry-run"]).await, printed);
 }
 
 #[tokio::test]
-async fn it_installs_once_and_then_leaves_all_as_it_is() {
+async fn second_run_changes_nothing() {
     let machine = Machine::new();
-    let said = machine.setup(&[]).await.join("\n");
+    let printed = machine.setup(&[]).await.join("\n");
     for endpoint in ["/health", "/health/websocket"] {
-        assert!(said.contains(&format!("http://{}{endpoint} answers 200", machine.listen)), "{said}");
+        assert!(printed.contains(&format!("http://{}{endpoint} answers 200", machine.listen)), "{printed}");
     }
     let files = machine.files();
     let names: Vec<_> = files.keys().map(|path| path.to_str().unwrap()).collect();
@@ -88,26 +88,26 @@ async fn it_installs_once_and_then_leaves_all_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_newer_unit_is_installed_and_the_secret_stays() {
+async fn installs_newer_unit_and_keeps_secret() {
     let machine = Machine::new();
     machine.setup(&[]).await;
     let files = machine.files();
     std::fs::write(machine.root.path().join("etc/systemd/system/gateway.service"), "an older one").unwrap();
-    let said = machine.setup(&[]).await.join("\n");
-    assert!(said.contains("install /etc/systemd/system/gateway.service"), "{said}");
-    assert!(!said.contains("install /usr/local/bin/gateway"), "{said}");
+    let printed = machine.setup(&[]).await.join("\n");
+    assert!(printed.contains("install /etc/systemd/system/gateway.service"), "{printed}");
+    assert!(!printed.contains("install /usr/local/bin/gateway"), "{printed}");
     assert!(machine.files() == files);
 }
 
 #[tokio::test]
-async fn uninstalling_keeps_the_secret_and_the_data() {
+async fn uninstall_keeps_secret_and_data() {
     let machine = Machine::new();
     machine.setup(&[]).await;
     let secret = machine.files().remove(Path::new("etc/gateway/gateway.env")).unwrap();
     machine.setup(&["--uninstall", "--dry-run"]).await;
     assert_eq!(machine.files().len(), 3);
-    let said = machine.setup(&["--uninstall"]).await.join("\n");
-    assert!(said.contains("kept: /etc/gateway/gateway.env, /var/lib/gateway"), "{said}");
+    let printed = machine.setup(&["--uninstall"]).await.join("\n");
+    assert!(printed.contains("kept: /etc/gateway/gateway.env, /var/lib/gateway"), "{printed}");
     assert_eq!(machine.files(), BTreeMap::from([("etc/gateway/gateway.env".into(), secret.clone())]));
     assert!(machine.root.path().join("var/lib/gateway/data/gateway.redb").exists());
     machine.setup(&[]).await;

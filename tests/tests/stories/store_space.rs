@@ -1,4 +1,4 @@
-//! A store without space: new messages are refused, everything else goes on, and operators see why.
+//! A full store: new messages are rejected, other operations continue, and health and metrics show the reason.
 
 use realtime_gateway_brokers::rabbitmq::shared;
 use realtime_gateway_tests::{Backend, Gateway, Settings, Socket, eventually};
@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 
 use super::rabbitmq::metric;
 
-/// Settings that listen where a gateway of the stories was told to.
+/// Adds the listen address of the test gateways and a size limit of the store.
 fn limited(settings: Settings, max_bytes: &str) -> Settings {
     settings.set("listen", "\"127.0.0.1:0\"").set("store.max_bytes", &format!("{max_bytes:?}"))
 }
 
-/// A notification whose data takes many bytes.
+/// Returns a notification with 50 kB of data.
 fn large(user: &str) -> Value {
     json!({ "userId": user, "title": "t", "message": "m", "data": { "text": "x".repeat(50_000) } })
 }
 
-/// Changes `store.max_bytes` without a restart.
-async fn change(gateway: &mut Gateway, settings: Settings, max_bytes: &str) {
-    gateway.rewrite(limited(settings, max_bytes));
+/// Changes `store.max_bytes` by a reload.
+async fn reload_limit(gateway: &mut Gateway, settings: Settings, max_bytes: &str) {
+    gateway.rewrite_config(limited(settings, max_bytes));
     gateway.signal("HUP").await;
 }
 
@@ -28,10 +28,10 @@ async fn is_refusing(gateway: &Gateway) -> bool {
 }
 
 #[tokio::test]
-async fn full_store_refuses_new_messages_only_and_says_so() {
+async fn full_store_rejects_new_messages_only_and_reports_it() {
     let mut gateway = Gateway::with(limited(Settings::default(), "100MiB")).await;
-    let mut alice = Socket::of(&gateway, "alice").await;
-    let first = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "1", "clientMessageId": "m1" })).await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    let first = alice.request(json!({ "type": "chat", "clanId": "c", "content": "1", "clientMessageId": "m1" })).await;
     assert_eq!(first["type"], "message_sent", "{first}");
     let message = first["messageId"].as_str().unwrap();
     let api = gateway.api();
@@ -44,22 +44,23 @@ async fn full_store_refuses_new_messages_only_and_says_so() {
     assert!((0.0..1.0).contains(&metric(&api, "gateway_store_free_ratio").await));
 
     // The file is larger than the new limit.
-    change(&mut gateway, Settings::default(), "1MiB").await;
-    eventually("the store refuses", || is_refusing(&gateway)).await;
-    let refused = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "2", "clientMessageId": "m2" })).await;
+    reload_limit(&mut gateway, Settings::default(), "1MiB").await;
+    eventually("the store rejects writes", || is_refusing(&gateway)).await;
+    let refused =
+        alice.request(json!({ "type": "chat", "clanId": "c", "content": "2", "clientMessageId": "m2" })).await;
     assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!("unavailable")), "{refused}");
     assert!(refused["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refused}");
     let (status, problem) = api.json(Method::POST, "/api/v1/notifications", Some(large("bob"))).await;
     assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("unavailable")), "{problem}");
-    // A message that was stored before is answered as a repeat.
-    let again = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "1", "clientMessageId": "m1" })).await;
+    // The repeat of a stored message is confirmed as a duplicate.
+    let again = alice.request(json!({ "type": "chat", "clanId": "c", "content": "1", "clientMessageId": "m1" })).await;
     assert_eq!(again["messageId"], message, "{again}");
-    // Acknowledgements, deletions and new sessions go on.
-    let acked = alice.ask(json!({ "type": "notification_ack", "notificationId": id })).await;
+    // Acknowledgements, deletions and new sessions still work.
+    let acked = alice.request(json!({ "type": "notification_ack", "notificationId": id })).await;
     assert_eq!(acked["type"], "ack_confirmed");
-    let bob = Socket::of(&gateway, "bob").await;
-    let (status, answer) = api.json(Method::DELETE, &format!("/api/v1/clans/c/messages/{message}"), None).await;
-    assert!(status.is_success(), "{status} {answer}");
+    let bob = Socket::connect(&gateway, "bob").await;
+    let (status, response) = api.json(Method::DELETE, &format!("/api/v1/clans/c/messages/{message}"), None).await;
+    assert!(status.is_success(), "{status} {response}");
     bob.close().await;
 
     let health = api.get("/health").await;
@@ -71,41 +72,45 @@ async fn full_store_refuses_new_messages_only_and_says_so() {
     assert_eq!(metric(&api, "gateway_store_refusing_writes").await, 1.0);
     assert_eq!(metric(&api, "gateway_store_up").await, 1.0);
 
-    change(&mut gateway, Settings::default(), "200MiB").await;
-    eventually("the store accepts", || async { !is_refusing(&gateway).await }).await;
-    let sent = alice.ask(json!({ "type": "chat", "clanId": "c", "content": "2", "clientMessageId": "m2" })).await;
+    reload_limit(&mut gateway, Settings::default(), "200MiB").await;
+    eventually("the store accepts writes", || async { !is_refusing(&gateway).await }).await;
+    let sent = alice.request(json!({ "type": "chat", "clanId": "c", "content": "2", "clientMessageId": "m2" })).await;
     assert_eq!(sent["type"], "message_sent", "{sent}");
-    eventually("health", || async { gateway.api().health().await["store"]["status"] == "ok" }).await;
+    eventually("the store is reported as ok", || async { gateway.api().health().await["store"]["status"] == "ok" })
+        .await;
     assert_eq!(metric(&api, "gateway_store_refusing_writes").await, 0.0);
     let log = gateway.log().join("\n");
-    assert!(log.contains("new messages and notifications are refused until"), "refusing is logged");
-    assert!(log.contains("the store has space again"), "the end of it is logged");
+    assert!(
+        log.contains("new messages and notifications are refused until"),
+        "the log does not say that writes are refused"
+    );
+    assert!(log.contains("the store has space again"), "the log does not say that the store has space again");
 }
 
 #[tokio::test]
-async fn events_of_backend_services_wait_in_their_queue_for_space() {
-    let backend = Backend::at(&shared()).await;
+async fn keeps_inbound_events_queued_while_store_is_full() {
+    let backend = Backend::connect(&shared()).await;
     let mut gateway = Gateway::with(limited(backend.settings(), "100MiB")).await;
     let api = gateway.api();
     for _ in 0..25 {
         api.post("/api/v1/notifications", large("bob")).await;
     }
-    let mut alice = Socket::of(&gateway, "alice").await;
-    alice.ask(json!({ "type": "subscribe_notifications" })).await;
-    change(&mut gateway, backend.settings(), "1MiB").await;
-    eventually("the store refuses", || is_refusing(&gateway)).await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    alice.request(json!({ "type": "subscribe_notifications" })).await;
+    reload_limit(&mut gateway, backend.settings(), "1MiB").await;
+    eventually("the store rejects writes", || is_refusing(&gateway)).await;
     backend.publish("notification.alice", json!({ "id": "n1", "title": "t", "message": "m" })).await;
     let is_waiting = |line: &String| line.contains("the store takes no inbound events");
-    eventually("the event waits", || async { gateway.log().iter().any(is_waiting) }).await;
-    change(&mut gateway, backend.settings(), "200MiB").await;
+    eventually("the event stays in the queue", || async { gateway.log().iter().any(is_waiting) }).await;
+    reload_limit(&mut gateway, backend.settings(), "200MiB").await;
     assert_eq!(alice.expect("notification").await["id"], "n1");
     assert_eq!(metric(&api, "gateway_dead_lettered_total").await, 0.0);
 }
 
 #[tokio::test]
-async fn compact_is_refused_while_a_gateway_runs_and_works_after() {
+async fn rejects_compact_while_gateway_runs() {
     let mut gateway = Gateway::with(Settings::default().set("drain.delay", "\"0s\"")).await;
-    let mut alice = Socket::of(&gateway, "alice").await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
     alice.chat("c", "kept").await;
     let path = gateway.dir().join("gateway.redb").display().to_string();
     let refused = gateway.command(&["store", "compact", &path]).await;

@@ -1,4 +1,4 @@
-//! One check of the step `deploy`: a program that is silent when all is well, and heard when it is not.
+//! A check of the step `deploy`: a validator whose output is shown only when it fails.
 
 use std::process::{Command, Stdio};
 
@@ -6,23 +6,23 @@ use anyhow::{Context as _, bail};
 
 use crate::project::Project;
 
-/// One thing that must hold.
+/// A check.
 pub(super) struct Check {
-    /// What is looked at.
+    /// The name of the checked files.
     pub(super) name: &'static str,
-    /// Looks at it.
+    /// Runs the check.
     pub(super) run: fn(&Project) -> anyhow::Result<()>,
 }
 
-/// Runs a validator; what it says is shown only if it fails.
+/// Runs a validator and hides its output unless it fails.
 ///
 /// # Errors
-/// If it cannot be started or fails, with all that it said.
+/// If it cannot be started, or fails; the error contains its output.
 pub(super) fn quietly(command: &mut Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("start {command:?}"))?;
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-        bail!("{command:?} failed ({})\n{}", output.status, said.join("\n"));
+        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+        bail!("{command:?} failed ({})\n{}", output.status, printed.join("\n"));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The sample configurations of nginx and HAProxy, read by nginx and HAProxy, with a certificate of the tests in place of one's own.
+//! The sample configurations of nginx and HAProxy, read by nginx and HAProxy, with a certificate of the tests in place
+//! of one's own.
 
 use std::{fs, path::PathBuf};
 
@@ -7,14 +8,14 @@ use anyhow::{Context as _, ensure};
 use super::{check::quietly, debian, scratch};
 use crate::project::Project;
 
-/// The certificate and the key of the tests.
+/// The test certificate and its key.
 const CERTIFICATE: [&str; 2] = ["TEST_ONLY_certificate.pem", "TEST_ONLY_key.pem"];
 
 fn certificate(project: &Project) -> [PathBuf; 2] {
     CERTIFICATE.map(|name| project.root().join("server/tests/sockets/certificate").join(name))
 }
 
-/// A sample, with files of this machine in place of those that it names.
+/// Returns a sample configuration with its file paths replaced by existing files.
 fn sample(project: &Project, path: &str, files: &[(&str, &PathBuf)]) -> anyhow::Result<String> {
     let mut text = fs::read_to_string(project.root().join(path)).with_context(|| format!("read {path}"))?;
     for (named, file) in files {
@@ -43,7 +44,8 @@ pub(super) fn haproxy(project: &Project) -> anyhow::Result<()> {
     let text = sample(project, "deploy/haproxy/haproxy.cfg", &[("/etc/haproxy/gateway.pem", &pem)])?;
     let config = folder.join("haproxy.cfg");
     fs::write(&config, text)?;
-    // Warnings count here; the one below cannot be without them, because its names are known inside Docker only.
+    // The second file always causes warnings, because its host names exist only inside Docker; so `-dW` is used here
+    // only.
     quietly(debian(project, "haproxy")?.args(["-c", "-q", "-dW", "-f"]).arg(config))?;
     quietly(debian(project, "haproxy")?.args(["-c", "-q", "-f", "deploy/compose/haproxy.cfg"]))
 }

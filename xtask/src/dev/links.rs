@@ -1,4 +1,4 @@
-//! What a person needs who has just started a gateway: its links, lines to paste, and the browser SDK of its demo page.
+//! `cargo xtask announce`: prints the links and example commands of a started gateway, and builds the browser SDK.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
@@ -10,39 +10,51 @@ use std::{
 
 use crate::{browser, project::Project};
 
-/// How often the gateway is asked whether it is ready.
+/// The time between two readiness checks.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long it may take to start, or a single question to be answered.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for the start, and for a single request.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What `cargo xtask announce` takes.
+/// The arguments of `cargo xtask announce`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the gateway listens.
+    /// The address on which the gateway listens.
     address: SocketAddr,
+    /// The address of a node that must be ready too.
+    #[arg(long)]
+    node: Vec<SocketAddr>,
+    /// A further line below the links.
+    #[arg(long)]
+    line: Vec<String>,
+    /// Does not build the browser SDK.
+    #[arg(long)]
+    without_sdk: bool,
 }
 
-/// Waits until the gateway is ready, prints its links and builds the browser SDK unless it is up to date. Says nothing if
-/// the gateway ends first.
+/// Waits until the gateway is ready, prints its links, and builds the browser SDK unless it is up to date. Prints
+/// nothing if the gateway exits first.
 ///
 /// # Errors
 /// If standard output cannot be written, or the SDK cannot be built.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let gateway = Gateway::watched();
-    let begun = Instant::now();
-    while !is_ready(arguments.address) {
-        if !gateway.is_there() {
+    let gateway = Gateway::of_parent();
+    let started = Instant::now();
+    while !arguments.node.iter().chain([&arguments.address]).all(|address| is_ready(*address)) {
+        if !gateway.is_running() {
             return Ok(ExitCode::SUCCESS);
         }
-        if begun.elapsed() > PATIENCE {
-            writeln!(io::stderr(), "the gateway is not ready after {} s; its log says why", PATIENCE.as_secs())?;
+        if started.elapsed() > TIMEOUT {
+            writeln!(io::stderr(), "the gateway is not ready after {} s; see its log", TIMEOUT.as_secs())?;
             return Ok(ExitCode::FAILURE);
         }
         thread::sleep(INTERVAL);
     }
     let mut out = io::stdout();
-    out.write_all(text(arguments.address).as_bytes())?;
+    out.write_all(text(arguments.address, &arguments.line).as_bytes())?;
+    if arguments.without_sdk {
+        return Ok(ExitCode::SUCCESS);
+    }
     if !browser::is_there(project) || browser::is_sdk_fresh(project) {
         writeln!(out, "step 3 of 3: the browser SDK of the demo page is up to date\n")?;
         return Ok(ExitCode::SUCCESS);
@@ -53,14 +65,14 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether `GET /health/ready` answers 200.
+/// Returns whether `GET /health/ready` answers 200.
 fn is_ready(address: SocketAddr) -> bool {
     status_line(address).is_ok_and(|line| line.split(' ').nth(1) == Some("200"))
 }
 
 fn status_line(address: SocketAddr) -> io::Result<String> {
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     let request = format!("GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes())?;
     let mut line = String::new();
@@ -68,13 +80,14 @@ fn status_line(address: SocketAddr) -> io::Result<String> {
     Ok(line)
 }
 
-fn text(address: SocketAddr) -> String {
+fn text(address: SocketAddr, lines: &[String]) -> String {
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     let post = |path: &str, body: &str| {
         format!("curl -s http://{address}{path} -H 'content-type: application/json' -d '{body}'")
     };
     let token = post("/dev/token", r#"{"userId":"alice","clans":["clan1"]}"#);
     let notification = post("/dev/notifications", r#"{"userId":"alice","title":"Hello","message":"It works"}"#);
-    // The example knows the usual address by itself.
+    // The example uses the default address without an argument.
     let gateway = if address.port() == 4000 { String::new() } else { format!(" --gateway ws://{address}/ws") };
     let chat = "cargo run -p realtime-gateway-sdk --example chat --";
     format!(
@@ -88,7 +101,7 @@ The gateway is ready.
   HTTP API      http://{address}/docs
   protocol      http://{address}/docs/protocol
   metrics       http://{address}/metrics
-
+{lines}
 A token for alice, who may chat in clan1:
   {token}
 A notification for her:
@@ -102,29 +115,29 @@ Ctrl-C ends the gateway.
     )
 }
 
-/// The process that started this one, and which the gateway has become.
+/// The parent process, which has replaced itself with the gateway.
 struct Gateway {
     #[cfg(unix)]
     parent: u32,
 }
 
 impl Gateway {
-    fn watched() -> Self {
+    fn of_parent() -> Self {
         Self {
             #[cfg(unix)]
             parent: std::os::unix::process::parent_id(),
         }
     }
 
-    /// Whether it still runs; a process whose parent has ended is given another one.
+    /// Returns whether the gateway is still running: a process whose parent has exited gets another parent.
     #[cfg(unix)]
-    fn is_there(&self) -> bool {
+    fn is_running(&self) -> bool {
         std::os::unix::process::parent_id() == self.parent
     }
 
-    /// Elsewhere nobody tells; waiting has an end all the same.
+    /// Returns true: other systems do not report the end of the parent, so only the time limit applies.
     #[cfg(not(unix))]
-    fn is_there(&self) -> bool {
+    fn is_running(&self) -> bool {
         true
     }
 }
@@ -135,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request after another with these status lines.
-    fn answering(statuses: &'static [&'static str]) -> SocketAddr {
+    /// Starts a server that answers one request after another with these status lines.
+    fn serve_statuses(statuses: &'static [&'static str]) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         thread::spawn(move || {
@@ -151,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_200_is_ready() {
-        let address = answering(&["503 Service Unavailable", "200 OK"]);
+    fn only_status_200_is_ready() {
+        let address = serve_statuses(&["503 Service Unavailable", "200 OK"]);
         assert!(!is_ready(address));
         assert!(is_ready(address));
     }
 
     #[test]
-    fn nobody_there_is_not_ready() {
+    fn closed_port_is_not_ready() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
@@ -166,9 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn the_chat_is_told_an_unusual_address() {
-        assert!(!text("127.0.0.1:4000".parse().expect("an address")).contains("--gateway"));
-        let unusual = text("127.0.0.1:4001".parse().expect("an address"));
+    fn chat_commands_contain_unusual_address() {
+        assert!(!text("127.0.0.1:4000".parse().expect("an address"), &[]).contains("--gateway"));
+        let unusual = text("127.0.0.1:4001".parse().expect("an address"), &[]);
         assert!(unusual.contains("-- alice clan1 --gateway ws://127.0.0.1:4001/ws"), "{unusual}");
     }
 }

@@ -1,5 +1,5 @@
-//! The steps that cargo and nextest do. All of them choose the whole workspace with its examples: cargo chooses the
-//! features of the dependencies by what is selected, and compiles most of them again for another selection.
+//! The steps that run cargo and nextest. All of them select the whole workspace with its examples, because the
+//! selection determines the features of dependencies, and another selection would compile most of them again.
 
 use std::{
     fs,
@@ -16,11 +16,12 @@ use crate::{
     python::Environment,
 };
 
-/// The variable that names a broker to the tests, as `tests/brokers` has it.
+/// The variable with the URL of a shared broker, which `tests/fixtures/brokers` reads.
 const BROKER: &str = "GATEWAY_TEST_AMQP";
 
-/// Where nextest writes its report, as `.config/nextest.toml` has it.
-const REPORT: &str = "nextest/default/junit.xml";
+/// The path of nextest's report below the root, as configured in `.config/nextest.toml`. It does not depend on cargo's
+/// target directory.
+const REPORT: &str = "target/nextest/default/junit.xml";
 
 pub(super) fn format(project: &Project) -> anyhow::Result<()> {
     command::run(&mut project.cargo(&["fmt", "--all", "--check"]))
@@ -32,14 +33,14 @@ pub(super) fn lints(project: &Project) -> anyhow::Result<()> {
 }
 
 pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
-    // With the examples, cargo finds everything that the step before has checked. xtask has no library.
+    // Selecting the examples reuses what the previous step has compiled. xtask has no library.
     let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked", "--lib", "--examples"]);
     doc.args(["--bin", "xtask"]);
     command::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 pub(super) fn build(project: &Project) -> anyhow::Result<()> {
-    // Not xtask itself: it is running, and some systems do not allow a running program to be replaced.
+    // xtask is excluded because it is running, and some systems do not allow replacing a running program.
     let programs = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
     command::run(&mut project.cargo(&programs))
 }
@@ -56,11 +57,10 @@ pub(super) fn tests(project: &Project, filters: &[String]) -> anyhow::Result<Cou
     run_reported(project, &mut nextest)
 }
 
-/// Each case has servers of its own, and `.config/nextest.toml` says how many run at a time. What they measured is printed at
-/// the end.
+/// Runs the fault cases and prints their figures at the end. `.config/nextest.toml` sets how many run at a time.
 pub(super) fn faults(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
     let figures = project.root().join("test-output/faults.txt");
-    // Those of another run; there may be none.
+    // Removes the figures of an earlier run, if there are any.
     let _ = fs::remove_file(&figures);
     let mut nextest = nextest(project, "binary(faults)");
     let counts = run_reported(project, nextest.args(["--status-level", "pass"]).args(filters));
@@ -76,10 +76,10 @@ fn nextest(project: &Project, chosen: &str) -> Command {
     nextest
 }
 
-/// Runs nextest and reads how many tests passed from its report.
+/// Runs nextest and reads the number of passed tests from its report.
 fn run_reported(project: &Project, nextest: &mut Command) -> anyhow::Result<Counts> {
-    let report = project.target().join(REPORT);
-    // That of another run; there may be none.
+    let report = project.root().join(REPORT);
+    // Removes the report of an earlier run, if there is one.
     let _ = fs::remove_file(&report);
     let result = command::run(nextest);
     let counts = fs::read_to_string(&report).ok().and_then(|report| Counts::of_junit(&report));
@@ -90,12 +90,12 @@ fn run_reported(project: &Project, nextest: &mut Command) -> anyhow::Result<Coun
     }
 }
 
-/// Whether many of the chosen tests need a broker, so that one for all is worth its start.
+/// Returns whether many of the selected tests need a broker, so that it is worth starting a shared one.
 fn wants_broker(filters: &[String]) -> bool {
     filters.is_empty() || filters.iter().any(|filter| filter.contains("rabbit"))
 }
 
-/// A broker for all tests, each of which takes a prefix of its own. It ends with this.
+/// A broker that all tests share, each with its own prefix. It is stopped on drop.
 struct Broker {
     process: Child,
     url: String,
@@ -114,7 +114,7 @@ impl Broker {
         BufReader::new(output).read_line(&mut url).context("read the address of the broker")?;
         let broker = Self { process, url: url.trim().to_owned() };
         if broker.url.is_empty() {
-            bail!("the broker that the tests share did not start; what it wrote stands above");
+            bail!("the shared broker did not start; see its output above");
         }
         Ok(broker)
     }
@@ -122,7 +122,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It ends with its standard input, and takes its servers along.
+        // The process stops its servers and exits when its standard input is closed.
         drop(self.process.stdin.take());
         self.process.wait().ok();
     }

@@ -1,10 +1,10 @@
-//! The table at the end of `cargo xtask test`, and its last line.
+//! The table of results at the end of `cargo xtask test`.
 
 use std::{fmt, time::Duration};
 
 use crate::counts::Counts;
 
-/// What every step came to.
+/// The results of all steps.
 #[derive(Default)]
 pub(super) struct Report {
     rows: Vec<Row>,
@@ -13,12 +13,12 @@ pub(super) struct Report {
 struct Row {
     step: &'static str,
     took: Duration,
-    /// The tests that ran in it, or `None` if the step broke.
+    /// The counted tests, or `None` if the step failed.
     tests: Option<Counts>,
 }
 
 impl Report {
-    /// Notes a step and returns a line about it; `tests` is `None` if it broke.
+    /// Adds the result of a step and returns a line about it; `tests` is `None` if the step failed.
     pub(super) fn add(&mut self, step: &'static str, took: Duration, tests: Option<Counts>) -> String {
         let row = Row { step, took, tests };
         let total: Duration = self.rows.iter().map(|row| row.took).sum::<Duration>() + took;
@@ -30,7 +30,7 @@ impl Report {
         line + &format!(" ({} in all)", minutes(total))
     }
 
-    /// All tests, and each step that has none or broke as one more.
+    /// Counts all tests, and each step that has no tests or failed as one.
     pub(super) fn totals(&self) -> Counts {
         self.rows.iter().fold(Counts::default(), |sum, row| sum + row.counts())
     }
@@ -54,7 +54,7 @@ impl Row {
     }
 }
 
-/// A time as `12 min 5 s`.
+/// Formats a time as `12 min 5 s`.
 fn minutes(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{} min {} s", seconds / 60, seconds % 60)

@@ -1,4 +1,4 @@
-//! What happens before the steps: tools that are missing are named, or, with `--setup`, listed and installed.
+//! Preparation before the steps: reports missing tools or, with `--setup`, lists and installs them.
 
 use std::{
     fs::{self, File},
@@ -12,10 +12,10 @@ use anyhow::{Context as _, anyhow};
 
 use crate::{project::Project, tools::Missing};
 
-/// How many lines of the log are shown when an installation fails.
+/// The number of log lines that are shown when an installation fails.
 const SHOWN: usize = 20;
 
-/// Names what is missing and how to get it.
+/// Prints the missing tools and how to install them.
 ///
 /// # Errors
 /// If standard error cannot be written.
@@ -25,7 +25,7 @@ pub(super) fn explain(project: &Project, missing: &Missing) -> anyhow::Result<()
         "error: tools that the steps use are missing, so nothing was run:\n{}\n\
          `cargo xtask test --setup` installs them and then runs the steps. The same by hand:\n{}\n\n\
          The steps that need no further tools run by their names: cargo xtask test format tidy lints docs",
-        missing.list(),
+        missing.list(project),
         indented(&missing.commands(project))
     )?;
     Ok(())
@@ -35,15 +35,15 @@ fn indented(commands: &[String]) -> String {
     commands.iter().map(|command| format!("  {command}")).collect::<Vec<_>>().join("\n")
 }
 
-/// An installation that is under way.
+/// A running installation.
 pub(super) struct Setup<'scope> {
     task: ScopedJoinHandle<'scope, anyhow::Result<()>>,
     log: PathBuf,
-    begun: Instant,
+    started: Instant,
 }
 
 impl<'scope> Setup<'scope> {
-    /// Lists what will be installed, and begins to install it. Nothing is begun where nothing is missing.
+    /// Lists the missing tools and starts their installation; returns `None` if no tool is missing.
     ///
     /// # Errors
     /// If the log cannot be written.
@@ -63,18 +63,18 @@ impl<'scope> Setup<'scope> {
             out,
             "=== setup: these tools are missing and will be installed:\n{}\nby these commands, while the first steps \
              run; what they print goes to {}:\n{}",
-            missing.list(),
+            missing.list(project),
             log.display(),
             indented(&missing.commands(project))
         )?;
         let task = scope.spawn(move || missing.install(project, &file));
-        Ok(Some(Self { task, log, begun: Instant::now() }))
+        Ok(Some(Self { task, log, started: Instant::now() }))
     }
 
-    /// Waits until everything is installed.
+    /// Waits until all tools are installed.
     ///
     /// # Errors
-    /// If something could not be installed, with the end of what the installers printed.
+    /// If a tool could not be installed; the error contains the end of the log.
     pub(super) fn wait(self) -> anyhow::Result<()> {
         let mut out = io::stdout();
         if !self.task.is_finished() {
@@ -87,7 +87,7 @@ impl<'scope> Setup<'scope> {
             let end = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default().join("\n");
             format!("{end}\nthe installation failed; {} has all of it", self.log.display())
         })?;
-        writeln!(out, "\n=== setup: installed after {:.0} s", self.begun.elapsed().as_secs_f64())?;
+        writeln!(out, "\n=== setup: installed after {:.0} s", self.started.elapsed().as_secs_f64())?;
         Ok(())
     }
 }

@@ -1,51 +1,65 @@
-//! The steps of `cargo xtask test`, in the order in which they run: those that use no further tools come first, so that
-//! `--setup` can install the tools meanwhile.
+//! The steps of `cargo xtask test` in the order in which they run. Steps that need no tools come first, so that
+//! `--setup` can install the tools in the meantime.
 
 use super::cargo;
-use crate::{browser, clients, counts::Counts, deploy, fuzz, policy, project::Project, tidy, tools::Tool, wasm};
+use crate::{
+    browser, clients, commits, counts::Counts, deploy, fuzz, github, policy, project::Project, semver, tidy,
+    tools::Tool, wasm,
+};
 
-/// The name of the step that filters choose tests of.
+/// The step whose tests filters select.
 pub(super) const TESTS: &str = "tests";
 
-/// The name of the step that they choose cases of, where it is named beside them.
+/// The step whose cases filters select if it is named too.
 pub(super) const FAULTS: &str = "faults";
 
-/// The step that makes the gateway, and those that run it.
+/// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
+/// The steps that run the gateway.
 pub(super) const AFTER_BUILD: [&str; 5] = [TESTS, "npm", "clients", "browser", FAULTS];
 
-/// One thing that must hold.
+/// A step: a check or a set of tests.
 pub(super) struct Step {
-    /// How it is chosen on the command line.
+    /// The name on the command line.
     pub(super) name: &'static str,
-    /// What it makes sure of, in a few words.
+    /// A short description.
     pub(super) about: &'static str,
-    /// What must be installed before it runs.
+    /// The tools that it needs.
     pub(super) tools: &'static [Tool],
-    /// Whether the project has what it looks at.
+    /// Returns whether the project contains what the step checks.
     pub(super) applies: fn(&Project) -> bool,
     action: Action,
 }
 
 enum Action {
-    /// Holds or does not.
+    /// A check that passes or fails as a whole.
     Check(fn(&Project) -> anyhow::Result<()>),
-    /// Runs the tests that these filters choose, and tells how many.
+    /// Tests, selected by filters and counted.
     Tests(fn(&Project, &[String]) -> anyhow::Result<Counts>),
 }
 
-/// Every step. They share the profile and the features, so that each crate is checked once and built once.
+/// All steps. They share profile and features, so that each crate is checked once and built once.
 pub(super) const ALL: &[Step] = &[
     Step::new("format", "the code is formatted", Action::Check(cargo::format)),
-    Step::new("tidy", "the rules of style that no compiler knows", Action::Check(tidy::check)),
+    Step::new("tidy", "style rules that the compiler does not check", Action::Check(tidy::check)),
+    Step::new("commits", "the subjects of commits have their form", Action::Check(commits::check)),
     Step::new("lints", "no warning of rustc or clippy", Action::Check(cargo::lints)),
     Step::new("docs", "the documentation has no warnings", Action::Check(cargo::docs)),
     Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
     Step::new(BUILD, "the gateway and the examples compile", Action::Check(cargo::build)),
     Step::new("doctests", "the examples in the documentation", Action::Tests(cargo::doctests)),
-    Step::new("policy", "the dependencies are such as deny.toml allows", Action::Check(policy::check))
+    Step::new("policy", "the dependencies comply with deny.toml", Action::Check(policy::check))
         .with(&[Tool::VENV, Tool::PYTHON]),
-    Step::new("deploy", "what deploy/ holds is valid", Action::Tests(deploy::test)).with(&[
+    Step::new("github", "the workflows and templates of GitHub are valid", Action::Check(github::check)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::GO,
+        Tool::ACTIONLINT,
+        Tool::SHELLCHECK,
+    ]),
+    Step::new("semver", "the public API fits the version of the crates", Action::Check(semver::check))
+        .with(&[Tool::SEMVER_CHECKS]),
+    Step::new("deploy", "the files in deploy/ are valid", Action::Tests(deploy::test)).with(&[
         Tool::VENV,
         Tool::PYTHON,
         Tool::HAPROXY,
@@ -54,7 +68,7 @@ pub(super) const ALL: &[Step] = &[
         Tool::SHELLCHECK,
         Tool::SYSTEMD_ANALYZE,
     ]),
-    Step::new(TESTS, "unit tests and stories", Action::Tests(cargo::tests)).with(&[
+    Step::new(TESTS, "unit tests and end-to-end tests", Action::Tests(cargo::tests)).with(&[
         Tool::VENV,
         Tool::PYTHON,
         Tool::NODE,
@@ -74,14 +88,21 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM_SDK,
         Tool::WASM,
     ]),
-    Step::new("clients", "clients that public generators write compile and work", Action::Tests(clients::test))
-        .with(&[Tool::VENV, Tool::PYTHON, Tool::NODE, Tool::NPM, Tool::NPM_CLIENTS, Tool::JAVA, Tool::GO]),
+    Step::new("clients", "generated API clients compile and work", Action::Tests(clients::test)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_TESTS,
+        Tool::JAVA,
+        Tool::GO,
+    ]),
     Step {
         applies: browser::is_there,
         ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))
     }
-    .with(&[Tool::NODE, Tool::NPM, Tool::NPM_BROWSER, Tool::NPM_SDK, Tool::WASM, Tool::CHROMIUM]),
-    Step::new(FAULTS, "brokers, stores and nodes fail, and nothing is lost", Action::Tests(cargo::faults)).with(&[
+    .with(&[Tool::NODE, Tool::NPM, Tool::NPM_TESTS, Tool::NPM_SDK, Tool::WASM, Tool::CHROMIUM]),
+    Step::new(FAULTS, "nothing is lost when brokers, stores and nodes fail", Action::Tests(cargo::faults)).with(&[
         Tool::VENV,
         Tool::PYTHON,
         Tool::RABBITMQ,
@@ -95,15 +116,15 @@ impl Step {
         Self { name, about, tools: &[], applies: |_| true, action }
     }
 
-    /// The step with the tools that it uses.
+    /// Sets the tools that the step needs.
     const fn with(self, tools: &'static [Tool]) -> Self {
         Self { tools, ..self }
     }
 
-    /// Does it, and tells how many tests ran in it.
+    /// Runs the step and returns the number of its tests.
     ///
     /// # Errors
-    /// If what it checks does not hold; failed tests are counted and are no error.
+    /// If a check fails. Failed tests are counted and are not an error.
     pub(super) fn run(&self, project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
         match self.action {
             Action::Check(check) => check(project).map(|()| Counts::default()),
@@ -117,10 +138,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_that_run_the_gateway_come_after_its_build() {
+    fn steps_that_run_the_gateway_follow_its_build() {
         let position = |name: &str| ALL.iter().position(|step| step.name == name);
         for name in AFTER_BUILD {
-            assert!(position(name) > position(BUILD), "{name} is no step or comes too early");
+            assert!(position(name) > position(BUILD), "{name} is not a step or precedes the build");
         }
     }
 
@@ -128,6 +149,6 @@ mod tests {
     fn steps_without_tools_come_first() {
         let first = ALL.iter().position(|step| !step.tools.is_empty()).unwrap_or(ALL.len());
         let late: Vec<_> = ALL[first..].iter().filter(|step| step.tools.is_empty()).map(|step| step.name).collect();
-        assert_eq!(late, [""; 0], "these would wait for an installation that they do not need");
+        assert_eq!(late, [""; 0], "these steps would wait for tools that they do not need");
     }
 }

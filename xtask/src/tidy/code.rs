@@ -1,6 +1,6 @@
-//! Rust source reduced to its code: comments and literals are blanked, lines stay where they are.
+//! Rust source with comments and literals replaced by blanks, so that rules match only code.
 
-/// The source with every comment, string and character literal replaced by blanks, line breaks kept.
+/// Replaces every comment, string and character literal by blanks, and keeps line breaks.
 pub(super) fn code_only(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
@@ -18,14 +18,15 @@ pub(super) fn code_only(source: &str) -> String {
     code
 }
 
-/// Every line, counted from 1, where `word` stands at the start of a path, and as a whole word unless it ends in `::`.
+/// Returns the lines, counted from 1, that contain `word` at the start of a path, as a whole word unless it ends in
+/// `::`.
 pub(super) fn lines_naming<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     code.lines().enumerate().filter_map(move |(index, line)| {
         let named = line.match_indices(word).any(|(at, _)| {
             let before = line.get(..at).unwrap_or_default();
             let after = line.get(at + word.len()..).unwrap_or_default();
-            // `crate::store::redis` is a room of ours; `::redis` and `redis` are the crate.
+            // `crate::store::redis` is a module of this project; `::redis` and `redis` are the crate.
             let inside_path = before.strip_suffix("::").is_some_and(|path| path.ends_with(is_part));
             let goes_on = !word.ends_with("::") && after.starts_with(is_part);
             !inside_path && !before.ends_with(is_part) && !goes_on
@@ -34,7 +35,7 @@ pub(super) fn lines_naming<'a>(code: &'a str, word: &'a str) -> impl Iterator<It
     })
 }
 
-/// The length of the comment at the start; block comments nest.
+/// Returns the length of a comment at the start; block comments nest.
 fn comment(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
@@ -60,7 +61,7 @@ fn comment(rest: &str) -> Option<usize> {
     }
 }
 
-/// The length of the string literal at the start, raw or not; `b` and `c` before it are left as code.
+/// Returns the length of a string literal at the start, raw or not; a prefix `b` or `c` is left as code.
 fn string(rest: &str) -> Option<usize> {
     if let Some(raw) = rest.strip_prefix('r') {
         let content = raw.trim_start_matches('#');
@@ -80,13 +81,13 @@ fn string(rest: &str) -> Option<usize> {
     Some(end.map_or(rest.len(), |at| at + 2))
 }
 
-/// The length of the character literal at the start; a lifetime is none.
+/// Returns the length of a character literal at the start; `None` for a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let content = rest.strip_prefix('\'')?;
     let mut characters = content.char_indices();
     let (_, first) = characters.next()?;
     if first == '\\' {
-        // What is escaped may itself be a quote.
+        // The escaped character may be a quote.
         characters.next()?;
         return characters.find(|(_, c)| *c == '\'').map(|(at, _)| at + 2);
     }
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_and_literals_are_blank() {
+    fn blanks_comments_and_literals() {
         let source = "a /* b /* c */ d */ e // f\ng \"h \\\" i\" j r#\"k \" l\"# m '\"' n '\\'' o b\"p\"";
         let code = code_only(source);
         let words: Vec<_> = code.split_whitespace().collect();
@@ -107,17 +108,17 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_code() {
+    fn keeps_lifetimes() {
         assert_eq!(code_only("fn f<'a>(x: &'a str) -> &'a str { x }"), "fn f<'a>(x: &'a str) -> &'a str { x }");
     }
 
     #[test]
-    fn a_literal_over_several_lines_keeps_them() {
+    fn keeps_line_breaks_in_literals() {
         assert_eq!(code_only("a\"\n\n\"b\n").lines().count(), 3);
     }
 
     #[test]
-    fn whole_words_at_the_start_of_a_path_count() {
+    fn matches_whole_words_at_start_of_path() {
         let code =
             "use redis::Client;\nuse crate::store::redis::Store;\nlet redis_url = 1;\n::redis::open();\nmod redis;";
         assert_eq!(lines_naming(code, "redis").collect::<Vec<_>>(), [1, 4, 5]);

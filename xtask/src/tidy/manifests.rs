@@ -1,27 +1,31 @@
-//! Manifests: every package of the workspace takes the workspace's lints.
+//! Manifests: every package of the workspace inherits the workspace's lints.
 
 use super::{Finding, tree::Tree};
 
-/// The package that may have unsafe code, which the workspace forbids: it is a foreign interface. So it has lints of its
-/// own, which are the workspace's but for that.
+/// The package that may contain unsafe code because it is a foreign interface. The workspace forbids unsafe code, so
+/// this package repeats the workspace's lints with that one changed to `deny`.
 const FOREIGN_INTERFACE: &str = "sdk-wasm/Cargo.toml";
 
-/// A package without `[lints] workspace = true` would escape every lint without anyone noticing.
-pub(super) fn share_the_lints(tree: &Tree) -> Vec<Finding> {
+/// Finds packages without `[lints] workspace = true`, to which no lint would apply.
+pub(super) fn inherit_lints(tree: &Tree) -> Vec<Finding> {
     let packages = tree.with_extension("toml").filter(|file| {
-        // Fuzz targets form a workspace of their own.
+        // The fuzz targets are a separate workspace.
         file.path.ends_with("/Cargo.toml") && !file.path.starts_with("fuzz/") && file.text.contains("[package]")
     });
     packages
         .filter(|file| !file.text.contains("[lints]\nworkspace = true"))
         .filter(|file| file.path != FOREIGN_INTERFACE || !has_the_same_lints(tree, &file.text))
         .map(|file| {
-            Finding::new(&file.path, 0, "the package takes the workspace's lints: `[lints]` `workspace = true`")
+            Finding::new(
+                &file.path,
+                0,
+                "the package does not inherit the workspace's lints: add `[lints]` with `workspace = true`",
+            )
         })
         .collect()
 }
 
-/// Whether a manifest has every lint of the workspace, with unsafe code denied rather than forbidden.
+/// Returns whether a manifest contains every lint of the workspace, with `forbid` replaced by `deny`.
 fn has_the_same_lints(tree: &Tree, manifest: &str) -> bool {
     let workspace = tree.with_extension("toml").find(|file| file.path == "Cargo.toml");
     let lints =
@@ -36,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_without_the_lints_is_found() {
+    fn finds_package_without_lints() {
         let tree = Tree::of(&[
             ("Cargo.toml", "[workspace]\n\n[workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[profile.dev]\nx = 1\n"),
             ("a/Cargo.toml", "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n"),
@@ -44,7 +48,7 @@ mod tests {
             ("sdk-wasm/Cargo.toml", "[package]\nname = \"c\"\n\n[lints.rust]\nunsafe_code = \"deny\"\n"),
             ("fuzz/Cargo.toml", "[package]\nname = \"fuzz\"\n"),
         ]);
-        let paths: Vec<_> = share_the_lints(&tree).into_iter().map(|finding| finding.path).collect();
+        let paths: Vec<_> = inherit_lints(&tree).into_iter().map(|finding| finding.path).collect();
         assert_eq!(paths, ["b/Cargo.toml"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The readable protocol page: it has a section for every error code and every close code.
+//! The protocol page must have a section for every error code and every close code.
 
 use super::{Finding, tree::Tree};
 
@@ -6,7 +6,7 @@ const PAGE: &str = "docs/protocol.md";
 const ERROR_CODES: &str = "protocol/src/error_code.rs";
 const CLOSE_CODES: &str = "protocol/src/close_code.rs";
 
-/// Whoever is shown a code finds what it means and what to do.
+/// Finds codes without a section on the protocol page.
 pub(super) fn explains_every_code(tree: &Tree) -> Vec<Finding> {
     let Some(page) = tree.text(PAGE) else {
         return vec![Finding::new(PAGE, 0, "the page is missing: `cargo xtask codegen` writes it")];
@@ -18,11 +18,13 @@ pub(super) fn explains_every_code(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Lines such as `Forbidden = "forbidden",` and `NORMAL = 1000,`: path, line and code of each.
+/// Returns the path, line and code of lines such as `Forbidden = "forbidden",` and
+/// `NORMAL = 1000 => Reconnect::Never,`.
 fn codes(tree: &Tree, path: &'static str, is_code: fn(&str) -> bool) -> Vec<(&'static str, usize, String)> {
     let lines = tree.text(path).unwrap_or_default().lines().enumerate();
     let code = |line: &str| {
         let (_, value) = line.trim().strip_suffix(',')?.split_once(" = ")?;
+        let value = value.split_once(" => ").map_or(value, |(code, _advice)| code);
         is_code(value).then(|| value.trim_matches('"').to_owned())
     };
     lines.filter_map(|(index, line)| code(line).map(|code| (path, index + 1, code))).collect()
@@ -49,10 +51,11 @@ mod tests {
     use super::*;
 
     const ERRORS: &str = "open_enum! {\n    pub enum ErrorCode {\n        /// Text.\n        Forbidden = \"forbidden\",\n        Internal = \"internal\",\n    }\n}\n";
-    const CLOSES: &str = "close_codes! {\n    NORMAL = 1000,\n    GOING_AWAY = 1001,\n}\n";
+    const CLOSES: &str =
+        "close_codes! {\n    NORMAL = 1000 => Reconnect::Never,\n    GOING_AWAY = 1001 => Reconnect::AtOnce,\n}\n";
 
     #[test]
-    fn a_code_without_a_section_is_found() {
+    fn finds_code_without_section() {
         let page = "# Errors\n### `forbidden`\ninternal\n# Closes\n### 1000 normal\n";
         let findings = explains_every_code(&Tree::of(&[(PAGE, page), (ERROR_CODES, ERRORS), (CLOSE_CODES, CLOSES)]));
         let places: Vec<_> = findings.iter().map(|it| (it.path.as_str(), it.line)).collect();
@@ -60,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_page_is_found() {
+    fn finds_missing_page() {
         let findings = explains_every_code(&Tree::of(&[(ERROR_CODES, ERRORS)]));
         assert_eq!(findings.len(), 1);
     }
 
     #[test]
-    fn the_codes_are_found_where_they_stand_today() {
+    fn reads_codes_from_current_sources() {
         let tree = Tree::of(&[
             (ERROR_CODES, include_str!("../../../protocol/src/error_code.rs")),
             (CLOSE_CODES, include_str!("../../../protocol/src/close_code.rs")),

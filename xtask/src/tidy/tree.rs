@@ -1,26 +1,26 @@
-//! The project's text files, as the rules look at them.
+//! The project's source tree, as the style rules read it.
 
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
 
-/// Directories that hold nothing written by us: build output, data, what others wrote and what machines wrote.
+/// Directories without our own source: build output, data, dependencies and generated files.
 const FOREIGN: [&str; 9] =
     ["target", "data", "test-output", "node_modules", "vendor", "generated", "pkg", "dist", "corpus"];
 
-/// What the rules read: Rust, documents and manifests.
-const READ: [&str; 3] = ["rs", "md", "toml"];
+/// Extensions of files whose text is read: sources, documents, manifests and configurations.
+const READ: [&str; 13] = ["rs", "md", "toml", "lua", "js", "mjs", "ts", "py", "html", "css", "yml", "yaml", "sh"];
 
-/// The files of the project that somebody wrote.
+/// The source files of the project.
 pub(super) struct Tree {
     files: Vec<File>,
 }
 
 /// One file.
 pub(super) struct File {
-    /// From the root, with `/` between the parts.
+    /// The path relative to the root, with `/` as separator.
     pub(super) path: String,
-    /// What stands in it; empty for a file of another kind, which is only known to exist.
+    /// The content; empty for files with other extensions, of which only the existence matters.
     pub(super) text: String,
 }
 
@@ -36,34 +36,34 @@ impl Tree {
         Ok(Self { files })
     }
 
-    /// Every file, by path.
+    /// Returns all files, sorted by path.
     pub(super) fn files(&self) -> &[File] {
         &self.files
     }
 
-    /// Rust files.
+    /// Returns the Rust files.
     pub(super) fn rust(&self) -> impl Iterator<Item = &File> {
         self.with_extension("rs")
     }
 
-    /// Files whose name ends in this extension.
+    /// Returns the files with this extension.
     pub(super) fn with_extension(&self, extension: &str) -> impl Iterator<Item = &File> {
         self.files.iter().filter(move |file| file.path.rsplit_once('.').is_some_and(|(_, it)| it == extension))
     }
 
-    /// The text of one file.
+    /// Returns the text of a file.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.files.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
-    /// Whether this is a file, or a directory with a file in it.
+    /// Returns whether a path is a file, or a directory that contains a file.
     pub(super) fn has(&self, path: &str) -> bool {
         self.files.iter().any(|file| {
             file.path.strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
         })
     }
 
-    /// A tree made of paths and texts.
+    /// Creates a tree from paths and texts.
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
         let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_is_left_out() {
+    fn skips_directories_without_own_source() {
         let root = tempfile::tempdir().expect("a temporary directory");
         for path in
             ["src/lib.rs", "target/debug/build.rs", "web/node_modules/a/README.md", "vendor/a/lib.rs", "logo.png"]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_there_and_beginnings_of_names_are_not() {
+    fn has_directories_but_not_prefixes_of_names() {
         let tree = Tree::of(&[("docs/protocol.md", "")]);
         assert!(tree.has("docs") && tree.has("docs/protocol.md") && tree.has(""));
         assert!(!tree.has("doc") && !tree.has("docs/protocol"));

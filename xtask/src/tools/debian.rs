@@ -1,4 +1,4 @@
-//! Debian's packages. `cargo xtask test --setup` installs them, and no other command does.
+//! Installs Debian packages, only for `cargo xtask test --setup`.
 
 use std::{
     fs::{self, File},
@@ -11,8 +11,8 @@ use anyhow::bail;
 
 use super::{program, run_logged};
 
-/// While this lives, Debian's packages start no services (Debian Policy, section 9.3.3.1), unless this machine has a rule
-/// of its own for that. The tests start servers of their own, and what else runs on this machine is none of their business.
+/// A guard that keeps installed packages from starting services (Debian Policy, section 9.3.3.1), unless the machine
+/// has its own rule for that. The tests start their own servers and must not change what else runs on the machine.
 struct NoServices(bool);
 
 impl NoServices {
@@ -32,20 +32,20 @@ impl Drop for NoServices {
     }
 }
 
-/// Whether this process may install packages without sudo.
+/// Returns whether this process runs as root and needs no sudo.
 pub(super) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Installs packages. A user who is not root is asked for a password by sudo.
+/// Installs packages, with sudo unless the user is root.
 ///
 /// # Errors
-/// If this machine has no apt-get, or apt-get fails.
+/// If apt-get is missing or fails.
 pub(super) fn install(packages: &[&str], log: &File) -> anyhow::Result<()> {
     if program("apt-get").is_none() {
         bail!(
-            "this machine has no apt-get; install what these packages of Debian bring in another way: {}",
+            "apt-get is missing; install the contents of these Debian packages in another way: {}",
             packages.join(" ")
         );
     }
@@ -58,7 +58,7 @@ pub(super) fn install(packages: &[&str], log: &File) -> anyhow::Result<()> {
         }
         run_logged(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), log)
     };
-    // A mirror that is out of reach for a moment is no reason to stop: the lists may be fresh enough.
+    // A failed update is not fatal: the package lists may be recent enough.
     let updated = apt_get(&["update"]);
     let install = ["install", "--yes", "--no-install-recommends"];
     match apt_get(&[&install[..], packages].concat()) {

@@ -1,12 +1,13 @@
-//! The scripts of the npm package, made from its sources by esbuild: each module for those who import it, one file for
-//! those who require it, all minified and with source maps.
+//! The scripts of the npm package, built by esbuild: ES modules for `import`, and one CommonJS file
+//! for `require`, all minified and with source maps.
 
 use std::path::Path;
 
 use super::package::files;
 use crate::{command, project::Project};
 
-/// What every script is built with. The language is that of the browsers that have the WebAssembly's features.
+/// The options for every script. The language level is that of the browsers that support the features of the
+/// WebAssembly.
 const ESBUILD: [&str; 4] = ["--minify", "--sourcemap", "--target=es2022", "--log-level=warning"];
 
 /// Builds the scripts of the package in this folder.
@@ -14,11 +15,11 @@ const ESBUILD: [&str; 4] = ["--minify", "--sourcemap", "--target=es2022", "--log
 /// # Errors
 /// If esbuild fails.
 pub(super) fn write(project: &Project, folder: &Path) -> anyhow::Result<()> {
-    // One module stays one file: a page with no bundler loads them as they are, and a bundler sees what it may leave out.
+    // Modules are not bundled: a page without a bundler loads them directly, and a bundler can remove unused ones.
     for (from, to) in [("src", "."), ("src/testing", "testing"), ("src/no-wasm", "no-wasm")] {
         modules(project, folder, from, to, None)?;
     }
-    // Without WebAssembly only the loading differs, so the rest is the same.
+    // The variant without WebAssembly differs only in the module that loads the core.
     modules(project, folder, "src", "no-wasm", Some("load.js"))?;
     for module in ["index", "no-wasm/index", "testing/index"] {
         let mut bundle = esbuild(project, folder);

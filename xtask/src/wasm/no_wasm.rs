@@ -1,4 +1,4 @@
-//! The package's folder for places without WebAssembly: the same machine, as JavaScript that binaryen makes of it.
+//! The variant of the package for environments without WebAssembly: binaryen translates the core to JavaScript.
 
 use std::{fs, path::Path};
 
@@ -6,8 +6,8 @@ use anyhow::Context as _;
 
 use crate::{command, project::Project};
 
-/// Turns what JavaScript has no equal for into what it has. binaryen's translator knows no other WebAssembly than the
-/// first version's.
+/// Lowers instructions that have no equivalent in JavaScript. The translator of binaryen supports only the
+/// first version of WebAssembly.
 const LOWER: [&str; 7] = [
     "-Oz",
     "--enable-bulk-memory",
@@ -18,10 +18,10 @@ const LOWER: [&str; 7] = [
     "--signext-lowering",
 ];
 
-/// Makes a module of the wasm file that exports `instantiate`, and leaves it in the scratch folder.
+/// Translates the wasm file to a module that exports `instantiate`, in the scratch folder.
 ///
 /// # Errors
-/// If a tool fails, or writes something else than it used to.
+/// If a tool fails, or its output does not have the expected form.
 pub(super) fn machine(project: &Project, wasm: &Path, scratch: &Path) -> anyhow::Result<String> {
     let tool = |name: &str| format!("sdk-wasm/node_modules/.bin/{name}");
     let (lowered, script) = (scratch.join("lowered.wasm"), scratch.join("machine.js"));
@@ -38,7 +38,7 @@ pub(super) fn machine(project: &Project, wasm: &Path, scratch: &Path) -> anyhow:
     Ok(format!("// gateway.wasm as JavaScript, by binaryen's wasm2js.\n{small}"))
 }
 
-/// Makes a function of a script that runs once: each call gives an instance with a memory of its own.
+/// Wraps a script that runs once in a function, so that each call returns an instance with its own memory.
 fn callable_again(script: &str) -> anyhow::Result<String> {
     // The module imports nothing, so the script calls its function with an empty object.
     let body = script.split_once("var retasmFunc = asmFunc({\n});").map(|(body, _exports)| body);
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_becomes_a_function() {
+    fn wraps_script_in_function() {
         let script = "\nfunction asmFunc(imports) {}\n\nvar retasmFunc = asmFunc({\n});\nexport var memory = retasmFunc.memory;\n";
         let module = callable_again(script).expect("it has the known form");
         assert!(module.starts_with("export function instantiate() {"), "{module}");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn another_form_is_told() {
+    fn reports_an_unknown_form() {
         callable_again("export default 1").expect_err("that is not the known form");
     }
 }

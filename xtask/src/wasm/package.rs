@@ -1,4 +1,4 @@
-//! The npm package: what is committed, and what was built, in one folder.
+//! Assembles the npm package from committed and built files.
 
 use std::{
     fs,
@@ -10,16 +10,16 @@ use anyhow::Context as _;
 use super::{bundles, text};
 use crate::{browser, command, project::Project};
 
-/// Where the package's sources are.
+/// The folder of the package's sources.
 const FOLDER: &str = "sdk-wasm";
 
-/// Files of the repository that go along, from its root.
+/// Files of the repository that are copied into the package.
 const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// The types of the package without WebAssembly.
 const SAME_TYPES: &str = "/** The same client for places without WebAssembly. */\n\nexport * from \"../index.js\";\n";
 
-/// Installs the npm packages that building the package takes, where they are not there yet.
+/// Installs the npm packages that are needed to build the package, unless they are installed.
 ///
 /// # Errors
 /// If npm is missing or fails.
@@ -32,12 +32,12 @@ pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
         .context("Node.js with npm is needed for the npm package")
 }
 
-/// Writes the package anew and returns its folder.
+/// Writes the package and returns its folder.
 ///
 /// # Errors
 /// If a file cannot be read or written, or if esbuild fails.
 pub(super) fn write(project: &Project, wasm: &Path, machine: &str) -> anyhow::Result<PathBuf> {
-    // A gateway in development mode may serve the package meanwhile: it gets the whole new one or the old one.
+    // A gateway in development mode may serve the package meanwhile, so the complete folder replaces the old one.
     let (root, finished) = (project.root(), project.root().join("sdk-wasm/pkg"));
     let folder = root.join("sdk-wasm/generated");
     remove(&folder)?;
@@ -58,7 +58,7 @@ pub(super) fn write(project: &Project, wasm: &Path, machine: &str) -> anyhow::Re
             let text = text_of(&path)?.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
             match name.strip_suffix(".d.ts") {
                 Some(module) => types(&put, &format!("{part}{module}"), &text)?,
-                // The maps of the built scripts lead to these.
+                // The source maps of the built scripts refer to these files.
                 None => put(&format!("src/{part}{name}"), text.as_bytes())?,
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn write(project: &Project, wasm: &Path, machine: &str) -> anyhow::Re
     Ok(finished)
 }
 
-/// Writes the declarations of a module, for those who import it and for those who require it.
+/// Writes the type declarations of a module, for `import` and for `require`.
 fn types(put: &impl Fn(&str, &[u8]) -> anyhow::Result<()>, module: &str, text: &str) -> anyhow::Result<()> {
     put(&format!("{module}.d.ts"), text.as_bytes())?;
     put(&format!("{module}.d.cts"), text.replace(".js\"", ".cjs\"").as_bytes())
@@ -92,7 +92,7 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The files of a folder, without those of the folders in it.
+/// Returns the files of a folder, without those of subfolders.
 pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();

@@ -1,4 +1,4 @@
-//! How far the build of the npm package is: for the terminal, and for the demo page of a gateway that runs meanwhile.
+//! The progress of the build of the npm package, for the terminal and for the demo page of a running gateway.
 
 use std::{
     fs,
@@ -9,24 +9,25 @@ use std::{
 
 use crate::project::Project;
 
-/// How many steps the build has.
+/// The number of steps of the build.
 const STEPS: usize = 6;
 
-/// A build that is under way.
+/// A build in progress.
 pub(super) struct Progress {
     begun: Instant,
     done: usize,
-    /// Holds the time of the last change, in milliseconds since 1970, and a line of text. `server/build.rs` names it too.
+    /// The file with the time of the last change, in milliseconds since 1970, and a line of text. `server/build.rs`
+    /// names it too.
     status: PathBuf,
 }
 
 impl Progress {
-    /// Begins a build.
+    /// Starts a build.
     pub(super) fn begin(project: &Project) -> Self {
         Self { begun: Instant::now(), done: 0, status: project.root().join("sdk-wasm/build-status") }
     }
 
-    /// Begins the next step.
+    /// Starts the next step.
     ///
     /// # Errors
     /// If standard output or the status cannot be written.
@@ -37,7 +38,7 @@ impl Progress {
         self.show(&line)
     }
 
-    /// Ends the build. The page no longer waits for a build that succeeded, and shows why one failed.
+    /// Ends the build. The page stops waiting after a success, and shows the error after a failure.
     ///
     /// # Errors
     /// If standard output or the status cannot be written.
@@ -56,7 +57,7 @@ impl Progress {
 
     fn show(&self, line: &str) -> io::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        // The page reads it at any time: it must not see half of it.
+        // The page may read the file at any time, so it is replaced atomically.
         let new = self.status.with_extension("new");
         fs::write(&new, format!("{now}\n{line}\n"))?;
         fs::rename(new, &self.status)
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_sees_each_step_and_why_a_build_failed() {
+    fn page_shows_each_step_and_build_error() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let status = folder.path().join("build-status");
         let begin = || Progress { begun: Instant::now(), done: 0, status: status.clone() };

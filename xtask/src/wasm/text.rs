@@ -1,21 +1,21 @@
-//! The WebAssembly as text, for the package that loads no other file.
+//! Encodes the WebAssembly as text, for the package that loads no other file.
 //!
-//! Base64 is a third longer and compresses badly, because what repeats in the bytes does not repeat in the text. Here
-//! each byte has the same characters wherever it stands: the 90 most frequent bytes one, the others two. Compressed with
-//! brotli that is a fiftieth more than the bytes themselves.
+//! Base64 is a third longer and compresses badly, because repeated bytes do not give repeated text. Here
+//! each byte always has the same characters: one for the 90 most frequent bytes, two for the others. Compressed with
+//! brotli, the text is 2 % larger than the bytes.
 
 use std::fmt::Write as _;
 
-/// What stands for bytes: ASCII without what JavaScript or HTML would read as something else. `bytesOf` in
+/// Returns the alphabet: ASCII without characters that have a meaning in JavaScript strings or HTML. `bytesOf` in
 /// `sdk-wasm/js/load.js` has the same alphabet.
 fn alphabet() -> Vec<char> {
     (' '..='~').filter(|c| !matches!(c, '"' | '<' | '\\')).collect()
 }
 
-/// How many bytes have one character. The two characters that are left begin the two of another.
+/// The number of bytes with one character. The two remaining characters are the prefixes of all other bytes.
 const SINGLE: usize = 90;
 
-/// A JavaScript module with the bytes: `text`, and the `order` of the bytes by which `bytesOf` reads it.
+/// Returns a JavaScript module with the bytes: `text`, and the `order` of the bytes by which `bytesOf` reads it.
 pub(super) fn module(bytes: &[u8]) -> String {
     let order = order(bytes);
     let listed: Vec<String> = order.iter().map(u8::to_string).collect();
@@ -27,7 +27,7 @@ pub(super) fn module(bytes: &[u8]) -> String {
     )
 }
 
-/// All bytes, the most frequent first.
+/// Returns all bytes, the most frequent first.
 fn order(bytes: &[u8]) -> Vec<u8> {
     let mut order: Vec<u8> = (0..=u8::MAX).collect();
     order.sort_by_cached_key(|byte| std::cmp::Reverse(bytes.iter().filter(|other| *other == byte).count()));
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alphabet_is_that_of_the_script() {
+    fn alphabet_matches_script() {
         let alphabet = alphabet();
         assert_eq!(alphabet.len(), SINGLE + 2);
         for (place, c) in alphabet.iter().enumerate() {
@@ -73,7 +73,7 @@ mod tests {
         let order = order(&bytes);
         assert_eq!(order[..3], [7, 0, 1]);
         assert_eq!(encode(&[7, 0, 1], &order), " !#");
-        // The last of the single ones, the first and the last of either page.
+        // The last byte with one character, and the first and last byte of each prefix.
         let placed = |place: usize| encode(&[order[place]], &order);
         assert_eq!([placed(89), placed(90), placed(179), placed(180), placed(255)], ["|", "} ", "}|", "~ ", "~n"]);
     }

@@ -1,11 +1,11 @@
-//! Asking for a page of a clan's past.
+//! The command for a page of a clan's history.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ClanId;
 
-/// Asks for a page of a clan's past. Reply: `chat_history`.
+/// Requests a page of a clan's history. Reply: `chat_history`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "GetChatHistory", extend("not" = {"required": ["before", "after"]}))]
@@ -16,32 +16,32 @@ pub struct GetChatHistory {
     #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub before: Option<u64>,
-    /// The page begins after this offset.
+    /// The page starts after this offset.
     #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub after: Option<u64>,
-    /// How many messages, 1 to 100, 50 when absent.
+    /// The maximum number of messages, 1 to 100. 50 when absent.
     #[serde(default)]
     pub limit: HistoryLimit,
 }
 
 impl GetChatHistory {
-    /// What is wrong with a request that has `before` and `after`.
+    /// The error text for a request with both `before` and `after`.
     pub const NOT_BOTH: &'static str = "give before or after, not both";
 }
 
-/// How many messages a page of history holds: 1 to 100, 50 by default.
+/// The maximum number of messages in a page of history: 1 to 100, 50 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline, extend("minimum" = 1, "maximum" = 100, "default" = 50))]
 pub struct HistoryLimit(u32);
 
 impl HistoryLimit {
-    /// A limit within 1 to 100; none otherwise.
+    /// Creates a limit. Returns `None` if it is not within 1 to 100.
     pub fn new(limit: u32) -> Option<Self> {
         (1..=100).contains(&limit).then_some(Self(limit))
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }

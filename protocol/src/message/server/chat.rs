@@ -1,4 +1,4 @@
-//! Clan chat and the topics of declared services: what is said, and that it was stored.
+//! Messages of clan chat and of the topics of declared services.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,79 +8,79 @@ use crate::{
     UserId,
 };
 
-/// Somebody said something in a clan.
+/// A chat message in a clan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Chat")]
 pub struct Chat {
-    /// Who.
+    /// The author.
     pub user_id: UserId,
-    /// What.
+    /// The text.
     pub content: ChatContent,
-    /// Where.
+    /// The clan.
     pub clan_id: ClanId,
-    /// Names the message.
+    /// The id of the message.
     pub message_id: MessageId,
     /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`.
     pub message_type: MessageType,
     /// Replies, mentions, attachments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<ChatData>,
-    /// When the gateway accepted it.
+    /// When the gateway accepted the message.
     pub sent_at: Timestamp,
-    /// Its place in the clan's log.
+    /// The offset in the clan's log.
     #[serde(deserialize_with = "crate::decode::entry_offset")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
-    /// The sender's own name for it.
+    /// The idempotency key that the sender chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<ClientMessageId>,
 }
 
-/// A chat message was deleted: an entry of the log like any other.
+/// A chat message was deleted. The deletion is an entry of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "ChatDeleted")]
 pub struct ChatDeleted {
     /// The clan.
     pub clan_id: ClanId,
-    /// The message whose content is gone.
+    /// The deleted message.
     pub message_id: MessageId,
-    /// The place of this entry in the clan's log.
+    /// The offset of this entry in the clan's log.
     #[serde(deserialize_with = "crate::decode::entry_offset")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
 }
 
-/// A page of a clan's past.
+/// A page of a clan's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "ChatHistory")]
 pub struct ChatHistory {
     /// The clan.
     pub clan_id: ClanId,
-    /// The store's epoch.
+    /// The epoch of the store.
     pub epoch: String,
-    /// Messages in ascending offset; fewer than asked for where the reply would grow over 256 KiB.
+    /// The messages in order of their offsets. Fewer than requested if the reply would exceed 256 KiB.
     #[serde(deserialize_with = "crate::decode::objects")]
     pub messages: Vec<Chat>,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more messages in the requested direction.
     pub has_more: bool,
-    /// Present and true when entries are missing: the log no longer keeps those after `after`, or cannot read some.
+    /// Present and true when entries are missing, because the entries after `after` are no longer retained or some entries cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimmed: Option<bool>,
 }
 
-/// Somebody began or stopped typing.
+/// A user started or stopped typing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Typing")]
 pub struct Typing {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// Where.
+    /// The clan.
     pub clan_id: ClanId,
-    /// Whether they are typing.
+    /// Whether the user is typing.
     pub is_typing: bool,
 }
 
@@ -89,7 +89,7 @@ pub struct Typing {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "MessageSent")]
 pub struct MessageSent {
-    /// Names the message.
+    /// The id of the message.
     pub message_id: MessageId,
     /// The clan, for a `chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,19 +100,19 @@ pub struct MessageSent {
     /// The topic, for a `publish`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// Its place in the topic's log.
+    /// The offset in the topic's log.
     #[serde(deserialize_with = "crate::decode::entry_offset")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
-    /// The sender's own name for it.
+    /// The idempotency key that the sender chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<ClientMessageId>,
-    /// True when this repeats an earlier send, which was not sent twice.
+    /// Present and true when this repeats an earlier command. The message was stored only once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<bool>,
 }
 
-/// Something was published to a topic of a declared service.
+/// An event that was published to a topic of a declared service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Event")]
@@ -121,18 +121,18 @@ pub struct Event {
     pub service: ServiceName,
     /// The topic.
     pub topic: TopicName,
-    /// What was published.
+    /// The published data.
     pub data: RawJson,
-    /// Its place in the topic's log.
+    /// The offset in the topic's log.
     #[serde(deserialize_with = "crate::decode::entry_offset")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
-    /// When the gateway accepted it.
+    /// When the gateway accepted the message.
     pub published_at: Timestamp,
-    /// Who published it; absent when a backend service did.
+    /// The user who published the event. Absent when a backend service published it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// The publisher's own name for it.
+    /// The idempotency key that the publisher chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<ClientMessageId>,
 }

@@ -1,4 +1,4 @@
-//! Notifications, which are kept until they are acknowledged.
+//! Messages of notifications, which are kept until they are acknowledged.
 
 use std::fmt;
 
@@ -12,28 +12,28 @@ use crate::{NotificationId, RawJson, Timestamp};
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Notification")]
 pub struct Notification {
-    /// Tells copies apart.
+    /// The id, by which clients detect duplicates.
     pub id: NotificationId,
-    /// A headline.
+    /// The headline.
     pub title: String,
     /// The text.
     pub message: String,
-    /// Whatever the backend added.
+    /// Additional data of the backend service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<RawJson>,
-    /// When the gateway accepted it.
+    /// When the gateway accepted the notification.
     pub created_at: Timestamp,
-    /// Its place among the user's notifications.
+    /// The offset in the user's log of notifications.
     #[serde(deserialize_with = "crate::decode::entry_offset")]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
-    /// A hint that it was sent before.
+    /// Present and true when the notification was probably sent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redelivered: Option<bool>,
 }
 
 impl fmt::Debug for Notification {
-    /// Leaves out what it says, so that no log line can show it.
+    /// Omits the content, so that it cannot appear in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, title: _, message: _, data: _, created_at, offset, redelivered } = self;
         f.debug_struct("Notification")
@@ -45,7 +45,7 @@ impl fmt::Debug for Notification {
     }
 }
 
-/// Another session of the user acknowledged these.
+/// Another session of the user acknowledged notifications.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "NotificationAcked")]
@@ -59,6 +59,6 @@ pub struct NotificationAcked {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "AckConfirmed")]
 pub struct AckConfirmed {
-    /// The notifications, also those acknowledged before.
+    /// The notifications, including those that had been acknowledged before.
     pub notification_ids: Vec<NotificationId>,
 }

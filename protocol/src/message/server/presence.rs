@@ -1,4 +1,4 @@
-//! Who is present in a clan.
+//! Messages about the presence of users in clans.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,46 +10,46 @@ use crate::{ClanId, UserId, open_enum::open_enum};
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct PresentUser {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// How many of their sessions subscribe to the clan; 0 during the grace after the last.
+    /// The number of the user's sessions that subscribe to the clan. 0 during the grace period after the last one.
     pub sessions: u32,
 }
 
-/// Who is present in a clan.
+/// The users who are present in a clan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Presence")]
 pub struct Presence {
     /// The clan.
     pub clan_id: ClanId,
-    /// The first 200.
+    /// The first 200 users.
     #[schemars(length(max = 200))]
     #[serde(deserialize_with = "crate::decode::objects")]
     pub users: Vec<PresentUser>,
-    /// How many users in all.
+    /// The total number of users.
     pub count: u64,
 }
 
 open_enum! {
-    /// Whether somebody is present.
+    /// Whether a user is present.
     pub enum PresenceStatus {
-        /// Came.
+        /// The user has become present.
         Online = "online",
-        /// Went, announced after a grace.
+        /// The user has left. This is announced after a grace period.
         Offline = "offline",
     }
 }
 
-/// Somebody came or went.
+/// A user became present in a clan or left it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "PresenceChanged")]
 pub struct PresenceChanged {
     /// The clan.
     pub clan_id: ClanId,
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// Which of the two.
+    /// The new status.
     pub status: PresenceStatus,
 }

@@ -1,50 +1,50 @@
-//! Messages about the session itself: identity, hints and faults.
+//! Messages about the session: its identity, reconnect hints and errors.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ClanId, ErrorCode, RawJson, ServiceName, SessionId, Timestamp, TopicName, UserId, open_enum::open_enum};
 
-/// The connection has an identity and may be used.
+/// The client is authenticated, and the connection may be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Connected")]
 pub struct Connected {
-    /// Who the token says this is.
+    /// The user of the token.
     pub user_id: UserId,
     /// A greeting: `Connected to WebSocket Gateway`.
     pub message: String,
-    /// Names this session in the gateway's log and API.
+    /// The id of this session in the log and in the HTTP API of the gateway.
     pub session_id: SessionId,
     /// The version of this protocol: 1.
     pub protocol_version: u32,
-    /// Names of additions to this version that the gateway offers.
+    /// The names of the optional features that the gateway supports.
     pub features: Vec<String>,
-    /// Names of the services that this gateway has.
+    /// The names of the services of this gateway.
     pub services: Vec<ServiceName>,
-    /// When the token's life ends.
+    /// When the token expires.
     pub expires_at: Timestamp,
-    /// How often the gateway sends a WebSocket ping, in milliseconds.
+    /// The interval of the gateway's WebSocket pings, in milliseconds.
     pub heartbeat_interval_ms: u64,
-    /// What a client may send in one message, in bytes.
+    /// The maximum size of a message from the client, in bytes.
     pub max_message_bytes: u64,
-    /// Bounds of this session.
+    /// The limits of this session.
     #[serde(deserialize_with = "crate::decode::object")]
     pub limits: Limits,
-    /// The gateway's clock.
+    /// The time of the gateway's clock.
     pub server_time: Timestamp,
 }
 
-/// Bounds of a session.
+/// The limits of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub struct Limits {
-    /// Sustained rate of commands, a second.
+    /// The sustained rate of commands per second.
     pub messages_per_second: u32,
-    /// Commands that may come at once.
+    /// The maximum number of commands in a burst.
     pub burst: u32,
-    /// Subscriptions at a time.
+    /// The maximum number of subscriptions.
     pub subscriptions: u32,
 }
 
@@ -53,64 +53,64 @@ pub struct Limits {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Authenticated")]
 pub struct Authenticated {
-    /// Who the token says this is: the same as before.
+    /// The user of the token, which is the same as before.
     pub user_id: UserId,
-    /// When the token's life ends.
+    /// When the token expires.
     pub expires_at: Timestamp,
 }
 
 open_enum! {
-    /// Why a node asks its clients to connect anew.
+    /// The reason why a node asks clients to reconnect.
     pub enum ReconnectReason {
-        /// It is being stopped.
+        /// The node shuts down.
         Draining = "draining",
-        /// It has more than its share.
+        /// The node has more connections than its share.
         Rebalancing = "rebalancing",
     }
 }
 
-/// This node will close the connection; it works until then.
+/// The node will close the connection, which works until then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Reconnect")]
 pub struct ReconnectHint {
-    /// Why.
+    /// The reason.
     pub reason: ReconnectReason,
-    /// When this node will close the connection, in milliseconds from now.
+    /// The time until the node closes the connection, in milliseconds.
     pub after_ms: u64,
 }
 
-/// A command was refused, or the session must know of a fault.
+/// A command failed, or an error concerns the session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Error")]
 pub struct ErrorReply {
-    /// Why, for people: no token, no stack, no internal address.
+    /// The reason, for people. It contains no token, stack trace or internal address.
     pub message: String,
-    /// Why, for programs.
+    /// The reason, for programs.
     pub code: ErrorCode,
-    /// The `type` of the command that was refused.
+    /// The `type` of the command that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<String>,
-    /// The clan that it was about.
+    /// The clan of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clan_id: Option<ClanId>,
-    /// The topic that it was about.
+    /// The topic of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// When to try again, in milliseconds.
+    /// The time after which to try again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// More for programs, such as the `field` that was wrong or an `errorId`.
+    /// Additional data for programs, such as the invalid `field` or an `errorId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<RawJson>,
 }
 
-/// The answer to `ping`.
+/// The reply to `ping`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Pong")]
 pub struct Pong {
-    /// The gateway's clock.
+    /// The time of the gateway's clock.
     pub timestamp: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! Messages about subscriptions: begun, ended, set back.
+//! Messages about subscriptions: their start, end and reset.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 use crate::{ClanId, ErrorCode, ServiceName, TopicName, open_enum::open_enum};
 
 open_enum! {
-    /// Whether a subscription is live.
+    /// Whether a subscription exists.
     pub enum SubscriptionStatus {
-        /// It is live.
+        /// The subscription exists.
         Subscribed = "subscribed",
-        /// It has ended.
+        /// The subscription has ended.
         Unsubscribed = "unsubscribed",
     }
 }
 
-/// A subscription began or ended as asked.
+/// A subscription was started or ended as requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "SubscriptionConfirmed")]
 pub struct SubscriptionConfirmed {
     /// `notifications`, `clan_chat` or a declared service.
     pub service: ServiceName,
-    /// Whether it is live.
+    /// Whether the subscription exists now.
     pub status: SubscriptionStatus,
     /// The clan, for `clan_chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,17 +30,17 @@ pub struct SubscriptionConfirmed {
     /// The topic, for a declared service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// The log's head at that moment (when subscribed).
+    /// The head of the log when the subscription started (when subscribed).
     #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub offset: Option<u64>,
-    /// The store's epoch (when subscribed).
+    /// The epoch of the store (when subscribed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
     /// Whether every entry after `recover.offset` follows (when subscribed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered: Option<bool>,
-    /// How many notifications wait for an acknowledgement.
+    /// The number of notifications that are not acknowledged (for `notifications`, when subscribed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<u64>,
 }
@@ -58,25 +58,25 @@ pub struct SubscriptionEnded {
     /// The topic, for a declared service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// Why.
+    /// The reason, for programs.
     pub code: ErrorCode,
-    /// Why, for people.
+    /// The reason, for people.
     pub message: String,
 }
 
 open_enum! {
-    /// Why a subscription could not go on without a hole.
+    /// The reason why a subscription cannot continue without a gap.
     pub enum ResetReason {
         /// The store has a new epoch: confirmed entries may have been lost.
         EpochChanged = "epoch_changed",
-        /// The next entry is beyond retention.
+        /// The next entry is no longer retained.
         Trimmed = "trimmed",
-        /// Entries that the store should have cannot be read: they are damaged or missing.
+        /// Entries that should be in the store are damaged or missing.
         Lost = "lost",
     }
 }
 
-/// Entries were lost to this subscription; it goes on from `offset`.
+/// The subscription has missed entries; it continues from `offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "SubscriptionReset")]
@@ -89,12 +89,12 @@ pub struct SubscriptionReset {
     /// The topic, for a declared service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// The epoch from here on.
+    /// The new epoch.
     pub epoch: String,
-    /// The position from which it goes on.
+    /// The position from which the subscription continues.
     #[serde(deserialize_with = "crate::decode::position")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     pub offset: u64,
-    /// Why.
+    /// The reason.
     pub reason: ResetReason,
 }

@@ -1,4 +1,4 @@
-//! Which tokens are identities, and which are not.
+//! Which tokens are accepted, and which are rejected.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,7 @@ fn invalid(reason: &'static str) -> Option<AuthError> {
 }
 
 #[tokio::test]
-async fn every_algorithm_verifies_with_its_key_and_with_no_other() {
+async fn each_algorithm_verifies_only_with_its_key() {
     use Algorithm::*;
     let keys = [RSA, P256, P384, ED25519];
     let families: [(&[Algorithm], Option<&str>); 5] = [
@@ -51,14 +51,14 @@ async fn every_algorithm_verifies_with_its_key_and_with_no_other() {
 }
 
 #[tokio::test]
-async fn several_secrets_hold_at_once() {
+async fn accepts_tokens_of_several_secrets() {
     let secrets = vec![Secret("the new secret, of more than 32 bytes".into()), Secret(SECRET.into())];
     let auth = Auth { jwt_secrets: secrets, ..auth() };
     assert!(verify(&auth, &sign(Algorithm::HS256, None, &claims())).await.is_ok());
 }
 
 #[tokio::test]
-async fn an_identity_has_what_the_claims_say() {
+async fn identity_contains_the_claims() {
     let claims = claims_with(json!({
         "exp": 4_000_000_000.5, "clans": ["c1", "c2"], "topics": { "orders": ["*"] }, "deviceId": "phone",
     }));
@@ -71,7 +71,7 @@ async fn an_identity_has_what_the_claims_say() {
 }
 
 #[tokio::test]
-async fn times_are_checked_with_the_leeway_that_is_configured() {
+async fn checks_times_with_the_configured_leeway() {
     let at = |exp: u64, nbf: u64| verify_claims(claims_with(json!({ "exp": exp, "nbf": nbf })));
     assert!(at(now() - 2, now()).await.is_ok());
     assert_eq!(at(now() - 30, now()).await.err(), Some(AuthError::Expired));
@@ -82,8 +82,8 @@ async fn times_are_checked_with_the_leeway_that_is_configured() {
 }
 
 #[tokio::test]
-async fn a_token_is_refused_at_the_moment_at_which_its_session_would_end() {
-    // The library compares whole seconds; this token is within its leeway for another part of one.
+async fn rejects_expired_token_with_subsecond_precision() {
+    // The library compares whole seconds, so it would accept this token for another fraction of a second.
     let auth = Auth { leeway: Duration::from_secs(5), ..auth_with_secret() };
     let now = || Timestamp::from(SystemTime::now()).millis();
     let ends_now = now() as f64 / 1000.0 - 5.0;
@@ -94,21 +94,21 @@ async fn a_token_is_refused_at_the_moment_at_which_its_session_would_end() {
 }
 
 #[tokio::test]
-async fn issuer_and_audience_are_checked_when_set() {
+async fn checks_issuer_and_audience_when_configured() {
     let both = Auth { issuer: Some("idp".into()), audience: Some("rt".into()), ..auth_with_secret() };
     let with = |changes: Value| sign(Algorithm::HS256, None, &claims_with(changes));
     assert!(verify(&both, &with(json!({ "iss": "idp", "aud": ["other", "rt"] }))).await.is_ok());
     let wrong = verify(&both, &with(json!({ "iss": "evil", "aud": "rt" }))).await;
-    assert_eq!(wrong.err(), invalid("its issuer (iss) is another"));
+    assert_eq!(wrong.err(), invalid("its issuer (iss) is not the configured one"));
     let wrong = verify(&both, &with(json!({ "iss": "idp", "aud": "other" }))).await;
-    assert_eq!(wrong.err(), invalid("its audience (aud) is another"));
+    assert_eq!(wrong.err(), invalid("its audience (aud) is not the configured one"));
     assert_eq!(verify(&both, &with(json!({ "iss": "idp" }))).await.err(), invalid("it has no aud"));
     assert_eq!(verify(&both, &with(json!({ "aud": "rt" }))).await.err(), invalid("it has no iss"));
     assert!(verify(&auth_with_secret(), &with(json!({ "aud": "anything" }))).await.is_ok());
 }
 
 #[tokio::test]
-async fn the_subject_is_an_identifier_and_not_the_gateway() {
+async fn rejects_invalid_and_reserved_subjects() {
     for sub in [json!("system"), json!(""), json!("a b"), json!("x".repeat(129)), json!(7), Value::Null] {
         assert!(verify_claims(claims_with(json!({ "sub": sub }))).await.is_err(), "{sub}");
     }
@@ -117,7 +117,7 @@ async fn the_subject_is_an_identifier_and_not_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_secret() {
+async fn rejects_hmac_token_signed_with_a_public_key() {
     crypto::install();
     let auth = Auth { jwt_public_keys: vec![RSA.into()], ..auth() };
     for secret in [RSA, RSA.trim_end()] {
@@ -128,7 +128,7 @@ async fn a_public_key_is_no_secret() {
 }
 
 #[tokio::test]
-async fn what_is_not_signed_is_not_a_token() {
+async fn rejects_unsigned_and_tampered_tokens() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
     let part = |value: Value| B64.encode(value.to_string());
     let none = format!("{}.{}.", part(json!({ "alg": "none", "typ": "JWT" })), part(claims()));
@@ -143,16 +143,16 @@ async fn what_is_not_signed_is_not_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_wants_extensions_or_is_too_long_is_refused() {
+async fn rejects_token_with_extensions_or_excessive_length() {
     let header = Header { crit: Some(vec!["b64".into()]), ..Header::new(Algorithm::HS256) };
     let token = encode(&header, &claims(), &signing_key(Algorithm::HS256)).unwrap();
-    assert_eq!(verify(&auth_with_secret(), &token).await.err(), invalid("it wants extensions (crit)"));
+    assert_eq!(verify(&auth_with_secret(), &token).await.err(), invalid("it requires extensions (crit)"));
     let long = claims_with(json!({ "clans": vec!["clan"; 4000] }));
     assert_eq!(verify_claims(long).await.err(), invalid("it is longer than 16 KiB"));
 }
 
 #[tokio::test]
-async fn a_reload_changes_the_keys_and_a_bad_one_changes_nothing() {
+async fn reload_replaces_the_keys_unless_they_are_invalid() {
     let authenticator = Authenticator::new(&auth_with_secret()).unwrap();
     let token = sign(Algorithm::HS256, None, &claims());
     assert_eq!(authenticator.reload(&auth()).err(), Some(KeyError::None));
@@ -163,7 +163,7 @@ async fn a_reload_changes_the_keys_and_a_bad_one_changes_nothing() {
 }
 
 #[test]
-fn keys_that_cannot_be_used_are_named() {
+fn names_keys_that_cannot_be_used() {
     let private = include_str!("../test_keys/TEST_ONLY_rsa.pem");
     let pem_with = |pem: &str| Auth { jwt_public_keys: vec![RSA.into(), pem.into()], ..auth() };
     let problem = |auth: Auth| Authenticator::new(&auth).err().unwrap().to_string();
@@ -173,19 +173,19 @@ fn keys_that_cannot_be_used_are_named() {
 }
 
 #[tokio::test]
-async fn a_minted_token_is_accepted_by_its_own_configuration() {
+async fn minted_token_is_accepted_by_the_same_configuration() {
     let auth = Auth { issuer: Some("idp".into()), audience: Some("rt".into()), ..auth_with_secret() };
-    let wish = Mint {
+    let request = Mint {
         user: UserId::new("alice").unwrap(),
         clans: vec!["c1".into()],
         topics: [("dice".to_owned(), vec!["table-1".to_owned(), "*".to_owned()])].into(),
         device: Some(DeviceId::new("phone").unwrap()),
         ttl: Duration::from_secs(60),
     };
-    let minted = mint(&auth, &wish).ok().unwrap();
+    let minted = mint(&auth, &request).ok().unwrap();
     let identity = verify(&auth, &minted.token).await.unwrap();
     assert_eq!(identity.expires_at, minted.expires_at);
-    assert_eq!((identity.user, identity.device), (wish.user, wish.device));
+    assert_eq!((identity.user, identity.device), (request.user, request.device));
     assert_eq!(identity.grants.clans, ["c1"]);
     assert_eq!(identity.grants.topics["dice"], ["table-1", "*"]);
 }

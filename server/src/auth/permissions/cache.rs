@@ -1,4 +1,4 @@
-//! Answers of a backend service, up to a bound: the oldest are removed first.
+//! Caches the decisions of a backend service. The oldest ones are evicted first.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,50 +6,50 @@ use std::{
     time::Instant,
 };
 
-use super::callback::{Answer, Question};
+use super::callback::{Decision, PermissionQuery};
 
-/// The answers of a backend service.
+/// The decisions of a backend service.
 pub(super) struct Cache {
-    answers: HashMap<Arc<Question>, Answer>,
-    /// In the order in which the questions were first asked.
-    order: VecDeque<Arc<Question>>,
+    decisions: HashMap<Arc<PermissionQuery>, Decision>,
+    /// In the order in which the queries were first sent.
+    order: VecDeque<Arc<PermissionQuery>>,
     capacity: usize,
 }
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { answers: HashMap::new(), order: VecDeque::new(), capacity }
+        Self { decisions: HashMap::new(), order: VecDeque::new(), capacity }
     }
 
-    pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Answer> {
-        self.answers.get(question).copied().filter(|answer| now < answer.until)
+    pub(super) fn get(&self, query: &PermissionQuery, now: Instant) -> Option<Decision> {
+        self.decisions.get(query).copied().filter(|decision| now < decision.cached_until)
     }
 
-    /// A grant whose time has run out, and that holds while the service cannot be asked.
-    pub(super) fn stale(&mut self, question: &Question, now: Instant) -> Option<&mut Answer> {
-        self.answers.get_mut(question).filter(|answer| answer.allowed && now < answer.holds_until)
+    /// Returns a grant that has expired, but remains valid while the service is unavailable.
+    pub(super) fn stale(&mut self, query: &PermissionQuery, now: Instant) -> Option<&mut Decision> {
+        self.decisions.get_mut(query).filter(|decision| decision.allowed && now < decision.stale_until)
     }
 
-    /// Removes an answer that a later one contradicts.
-    pub(super) fn remove(&mut self, question: &Question) {
-        if self.answers.remove(question).is_some() {
-            self.order.retain(|known| **known != *question);
+    /// Removes a decision that a newer one contradicts.
+    pub(super) fn remove(&mut self, query: &PermissionQuery) {
+        if self.decisions.remove(query).is_some() {
+            self.order.retain(|known| **known != *query);
         }
     }
 
-    pub(super) fn insert(&mut self, question: Question, answer: Answer) {
-        if let Some(known) = self.answers.get_mut(&question) {
-            *known = answer;
+    pub(super) fn insert(&mut self, query: PermissionQuery, decision: Decision) {
+        if let Some(known) = self.decisions.get_mut(&query) {
+            *known = decision;
             return;
         }
-        if self.answers.len() >= self.capacity
+        if self.decisions.len() >= self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
-            self.answers.remove(&oldest);
+            self.decisions.remove(&oldest);
         }
-        let question = Arc::new(question);
-        self.order.push_back(Arc::clone(&question));
-        self.answers.insert(question, answer);
+        let query = Arc::new(query);
+        self.order.push_back(Arc::clone(&query));
+        self.decisions.insert(query, decision);
     }
 }
 
@@ -62,40 +62,44 @@ mod tests {
     use super::*;
     use crate::{auth::Action, topic::Topic};
 
-    fn question(user: &str) -> Question {
+    fn query(user: &str) -> PermissionQuery {
         let topic = Topic::Clan(ClanId::new("c").unwrap());
-        Question { user: UserId::new(user).unwrap(), action: Action::Read, topic }
+        PermissionQuery { user: UserId::new(user).unwrap(), action: Action::Read, topic }
     }
 
     #[test]
-    fn answers_hold_until_their_end_and_the_oldest_make_room() {
+    fn decisions_expire_and_the_oldest_are_evicted() {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
-        let answer = |allowed| Answer { allowed, until: later, ask_at: later, holds_until: later, failures: 0 };
+        let decision =
+            |allowed| Decision { allowed, cached_until: later, recheck_at: later, stale_until: later, failures: 0 };
         let mut cache = Cache::new(2);
         for user in ["a", "b", "a", "c"] {
-            cache.insert(question(user), answer(user == "c"));
+            cache.insert(query(user), decision(user == "c"));
         }
-        assert_eq!(cache.get(&question("a"), now), None, "made room for c");
-        assert!(cache.get(&question("b"), now).is_some());
-        assert!(cache.get(&question("c"), now).unwrap().allowed);
-        assert_eq!(cache.get(&question("c"), later), None, "its end");
-        assert_eq!((cache.answers.len(), cache.order.len()), (2, 2));
-        cache.remove(&question("c"));
-        assert_eq!((cache.answers.len(), cache.order.len()), (1, 1));
+        assert_eq!(cache.get(&query("a"), now), None, "evicted by c");
+        assert!(cache.get(&query("b"), now).is_some());
+        assert!(cache.get(&query("c"), now).unwrap().allowed);
+        assert_eq!(cache.get(&query("c"), later), None, "expired");
+        assert_eq!((cache.decisions.len(), cache.order.len()), (2, 2));
+        cache.remove(&query("c"));
+        assert_eq!((cache.decisions.len(), cache.order.len()), (1, 1));
     }
 
     #[test]
-    fn only_a_grant_holds_beyond_its_end_and_not_beyond_the_grace() {
+    fn only_grants_remain_valid_during_the_grace_period() {
         let now = Instant::now();
-        let [until, holds_until] = [1, 9].map(|seconds| now + Duration::from_secs(seconds));
+        let [cached_until, stale_until] = [1, 9].map(|seconds| now + Duration::from_secs(seconds));
         let mut cache = Cache::new(2);
         for (user, allowed) in [("granted", true), ("refused", false)] {
-            cache.insert(question(user), Answer { allowed, until, ask_at: until, holds_until, failures: 0 });
+            cache.insert(
+                query(user),
+                Decision { allowed, cached_until, recheck_at: cached_until, stale_until, failures: 0 },
+            );
         }
-        assert_eq!(cache.get(&question("granted"), until), None);
-        assert!(cache.stale(&question("granted"), until).is_some());
-        assert!(cache.stale(&question("granted"), holds_until).is_none());
-        assert!(cache.stale(&question("refused"), until).is_none());
+        assert_eq!(cache.get(&query("granted"), cached_until), None);
+        assert!(cache.stale(&query("granted"), cached_until).is_some());
+        assert!(cache.stale(&query("granted"), stale_until).is_none());
+        assert!(cache.stale(&query("refused"), cached_until).is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! Asks a backend service: answers are cached, and one request serves all who ask the same. No answer means no, except
-//! where an earlier grant is not older than `permissions.stale_grace`.
+//! Asks a backend service for permissions. Decisions are cached, and concurrent identical queries share one request.
+//! Without an answer the action is denied, unless an earlier grant is at most `permissions.stale_grace` old.
 
 use std::{
     collections::HashMap,
@@ -23,87 +23,87 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::{AskAgain, cache::Cache};
 use crate::{
     auth::{Action, fetch::body},
-    backoff::backoff,
     config::{self, Secret},
     crypto,
+    runtime::backoff::backoff,
     telemetry::log_limited,
     topic::Topic,
 };
 
-/// Answers that are remembered.
-const CACHED: usize = 50_000;
-/// Requests under way, after which those that nobody waits for any more are cleared away.
-const UNDER_WAY: usize = 1_000;
-/// Questions that may wait for one of the requests under way to end. A further one is refused immediately.
-const WAITING: usize = 10_000;
-/// The largest answer that is read, in bytes.
+/// The most decisions that are cached.
+const CACHE_CAPACITY: usize = 50_000;
+/// The size at which the table of pending requests is swept for requests that no caller awaits any more.
+const PENDING_SWEEP_SIZE: usize = 1_000;
+/// The most queries that may wait for a request slot. Further ones fail immediately.
+const MAX_WAITING: usize = 10_000;
+/// The largest response that is read, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
-/// An answer that does not say how long it holds holds no longer than this when it is a no: who was just let into a
-/// clan shall not be kept out of it.
-const REFUSED: Duration = Duration::from_secs(2);
-/// The longest time for which an answer is believed.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// A subscription is not asked about more often than this, however short the answers hold.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest time for which a denial without `ttlSeconds` is cached. It is short, so that a user who has just joined
+/// a clan is not kept out.
+const MAX_DENIAL_TTL: Duration = Duration::from_secs(2);
+/// The longest time for which a decision is cached.
+const MAX_TTL: Duration = Duration::from_secs(24 * 3600);
+/// The shortest time between two requests about the same subscription, regardless of `ttlSeconds`.
+const MIN_RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is asked.
+/// A query to the backend service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Question {
+pub(super) struct PermissionQuery {
     pub(super) user: UserId,
     pub(super) action: Action,
     pub(super) topic: Topic,
 }
 
-/// What was answered.
+/// A decision of the backend service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct Decision {
     pub(super) allowed: bool,
-    /// Until then it is not asked again.
-    pub(super) until: Instant,
-    /// Then a subscription is asked about again.
-    pub(super) ask_at: Instant,
-    /// Until then a grant holds while the service cannot be asked.
-    pub(super) holds_until: Instant,
-    /// Requests that failed since the service gave this answer.
+    /// The decision is cached until this time.
+    pub(super) cached_until: Instant,
+    /// A subscription is checked again at this time.
+    pub(super) recheck_at: Instant,
+    /// A grant remains valid until this time while the service is unavailable.
+    pub(super) stale_until: Instant,
+    /// The number of requests that failed since the service made this decision.
     pub(super) failures: u32,
 }
 
-impl Answer {
-    /// When to ask again for a subscription that this answer allows.
+impl Decision {
+    /// Returns when to check a subscription again that this decision allows.
     pub(super) fn ask_again(&self) -> AskAgain {
-        let after = self.ask_at.saturating_duration_since(Instant::now());
-        AskAgain { after, holds_until: self.holds_until }
+        let after = self.recheck_at.saturating_duration_since(Instant::now());
+        AskAgain { after, holds_until: self.stale_until }
     }
 
-    /// The service could not be asked: the grant goes on, and the next request waits a while.
+    /// Extends a grant after a failed request, with a backoff before the next one.
     fn postpone(&mut self, now: Instant) -> Self {
         self.failures = self.failures.saturating_add(1);
-        self.until = (now + backoff(self.failures)).min(self.holds_until);
-        self.ask_at = self.until;
+        self.cached_until = (now + backoff(self.failures)).min(self.stale_until);
+        self.recheck_at = self.cached_until;
         *self
     }
 }
 
-type Asking = BoxFuture<'static, Option<Answer>>;
+type PendingRequest = BoxFuture<'static, Option<Decision>>;
 
-/// A backend service that decides.
+/// The client of the backend service that decides.
 pub(super) struct Callback {
     url: Secret,
     cache_ttl: Duration,
     stale_grace: Duration,
     client: reqwest::Client,
-    /// How long an answer may take, and how long a question may wait before it is asked.
+    /// The time limit of a request, and of the wait for a request slot.
     timeout: Duration,
     in_flight: Semaphore,
     waiting: AtomicUsize,
     state: Mutex<State>,
-    failing: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 struct State {
     cache: Cache,
-    /// Each ends with the last caller that waits for it.
-    under_way: HashMap<Question, WeakShared<Asking>>,
+    /// Requests in progress. Each is cancelled when its last caller goes away.
+    pending: HashMap<PermissionQuery, WeakShared<PendingRequest>>,
 }
 
 impl std::fmt::Debug for Callback {
@@ -112,7 +112,7 @@ impl std::fmt::Debug for Callback {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
@@ -124,12 +124,12 @@ impl Callback {
     pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, String> {
         let client = crypto::https_client()
             .timeout(permissions.timeout)
-            // Connections that are kept are then no more than those in use can be.
+            // Idle connections are limited to the number that can be in use.
             .pool_max_idle_per_host(permissions.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.without_url().to_string())?;
-        let state = State { cache: Cache::new(CACHED), under_way: HashMap::new() };
+        let state = State { cache: Cache::new(CACHE_CAPACITY), pending: HashMap::new() };
         Ok(Self {
             url: url.clone(),
             cache_ttl: permissions.cache_ttl,
@@ -139,132 +139,134 @@ impl Callback {
             in_flight: Semaphore::new(permissions.max_in_flight.min(Semaphore::MAX_PERMITS)),
             waiting: AtomicUsize::new(0),
             state: Mutex::new(state),
-            failing: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
         })
     }
 
-    /// The answer, from the cache when it still holds; `None` when the service does not answer and no earlier grant
-    /// holds.
-    pub(super) async fn ask(self: &Arc<Self>, question: Question) -> Option<Answer> {
-        let asking = {
+    /// Returns the decision, from the cache if possible. Returns `None` when the service does not answer and no earlier
+    /// grant is valid.
+    pub(super) async fn decide(self: &Arc<Self>, query: PermissionQuery) -> Option<Decision> {
+        let request = {
             let mut state = self.state.lock();
-            if let Some(answer) = state.cache.get(&question, Instant::now()) {
-                return Some(answer);
+            if let Some(decision) = state.cache.get(&query, Instant::now()) {
+                return Some(decision);
             }
-            self.join(&mut state, question)
+            self.join_or_start(&mut state, query)
         };
-        asking.await
+        request.await
     }
 
-    fn join(self: &Arc<Self>, state: &mut State, question: Question) -> Shared<Asking> {
-        if let Some(asking) = state.under_way.get(&question).and_then(WeakShared::upgrade) {
-            return asking;
+    fn join_or_start(self: &Arc<Self>, state: &mut State, query: PermissionQuery) -> Shared<PendingRequest> {
+        if let Some(request) = state.pending.get(&query).and_then(WeakShared::upgrade) {
+            return request;
         }
-        if state.under_way.len() >= UNDER_WAY {
-            state.under_way.retain(|_, asking| asking.upgrade().is_some());
+        if state.pending.len() >= PENDING_SWEEP_SIZE {
+            state.pending.retain(|_, request| request.upgrade().is_some());
         }
-        let (callback, asked) = (Arc::clone(self), question.clone());
-        let asking = async move { callback.request(asked).await }.boxed().shared();
-        if let Some(weak) = asking.downgrade() {
-            state.under_way.insert(question, weak);
+        let (callback, sent_query) = (Arc::clone(self), query.clone());
+        let request = async move { callback.request(sent_query).await }.boxed().shared();
+        if let Some(weak) = request.downgrade() {
+            state.pending.insert(query, weak);
         }
-        asking
+        request
     }
 
-    async fn request(&self, question: Question) -> Option<Answer> {
-        let outcome = match self.turn().await {
-            Ok(_turn) => self.fetch(&question).await,
+    async fn request(&self, query: PermissionQuery) -> Option<Decision> {
+        let outcome = match self.acquire_slot().await {
+            Ok(_permit) => self.fetch(&query).await,
             Err(reason) => Err(reason.to_owned()),
         };
         let mut state = self.state.lock();
-        state.under_way.remove(&question);
-        // Said once for a whole outage, and once when it is over.
-        let failed_before = self.failing.swap(outcome.is_err(), Ordering::Relaxed);
+        state.pending.remove(&query);
+        // Log only transitions: once when an outage begins, and once when it ends.
+        let failed_before = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {
-            Ok(answer) => {
+            Ok(decision) => {
                 if failed_before {
-                    log_limited!(INFO, {}, "permissions.url answers again");
+                    log_limited!(INFO, {}, "permissions.url responds again");
                 }
-                if answer.until > Instant::now() {
-                    state.cache.insert(question, answer);
+                if decision.cached_until > Instant::now() {
+                    state.cache.insert(query, decision);
                 } else {
-                    state.cache.remove(&question);
+                    state.cache.remove(&query);
                 }
-                Some(answer)
+                Some(decision)
             }
             Err(reason) => {
                 if !failed_before {
                     log_limited!(
                         WARN,
                         { reason, stale_grace = ?self.stale_grace },
-                        "permissions.url does not answer: what it granted holds for permissions.stale_grace, and everything \
-                         else is refused"
+                        "permissions.url does not respond: earlier grants remain valid for permissions.stale_grace, \
+                         and every other action is denied"
                     );
                 }
                 let now = Instant::now();
-                state.cache.stale(&question, now).map(|answer| answer.postpone(now))
+                state.cache.stale(&query, now).map(|decision| decision.postpone(now))
             }
         }
     }
 
-    /// Waits until fewer than `permissions.max_in_flight` requests are under way, for as long as an answer may take.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, &'static str> {
-        if let Ok(turn) = self.in_flight.try_acquire() {
-            return Ok(turn);
+    /// Waits for one of the `permissions.max_in_flight` request slots, for at most `permissions.timeout`.
+    async fn acquire_slot(&self) -> Result<SemaphorePermit<'_>, &'static str> {
+        if let Ok(permit) = self.in_flight.try_acquire() {
+            return Ok(permit);
         }
-        let waiting = Waiting::new(&self.waiting).ok_or("too many questions wait for permissions.max_in_flight")?;
-        let turn = tokio::time::timeout(self.timeout, self.in_flight.acquire()).await;
+        let waiting = WaitingGuard::new(&self.waiting).ok_or("too many queries wait for permissions.max_in_flight")?;
+        let permit = tokio::time::timeout(self.timeout, self.in_flight.acquire()).await;
         drop(waiting);
-        match turn {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err("permissions.max_in_flight requests are under way, and none of them ended in time"),
+        match permit {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err("permissions.max_in_flight requests are in progress, and none of them completed in time"),
         }
     }
 
-    async fn fetch(&self, question: &Question) -> Result<Answer, String> {
-        let action = match question.action {
+    async fn fetch(&self, query: &PermissionQuery) -> Result<Decision, String> {
+        let action = match query.action {
             Action::Subscribe => "subscribe",
             Action::Publish => "publish",
             Action::Read => "read",
         };
-        let topic = match &question.topic {
+        let topic = match &query.topic {
             Topic::User(user) => user.as_str(),
             Topic::Clan(clan) => clan.as_str(),
             Topic::Service(_, topic) => topic.as_str(),
         };
-        let asked = json!({
-            "userId": question.user, "action": action, "service": question.topic.service(), "topic": topic,
+        let request_body = json!({
+            "userId": query.user, "action": action, "service": query.topic.service(), "topic": topic,
         });
-        let body = body(self.client.post(&self.url.0).json(&asked).send().await, MAX_BYTES).await?;
-        let body: Body = serde_json::from_slice(&body).map_err(|_| "the answer is not {allowed, ttlSeconds?}")?;
+        let body = body(self.client.post(&self.url.0).json(&request_body).send().await, MAX_BYTES).await?;
+        let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;
         let ttl = match (body.ttl_seconds, body.allowed) {
-            (Some(seconds), _) => Duration::from_secs(seconds).min(LONGEST),
-            (None, true) => self.cache_ttl.min(LONGEST),
-            (None, false) => self.cache_ttl.min(REFUSED),
+            (Some(seconds), _) => Duration::from_secs(seconds).min(MAX_TTL),
+            (None, true) => self.cache_ttl.min(MAX_TTL),
+            (None, false) => self.cache_ttl.min(MAX_DENIAL_TTL),
         };
         let now = Instant::now();
-        let ask_at = now + ttl.max(SHORTEST);
-        Ok(Answer {
+        let recheck_at = now + ttl.max(MIN_RECHECK_INTERVAL);
+        Ok(Decision {
             allowed: body.allowed,
-            until: now + ttl,
-            ask_at,
-            holds_until: ask_at + self.stale_grace,
+            cached_until: now + ttl,
+            recheck_at,
+            stale_until: recheck_at + self.stale_grace,
             failures: 0,
         })
     }
 }
 
-/// A question that waits; it no longer does when this is dropped, also because nobody waits for its answer any more.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a query that waits for a request slot. Dropped when the query gets one, or when its callers have all gone
+/// away.
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingGuard<'a> {
     fn new(count: &'a AtomicUsize) -> Option<Self> {
+        // Create the guard before comparing: when the limit is reached, dropping it takes the increment back.
         let waiting = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < WAITING).then_some(waiting)
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(waiting)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Who may do what, and how a backend service is asked.
+//! Permissions from claims, and from a backend service.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ fn permissions(source: PermissionSource) -> Permissions {
     Permissions::new(&config::Permissions { source, ..Config::default().permissions }).unwrap()
 }
 
-fn asking(server: &TestServer) -> Permissions {
+fn from_backend(server: &TestServer) -> Permissions {
     permissions(PermissionSource::Http(Secret(server.url.clone())))
 }
 
@@ -47,12 +47,12 @@ async fn code(permissions: &Permissions, topic: &Topic) -> Option<ErrorCode> {
     permissions.check(&alice(Grants::default()), Action::Subscribe, topic).await.err().map(|error| error.code)
 }
 
-fn yes() -> String {
+fn allowed_body() -> String {
     json!({ "allowed": true }).to_string()
 }
 
 #[tokio::test]
-async fn claims_name_clans_and_topics_or_all_of_them() {
+async fn claims_grant_listed_or_all_clans_and_topics() {
     let claims = permissions(PermissionSource::Claims);
     let grants = |clans: &[&str], topics: Value| {
         let topics: HashMap<String, Vec<String>> = serde_json::from_value(topics).unwrap();
@@ -78,9 +78,10 @@ async fn claims_name_clans_and_topics_or_all_of_them() {
 }
 
 #[tokio::test]
-async fn notifications_are_their_owners_whoever_decides() {
-    let server = TestServer::start(yes()).await;
-    for permissions in [permissions(PermissionSource::Claims), permissions(PermissionSource::AllowAll), asking(&server)]
+async fn notifications_belong_to_their_user_with_every_source() {
+    let server = TestServer::start(allowed_body()).await;
+    for permissions in
+        [permissions(PermissionSource::Claims), permissions(PermissionSource::AllowAll), from_backend(&server)]
     {
         assert_eq!(code(&permissions, &notifications("alice")).await, None);
         assert_eq!(code(&permissions, &notifications("bob")).await, Some(ErrorCode::Forbidden));
@@ -89,9 +90,9 @@ async fn notifications_are_their_owners_whoever_decides() {
 }
 
 #[tokio::test]
-async fn a_backend_is_asked_once_and_told_who_what_and_where() {
-    let server = TestServer::start(yes()).await;
-    let permissions = asking(&server);
+async fn sends_one_request_with_user_action_and_topic() {
+    let server = TestServer::start(allowed_body()).await;
+    let permissions = from_backend(&server);
     for _ in 0..5 {
         let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
         let ask_again = granted.ask_again.unwrap().after;
@@ -102,49 +103,53 @@ async fn a_backend_is_asked_once_and_told_who_what_and_where() {
         json!({ "userId": "alice", "action": "subscribe", "service": "clan_chat", "topic": "c1" }),
         json!({ "userId": "alice", "action": "read", "service": "orders", "topic": "o1" }),
     ];
-    assert_eq!(server.asked(), expected);
+    assert_eq!(server.requests(), expected);
 }
 
 #[tokio::test]
-async fn an_answer_holds_as_long_as_it_says() {
+async fn decision_is_cached_for_its_ttl() {
     let server = TestServer::start(json!({ "allowed": true, "ttlSeconds": 3600 }).to_string()).await;
-    let permissions = asking(&server);
+    let permissions = from_backend(&server);
     let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("long")).await.unwrap();
     assert!(granted.ask_again.unwrap().after > Duration::from_secs(3500));
-    server.answers(200, json!({ "allowed": true, "ttlSeconds": 0 }).to_string());
+    server.respond_with(200, json!({ "allowed": true, "ttlSeconds": 0 }).to_string());
     let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("none")).await.unwrap();
     assert!(
         granted.ask_again.unwrap().after > Duration::from_millis(500),
-        "subscriptions are not asked about all the time"
+        "subscriptions are checked at most once a second"
     );
-    server.answers(200, json!({ "allowed": false }).to_string());
-    assert_eq!(code(&permissions, &clan("none")).await, Some(ErrorCode::Forbidden), "asked again at once");
-    assert_eq!(code(&permissions, &clan("long")).await, None, "still holds");
+    server.respond_with(200, json!({ "allowed": false }).to_string());
+    assert_eq!(
+        code(&permissions, &clan("none")).await,
+        Some(ErrorCode::Forbidden),
+        "not cached: requested again immediately"
+    );
+    assert_eq!(code(&permissions, &clan("long")).await, None, "still cached");
     assert_eq!(server.hits(), 3);
 }
 
 #[tokio::test]
-async fn no_answer_means_no_and_is_not_remembered() {
+async fn failed_requests_deny_and_are_not_cached() {
     let server = TestServer::start("").await;
-    let permissions = asking(&server);
-    let wrong = [
-        (500, yes()),
-        (403, yes()),
+    let permissions = from_backend(&server);
+    let invalid_responses = [
+        (500, allowed_body()),
+        (403, allowed_body()),
         (200, "yes".into()),
         (200, "{}".into()),
-        (200, format!("{}{}", yes(), " ".repeat(17_000))),
+        (200, format!("{}{}", allowed_body(), " ".repeat(17_000))),
     ];
-    for (status, body) in wrong {
-        server.answers(status, body);
+    for (status, body) in invalid_responses {
+        server.respond_with(status, body);
         assert_eq!(code(&permissions, &clan("c1")).await, Some(ErrorCode::Unavailable));
     }
-    server.answers(200, yes());
+    server.respond_with(200, allowed_body());
     assert_eq!(code(&permissions, &clan("c1")).await, None);
-    let nobody = permissions_at("http://127.0.0.1:1/");
-    assert_eq!(code(&nobody, &clan("c1")).await, Some(ErrorCode::Unavailable));
+    let unreachable = permissions_from_url("http://127.0.0.1:1/");
+    assert_eq!(code(&unreachable, &clan("c1")).await, Some(ErrorCode::Unavailable));
 }
 
-/// Permissions of a service whose answers hold for 10 ms, and this much longer while it is away.
+/// Returns permissions of a service whose decisions are cached for 10 ms, with the given grace period.
 fn short_lived(server: &TestServer, stale_grace: Duration) -> Permissions {
     let source = PermissionSource::Http(Secret(server.url.clone()));
     let cache_ttl = Duration::from_millis(10);
@@ -152,8 +157,8 @@ fn short_lived(server: &TestServer, stale_grace: Duration) -> Permissions {
     Permissions::new(&config).unwrap()
 }
 
-/// Asks until the answer is no longer one of those that are remembered.
-async fn asked_again(server: &TestServer, permissions: &Permissions) -> Option<ErrorCode> {
+/// Repeats the check until it causes a request instead of being answered from the cache.
+async fn code_after_request(server: &TestServer, permissions: &Permissions) -> Option<ErrorCode> {
     let before = server.hits();
     loop {
         let code = code(permissions, &clan("c1")).await;
@@ -165,46 +170,57 @@ async fn asked_again(server: &TestServer, permissions: &Permissions) -> Option<E
 }
 
 #[tokio::test]
-async fn a_grant_holds_for_the_grace_while_the_service_is_away() {
-    let server = TestServer::start(yes()).await;
+async fn grant_remains_valid_for_the_grace_period_during_an_outage() {
+    let server = TestServer::start(allowed_body()).await;
     let permissions = short_lived(&server, Duration::from_secs(300));
     assert_eq!(code(&permissions, &clan("c1")).await, None);
-    server.answers(500, "");
-    assert_eq!(asked_again(&server, &permissions).await, None);
+    server.respond_with(500, "");
+    assert_eq!(code_after_request(&server, &permissions).await, None);
     let hits = server.hits();
     for _ in 0..20 {
         let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
         let ask_again = granted.ask_again.unwrap();
         assert!(ask_again.after <= Duration::from_secs(1));
         let holds = ask_again.holds_until.saturating_duration_since(Instant::now());
-        assert!(holds > Duration::from_secs(290) && holds <= Duration::from_secs(301), "it does not grow: {holds:?}");
+        assert!(
+            holds > Duration::from_secs(290) && holds <= Duration::from_secs(301),
+            "the grace period is not extended: {holds:?}"
+        );
     }
-    assert_eq!(server.hits(), hits, "the next request waits");
-    assert_eq!(code(&permissions, &clan("c2")).await, Some(ErrorCode::Unavailable), "what was never granted");
-    server.answers(200, json!({ "allowed": false }).to_string());
-    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Forbidden), "an answer counts immediately");
-    server.answers(500, "");
-    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Unavailable), "a refusal is no grant");
+    assert_eq!(server.hits(), hits, "the next request is delayed by the backoff");
+    assert_eq!(code(&permissions, &clan("c2")).await, Some(ErrorCode::Unavailable), "no earlier grant");
+    server.respond_with(200, json!({ "allowed": false }).to_string());
+    assert_eq!(
+        code_after_request(&server, &permissions).await,
+        Some(ErrorCode::Forbidden),
+        "a new decision takes effect immediately"
+    );
+    server.respond_with(500, "");
+    assert_eq!(
+        code_after_request(&server, &permissions).await,
+        Some(ErrorCode::Unavailable),
+        "a denial has no grace period"
+    );
 }
 
 #[tokio::test]
-async fn an_answer_that_holds_for_no_time_takes_back_an_earlier_grant() {
-    let server = TestServer::start(yes()).await;
+async fn denial_with_zero_ttl_revokes_an_earlier_grant() {
+    let server = TestServer::start(allowed_body()).await;
     let permissions = short_lived(&server, Duration::from_secs(300));
     assert_eq!(code(&permissions, &clan("c1")).await, None);
-    server.answers(200, json!({ "allowed": false, "ttlSeconds": 0 }).to_string());
-    assert_eq!(asked_again(&server, &permissions).await, Some(ErrorCode::Forbidden));
-    server.answers(500, "");
+    server.respond_with(200, json!({ "allowed": false, "ttlSeconds": 0 }).to_string());
+    assert_eq!(code_after_request(&server, &permissions).await, Some(ErrorCode::Forbidden));
+    server.respond_with(500, "");
     assert_eq!(code(&permissions, &clan("c1")).await, Some(ErrorCode::Unavailable));
 }
 
-fn permissions_at(url: &str) -> Permissions {
+fn permissions_from_url(url: &str) -> Permissions {
     permissions(PermissionSource::Http(Secret(url.into())))
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_is_none() {
-    let server = TestServer::start(yes()).await;
+async fn request_times_out() {
+    let server = TestServer::start(allowed_body()).await;
     server.hold();
     let source = PermissionSource::Http(Secret(server.url.clone()));
     let timeout = Duration::from_millis(50);
@@ -214,14 +230,14 @@ async fn an_answer_that_takes_too_long_is_none() {
 }
 
 #[tokio::test]
-async fn those_who_ask_the_same_at_once_share_one_request() {
-    let server = TestServer::start(yes()).await;
+async fn concurrent_identical_queries_share_one_request() {
+    let server = TestServer::start(allowed_body()).await;
     server.hold();
-    let permissions = asking(&server);
+    let permissions = from_backend(&server);
     let c1 = clan("c1");
     let callers = futures_util::future::join_all((0..20).map(|_| code(&permissions, &c1)));
     let (outcomes, ()) = tokio::join!(callers, async {
-        server.arrived(1).await;
+        server.wait_for_requests(1).await;
         server.release();
     });
     assert_eq!(outcomes, vec![None; 20]);

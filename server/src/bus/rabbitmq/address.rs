@@ -1,19 +1,20 @@
-//! `bus.url`: one or more hosts of a broker, tried in turn.
+//! Parses `bus.url`: one or more hosts of a broker, tried in turn.
 
 use lapin::uri::AMQPUri;
 
-/// How often a heartbeat is sent, in seconds, unless the URL says otherwise; a broker that was silent for two is gone.
+/// How often a heartbeat is sent, in seconds, unless the URL says otherwise. A broker that was silent for two of them counts
+/// as lost.
 const HEARTBEAT: u16 = 10;
 
-/// Why `bus.url` leads to no broker. It repeats nothing of the URL, which may hold a password.
+/// Why `bus.url` cannot be used. It repeats nothing of the URL, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// An entry is no URL of a broker.
+    /// An entry is not the URL of a broker.
     #[error("bus.url is not `embedded`, and its entry {0} is no URL such as amqp://user:password@host:5672/vhost")]
     NoUrl(usize),
 }
 
-/// The hosts that `bus.url` names.
+/// Returns the hosts that `bus.url` names.
 ///
 /// # Errors
 /// [`AddressError`] says which entry is wrong.
@@ -34,14 +35,14 @@ fn address(url: &str) -> Option<AMQPUri> {
         return None;
     }
     if uri.vhost.is_empty() {
-        // Whoever ends a URL with a slash means the default, not a virtual host without a name.
+        // A URL that ends with a slash means the default, not a virtual host without a name.
         uri.vhost = "/".to_owned();
     }
     uri.query.heartbeat = uri.query.heartbeat.or(Some(HEARTBEAT));
     Some(uri)
 }
 
-/// Where a host is, without credentials.
+/// Returns the host and port, without credentials.
 pub(super) fn shown(uri: &AMQPUri) -> String {
     format!("{}:{}", uri.authority.host, uri.authority.port)
 }
@@ -51,20 +52,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_hosts_are_read_in_their_order() {
+    fn parses_several_hosts_in_their_order() {
         let found = addresses("amqp://u:p%40ss@a:5673/v%2Fh, amqps://b/?heartbeat=30,amqp://[::1]").unwrap();
-        let places: Vec<_> = found.iter().map(shown).collect();
-        assert_eq!(places, ["a:5673", "b:5671", "::1:5672"]);
+        let hosts: Vec<_> = found.iter().map(shown).collect();
+        assert_eq!(hosts, ["a:5673", "b:5671", "::1:5672"]);
         assert_eq!(found[0].authority.userinfo.password, "p@ss");
         assert_eq!(found.iter().map(|uri| uri.vhost.as_str()).collect::<Vec<_>>(), ["v/h", "/", "/"]);
         assert_eq!(found.iter().map(|uri| uri.query.heartbeat).collect::<Vec<_>>(), [Some(10), Some(30), Some(10)]);
     }
 
     #[test]
-    fn what_is_no_broker_is_named_by_its_place() {
-        for (urls, place) in [("redis://a", 1), ("amqp://a,", 2), ("amqp://a,http://user:secret@b", 2), ("", 1)] {
+    fn names_the_position_of_an_invalid_entry() {
+        for (urls, position) in [("redis://a", 1), ("amqp://a,", 2), ("amqp://a,http://user:secret@b", 2), ("", 1)] {
             let error = addresses(urls).unwrap_err();
-            assert_eq!(error, AddressError::NoUrl(place), "{urls}");
+            assert_eq!(error, AddressError::NoUrl(position), "{urls}");
             assert!(!error.to_string().contains("secret"));
         }
     }

@@ -12,34 +12,41 @@ use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, Event,
     message::Delivery,
+    options::ConfirmSelectOptions,
     tcp::AsyncTcpStream,
     uri::{AMQPScheme, AMQPUri},
 };
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 
-use super::{fault::Fault, frames::Findings, properties::Unreadable, stream};
+use super::{error::AmqpError, frames::Findings, properties::Unreadable, stream};
 
-/// How long the broker may take to let us in.
+/// How long the broker may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one question to the broker may take.
+/// How long one request to the broker may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// How long channels get for theirs.
+/// How long closing a connection may take.
+const CLOSE: Duration = Duration::from_secs(1);
+/// How long the channels of a connection get to close before it.
 const CHANNELS: Duration = Duration::from_millis(50);
-/// How often it is looked whether the connection is still there, beside what it tells by itself.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the state of the connection is checked, in addition to its events.
+const CHECK: Duration = Duration::from_millis(500);
 
 /// A connection.
 pub(super) struct Link {
     connection: Connection,
     socket: Arc<Socket>,
     findings: Findings,
+    /// Cancelled when the connection is not to be used any more.
+    down: CancellationToken,
+    /// Why a channel has given the connection up.
+    failure: Mutex<Option<AmqpError>>,
+    failed: CancellationToken,
 }
 
-/// A second handle of the socket below a connection. lapin's thread waits for a socket that says nothing for ever, so
+/// A second handle of the socket below a connection. lapin's thread waits indefinitely for a socket that is silent, so
 /// shutting the socket down is the one way to end a connection to a broker that hangs.
 #[derive(Default)]
 struct Socket(Mutex<Option<TcpStream>>);
@@ -60,7 +67,7 @@ impl Socket {
 
 impl Link {
     /// Connects and logs in.
-    pub(super) async fn open(uri: &AMQPUri, tls: Option<&TlsConnector>, name: String) -> Result<Self, Fault> {
+    pub(super) async fn open(uri: &AMQPUri, tls: Option<&TlsConnector>, name: String) -> Result<Self, AmqpError> {
         let socket = Arc::new(Socket::default());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let (findings, kept, tls) = (Findings::default(), socket.clone(), tls.cloned());
@@ -81,38 +88,75 @@ impl Link {
             properties,
         );
         match timeout(CONNECT, connecting).await {
-            Ok(connection) => Ok(Self { connection: connection?, socket, findings }),
+            Ok(connection) => Ok(Self {
+                connection: connection?,
+                socket,
+                findings,
+                down: CancellationToken::new(),
+                failure: Mutex::new(None),
+                failed: CancellationToken::new(),
+            }),
             Err(_) => {
                 socket.shut();
-                Err(Fault::of("the broker did not answer in time"))
+                Err(AmqpError::of("the broker did not answer in time"))
             }
         }
     }
 
     /// Opens a channel.
-    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+    pub(super) async fn channel(&self) -> Result<Channel, AmqpError> {
         in_time(self.connection.create_channel()).await
     }
 
-    /// Whether the connection is there.
-    pub(super) fn is_up(&self) -> bool {
-        self.connection.status().connected()
+    /// Opens a channel on which the broker confirms publications.
+    pub(super) async fn confirming_channel(&self) -> Result<Channel, AmqpError> {
+        let channel = self.channel().await?;
+        in_time(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(channel)
     }
 
-    /// The largest frame that the broker takes, in bytes.
+    /// Whether the connection can be used.
+    pub(super) fn is_up(&self) -> bool {
+        !self.down.is_cancelled() && self.connection.status().connected()
+    }
+
+    /// Resolves when the connection is not to be used any more.
+    pub(super) async fn down(&self) {
+        self.down.cancelled().await;
+    }
+
+    /// Gives the connection up for this reason, and resolves when it is down.
+    pub(super) async fn fail(&self, error: AmqpError) {
+        self.failure.lock().get_or_insert(error);
+        self.failed.cancel();
+        self.down().await;
+    }
+
+    /// Marks the connection as not to be used any more.
+    pub(super) fn set_down(&self) {
+        self.down.cancel();
+    }
+
+    /// Shuts the socket down, as a failure of the network does.
+    #[cfg(test)]
+    pub(super) fn shut(&self) {
+        self.socket.shut();
+    }
+
+    /// Returns the largest frame that the broker accepts, in bytes.
     pub(super) fn frame_max(&self) -> usize {
         usize::try_from(self.connection.configuration().frame_max()).unwrap_or(usize::MAX)
     }
 
-    /// What lapin could not have read of a delivery; given once.
+    /// Returns what lapin could not have read of a delivery, once.
     pub(super) fn unreadable(&self, channel: &Channel, delivery: &Delivery) -> Option<Unreadable> {
         self.findings.take(channel.id(), delivery.delivery_tag)
     }
 
-    /// Resolves when the connection is gone, and says why. Alarms of the broker go to `blocked` meanwhile.
-    pub(super) async fn lost(&self, blocked: impl Fn(Option<String>)) -> Fault {
+    /// Resolves with the reason when the connection is lost or given up. Alarms of the broker go to `blocked` meanwhile.
+    pub(super) async fn lost(&self, blocked: impl Fn(Option<String>)) -> AmqpError {
         let mut events = Box::pin(self.connection.events_listener());
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut checks = tokio::time::interval(CHECK);
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -120,48 +164,53 @@ impl Link {
                     Some(Event::ConnectionUnblocked) => blocked(None),
                     Some(Event::Error(error)) if !self.connection.status().connected() => return error.into(),
                     Some(_) => {}
-                    None => return Fault::of("the connection is gone"),
+                    None => return AmqpError::of("the connection is lost"),
                 },
-                _ = ticks.tick() => {
+                () = self.failed.cancelled() => {
+                    return self.failure.lock().clone().unwrap_or_else(|| AmqpError::of("the connection was given up"));
+                }
+                _ = checks.tick() => {
                     if !self.connection.status().connected() {
-                        return Fault::of("the connection is gone");
+                        return AmqpError::of("the connection is lost");
                     }
                 }
             }
         }
     }
 
-    /// Says goodbye, so that the broker knows at once, and not by a socket that broke.
-    pub(super) async fn close(self) {
-        // Channels that were dropped say goodbye by themselves, and lapin breaks off when that is still under way.
+    /// Closes the connection, so that the broker learns of it immediately and not by a broken socket.
+    pub(super) async fn close(&self) {
+        self.down.cancel();
+        // Channels that were dropped close by themselves, and lapin breaks off when that is still under way.
         sleep(CHANNELS).await;
-        let farewell = self.connection.close(200, "OK".into());
-        match timeout(FAREWELL, farewell).await {
+        match timeout(CLOSE, self.connection.close(200, "OK".into())).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the broker did not hear the farewell"),
-            Err(_) => tracing::debug!("the broker did not answer the farewell"),
+            Ok(Err(error)) => tracing::debug!(%error, "a connection to the broker did not close in order"),
+            Err(_) => tracing::debug!("the broker did not confirm in time that a connection is closed"),
         }
+        self.socket.shut();
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.down.cancel();
         self.socket.shut();
     }
 }
 
-/// Waits for the broker's answer, but not for ever.
-pub(super) async fn in_time<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
+/// Waits for the broker's answer, for a limited time.
+pub(super) async fn in_time<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, AmqpError> {
     match timeout(ANSWER, answer).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(Fault::of("the broker did not answer in time")),
+        Err(_) => Err(AmqpError::of("the broker did not answer in time")),
     }
 }
 
-/// Waits for the broker's answer to a declaration.
-pub(super) async fn declared<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, Fault> {
+/// Waits for the broker's answer to a declaration, for a limited time.
+pub(super) async fn declared<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T, AmqpError> {
     match timeout(ANSWER, answer).await {
-        Ok(answer) => answer.map_err(Fault::of_declaration),
-        Err(_) => Err(Fault::of("the broker did not answer in time")),
+        Ok(answer) => answer.map_err(AmqpError::of_declaration),
+        Err(_) => Err(AmqpError::of("the broker did not answer in time")),
     }
 }

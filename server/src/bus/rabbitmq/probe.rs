@@ -1,5 +1,5 @@
-//! Whether the broker has what the gateway declares, with the same arguments, for `gateway check`. It creates nothing: a
-//! declaration is sent only for what is there, and then the broker does nothing but compare it.
+//! Checks for `gateway check` whether the broker has what the gateway declares, with the same arguments. It creates
+//! nothing: a declaration is sent only for what exists, and the broker then only compares it.
 
 use lapin::{
     Channel, ErrorKind, ExchangeKind,
@@ -8,10 +8,10 @@ use lapin::{
 };
 
 use super::{
-    Peers,
-    fault::Fault,
+    StoreUse,
+    error::AmqpError,
     link::{ANSWER, Link},
-    topology::{NODE_EXPIRES, NODE_LENGTH, Names, table, text},
+    topology::{Names, table, text},
 };
 
 /// AMQP reply codes (AMQP 0-9-1, section 1.2).
@@ -21,33 +21,33 @@ const PRECONDITION_FAILED: u16 = 406;
 /// The delivery limits that a queue of inbound events may have: that of this version and those of others.
 const DELIVERY_LIMITS: [i64; 2] = [20, i32::MAX as i64];
 
-/// What the broker has of the things that the gateway declares.
+/// What the broker has of the exchanges and queues that the gateway declares.
 #[derive(Debug, Default)]
 pub struct Topology {
-    /// Is there as the gateway declares it.
+    /// Exists as the gateway declares it.
     pub same: Vec<String>,
-    /// Is not there; the start makes it.
+    /// Does not exist; the start declares it.
     pub absent: Vec<String>,
     /// Belongs to another connection.
     pub in_use: Vec<String>,
-    /// Is there and cannot be used, with the reason.
-    pub refused: Vec<Fault>,
+    /// Exists and cannot be used, with the reason.
+    pub refused: Vec<AmqpError>,
 }
 
-/// Something that the gateway declares.
-enum Thing<'a> {
+/// An exchange or a queue that the gateway declares.
+enum Entity<'a> {
     Exchange(&'a str, ExchangeKind),
     /// A queue may have one of several sets of arguments.
     Queue(&'a str, QueueDeclareOptions, Vec<FieldTable>),
 }
 
-/// Compares what is on the broker with what a node with these names declares.
-pub(super) async fn topology(link: &Link, names: &Names, peers: Peers) -> Result<Topology, Fault> {
+/// Compares what is on the broker with what a node declares.
+pub(super) async fn topology(link: &Link, names: &Names, store_use: StoreUse) -> Result<Topology, AmqpError> {
     let mut found = Topology::default();
-    for thing in things(names, peers) {
-        let name = thing.name();
-        // An answer that is no yes closes the channel.
-        match thing.declare(&link.channel().await?, Mode::Look).await {
+    for entity in entities(names, store_use) {
+        let name = entity.name();
+        // An error closes the channel.
+        match entity.declare(&link.channel().await?, Mode::Exists).await {
             Ok(()) => {}
             Err((NOT_FOUND, _)) => {
                 found.absent.push(name);
@@ -57,32 +57,32 @@ pub(super) async fn topology(link: &Link, names: &Names, peers: Peers) -> Result
                 found.in_use.push(name);
                 continue;
             }
-            Err((_, fault)) => {
-                found.refused.push(fault);
+            Err((_, error)) => {
+                found.refused.push(error);
                 continue;
             }
         }
         let mut refusal = None;
-        for alternative in 0..thing.alternatives() {
-            match thing.declare(&link.channel().await?, Mode::Compare(alternative)).await {
+        for alternative in 0..entity.alternatives() {
+            match entity.declare(&link.channel().await?, Mode::Compare(alternative)).await {
                 Ok(()) => {
                     refusal = None;
                     break;
                 }
-                // What this version declares says best what is wrong.
+                // The difference to what this version declares is the one to report.
                 Err(error) => refusal = refusal.or(Some(error)),
             }
         }
         match refusal {
             None => found.same.push(name),
             Some((RESOURCE_LOCKED, _)) => found.in_use.push(name),
-            Some((_, fault)) => found.refused.push(fault),
+            Some((_, error)) => found.refused.push(error),
         }
     }
     Ok(found)
 }
 
-fn things(names: &Names, peers: Peers) -> Vec<Thing<'_>> {
+fn entities(names: &Names, store_use: StoreUse) -> Vec<Entity<'_>> {
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let quorum = || ("x-queue-type", text("quorum"));
     let inbound = |limit| {
@@ -93,42 +93,31 @@ fn things(names: &Names, peers: Peers) -> Vec<Thing<'_>> {
             ("x-dead-letter-exchange", text(&names.dead_letter)),
         ])
     };
-    let mut things = vec![
-        Thing::Exchange(&names.outbound, ExchangeKind::Topic),
-        Thing::Exchange(&names.dead_letter, ExchangeKind::Fanout),
-        Thing::Queue(&names.dead_letter, durable, vec![table([quorum()])]),
-        Thing::Exchange(&names.inbound, ExchangeKind::Topic),
-        Thing::Queue(&names.inbound, durable, DELIVERY_LIMITS.map(inbound).to_vec()),
+    let mut entities = vec![
+        Entity::Exchange(&names.outbound, ExchangeKind::Topic),
+        Entity::Exchange(&names.dead_letter, ExchangeKind::Fanout),
+        Entity::Queue(&names.dead_letter, durable, vec![table([quorum()])]),
+        Entity::Exchange(&names.inbound, ExchangeKind::Topic),
+        Entity::Queue(&names.inbound, durable, DELIVERY_LIMITS.map(inbound).to_vec()),
     ];
-    match peers {
-        Peers::None => {
-            let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-            things.push(Thing::Queue(&names.single, exclusive, vec![FieldTable::default()]));
-        }
-        Peers::Some => {
-            things.push(Thing::Exchange(&names.nodes, ExchangeKind::Topic));
-            let arguments = table([
-                ("x-expires", AMQPValue::LongLongInt(NODE_EXPIRES)),
-                ("x-max-length", AMQPValue::LongLongInt(NODE_LENGTH)),
-                ("x-overflow", text("drop-head")),
-            ]);
-            things.push(Thing::Queue(&names.node, durable, vec![arguments]));
-        }
+    if store_use == StoreUse::Own {
+        let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        entities.push(Entity::Queue(&names.single, exclusive, vec![FieldTable::default()]));
     }
-    things
+    entities
 }
 
 /// How a declaration is sent.
 #[derive(Clone, Copy)]
 enum Mode {
-    /// Only to see whether something of this name is there.
-    Look,
-    /// With the arguments, of which this is the alternative.
+    /// Passively, to see whether the name exists.
+    Exists,
+    /// With the arguments of this alternative.
     Compare(usize),
 }
 
-impl Thing<'_> {
-    /// Its kind and name, because an exchange and a queue may have one name.
+impl Entity<'_> {
+    /// Returns the kind and the name, because an exchange and a queue may have one name.
     fn name(&self) -> String {
         match self {
             Self::Exchange(name, _) => format!("exchange {name}"),
@@ -143,9 +132,9 @@ impl Thing<'_> {
         }
     }
 
-    /// Sends a declaration. A refusal has its reply code, or 0 when the broker did not answer.
-    async fn declare(&self, channel: &Channel, mode: Mode) -> Result<(), (u16, Fault)> {
-        let passive = matches!(mode, Mode::Look);
+    /// Sends a declaration. An error has the reply code of the broker, or 0 when it did not answer.
+    async fn declare(&self, channel: &Channel, mode: Mode) -> Result<(), (u16, AmqpError)> {
+        let passive = matches!(mode, Mode::Exists);
         let answer = async {
             match self {
                 Self::Exchange(name, kind) => {
@@ -154,7 +143,7 @@ impl Thing<'_> {
                 }
                 Self::Queue(name, options, arguments) => {
                     let arguments = match mode {
-                        Mode::Look => None,
+                        Mode::Exists => None,
                         Mode::Compare(alternative) => arguments.get(alternative).cloned(),
                     };
                     let options = QueueDeclareOptions { passive, ..*options };
@@ -166,19 +155,19 @@ impl Thing<'_> {
         match tokio::time::timeout(ANSWER, answer).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(refusal(error)),
-            Err(_) => Err((0, Fault::of("the broker did not answer in time"))),
+            Err(_) => Err((0, AmqpError::of("the broker did not answer in time"))),
         }
     }
 }
 
-fn refusal(error: lapin::Error) -> (u16, Fault) {
+fn refusal(error: lapin::Error) -> (u16, AmqpError) {
     let code = match error.kind() {
-        ErrorKind::ProtocolError(said) => said.get_id(),
+        ErrorKind::ProtocolError(answer) => answer.get_id(),
         _ => 0,
     };
-    let fault = match (code, Fault::from(error)) {
-        (PRECONDITION_FAILED, Fault::Other(text)) => Fault::Mismatch(text),
-        (_, fault) => fault,
+    let error = match (code, AmqpError::from(error)) {
+        (PRECONDITION_FAILED, AmqpError::Other(text)) => AmqpError::Mismatch(text),
+        (_, error) => error,
     };
-    (code, fault)
+    (code, error)
 }

@@ -1,4 +1,4 @@
-//! Tells which published events the broker returned because no queue is bound to them.
+//! Finds out which published events the broker has returned because no queue is bound for them.
 //!
 //! RabbitMQ sends `basic.return` before the `basic.ack` of the same event. lapin attaches the oldest return that it holds
 //! to the next confirmation that completes. Where one acknowledgement covers several events, that is often the
@@ -8,18 +8,18 @@ use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
+use crate::bus::broker::{Outcome, Settled};
+
 /// An event that was published and waits for its confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Published {
-    /// Its place in the outbox.
-    pub(super) sequence: u64,
+    /// The tag of the publication.
+    pub(super) tag: u64,
     /// The event's id, which is the `message_id` of the publication.
     pub(super) id: Arc<str>,
-    /// Its routing key.
-    pub(super) key: Arc<str>,
 }
 
-/// Gives a completed confirmation together with all others that have completed. A confirmation is not to be judged alone:
+/// Returns a completed confirmation together with all others that have completed. A confirmation must not be interpreted alone:
 /// the return of its event may have come with one that completed before it and is read after it.
 pub(super) fn completed_with<T>(first: T, confirming: &mut FuturesUnordered<BoxFuture<'static, T>>) -> Vec<T> {
     let mut completed = vec![first];
@@ -43,7 +43,7 @@ pub(super) struct Completed {
 pub(super) enum Answer {
     /// `basic.ack`: it has the event, or has returned it.
     Acknowledged,
-    /// `basic.nack`: it does not take the event.
+    /// `basic.nack`: it does not accept the event.
     Refused,
 }
 
@@ -58,32 +58,30 @@ pub(super) struct Returns {
 }
 
 impl Returns {
-    /// Takes all confirmations that have completed since the last call, in any order. Gives the events that are now known
-    /// to have reached a queue.
-    pub(super) fn settle(&mut self, completed: Vec<Completed>) -> Vec<Published> {
+    /// Takes all confirmations that have completed since the last call, in any order. Returns the events of which it is
+    /// known now what became of them.
+    pub(super) fn settle(&mut self, completed: Vec<Completed>) -> Vec<Settled> {
+        let mut settled = Vec::with_capacity(completed.len());
+        let mut settle = |event: &Published, outcome| settled.push(Settled { tag: event.tag, outcome });
         for id in completed.iter().filter_map(|completed| completed.carried.as_deref()) {
-            self.note_return(id);
+            match self.undecided.iter().position(|event| *event.id == *id) {
+                Some(index) => settle(&self.undecided.swap_remove(index), Outcome::Unroutable),
+                None => drop(self.returned.insert(id.into())),
+            }
         }
-        let mut routed = Vec::new();
         for Completed { event, answer, carried } in completed {
             let was_returned = self.returned.remove(&*event.id);
-            match (was_returned, answer, carried) {
-                (false, Answer::Acknowledged, None) => routed.push(event),
-                (false, Answer::Acknowledged, Some(_)) => self.undecided.push(event),
-                (true, ..) | (_, Answer::Refused, _) => {}
+            match (answer, was_returned, carried) {
+                (Answer::Refused, ..) => settle(&event, Outcome::Refused),
+                (Answer::Acknowledged, true, _) => settle(&event, Outcome::Unroutable),
+                (Answer::Acknowledged, false, None) => settle(&event, Outcome::Routed),
+                (Answer::Acknowledged, false, Some(_)) => self.undecided.push(event),
             }
         }
         if self.returned.is_empty() {
-            routed.append(&mut self.undecided);
+            self.undecided.drain(..).for_each(|event| settle(&event, Outcome::Routed));
         }
-        routed
-    }
-
-    fn note_return(&mut self, id: &str) {
-        match self.undecided.iter().position(|event| *event.id == *id) {
-            Some(index) => drop(self.undecided.swap_remove(index)),
-            None => drop(self.returned.insert(id.into())),
-        }
+        settled
     }
 }
 
@@ -96,7 +94,7 @@ mod tests {
     use super::*;
 
     fn event(number: usize) -> Published {
-        Published { sequence: number as u64, id: format!("event-{number}").into(), key: "chat.message.a".into() }
+        Published { tag: number as u64, id: format!("event-{number}").into() }
     }
 
     fn completed(number: usize, carried: Option<usize>) -> Completed {
@@ -104,9 +102,14 @@ mod tests {
         Completed { event: event(number), answer: Answer::Acknowledged, carried }
     }
 
+    /// Returns the tags of the events that have reached a queue.
+    fn routed_of(settled: &[Settled]) -> Vec<u64> {
+        settled.iter().filter(|settled| settled.outcome == Outcome::Routed).map(|settled| settled.tag).collect()
+    }
+
     fn settle<const N: usize>(returns: &mut Returns, confirmations: [(usize, Option<usize>); N]) -> Vec<u64> {
         let completed = confirmations.map(|(number, carried)| completed(number, carried)).into();
-        returns.settle(completed).iter().map(|event| event.sequence).collect()
+        routed_of(&returns.settle(completed))
     }
 
     #[test]
@@ -136,7 +139,8 @@ mod tests {
         let mut returns = Returns::default();
         assert_eq!(settle(&mut returns, [(1, Some(2))]), [0; 0]);
         let refused = Completed { answer: Answer::Refused, ..completed(2, None) };
-        assert_eq!(returns.settle(vec![refused]), [event(1)]);
+        let expected = [(2, Outcome::Refused), (1, Outcome::Routed)].map(|(tag, outcome)| Settled { tag, outcome });
+        assert_eq!(returns.settle(vec![refused]), expected);
     }
 
     /// Completes confirmations as lapin does: in any order, each with the oldest return that it holds. `ahead` returns of
@@ -152,13 +156,15 @@ mod tests {
             }
             confirmations.push(completed(number, held.pop_front()));
         }
-        let (mut returns, mut routed) = (Returns::default(), Vec::new());
+        let (mut returns, mut settled) = (Returns::default(), Vec::new());
         while !confirmations.is_empty() {
             let rest = confirmations.split_off(batch.min(confirmations.len()));
             let read = std::mem::replace(&mut confirmations, rest).into_iter().rev().collect();
-            routed.extend(returns.settle(read).iter().map(|event| usize::try_from(event.sequence).unwrap()));
+            settled.extend(returns.settle(read));
         }
         assert!(returns.undecided.is_empty() && returns.returned.is_empty(), "{returns:?}");
+        assert_eq!(settled.len(), returned.len(), "each event is settled once");
+        let mut routed: Vec<_> = routed_of(&settled).into_iter().map(|tag| usize::try_from(tag).unwrap()).collect();
         routed.sort_unstable();
         routed
     }

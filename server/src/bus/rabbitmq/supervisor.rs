@@ -1,7 +1,7 @@
-//! Keeps a connection: makes it, has the work done on it, and makes it again, for ever. lapin's own recovery gives up
-//! after some minutes, comes back in step with everybody else, and does not mend a channel.
+//! Keeps a connection: makes it, runs the tasks of its role on it, and makes it again, indefinitely. lapin's own recovery
+//! gives up after some minutes, reconnects at the same time as every other client, and does not recover a channel.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lapin::uri::AMQPUri;
@@ -12,32 +12,25 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, address::shown, fault::Fault, link::Link, state::Role};
-use crate::bus::Heard;
+use super::{Shared, address::shown, connection_state::Role, error::AmqpError, link::Link};
+use crate::bus::backoff::{GOOD, LONGEST, backoff, random};
 
-/// The shortest time between two tries.
-const FIRST: Duration = Duration::from_millis(250);
-/// The longest.
-const LAST: Duration = Duration::from_secs(5);
-/// A connection that lasted for so long was a good one: the next tries begin with the shortest time again.
-const GOOD: Duration = Duration::from_secs(10);
-
-/// What is done on a connection.
+/// What runs on a connection.
 #[async_trait]
-pub(super) trait Work: Send + 'static {
-    /// Works until the connection is lost, or until there is nothing more to do.
-    async fn on(&mut self, link: &Link, ready: Ready<'_>) -> Result<(), Fault>;
+pub(super) trait ConnectionTasks: Send + 'static {
+    /// Runs until the connection is lost, or until it is asked to stop.
+    async fn run(&mut self, link: &Arc<Link>, ready: Ready<'_>) -> Result<(), AmqpError>;
 }
 
-/// What came of the tries so far.
+/// The result of the attempts to connect so far.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
     /// The first is under way.
     None,
-    /// It was there.
+    /// The last has succeeded.
     Ready,
-    /// It was not, for this reason.
-    Failed(Fault),
+    /// The last has failed, for this reason.
+    Failed(AmqpError),
 }
 
 /// Keeps one connection.
@@ -46,50 +39,46 @@ pub(super) struct Supervisor {
     pub(super) shared: Shared,
     pub(super) addresses: Vec<AMQPUri>,
     pub(super) tls: Option<TlsConnector>,
-    /// What came of the tries, as it changes.
+    /// The result of the attempts, as it changes.
     pub(super) outcome: watch::Sender<Outcome>,
-    /// Tells the work to finish.
+    /// Requests to close the connection and to end.
     pub(super) stop: CancellationToken,
 }
 
-/// To be told that everything is declared, and the connection does what it is for.
+/// Takes the report that everything is declared, and the connection can be used.
 pub(super) struct Ready<'a>(&'a Supervisor);
 
 impl Ready<'_> {
-    /// True when it was there before.
-    pub(super) fn up(self) -> bool {
+    /// Reports it.
+    pub(super) fn up(self) {
         let Self(supervisor) = self;
-        let Shared { states, metrics, hearing, .. } = &supervisor.shared;
+        let Shared { states, metrics, .. } = &supervisor.shared;
         supervisor.outcome.send_replace(Outcome::Ready);
-        let again = states.up(supervisor.role);
-        if again {
+        if states.up(supervisor.role) {
             metrics.bus_reconnects_total.inc();
-            // Whoever listens has so much to hear then that it is nothing new.
-            let _ = hearing.try_send(Heard::Back);
         }
-        again
     }
 }
 
 impl Supervisor {
-    /// Keeps the connection until it is told to stop and the work is finished.
-    pub(super) async fn keep(self, mut work: impl Work) {
+    /// Keeps the connection until it is asked to stop.
+    pub(super) async fn keep(self, mut tasks: impl ConnectionTasks) {
         let (mut failures, mut hosts) = (0, self.addresses.iter().cycle());
         while let Some(uri) = hosts.next().filter(|_| !self.stop.is_cancelled()) {
             self.shared.states.trying(self.role);
             let begun = Instant::now();
-            let fault = match self.once(uri, &mut work).await {
+            let error = match self.connect(uri, &mut tasks).await {
                 Ok(()) => return,
-                Err(fault) => fault,
+                Err(error) => error,
             };
             failures = if begun.elapsed() >= GOOD { 1 } else { failures + 1 };
-            let wait = match &fault {
-                Fault::Mismatch(_) => LAST,
+            let wait = match &error {
+                AmqpError::Mismatch(_) => LONGEST,
                 _ => backoff(failures, random()),
             };
-            tracing::debug!(host = shown(uri), connection = self.role.name(), error = %fault, ?wait, "not connected");
-            self.shared.states.away(self.role, &fault, Some(Instant::now() + wait));
-            self.outcome.send_replace(Outcome::Failed(fault));
+            tracing::debug!(host = shown(uri), connection = self.role.name(), %error, ?wait, "not connected");
+            self.shared.states.down(self.role, &error, Some(Instant::now() + wait));
+            self.outcome.send_replace(Outcome::Failed(error));
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = sleep(wait) => {}
@@ -97,42 +86,16 @@ impl Supervisor {
         }
     }
 
-    async fn once(&self, uri: &AMQPUri, work: &mut impl Work) -> Result<(), Fault> {
+    async fn connect(&self, uri: &AMQPUri, tasks: &mut impl ConnectionTasks) -> Result<(), AmqpError> {
         let name = format!("{} ({})", self.shared.node, self.role.name());
         let link = tokio::select! {
             () = self.stop.cancelled() => return Ok(()),
-            link = Link::open(uri, self.tls.as_ref(), name) => link?,
+            link = Link::open(uri, self.tls.as_ref(), name) => Arc::new(link?),
         };
-        let result = work.on(&link, Ready(self)).await;
+        let result = tasks.run(&link, Ready(self)).await;
+        link.set_down();
+        self.shared.links(self.role).send_replace(None);
         link.close().await;
         result
-    }
-}
-
-/// How long to wait after so many failures: at random between the shortest time and one that doubles each time.
-fn backoff(failures: u32, share: f64) -> Duration {
-    let longest = FIRST.saturating_mul(1 << failures.min(8)).min(LAST);
-    FIRST + longest.saturating_sub(FIRST).mul_f64(share)
-}
-
-/// A number from 0 to 1.
-fn random() -> f64 {
-    // The last bits of a UUIDv7 are random.
-    uuid::Uuid::now_v7().as_u128() as u32 as f64 / f64::from(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_to_five_seconds_and_no_further() {
-        assert_eq!(backoff(1, 0.0), FIRST);
-        assert_eq!(backoff(1, 1.0), FIRST * 2);
-        assert_eq!(backoff(3, 1.0), FIRST * 8);
-        for failures in [6, 60, u32::MAX] {
-            assert_eq!((backoff(failures, 0.0), backoff(failures, 1.0)), (FIRST, LAST));
-        }
-        assert!((0.0..=1.0).contains(&random()));
     }
 }

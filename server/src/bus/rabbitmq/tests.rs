@@ -1,147 +1,191 @@
-//! Two nodes at a real broker: what one says the other hears, if it is bound to it, and nobody hears themselves.
+//! RabbitMQ passes the suite of a broker, at a real broker. Backend services speak AMQP on a connection of
+//! their own.
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    message::BasicGetMessage,
+    options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
 use realtime_gateway_brokers::rabbitmq::shared;
-use realtime_gateway_protocol::{ClanId, CloseCode, SessionId, Timestamp, Typing, UserId};
 use tokio::time::timeout;
 
-use super::{Parts, Peers, RabbitBus, RabbitError};
+use super::{
+    Connections, Parts, RabbitBroker, RabbitError, StoreUse,
+    connection_state::Role,
+    topology::{table, text},
+};
 use crate::{
-    bus::{Arrivals, Bus, BusStatus, Doorbell, Heard, Hearing, Whisper},
+    bus::{
+        BrokerStatus,
+        conformance::{BrokerSubject, PATIENCE, Received, ReceivedDeadLetter},
+    },
     config::{self, Secret},
     metrics::Metrics,
-    store::{Entry, Note, clock::Clock, conformance::options, memory::MemoryStore},
-    supervision::Supervisor,
-    topic::{Shard, Topic},
+    runtime::{supervision::Supervisor, tasks::Tasks},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct End {
-    bus: RabbitBus,
-    hearing: Hearing,
-    _arrivals: Arrivals,
-}
-
-fn config(prefix: &str) -> config::Bus {
-    config::Bus { url: Secret(shared()), prefix: prefix.into(), prefetch: 16, ca: None }
-}
-
+/// A prefix that no other test uses.
 fn prefix() -> String {
     format!("unit.{}", uuid::Uuid::now_v7().simple()).chars().take(32).collect()
 }
 
-async fn open(prefix: &str, node: &str, peers: Peers) -> Result<End, RabbitError> {
-    let store = Arc::new(MemoryStore::new(options(), Clock::system()));
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let parts =
-        Parts { config: &config(prefix), node: node.into(), peers, store, metrics, supervisor: &Supervisor::default() };
-    let (bus, hearing, arrivals) = RabbitBus::open(parts).await?;
-    Ok(End { bus, hearing, _arrivals: arrivals })
+fn config(prefix: &str) -> config::Bus {
+    config::Bus { url: Secret(shared()), prefix: prefix.into(), prefetch: 64, ca: None }
 }
 
-async fn join(prefix: &str, node: &str) -> End {
-    connected(open(prefix, node, Peers::Some).await.unwrap()).await
-}
-
-/// A broker that has much to do may take longer than a start waits.
-async fn connected(end: End) -> End {
-    let connected = async {
-        while end.bus.status() != BusStatus::Connected {
+/// Waits until this holds. A busy broker may take longer than a start waits.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let holding = async {
+        while !holds() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, connected).await.unwrap();
-    end
+    timeout(PATIENCE, holding).await.unwrap();
 }
 
-async fn heard(end: &mut End) -> Heard {
-    timeout(PATIENCE, end.hearing.recv()).await.expect("something is heard").unwrap()
+/// The connections of one node.
+struct Node {
+    connections: Connections,
+    tasks: Tasks,
 }
 
-fn clan(name: &str) -> Topic {
-    Topic::Clan(ClanId::new(name).unwrap())
+async fn connect(prefix: &str, node: &str, store_use: StoreUse) -> Result<Node, RabbitError> {
+    let (supervisor, tasks) = (Supervisor::default(), Tasks::default());
+    let parts = Parts {
+        config: &config(prefix),
+        node: node.into(),
+        store_use,
+        metrics: Arc::new(Metrics::new().unwrap()),
+        tasks: &tasks,
+        supervisor: &supervisor,
+    };
+    let connections = Connections::open(parts).await?;
+    until(|| connections.status() == BrokerStatus::Connected).await;
+    Ok(Node { connections, tasks })
 }
 
-fn doorbell(topic: Topic, offset: u64) -> Doorbell {
-    let entry = Arc::new(Entry { offset, at: Timestamp::from_millis(1), body: "{}".into() });
-    Doorbell { topic, epoch: "e".into(), shard_count: offset, entry }
-}
-
-/// Two clans of different shards.
-fn clans() -> (Topic, Topic) {
-    let first = clan("a");
-    let other = (0..).map(|n| clan(&format!("b{n}"))).find(|topic| topic.shard() != first.shard()).unwrap();
-    (first, other)
-}
-
-#[tokio::test]
-async fn doorbells_reach_those_who_are_bound_in_their_order() {
-    let prefix = prefix();
-    let (mut near, mut far) = (join(&prefix, "near.1").await, join(&prefix, "far").await);
-    let (wanted, other) = clans();
-    far.bus.bind(wanted.shard()).await;
-    near.bus.bind(wanted.shard()).await;
-    for offset in 1..=200 {
-        near.bus.ring(&doorbell(other.clone(), offset));
-        near.bus.ring(&doorbell(wanted.clone(), offset));
+impl Node {
+    async fn close(self) {
+        self.connections.close().await;
+        assert!(self.tasks.stop(PATIENCE).await);
     }
-    for offset in 1..=200 {
-        match heard(&mut far).await {
-            Heard::Doorbell(got) => assert_eq!((got.topic, got.entry.offset), (wanted.clone(), offset)),
-            other => panic!("{other:?}"),
+}
+
+/// A driver, and backend services at the same broker.
+struct Service {
+    node: Node,
+    broker: RabbitBroker,
+    prefix: String,
+    channel: Channel,
+    _connection: Connection,
+}
+
+impl Service {
+    async fn connect() -> Self {
+        let prefix = prefix();
+        let node = connect(&prefix, "n", StoreUse::Shared).await.unwrap();
+        let connection = Connection::connect(&shared(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let broker = RabbitBroker::new(&node.connections);
+        Self { node, broker, prefix, channel, _connection: connection }
+    }
+
+    async fn get(&self, queue: &str) -> BasicGetMessage {
+        loop {
+            let options = BasicGetOptions { no_ack: true };
+            if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap() {
+                return message;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    // Bound to its own words, a node hears the other's and not its own.
-    far.bus.ring(&doorbell(wanted.clone(), 201));
-    assert!(matches!(heard(&mut near).await, Heard::Doorbell(got) if got.entry.offset == 201));
-    near.bus.close().await;
-    far.bus.close().await;
 }
 
-#[tokio::test]
-async fn whispers_go_by_shard_and_notes_to_one_node() {
-    let prefix = prefix();
-    let (near, mut far) = (join(&prefix, "near").await, join(&prefix, "far.away/1").await);
-    let topic = clan("a");
-    far.bus.bind(topic.shard()).await;
-    let (user_id, clan_id) = (UserId::new("u").unwrap(), ClanId::new("a").unwrap());
-    let typing = Typing { user_id: user_id.clone(), clan_id, is_typing: true };
-    near.bus.whisper(&Whisper { topic: topic.clone(), message: typing.clone().into() });
-    assert!(matches!(heard(&mut far).await, Heard::Whisper(got) if got.message == typing.clone().into()));
-    let note = Note::Close { user_id, session_id: SessionId::new("s").unwrap(), code: CloseCode::REPLACED.0 };
-    near.bus.tell("somebody-else", &note);
-    near.bus.tell("far.away/1", &note);
-    assert!(matches!(heard(&mut far).await, Heard::Note(got) if got == note));
-    assert!(far.hearing.try_recv().is_err());
-    near.bus.close().await;
-    far.bus.close().await;
-}
+#[async_trait]
+impl BrokerSubject for Service {
+    type Broker = RabbitBroker;
 
-#[tokio::test]
-async fn many_shards_are_bound_at_once() {
-    let prefix = prefix();
-    let (near, mut far) = (join(&prefix, "near").await, join(&prefix, "far").await);
-    let all = (0..=255).map(|shard| far.bus.bind(Shard(shard)));
-    timeout(PATIENCE, futures_util::future::join_all(all)).await.unwrap();
-    for n in 0..100 {
-        near.bus.ring(&doorbell(clan(&n.to_string()), 1));
+    fn broker(&self) -> &RabbitBroker {
+        &self.broker
     }
-    for _ in 0..100 {
-        assert!(matches!(heard(&mut far).await, Heard::Doorbell(_)));
+
+    async fn bind(&self, kind: &str, capacity: Option<u32>) {
+        let (queue, exchange) = (format!("{}.{kind}", self.prefix), format!("{}.outbound", self.prefix));
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let arguments = match capacity {
+            Some(capacity) => table([
+                ("x-max-length", AMQPValue::LongLongInt(capacity.into())),
+                ("x-overflow", text("reject-publish")),
+            ]),
+            None => FieldTable::default(),
+        };
+        self.channel.queue_declare(queue.as_str().into(), durable, arguments).await.unwrap();
+        let (key, options) = (format!("{kind}.#"), QueueBindOptions::default());
+        let binding =
+            self.channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default());
+        binding.await.unwrap();
     }
-    near.bus.close().await;
-    far.bus.close().await;
+
+    async fn receive(&self, kind: &str) -> Received {
+        let message = self.get(&format!("{}.{kind}", self.prefix)).await;
+        Received {
+            id: message.properties.message_id().as_ref().unwrap().to_string(),
+            key: message.routing_key.to_string(),
+            body: Bytes::copy_from_slice(&message.data),
+        }
+    }
+
+    async fn publish(&self, key: &str, id: Option<&str>, body: &str) {
+        let properties = match id {
+            Some(id) => BasicProperties::default().with_message_id(id.into()),
+            None => BasicProperties::default(),
+        };
+        let (exchange, options) = (format!("{}.inbound", self.prefix), BasicPublishOptions::default());
+        let publishing = self.channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties);
+        assert!(publishing.await.unwrap().await.unwrap().is_ack());
+    }
+
+    async fn receive_dead_letter(&self) -> ReceivedDeadLetter {
+        let message = self.get(&format!("{}.dead_letter", self.prefix)).await;
+        let header = |name: &str| match message.properties.headers().as_ref().unwrap().inner().get(name) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            other => panic!("{name}: {other:?}"),
+        };
+        ReceivedDeadLetter {
+            key: message.routing_key.to_string(),
+            reason: header("x-gateway-reason"),
+            detail: header("x-gateway-detail"),
+            body: Bytes::copy_from_slice(&message.data),
+        }
+    }
+
+    async fn disconnect(&self) {
+        for role in [Role::Publish, Role::Consume] {
+            let link = self.node.connections.shared.link(role).await;
+            link.shut();
+            timeout(PATIENCE, link.down()).await.unwrap();
+        }
+    }
+}
+
+mod broker {
+    use super::*;
+
+    crate::broker_conformance!(Service::connect());
 }
 
 #[tokio::test]
-async fn a_store_of_ones_own_allows_one_node() {
+async fn a_store_of_its_own_allows_one_node() {
     let prefix = prefix();
-    let first = connected(open(&prefix, "first", Peers::None).await.unwrap()).await;
-    let second = open(&prefix, "second", Peers::None).await.map(drop);
+    let first = connect(&prefix, "first", StoreUse::Own).await.unwrap();
+    let second = connect(&prefix, "second", StoreUse::Own).await.map(drop);
     assert!(matches!(second, Err(RabbitError::NotAlone(_))));
-    first.bus.close().await;
-    let third = open(&prefix, "third", Peers::None).await.unwrap();
-    third.bus.close().await;
+    first.close().await;
+    connect(&prefix, "third", StoreUse::Own).await.unwrap().close().await;
 }

@@ -1,5 +1,5 @@
-//! Exchanges and queues by their names, declared on every connection and again from time to time, which changes nothing
-//! where they are there.
+//! The exchanges and queues of the gateway by name. They are declared on every connection and again from time to time,
+//! which changes nothing where they exist.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -8,83 +8,54 @@ use lapin::{
 };
 
 use super::{
-    fault::Fault,
+    error::AmqpError,
     link::{Link, declared},
 };
-use crate::{bus::routing::encode_word, topic::Shard};
 
-/// How often the broker gives an inbound event before it moves it to the dead letters: practically never. It counts
-/// every event in flight on a connection that falls, so a lower limit removes good events. It has to be a number,
+/// How often the broker delivers an inbound event before it moves it to the dead letters: practically never. It counts
+/// every event in flight on a connection that is lost, so a lower limit removes good events. It has to be a number,
 /// because RabbitMQ 4 has a default of 20, and versions before that refuse -1.
 const DELIVERY_LIMIT: i64 = i32::MAX as i64;
 /// The limit that gateways declared before. The arguments of a queue cannot be changed.
 const OLD_DELIVERY_LIMIT: i64 = 20;
-/// How long a node's queue outlives its node, in milliseconds.
-pub(super) const NODE_EXPIRES: i64 = 60_000;
-/// How many doorbells wait for a node, before the oldest are dropped.
-pub(super) const NODE_LENGTH: i64 = 10_000;
 
-/// Names, with `bus.prefix` in front.
+/// The names, with `bus.prefix` in front.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     /// Exchange and queue of what backend services publish.
     pub(super) inbound: String,
-    /// Exchange of what the gateway publishes for them.
+    /// Exchange of what the gateway publishes for backend services.
     pub(super) outbound: String,
-    /// Exchange between nodes.
-    pub(super) nodes: String,
-    /// Exchange and queue of what could not be accepted.
+    /// Exchange and queue of the dead letters.
     pub(super) dead_letter: String,
-    /// Queue that says that a node with a store of its own is the only one.
+    /// Exclusive queue that proves that a node with a store of its own is the only one.
     pub(super) single: String,
-    /// Queue of this node.
-    pub(super) node: String,
-    /// What this node is told alone.
-    pub(super) node_key: String,
 }
 
 impl Names {
-    /// The names of a node.
-    pub(super) fn new(prefix: &str, node: &str) -> Self {
+    /// Returns the names for a prefix.
+    pub(super) fn new(prefix: &str) -> Self {
         let name = |what: &str| format!("{prefix}.{what}");
         Self {
             inbound: name("inbound"),
             outbound: name("outbound"),
-            nodes: name("nodes"),
             dead_letter: name("dead_letter"),
             single: name("single"),
-            node: format!("{prefix}.nodes.{node}"),
-            node_key: node_key(node),
         }
     }
 }
 
-/// The routing key of a node.
-pub(super) fn node_key(node: &str) -> String {
-    format!("node.{}", encode_word(node))
-}
-
-/// The routing key of a shard.
-pub(super) fn shard_key(shard: Shard) -> String {
-    format!("shard.{}", shard.0)
-}
-
 /// Declares what is published to.
-pub(super) async fn declare_outbound(channel: &Channel, names: &Names) -> Result<(), Fault> {
+pub(super) async fn declare_outbound(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
     exchange(channel, &names.outbound, ExchangeKind::Topic).await
 }
 
-/// Declares where events go that cannot be accepted.
-pub(super) async fn declare_dead_letters(channel: &Channel, names: &Names) -> Result<(), Fault> {
+/// Declares the exchange and the queue of the dead letters.
+pub(super) async fn declare_dead_letters(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
     exchange(channel, &names.dead_letter, ExchangeKind::Fanout).await?;
     let arguments = table([("x-queue-type", text("quorum"))]);
     queue(channel, &names.dead_letter, DURABLE, arguments).await?;
     bind(channel, &names.dead_letter, &names.dead_letter, "").await
-}
-
-/// Declares the exchange between nodes.
-pub(super) async fn declare_nodes(channel: &Channel, names: &Names) -> Result<(), Fault> {
-    exchange(channel, &names.nodes, ExchangeKind::Topic).await
 }
 
 /// The queue of inbound events, as it is on the broker.
@@ -93,12 +64,12 @@ pub(super) enum InboundQueue {
     /// As this version declares it.
     #[default]
     Current,
-    /// As earlier versions did, with a delivery limit that moves good events to the dead letters.
+    /// As earlier versions declared it, with a delivery limit that moves good events to the dead letters.
     OldLimit,
 }
 
-/// Declares what inbound events come from. A queue of an earlier version is taken as it is.
-pub(super) async fn declare_inbound(link: &Link, names: &Names) -> Result<InboundQueue, Fault> {
+/// Declares the exchange and the queue of inbound events. A queue of an earlier version is used as it is.
+pub(super) async fn declare_inbound(link: &Link, names: &Names) -> Result<InboundQueue, AmqpError> {
     let mut refused = None;
     for queue in [InboundQueue::Current, InboundQueue::OldLimit] {
         // A declaration that is refused closes its channel.
@@ -108,26 +79,26 @@ pub(super) async fn declare_inbound(link: &Link, names: &Names) -> Result<Inboun
                 close(&channel).await;
                 return Ok(queue);
             }
-            Err(Fault::Mismatch(text)) if text.contains("x-delivery-limit") => {
-                refused.get_or_insert(Fault::Mismatch(text));
+            Err(AmqpError::Mismatch(text)) if text.contains("x-delivery-limit") => {
+                refused.get_or_insert(AmqpError::Mismatch(text));
             }
             // A queue with another difference is reported as what this version declares.
-            Err(fault) => return Err(fault),
+            Err(error) => return Err(error),
         }
     }
-    Err(refused.unwrap_or_else(|| Fault::of("the queue of inbound events cannot be declared")))
+    Err(refused.unwrap_or_else(|| AmqpError::of("the queue of inbound events cannot be declared")))
 }
 
-/// Declares what inbound events come from where the queue is of an earlier version. Only the queue itself is not
+/// Declares the exchange and the binding of inbound events where the queue is of an earlier version. Only the queue itself is not
 /// declared: that would be refused, or bring a queue with the old limit back after it was deleted.
-pub(super) async fn declare_around_old_queue(channel: &Channel, names: &Names) -> Result<(), Fault> {
+pub(super) async fn declare_around_old_queue(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
     exchange(channel, &names.inbound, ExchangeKind::Topic).await?;
     let passive = QueueDeclareOptions { passive: true, ..DURABLE };
     queue(channel, &names.inbound, passive, FieldTable::default()).await?;
     bind(channel, &names.inbound, &names.inbound, "#").await
 }
 
-async fn declare_inbound_as(channel: &Channel, names: &Names, inbound: InboundQueue) -> Result<(), Fault> {
+async fn declare_inbound_as(channel: &Channel, names: &Names, inbound: InboundQueue) -> Result<(), AmqpError> {
     exchange(channel, &names.inbound, ExchangeKind::Topic).await?;
     let limit = match inbound {
         InboundQueue::Current => DELIVERY_LIMIT,
@@ -150,20 +121,8 @@ pub(super) async fn close(channel: &Channel) {
     }
 }
 
-/// Declares this node's queue, and what it is told alone.
-pub(super) async fn declare_node(channel: &Channel, names: &Names) -> Result<(), Fault> {
-    declare_nodes(channel, names).await?;
-    let arguments = table([
-        ("x-expires", AMQPValue::LongLongInt(NODE_EXPIRES)),
-        ("x-max-length", AMQPValue::LongLongInt(NODE_LENGTH)),
-        ("x-overflow", text("drop-head")),
-    ]);
-    queue(channel, &names.node, DURABLE, arguments).await?;
-    bind(channel, &names.node, &names.nodes, &names.node_key).await
-}
-
-/// Takes the queue that only one connection may have.
-pub(super) async fn declare_single(channel: &Channel, names: &Names) -> Result<(), Fault> {
+/// Declares the queue that only one connection may have.
+pub(super) async fn declare_single(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
     let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
     queue(channel, &names.single, options, FieldTable::default()).await
 }
@@ -171,7 +130,7 @@ pub(super) async fn declare_single(channel: &Channel, names: &Names) -> Result<(
 const DURABLE: QueueDeclareOptions =
     QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
 
-async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), Fault> {
+async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), AmqpError> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     declared(channel.exchange_declare(name.into(), kind, options, FieldTable::default())).await
 }
@@ -181,22 +140,16 @@ async fn queue(
     name: &str,
     options: QueueDeclareOptions,
     arguments: FieldTable,
-) -> Result<(), Fault> {
+) -> Result<(), AmqpError> {
     declared(channel.queue_declare(name.into(), options, arguments)).await.map(drop)
 }
 
-/// Binds a queue to an exchange.
-pub(super) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
+async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), AmqpError> {
     let options = QueueBindOptions::default();
     declared(channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default())).await
 }
 
-/// Unbinds a queue from an exchange.
-pub(super) async fn unbind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
-    declared(channel.queue_unbind(queue.into(), exchange.into(), key.into(), FieldTable::default())).await
-}
-
-/// A text as a value of a table.
+/// Returns a text as a value of a table.
 pub(super) fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }

@@ -1,4 +1,4 @@
-//! `gateway store compact`: gives the disk back what was removed from a data file.
+//! `gateway store compact`: returns the space of removed data in a data file to the disk.
 
 use std::{path::Path, process::ExitCode};
 
@@ -8,7 +8,7 @@ use crate::{cli::print, store::redb::compact::compact};
 
 #[derive(Debug, Args)]
 pub(super) struct Compact {
-    /// The data file (PATH or redb:PATH). No gateway may run on it.
+    /// The data file (PATH or redb:PATH). No gateway may use it.
     file: String,
 }
 

@@ -1,4 +1,5 @@
-//! `gateway store repair` and `gateway store new-epoch`: a data file after damage, and one from a backup.
+//! `gateway store repair` for a damaged data file, and `gateway store new-epoch` for one that was restored from a
+//! backup.
 
 use std::{
     fs,
@@ -11,8 +12,8 @@ use clap::Args;
 
 use crate::{
     cli::{print, warn},
-    clock::NodeClock,
     config::{Config, Durability},
+    runtime::{clock::NodeClock, supervision::Supervisor},
     store::{
         Log, NodeName, Options, SpaceLimits, Store as _,
         copy::copy,
@@ -21,14 +22,13 @@ use crate::{
             repair::{Salvage, renew_epoch},
         },
     },
-    supervision::Supervisor,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Repair {
     /// The damaged data file (PATH or redb:PATH). It is not changed.
     from: String,
-    /// The data file to make; there must be none yet.
+    /// The data file to create. It must not exist.
     to: String,
 }
 
@@ -42,7 +42,7 @@ impl Repair {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let (from, to) = (path_of(&self.from), path_of(&self.to));
         anyhow::ensure!(!to.exists(), "{} exists; name a file that does not", to.display());
-        // Half a file must not be taken for a repaired one.
+        // Write to a temporary name, so that an incomplete file cannot be mistaken for a repaired one.
         let partial = PathBuf::from(format!("{}.partial", to.display()));
         anyhow::ensure!(
             !partial.exists(),
@@ -52,7 +52,7 @@ impl Repair {
         let opening = from.clone();
         let salvage = tokio::task::spawn_blocking(move || Salvage::open(&opening)).await??;
         let window = Config::default().idempotency_window;
-        // Without a bound: nothing that waits for the broker may be left out.
+        // No limit: all events that wait for the broker have to be copied.
         let (node, supervisor, clock) = (NodeName::new("repair"), Supervisor::default(), NodeClock::default());
         let options = Options { window, node, outbox: Some(u64::MAX), space: SpaceLimits::default(), supervisor };
         let target = RedbStore::open(&partial, Durability::Fsync, options, clock.for_store())?;
@@ -63,7 +63,7 @@ impl Repair {
         let tally = match copied {
             Ok(tally) => tally,
             Err(error) => {
-                // Half a repaired file is of no use.
+                // Remove the incomplete file.
                 let _ = fs::remove_file(&partial);
                 return Err(error.into());
             }
@@ -76,7 +76,7 @@ impl Repair {
         let losses = survey.losses();
         let mut report = format!(
             "wrote {} with {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events\n\
-             its epoch is {epoch}: clients are told that entries may be missing\n",
+             its epoch is {epoch}: clients are informed that entries may be missing\n",
             to.display(),
             tally.logs,
             tally.entries,
@@ -104,9 +104,9 @@ fn path_of(argument: &str) -> PathBuf {
     PathBuf::from(argument.strip_prefix("redb:").unwrap_or(argument))
 }
 
-/// Gives a file its name, unless another has it meanwhile, and flushes the names.
+/// Renames a file unless the new name exists, and flushes the directory.
 fn rename_new(from: &Path, to: &Path) -> anyhow::Result<()> {
-    // A link fails where a file is, and a rename would replace it.
+    // A hard link fails if the name exists, whereas a rename would replace the file.
     fs::hard_link(from, to).with_context(|| format!("{} cannot be named {}", from.display(), to.display()))?;
     fs::remove_file(from)?;
     let directory = to.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,11 +1,11 @@
-//! The committed examples are fresh, complete, and can be used once the `#` is taken away.
+//! Tests that the committed examples are up to date, complete, and valid after removing the `#`.
 
 use std::path::Path;
 
 use super::*;
 use crate::config::{Environment, Flags, Loaded};
 
-/// Takes the `#` from every line that is a value and not a comment in words.
+/// Removes the `#` of every line with a value, but not of comments.
 fn uncommented(text: &str) -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(value) if !value.starts_with(' ') => value.to_owned(),
@@ -14,7 +14,7 @@ fn uncommented(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The secrets of the samples are too short for anything else, so that nobody goes live with them.
+/// The flags for the samples. Their secrets are intentionally too short to be used without `--dev`.
 const DEV: Flags = Flags { config: None, listen: None, dev: true };
 
 fn assert_complete(loaded: &Loaded) {
@@ -30,7 +30,7 @@ fn assert_complete(loaded: &Loaded) {
 }
 
 #[test]
-fn the_toml_example_is_complete_and_has_the_defaults() {
+fn toml_example_is_complete_and_has_the_defaults() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.toml");
     std::fs::write(&path, uncommented(&toml())).unwrap();
@@ -40,7 +40,7 @@ fn the_toml_example_is_complete_and_has_the_defaults() {
 }
 
 #[test]
-fn the_env_example_is_complete_and_has_the_defaults() {
+fn env_example_is_complete_and_has_the_defaults() {
     let mut environment = Environment::default();
     environment.add_file(&uncommented(&env())).unwrap();
     let loaded = Loaded::layers(&DEV, &environment, Path::new("/does/not/exist"), &[]).unwrap();
@@ -49,7 +49,7 @@ fn the_env_example_is_complete_and_has_the_defaults() {
 }
 
 #[test]
-fn nobody_goes_live_with_the_secrets_of_the_examples() {
+fn rejects_secrets_of_the_examples_without_dev() {
     let mut environment = Environment::default();
     environment.add_file(&uncommented(&env())).unwrap();
     let flags = Flags { dev: false, ..DEV };
@@ -58,22 +58,26 @@ fn nobody_goes_live_with_the_secrets_of_the_examples() {
 }
 
 #[test]
-fn the_examples_are_fresh() {
+fn committed_files_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for (name, kind, text) in [("gateway.example.toml", "toml", toml()), ("env.example", "env", env())] {
+    let generated = [("gateway.example.toml", toml()), ("env.example", env()), ("docs/configuration.md", markdown())];
+    for (name, text) in generated {
         let committed = std::fs::read_to_string(root.join(name)).unwrap_or_default();
-        assert_eq!(
-            committed, text,
-            "{name} is stale: cargo run -p realtime-gateway-server -- config --example {kind} > {name}"
-        );
+        assert!(committed == text, "{name} is stale: run `cargo xtask codegen`");
     }
 }
 
 #[test]
-fn the_readme_has_the_table() {
+fn keys_of_readme_exist_and_have_the_stated_defaults() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let Ok(readme) = std::fs::read_to_string(readme) else { return };
-    let Some((_, rest)) = readme.split_once("<!-- configuration -->\n") else { return };
-    let (committed, _) = rest.split_once("<!-- /configuration -->").unwrap();
-    assert_eq!(committed, table(), "README.md is stale: gateway config --example markdown");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, section) = readme.split_once("\n### Configuration\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for (name, rest) in rows {
+        let key = KEYS.iter().find(|key| key.name == name).unwrap_or_else(|| panic!("README.md: no key {name}"));
+        let default = key.default.map_or_else(|| "none |".to_owned(), |default| format!("`{default}` |"));
+        assert!(rest.starts_with(&default), "README.md: the default of {name} is {default}");
+    }
 }

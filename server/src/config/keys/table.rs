@@ -1,25 +1,27 @@
-//! The table of keys. Everything else that lists keys is made from it: examples, README, checks, nearest names.
+//! The table of keys. The examples, the page docs/configuration.md, checks and suggestions are derived from it.
 
 use super::{
     Key,
     Kind::{Address, Choice, Duration, Keys, Number, Path, Secret, Secrets, Size, Switch, Tables, Text, Texts, Url},
 };
+use gateway_store::{OnExcess, SessionKey};
+
 use crate::{
+    config::setting::Named,
     config::{Durability, LogFormat, draft::PermissionChoice},
-    store::{OnExcess, SessionKey},
 };
 
-/// The key is this when no layer sets it.
+/// The default value of a key.
 const fn default(text: &'static str) -> (Option<&'static str>, &'static str) {
     (Some(text), text)
 }
 
-/// The key is not set when no layer sets it; this is what it could be.
+/// A sample value for a key that is not set by default.
 const fn sample(text: &'static str) -> (Option<&'static str>, &'static str) {
     (None, text)
 }
 
-/// One key: its name, `live` when SIGHUP changes it, how it is written, its default, its field, what it means.
+/// One key: the name, `live` if SIGHUP applies a change, the kind, the default or sample, the field, the documentation.
 macro_rules! keys {
     ($($name:literal $life:ident $kind:expr, $text:expr, $($field:ident).+, $doc:literal;)*) => {
         &[$(Key {
@@ -44,141 +46,143 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "listen" fixed Address, default("127.0.0.1:4000"), config.listen,
         "Address and port.";
     "node_id" fixed Text, sample("node-1"), node_id,
-        "Names this node. When not set: the host name and a random suffix.";
+        "The id of this node. When not set: the host name and a random suffix.";
+    "loops" fixed Number, sample("3"), config.loops,
+        "The number of event loops that serve connections, each on a thread. When not set: the number of cores minus one, at least 1. The first one runs everything else of the node too; the threads that accept sockets and write the data file use the core that is left.";
     "internal.listen" fixed Address, sample("127.0.0.1:4001"), config.internal_listen,
-        "When set, everything but /ws, /health, /health/live and /health/ready is served there only.";
+        "When set, everything except /ws, /health, /health/live and /health/ready is served only there.";
     "log.level" live Choice(&["error", "warn", "info", "debug", "trace"]), default("info"), config.log.level,
-        "How much is logged. RUST_LOG wins.";
+        "The level of the log. RUST_LOG overrides it.";
     "log.format" fixed Choice(LogFormat::NAMES), sample("json"), log_format,
-        "How lines look. When not set: pretty on a terminal, json elsewhere.";
+        "The format of log lines. When not set: pretty on a terminal, json otherwise.";
     "log.audit" live Switch, default("false"), config.log.audit,
         "Whether the end of each session is logged at info, with its user and address.";
     "bus.url" fixed Url, default("embedded"), config.bus.url,
-        "The bus between nodes and backend services: embedded, or amqp:// or amqps:// URLs of one RabbitMQ, separated by commas and tried in turn.";
+        "The broker of backend services: embedded for none, or amqp:// or amqps:// URLs of one RabbitMQ, separated by commas and tried in turn. Nodes do not need it to reach each other.";
     "bus.prefix" fixed Text, default("gateway"), config.bus.prefix,
-        "Stands for gateway in every AMQP name.";
+        "The prefix of every AMQP name.";
     "bus.prefetch" fixed Number, default("256"), config.bus.prefetch,
-        "Events of backend services that are in flight at most.";
+        "The maximum number of events of backend services in flight.";
     "bus.ca" fixed Path, sample("ca.pem"), config.bus.ca,
-        "Certificate authority of an amqps:// broker, in PEM, beside those of the system.";
+        "Certificate authority of an amqps:// broker, in PEM, in addition to those of the system.";
     "store.url" fixed Url, default("redb:./data/gateway.redb"), config.store.url,
-        "A data file of this node's own; or Redis, which any number of nodes share: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DATABASE]; or memory, which forgets everything when the process ends.";
+        "A data file of this node (redb:PATH); or Redis, which any number of nodes can share: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DATABASE]; or memory, which loses everything when the process ends.";
     "store.durability" fixed Choice(Durability::NAMES), default("fsync"), config.store.durability,
-        "When a write counts as confirmed. With os the operating system flushes when it likes: a machine that crashes may lose what was confirmed.";
+        "When a write is confirmed: after fsync, or with os after passing it to the operating system, so that a crash of the machine may lose confirmed writes.";
     "store.prefix" fixed Text, default("gw"), config.store.prefix,
-        "All keys in Redis begin with it, in braces. Not used by the embedded store.";
+        "The prefix of all keys in Redis, in braces. Not used by the embedded store.";
     "store.ca" fixed Path, sample("ca.pem"), config.store.ca,
         "Certificate authority of Redis, in PEM. When not set: those of the operating system.";
     "store.max_bytes" live Size, sample("10GiB"), config.store.max_bytes,
-        "What the store may hold: rows of the data file with the overhead of their pages, or used_memory of Redis. Beyond it new messages and notifications are refused with unavailable; acknowledgements and deletions go on. 0 or not set: no limit.";
+        "The maximum size of the store: rows of the data file with the overhead of their pages, or used_memory of Redis. Beyond it new messages and notifications are refused with unavailable; acknowledgements and deletions still work. 0 or not set: no limit.";
     "store.min_free_percent" live Number, default("5"), config.store.min_free_percent,
-        "How much of the file system of the data file, or of the maxmemory of Redis, must be free, in percent (at most 50). With less, new messages and notifications are refused with unavailable. 0 switches this off.";
+        "The share of the file system of the data file, or of the maxmemory of Redis, that has to be free, in percent (at most 50). With less, new messages and notifications are refused with unavailable. 0 disables the check.";
     "outbox.max_entries" fixed Number, default("1000000"), config.outbox_max_entries,
-        "Events that may wait for the broker. What happens beyond that is not told to backend services.";
+        "The maximum number of events that wait for the broker. Events beyond it are not reported to backend services.";
     "idempotency.window" fixed Duration, default("24h"), config.idempotency_window,
-        "How long repeats are recognised.";
+        "How long repeated messages are recognized.";
     "auth.jwt_secret" live Secret, sample("at least 32 random bytes"), jwt_secret,
-        "Verifies and signs tokens (HS256, HS384, HS512); one of auth.jwt_secrets. To make one: openssl rand -base64 48";
+        "Verifies and signs tokens (HS256, HS384, HS512); one of auth.jwt_secrets. To create one: openssl rand -base64 48";
     "auth.jwt_secrets" live Secrets, sample("the new secret,the old secret"), jwt_secrets,
-        "Several secrets hold at once, so that they can rotate. The first one signs.";
+        "Several secrets that are valid at the same time, for rotation. The first one signs.";
     "auth.jwt_public_keys" live Keys, sample("-----BEGIN PUBLIC KEY-----\\nMCow...\\n-----END PUBLIC KEY-----"), config.auth.jwt_public_keys,
         "Public keys in PEM: RSA (RS, PS), P-256 and P-384 (ES), Ed25519 (EdDSA).";
     "auth.jwks_url" live Url, sample("https://id.example.com/.well-known/jwks.json"), config.auth.jwks_url,
-        "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s, until when a token with one is told to come back. At most 1000 keys.";
+        "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s. Until then a token with an unknown kid is answered with unavailable. At most 1000 keys.";
     "auth.issuer" live Text, sample("https://id.example.com/"), config.auth.issuer,
-        "When set, tokens must have it as iss.";
+        "When set, the required iss of tokens.";
     "auth.audience" live Text, sample("realtime"), config.auth.audience,
-        "When set, tokens must have it in aud.";
+        "When set, the required aud of tokens.";
     "auth.leeway" live Duration, default("5s"), config.auth.leeway,
-        "How far the clocks of gateway and issuer may differ: a token is taken, and its session lasts, this much longer than exp says.";
+        "The accepted difference between the clocks of the gateway and the issuer: a token is accepted, and its session lasts, this much longer than exp.";
     "auth.timeout" fixed Duration, default("10s"), config.auth.timeout,
-        "How long after the upgrade an identity may be missing.";
+        "The time after the upgrade within which a client has to authenticate.";
     "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
-        "How long pushes go on after the token's end.";
+        "How long a session receives pushes after its token has expired.";
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
-        "Keys of the HTTP API, by their SHA-256: gateway key new makes a key and this line. A key without scopes may do everything, and is named in a warning.";
+        "Keys of the HTTP API, by their SHA-256: gateway key new creates a key and this line. A key without scopes has all of them, which causes a warning.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
-        "Who decides what a user may do: the token's clans and topics, a backend service, or (with --dev only) nobody.";
+        "The source of permissions: the clans and topics claims of the token, a permission service, or allow_all (with --dev only).";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
-        "With source http: is sent POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
+        "The permission service for source http: it receives POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
     "permissions.timeout" fixed Duration, default("1s"), config.permissions.timeout,
-        "How long that answer may take. No answer means no, except within permissions.stale_grace.";
+        "The time limit of that request. No answer means no, except within permissions.stale_grace.";
     "permissions.cache_ttl" fixed Duration, default("30s"), config.permissions.cache_ttl,
-        "How long an answer without ttlSeconds holds.";
+        "How long an answer without ttlSeconds is cached.";
     "permissions.stale_grace" fixed Duration, default("5m"), config.permissions.stale_grace,
-        "How much longer a grant holds while the service does not answer: live subscriptions go on, and the service is asked again with backoff. 0s ends them with the first answer that fails.";
+        "How much longer a grant holds while the service does not answer: existing subscriptions continue, and the request is retried with backoff. 0s ends them with the first failed request.";
     "permissions.max_in_flight" fixed Number, default("64"), config.permissions.max_in_flight,
-        "Requests to permissions.url that are under way at most. A further one waits for permissions.timeout, and is then answered with unavailable.";
+        "The maximum number of concurrent requests to permissions.url. A further one waits for permissions.timeout and then fails with unavailable.";
     "origins.allowed" live Texts, sample("https://app.example.com,https://*.example.com"), config.origins_allowed,
-        "Origins of web pages that may connect, beside the gateway's own host.";
+        "Origins of web pages that may connect, in addition to the gateway's own host.";
     "proxies.trusted" fixed Texts, sample("10.0.0.0/8"), config.proxies_trusted,
-        "Networks whose X-Forwarded-For or Forwarded header, or PROXY protocol header, is believed.";
+        "Networks whose X-Forwarded-For or Forwarded header, or PROXY protocol header, is trusted.";
     "sessions.max_per_user" fixed Number, default("1"), config.sessions.max_per_user,
-        "Live sessions that a user (or device) may have.";
+        "The maximum number of sessions of a user (or device).";
     "sessions.on_excess" fixed Choice(OnExcess::NAMES), default("replace"), config.sessions.on_excess,
-        "Beyond that: replace ends the oldest session, reject refuses the new one.";
+        "What happens beyond that: replace ends the oldest session, reject refuses the new one.";
     "sessions.key" fixed Choice(SessionKey::NAMES), default("user"), config.sessions.key,
-        "Whether a user's sessions are counted, or those of each device.";
+        "Whether the sessions of a user are counted, or those of each device.";
     "sessions.max_devices" fixed Number, default("10"), config.sessions.max_devices,
-        "Devices that a user may have, when devices are counted.";
+        "The maximum number of devices of a user, when devices are counted.";
     "limits.connections" live Number, default("20000"), config.limits.connections,
-        "Connections of this node.";
+        "The maximum number of connections of this node.";
     "limits.connections_per_ip" live Number, default("1000"), config.limits.connections_per_ip,
-        "Connections from one address (IPv6: one /64).";
+        "The maximum number of connections from one address (IPv6: one /64).";
     "limits.connects_per_ip_per_minute" live Number, default("1200"), config.limits.connects_per_ip_per_minute,
-        "New connections from one address in a minute.";
+        "The maximum number of new connections from one address per minute.";
     "limits.message_bytes" live Size, default("64KiB"), config.limits.message_bytes,
-        "One message from a client.";
+        "The maximum size of a message from a client.";
     "limits.messages_per_second" live Number, default("20"), config.limits.messages_per_second,
-        "Sustained rate of a session's commands.";
+        "The sustained rate of a session's commands.";
     "limits.burst" live Number, default("40"), config.limits.burst,
-        "Commands of a session that may come at once.";
+        "The maximum number of commands of a session in a burst.";
     "limits.subscriptions" live Number, default("100"), config.limits.subscriptions,
-        "Subscriptions of a session.";
+        "The maximum number of subscriptions of a session.";
     "limits.outbound_queue" live Size, default("1MiB"), config.limits.outbound_queue,
-        "What may wait for one session to read it. Beyond that it is closed with 4508.";
+        "The maximum size of the outbound queue of a session. Beyond it the connection is closed with 4508.";
     "limits.handshake_timeout" live Duration, default("5s"), config.limits.handshake_timeout,
-        "From accept to the end of the upgrade.";
+        "The time limit from accepting a socket to the end of the upgrade.";
     "limits.http_body" live Size, default("256KiB"), config.limits.http_body,
-        "The body of an HTTP request.";
+        "The maximum size of the body of an HTTP request.";
     "limits.http_idle_timeout" live Duration, default("75s"), config.limits.http_idle_timeout,
-        "How long an HTTP connection may wait for its next request. Longer than a proxy keeps connections to the gateway: otherwise a request may meet the end of its connection.";
+        "How long an idle HTTP connection stays open. It should be longer than the time for which a proxy keeps connections to the gateway; otherwise a request may arrive at a connection that is being closed.";
     "limits.outbound_total" live Size, sample("256MiB"), config.limits.outbound_total,
-        "What clients may make the node hold together: outbound queues, full send buffers of the kernel, unfinished messages and handshakes. Beyond it the clients that hold most and do not read are closed with 4508. When not set: a quarter of the memory of the cgroup or machine.";
+        "The memory budget of all connections together: outbound queues, full send buffers of the kernel, unfinished messages and handshakes. Beyond it the connections that hold most and do not read are closed with 4508. When not set: a quarter of the memory of the cgroup or machine.";
     "limits.unauthenticated_message_bytes" live Size, default("4KiB"), config.limits.unauthenticated_message_bytes,
-        "One message from a client that is not authenticated. Raise it for authenticate messages with a longer token; tokens in a header or in ?token= are not affected.";
+        "The maximum size of a message from a client that is not authenticated. Raise it for authenticate messages with a longer token; tokens in a header or in ?token= are not affected.";
     "limits.http_per_ip_per_second" live Number, default("50"), config.limits.http_per_ip_per_second,
-        "Sustained rate of HTTP requests without a valid API key from one address (IPv6: one /64). Four times as many may come at once. /health/live and /health/ready are not limited.";
+        "The sustained rate of HTTP requests without a valid API key from one address (IPv6: one /64). The burst is four times as many. /health/live and /health/ready are not limited.";
     "limits.http_per_key_per_second" live Number, default("1000"), config.limits.http_per_key_per_second,
-        "Sustained rate of HTTP requests with one API key, from whatever address. Four times as many may come at once.";
+        "The sustained rate of HTTP requests with one API key, from any address. The burst is four times as many.";
     "limits.bad_tokens_per_ip_per_minute" live Number, default("20"), config.limits.bad_tokens_per_ip_per_minute,
-        "Tokens that are not valid, from one address (IPv6: one /64). Beyond that such tokens are answered with 429 or 4429 for the rest of the minute; valid and expired tokens are treated as always.";
+        "The maximum number of invalid tokens from one address (IPv6: one /64) per minute. Beyond it such tokens are answered with 429 or 4429 for the rest of the minute; valid and expired tokens are not affected.";
     "heartbeat.interval" fixed Duration, default("25s"), config.heartbeat.interval,
-        "How often a WebSocket ping is sent.";
+        "The interval of WebSocket pings.";
     "heartbeat.timeout" fixed Duration, default("60s"), config.heartbeat.timeout,
-        "How long a connection may be silent.";
+        "The time without a frame from the client after which a connection is closed.";
     "presence.grace" fixed Duration, default("10s"), config.presence_grace,
-        "How long after the last session a user counts as present.";
+        "How long a user counts as present after the last session has ended.";
     "history.max_entries" fixed Number, default("1000"), config.history.max_entries,
-        "Entries that a clan or topic keeps.";
+        "The maximum number of entries in the log of a clan or topic.";
     "history.max_age" fixed Duration, default("7d"), config.history.max_age,
-        "How long it keeps them.";
+        "The maximum age of these entries.";
     "notifications.ttl" fixed Duration, default("30d"), config.notifications.ttl,
-        "How long a notification waits to be acknowledged.";
+        "How long a notification is kept unacknowledged.";
     "notifications.max_pending" fixed Number, default("1000"), config.notifications.max_pending,
-        "Notifications of a user that may wait. The oldest is dropped beyond it.";
+        "The maximum number of pending notifications of a user. Beyond it the oldest is dropped.";
     "drain.delay" fixed Duration, default("5s"), config.drain.delay,
-        "How long accepting goes on after SIGTERM, while balancers notice.";
+        "How long the node still accepts connections after SIGTERM, so that load balancers can notice.";
     "drain.spread" fixed Duration, default("30s"), config.drain.spread,
-        "Then sessions are asked to go, each at a moment of its own within this time.";
+        "Then connections are closed within this time, each at a random time of which its client is informed.";
     "drain.grace" fixed Duration, default("45s"), config.drain.grace,
-        "All is over within this time.";
+        "The time limit of the whole shutdown.";
     "demo.enabled" fixed Switch, default("false"), config.demo_enabled,
         "Whether /demo is served without --dev.";
     "metrics.token" fixed Secret, sample("a token"), config.metrics_token,
-        "When set, /metrics wants it as a bearer token. Without it, /metrics is refused where listen is open to other machines and internal.listen is not set.";
+        "When set, /metrics requires it as a bearer token. Without it, /metrics is refused if listen is open to other machines and internal.listen is not set.";
     "tls.cert" live Path, sample("fullchain.pem"), tls_cert,
-        "Certificate chain in PEM, for TLS on the port itself.";
+        "The certificate chain in PEM, for TLS on the port itself.";
     "tls.key" live Path, sample("privkey.pem"), tls_key,
-        "Its private key in PEM.";
+        "The private key of the certificate in PEM.";
 };

@@ -1,4 +1,4 @@
-//! How lists are written: by commas in the environment, by lines in a file, as arrays in TOML.
+//! Parses and formats lists: separated by commas in the environment, by lines in a file, or as arrays in TOML.
 
 use std::net::IpAddr;
 
@@ -9,11 +9,11 @@ use super::{Kind, Raw, Written};
 use crate::config::{ApiKey, Scope, Secret};
 
 impl Raw {
-    /// The texts of a list. One text in TOML is a list of one.
+    /// Returns the texts of a list. A single text in TOML is a list with one text.
     fn texts(&self) -> Result<Vec<String>, String> {
         let not_texts = || "is not a list of texts".to_owned();
         let texts: Vec<String> = match self {
-            // A JSON array is a list too, for values that hold a comma.
+            // A JSON array is accepted too, for values that contain a comma.
             Self::Text(text) => match serde_json::from_str(text) {
                 Ok(texts) => texts,
                 Err(_) => text.split(',').map(str::to_owned).collect(),
@@ -43,7 +43,8 @@ impl Written for Vec<String> {
     }
 }
 
-/// Several PEM blocks may stand in one text, and `\n` for a new line, as orchestrators like to write it.
+/// Splits a text into PEM blocks. A text may contain several blocks, and `\n` escapes for line breaks, which
+/// orchestrators often use.
 fn pem_blocks(raw: &Raw) -> Result<Vec<String>, String> {
     let whole = match raw {
         Raw::File(text) => text.clone(),
@@ -53,7 +54,7 @@ fn pem_blocks(raw: &Raw) -> Result<Vec<String>, String> {
     let mut blocks = Vec::new();
     let mut rest = whole.trim();
     while !rest.is_empty() {
-        // A block ends with the line that holds its END (RFC 7468, section 3).
+        // A block ends with the line that contains its END label (RFC 7468, section 3).
         let end = rest.find("-----END").and_then(|at| Some(at + rest.get(at..)?.find('\n')?)).unwrap_or(rest.len());
         let (block, more) = rest.split_at(end);
         blocks.push(format!("{}\n", block.trim()));
@@ -75,7 +76,7 @@ impl Written for Vec<Secret> {
 impl Written for Vec<IpNet> {
     fn read(raw: &Raw, _: Kind) -> Result<Self, String> {
         let network = |text: &String| {
-            // One address is a network of one.
+            // A single address is a network with one address.
             let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
             text.parse()
                 .ok()

@@ -1,4 +1,4 @@
-//! Every way of writing a value, and what is refused.
+//! Tests the formats of all kinds of values, and the errors for invalid ones.
 
 use super::*;
 use crate::config::{ApiKey, Scope};
@@ -12,7 +12,7 @@ fn toml<T: Written>(value: impl Into<toml::Value>, kind: Kind) -> Result<T, Stri
 }
 
 #[test]
-fn durations_have_a_unit() {
+fn durations_require_a_unit() {
     for (written, seconds, shown) in
         [("25s", 25, "25s"), ("90s", 90, "90s"), ("24h", 86_400, "24h"), ("7d", 604_800, "7d")]
     {
@@ -27,7 +27,7 @@ fn durations_have_a_unit() {
 }
 
 #[test]
-fn sizes_have_binary_units_and_numbers_have_none() {
+fn sizes_accept_binary_units_and_numbers_do_not() {
     for (written, bytes) in [("64KiB", 65_536), ("1 MiB", 1_048_576), ("512B", 512), ("512", 512), ("1_000", 1_000)] {
         assert_eq!(text::<u64>(written, Kind::Size), Ok(bytes), "{written}");
     }
@@ -36,13 +36,13 @@ fn sizes_have_binary_units_and_numbers_have_none() {
     for wrong in ["64KB", "many", "-1", "", "99999999999GiB", "1.5KiB"] {
         assert!(text::<u64>(wrong, Kind::Size).is_err(), "{wrong}");
     }
-    assert!(text::<u64>("20KiB", Kind::Number).is_err(), "a number is no size");
+    assert!(text::<u64>("20KiB", Kind::Number).is_err(), "a number has no unit");
     assert!(toml::<u64>(-1, Kind::Number).is_err());
     assert_eq!(text::<u32>("4294967296", Kind::Number).unwrap_err(), "is too large");
 }
 
 #[test]
-fn addresses_may_be_names_or_ports_alone() {
+fn addresses_accept_host_names_and_ports() {
     let address = |written: &str| text::<SocketAddr>(written, Kind::Address);
     assert!(address("localhost:4000").unwrap().ip().is_loopback());
     assert_eq!(address(":4000").unwrap().to_string(), "0.0.0.0:4000");
@@ -51,7 +51,7 @@ fn addresses_may_be_names_or_ports_alone() {
 }
 
 #[test]
-fn lists_are_separated_by_commas_or_lines_or_are_arrays() {
+fn lists_accept_commas_lines_and_arrays() {
     let two = vec!["a".to_owned(), "b".to_owned()];
     assert_eq!(text::<Vec<String>>(" a, b ,", Kind::Texts), Ok(two.clone()));
     assert_eq!(text::<Vec<String>>(r#"["a","b"]"#, Kind::Texts), Ok(two.clone()));
@@ -65,7 +65,7 @@ fn lists_are_separated_by_commas_or_lines_or_are_arrays() {
 }
 
 #[test]
-fn keys_in_pem_may_stand_together_and_on_one_line() {
+fn pem_keys_may_be_concatenated_and_escaped() {
     let pem = |name: &str| format!("-----BEGIN PUBLIC KEY-----\n{name}\n-----END PUBLIC KEY-----\n");
     let both = vec![pem("one"), pem("two")];
     assert_eq!(
@@ -78,7 +78,7 @@ fn keys_in_pem_may_stand_together_and_on_one_line() {
 }
 
 #[test]
-fn api_keys_are_tables_with_all_scopes_unless_some_are_named() {
+fn api_keys_have_all_scopes_unless_some_are_listed() {
     let digest = "00".repeat(31) + "ff";
     let keys: Vec<ApiKey> = text(
         &format!(r#"[{{"name":"a","sha256":"{digest}"}},{{"name":"b","sha256":"{digest}","scopes":["read"]}}]"#),
@@ -100,7 +100,7 @@ fn api_keys_are_tables_with_all_scopes_unless_some_are_named() {
 }
 
 #[test]
-fn a_wrong_word_is_answered_with_the_right_ones() {
+fn error_for_invalid_choice_lists_the_valid_ones() {
     let wrong = text::<Durability>("fsink", Kind::Choice(Durability::NAMES)).unwrap_err();
     assert_eq!(wrong, r#"is "fsink", which is none of fsync, os"#);
     assert!(text::<String>("loud", Kind::Choice(&["info"])).is_err());

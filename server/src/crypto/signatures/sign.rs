@@ -1,4 +1,4 @@
-//! Secrets and private keys that sign tokens: `gateway token` uses a secret, tests use all of them.
+//! Shared secrets and private keys that sign tokens. `gateway token` uses shared secrets only; tests use all kinds.
 
 use jsonwebtoken::{
     Algorithm, EncodingKey,
@@ -10,7 +10,7 @@ use ring::{
     signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair},
 };
 
-/// A key with what it takes to sign with it.
+/// A signing key, with the parameters of its algorithm.
 pub(super) enum KeyPair {
     Hmac(hmac::Key),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
@@ -19,10 +19,10 @@ pub(super) enum KeyPair {
 }
 
 impl KeyPair {
-    /// Reads a key for an algorithm.
+    /// Parses a key for an algorithm.
     ///
     /// # Errors
-    /// If the key is for another family of algorithms, or cannot be read.
+    /// Returns an error when the key belongs to another family of algorithms, or is malformed.
     pub(super) fn new(algorithm: Algorithm, key: &EncodingKey) -> Result<Self> {
         if key.family() != algorithm.family() {
             return Err(ErrorKind::InvalidKeyFormat.into());
@@ -44,10 +44,10 @@ impl KeyPair {
         }
     }
 
-    /// Reads an RSA key in PKCS #1.
+    /// Parses an RSA private key in PKCS #1.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// Returns an error when the key is malformed.
     pub(super) fn rsa(der: &[u8]) -> Result<Self> {
         Self::rsa_with(der, &signature::RSA_PKCS1_SHA256)
     }
@@ -57,10 +57,10 @@ impl KeyPair {
         Ok(Self::Rsa(Box::new(pair), encoding))
     }
 
-    /// Reads an EC key in PKCS #8, on the curve of the algorithm.
+    /// Parses an EC private key in PKCS #8, on the curve of the algorithm.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// Returns an error when the key is malformed.
     pub(super) fn ecdsa(algorithm: Algorithm, der: &[u8]) -> Result<Self> {
         let signing = match algorithm {
             Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -71,10 +71,10 @@ impl KeyPair {
         Ok(Self::Ecdsa(pair.map_err(|_| ErrorKind::InvalidEcdsaKey)?))
     }
 
-    /// Reads an Ed25519 key in PKCS #8, with or without its public half, which OpenSSL leaves out.
+    /// Parses an Ed25519 private key in PKCS #8, with or without the public key, which OpenSSL omits.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// Returns an error when the key is malformed.
     pub(super) fn ed25519(der: &[u8]) -> Result<Self> {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| ErrorKind::InvalidEddsaKey)?;
         Ok(Self::Ed25519(pair))
@@ -83,7 +83,7 @@ impl KeyPair {
     /// Signs a message.
     ///
     /// # Errors
-    /// If the operating system gives no random bytes.
+    /// Returns an error when the operating system provides no random bytes.
     pub(super) fn sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Unspecified> {
         let random = rand::SystemRandom::new();
         match self {
@@ -98,7 +98,7 @@ impl KeyPair {
         }
     }
 
-    /// The public half as ring writes it; empty for a secret.
+    /// Returns the public key in ring's encoding; empty for a shared secret.
     pub(super) fn public_key(&self) -> &[u8] {
         match self {
             Self::Hmac(_) => &[],
@@ -108,10 +108,10 @@ impl KeyPair {
         }
     }
 
-    /// Modulus and exponent of an RSA key, each big-endian.
+    /// Returns the modulus and the exponent of an RSA key, both big-endian.
     ///
     /// # Errors
-    /// If it is another key.
+    /// Returns an error for a key of another kind.
     pub(super) fn rsa_components(&self) -> Result<(Vec<u8>, Vec<u8>)> {
         let Self::Rsa(pair, _) = self else { return Err(ErrorKind::InvalidRsaKey("not RSA".into()).into()) };
         let components = rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());

@@ -1,5 +1,5 @@
-//! Every algorithm with every kind of key, and test vectors of the RFCs, so that signing and verifying cannot be wrong
-//! in the same way.
+//! Tests every algorithm with every kind of key. The test vectors of the RFCs rule out that signing and verifying share
+//! the same mistake.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey,
@@ -34,7 +34,7 @@ fn verifying_key(algorithm: Algorithm) -> DecodingKey {
 }
 
 #[test]
-fn verifies_what_it_signed_and_nothing_else() {
+fn verifies_only_signatures_of_the_same_algorithm() {
     super::install();
     for algorithm in ALGORITHMS {
         let signature = sign(b"message", &signing_key(algorithm), algorithm).unwrap();
@@ -51,7 +51,7 @@ fn verifies_what_it_signed_and_nothing_else() {
 }
 
 #[test]
-fn refuses_a_key_of_another_family() {
+fn rejects_key_of_another_family() {
     super::install();
     for algorithm in ALGORITHMS {
         for other in ALGORITHMS.iter().filter(|other| other.family() != algorithm.family()) {
@@ -64,7 +64,7 @@ fn refuses_a_key_of_another_family() {
 
 /// RFC 7515, appendix A.1: HS256.
 #[test]
-fn verifies_the_example_of_rfc_7515_for_hs256() {
+fn verifies_rfc_7515_example_for_hs256() {
     super::install();
     let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
     let key = DecodingKey::from_secret(&url_safe(secret));
@@ -75,7 +75,7 @@ fn verifies_the_example_of_rfc_7515_for_hs256() {
 
 /// RFC 7515, appendix A.3: ES256.
 #[test]
-fn verifies_the_example_of_rfc_7515_for_es256() {
+fn verifies_rfc_7515_example_for_es256() {
     super::install();
     let key = DecodingKey::from_ec_components(
         "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -89,7 +89,7 @@ fn verifies_the_example_of_rfc_7515_for_es256() {
 
 /// RFC 8037, appendix A.4: Ed25519.
 #[test]
-fn verifies_the_example_of_rfc_8037_for_ed25519() {
+fn verifies_rfc_8037_example_for_ed25519() {
     super::install();
     let key = DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
     let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";

@@ -1,4 +1,4 @@
-//! Speaks in clans, reads their past, and takes messages back.
+//! Posts, reads and deletes messages in clan chats.
 
 use std::sync::Arc;
 
@@ -13,44 +13,44 @@ use serde::{Deserialize, Serialize};
 
 use super::MessageAccepted;
 use crate::{
+    commands::{ClanChat, NewMessage},
     http::{
-        body::{Accepted, Answer, Body, Done},
+        body::{Accepted, Body, JsonResponse, NoContent},
         key::{Admin, Key, Publish, Read},
         parameter::{Optional, Path, Position},
         problem::Problem,
         tags::Tag,
     },
-    node::Node,
-    services::{ClanChat, NewMessage},
 };
 
-/// A chat message of a backend service.
+/// A chat message from a backend service.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PostMessage {
-    /// What is said.
+    /// The text of the message.
     content: ChatContent,
-    /// Who says it; `system` when absent.
+    /// The author. Default: `system`.
     user_id: Option<UserId>,
-    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`; `SYSTEM` when absent.
+    /// `TEXT`, `IMAGE`, `FILE` or `SYSTEM`. Default: `SYSTEM`.
     message_type: Option<BackendMessageType>,
-    /// Replies, mentions, attachments.
+    /// Replies, mentions and attachments.
     data: Option<ChatData>,
-    /// Makes it safe to repeat: the same one is stored once. With other content it is refused with `conflict`.
+    /// An idempotency key: a repeated request with the same id is stored once. With other content it is refused with
+    /// `conflict`.
     id: Option<ClientMessageId>,
 }
 
-/// A page of a clan's past.
+/// A page of a clan's history.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Messages {
     /// The store's epoch.
     epoch: String,
-    /// Messages in ascending offset.
+    /// Messages in ascending order of their offsets.
     messages: Vec<Chat>,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more messages in the requested direction.
     has_more: bool,
-    /// Present and true when entries after `after` are missing, because the log no longer keeps them.
+    /// Present and true when entries after `after` are missing because the log no longer contains them.
     #[serde(skip_serializing_if = "Option::is_none")]
     trimmed: Option<bool>,
 }
@@ -60,25 +60,25 @@ pub(in crate::http) struct Clans;
 
 #[OpenApi(prefix_path = "/api/v1/clans", tag = "Tag::ClanChat")]
 impl Clans {
-    /// Say something in a clan.
+    /// Post a message in a clan.
     #[oai(path = "/:clanId/messages", method = "post", operation_id = "postMessage")]
     async fn post(
         &self,
         _key: Key<Publish>,
         #[oai(name = "clanId")] clan: Path<ClanId>,
-        asked: Body<PostMessage>,
-        node: Data<&Arc<Node>>,
+        request: Body<PostMessage>,
+        clan_chat: Data<&Arc<ClanChat>>,
     ) -> Result<Accepted<MessageAccepted>, Problem> {
-        let PostMessage { content, user_id, message_type, data, id } = asked.0;
+        let PostMessage { content, user_id, message_type, data, id } = request.0;
         let message_type = message_type.map(Into::into);
         let message = NewMessage { content, user: user_id, message_type, data, id };
-        let sent = ClanChat::post(&node, clan.0, message).await?;
-        Ok(Answer(sent.into()))
+        let sent = clan_chat.post(clan.0, message).await?;
+        Ok(JsonResponse(sent.into()))
     }
 
-    /// Read a clan's past.
+    /// Read a clan's history.
     ///
-    /// Without `before` and `after` it is the newest page. Give one of them, not both.
+    /// Returns the newest page, unless `before` or `after` is given. They cannot be combined.
     #[oai(path = "/:clanId/messages", method = "get", operation_id = "getMessages")]
     async fn read(
         &self,
@@ -88,32 +88,32 @@ impl Clans {
         before: Optional<Position>,
         /// The page begins after this offset.
         after: Optional<Position>,
-        /// How many messages at most.
+        /// The maximum number of messages.
         limit: Optional<HistoryLimit>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<Messages>, Problem> {
+        clan_chat: Data<&Arc<ClanChat>>,
+    ) -> Result<JsonResponse<Messages>, Problem> {
         let (before, after) = (before.0.map(|position| position.0), after.0.map(|position| position.0));
         if before.is_some() && after.is_some() {
             return Err(Problem::field("before", GetChatHistory::NOT_BOTH));
         }
         let get = GetChatHistory { clan_id: clan.0, before, after, limit: limit.0.unwrap_or_default() };
-        let ChatHistory { epoch, messages, has_more, trimmed, .. } = ClanChat::history(&node, &get).await?;
-        Ok(Answer(Messages { epoch, messages, has_more, trimmed }))
+        let ChatHistory { epoch, messages, has_more, trimmed, .. } = clan_chat.history(&get).await?;
+        Ok(JsonResponse(Messages { epoch, messages, has_more, trimmed }))
     }
 
-    /// Take a message back.
+    /// Delete a message.
     ///
-    /// Subscribers get `chat_deleted`, and the history no longer shows the content.
+    /// Subscribers receive `chat_deleted`, and the history no longer contains the content.
     #[oai(path = "/:clanId/messages/:messageId", method = "delete", operation_id = "deleteMessage")]
     async fn delete(
         &self,
         _key: Key<Admin>,
         #[oai(name = "clanId")] clan: Path<ClanId>,
         #[oai(name = "messageId")] message: Path<MessageId>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Done, Problem> {
-        match ClanChat::delete(&node, &clan.0, &message.0).await {
-            Ok(()) => Ok(Done),
+        clan_chat: Data<&Arc<ClanChat>>,
+    ) -> Result<NoContent, Problem> {
+        match clan_chat.delete(&clan.0, &message.0).await {
+            Ok(()) => Ok(NoContent),
             Err(error) if error.code == ErrorCode::InvalidMessage => {
                 Err(Problem::not_found("the clan's history has no such message"))
             }

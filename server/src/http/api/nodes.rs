@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::{
     http::{
-        body::Answer,
+        NodeView,
+        body::JsonResponse,
         key::{Key, Read},
         problem::Problem,
         tags::Tag,
     },
-    node::{Node, in_time},
     store::NodeRecord,
 };
 
@@ -29,21 +29,21 @@ struct LiveNodes {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct LiveNode {
-    /// Names it.
+    /// The id of the node.
     id: String,
-    /// Where it listens.
+    /// The address that it listens on.
     address: String,
-    /// Its open connections.
+    /// The number of open connections.
     connections: u64,
-    /// Its version.
+    /// The version of the gateway.
     version: String,
-    /// When it began.
+    /// When the node started.
     started: Timestamp,
-    /// Whether it is on its way out.
+    /// Whether the node is shutting down.
     draining: bool,
 }
 
-/// The route of nodes.
+/// The route that lists the nodes.
 pub(in crate::http) struct Nodes;
 
 impl From<NodeRecord> for LiveNode {
@@ -57,16 +57,9 @@ impl From<NodeRecord> for LiveNode {
 impl Nodes {
     /// List the live nodes.
     ///
-    /// A node that was killed is among them until its lease ends, half a minute later.
+    /// A node that was killed is listed until its lease expires, half a minute later.
     #[oai(path = "/nodes", method = "get", operation_id = "getNodes")]
-    async fn nodes(&self, _key: Key<Read>, node: Data<&Arc<Node>>) -> Result<Answer<LiveNodes>, Problem> {
-        let mut records = in_time(node.store.nodes()).await?;
-        // What this node says of itself is newer than its last pulse.
-        let own = node.record();
-        match records.iter_mut().find(|record| record.incarnation == own.incarnation) {
-            Some(record) => *record = own,
-            None => records.push(own),
-        }
-        Ok(Answer(LiveNodes { nodes: records.into_iter().map(Into::into).collect() }))
+    async fn nodes(&self, _key: Key<Read>, view: Data<&Arc<NodeView>>) -> Result<JsonResponse<LiveNodes>, Problem> {
+        Ok(JsonResponse(LiveNodes { nodes: view.nodes().await?.into_iter().map(Into::into).collect() }))
     }
 }

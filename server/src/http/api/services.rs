@@ -1,4 +1,4 @@
-//! Publishes to the topics of services that were added to the gateway.
+//! Publishes events to the topics of declared services.
 
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use serde::Deserialize;
 
 use super::MessageAccepted;
 use crate::{
+    commands,
     http::{
-        body::{Accepted, Answer, Body},
+        body::{Accepted, Body, JsonResponse},
         key::{Key, Publish},
         parameter::Path,
         problem::Problem,
         tags::Tag,
     },
-    node::Node,
-    services::Topics,
 };
 
-/// An event.
+/// An event for the subscribers of a topic.
 #[derive(Deserialize, JsonSchema)]
 struct PublishEvent {
-    /// What is published; clients get it as it is.
+    /// The content, which is passed on to clients unchanged.
     data: RawJson,
-    /// Makes it safe to repeat: the same one is stored once. With other content it is refused with `conflict`.
+    /// An idempotency key: a repeated request with the same id is stored once. With other content it is refused with
+    /// `conflict`.
     id: Option<ClientMessageId>,
 }
 
@@ -42,10 +42,10 @@ impl Services {
         _key: Key<Publish>,
         service: Path<ServiceName>,
         topic: Path<TopicName>,
-        asked: Body<PublishEvent>,
-        node: Data<&Arc<Node>>,
+        request: Body<PublishEvent>,
+        services: Data<&Arc<commands::Services>>,
     ) -> Result<Accepted<MessageAccepted>, Problem> {
-        let sent = Topics::post(&node, service.0, topic.0, asked.0.data, asked.0.id).await?;
-        Ok(Answer(sent.into()))
+        let sent = services.post(service.0, topic.0, request.0.data, request.0.id).await?;
+        Ok(JsonResponse(sent.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at users' sessions, and ends sessions and subscriptions.
+//! Lists and ends users' sessions, ends subscriptions, and manages blocks.
 
 use std::sync::Arc;
 
@@ -11,14 +11,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    commands::Services,
+    confirmation::in_time,
     http::{
-        body::{Answer, Body},
+        body::{Body, JsonResponse},
         key::{Admin, Key, Read},
         parameter::{Optional, Path, Query},
         problem::Problem,
         tags::Tag,
     },
-    node::{Node, in_time},
+    session::{self, Blocks},
     store::{Block, BlockedTokens, SessionRecord},
 };
 
@@ -32,60 +34,60 @@ struct Sessions {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct SessionSeen {
-    /// The session.
+    /// The id of the session.
     id: SessionId,
-    /// Its node.
+    /// The id of the node that serves it.
     node: String,
-    /// Its device, when that has a name.
+    /// The id of the device, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceId>,
-    /// Since when.
+    /// When the session started.
     since: Timestamp,
 }
 
-/// Sessions were ended.
+/// The result of ending sessions.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Disconnected {
-    /// How many sessions.
+    /// The number of sessions that were ended.
     sessions: usize,
 }
 
-/// Subscriptions were ended.
+/// The result of ending subscriptions.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Unsubscribed {
-    /// How many subscriptions on the node that was asked; other nodes end theirs within a second.
+    /// The number of subscriptions ended on the node that handled the request. Other nodes end theirs within a second.
     subscriptions: usize,
 }
 
-/// A block.
+/// A block that is in force.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct BlockSeen {
-    /// When it ends.
+    /// When the block ends.
     until: Timestamp,
-    /// When it was made.
+    /// When the block was created.
     since: Timestamp,
-    /// Only tokens whose `iat` is before this time are blocked, and tokens without `iat`.
+    /// Only tokens whose `iat` is before this time are blocked, as well as tokens without `iat`.
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_before: Option<Timestamp>,
     /// Only the token with this `jti` is blocked.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<TokenId>,
-    /// Why.
+    /// The reason that the operator gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<BlockReason>,
 }
 
-/// A user's blocks that have not ended.
+/// A user's blocks that are in force.
 #[derive(Debug, Serialize, JsonSchema)]
 struct UserBlocks {
     blocks: Vec<BlockSeen>,
 }
 
-/// Blocks were ended.
+/// The result of ending blocks.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Unblocked {
-    /// How many blocks.
+    /// The number of blocks that were ended.
     blocks: u64,
 }
 
@@ -117,35 +119,35 @@ impl Users {
         &self,
         _key: Key<Read>,
         #[oai(name = "userId")] user: Path<UserId>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<Sessions>, Problem> {
-        let records = in_time(node.store.sessions_of(&user.0)).await?;
-        Ok(Answer(Sessions { sessions: records.into_iter().map(Into::into).collect() }))
+        sessions: Data<&Arc<session::Sessions>>,
+    ) -> Result<JsonResponse<Sessions>, Problem> {
+        let records = sessions.records_of(&user.0).await?;
+        Ok(JsonResponse(Sessions { sessions: records.into_iter().map(Into::into).collect() }))
     }
 
     /// Disconnect a user.
     ///
-    /// Clients do not come back by themselves (4403), unless `reconnect` asks them to (4500). This alone keeps no user out:
-    /// a client that connects again is let in as before. To keep a user out, block the user.
+    /// Clients do not reconnect on their own (4403), unless `reconnect` requests it (4500). This does not lock the user
+    /// out: a client that connects again is admitted as before. To lock the user out, block the user.
     #[oai(path = "/:userId/sessions", method = "delete", operation_id = "disconnectUser")]
     async fn disconnect(
         &self,
         _key: Key<Admin>,
         #[oai(name = "userId")] user: Path<UserId>,
-        /// Whether clients are asked to come back.
+        /// Whether clients are asked to reconnect.
         reconnect: Optional<bool>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<Disconnected>, Problem> {
+        sessions: Data<&Arc<session::Sessions>>,
+    ) -> Result<JsonResponse<Disconnected>, Problem> {
         let again = reconnect.0.unwrap_or(false);
         let code = if again { CloseCode::RECONNECT_REQUESTED } else { CloseCode::DISCONNECTED };
-        let sessions = in_time(node.disconnect(&user.0, code)).await?;
-        Ok(Answer(Disconnected { sessions }))
+        let sessions = in_time(sessions.disconnect(&user.0, code)).await?;
+        Ok(JsonResponse(Disconnected { sessions }))
     }
 
     /// End a user's subscriptions.
     ///
-    /// Clients get `subscription_ended`. Without `topic` all subscriptions to the service end. 404 (`unknown_service`) when
-    /// the gateway has no such service or topic.
+    /// Clients receive `subscription_ended`. Without `topic`, all subscriptions to the service end. 404
+    /// (`unknown_service`) when the gateway has no such service or topic.
     #[oai(path = "/:userId/subscriptions", method = "delete", operation_id = "endSubscriptions")]
     async fn unsubscribe(
         &self,
@@ -153,32 +155,34 @@ impl Users {
         #[oai(name = "userId")] user: Path<UserId>,
         /// `notifications`, `clan_chat` or a declared service.
         service: Query<ServiceName>,
-        /// The topic; of `clan_chat` it is the clan.
+        /// The topic. For `clan_chat` it is the clan.
         topic: Optional<TopicName>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<Unsubscribed>, Problem> {
-        node.topics.check(&service.0, topic.0.as_ref())?;
-        let ended = node.end_subscriptions(&user.0, &service.0, topic.0.as_ref());
-        Ok(Answer(Unsubscribed { subscriptions: in_time(ended).await? }))
+        services: Data<&Arc<Services>>,
+        sessions: Data<&Arc<session::Sessions>>,
+    ) -> Result<JsonResponse<Unsubscribed>, Problem> {
+        services.check(&service.0, topic.0.as_ref())?;
+        let ended = sessions.end_subscriptions(&user.0, &service.0, topic.0.as_ref());
+        Ok(JsonResponse(Unsubscribed { subscriptions: in_time(ended).await? }))
     }
 
     /// Block a user.
     ///
-    /// Keeps the user out until a time: sessions on every node are closed within a second (4403), and new ones are refused
-    /// with `forbidden` and 4403, or HTTP 403 for a token in the header. With `issuedBefore` or `jti` it keeps out only these tokens
-    /// of the user. A user can have one block of all tokens, one of earlier tokens and one for each `jti`, 100 together; a new
-    /// block replaces the earlier one of its kind. 409 (`block_limit`) when there are 100 others.
+    /// Locks the user out until a given time: sessions on every node are closed within a second (4403), and new ones
+    /// are refused with `forbidden` and 4403, or with HTTP 403 for a token in the header. With `issuedBefore` or `jti`,
+    /// only these tokens of the user are blocked. A user can have one block of all tokens, one of earlier tokens and
+    /// one for each `jti`, 100 in total. A new block replaces the previous one of the same kind. 409 (`block_limit`)
+    /// when there are 100 others.
     #[oai(path = "/:userId/block", method = "post", operation_id = "blockUser")]
     async fn block(
         &self,
         _key: Key<Admin>,
         #[oai(name = "userId")] user: Path<UserId>,
-        asked: Body<BlockUser>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<BlockSeen>, Problem> {
-        let block = node.new_block(asked.0)?;
-        node.block(&user.0, block.clone()).await?;
-        Ok(Answer(block.into()))
+        request: Body<BlockUser>,
+        blocks: Data<&Arc<Blocks>>,
+    ) -> Result<JsonResponse<BlockSeen>, Problem> {
+        let block = blocks.new_block(request.0)?;
+        blocks.block(&user.0, block.clone()).await?;
+        Ok(JsonResponse(block.into()))
     }
 
     /// List a user's blocks.
@@ -187,22 +191,22 @@ impl Users {
         &self,
         _key: Key<Read>,
         #[oai(name = "userId")] user: Path<UserId>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<UserBlocks>, Problem> {
-        let blocks = in_time(node.store.blocks_of(&user.0)).await?;
-        Ok(Answer(UserBlocks { blocks: blocks.into_iter().map(Into::into).collect() }))
+        blocks: Data<&Arc<Blocks>>,
+    ) -> Result<JsonResponse<UserBlocks>, Problem> {
+        let blocks = blocks.of_user(&user.0).await?;
+        Ok(JsonResponse(UserBlocks { blocks: blocks.into_iter().map(Into::into).collect() }))
     }
 
     /// Unblock a user.
     ///
-    /// Ends every block of the user.
+    /// Ends all blocks of the user.
     #[oai(path = "/:userId/block", method = "delete", operation_id = "unblockUser")]
     async fn unblock(
         &self,
         _key: Key<Admin>,
         #[oai(name = "userId")] user: Path<UserId>,
-        node: Data<&Arc<Node>>,
-    ) -> Result<Answer<Unblocked>, Problem> {
-        Ok(Answer(Unblocked { blocks: in_time(node.unblock(&user.0)).await? }))
+        blocks: Data<&Arc<Blocks>>,
+    ) -> Result<JsonResponse<Unblocked>, Problem> {
+        Ok(JsonResponse(Unblocked { blocks: in_time(blocks.unblock(&user.0)).await? }))
     }
 }

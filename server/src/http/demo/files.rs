@@ -1,4 +1,4 @@
-//! The files of the demo, from the binary or from a folder.
+//! The files of the demo, from the binary or from a directory.
 
 use std::{
     fs,
@@ -7,33 +7,34 @@ use std::{
 
 use bytes::Bytes;
 
-/// What is served of a folder; it holds more, such as the WebAssembly that the scripts of the SDK contain as well.
+/// The file types that are served. The directory also contains others, such as WebAssembly that the SDK's scripts embed
+/// anyway.
 const SERVED: [&str; 4] = ["html", "css", "js", "svg"];
 
-/// Files by their paths, with `/` between the parts.
+/// Files by their relative paths, with `/` as the separator.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), expect(dead_code, reason = "build.rs chooses one of the two, by the profile"))]
 pub(super) enum Files {
-    /// What the binary contains.
+    /// Files embedded in the binary.
     Embedded(&'static [(&'static str, &'static [u8])]),
-    /// What is in this folder when it is requested.
+    /// A directory that is read for each request.
     Folder(&'static str),
 }
 
 impl Files {
-    /// The content of a file.
+    /// Returns the content of a file.
     pub(super) fn get(&self, path: &str) -> Option<Bytes> {
         match self {
             Self::Embedded(files) => {
                 let (_, bytes) = files.iter().find(|(name, _)| *name == path)?;
                 Some(Bytes::from_static(bytes))
             }
-            // It blocks for a moment, on the machine of a developer.
+            // Blocks briefly, which is acceptable in a development build.
             Self::Folder(folder) => fs::read(below(folder, path)?).ok().map(Bytes::from),
         }
     }
 
-    /// Whether there is such a file.
+    /// Returns whether the file exists.
     pub(super) fn has(&self, path: &str) -> bool {
         match self {
             Self::Embedded(files) => files.iter().any(|(name, _)| *name == path),
@@ -42,12 +43,12 @@ impl Files {
     }
 }
 
-/// The content of a file that need not be there.
+/// Returns the content of a file that may be missing.
 pub(super) fn text(path: &str) -> Option<Bytes> {
     fs::read(path).ok().map(Bytes::from)
 }
 
-/// The path of a served file, which lies below the folder.
+/// Returns the path of a served file. Returns `None` for paths that would leave the directory.
 fn below(folder: &str, path: &str) -> Option<PathBuf> {
     let relative = Path::new(path);
     let stays_below = relative.components().all(|part| matches!(part, Component::Normal(_))) && !path.contains('\\');
@@ -62,18 +63,18 @@ mod tests {
     const EMBEDDED: Files = Files::Embedded(&[("index.html", b"<html>"), ("parts/a.js", b"1")]);
 
     #[test]
-    fn embedded_files_are_found_by_their_whole_path() {
+    fn finds_embedded_files_by_their_full_path() {
         assert_eq!(EMBEDDED.get("parts/a.js"), Some(Bytes::from("1")));
         assert!(EMBEDDED.has("index.html") && !EMBEDDED.has("index"));
         assert_eq!(EMBEDDED.get("a.js"), None);
     }
 
     #[test]
-    fn a_folder_is_read_anew_for_each_request_and_never_left() {
+    fn reads_the_directory_for_each_request_and_never_leaves_it() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("pkg");
         let files = Files::Folder(folder.display().to_string().leak());
-        assert!(!files.has("index.js") && files.get("index.js").is_none(), "there is no folder yet");
+        assert!(!files.has("index.js") && files.get("index.js").is_none(), "the directory does not exist yet");
         fs::create_dir_all(folder.join("parts")).unwrap();
         for (path, content) in
             [("pkg/index.js", "1"), ("pkg/parts/a.js", "2"), ("pkg/secret.txt", "3"), ("out.js", "4")]

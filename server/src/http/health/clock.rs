@@ -1,27 +1,27 @@
-//! How the clock of the node is, as `/health` shows it.
+//! The state of the node's clock, as `/health` reports it.
 
 use realtime_gateway_protocol::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Status;
-use crate::clock::ClockStatus;
+use crate::runtime::clock::ClockStatus;
 
-/// How the clock is.
+/// The state of the clock.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub(super) struct ClockHealth {
     status: Status,
-    /// `running`, or `paused` while the clock cannot be trusted: nothing is deleted then.
+    /// `running`, or `paused` while the clock is not trusted. Nothing is deleted then.
     deletion: &'static str,
-    /// Since when the clock is not trusted.
+    /// Since when the clock has not been trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
-    /// How far the clock is ahead of the time that is trusted, in milliseconds; negative when it is behind.
+    /// How far the clock is ahead of the trusted time, in milliseconds. Negative when it is behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     difference_ms: Option<i64>,
-    /// How far the clock of this machine is ahead of that of a shared store, in milliseconds.
+    /// How far the clock of this machine is ahead of the clock of a shared store, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     store_difference_ms: Option<i64>,
 }
@@ -29,7 +29,7 @@ pub(super) struct ClockHealth {
 impl ClockHealth {
     pub(super) fn of(clock: &ClockStatus) -> Self {
         Self {
-            status: if clock.is_well() { Status::Ok } else { Status::Degraded },
+            status: if clock.is_healthy() { Status::Ok } else { Status::Degraded },
             deletion: if clock.may_delete() { "running" } else { "paused" },
             since: clock.doubt.map(|doubt| doubt.since),
             difference_ms: clock.doubt.map(|doubt| doubt.difference_ms),
@@ -38,27 +38,28 @@ impl ClockHealth {
     }
 }
 
-/// What an operator should look at, in sentences.
+/// Returns warnings that tell an operator what to do.
 pub(super) fn warnings(clock: &ClockStatus) -> Vec<String> {
     let mut warnings = Vec::new();
     if clock.doubt.is_some_and(|doubt| doubt.agrees()) {
-        warnings
-            .push("the clock had jumped and is right again; deletion goes on once it has been so for a minute".into());
+        warnings.push(
+            "the clock had jumped and is correct again; deletion resumes once it has been correct for a minute".into(),
+        );
     } else if let Some(doubt) = clock.doubt {
         let seconds = doubt.difference_ms as f64 / 1_000.0;
         let remedy = match doubt.needs_confirmation() {
             true => {
-                "the machine was restarted, so nothing tells how much time has passed: if the clock is right, run \
+                "the machine was restarted, so the elapsed time is unknown: if the clock is correct, run \
                      `gateway store accept-clock`"
             }
-            false => "correct the clock, or run `gateway store accept-clock` if it is right now",
+            false => "correct the clock, or run `gateway store accept-clock` if it is correct now",
         };
         warnings.push(format!("the clock has jumped by {seconds:.1} s, so nothing is deleted: {remedy}"));
     }
     if clock.store_refuses {
         warnings.push(
             "the clock of the store has jumped, so nothing is deleted: correct it, or run `gateway store accept-clock` \
-             if it is right now"
+             if it is correct now"
                 .to_owned(),
         );
     }
@@ -74,13 +75,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::{Machine, NodeClock};
+    use crate::runtime::clock::{Machine, NodeClock};
 
-    /// A machine whose clocks stand still, but for the boot.
+    /// A machine with stopped clocks that has been rebooted.
     #[derive(Debug)]
-    struct Still(u64);
+    struct StoppedMachine(u64);
 
-    impl Machine for Still {
+    impl Machine for StoppedMachine {
         fn wall(&self) -> Timestamp {
             Timestamp::from_millis(self.0)
         }
@@ -99,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn says_what_an_operator_should_do() {
+    fn warnings_tell_what_an_operator_should_do() {
         const DAY: u64 = 24 * 3_600_000;
-        for (wall, words) in [(10 * DAY, "was restarted"), (DAY, "correct the clock"), (5 * DAY, "")] {
-            let clock = NodeClock::new(Still(wall));
+        for (wall, expected) in [(10 * DAY, "was restarted"), (DAY, "correct the clock"), (5 * DAY, "")] {
+            let clock = NodeClock::new(StoppedMachine(wall));
             let at = Timestamp::from_millis(5 * DAY);
-            clock.resume(&crate::clock::Mark { boot: "one".into(), monotonic: Duration::ZERO, at });
+            clock.resume(&crate::runtime::clock::Mark { boot: "one".into(), monotonic: Duration::ZERO, at });
             let found = warnings(&clock.status());
-            assert_eq!(found.is_empty(), words.is_empty(), "{found:?}");
+            assert_eq!(found.is_empty(), expected.is_empty(), "{found:?}");
             assert!(
-                found.iter().all(|warning| warning.contains(words) && warning.contains("accept-clock")),
+                found.iter().all(|warning| warning.contains(expected) && warning.contains("accept-clock")),
                 "{found:?}"
             );
         }

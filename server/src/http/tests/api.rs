@@ -1,62 +1,61 @@
-//! What backend services and operators get done.
+//! The operations of backend services and operators.
 
 use std::sync::Arc;
 
 use realtime_gateway_protocol::{ClanId, CloseCode, SessionId, UserId};
 use serde_json::json;
 
-use super::{Served, served};
+use super::{TestGateway, start_gateway};
 use crate::{
     auth::{Grants, Identity},
-    outbound::{CloseReason, Outbound, Waiting},
-    services::Subscribing,
-    session::{Comer, Session},
+    delivery::outbound::{CloseReason, Outbound, Waiting},
+    session::{ConnectedClient, Session, SubscribeFrom},
     store::{PageLimit, TokenClaims},
     topic::Topic,
 };
 
-async fn stored(served: &Served, user: &str) -> Vec<String> {
+async fn stored(gateway: &TestGateway, user: &str) -> Vec<String> {
     let topic = Topic::User(UserId::new(user).unwrap());
-    let page = served.running.node.store.read(&topic, 0, PageLimit { entries: 100, bytes: 1 << 20 }).await.unwrap();
+    let page = gateway.running.parts.store.read(&topic, 0, PageLimit { entries: 100, bytes: 1 << 20 }).await.unwrap();
     page.entries.iter().map(|entry| String::from_utf8_lossy(&entry.body).into_owned()).collect()
 }
 
 #[tokio::test]
-async fn notifications_are_stored_once_for_each_user_and_digit_by_digit() {
-    let served = served(|_| ()).await;
+async fn stores_notifications_once_per_user_and_keeps_all_digits() {
+    let gateway = start_gateway(|_| ()).await;
     let body = r#"{"userIds":["a","b"],"title":"t","message":"m","id":"n1","data":{"big":12345678901234567890.123}}"#;
     let send = |body: &'static str| {
-        let request = served.request(reqwest::Method::POST, "/api/v1/notifications").bearer_auth("publish");
-        super::answered(request.header("content-type", "application/json").body(body))
+        let request = gateway.request(reqwest::Method::POST, "/api/v1/notifications").bearer_auth("publish");
+        super::execute(request.header("content-type", "application/json").body(body))
     };
     assert_eq!(send(body).await.ok(202), json!({ "ids": ["n1", "n1"] }));
     assert_eq!(send(body).await.ok(202), json!({ "ids": ["n1", "n1"] }));
     for user in ["a", "b"] {
-        let stored = stored(&served, user).await;
+        let stored = stored(&gateway, user).await;
         assert_eq!(stored.len(), 1);
         assert!(stored[0].contains(r#"{"big":12345678901234567890.123}"#), "{}", stored[0]);
     }
     let without_id = json!({ "userIds": ["d", "e", "d"], "title": "t", "message": "m" });
-    let ids = served.post("/api/v1/notifications", &without_id).await.ok(202)["ids"].clone();
+    let ids = gateway.post("/api/v1/notifications", &without_id).await.ok(202)["ids"].clone();
     assert!(ids[0].is_string() && ids[0] == ids[1] && ids[0] == ids[2], "one id for all users of a request: {ids}");
-    assert_eq!((stored(&served, "d").await.len(), stored(&served, "e").await.len()), (1, 1));
+    assert_eq!((stored(&gateway, "d").await.len(), stored(&gateway, "e").await.len()), (1, 1));
     let nulls = json!({ "userId": "c", "userIds": null, "title": "t", "message": "m", "id": null, "ttlSeconds": 60.0 });
-    let first = served.post("/api/v1/notifications", &nulls).await.ok(202);
-    let second = served.post("/api/v1/notifications", &nulls).await.ok(202);
+    let first = gateway.post("/api/v1/notifications", &nulls).await.ok(202);
+    let second = gateway.post("/api/v1/notifications", &nulls).await.ok(202);
     assert_ne!(first["ids"], second["ids"]);
-    assert_eq!(stored(&served, "c").await.len(), 2);
+    assert_eq!(stored(&gateway, "c").await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_clans_messages_are_posted_read_and_taken_back() {
-    let served = served(|_| ()).await;
+async fn posts_reads_and_deletes_clan_messages() {
+    let gateway = start_gateway(|_| ()).await;
     let path = "/api/v1/clans/a%2Fb%C3%A9/messages";
     for n in 1..=5 {
-        let posted = served.post(path, &json!({ "content": format!("m{n}"), "id": format!("i{n}") })).await.ok(202);
+        let posted = gateway.post(path, &json!({ "content": format!("m{n}"), "id": format!("i{n}") })).await.ok(202);
         assert_eq!(posted["offset"], n);
     }
-    let again = served.post(path, &json!({ "content": "m5", "id": "i5" })).await.ok(202);
-    let page = served.get(path).await.ok(200);
+    let again = gateway.post(path, &json!({ "content": "m5", "id": "i5" })).await.ok(202);
+    let page = gateway.get(path).await.ok(200);
     assert_eq!(page["messages"][4]["messageId"], again["messageId"]);
     assert_eq!((&page["messages"][0]["clanId"], &page["hasMore"]), (&json!("a/bé"), &json!(false)));
     assert_eq!(page["messages"][0]["userId"], "system");
@@ -66,52 +65,57 @@ async fn a_clans_messages_are_posted_read_and_taken_back() {
         ("?limit=2&after=1", json!([2, 3]), true),
         ("?after=5", json!([]), false),
     ] {
-        let page = served.get(&format!("{path}{query}")).await.ok(200);
+        let page = gateway.get(&format!("{path}{query}")).await.ok(200);
         let found: Vec<_> = page["messages"].as_array().unwrap().iter().map(|chat| &chat["offset"]).collect();
         assert_eq!((json!(found), &page["hasMore"]), (offsets, &json!(has_more)), "{query}");
     }
-    let both = served.get(&format!("{path}?after=1&before=4")).await;
+    let both = gateway.get(&format!("{path}?after=1&before=4")).await;
     assert_eq!((both.problem(400).as_str(), &both.json()["details"]["field"]), ("invalid_message", &json!("before")));
     let message = format!("{path}/{}", again["messageId"].as_str().unwrap());
-    assert_eq!(served.delete(&message).await.status, 204);
-    assert_eq!(served.get(path).await.ok(200)["messages"].as_array().unwrap().len(), 4);
-    assert_eq!(served.delete(&message).await.problem(404), "not_found");
+    assert_eq!(gateway.delete(&message).await.status, 204);
+    assert_eq!(gateway.get(path).await.ok(200)["messages"].as_array().unwrap().len(), 4);
+    assert_eq!(gateway.delete(&message).await.problem(404), "not_found");
 }
 
 #[tokio::test]
-async fn a_message_that_would_be_too_large_to_deliver_is_refused() {
-    let served = served(|config| config.limits.message_bytes = 1_024).await;
-    let refused = served.post("/api/v1/clans/c/messages", &json!({ "content": "x".repeat(1_000) })).await;
+async fn rejects_message_that_is_too_large_to_deliver() {
+    let gateway = start_gateway(|config| config.limits.message_bytes = 1_024).await;
+    let refused = gateway.post("/api/v1/clans/c/messages", &json!({ "content": "x".repeat(1_000) })).await;
     assert_eq!(refused.problem(413), "message_too_large");
     let data = json!({ "content": "x", "data": { "x": "y".repeat(9_000) } });
-    assert_eq!(served.post("/api/v1/clans/c/messages", &data).await.problem(400), "invalid_message");
+    assert_eq!(gateway.post("/api/v1/clans/c/messages", &data).await.problem(400), "invalid_message");
 }
 
 #[tokio::test]
-async fn a_service_that_was_not_added_is_unknown() {
-    let served = served(|_| ()).await;
-    let refused = served.post("/api/v1/services/orders/topics/t/events", &json!({ "data": null })).await;
+async fn rejects_unknown_service() {
+    let gateway = start_gateway(|_| ()).await;
+    let refused = gateway.post("/api/v1/services/orders/topics/t/events", &json!({ "data": null })).await;
     assert_eq!(refused.problem(404), "unknown_service");
 }
 
-/// A session without a connection, so that its queue can be looked into.
-fn session(served: &Served) -> Arc<Session> {
-    let node = &served.running.node;
+/// Returns a session without a connection, whose queue the test can inspect.
+fn session(gateway: &TestGateway) -> Arc<Session> {
+    let parts = &gateway.running.parts;
     let grants = Arc::new(Grants { clans: vec!["*".into()], ..Grants::default() });
     let (user, token) = (UserId::new("a").unwrap(), TokenClaims::default());
-    let identity = Identity { user, device: None, expires_at: node.now(), grants, token };
+    let identity = Identity { user, device: None, expires_at: parts.clock.now(), grants, token };
     let outbound = Arc::new(Outbound::new(1 << 20));
-    let session =
-        Arc::new(Session::new(SessionId::new("s").unwrap(), Comer::default(), identity, outbound, node.now()));
-    node.sessions.insert(session.clone());
+    let session = Arc::new(Session::new(
+        SessionId::new("s").unwrap(),
+        ConnectedClient::default(),
+        identity,
+        outbound,
+        parts.clock.now(),
+    ));
+    parts.sessions.table().insert(session.clone());
     session
 }
 
-/// The code that a session is closed with, after what waits for it.
+/// Drains the session's queue, and returns the code that the session is closed with.
 async fn close_code(session: &Session) -> CloseCode {
     let mut batch = std::collections::VecDeque::new();
     loop {
-        let waiting = std::future::poll_fn(|context| session.outbound.poll_take(context, &mut batch)).await;
+        let waiting = std::future::poll_fn(|context| session.outbound().poll_take(context, &mut batch)).await;
         if let Waiting::Close(CloseReason { code, .. }) = waiting {
             return code;
         }
@@ -119,36 +123,36 @@ async fn close_code(session: &Session) -> CloseCode {
 }
 
 #[tokio::test]
-async fn an_operator_ends_subscriptions_and_sessions() {
-    let served = served(|_| ()).await;
-    let node = &served.running.node;
-    let session = session(&served);
+async fn operator_ends_subscriptions_and_sessions() {
+    let gateway = start_gateway(|_| ()).await;
+    let parts = &gateway.running.parts;
+    let session = session(&gateway);
     for clan in ["c", "d"] {
         let topic = Topic::Clan(ClanId::new(clan).unwrap());
-        node.subscribe(&session, None, topic, Subscribing::default()).await.unwrap();
+        parts.subscriptions.subscribe(&session, None, topic, SubscribeFrom::default()).await.unwrap();
     }
     let path = "/api/v1/users/a/subscriptions?service=clan_chat";
-    assert_eq!(served.delete(&format!("{path}&topic=x")).await.ok(200), json!({ "subscriptions": 0 }));
-    assert_eq!(served.delete(&format!("{path}&topic=c")).await.ok(200), json!({ "subscriptions": 1 }));
+    assert_eq!(gateway.delete(&format!("{path}&topic=x")).await.ok(200), json!({ "subscriptions": 0 }));
+    assert_eq!(gateway.delete(&format!("{path}&topic=c")).await.ok(200), json!({ "subscriptions": 1 }));
     assert_eq!(session.subscription_count(), 1);
-    assert_eq!(served.delete(path).await.ok(200), json!({ "subscriptions": 1 }));
+    assert_eq!(gateway.delete(path).await.ok(200), json!({ "subscriptions": 1 }));
     assert_eq!(session.subscription_count(), 0);
 
-    assert_eq!(served.delete("/api/v1/users/b/sessions").await.ok(200), json!({ "sessions": 0 }));
-    assert_eq!(served.delete("/api/v1/users/a/sessions?reconnect=true").await.ok(200), json!({ "sessions": 1 }));
+    assert_eq!(gateway.delete("/api/v1/users/b/sessions").await.ok(200), json!({ "sessions": 0 }));
+    assert_eq!(gateway.delete("/api/v1/users/a/sessions?reconnect=true").await.ok(200), json!({ "sessions": 1 }));
     assert_eq!(close_code(&session).await, CloseCode::RECONNECT_REQUESTED);
-    node.sessions.remove(&session);
-    let session = self::session(&served);
-    served.delete("/api/v1/users/a/sessions").await.ok(200);
+    parts.sessions.table().remove(&session);
+    let session = self::session(&gateway);
+    gateway.delete("/api/v1/users/a/sessions").await.ok(200);
     assert_eq!(close_code(&session).await, CloseCode::DISCONNECTED);
 }
 
 #[tokio::test]
-async fn this_node_is_listed() {
-    let served = served(|config| config.node_id = "n1".into()).await;
-    let nodes = served.get("/api/v1/nodes").await.ok(200);
+async fn lists_this_node() {
+    let gateway = start_gateway(|config| config.node_id = "n1".into()).await;
+    let nodes = gateway.get("/api/v1/nodes").await.ok(200);
     let node = &nodes["nodes"][0];
     assert_eq!((&node["id"], &node["draining"], &node["connections"]), (&json!("n1"), &json!(false), &json!(0)));
-    assert_eq!(node["address"], served.running.address().to_string());
-    assert_eq!(served.get("/api/v1/users/a/sessions").await.ok(200), json!({ "sessions": [] }));
+    assert_eq!(node["address"], gateway.running.address().to_string());
+    assert_eq!(gateway.get("/api/v1/users/a/sessions").await.ok(200), json!({ "sessions": [] }));
 }

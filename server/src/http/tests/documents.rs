@@ -1,66 +1,66 @@
-//! Pages that load nothing from elsewhere, and documents that hold together.
+//! Pages load nothing from other hosts, and the documents are consistent.
 
 use serde_json::Value;
 
-use super::served;
+use super::start_gateway;
 
-/// What attributes of a page lead to.
+/// Returns the URLs in the `src` and `href` attributes of a page.
 fn targets(page: &str) -> Vec<&str> {
     let of = |attribute| page.split(attribute).skip(1).filter_map(|rest| rest.split('"').next());
     of("src=\"").chain(of("href=\"")).collect()
 }
 
 #[tokio::test]
-async fn pages_load_what_the_gateway_itself_serves() {
-    let served = served(|_| ()).await;
+async fn pages_load_only_what_the_gateway_serves() {
+    let gateway = start_gateway(|_| ()).await;
     for path in ["/docs", "/docs/protocol"] {
-        let page = served.get(path).await;
+        let page = gateway.get(path).await;
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
         assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
         assert_eq!(page.header("x-content-type-options"), "nosniff");
         assert!(!page.text.contains("@import"), "{path}");
         for target in targets(&page.text).into_iter().filter(|target| !target.starts_with(['#', 'd'])) {
             assert!(
-                !target.contains("//") && served.get(&format!("/{target}")).await.status == 200,
+                !target.contains("//") && gateway.get(&format!("/{target}")).await.status == 200,
                 "{path}: {target}"
             );
         }
     }
-    let page = served.get("/docs").await;
-    // Without these the policy would keep the page from its own script and document.
+    let page = gateway.get("/docs").await;
+    // Without these the policy would block the page's own script and document.
     for allowed in ["script-src 'self'", "style-src 'self'", "connect-src 'self'"] {
         assert!(page.header("content-security-policy").contains(allowed), "{allowed}");
     }
     for target in targets(&page.text).into_iter().filter(|target| target.starts_with("docs/")) {
-        assert!(served.get(&format!("/{target}")).await.status == 200, "{target}");
+        assert!(gateway.get(&format!("/{target}")).await.status == 200, "{target}");
     }
 }
 
 #[tokio::test]
-async fn swagger_ui_is_whole_and_its_style_loads_nothing() {
-    let served = served(|_| ()).await;
-    let script = served.get("/docs/swagger-ui.js").await;
+async fn swagger_ui_is_complete_and_its_style_loads_nothing() {
+    let gateway = start_gateway(|_| ()).await;
+    let script = gateway.get("/docs/swagger-ui.js").await;
     assert!(script.text.contains("SwaggerUIBundle") && script.text.len() > 500_000, "{}", script.text.len());
     assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
-    let style = served.get("/docs/swagger-ui.css").await;
+    let style = gateway.get("/docs/swagger-ui.css").await;
     assert!(style.text.contains(".swagger-ui") && style.text.len() > 50_000);
     assert!(!style.text.contains("@import") && !style.text.contains("url(http") && !style.text.contains("url(//"));
 }
 
 #[tokio::test]
-async fn documents_are_served_and_openapi_is_what_the_command_writes() {
-    let served = served(|_| ()).await;
+async fn serves_the_documents_that_the_command_prints() {
+    let gateway = start_gateway(|_| ()).await;
     for path in
         ["/openapi.json", "/asyncapi.json", "/schema/client.json", "/schema/server.json", "/schema/inbound.json"]
     {
-        let document = served.get(path).await;
+        let document = gateway.get(path).await;
         assert!(document.ok(200).is_object() && document.header("content-type") == "application/json", "{path}");
     }
-    assert_eq!(served.get("/openapi.json").await.json(), crate::http::openapi_document());
+    assert_eq!(gateway.get("/openapi.json").await.json(), crate::http::openapi_document());
     assert!(crate::http::openapi_document()["paths"].get("/dev/token").is_none());
 }
 
-/// Calls something for every object of a document.
+/// Calls a function for every object in a document.
 fn visit(value: &Value, seen: &mut impl FnMut(&serde_json::Map<String, Value>)) {
     match value {
         Value::Object(object) => {
@@ -72,9 +72,9 @@ fn visit(value: &Value, seen: &mut impl FnMut(&serde_json::Map<String, Value>)) 
     }
 }
 
-/// Client generators drop operations, or write what does not compile, for schemas with alternatives.
+/// Client generators drop operations with alternatives in their schemas, or generate code that does not compile.
 #[test]
-fn the_openapi_document_has_no_alternatives() {
+fn openapi_document_has_no_alternatives() {
     visit(&crate::http::openapi_document(), &mut |object| {
         for key in ["oneOf", "anyOf", "allOf", "not", "if", "dependentSchemas"] {
             assert!(!object.contains_key(key), "{key} in {object:?}");
@@ -82,11 +82,14 @@ fn the_openapi_document_has_no_alternatives() {
     });
     let status = &crate::http::openapi_document()["components"]["schemas"]["StatusWord"]["properties"]["status"];
     assert_eq!(status["enum"], serde_json::json!(["ok", "degraded", "draining", "unavailable"]));
-    assert!(status["description"].as_str().unwrap().contains("`degraded`: It serves, but not everything."), "{status}");
+    assert!(
+        status["description"].as_str().unwrap().contains("`degraded`: It serves, but with restrictions."),
+        "{status}"
+    );
 }
 
 #[test]
-fn every_operation_names_its_scope_and_its_limits() {
+fn every_operation_documents_its_scope_and_limits() {
     let document = crate::http::openapi_document();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -111,7 +114,7 @@ fn every_operation_names_its_scope_and_its_limits() {
 }
 
 #[test]
-fn the_openapi_document_holds_together() {
+fn openapi_document_is_consistent() {
     let document = crate::http::openapi_document();
     assert_eq!(document["openapi"], "3.1.0");
     visit(&document, &mut |object| {
@@ -120,7 +123,7 @@ fn the_openapi_document_holds_together() {
             assert!(target.is_some_and(Value::is_object), "{reference}");
         }
         assert!(!object.get("title").is_some_and(|title| title.to_string().contains("carries")), "{object:?}");
-        assert!(!object.contains_key("nullable"), "a word of OpenAPI 3.0: {object:?}");
+        assert!(!object.contains_key("nullable"), "a keyword of OpenAPI 3.0: {object:?}");
     });
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {

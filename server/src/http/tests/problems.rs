@@ -1,15 +1,15 @@
-//! Every way to ask for something wrongly.
+//! Invalid requests, and the problems that they return.
 
 use reqwest::Method;
 use serde_json::json;
 
-use super::{answered, served};
+use super::{execute, start_gateway};
 
 #[tokio::test]
-async fn what_is_not_there_and_what_is_not_done_there() {
-    let served = served(|_| ()).await;
+async fn reports_unknown_paths_and_unsupported_methods() {
+    let gateway = start_gateway(|_| ()).await;
     for path in ["/nowhere", "/demo", "/dev/token", "/health/", "/schema/other.json"] {
-        assert_eq!(served.get(path).await.problem(404), "not_found", "{path}");
+        assert_eq!(gateway.get(path).await.problem(404), "not_found", "{path}");
     }
     for (method, path, allow) in [
         (Method::DELETE, "/health", "GET, HEAD"),
@@ -19,21 +19,21 @@ async fn what_is_not_there_and_what_is_not_done_there() {
         (Method::GET, "/api/v1/clans/c/messages/m", "DELETE"),
         (Method::POST, "/docs/swagger-ui.js", "GET, HEAD"),
     ] {
-        let refused = answered(served.request(method, path)).await;
+        let refused = execute(gateway.request(method, path)).await;
         assert_eq!(refused.problem(405), "method_not_allowed");
         assert_eq!(refused.header("allow"), allow, "{path}");
     }
-    let head = answered(served.request(Method::HEAD, "/health")).await;
+    let head = execute(gateway.request(Method::HEAD, "/health")).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_of_the_right_kind() {
-    let served = served(|_| ()).await;
+async fn rejects_bodies_that_are_not_valid_json() {
+    let gateway = start_gateway(|_| ()).await;
     let send = |content_type: &'static str, body: String| {
-        let request = served.request(Method::POST, "/api/v1/notifications").bearer_auth("all");
+        let request = gateway.request(Method::POST, "/api/v1/notifications").bearer_auth("all");
         let request = if content_type.is_empty() { request } else { request.header("content-type", content_type) };
-        answered(request.body(body))
+        execute(request.body(body))
     };
     let good = || json!({ "userId": "a", "title": "t", "message": "m" }).to_string();
     assert_eq!(send("", good()).await.problem(415), "unsupported_media_type");
@@ -44,24 +44,24 @@ async fn bodies_that_are_no_json_of_the_right_kind() {
     }
     let deep = format!(r#"{{"userId":"a","title":"t","message":"m","data":{}{}}}"#, "[".repeat(70), "]".repeat(70));
     assert_eq!(send("application/json", deep).await.problem(400), "invalid_json");
-    let request = served.request(Method::POST, "/api/v1/notifications").bearer_auth("all");
-    let bytes = answered(request.header("content-type", "application/json").body(vec![b'{', 0xff])).await;
+    let request = gateway.request(Method::POST, "/api/v1/notifications").bearer_auth("all");
+    let bytes = execute(request.header("content-type", "application/json").body(vec![b'{', 0xff])).await;
     assert_eq!(bytes.problem(400), "invalid_json");
     assert_eq!(send("application/json", "[\"a\"]".into()).await.problem(400), "invalid_message");
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_not_read_to_its_end() {
-    let served = served(|config| config.limits.http_body = 4_096).await;
+async fn rejects_body_over_the_limit() {
+    let gateway = start_gateway(|config| config.limits.http_body = 4_096).await;
     let body = json!({ "userId": "a", "title": "t", "message": "m".repeat(5_000) });
-    assert_eq!(served.post("/api/v1/notifications", &body).await.problem(413), "message_too_large");
+    assert_eq!(gateway.post("/api/v1/notifications", &body).await.problem(413), "message_too_large");
     let fits = json!({ "userId": "a", "title": "t", "message": "m".repeat(4_000) });
-    served.post("/api/v1/notifications", &fits).await.ok(202);
+    gateway.post("/api/v1/notifications", &fits).await.ok(202);
 }
 
 #[tokio::test]
-async fn fields_and_parameters_outside_their_bounds_are_named() {
-    let served = served(|_| ()).await;
+async fn names_invalid_fields_and_parameters() {
+    let gateway = start_gateway(|_| ()).await;
     let notification = |change: &str, value: serde_json::Value| {
         let mut body = json!({ "userId": "a", "title": "t", "message": "m" });
         body[change] = value;
@@ -79,7 +79,7 @@ async fn fields_and_parameters_outside_their_bounds_are_named() {
         ("ttlSeconds", json!(1.5)),
         ("ttlSeconds", json!("60")),
     ] {
-        let refused = served.post("/api/v1/notifications", &notification(field, value.clone())).await;
+        let refused = gateway.post("/api/v1/notifications", &notification(field, value.clone())).await;
         assert_eq!(refused.problem(400), "invalid_message", "{field}: {value}");
         assert_eq!(refused.json()["details"]["field"], field, "{}", refused.text);
     }
@@ -89,7 +89,7 @@ async fn fields_and_parameters_outside_their_bounds_are_named() {
         json!({ "userIds": [], "title": "t", "message": "m" }),
         json!({ "userIds": vec!["a"; 1_001], "title": "t", "message": "m" }),
     ] {
-        assert_eq!(served.post("/api/v1/notifications", &body).await.problem(400), "invalid_message");
+        assert_eq!(gateway.post("/api/v1/notifications", &body).await.problem(400), "invalid_message");
     }
     for (path, field) in [
         ("/api/v1/clans/a%20b/messages", "clanId"),
@@ -100,10 +100,10 @@ async fn fields_and_parameters_outside_their_bounds_are_named() {
         ("/api/v1/clans/c/messages?after=-1", "position"),
         ("/api/v1/clans/c/messages?before=9007199254740992", "position"),
     ] {
-        let refused = served.get(path).await;
+        let refused = gateway.get(path).await;
         assert_eq!(refused.problem(400), "invalid_message", "{path}");
         assert_eq!(refused.json()["details"]["field"], field, "{path}");
     }
-    assert_eq!(served.delete("/api/v1/users/a/subscriptions").await.problem(400), "invalid_message");
-    assert_eq!(served.delete("/api/v1/users/a/sessions?reconnect=maybe").await.problem(400), "invalid_message");
+    assert_eq!(gateway.delete("/api/v1/users/a/subscriptions").await.problem(400), "invalid_message");
+    assert_eq!(gateway.delete("/api/v1/users/a/sessions?reconnect=maybe").await.problem(400), "invalid_message");
 }

@@ -1,10 +1,10 @@
-//! The queue with a reader that stops, fails, and reads again.
+//! Tests the log queue with a reader that stops, fails, and continues.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// Standard error whose reader takes one write for each permit, and passes on what it read.
+/// A standard error whose reader accepts one write for each permit and forwards the text that it read.
 struct Reader {
     permits: Receiver<io::Result<()>>,
     read: Sender<String>,
@@ -12,7 +12,7 @@ struct Reader {
 
 impl Write for Reader {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A reader whose permits have ended takes everything.
+        // When the sender of permits is dropped, the reader accepts every write.
         self.permits.recv().unwrap_or(Ok(()))?;
         let _ = self.read.send(String::from_utf8_lossy(bytes).into_owned());
         Ok(bytes.len())
@@ -30,7 +30,7 @@ fn writer(max_bytes: usize) -> (LogWriter, Sender<io::Result<()>>, Receiver<Stri
 }
 
 #[test]
-fn lines_arrive_whole_and_in_order() {
+fn writes_complete_lines_in_order() {
     let (mut log, permit, lines) = writer(1024);
     drop(permit);
     for number in 0..20 {
@@ -43,12 +43,12 @@ fn lines_arrive_whole_and_in_order() {
 }
 
 #[test]
-fn a_reader_that_stopped_holds_up_no_writer_and_what_is_dropped_is_counted() {
+fn drops_and_counts_lines_instead_of_blocking_on_a_stopped_reader() {
     let (mut log, permit, lines) = writer(50);
     for _ in 0..1_000 {
         log.write_all(b"0123456789").unwrap();
     }
-    // Five lines wait, and a sixth may have been taken from the queue before it was full.
+    // Five lines are queued. A sixth may have been taken from the queue before it was full.
     assert!((994..=995).contains(&log.dropped()), "{}", log.dropped());
     assert!(!log.flush(), "lines are left");
     let dropped = log.dropped();
@@ -62,10 +62,10 @@ fn a_reader_that_stopped_holds_up_no_writer_and_what_is_dropped_is_counted() {
 }
 
 #[test]
-fn a_line_that_cannot_be_written_is_counted_and_the_next_one_is_tried() {
+fn counts_line_that_cannot_be_written_and_continues_with_the_next() {
     let (mut log, permit, lines) = writer(1024);
     permit.send(Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap();
-    // An interrupted write and one without room are tried again.
+    // Interrupted writes and writes without room are retried.
     permit.send(Err(io::ErrorKind::Interrupted.into())).unwrap();
     permit.send(Err(io::ErrorKind::WouldBlock.into())).unwrap();
     permit.send(Ok(())).unwrap();
@@ -77,7 +77,7 @@ fn a_line_that_cannot_be_written_is_counted_and_the_next_one_is_tried() {
 }
 
 #[test]
-fn a_line_that_is_larger_than_the_queue_is_dropped() {
+fn drops_line_that_is_larger_than_the_queue() {
     let (mut log, permit, lines) = writer(10);
     drop(permit);
     log.write_all(b"0123456789a").unwrap();
@@ -87,7 +87,7 @@ fn a_line_that_is_larger_than_the_queue_is_dropped() {
 }
 
 #[test]
-fn the_thread_reports_how_writing_goes() {
+fn reports_health_of_writing_on_each_tick() {
     let (report, reports) = channel();
     let (permit, permits) = channel();
     let (read, _lines) = channel();
@@ -102,7 +102,7 @@ fn the_thread_reports_how_writing_goes() {
     assert_eq!(health, Health { dropped: 1, works: true });
 }
 
-/// Standard error whose writes panic.
+/// A standard error whose writes panic.
 struct Panics;
 
 impl Write for Panics {
@@ -116,14 +116,14 @@ impl Write for Panics {
 }
 
 #[tokio::test]
-async fn thread_that_panics_is_reported_and_waited_for_no_longer() {
+async fn reports_panic_of_the_thread_and_does_not_wait_for_it() {
     let mut log = LogWriter::begin(Panics, 1024, |_| {}).unwrap();
     let before = Supervisor::default();
     log.supervise(&before);
     log.write_all(b"a line\n").unwrap();
     let failure = before.failed().await;
     assert_eq!((failure.part, &*failure.reason), ("log writer", "no writes"));
-    assert!(log.flush(), "nothing waits any more");
+    assert!(log.flush(), "no line is queued");
     let after = Supervisor::default();
     log.supervise(&after);
     assert_eq!(after.failed().await.part, "log writer");

@@ -1,0 +1,87 @@
+//! A type of a contract: validates data.
+
+use std::{fmt, sync::Arc};
+
+use jsonschema::Validator;
+
+use super::{explain::UNION, validator::INTEGER_FORMAT};
+use crate::{MAX_DEPTH, unique_json, unique_json::JsonProblem};
+
+/// A definition of the schema, with its compiled validator.
+#[derive(Clone)]
+pub struct DataType {
+    name: Arc<str>,
+    validators: Arc<Validators>,
+}
+
+/// The compiled schemas of a type.
+pub(super) struct Validators {
+    /// Decides whether data is valid.
+    pub(super) decide: Validator,
+    /// Finds the first problem of data that is not valid (`explain.rs`).
+    pub(super) explain: Validator,
+}
+
+/// The first problem of data, without the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the data does not match its schema: {pointer}: {keyword}")]
+pub struct InvalidData {
+    /// The JSON pointer of the value, empty for the data itself.
+    pub pointer: String,
+    /// The keyword of the schema that refuses the value, or `duplicate` for the second of two equal member names.
+    pub keyword: String,
+}
+
+impl DataType {
+    pub(super) fn new(name: &str, validators: Validators) -> Self {
+        Self { name: name.into(), validators: Arc::new(validators) }
+    }
+
+    /// Returns the name of the definition.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Validates data.
+    ///
+    /// # Errors
+    /// The first problem. Text that is not JSON has the keyword `json`, and data that is nested too deeply `depth`.
+    pub fn validate(&self, data: &str) -> Result<(), InvalidData> {
+        let value = unique_json::parse(data, MAX_DEPTH).map_err(|error| match error.problem {
+            JsonProblem::Syntax(_) => InvalidData { pointer: String::new(), keyword: "json".into() },
+            JsonProblem::Duplicate { pointer } => InvalidData { pointer, keyword: "duplicate".into() },
+            JsonProblem::Depth { pointer } => InvalidData { pointer, keyword: "depth".into() },
+        })?;
+        if self.validators.decide.is_valid(&value) {
+            return Ok(());
+        }
+        let Err(error) = self.validators.explain.validate(&value) else {
+            return Err(InvalidData { pointer: String::new(), keyword: "schema".into() });
+        };
+        let keyword = match error.kind().keyword() {
+            INTEGER_FORMAT => "format",
+            UNION => "oneOf",
+            keyword => keyword,
+        };
+        Err(InvalidData { pointer: error.instance_path().as_str().to_owned(), keyword: keyword.to_owned() })
+    }
+}
+
+impl PartialEq for DataType {
+    /// Compares the names: two types of one contract are equal if their names are.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataType({})", self.name)
+    }
+}

@@ -1,0 +1,334 @@
+//! Stored entries: the body that a log stores for a message, and the message that is composed from it for clients.
+//!
+//! The body is the JSON of the message without the parts that the log itself has: the address (clan, or service and
+//! topic) and the offset. [`StoredBody`] writes it, and only [`StoredEntry`] composes messages from it.
+
+use std::fmt::{self, Write};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
+
+use crate::{
+    Chat, ChatContent, ChatData, ClientMessageId, MessageId, MessageType, NotificationId, RawJson, Timestamp, UserId,
+    object_text::push_string, topic::Topic,
+};
+
+/// The body of an entry, as a service writes it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum StoredBody<'a> {
+    /// A chat message.
+    Chat(StoredChat<'a>),
+    /// The deletion of a chat message; it also replaces the body of that message.
+    ChatDeleted(StoredDeletion<'a>),
+    /// An event of a topic of a service.
+    Event(StoredEvent<'a>),
+    /// A notification.
+    Notification(StoredNotification<'a>),
+}
+
+/// The body of a chat message.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredChat<'a> {
+    /// The author.
+    pub user_id: &'a UserId,
+    /// The text.
+    pub content: &'a ChatContent,
+    /// The id of the message.
+    pub message_id: &'a MessageId,
+    /// The kind of message.
+    pub message_type: &'a MessageType,
+    /// Replies, mentions, attachments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a ChatData>,
+    /// When the gateway accepted the message.
+    pub sent_at: Timestamp,
+    /// The idempotency key that the author chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<&'a ClientMessageId>,
+}
+
+/// The body of a deletion.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredDeletion<'a> {
+    /// The message that was deleted.
+    pub message_id: &'a MessageId,
+}
+
+/// The body of an event.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredEvent<'a> {
+    /// The published data.
+    pub data: &'a RawJson,
+    /// When the gateway accepted the message.
+    pub published_at: Timestamp,
+    /// The user who published the event. `None` for a backend service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<&'a UserId>,
+    /// The idempotency key that the publisher chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<&'a ClientMessageId>,
+}
+
+/// The body of a notification.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredNotification<'a> {
+    /// The id of the notification.
+    pub id: &'a NotificationId,
+    /// The headline.
+    pub title: &'a str,
+    /// The text.
+    pub message: &'a str,
+    /// Additional data of the backend service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<&'a RawJson>,
+    /// When the gateway accepted the message.
+    pub created_at: Timestamp,
+}
+
+impl StoredBody<'_> {
+    /// Encodes the body for the log.
+    ///
+    /// # Errors
+    /// When the value cannot be serialized to JSON, which does not happen for values of this crate.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+}
+
+/// Whether an entry may have been sent to a client before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is not known to have been sent before.
+    First,
+    /// It was sent before. A notification is marked as `redelivered`.
+    Again,
+}
+
+/// An entry of a log.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredEntry<'a> {
+    /// The topic of the log.
+    pub topic: &'a Topic,
+    /// The offset of the entry.
+    pub offset: u64,
+    /// The stored body.
+    pub body: &'a [u8],
+}
+
+/// A message that was composed from an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The `type`.
+    pub type_name: String,
+    /// The JSON text of the frame.
+    pub text: String,
+}
+
+/// The error for an entry with a damaged body.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of the entry is no message: {0}")]
+pub struct StoredError(#[from] serde_json::Error);
+
+impl StoredEntry<'_> {
+    /// Composes the message for clients: the members of the body, then the address and the offset.
+    ///
+    /// Members are copied as stored, without decoding them, so that members that a later version added are kept.
+    ///
+    /// # Errors
+    /// A [`StoredError`] when the body is not a JSON object with a `type`.
+    pub fn compose(&self, delivery: Delivery) -> Result<Composed, StoredError> {
+        let Members { type_name, members } = serde_json::from_slice(self.body)?;
+        let mut text = String::with_capacity(self.body.len() + 96);
+        text.push('{');
+        for (name, value) in members {
+            text.push_str(name.get());
+            text.push(':');
+            text.push_str(value.get());
+            text.push(',');
+        }
+        match self.topic {
+            Topic::User(_) => {}
+            Topic::Clan(clan) => push_member(&mut text, "clanId", clan.as_str()),
+            Topic::Service(service, topic) => {
+                push_member(&mut text, "service", service.as_str());
+                push_member(&mut text, "topic", topic.as_str());
+            }
+        }
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "\"offset\":{}", self.offset);
+        if delivery == Delivery::Again {
+            text.push_str(",\"redelivered\":true");
+        }
+        text.push('}');
+        Ok(Composed { type_name, text })
+    }
+
+    /// Decodes a chat message; `None` for any other entry, such as a deletion.
+    ///
+    /// # Errors
+    /// A [`StoredError`] when the body is not a valid message.
+    pub fn chat(&self) -> Result<Option<Chat>, StoredError> {
+        let Topic::Clan(clan_id) = self.topic else { return Ok(None) };
+        let body: ReadChat = serde_json::from_slice(self.body)?;
+        if body.r#type != "chat" {
+            return Ok(None);
+        }
+        let missing = |field| StoredError(de::Error::missing_field(field));
+        Ok(Some(Chat {
+            user_id: body.user_id.ok_or_else(|| missing("userId"))?,
+            content: body.content.ok_or_else(|| missing("content"))?,
+            clan_id: clan_id.clone(),
+            message_id: body.message_id.ok_or_else(|| missing("messageId"))?,
+            message_type: body.message_type.ok_or_else(|| missing("messageType"))?,
+            data: body.data,
+            sent_at: body.sent_at.ok_or_else(|| missing("sentAt"))?,
+            offset: self.offset,
+            client_message_id: body.client_message_id,
+        }))
+    }
+}
+
+/// The members of a stored body, as stored.
+struct Members<'a> {
+    type_name: String,
+    members: Vec<(&'a RawValue, &'a RawValue)>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object with a `type`")
+            }
+
+            fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
+                let (mut type_name, mut members) = (None, Vec::with_capacity(8));
+                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    if name.get() == "\"type\"" {
+                        type_name = Some(serde_json::from_str(value.get()).map_err(de::Error::custom)?);
+                    }
+                    members.push((name, value));
+                }
+                let type_name = type_name.ok_or_else(|| de::Error::missing_field("type"))?;
+                Ok(Members { type_name, members })
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// The members of a chat message. Other kinds of entries of a clan's log lack some of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadChat {
+    r#type: String,
+    user_id: Option<UserId>,
+    content: Option<ChatContent>,
+    message_id: Option<MessageId>,
+    message_type: Option<MessageType>,
+    data: Option<ChatData>,
+    sent_at: Option<Timestamp>,
+    client_message_id: Option<ClientMessageId>,
+}
+
+fn push_member(text: &mut String, name: &str, value: &str) {
+    push_string(text, name);
+    text.push(':');
+    push_string(text, value);
+    text.push(',');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClanId, ServerMessage, ServiceName, TopicName, decode_server};
+
+    fn clan() -> Topic {
+        Topic::Clan(ClanId::new("c\"1").unwrap())
+    }
+
+    fn chat(data: Option<&ChatData>) -> Vec<u8> {
+        let body = StoredChat {
+            user_id: &UserId::new("u").unwrap(),
+            content: &ChatContent::new("a } \u{1f600} \" b").unwrap(),
+            message_id: &MessageId::new("m").unwrap(),
+            message_type: &MessageType::Text,
+            data,
+            sent_at: Timestamp::from_millis(1_700_000_000_123),
+            client_message_id: None,
+        };
+        StoredBody::Chat(body).encode().unwrap()
+    }
+
+    #[test]
+    fn composed_message_decodes_to_the_same_chat() {
+        let data = serde_json::from_str(r#"{"replyTo": {"b": 1.00, "a": "}"}}"#).unwrap();
+        for data in [None, Some(&data)] {
+            let (topic, body) = (clan(), chat(data));
+            let entry = StoredEntry { topic: &topic, offset: 7, body: &body };
+            let composed = entry.compose(Delivery::First).unwrap();
+            assert_eq!(composed.type_name, "chat");
+            let ServerMessage::Chat(decoded) = decode_server(&composed.text).unwrap().message else {
+                panic!("no chat")
+            };
+            assert_eq!(Some(decoded), entry.chat().unwrap());
+        }
+    }
+
+    #[test]
+    fn copies_members_unchanged() {
+        let topic = Topic::Service(ServiceName::new("s").unwrap(), TopicName::new("t").unwrap());
+        let body = br#"{"type":"later","n":1.0e5,"\u0041":[ 1, {"x":"\/"} ]}"#;
+        let composed = StoredEntry { topic: &topic, offset: 1, body }.compose(Delivery::First).unwrap();
+        let expected = r#"{"type":"later","n":1.0e5,"\u0041":[ 1, {"x":"\/"} ],"service":"s","topic":"t","offset":1}"#;
+        assert_eq!((&*composed.type_name, &*composed.text), ("later", expected));
+    }
+
+    #[test]
+    fn marks_redelivered_notification() {
+        let topic = Topic::User(UserId::new("u").unwrap());
+        let notification = StoredNotification {
+            id: &NotificationId::new("n").unwrap(),
+            title: "t",
+            message: "m",
+            data: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let body = StoredBody::Notification(notification).encode().unwrap();
+        let composed = StoredEntry { topic: &topic, offset: 2, body: &body }.compose(Delivery::Again).unwrap();
+        let ServerMessage::Notification(read) = decode_server(&composed.text).unwrap().message else { panic!("none") };
+        assert_eq!((read.offset, read.redelivered), (2, Some(true)));
+    }
+
+    #[test]
+    fn deletion_is_not_a_chat_message() {
+        let topic = clan();
+        let deletion = StoredDeletion { message_id: &MessageId::new("m").unwrap() };
+        let body = StoredBody::ChatDeleted(deletion).encode().unwrap();
+        let entry = StoredEntry { topic: &topic, offset: 3, body: &body };
+        assert_eq!(entry.chat().unwrap(), None);
+        assert_eq!(entry.compose(Delivery::First).unwrap().type_name, "chat_deleted");
+    }
+
+    #[test]
+    fn rejects_damaged_body() {
+        let topic = clan();
+        let whole = chat(None);
+        let cut = whole.get(..whole.len() - 1).unwrap();
+        for body in [cut, &[0xff, 0xfe][..], b"", b"[]", br#"{"content":"no type"}"#] {
+            let entry = StoredEntry { topic: &topic, offset: 1, body };
+            assert!(entry.compose(Delivery::First).is_err());
+            assert!(entry.chat().is_err());
+        }
+    }
+}

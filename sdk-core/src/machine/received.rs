@@ -1,0 +1,195 @@
+//! Decodes server messages as far as the machine needs their content.
+
+use std::time::Duration;
+
+use realtime_gateway_protocol::{
+    ErrorCode, Limits, NotificationId, Outline, ServiceName, StoredId, Timestamp, TopicName, Verdict,
+};
+
+use super::Millis;
+use crate::{Error, Frame, Position, Topic};
+
+/// A server message with its meaning for the machine.
+pub(crate) struct Received {
+    /// The number of the command to which this message is the reply.
+    pub(crate) reply_to: Option<u64>,
+    pub(crate) signal: Signal,
+    pub(crate) frame: Frame,
+}
+
+/// The meaning of a message for the machine.
+pub(crate) enum Signal {
+    Greeting(Greeting),
+    /// The identity was renewed until this time.
+    Renewed(Timestamp),
+    Confirmed(Confirmation),
+    Ended(Topic, Refusal),
+    Reset(Topic, Position),
+    /// Another session of the user has acknowledged these notifications.
+    Acknowledged(Vec<NotificationId>),
+    /// A `chat` or `publish` is stored.
+    Sent,
+    /// The gateway has stored the acknowledgements of these notifications.
+    AckConfirmed(Vec<NotificationId>),
+    /// The node will close this connection after this many milliseconds.
+    ReconnectHint(Millis),
+    Refused(Refusal),
+    Push(Push),
+    /// The message has no meaning for the machine.
+    Other,
+}
+
+/// The content of `connected`.
+#[derive(Clone, Copy)]
+pub(crate) struct Greeting {
+    pub(crate) expires_at: Timestamp,
+    pub(crate) server_time: Timestamp,
+    pub(crate) heartbeat: Millis,
+    pub(crate) max_message_bytes: u64,
+    pub(crate) limits: Limits,
+}
+
+/// The content of `subscription_confirmed` for a live subscription.
+pub(crate) struct Confirmation {
+    pub(crate) head: Option<Position>,
+    pub(crate) recovered: bool,
+    pub(crate) pending: u64,
+}
+
+/// The reason why the gateway refused a command or ended a subscription.
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<Millis>,
+}
+
+impl Refusal {
+    pub(crate) fn error(&self) -> Error {
+        Error::refused(self.code.clone(), self.message.clone(), self.retry_after.map(Duration::from_millis))
+    }
+}
+
+/// A message for the streams of a topic.
+pub(crate) struct Push {
+    pub(crate) topic: Topic,
+    /// The offset, if the message is a log entry.
+    pub(crate) offset: Option<u64>,
+    pub(crate) kind: PushKind,
+}
+
+/// The kinds of pushes that the machine handles differently.
+pub(crate) enum PushKind {
+    Notification(NotificationId),
+    Presence,
+    Other,
+}
+
+impl Received {
+    /// Decodes a frame. Returns `None` if it is not a message. A known message with an invalid field counts as unknown, but
+    /// its offset still advances the position.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let outline = Outline::of_server(text)
+            .map_err(|error| tracing::warn!(code = %error.code(), "the gateway sent a frame that cannot be read"))
+            .ok()?;
+        let (reply_to, signal) = match outline.verdict() {
+            Verdict::Known => (number(&outline), known(&outline)),
+            Verdict::Unknown => (number(&outline), placed(&outline)),
+            Verdict::Broken(error) => {
+                tracing::warn!(field = error.field(), "the gateway sent a message that cannot be read");
+                (None, placed(&outline))
+            }
+        };
+        Some(Self { reply_to, signal: signal.unwrap_or(Signal::Other), frame: Frame::new(text, outline.verdict()) })
+    }
+}
+
+/// Returns the number of the command from the `requestId`.
+fn number(outline: &Outline<'_>) -> Option<u64> {
+    outline.text("requestId")?.parse().ok()
+}
+
+fn known(outline: &Outline<'_>) -> Option<Signal> {
+    let time = |name| Timestamp::read(&outline.text(name)?);
+    let push = |kind| {
+        let topic = Topic::Clan(id(outline, "clanId")?);
+        Some(Signal::Push(Push { topic, offset: outline.whole("offset"), kind }))
+    };
+    let signal = match outline.type_name() {
+        "connected" => {
+            let limits = outline.object("limits")?;
+            let limit = |name| limits.whole(name).and_then(|number| u32::try_from(number).ok());
+            Signal::Greeting(Greeting {
+                expires_at: time("expiresAt")?,
+                server_time: time("serverTime")?,
+                heartbeat: outline.whole("heartbeatIntervalMs")?,
+                max_message_bytes: outline.whole("maxMessageBytes")?,
+                limits: Limits {
+                    messages_per_second: limit("messagesPerSecond")?,
+                    burst: limit("burst")?,
+                    subscriptions: limit("subscriptions")?,
+                },
+            })
+        }
+        "authenticated" => Signal::Renewed(time("expiresAt")?),
+        "subscription_confirmed" if outline.text("status")? == "subscribed" => Signal::Confirmed(Confirmation {
+            head: position(outline),
+            recovered: outline.flag("recovered"),
+            pending: outline.whole("pending").unwrap_or(0),
+        }),
+        "subscription_ended" => Signal::Ended(named(outline)?, refused(outline)?),
+        "subscription_reset" => Signal::Reset(named(outline)?, position(outline)?),
+        "notification_acked" => Signal::Acknowledged(notification_ids(outline)),
+        "message_sent" => Signal::Sent,
+        "ack_confirmed" => Signal::AckConfirmed(notification_ids(outline)),
+        "reconnect" => Signal::ReconnectHint(outline.whole("afterMs")?),
+        "error" => Signal::Refused(refused(outline)?),
+        "notification" => {
+            let kind = PushKind::Notification(id(outline, "id")?);
+            Signal::Push(Push { topic: Topic::Notifications, offset: outline.whole("offset"), kind })
+        }
+        "presence" | "presence_changed" => push(PushKind::Presence)?,
+        "chat" | "chat_deleted" | "typing" => push(PushKind::Other)?,
+        "event" => placed(outline)?,
+        _ => Signal::Other,
+    };
+    Some(signal)
+}
+
+fn notification_ids(outline: &Outline<'_>) -> Vec<NotificationId> {
+    outline.texts("notificationIds").iter().filter_map(|id| StoredId::from_stored(id).ok()).collect()
+}
+
+/// Decodes a log entry of any type.
+fn placed(outline: &Outline<'_>) -> Option<Signal> {
+    let topic = match outline.raw("service") {
+        Some(_) => named(outline)?,
+        None => Topic::Clan(id(outline, "clanId")?),
+    };
+    Some(Signal::Push(Push { topic, offset: outline.whole("offset"), kind: PushKind::Other }))
+}
+
+/// Returns the topic of a message with a service and optionally a clan or topic.
+fn named(outline: &Outline<'_>) -> Option<Topic> {
+    let service: ServiceName = id(outline, "service")?;
+    match service.as_str() {
+        "notifications" => Some(Topic::Notifications),
+        "clan_chat" if outline.raw("clanId").is_some() => Some(Topic::Clan(id(outline, "clanId")?)),
+        _ => Some(Topic::Service(service, id::<TopicName>(outline, "topic")?)),
+    }
+}
+
+fn position(outline: &Outline<'_>) -> Option<Position> {
+    Some(Position { offset: outline.whole("offset")?, epoch: outline.text("epoch")?.into() })
+}
+
+fn refused(outline: &Outline<'_>) -> Option<Refusal> {
+    Some(Refusal {
+        code: ErrorCode::from(&*outline.text("code")?),
+        message: outline.text("message")?.into_owned(),
+        retry_after: outline.whole("retryAfterMs"),
+    })
+}
+
+fn id<T: StoredId>(outline: &Outline<'_>, name: &str) -> Option<T> {
+    T::from_stored(&outline.text(name)?).ok()
+}

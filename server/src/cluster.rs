@@ -1,0 +1,16 @@
+//! The cluster layer: keeps this node consistent with the store and the other nodes. Once a second, reconciliation
+//! renews the lease, registers state that the store may have lost, and detects messages that the bus may have lost. The
+//! sweeper removes expired data. The condition tracks the health of the node.
+
+mod bus_events;
+mod condition;
+mod peers;
+mod reconciler;
+mod sweep;
+
+pub(crate) use self::{
+    bus_events::BusEventHandler,
+    condition::{Condition, ConditionParts, Status, is_overflowing},
+    reconciler::{Reconciler, ReconcilerParts},
+    sweep::{Sweeper, SweeperParts},
+};

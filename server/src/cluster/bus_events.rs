@@ -1,0 +1,53 @@
+//! Handles the messages that other nodes send over the bus.
+
+use std::sync::Arc;
+
+use realtime_gateway_protocol::ServerMessage;
+
+use crate::{
+    bus::{BusEvent, BusEvents, EphemeralBroadcast},
+    delivery::{frame::Frame, hub::Hub, presence::Presence},
+    node::Node,
+    session::Sessions,
+};
+
+/// Dispatches each bus event to the hub, presence or the sessions.
+pub(crate) struct BusEventHandler {
+    pub(crate) node: Arc<Node>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl BusEventHandler {
+    /// Handles events until the bus closes.
+    pub(crate) async fn run(self, mut events: BusEvents) {
+        while let Some(event) = events.recv().await {
+            match event {
+                BusEvent::AppendNotice(notice) => self.hub.receive_notice(notice),
+                BusEvent::EphemeralBroadcast(broadcast) => self.deliver_ephemeral(broadcast),
+                BusEvent::ControlMessage(message) => self.sessions.handle_control(message),
+                BusEvent::Restored => self.recover_missed(),
+            }
+        }
+    }
+
+    /// Recovers what the bus has missed while it was disconnected: entries and control messages with a reconciliation,
+    /// presence with new snapshots.
+    fn recover_missed(&self) {
+        self.node.request_reconciliation();
+        self.presence.refresh_watchers();
+    }
+
+    fn deliver_ephemeral(&self, broadcast: EphemeralBroadcast) {
+        match broadcast.message {
+            ServerMessage::PresenceChanged(change) => self.presence.receive_change(change),
+            ServerMessage::Typing(typing) => {
+                let user = typing.user_id.clone();
+                self.hub.send_ephemeral(&broadcast.topic, &Frame::encode_push(typing.into()), &user);
+            }
+            // Ignore other messages: a later version of the gateway may broadcast more kinds.
+            _ => {}
+        }
+    }
+}

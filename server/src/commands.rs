@@ -1,0 +1,17 @@
+//! Commands: the messages that a client sends on its connection, and the features that handle them.
+
+pub(crate) mod inbound;
+pub mod router;
+pub mod service;
+
+mod clan_chat;
+mod notifications;
+mod services;
+mod typing;
+
+pub use clan_chat::{ClanChat, NewMessage};
+pub(crate) use notifications::NotificationParts;
+pub use notifications::{NewNotification, Notifications, Sent};
+pub use services::Services;
+pub(crate) use typing::TypingParts;
+pub use typing::TypingUsers;

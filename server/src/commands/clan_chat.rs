@@ -1,0 +1,273 @@
+//! Clan chat: one log per clan, with history, idempotent sends and deletion.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use realtime_gateway_protocol::{
+    Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, MAX_SERVER_MESSAGE_BYTES,
+    MessageId, MessageSent, MessageType, SendChat, ServiceName, UserId,
+    stored::{StoredBody, StoredChat, StoredDeletion},
+};
+use serde::Serialize;
+
+use super::service::{Commands, NewSubscription, Service};
+use crate::{
+    auth::{Action, Permissions},
+    command_error::CommandError,
+    delivery::{
+        entry::stored,
+        log::TopicLog,
+        presence::Presence,
+        reports::{ChatReport, EventSubject},
+    },
+    ids::new_id,
+    session::Session,
+    store::{Append, Idempotency, IdempotencyKey, Page, PageLimit, Redaction},
+    telemetry::log_limited,
+    topic::Topic,
+};
+
+/// The maximum size of a page of history in bytes, which leaves room for the envelope within the maximum message size.
+const HISTORY_BYTES: usize = MAX_SERVER_MESSAGE_BYTES - 16 * 1024;
+
+/// A chat message of a backend service.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The text.
+    pub content: ChatContent,
+    /// The author. `system` when absent.
+    pub user: Option<UserId>,
+    /// The type of message. `SYSTEM` when absent.
+    pub message_type: Option<MessageType>,
+    /// Replies, mentions, attachments.
+    pub data: Option<ChatData>,
+    /// The idempotency key, which makes retries safe.
+    pub id: Option<ClientMessageId>,
+}
+
+/// The service of clan chat.
+pub struct ClanChat {
+    log: TopicLog,
+    permissions: Arc<Permissions>,
+    presence: Arc<Presence>,
+}
+
+/// A message that will be appended to the log of its clan.
+struct Message<'a> {
+    user: &'a UserId,
+    message_type: MessageType,
+    content: &'a ChatContent,
+    data: Option<&'a ChatData>,
+    client_message_id: Option<&'a ClientMessageId>,
+    /// The idempotency key, which makes retries safe.
+    key: Option<IdempotencyKey>,
+}
+
+/// The content of a message that is compared when the message is retried.
+#[derive(Serialize)]
+struct Content<'a> {
+    user_id: &'a UserId,
+    content: &'a ChatContent,
+    message_type: &'a MessageType,
+    data: Option<&'a ChatData>,
+}
+
+impl ClanChat {
+    /// Creates the clan chat service.
+    pub(crate) fn new(log: TopicLog, permissions: Arc<Permissions>, presence: Arc<Presence>) -> Self {
+        Self { log, permissions, presence }
+    }
+
+    /// Sends the message of a client (`chat`).
+    ///
+    /// # Errors
+    /// `forbidden`, and the errors of [`ClanChat::post`].
+    pub(crate) async fn send(&self, session: &Session, chat: &SendChat) -> Result<MessageSent, CommandError> {
+        let topic = Topic::Clan(chat.clan_id.clone());
+        self.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        let id = chat.client_message_id.as_ref();
+        let message = Message {
+            user: session.user(),
+            message_type: chat.message_type.clone().unwrap_or(MessageType::Text),
+            content: &chat.content,
+            data: chat.data.as_ref(),
+            client_message_id: id,
+            key: id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone())),
+        };
+        let sent = self.append(&chat.clan_id, message).await;
+        sent.map_err(|error| error.for_command_with_id(id))
+    }
+
+    /// Sends the message of a backend service.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id was used for
+    /// another message.
+    pub async fn post(&self, clan: ClanId, message: NewMessage) -> Result<MessageSent, CommandError> {
+        let system = system_user()?;
+        let ready = Message {
+            user: message.user.as_ref().unwrap_or(&system),
+            message_type: message.message_type.clone().unwrap_or(MessageType::System),
+            content: &message.content,
+            data: message.data.as_ref(),
+            client_message_id: message.id.as_ref(),
+            key: message.id.clone().map(IdempotencyKey::Backend),
+        };
+        self.append(&clan, ready).await
+    }
+
+    async fn append(&self, clan: &ClanId, message: Message<'_>) -> Result<MessageSent, CommandError> {
+        let id: MessageId = new_id()?;
+        let at = self.log.now();
+        let body = StoredBody::Chat(StoredChat {
+            user_id: message.user,
+            content: message.content,
+            message_id: &id,
+            message_type: &message.message_type,
+            data: message.data,
+            sent_at: at,
+            client_message_id: message.client_message_id,
+        });
+        let body = self.log.encode(&body)?;
+        let (user_id, content, message_type) = (message.user, message.content, &message.message_type);
+        let content = Content { user_id, content, message_type, data: message.data };
+        let key = message.key.map(|key| Idempotency::new(key, &content)).transpose().map_err(CommandError::internal)?;
+        let report = ChatReport {
+            user_id: message.user,
+            content: message.content,
+            message_id: &id,
+            message_type: &message.message_type,
+            data: message.data,
+        };
+        let event = self.log.reports.event(id.as_str(), &EventSubject::Chat(clan), &report)?;
+        let (topic, retention) = (Topic::Clan(clan.clone()), self.log.retention());
+        let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
+        Ok(MessageSent {
+            message_id: appended.id,
+            clan_id: Some(clan.clone()),
+            service: None,
+            topic: None,
+            offset: appended.offset,
+            client_message_id: message.client_message_id.cloned(),
+            duplicate: appended.duplicate.then_some(true),
+        })
+    }
+
+    /// Returns a page of history to a client (`chat_history`).
+    ///
+    /// # Errors
+    /// `forbidden`, and the errors of [`ClanChat::history`].
+    pub(crate) async fn read(&self, session: &Session, get: &GetChatHistory) -> Result<ChatHistory, CommandError> {
+        self.permissions.check(&session.identity(), Action::Read, &Topic::Clan(get.clan_id.clone())).await?;
+        self.history(get).await
+    }
+
+    /// Returns a page of a clan's history without deleted messages.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer in time.
+    pub async fn history(&self, get: &GetChatHistory) -> Result<ChatHistory, CommandError> {
+        let topic = Topic::Clan(get.clan_id.clone());
+        let limit = usize::try_from(get.limit.get()).unwrap_or(1);
+        let mut messages: Vec<Chat> = Vec::new();
+        let (mut bytes, mut after, mut before) = (0, get.after, get.before.unwrap_or(u64::MAX));
+        let mut trimmed = None;
+        // Deletions are entries too, so one page of entries may hold fewer messages than were requested.
+        loop {
+            let want = PageLimit { entries: limit - messages.len(), bytes: HISTORY_BYTES - bytes };
+            let page = match after {
+                Some(after) => self.log.read(&topic, after, want).await?,
+                None => self.log.read_back(&topic, before, want).await?,
+            };
+            // Reading backwards continues before the first entry of the page, or before the entries that were lost.
+            let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
+            let more = match after {
+                Some(_) => page.next < page.bounds.head,
+                None => first.is_some_and(|first| first > page.bounds.floor),
+            };
+            if page.lost.is_some() || after.is_some_and(|after| after.saturating_add(1) < page.bounds.floor) {
+                trimmed = Some(true);
+            }
+            bytes += page.entries.iter().map(|entry| entry.body.len() + 128).sum::<usize>();
+            after = after.map(|_| page.next);
+            before = first.unwrap_or(0);
+            let epoch = page.epoch.to_string();
+            let found = messages_of(&topic, &page);
+            match after {
+                Some(_) => messages.extend(found),
+                None => messages = found.into_iter().chain(messages).collect(),
+            }
+            if !more || messages.len() >= limit || bytes >= HISTORY_BYTES {
+                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more, trimmed });
+            }
+        }
+    }
+
+    /// Deletes a message: appends `chat_deleted` and removes the content from the log in one transaction.
+    ///
+    /// # Errors
+    /// `invalid_message` when the clan's history has no such message, `unavailable` when the store does not confirm.
+    pub async fn delete(&self, clan: &ClanId, message: &MessageId) -> Result<(), CommandError> {
+        let topic = Topic::Clan(clan.clone());
+        let offset = self.find(&topic, message).await?;
+        let body = self.log.encode(&StoredBody::ChatDeleted(StoredDeletion { message_id: message }))?;
+        let redaction = Some(Redaction { offset, body: body.clone() });
+        // The idempotency key merges concurrent deletions of the same message into one.
+        let key =
+            Idempotency::new(IdempotencyKey::Deletion(message.clone()), message).map_err(CommandError::internal)?;
+        let retention = self.log.retention();
+        let (id, at) = (new_id()?, self.log.now());
+        self.log.append(Append { topic, id, key: Some(key), at, body, retention, redaction, event: None }).await?;
+        Ok(())
+    }
+
+    /// Searches for a message from the newest entry backwards and returns its offset.
+    async fn find(&self, topic: &Topic, message: &MessageId) -> Result<u64, CommandError> {
+        let mut before = u64::MAX;
+        loop {
+            let limit = PageLimit { entries: 256, bytes: 1024 * 1024 };
+            let page = self.log.read_back(topic, before, limit).await?;
+            if let Some(found) = messages_of(topic, &page).into_iter().find(|chat| chat.message_id == *message) {
+                return Ok(found.offset);
+            }
+            let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
+            match first {
+                Some(first) if first > page.bounds.floor => before = first,
+                _ => return Err(CommandError::field("messageId", "no such message in the clan's history")),
+            }
+        }
+    }
+}
+
+fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
+    let chat = |entry| match stored(topic, entry).chat() {
+        Ok(chat) => chat,
+        Err(error) => {
+            log_limited!(ERROR, { %error, offset = entry.offset }, "a log entry cannot be decoded");
+            None
+        }
+    };
+    page.entries.iter().filter_map(chat).collect()
+}
+
+fn system_user() -> Result<UserId, CommandError> {
+    UserId::new(UserId::SYSTEM).map_err(CommandError::internal)
+}
+
+#[async_trait]
+impl Service for ClanChat {
+    fn name(&self) -> ServiceName {
+        ServiceName::clan_chat()
+    }
+
+    fn commands(&self) -> Commands {
+        Commands::Specific
+    }
+
+    /// Counts the subscriber as present in the clan.
+    async fn subscribed(&self, new: &NewSubscription) {
+        if let Topic::Clan(clan_id) = new.topic() {
+            self.presence.joined(clan_id, &new.subscription, new.watches_presence).await;
+        }
+    }
+}

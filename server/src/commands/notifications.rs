@@ -1,0 +1,235 @@
+//! Notifications. Each is kept until it is acknowledged or expires, and is replayed on every subscription. Clients
+//! detect duplicates by the id.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use realtime_gateway_protocol::{
+    AckConfirmed, NotificationAck, NotificationId, NotificationText, NotificationTitle, RawJson, ServiceName,
+    Timestamp, UserId,
+    stored::{StoredBody, StoredNotification},
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::service::{Commands, Service};
+use crate::{
+    command_error::CommandError,
+    config::LiveConfig,
+    confirmation::in_time,
+    delivery::{
+        hub::Hub,
+        log::encode,
+        reports::{EventSubject, Reports, StoreFieldsOnly},
+    },
+    ids::new_id,
+    metrics::Metrics,
+    runtime::clock::NodeClock,
+    session::{Session, Sessions},
+    store::{
+        AppendNotice, Broadcast, ContentDigest, Entry, Event, NoticeEntry, Notified, Notify, Recipient, Store,
+        StoreError,
+    },
+    topic::Topic,
+};
+
+/// A notification of a backend service.
+#[derive(Debug, Clone)]
+pub struct NewNotification {
+    /// The id, by which duplicates are detected. The gateway generates one when it is absent.
+    pub id: Option<NotificationId>,
+    /// The headline.
+    pub title: NotificationTitle,
+    /// The text.
+    pub message: NotificationText,
+    /// Additional data of the backend service.
+    pub data: Option<RawJson>,
+    /// How long the notification is kept. `notifications.ttl` when absent.
+    pub ttl: Option<Duration>,
+}
+
+/// A stored notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The id of the notification.
+    pub id: NotificationId,
+    /// The offset in the user's log.
+    pub offset: u64,
+    /// Whether a notification with the same id was stored before.
+    pub duplicate: bool,
+}
+
+/// The parts that [`Notifications`] works with.
+pub(crate) struct NotificationParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) reports: Reports,
+    pub(crate) config: LiveConfig,
+    pub(crate) clock: NodeClock,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The notification service.
+pub struct Notifications {
+    parts: NotificationParts,
+}
+
+/// The content of a notification that is compared when the notification is retried.
+#[derive(Serialize)]
+struct Content<'a> {
+    title: &'a str,
+    message: &'a str,
+    data: Option<&'a RawJson>,
+}
+
+/// A notification that is encoded for the store.
+#[derive(Clone)]
+struct ReadyNotification {
+    id: NotificationId,
+    content: ContentDigest,
+    at: Timestamp,
+    body: Bytes,
+    expires: Timestamp,
+}
+
+impl Notifications {
+    /// Creates the notification service.
+    pub(crate) fn new(parts: NotificationParts) -> Self {
+        Self { parts }
+    }
+
+    /// Stores a notification and sends it to the user's sessions.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id was used for
+    /// another notification of this user.
+    pub async fn send(&self, user: UserId, new: NewNotification) -> Result<Sent, CommandError> {
+        let ReadyNotification { id, content, at, body, expires } = self.ready(new)?;
+        let max_pending = self.parts.config.get().notifications.max_pending;
+        let dropped_event = self.dropped_event(&user)?;
+        let notify = Notify {
+            user: user.clone(),
+            id: id.clone(),
+            content,
+            at,
+            body: body.clone(),
+            expires,
+            max_pending,
+            dropped_event,
+        };
+        let started = Instant::now();
+        let notified = in_time(self.parts.store.notify(notify)).await?;
+        self.parts.metrics.store_took("notify", started.elapsed());
+        Ok(self.deliver(user, ReadyNotification { id, content, at, body, expires }, notified))
+    }
+
+    /// Stores a notification for several users and sends it to their sessions. It has the same id for all of them, and
+    /// the store keeps the body once.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm it for all users in time, `conflict` when the id was used for
+    /// another notification of the users in `details.userIds`, `message_too_large`. After `unavailable` and `conflict`,
+    /// the other users may have received the notification.
+    pub async fn send_all(&self, users: Vec<UserId>, new: NewNotification) -> Result<Vec<Sent>, CommandError> {
+        let ready = self.ready(new)?;
+        let max_pending = self.parts.config.get().notifications.max_pending;
+        let recipient = |user: &UserId| Ok(Recipient { user: user.clone(), dropped_event: self.dropped_event(user)? });
+        let recipients = users.iter().map(recipient).collect::<Result<_, CommandError>>()?;
+        let ReadyNotification { id, content, at, body, expires } = ready.clone();
+        let broadcast = Broadcast { id, content, at, body, expires, max_pending, recipients };
+        let started = Instant::now();
+        let results = in_time(async { Ok(self.parts.store.notify_all(broadcast).await) }).await?;
+        self.parts.metrics.store_took("notify_all", started.elapsed());
+        // Send each notification that was stored, even if others failed.
+        let (mut sent, mut conflicts, mut unavailable) = (Vec::new(), Vec::new(), None);
+        for (user, result) in users.into_iter().zip(results) {
+            match result {
+                Ok(notified) => sent.push(self.deliver(user, ready.clone(), notified)),
+                Err(StoreError::Conflict) => conflicts.push(user),
+                Err(error) => unavailable = Some(error),
+            }
+        }
+        // Report a retryable error first. The caller then repeats the request and gets the conflicts too.
+        match unavailable {
+            Some(error) => Err(error.into()),
+            None if conflicts.is_empty() => Ok(sent),
+            None => Err(CommandError::conflict_of_users(&conflicts)),
+        }
+    }
+
+    /// Acknowledges notifications for a client (`notification_ack`).
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not confirm in time.
+    pub(crate) async fn acknowledge(
+        &self,
+        session: &Session,
+        ack: NotificationAck,
+    ) -> Result<AckConfirmed, CommandError> {
+        let mut ids = ack.notification_ids.unwrap_or_default();
+        ids.extend(ack.notification_id);
+        let event_id = Uuid::now_v7().to_string();
+        let event =
+            self.parts.reports.event(&event_id, &EventSubject::Acknowledged(session.user()), &StoreFieldsOnly {})?;
+        let started = Instant::now();
+        let acked = in_time(self.parts.store.acknowledge(session.user(), &ids, event)).await?;
+        self.parts.metrics.store_took("acknowledge", started.elapsed());
+        if !acked.is_empty() {
+            // The acknowledgement is stored, so a failure to inform the user's other sessions is not an error.
+            if let Err(error) = in_time(self.parts.sessions.notify_acknowledged(session, acked)).await {
+                tracing::debug!(%error, "other nodes were not notified of an acknowledgement");
+            }
+        }
+        Ok(AckConfirmed { notification_ids: ids })
+    }
+
+    /// Encodes a notification for the store.
+    fn ready(&self, new: NewNotification) -> Result<ReadyNotification, CommandError> {
+        let id = new.id.map_or_else(new_id, Ok)?;
+        let at = self.parts.clock.now();
+        let (title, message, data) = (new.title.as_str(), new.message.as_str(), new.data.as_ref());
+        let body = StoredNotification { id: &id, title, message, data, created_at: at };
+        let body = encode(&self.parts.config, &StoredBody::Notification(body))?;
+        let content = ContentDigest::of(&Content { title, message, data }).map_err(CommandError::internal)?;
+        let ttl =
+            u64::try_from(new.ttl.unwrap_or(self.parts.config.get().notifications.ttl).as_millis()).unwrap_or(u64::MAX);
+        let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
+        Ok(ReadyNotification { id, content, at, body, expires })
+    }
+
+    /// Returns the event that reports the notifications of a user that were dropped because of `max_pending`.
+    fn dropped_event(&self, user: &UserId) -> Result<Option<Event>, CommandError> {
+        self.parts.reports.event(&Uuid::now_v7().to_string(), &EventSubject::Dropped(user), &StoreFieldsOnly {})
+    }
+
+    /// Publishes a stored notification to the sessions of its user, unless it is a duplicate.
+    fn deliver(&self, user: UserId, ready: ReadyNotification, notified: Notified) -> Sent {
+        self.parts.metrics.notifications_dropped("max_pending", notified.dropped.len() as u64);
+        let ReadyNotification { id, at, body, .. } = ready;
+        if !notified.duplicate {
+            self.parts.hub.publish(AppendNotice {
+                topic: Topic::User(user),
+                epoch: notified.epoch,
+                shard_count: notified.shard_count,
+                entry: NoticeEntry::Included(Arc::new(Entry { offset: notified.offset, at, body })),
+            });
+        }
+        Sent { id, offset: notified.offset, duplicate: notified.duplicate }
+    }
+}
+
+#[async_trait]
+impl Service for Notifications {
+    fn name(&self) -> ServiceName {
+        ServiceName::notifications()
+    }
+
+    fn commands(&self) -> Commands {
+        Commands::Specific
+    }
+}

@@ -1,0 +1,94 @@
+//! The trait of services: a name, topics, and the rules for publishing to them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
+
+use crate::{command_error::CommandError, delivery::hub::Subscription, topic::Topic};
+
+/// The commands that a service handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commands {
+    /// The generic commands `subscribe`, `unsubscribe` and `publish` with the name of the service.
+    Generic,
+    /// Specific commands such as `subscribe_clan_chat`. Generic commands for the service fail with `unknown_service`.
+    /// Only built-in services have specific commands.
+    Specific,
+}
+
+/// A subscription that has begun.
+pub struct NewSubscription {
+    pub(crate) subscription: Arc<Subscription>,
+    pub(crate) watches_presence: bool,
+}
+
+impl NewSubscription {
+    /// Returns the user who has subscribed.
+    pub fn user(&self) -> &UserId {
+        &self.subscription.recipient().user
+    }
+
+    /// Returns the topic.
+    pub fn topic(&self) -> &Topic {
+        self.subscription.topic()
+    }
+}
+
+/// A service, either built in or added by an application. The gateway provides subscriptions, history, recovery,
+/// idempotency and fan-out. Permissions come from the token's `topics` claim or from `permissions.url`.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use gateway::{command_error::CommandError, service::Service};
+/// use realtime_gateway_protocol::{RawJson, ServiceName, TopicName, UserId};
+///
+/// struct Orders;
+///
+/// #[async_trait]
+/// impl Service for Orders {
+///     fn name(&self) -> ServiceName {
+///         ServiceName::new("orders").expect("a valid name")
+///     }
+///
+///     fn has_topic(&self, topic: &TopicName) -> bool {
+///         topic.as_str().starts_with("order-")
+///     }
+///
+///     async fn publish(&self, _from: &UserId, _topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {
+///         Ok(data)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Service: Send + Sync + 'static {
+    /// Returns the name that clients use to subscribe.
+    fn name(&self) -> ServiceName;
+
+    /// Returns which commands the service handles. By default these are the generic commands.
+    fn commands(&self) -> Commands {
+        Commands::Generic
+    }
+
+    /// Returns whether a topic exists. By default every topic exists.
+    fn has_topic(&self, topic: &TopicName) -> bool {
+        let _ = topic;
+        true
+    }
+
+    /// Validates the data that a client publishes and returns the data that subscribers receive. By default clients may
+    /// not publish.
+    ///
+    /// # Errors
+    /// The error that is sent to the client. By default `forbidden`.
+    async fn publish(&self, from: &UserId, topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {
+        let _ = (from, topic, data);
+        Err(CommandError::new(ErrorCode::Forbidden, "clients may not publish to this service"))
+    }
+
+    /// Runs after a client has subscribed to a topic of the service, before the client's next command. By default it
+    /// does nothing.
+    async fn subscribed(&self, new: &NewSubscription) {
+        let _ = new;
+    }
+}

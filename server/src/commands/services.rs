@@ -1,0 +1,158 @@
+//! The registry of services, and the generic commands `subscribe`, `unsubscribe` and `publish`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use realtime_gateway_protocol::{
+    ClientMessageId, ErrorCode, MessageId, MessageSent, Publish, RawJson, ServiceName, TopicName, UserId,
+    stored::{StoredBody, StoredEvent},
+};
+
+use super::service::{Commands, NewSubscription, Service};
+use crate::{
+    auth::{Action, Permissions},
+    command_error::CommandError,
+    delivery::{
+        log::TopicLog,
+        reports::{EventSubject, TopicReport},
+    },
+    ids::new_id,
+    session::Session,
+    store::{Append, Idempotency, IdempotencyKey},
+    topic::Topic,
+};
+
+/// The services of this gateway.
+pub struct Services {
+    services: BTreeMap<ServiceName, Arc<dyn Service>>,
+    log: TopicLog,
+    permissions: Arc<Permissions>,
+}
+
+/// An event that will be appended to the log of its topic.
+struct NewEvent<'a> {
+    data: &'a RawJson,
+    /// The user who publishes the event. `None` for a backend service.
+    user: Option<&'a UserId>,
+    client_message_id: Option<&'a ClientMessageId>,
+    key: Option<Idempotency>,
+}
+
+impl Services {
+    /// Creates the registry. `log` is the log of the services that accept generic commands.
+    pub(crate) fn new(services: Vec<Arc<dyn Service>>, log: TopicLog, permissions: Arc<Permissions>) -> Self {
+        let services = services.into_iter().map(|service| (service.name(), service)).collect();
+        Self { services, log, permissions }
+    }
+
+    /// Returns the names of the services: the built-in ones first, then the added ones in alphabetical order.
+    pub fn names(&self) -> Vec<ServiceName> {
+        let mut names = vec![ServiceName::notifications(), ServiceName::clan_chat()];
+        names.extend(self.services.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+        names
+    }
+
+    /// Checks that a service exists and, if a topic is given, that the service has it.
+    ///
+    /// # Errors
+    /// `unknown_service` when the service or the topic does not exist.
+    pub(crate) fn check(&self, service: &ServiceName, topic: Option<&TopicName>) -> Result<(), CommandError> {
+        let Some(found) = self.services.get(service) else { return Err(unknown_service()) };
+        if topic.is_some_and(|topic| !found.has_topic(topic)) {
+            return Err(unknown_topic());
+        }
+        Ok(())
+    }
+
+    /// Returns the topic that a generic command names.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service accepts generic commands for the topic.
+    pub(crate) fn topic(&self, service: ServiceName, topic: TopicName) -> Result<Topic, CommandError> {
+        self.find(&service, &topic)?;
+        Ok(Topic::Service(service, topic))
+    }
+
+    /// Lets the service of a topic act on a subscription that has begun.
+    pub(crate) async fn subscribed(&self, new: &NewSubscription) {
+        if let Some(service) = self.services.get(&new.topic().service()) {
+            service.subscribed(new).await;
+        }
+    }
+
+    fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<&Arc<dyn Service>, CommandError> {
+        let found = self.services.get(service).filter(|service| service.commands() == Commands::Generic);
+        let found = found.ok_or_else(unknown_service)?;
+        if found.has_topic(topic) { Ok(found) } else { Err(unknown_topic()) }
+    }
+
+    /// Publishes the event of a client (`publish`).
+    ///
+    /// # Errors
+    /// `forbidden`, the errors of the service, and the errors of [`Services::post`].
+    pub(crate) async fn publish(&self, session: &Session, publish: Publish) -> Result<MessageSent, CommandError> {
+        let service = self.find(&publish.service, &publish.topic)?;
+        let topic = Topic::Service(publish.service.clone(), publish.topic.clone());
+        self.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        let id = publish.client_message_id.as_ref();
+        let key = id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone()));
+        // Compute the digest from the client's data. The service may transform the same data differently each time.
+        let key = key.map(|key| Idempotency::new(key, &publish.data)).transpose().map_err(CommandError::internal)?;
+        let data = service.publish(session.user(), &publish.topic, publish.data).await?;
+        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key };
+        let sent = self.append(publish.service, publish.topic, event).await;
+        sent.map_err(|error| error.for_command_with_id(id))
+    }
+
+    /// Publishes the event of a backend service.
+    ///
+    /// # Errors
+    /// `unknown_service` (also for a topic that the service does not have), `message_too_large`, `conflict`,
+    /// `unavailable`.
+    pub async fn post(
+        &self,
+        service: ServiceName,
+        topic: TopicName,
+        data: RawJson,
+        id: Option<ClientMessageId>,
+    ) -> Result<MessageSent, CommandError> {
+        self.find(&service, &topic)?;
+        let key = id.clone().map(|id| Idempotency::new(IdempotencyKey::Backend(id), &data));
+        let key = key.transpose().map_err(CommandError::internal)?;
+        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key };
+        self.append(service, topic, event).await
+    }
+
+    async fn append(
+        &self,
+        service: ServiceName,
+        name: TopicName,
+        NewEvent { data, user, client_message_id, key }: NewEvent<'_>,
+    ) -> Result<MessageSent, CommandError> {
+        let id: MessageId = new_id()?;
+        let at = self.log.now();
+        let body = StoredBody::Event(StoredEvent { data, published_at: at, user_id: user, client_message_id });
+        let body = self.log.encode(&body)?;
+        let topic = Topic::Service(service.clone(), name.clone());
+        let retention = self.log.retention();
+        let report = TopicReport { user_id: user, data };
+        let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), &report)?;
+        let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
+        Ok(MessageSent {
+            message_id: appended.id,
+            clan_id: None,
+            service: Some(service),
+            topic: Some(name),
+            offset: appended.offset,
+            client_message_id: client_message_id.cloned(),
+            duplicate: appended.duplicate.then_some(true),
+        })
+    }
+}
+
+fn unknown_service() -> CommandError {
+    CommandError::new(ErrorCode::UnknownService, "this gateway has no service of that name")
+}
+
+fn unknown_topic() -> CommandError {
+    CommandError::new(ErrorCode::UnknownService, "the service has no such topic")
+}

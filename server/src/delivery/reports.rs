@@ -1,0 +1,98 @@
+//! Events that report client actions to backend services. Each is written to the outbox in the same transaction as the
+//! action that it reports. Without a broker no service could read them, so none are created.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use realtime_gateway_protocol::{
+    ChatContent, ChatData, ClanId, MessageId, MessageType, RawJson, ServiceName, TopicName, UserId,
+};
+use serde::Serialize;
+
+use crate::{bus::routing::encode_word, command_error::CommandError, runtime::clock::NodeClock, store::Event};
+
+/// The body of a `chat.message.<clanId>` event. The store adds `offset` and `epoch`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChatReport<'a> {
+    pub(crate) user_id: &'a UserId,
+    pub(crate) content: &'a ChatContent,
+    pub(crate) message_id: &'a MessageId,
+    pub(crate) message_type: &'a MessageType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<&'a ChatData>,
+}
+
+/// The body of a `service.<name>.<topic>` event. The store adds `offset` and `epoch`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TopicReport<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user_id: Option<&'a UserId>,
+    pub(crate) data: &'a RawJson,
+}
+
+/// The empty body of an event whose fields are all added by the store.
+#[derive(Serialize)]
+pub(crate) struct StoreFieldsOnly {}
+
+/// The subject of an event, which determines its routing key.
+pub(crate) enum EventSubject<'a> {
+    Chat(&'a ClanId),
+    Acknowledged(&'a UserId),
+    Dropped(&'a UserId),
+    Topic(&'a ServiceName, &'a TopicName),
+}
+
+impl EventSubject<'_> {
+    fn routing_key(&self) -> String {
+        match self {
+            Self::Chat(clan) => format!("chat.message.{}", encode_word(clan.as_str())),
+            Self::Acknowledged(user) => format!("notification.acked.{}", encode_word(user.as_str())),
+            Self::Dropped(user) => format!("notification.dropped.{}", encode_word(user.as_str())),
+            Self::Topic(service, topic) => {
+                format!("service.{}.{}", encode_word(service.as_str()), encode_word(topic.as_str()))
+            }
+        }
+    }
+}
+
+/// Creates the events that report client actions.
+#[derive(Clone)]
+pub(crate) struct Reports {
+    clock: NodeClock,
+    readers: EventReaders,
+}
+
+/// Whether backend services can read events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventReaders {
+    /// A broker delivers events to backend services.
+    Broker,
+    /// There is no broker.
+    None,
+}
+
+impl Reports {
+    /// Creates a factory of events, which creates none if there are no readers.
+    pub(crate) fn new(clock: NodeClock, readers: EventReaders) -> Self {
+        Self { clock, readers }
+    }
+
+    /// Creates an event, or returns `None` when there are no readers. Receivers use `id` to detect duplicates.
+    ///
+    /// # Errors
+    /// `internal` when the body cannot be serialized to JSON.
+    pub(crate) fn event(
+        &self,
+        id: &str,
+        subject: &EventSubject<'_>,
+        body: &impl Serialize,
+    ) -> Result<Option<Event>, CommandError> {
+        if self.readers == EventReaders::None {
+            return Ok(None);
+        }
+        let body = serde_json::to_vec(body).map(Bytes::from).map_err(CommandError::internal)?;
+        Ok(Some(Event { id: Arc::from(id), key: subject.routing_key().into(), at: self.clock.now(), body }))
+    }
+}

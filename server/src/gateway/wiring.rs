@@ -1,0 +1,307 @@
+//! Builds the parts of a gateway around a store, from the bottom layer to the top layer, and starts their tasks.
+
+use std::sync::Arc;
+
+use super::{Prepared, StartError, edge_context::GatewayEdgeContext};
+use crate::{
+    auth::Permissions,
+    bus::{self, BackendBroker, Bus, BusEvents, InboundEvents, open::Opened},
+    cluster::{BusEventHandler, Condition, ConditionParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts},
+    commands::{
+        ClanChat, NotificationParts, Notifications, Services, TypingParts, TypingUsers,
+        inbound::BackendEvents,
+        router::{Features, RouterParts},
+        service::Service,
+    },
+    config::{Config, LiveConfig},
+    delivery::{
+        entry::entry_frame,
+        hub::Hub,
+        log::TopicLog,
+        presence::{Presence, PresenceParts},
+        reports::{EventReaders, Reports},
+    },
+    edge::accept::Listening,
+    gateway::running::{Parts, Running},
+    http::{self, NodeView, NodeViewParts, RouteParts},
+    metrics::Metrics,
+    node::{Lease, Node},
+    runtime::{clock::NodeClock, descriptors, memory::MemoryBudget, supervision::Supervisor, tasks::Tasks},
+    session::{
+        Admission, BlockParts, Blocks, Connections, MemoryRelief, SessionParts, Sessions, SubscriptionParts,
+        Subscriptions, TokenVerifier,
+    },
+    store::{NodeName, Store},
+};
+
+/// The inputs from which the parts of a gateway are built.
+pub(super) struct Materials {
+    pub(super) config: Config,
+    pub(super) name: NodeName,
+    pub(super) services: Vec<Arc<dyn Service>>,
+    pub(super) prepared: Prepared,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: NodeClock,
+    pub(super) supervisor: Supervisor,
+}
+
+/// The parts that every layer uses.
+#[derive(Clone)]
+struct Base {
+    config: LiveConfig,
+    metrics: Arc<Metrics>,
+    tasks: Tasks,
+    clock: NodeClock,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    broker: Option<Arc<BackendBroker>>,
+    node: Arc<Node>,
+    permissions: Arc<Permissions>,
+}
+
+/// The delivery and session layers.
+struct Core {
+    hub: Arc<Hub>,
+    presence: Arc<Presence>,
+    reports: Reports,
+    subscriptions: Arc<Subscriptions>,
+    sessions: Arc<Sessions>,
+    blocks: Arc<Blocks>,
+}
+
+/// Builds the parts and starts to serve.
+pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
+    let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
+    let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
+    descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
+    let tasks = Tasks::supervised_by(&supervisor);
+    let given_up = tasks.stop_on_drop();
+    let lease = Arc::new(if config.store.is_shared() { Lease::acquired_now() } else { Lease::default() });
+    let opened = bus::open::open(&config, &name, store.clone(), metrics.clone(), &supervisor).await?;
+    let (broker, inbound) = opened.map(|Opened { broker, inbound }| (Arc::new(broker), inbound)).unzip();
+    let (bus, bus_events) = bus::open::join(&*store);
+    let memory = MemoryBudget::new(config.limits.memory_budget());
+    let config = LiveConfig::new(config);
+    let node = Arc::new(Node::new(name, lease, &clock, config.clone(), metrics.clone()));
+    let permissions = Arc::new(permissions);
+    let base = Base { config, metrics, tasks, clock, store, bus, broker, node, permissions };
+
+    let core = core(&base);
+    let log = TopicLog {
+        store: base.store.clone(),
+        hub: core.hub.clone(),
+        reports: core.reports.clone(),
+        config: base.config.clone(),
+        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+    };
+    let features = features(&base, &core, log, services);
+    let tokens =
+        Arc::new(TokenVerifier::new(auth.clone(), core.blocks.clone(), base.config.clone(), base.metrics.clone()));
+    let connections = Arc::new(Connections::new(base.tasks.clone()));
+    let condition = Arc::new(Condition::new(ConditionParts {
+        node: base.node.clone(),
+        store: base.store.clone(),
+        bus: base.bus.clone(),
+        broker: base.broker.clone(),
+        supervisor: supervisor.clone(),
+        config: base.config.clone(),
+        clock: base.clock.clone(),
+    }));
+    let sweeper = Arc::new(Sweeper::new(SweeperParts {
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        sessions: core.sessions.clone(),
+        config: base.config.clone(),
+        metrics: base.metrics.clone(),
+    }));
+    start_parts(&base, &core, &condition, &sweeper, bus_events).await?;
+    let relief = MemoryRelief::new(memory.clone(), connections.clone(), base.metrics.clone());
+    base.tasks.spawn_part("memory budget", relief.run());
+    if let Some(inbound) = inbound {
+        consume(&base, &core, &features, inbound);
+    }
+
+    let view = Arc::new(NodeView::new(NodeViewParts {
+        node: base.node.clone(),
+        condition: condition.clone(),
+        store: base.store.clone(),
+        bus: base.bus.clone(),
+        broker: base.broker.clone(),
+        services: features.services.clone(),
+        sessions: core.sessions.clone(),
+        config: base.config.clone(),
+        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+        memory: memory.clone(),
+        supervisor,
+    }));
+    let routes = http::routes(&RouteParts {
+        view: view.clone(),
+        notifications: features.notifications.clone(),
+        clan_chat: features.clan_chat.clone(),
+        services: features.services.clone(),
+        sessions: core.sessions.clone(),
+        blocks: core.blocks.clone(),
+        api_keys: api_keys.clone(),
+    });
+    let parts = Parts {
+        auth,
+        api_keys: api_keys.clone(),
+        config: base.config.clone(),
+        store: base.store.clone(),
+        bus: base.bus.clone(),
+        broker: base.broker.clone(),
+        node: base.node.clone(),
+        tasks: base.tasks.clone(),
+        memory: memory.clone(),
+        connections: connections.clone(),
+        sessions: core.sessions.clone(),
+        subscriptions: core.subscriptions.clone(),
+        presence: core.presence.clone(),
+        clock: base.clock.clone(),
+        sweeper,
+    };
+    let router = Arc::new(RouterParts {
+        features,
+        admission: Admission::new(core.sessions.clone(), base.node.clone(), base.clock.clone(), base.metrics.clone()),
+        tokens: tokens.clone(),
+        sessions: core.sessions,
+        blocks: core.blocks,
+        connections,
+        node: base.node.clone(),
+        config: base.config.clone(),
+        clock: base.clock,
+        metrics: base.metrics.clone(),
+    });
+    let edge_context = Arc::new(GatewayEdgeContext {
+        router,
+        tokens,
+        api_keys,
+        condition,
+        memory,
+        metrics: base.metrics,
+        config: base.config,
+        tasks: base.tasks,
+    });
+    let listening = Listening::begin(&edge_context, routes, certificates.clone())?;
+    given_up.disarm();
+    base.node.set_address(listening.address);
+    let forwarding = listening.forwarding();
+    view.show_warnings_of(move || forwarding.warnings());
+    if let Some(address) = listening.internal {
+        tracing::info!(%address, "listening for operators");
+    }
+    tracing::info!(address = %listening.address, node = parts.config.get().node_id, "listening");
+    Ok(Running { parts, listening, certificates })
+}
+
+/// Builds the delivery and session layers.
+fn core(base: &Base) -> Core {
+    let Base { config, metrics, tasks, clock, store, bus, broker, node, permissions } = base.clone();
+    let lease = node.lease.clone();
+    let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
+    let readers = if broker.is_some() { EventReaders::Broker } else { EventReaders::None };
+    let reports = Reports::new(clock.clone(), readers);
+    let presence = Arc::new(Presence::new(PresenceParts {
+        store: store.clone(),
+        bus,
+        lease,
+        config: config.clone(),
+        tasks: tasks.clone(),
+    }));
+    let subscriptions = Arc::new(Subscriptions::new(SubscriptionParts {
+        hub: hub.clone(),
+        store: store.clone(),
+        permissions,
+        presence: presence.clone(),
+        config: config.clone(),
+        metrics: metrics.clone(),
+        tasks,
+    }));
+    let sessions = Arc::new(Sessions::new(SessionParts {
+        node: node.clone(),
+        store: store.clone(),
+        subscriptions: subscriptions.clone(),
+        config: config.clone(),
+        metrics: metrics.clone(),
+    }));
+    let blocks = Arc::new(Blocks::new(BlockParts { store, node, sessions: sessions.clone(), config, clock, metrics }));
+    Core { hub, presence, reports, subscriptions, sessions, blocks }
+}
+
+/// Builds the features that handle commands.
+fn features(base: &Base, core: &Core, log: TopicLog, added: Vec<Arc<dyn Service>>) -> Features {
+    let Base { config, metrics, tasks, clock, store, bus, permissions, .. } = base.clone();
+    let hub = core.hub.clone();
+    let notifications = Arc::new(Notifications::new(NotificationParts {
+        store,
+        hub: hub.clone(),
+        sessions: core.sessions.clone(),
+        reports: core.reports.clone(),
+        config,
+        clock,
+        metrics,
+    }));
+    let clan_chat = Arc::new(ClanChat::new(log.clone(), permissions.clone(), core.presence.clone()));
+    let mut services: Vec<Arc<dyn Service>> = vec![notifications.clone(), clan_chat.clone()];
+    services.extend(added);
+    let typing = TypingParts { hub, bus, permissions: permissions.clone(), tasks };
+    Features {
+        notifications,
+        clan_chat,
+        services: Arc::new(Services::new(services, log, permissions.clone())),
+        subscriptions: core.subscriptions.clone(),
+        presence: core.presence.clone(),
+        typing: Arc::new(TypingUsers::new(typing)),
+        permissions,
+    }
+}
+
+/// Starts the parts that keep the node consistent with the store and the other nodes.
+async fn start_parts(
+    base: &Base,
+    core: &Core,
+    condition: &Arc<Condition>,
+    sweeper: &Arc<Sweeper>,
+    bus_events: BusEvents,
+) -> Result<(), StartError> {
+    let reconciler = Reconciler::begin(ReconcilerParts {
+        node: base.node.clone(),
+        store: base.store.clone(),
+        hub: core.hub.clone(),
+        sessions: core.sessions.clone(),
+        blocks: core.blocks.clone(),
+        presence: core.presence.clone(),
+        clock: base.clock.clone(),
+    });
+    let reconciler = reconciler.await?;
+    let events = BusEventHandler {
+        node: base.node.clone(),
+        hub: core.hub.clone(),
+        presence: core.presence.clone(),
+        sessions: core.sessions.clone(),
+    };
+    let tasks = &base.tasks;
+    tasks.spawn_part("reconciliation", reconciler.run());
+    tasks.spawn_part("clock", sweeper.clone().watch_clock());
+    tasks.spawn_part("sweep", sweeper.clone().sweep());
+    tasks.spawn_part("bus listener", events.run(bus_events));
+    tasks.spawn_part("condition", condition.clone().watch());
+    tasks.spawn_part("presence", core.presence.clone().run());
+    Ok(())
+}
+
+/// Starts to consume the events of backend services.
+fn consume(base: &Base, core: &Core, features: &Features, inbound: InboundEvents) {
+    let events = BackendEvents {
+        notifications: features.notifications.clone(),
+        clan_chat: features.clan_chat.clone(),
+        services: features.services.clone(),
+        sessions: core.sessions.clone(),
+        blocks: core.blocks.clone(),
+        lease: base.node.lease.clone(),
+        config: base.config.clone(),
+    };
+    base.tasks.spawn_part("inbound events", events.consume(inbound));
+}

@@ -1,0 +1,15 @@
+//! Identifiers that the gateway makes.
+
+use realtime_gateway_protocol::IdError;
+use uuid::Uuid;
+
+use crate::command_error::CommandError;
+
+/// Returns a new identifier (UUIDv7, RFC 9562 section 5.7).
+///
+/// # Errors
+/// `internal` when the type does not take a UUID, which none does.
+pub(crate) fn new_id<T: TryFrom<String, Error = IdError>>() -> Result<T, CommandError> {
+    let id = T::try_from(Uuid::now_v7().to_string());
+    id.map_err(CommandError::internal)
+}

@@ -1,2 +1,0 @@
--- The blocks of a user.
-return {request, epoch, call('GET', base .. 'blocks:' .. arg()) or '[]'}

@@ -1,0 +1,27 @@
+//! The contract of every store: the data that must survive a restart of the process, and the state that all nodes share.
+
+mod blocks;
+mod cluster;
+mod idempotency;
+mod log;
+mod nodes;
+mod outbox;
+mod pending;
+mod presence;
+mod sessions;
+mod whole;
+
+pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, TokenClaims};
+pub use cluster::{
+    AppendNotice, ClusterChannel, ClusterConnection, ClusterEvent, ClusterEvents, ClusterStatus, NoticeEntry,
+};
+pub use idempotency::{Idempotency, IdempotencyKey, Repeat};
+pub use log::{Append, Appended, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, Redaction, Retention};
+pub use nodes::{
+    ControlMessage, LEASE, LeaseRenewal, NodeName, NodeRecord, Nodes, Reaped, ReconcileRequest, Reconciled, StoreTime,
+};
+pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
+pub use pending::{Broadcast, Notified, Notify, Pending, Recipient};
+pub use presence::{Absent, Presence, PresenceChange, Present};
+pub use sessions::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions};
+pub use whole::{Options, Store, StoreError, StoreStatus, Swept};

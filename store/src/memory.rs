@@ -1,0 +1,390 @@
+//! The store in memory (`store.url = memory`), for tests and for gateways that may lose their data: maps behind one
+//! lock.
+
+mod blocks;
+mod log;
+mod outbox;
+mod pending;
+mod sessions;
+mod sweep;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId, topic::Topic};
+use tokio::sync::watch;
+
+use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending};
+use super::{
+    Append, Appended, Broadcast, ControlMessage, Epoch, Event, EventDetail, Heads, IdempotencyKey, Log, LogBounds,
+    NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
+    ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    clock::Clock,
+    shards::ShardCounts,
+    single_node::SingleNode,
+    space::{SpaceGate, Usage},
+};
+
+/// The maximum number of users that one sweep removes because their blocks have ended.
+const MAX_SWEPT_USERS: usize = 500;
+
+/// A store that keeps its data in the memory of the process. Its calls do not block.
+#[derive(Debug)]
+pub struct MemoryStore {
+    epoch: Epoch,
+    clock: Clock,
+    window: Duration,
+    shards: ShardCounts,
+    node: SingleNode,
+    space: SpaceGate,
+    /// Incremented when an event is written. Wakes the reader of the outbox.
+    written: watch::Sender<u64>,
+    state: Mutex<State>,
+}
+
+/// Everything that is stored.
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    logs: HashMap<Topic, MemoryLog>,
+    users: HashMap<UserId, UserPending>,
+    /// The earliest time at which the oldest entry of each log may expire.
+    ages: BTreeSet<(Timestamp, Topic)>,
+    /// Idempotency keys in the order of arrival.
+    keys: VecDeque<(Timestamp, Topic, IdempotencyKey)>,
+    /// When each pending notification expires.
+    expiries: BTreeSet<(Timestamp, UserId, u64)>,
+    /// Ids of notifications in the order of arrival.
+    ids: VecDeque<(Timestamp, UserId, NotificationId)>,
+    /// The outbox, if there is a broker.
+    outbox: Option<MemoryOutbox>,
+    /// The approximate memory of logs and notifications, in bytes.
+    bytes: u64,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    pub fn new(options: Options, clock: Clock) -> Self {
+        let outbox = options.outbox.map(|limit| MemoryOutbox::new(limit, options.node.id.clone()));
+        Self {
+            epoch: uuid::Uuid::now_v7().to_string().into(),
+            clock,
+            window: options.window,
+            shards: ShardCounts::default(),
+            node: SingleNode::new(options.node),
+            space: SpaceGate::new(options.space, "the memory"),
+            written: watch::Sender::new(0),
+            state: Mutex::new(State { outbox, ..State::default() }),
+        }
+    }
+
+    /// Runs one atomic step on the state, unless the store is closed.
+    fn step<T>(&self, step: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".into()));
+        }
+        step(&mut state)
+    }
+
+    /// Writes events to the outbox, in the same step as the changes that they report.
+    fn report(&self, state: &mut State, events: impl IntoIterator<Item = (Event, EventDetail)>) {
+        let Some(outbox) = &mut state.outbox else { return };
+        for (event, detail) in events {
+            outbox.write(event, detail);
+        }
+        self.written.send_modify(|written| *written += 1);
+    }
+
+    /// Stores a notification.
+    fn keep(&self, state: &mut State, notify: Notify) -> Result<Notified, StoreError> {
+        let shard = Topic::User(notify.user.clone()).shard();
+        let notifications = state.users.get(&notify.user);
+        if let Some(offset) =
+            notifications.map_or(Ok(None), |notifications| notifications.offset_of_copy(&notify, self.window))?
+        {
+            let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
+            return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
+        }
+        self.reserve(state, &notify.body)?;
+        let notifications = state.users.entry(notify.user.clone()).or_default();
+        let before = notifications.bytes();
+        let (offset, removed) = notifications.store(&notify, self.window);
+        state.bytes = (state.bytes + notifications.bytes()).saturating_sub(before);
+        let mut dropped = Vec::new();
+        for (offset, old) in removed {
+            state.expiries.remove(&(old.expires, notify.user.clone(), offset));
+            if old.expires > notify.at {
+                dropped.push(old.id);
+            }
+        }
+        state.expiries.insert((notify.expires, notify.user.clone(), offset));
+        state.ids.push_back((notify.at, notify.user, notify.id));
+        if let Some(event) = notify.dropped_event.filter(|_| !dropped.is_empty()) {
+            self.report(state, [(event, EventDetail::Notifications(dropped.clone()))]);
+        }
+        let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
+        Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
+    }
+
+    /// Reserves space for a new entry.
+    fn reserve(&self, state: &State, body: &[u8]) -> Result<(), StoreError> {
+        self.space.observe(Usage { used: state.bytes, medium: None });
+        self.space.reserve(1_024 + body.len() as u64).map_err(StoreError::Full)
+    }
+
+    /// Runs a step on the state of the node, unless the store is closed.
+    fn while_open<T>(&self, step: impl FnOnce(&SingleNode) -> T) -> Result<T, StoreError> {
+        self.step(|_| Ok(step(&self.node)))
+    }
+
+    fn page(
+        &self,
+        topic: &Topic,
+        read: impl FnOnce(Source<'_>) -> (LogBounds, super::page::Read),
+    ) -> Result<Page, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let source = match topic {
+                Topic::User(user) => Source::Pending(state.users.get(user), now),
+                topic => Source::Log(state.logs.get(topic), now),
+            };
+            let (bounds, read) = read(source);
+            Ok(Page { epoch: self.epoch.clone(), bounds, entries: read.entries, next: read.next, lost: None })
+        })
+    }
+}
+
+/// The source of a page, and the current time.
+enum Source<'a> {
+    Log(Option<&'a MemoryLog>, Timestamp),
+    Pending(Option<&'a UserPending>, Timestamp),
+}
+
+/// The bounds of a log that was never written.
+const EMPTY: LogBounds = LogBounds { head: 0, floor: 1 };
+
+#[async_trait]
+impl Log for MemoryStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let shard = append.topic.shard();
+        self.step(|state| {
+            if matches!(append.topic, Topic::User(_)) {
+                return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
+            }
+            let known = state.logs.get(&append.topic).map_or(Ok(None), |log| log.repeated(&append, self.window))?;
+            if let Some((offset, id)) = known {
+                let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
+                return Ok(Appended { offset, id, duplicate: true, shard_count, epoch });
+            }
+            // Deletions are accepted even without space, because they free space.
+            if append.redaction.is_none() {
+                self.reserve(state, &append.body)?;
+            }
+            let log = match state.logs.get_mut(&append.topic) {
+                Some(log) => log,
+                None => state.logs.entry(append.topic.clone()).or_default(),
+            };
+            let before = log.bytes();
+            let log::Stored { offset, ages } = log.append(&append);
+            state.bytes = (state.bytes + log.bytes()).saturating_sub(before);
+            if let Some((before, now)) = ages {
+                if let Some(before) = before {
+                    state.ages.remove(&(before, append.topic.clone()));
+                }
+                state.ages.insert((now, append.topic.clone()));
+            }
+            if let Some(idempotency) = append.key {
+                state.keys.push_back((append.at, append.topic, idempotency.key));
+            }
+            if let Some(event) = append.event {
+                self.report(state, [(event, EventDetail::Entry { offset, epoch: self.epoch.clone() })]);
+            }
+            let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
+            Ok(Appended { offset, id: append.id, duplicate: false, shard_count, epoch })
+        })
+    }
+
+    async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, |source| match source {
+            Source::Log(log, now) => log.map_or((EMPTY, Default::default()), |log| log.read(after, limit, now)),
+            Source::Pending(notifications, now) => {
+                notifications.map_or((EMPTY, Default::default()), |notifications| notifications.read(after, limit, now))
+            }
+        })
+    }
+
+    async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
+        self.page(topic, |source| match source {
+            Source::Log(log, now) => log.map_or((EMPTY, Default::default()), |log| log.read_back(before, limit, now)),
+            Source::Pending(notifications, now) => notifications
+                .map_or((EMPTY, Default::default()), |notifications| notifications.read_back(before, limit, now)),
+        })
+    }
+
+    async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let head = |topic: &Topic| match topic {
+                Topic::User(user) => state.users.get(user).map_or(EMPTY, UserPending::bounds),
+                topic => state.logs.get(topic).map_or(EMPTY, |log| log.bounds(now)),
+            };
+            Ok(Heads { epoch: self.epoch.clone(), bounds: topics.iter().map(head).collect() })
+        })
+    }
+}
+
+#[async_trait]
+impl Pending for MemoryStore {
+    async fn notify(&self, notify: Notify) -> Result<Notified, StoreError> {
+        self.step(|state| self.keep(state, notify))
+    }
+
+    async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+        let all = self.step(|state| {
+            let stored = broadcast.recipients.iter().map(|recipient| self.keep(state, broadcast.to(recipient)));
+            Ok(stored.collect())
+        });
+        all.unwrap_or_else(|error| vec![Err(error); broadcast.recipients.len()])
+    }
+
+    async fn acknowledge(
+        &self,
+        user: &UserId,
+        ids: &[NotificationId],
+        event: Option<Event>,
+    ) -> Result<Vec<NotificationId>, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| {
+            let Some(notifications) = state.users.get_mut(user) else { return Ok(Vec::new()) };
+            let before = notifications.bytes();
+            let mut acknowledged = Vec::new();
+            for id in ids {
+                if let Some((offset, pending)) = notifications.remove_by_id(id, now, self.window) {
+                    state.expiries.remove(&(pending.expires, user.clone(), offset));
+                    if pending.expires > now {
+                        acknowledged.push(pending.id);
+                    }
+                }
+            }
+            state.bytes = (state.bytes + notifications.bytes()).saturating_sub(before);
+            if let Some(event) = event.filter(|_| !acknowledged.is_empty()) {
+                self.report(state, [(event, EventDetail::Notifications(acknowledged.clone()))]);
+            }
+            Ok(acknowledged)
+        })
+    }
+
+    async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        self.step(|state| Ok(state.users.get(user).map_or(0, |notifications| notifications.count(now))))
+    }
+}
+
+#[async_trait]
+impl Presence for MemoryStore {
+    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
+        self.while_open(|node| node.set_present(clan, user, sessions))
+    }
+
+    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
+        self.while_open(|node| node.present(clan, at_most))
+    }
+}
+
+#[async_trait]
+impl Nodes for MemoryStore {
+    async fn reconcile(&self, request: ReconcileRequest) -> Result<Reconciled, StoreError> {
+        self.while_open(|node| node.reconcile(request, &self.shards))
+    }
+
+    async fn post(&self, _node: &str, _message: &ControlMessage) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        self.while_open(SingleNode::nodes)
+    }
+
+    async fn reap(&self) -> Result<Reaped, StoreError> {
+        Ok(Reaped::default())
+    }
+
+    async fn resign(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.step(|state| {
+            self.node.blocks.sweep(now, MAX_SWEPT_USERS);
+            Ok(state.sweep(now, self.window))
+        })
+    }
+
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.space.set_limits(limits);
+    }
+
+    fn status(&self) -> StoreStatus {
+        let state = self.state.lock();
+        self.space.observe(Usage { used: state.bytes, medium: None });
+        StoreStatus {
+            writable: !state.closed,
+            pending_notifications: state.expiries.len() as u64,
+            bytes: Some(state.bytes),
+            space: self.space.status(),
+            idempotency_keys: (state.keys.len() + state.ids.len()) as u64,
+            ..StoreStatus::default()
+        }
+    }
+
+    async fn close(&self) {
+        self.state.lock().closed = true;
+        self.written.send_modify(|written| *written += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::{
+        conformance::{Subject, broadcast, options, user_topic},
+        model,
+    };
+
+    async fn open(options: Options) -> Subject {
+        subject(options)
+    }
+
+    fn subject(options: Options) -> Subject {
+        Subject::new(|clock| Arc::new(MemoryStore::new(options, clock)))
+    }
+
+    #[tokio::test]
+    async fn recipients_of_broadcast_share_its_bytes() {
+        let subject = subject(options());
+        subject.store.notify_all(broadcast(&subject, &["u", "v"], "a")).await;
+        let body = async |name| subject.read(&user_topic(name), 0).await.entries[0].body.as_ptr();
+        assert_eq!(body("u").await, body("v").await);
+    }
+
+    crate::conformance!(open);
+
+    #[test]
+    fn agrees_with_model() {
+        model::check(256, async || subject(options()));
+    }
+}

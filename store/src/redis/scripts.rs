@@ -1,0 +1,382 @@
+//! The scripts: which pieces each consists of, and its arguments.
+//!
+//! An entry of the table below is a struct of named arguments. Rust fills it in, and Lua has a local variable of the
+//! same name for each field: the order of the two cannot differ, because both come from this table (`arguments.rs`).
+
+use std::sync::LazyLock;
+
+use realtime_gateway_protocol::{
+    NotificationId, Timestamp,
+    topic::{Shard, Topic},
+};
+use redis::{Cmd, cmd};
+use sha1::{Digest, Sha1};
+
+use super::{
+    append_queue::EntryArguments,
+    arguments::{Announcer, Argument, Arguments, Bindings, Digits, List, OutboxArguments, RecipientArguments},
+    request::{Request, ScriptTime},
+};
+use crate::{Event, Redaction};
+
+/// The beginning of every script, except `enter`.
+const PRELUDE: &str = include_str!("lua/prelude.lua");
+
+/// A script: one operation of the store, in one atomic step.
+pub(super) struct Script {
+    source: LazyLock<Source>,
+}
+
+/// The text of a script.
+struct Source {
+    code: String,
+    /// The SHA-1 in hexadecimal digits, by which `EVALSHA` names the script.
+    hash: String,
+    /// The names of its arguments.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests"))]
+    names: Vec<String>,
+}
+
+impl Source {
+    /// Joins the prelude, the names of the arguments, and the pieces.
+    fn of(prelude: &str, bind: fn(&mut Bindings), pieces: &[&str]) -> Self {
+        // The prelude reads the first argument, the number of the request.
+        let mut bindings = Bindings::starting_at(if prelude.is_empty() { 1 } else { 2 });
+        bind(&mut bindings);
+        let (bound, names) = bindings.into_parts();
+        let code = [&[prelude, &bound], pieces].concat().join("\n");
+        let hash = Sha1::digest(&code).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { code, hash, names }
+    }
+}
+
+impl Script {
+    /// Returns the command that sends the whole text to Redis.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = cmd("SCRIPT");
+        command.arg("LOAD").arg(&self.source.code);
+        command
+    }
+
+    /// Returns the text of the script.
+    pub(super) fn code(&self) -> &str {
+        &self.source.code
+    }
+
+    /// Returns the SHA-1 of the text, in hexadecimal digits.
+    pub(super) fn hash(&self) -> &str {
+        &self.source.hash
+    }
+}
+
+/// Declares scripts. Each is a struct of its arguments, and a list of pieces of Lua code. The last piece is its own.
+macro_rules! scripts {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $(<$life:lifetime>)? = $prelude:ident $($piece:literal)+ {
+            $($argument:ident: $kind:ty,)*
+        }
+    )+) => {
+        $(
+            $(#[$doc])*
+            pub(super) struct $name $(<$life>)? {
+                $(pub(super) $argument: $kind,)*
+            }
+
+            impl $(<$life>)? Arguments for $name $(<$life>)? {
+                fn script() -> &'static Script {
+                    static SCRIPT: Script = Script {
+                        source: LazyLock::new(|| {
+                            let pieces = [$(include_str!(concat!("lua/", $piece, ".lua"))),+];
+                            Source::of($prelude, <$name as Arguments>::bind, &pieces)
+                        }),
+                    };
+                    &SCRIPT
+                }
+
+                #[allow(unused_variables, reason = "some scripts have no arguments")]
+                fn bind(bindings: &mut Bindings) {
+                    $(<$kind as Argument>::bind(stringify!($argument), bindings);)*
+                }
+
+                #[allow(unused_variables, reason = "some scripts have no arguments")]
+                fn add(&self, request: &mut Request) {
+                    $(self.$argument.add(request);)*
+                }
+            }
+        )+
+
+        /// All scripts, so that a new connection can load them together.
+        pub(super) const ALL: &[fn() -> &'static Script] = &[$(<$name as Arguments>::script),+];
+
+        #[cfg(test)]
+        const PIECES: &[(&str, &[&str])] =
+            &[$((stringify!($name), &[$(include_str!(concat!("lua/", $piece, ".lua"))),+])),+];
+    };
+}
+
+/// The empty prelude of `enter`, which runs before there is an epoch.
+const NONE: &str = "";
+
+scripts! {
+    /// The first script on every connection.
+    Enter<'a> = NONE "enter" {
+        run: &'a str,
+        durable: Digits,
+        new_epoch: &'a str,
+        format: Digits,
+    }
+
+    /// Appends an entry to a log.
+    Append<'a> = PRELUDE "events" "announce" "append_known" "append_one" "marks" "logs" "append" {
+        outbox: OutboxArguments<'a>,
+        database: &'a str,
+        announcer: Announcer<'a>,
+        expected_epoch: &'a str,
+        topic: &'a str,
+        shard: Digits,
+        now: ScriptTime,
+        window: u64,
+        kept_for: Digits,
+        idempotency_key: &'a str,
+        content: &'a str,
+        id: &'a str,
+        body: &'a [u8],
+        max_entries: u64,
+        max_age: u64,
+        redaction: Option<&'a Redaction>,
+        event: Option<&'a Event>,
+    }
+
+    /// Appends the entries of several requests.
+    AppendAll<'a> = PRELUDE "events" "announce" "append_known" "append_all" {
+        outbox: OutboxArguments<'a>,
+        database: &'a str,
+        announcer: &'a str,
+        expected_epoch: &'a str,
+        now: ScriptTime,
+        kept_for: Digits,
+        entries: List<'a, EntryArguments<'a>>,
+    }
+
+    /// Reads a page of a log.
+    ReadLog<'a> = PRELUDE "page" "marks" "logs" "read_log" {
+        max_entries: u64,
+        max_bytes: u64,
+        topic: &'a str,
+        direction: &'a str,
+        from: u64,
+        now: ScriptTime,
+    }
+
+    /// Reads a page of the pending notifications of a user.
+    ReadPending<'a> = PRELUDE "page" "marks" "bodies" "pending" "read_pending" {
+        max_entries: u64,
+        max_bytes: u64,
+        user_id: &'a str,
+        direction: &'a str,
+        from: u64,
+        now: ScriptTime,
+    }
+
+    /// Reads the heads and floors of logs and of users' notifications.
+    Heads<'a> = PRELUDE "marks" "logs" "bodies" "pending" "heads" {
+        now: ScriptTime,
+        topics: List<'a, Topic>,
+    }
+
+    /// Stores a notification.
+    Notify<'a> = PRELUDE "events" "announce" "marks" "bodies" "pending" "storing" "notify" {
+        outbox: OutboxArguments<'a>,
+        database: &'a str,
+        announcer: Announcer<'a>,
+        expected_epoch: &'a str,
+        user_id: &'a str,
+        shard: Digits,
+        now: ScriptTime,
+        window: u64,
+        kept_for: Digits,
+        id: &'a str,
+        content: &'a str,
+        body: &'a [u8],
+        expires: Timestamp,
+        max_pending: u64,
+        event: Option<&'a Event>,
+    }
+
+    /// Stores a notification for several users.
+    NotifyAll<'a> = PRELUDE "events" "announce" "marks" "bodies" "pending" "storing" "notify_all" {
+        outbox: OutboxArguments<'a>,
+        database: &'a str,
+        announcer: &'a str,
+        expected_epoch: &'a str,
+        now: ScriptTime,
+        window: u64,
+        kept_for: Digits,
+        id: &'a str,
+        content: &'a str,
+        expires: Timestamp,
+        max_pending: u64,
+        shared_body: &'a str,
+        body_is_sent: bool,
+        body: &'a [u8],
+        recipients: List<'a, RecipientArguments<'a>>,
+    }
+
+    /// Acknowledges notifications, which removes them.
+    Acknowledge<'a> = PRELUDE "events" "marks" "bodies" "pending" "acknowledge" {
+        outbox: OutboxArguments<'a>,
+        user_id: &'a str,
+        now: ScriptTime,
+        window: u64,
+        event: Option<&'a Event>,
+        ids: List<'a, NotificationId>,
+    }
+
+    /// Counts the pending notifications of a user.
+    CountPending<'a> = PRELUDE "marks" "bodies" "pending" "count_pending" {
+        user_id: &'a str,
+        now: ScriptTime,
+    }
+
+    /// Removes expired rows.
+    Sweep<'a> = PRELUDE "marks" "logs" "bodies" "pending" "sweep" {
+        incarnation: &'a str,
+        now: ScriptTime,
+        expected_time: Option<Timestamp>,
+        has_swept: bool,
+        window: u64,
+        max_rows: u64,
+    }
+
+    /// Admits a session, or restores one.
+    OpenSession<'a> = PRELUDE "events" "held" "mailboxes" "sessions" "blocks" "admission" "open_session" {
+        outbox: OutboxArguments<'a>,
+        database: &'a str,
+        is_restored: bool,
+        incarnation: &'a str,
+        now: ScriptTime,
+        version: Digits,
+        row: &'a str,
+        max: u64,
+        rejects: bool,
+        by_device: bool,
+        max_devices: u64,
+        token_issued_at: Option<Timestamp>,
+        token_id: &'a str,
+    }
+
+    /// Removes the record of a session.
+    CloseSession<'a> = PRELUDE "events" "held" "sessions" "close_session" {
+        outbox: OutboxArguments<'a>,
+        user_id: &'a str,
+        session_id: &'a str,
+        code: Digits,
+        now: ScriptTime,
+    }
+
+    /// Reads the sessions of a user.
+    SessionsOf<'a> = PRELUDE "sessions_of" {
+        user_id: &'a str,
+    }
+
+    /// Sets how many sessions a node has of a user in a clan.
+    SetPresent<'a> = PRELUDE "held" "presence" "set_present" {
+        incarnation: &'a str,
+        clan_id: &'a str,
+        user_id: &'a str,
+        sessions: u64,
+    }
+
+    /// Reads the present users of a clan.
+    ReadPresent<'a> = PRELUDE "presence" "present" {
+        clan_id: &'a str,
+        max_users: u64,
+    }
+
+    /// Renews the lease of a node.
+    Reconcile<'a> = PRELUDE "reconcile" {
+        incarnation: &'a str,
+        lease: Digits,
+        record: &'a str,
+        read: &'a str,
+        shards: List<'a, Shard>,
+    }
+
+    /// Sends a control message to a node.
+    Post<'a> = PRELUDE "mailboxes" "post" {
+        database: &'a str,
+        node_id: &'a str,
+        version: Digits,
+        message: &'a str,
+    }
+
+    /// Reads the nodes whose leases hold.
+    ReadNodes = PRELUDE "nodes" {}
+
+    /// Removes sessions and presence of stopped nodes.
+    Reap<'a> = PRELUDE "events" "held" "sessions" "presence" "reap" {
+        outbox: OutboxArguments<'a>,
+        incarnation: &'a str,
+        now: ScriptTime,
+        max_rows: u64,
+    }
+
+    /// Releases the leases of a node.
+    Resign<'a> = PRELUDE "resign" {
+        incarnation: &'a str,
+    }
+
+    /// Takes or renews the lease of the outbox.
+    LeaseOutbox<'a> = PRELUDE "lease_outbox" {
+        incarnation: &'a str,
+        lease: Digits,
+    }
+
+    /// Reads events of the outbox.
+    ReadOutbox<'a> = PRELUDE "read_outbox" {
+        after: &'a str,
+        max_events: Digits,
+    }
+
+    /// Removes events from the outbox.
+    RemoveFromOutbox<'a> = PRELUDE "remove_from_outbox" {
+        ids: List<'a, String>,
+    }
+
+    /// Reads how many events the outbox holds.
+    ReadOutboxStatus = PRELUDE "outbox_status" {}
+
+    /// Keeps a block of a user.
+    KeepBlock<'a> = PRELUDE "blocks" "block" {
+        user_id: &'a str,
+        now: ScriptTime,
+        remembered: u64,
+        max_blocks: u64,
+        row: &'a str,
+    }
+
+    /// Ends every block of a user.
+    Unblock<'a> = PRELUDE "blocks" "unblock" {
+        user_id: &'a str,
+        now: ScriptTime,
+        remembered: u64,
+    }
+
+    /// Reads the blocks of a user.
+    BlocksOf<'a> = PRELUDE "blocks_of" {
+        user_id: &'a str,
+    }
+
+    /// Reads the blocks that changed after a revision.
+    ReadBlockChanges = PRELUDE "block_changes" {
+        after: Digits,
+        max_users: u64,
+    }
+
+    /// Confirms the clock of the server.
+    AcceptClock = PRELUDE "accept_clock" {}
+}
+
+#[cfg(test)]
+mod tests;

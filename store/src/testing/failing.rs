@@ -1,0 +1,146 @@
+//! A store for tests: a test can make one of its operations panic or hang.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
+
+use crate::{
+    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, Epoch, Event,
+    Heads, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending,
+    Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy, SessionRecord, Sessions,
+    SpaceLimits, Store, StoreError, StoreStatus, Swept, memory::MemoryStore,
+};
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It panics.
+    Panics,
+    /// It never returns.
+    Hangs,
+}
+
+/// A store in memory whose operations can be broken.
+pub struct FailingStore {
+    store: MemoryStore,
+    broken: Mutex<Option<(&'static str, Failure)>>,
+    probes: Mutex<u64>,
+}
+
+impl FailingStore {
+    /// Creates a store whose operations all work.
+    pub fn around(store: MemoryStore) -> Self {
+        Self { store, broken: Mutex::new(None), probes: Mutex::new(0) }
+    }
+
+    /// Breaks an operation.
+    pub fn break_operation(&self, operation: &'static str, failure: Failure) {
+        *self.broken.lock() = Some((operation, failure));
+    }
+
+    /// Returns how often the store was probed.
+    pub fn probes(&self) -> u64 {
+        *self.probes.lock()
+    }
+
+    async fn fail_if_broken(&self, operation: &'static str) {
+        let broken = *self.broken.lock();
+        match broken.filter(|(broken, _)| *broken == operation) {
+            Some((_, Failure::Panics)) => panic!("{operation} is broken"),
+            Some((_, Failure::Hangs)) => std::future::pending().await,
+            None => {}
+        }
+    }
+}
+
+/// Implements a part of the contract by delegation.
+macro_rules! delegate {
+    ($part:ident { $(async fn $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)* } $($rest:tt)*) => {
+        #[async_trait]
+        impl $part for FailingStore {
+            $(async fn $name(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
+                self.fail_if_broken(stringify!($name)).await;
+                self.store.$name($($argument),*).await
+            })*
+            $($rest)*
+        }
+    };
+}
+
+delegate!(Log {
+    async fn append(append: Append) -> Appended;
+    async fn read(topic: &Topic, after: u64, limit: PageLimit) -> Page;
+    async fn read_back(topic: &Topic, before: u64, limit: PageLimit) -> Page;
+    async fn heads(topics: &[Topic]) -> Heads;
+} fn epoch(&self) -> Epoch { self.store.epoch() });
+
+delegate!(Pending {
+    async fn notify(notify: Notify) -> Notified;
+    async fn acknowledge(user: &UserId, ids: &[NotificationId], event: Option<Event>) -> Vec<NotificationId>;
+    async fn pending_count(user: &UserId) -> u64;
+} async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
+    self.fail_if_broken("notify_all").await;
+    self.store.notify_all(broadcast).await
+});
+
+delegate!(Sessions {
+    async fn open_session(record: SessionRecord, policy: SessionPolicy) -> Admission;
+    async fn restore_session(record: SessionRecord, policy: SessionPolicy) -> Admission;
+    async fn close_session(user: &UserId, session: &SessionId, code: CloseCode) -> ();
+    async fn sessions_of(user: &UserId) -> Vec<SessionRecord>;
+});
+
+delegate!(Blocks {
+    async fn block(user: &UserId, block: Block) -> BlockOutcome;
+    async fn unblock(user: &UserId) -> u64;
+    async fn blocks_of(user: &UserId) -> Vec<Block>;
+    async fn block_changes(after: u64, at_most: usize) -> BlockChanges;
+});
+
+delegate!(Presence {
+    async fn set_present(clan: &ClanId, user: &UserId, sessions: u32) -> PresenceChange;
+    async fn present(clan: &ClanId, at_most: usize) -> Present;
+});
+
+delegate!(Nodes {
+    async fn reconcile(request: ReconcileRequest) -> Reconciled;
+    async fn post(node: &str, message: &ControlMessage) -> ();
+    async fn nodes() -> Vec<NodeRecord>;
+    async fn reap() -> Reaped;
+    async fn resign() -> ();
+});
+
+delegate!(Outbox {
+    async fn lease_outbox(ttl: Duration) -> bool;
+    async fn read_outbox(after: u64, at_most: usize, wait: Duration) -> Vec<OutboxEntry>;
+    async fn remove_from_outbox(sequences: &[u64]) -> ();
+    async fn outbox_status() -> OutboxStatus;
+});
+
+#[async_trait]
+impl Store for FailingStore {
+    async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        self.fail_if_broken("sweep").await;
+        self.store.sweep(now).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        *self.probes.lock() += 1;
+        self.fail_if_broken("probe").await;
+        Ok(())
+    }
+
+    fn set_space_limits(&self, limits: SpaceLimits) {
+        self.store.set_space_limits(limits);
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.store.status()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,178 @@
+//! The software bill of materials of a program, in the JSON format of CycloneDX 1.6: every crate that it contains, and
+//! every crate that runs only during compilation, as `excluded`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use super::checksums;
+use crate::metadata::{Metadata, Package};
+
+/// The program that a bill describes.
+pub(super) struct Subject<'a> {
+    /// The package of the program.
+    pub(super) package: &'a str,
+    /// The target that it is compiled for.
+    pub(super) target: &'a str,
+    /// When the sources were committed, in RFC 3339.
+    pub(super) time: &'a str,
+}
+
+/// Writes the bill of a program from the resolved metadata for its target, and the checksums of `Cargo.lock`.
+///
+/// # Errors
+/// If the package is not among the metadata.
+pub(super) fn bill(metadata: &Metadata, lock: &str, subject: &Subject) -> anyhow::Result<String> {
+    let root = metadata.package(subject.package).with_context(|| format!("no package {}", subject.package))?;
+    let parts = metadata.parts(&root.id);
+    let checksums = checksums(lock);
+    let scope = |package: &Package| match () {
+        () if parts.contained.contains(&package.id) => Some("required"),
+        () if parts.build_only.contains(&package.id) => Some("excluded"),
+        () => None,
+    };
+    let references: BTreeMap<_, _> = metadata.packages.iter().map(|it| (it.id.as_str(), reference(it))).collect();
+    let mut packages: Vec<_> = metadata.packages.iter().filter(|it| scope(it).is_some()).collect();
+    packages.sort_by_key(|package| reference(package));
+    let components = packages.iter().filter(|package| package.id != root.id).map(|package| {
+        let mut component = component(package, "library");
+        component.insert("scope".to_owned(), json!(scope(package)));
+        if let Some(checksum) = checksums.get(&(package.name.as_str(), package.version.as_str())) {
+            component.insert("hashes".to_owned(), json!([{ "alg": "SHA-256", "content": checksum }]));
+        }
+        component
+    });
+    let components: Vec<_> = components.collect();
+    let dependencies = packages.iter().map(|package| {
+        let mut on: Vec<_> = metadata.dependencies(&package.id).filter_map(|id| references.get(id)).collect();
+        on.sort();
+        on.dedup();
+        json!({ "ref": reference(package), "dependsOn": on })
+    });
+    let mut program = component(root, "application");
+    program.insert("properties".to_owned(), json!([{ "name": "target", "value": subject.target }]));
+    let content = json!({
+        "metadata": {
+            "timestamp": subject.time,
+            "tools": { "components": [{ "type": "application", "name": "cargo xtask release", "version": root.version }] },
+            "component": program,
+        },
+        "components": components,
+        "dependencies": dependencies.collect::<Vec<_>>(),
+    });
+    let header = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": serial_number(&content), "version": 1 });
+    let parts = [header, content].into_iter().filter_map(|part| part.as_object().cloned());
+    Ok(format!("{:#}\n", Value::Object(parts.flatten().collect())))
+}
+
+/// Returns a URN that identifies this content: a UUID of version 8 (RFC 9562, section 5.8) from its checksum.
+fn serial_number(bill: &Value) -> String {
+    let mut digits: Vec<char> = checksums::hexadecimal(bill.to_string().as_bytes()).chars().take(32).collect();
+    for (at, digit) in [(12, '8'), (16, 'a')] {
+        if let Some(place) = digits.get_mut(at) {
+            *place = digit;
+        }
+    }
+    let digits: String = digits.into_iter().collect();
+    let part = |from, to| digits.get(from..to).unwrap_or_default();
+    format!("urn:uuid:{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// Returns a package URL, which also names the component within the bill.
+fn reference(package: &Package) -> String {
+    format!("pkg:cargo/{}@{}", package.name, package.version.replace('+', "%2B"))
+}
+
+fn component(package: &Package, kind: &str) -> Map<String, Value> {
+    // Old manifests write `MIT/Apache-2.0`, which is no SPDX expression.
+    let license = package.license.as_ref().map(|license| json!([{ "expression": license.replace('/', " OR ") }]));
+    let authors: Vec<_> = package.authors.iter().map(|author| json!({ "name": author })).collect();
+    let fields = [
+        ("type", Some(json!(kind))),
+        ("bom-ref", Some(json!(reference(package)))),
+        ("authors", (!authors.is_empty()).then(|| json!(authors))),
+        ("name", Some(json!(package.name))),
+        ("version", Some(json!(package.version))),
+        ("description", package.description.as_ref().map(|text| json!(text.trim()))),
+        ("licenses", license),
+        ("purl", Some(json!(reference(package)))),
+        ("externalReferences", package.repository.as_ref().map(|url| json!([{ "type": "vcs", "url": url }]))),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Returns the checksums that `Cargo.lock` has, by name and version.
+fn checksums(lock: &str) -> BTreeMap<(&str, &str), &str> {
+    let value = |block: &'_ str, name: &str| -> Option<(usize, usize)> {
+        let start = block.find(&format!("\n{name} = \""))? + name.len() + 5;
+        Some((start, start + block.get(start..)?.find('"')?))
+    };
+    let packages = lock.split("[[package]]").filter_map(|block| {
+        let text = |name: &str| value(block, name).and_then(|(from, to)| block.get(from..to));
+        Some(((text("name")?, text("version")?), text("checksum")?))
+    });
+    packages.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process::Command};
+
+    use super::*;
+    use crate::{command, project::Project};
+
+    /// Validates a file against the schema of CycloneDX.
+    const VALIDATE: &str = include_str!("validate_bill.py");
+
+    fn bill_of_the_gateway() -> Value {
+        let project = Project::find().expect("the tests run in cargo's target directory");
+        let target = "x86_64-unknown-linux-musl";
+        let metadata =
+            Metadata::for_program(&project, super::super::program::PACKAGE, target).expect("read the metadata");
+        let lock = fs::read_to_string(project.root().join("Cargo.lock")).expect("read Cargo.lock");
+        let subject = Subject { package: super::super::program::PACKAGE, target, time: "2026-01-31T12:00:00Z" };
+        serde_json::from_str(&bill(&metadata, &lock, &subject).expect("write the bill")).expect("it is JSON")
+    }
+
+    fn is_valid(bill: &Value) -> bool {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), bill.to_string()).expect("write the bill");
+        let python = env::var_os("GATEWAY_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+        command::succeeds(Command::new(python).args(["-c", VALIDATE]).arg(file.path()))
+    }
+
+    #[test]
+    fn bill_of_the_gateway_fits_the_schema_of_cyclonedx() {
+        let mut bill = bill_of_the_gateway();
+        assert!(is_valid(&bill), "the validator of xtask/requirements.txt refuses the bill");
+        bill["components"][0]["scope"] = json!("maybe");
+        assert!(!is_valid(&bill), "the validator accepts anything");
+    }
+
+    #[test]
+    fn bill_of_the_gateway_names_what_it_contains() {
+        let bill = bill_of_the_gateway();
+        let find = |name: &str| {
+            let components = bill["components"].as_array().expect("components");
+            components.iter().find(|component| component["name"] == name)
+        };
+        let tokio = find("tokio").expect("the gateway contains tokio");
+        assert_eq!((&tokio["scope"], &tokio["licenses"]), (&json!("required"), &json!([{ "expression": "MIT" }])));
+        assert_eq!(tokio["hashes"][0]["content"].as_str().map(str::len), Some(64));
+        assert_eq!(find("serde_derive").expect("serde's macros")["scope"], "excluded");
+        assert!(find("realtime-gateway-protocol").is_some_and(|ours| ours["hashes"].is_null()));
+        for name in ["proptest", "windows-sys", "realtime-gateway-brokers", "realtime-gateway-server"] {
+            assert!(find(name).is_none(), "{name}");
+        }
+        assert_eq!(bill["metadata"]["component"]["name"], "realtime-gateway-server");
+        assert_eq!(bill, bill_of_the_gateway(), "equal sources give equal bills");
+    }
+
+    #[test]
+    fn checksums_are_read_from_the_lock_file() {
+        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nchecksum = \"abc\"\n\n\
+                    [[package]]\nname = \"ours\"\nversion = \"0.1.0\"\ndependencies = [\n \"a\",\n]\n";
+        assert_eq!(checksums(lock), BTreeMap::from([(("a", "1.0.0"), "abc")]));
+    }
+}
