@@ -15,7 +15,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    ClientMessage, Envelope, ErrorCode, GetChatHistory, MAX_DEPTH, RawJson, RequestId, ServerMessage, Unknown,
+    ClientMessage, Envelope, ErrorCode, GetChatHistory, GetTopicHistory, MAX_DEPTH, NOT_BEFORE_AND_AFTER, RawJson,
+    RequestId, ServerMessage, Unknown,
 };
 use problem::from_json_error;
 use strings::Broken;
@@ -264,8 +265,9 @@ fn check_client(message: ClientMessage) -> Result<ClientMessage, DecodeError> {
             _ => Ok(message),
         },
         ClientMessage::SendChat(chat) if is_blank(chat.content.as_str()) => Err(DecodeError::invalid("content", BLANK)),
-        ClientMessage::GetChatHistory(get) if get.before.is_some() && get.after.is_some() => {
-            Err(DecodeError::invalid("before", GetChatHistory::NOT_BOTH))
+        ClientMessage::GetChatHistory(GetChatHistory { before: Some(_), after: Some(_), .. })
+        | ClientMessage::GetTopicHistory(GetTopicHistory { before: Some(_), after: Some(_), .. }) => {
+            Err(DecodeError::invalid("before", NOT_BEFORE_AND_AFTER))
         }
         _ => Ok(message),
     }

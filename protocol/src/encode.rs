@@ -76,6 +76,12 @@ fn write_fields(text: &mut ObjectText, message: &ClientMessage) {
         ClientMessage::Unsubscribe(message) => {
             text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
         }
+        ClientMessage::GetTopicHistory(message) => {
+            text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
+            optional_whole(text, "before", message.before);
+            optional_whole(text, "after", message.after);
+            text.whole("limit", message.limit.get().into());
+        }
         ClientMessage::Publish(message) => {
             text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
             text.raw("data", message.data.as_str());

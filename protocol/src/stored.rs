@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::{
-    Chat, ChatContent, ChatData, ClientMessageId, MessageId, MessageType, NotificationId, RawJson, Timestamp, UserId,
-    object_text::push_string, topic::Topic,
+    Chat, ChatContent, ChatData, ClientMessageId, Event, MessageId, MessageType, NotificationId, RawJson, Timestamp,
+    UserId, object_text::push_string, topic::Topic,
 };
 
 /// The body of an entry, as a service writes it.
@@ -191,6 +191,28 @@ impl StoredEntry<'_> {
             client_message_id: body.client_message_id,
         }))
     }
+
+    /// Decodes an event of a topic; `None` for any other entry.
+    ///
+    /// # Errors
+    /// A [`StoredError`] when the body is not a valid event.
+    pub fn event(&self) -> Result<Option<Event>, StoredError> {
+        let Topic::Service(service, topic) = self.topic else { return Ok(None) };
+        let body: ReadEvent = serde_json::from_slice(self.body)?;
+        if body.r#type != "event" {
+            return Ok(None);
+        }
+        let missing = |field| StoredError(de::Error::missing_field(field));
+        Ok(Some(Event {
+            service: service.clone(),
+            topic: topic.clone(),
+            data: body.data.ok_or_else(|| missing("data"))?,
+            offset: self.offset,
+            published_at: body.published_at.ok_or_else(|| missing("publishedAt"))?,
+            user_id: body.user_id,
+            client_message_id: body.client_message_id,
+        }))
+    }
 }
 
 /// The members of a stored body, as stored.
@@ -241,6 +263,23 @@ struct ReadChat {
     client_message_id: Option<ClientMessageId>,
 }
 
+/// The members of an event. Other kinds of entries of a topic's log, which a later version may add, lack some of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadEvent {
+    r#type: String,
+    // Without this function, the data `null` would be read as absent data.
+    #[serde(default, deserialize_with = "present")]
+    data: Option<RawJson>,
+    published_at: Option<Timestamp>,
+    user_id: Option<UserId>,
+    client_message_id: Option<ClientMessageId>,
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 fn push_member(text: &mut String, name: &str, value: &str) {
     push_string(text, name);
     text.push(':');
@@ -283,6 +322,29 @@ mod tests {
             };
             assert_eq!(Some(decoded), entry.chat().unwrap());
         }
+    }
+
+    #[test]
+    fn composed_message_decodes_to_the_same_event() {
+        let topic = Topic::Service(ServiceName::new("s").unwrap(), TopicName::new("t").unwrap());
+        for data in ["null", r#"{"b": 1.00, "a": "}"}"#, "[ ]"] {
+            let data: RawJson = serde_json::from_str(data).unwrap();
+            let user = UserId::new("u").unwrap();
+            for user_id in [None, Some(&user)] {
+                let at = Timestamp::from_millis(1_700_000_000_123);
+                let stored = StoredEvent { data: &data, published_at: at, user_id, client_message_id: None };
+                let body = StoredBody::Event(stored).encode().unwrap();
+                let entry = StoredEntry { topic: &topic, offset: 7, body: &body };
+                let composed = entry.compose(Delivery::First).unwrap();
+                let ServerMessage::Event(decoded) = decode_server(&composed.text).unwrap().message else {
+                    panic!("no event")
+                };
+                assert_eq!((decoded.data.as_str(), &decoded.user_id), (data.as_str(), &user_id.cloned()));
+                assert_eq!(Some(decoded), entry.event().unwrap());
+            }
+        }
+        let later = StoredEntry { topic: &topic, offset: 8, body: br#"{"type":"later","n":1}"# };
+        assert_eq!(later.event().unwrap(), None);
     }
 
     #[test]

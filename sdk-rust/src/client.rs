@@ -2,6 +2,7 @@
 
 mod builder;
 mod clan_chat;
+mod history;
 mod notifications;
 mod service_topic;
 mod stream;
@@ -16,7 +17,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use builder::ClientBuilder;
 pub(crate) use builder::{TokenFuture, TokenProvider};
-pub use clan_chat::{ClanChat, History, Receipt, SendChat, SubscribeChat};
+pub use clan_chat::{ClanChat, Receipt, SendChat, SubscribeChat};
+pub use history::{History, HistoryCommand};
 pub use notifications::Notifications;
 pub use service_topic::{Publish, ServiceTopic, SubscribeTopic};
 pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, TopicStream};

@@ -4,7 +4,7 @@
 
 import type {
   Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, NotificationAcked, Presence,
-  PresenceChanged, ServerMessage, TopicMessage, Typing,
+  PresenceChanged, ServerMessage, TopicHistory, TopicMessage, Typing,
 } from "./messages.js";
 
 export * from "./messages.js";
@@ -262,6 +262,12 @@ export interface NotificationHandlers {
   onError?: (error: unknown) => void;
 }
 
+/** A page of a topic's history. */
+export type TopicPage<T = unknown> = Omit<TopicHistory, "events"> & {
+  /** In ascending order of offsets. */
+  events: (Omit<TopicMessage, "data"> & { data: T })[];
+};
+
 /** A topic of a declared service. */
 export interface ServiceTopic<T = unknown> {
   readonly service: string;
@@ -270,6 +276,8 @@ export interface ServiceTopic<T = unknown> {
   subscribe(options?: SubscribeOptions): Subscription<TopicEvent<T>>;
   /** Publishes any JSON. It is repeated after a reconnect if necessary, and stored once. */
   publish(data: T, options?: SendOptions): Sending;
+  /** Returns a page of the history. `limit` is 1 to 100, 50 by default. */
+  history(options?: CallOptions & { before?: number; after?: number; limit?: number }): Promise<TopicPage<T>>;
 }
 
 /** A client of one gateway. It connects at first use, or with `connect()`. */

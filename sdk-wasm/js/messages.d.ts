@@ -232,6 +232,23 @@ export interface Publish {
   requestId?: string;
 }
 
+/** Requests a page of a topic's history: the latest events, or those before or after an offset (not both). */
+export interface GetTopicHistory {
+  type: "topic_history";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** The page ends before this offset. */
+  before?: number;
+  /** The page starts after this offset. */
+  after?: number;
+  /** The maximum number of events, 1 to 100. 50 when absent. */
+  limit?: number;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
 /** Requests a `pong`. */
 export interface Ping {
   type: "ping";
@@ -254,6 +271,7 @@ export type ClientMessage =
   | Subscribe
   | Unsubscribe
   | Publish
+  | GetTopicHistory
   | Ping;
 
 /** The client is authenticated, and the connection may be used. */
@@ -543,6 +561,40 @@ export interface TopicMessage {
   clientMessageId?: string;
 }
 
+/** A page of a topic's history. */
+export interface TopicHistory {
+  type: "topic_history";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** The epoch of the store. */
+  epoch: string;
+  /** The events in order of their offsets. Fewer than requested if the reply would exceed 256 KiB. */
+  events: {
+    /** The service. */
+    service: string;
+    /** The topic. */
+    topic: string;
+    /** The published data. */
+    data: unknown;
+    /** The offset in the topic's log. */
+    offset: number;
+    /** When the gateway accepted the message. */
+    publishedAt: string;
+    /** The user who published the event. Absent when a backend service published it. */
+    userId?: string;
+    /** The idempotency key that the publisher chose. */
+    clientMessageId?: string;
+  }[];
+  /** Whether there are more events in the requested direction. */
+  hasMore: boolean;
+  /** Present and true when entries are missing, because the entries after `after` are no longer retained or some entries cannot be read. */
+  trimmed?: boolean;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
 /** The node will close the connection, which works until then. */
 export interface ReconnectHint {
   type: "reconnect";
@@ -600,6 +652,7 @@ export type ServerMessage =
   | Presence
   | PresenceChanged
   | TopicMessage
+  | TopicHistory
   | ReconnectHint
   | ErrorReply
   | Pong;

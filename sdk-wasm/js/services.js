@@ -102,6 +102,12 @@ export class ServiceTopic {
     const fields = { service: this.service, topic: this.topic, data, clientMessageId };
     return sending(clientMessageId, this.#internals.call("publish", fields, options));
   }
+
+  history({ before, after, limit, ...options } = {}) {
+    const fields = { service: this.service, topic: this.topic, before, after, limit };
+    const page = this.#internals.call("topic_history", fields, options);
+    return page.then(page => ({ ...page, events: page.events.map(event => ({ type: "event", ...event })) }));
+  }
 }
 
 /**

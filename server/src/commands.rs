@@ -5,6 +5,7 @@ pub mod router;
 pub mod service;
 
 mod clan_chat;
+mod history;
 mod notifications;
 mod services;
 mod typing;

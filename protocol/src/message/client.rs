@@ -172,6 +172,10 @@ client_messages! {
     Publish = "publish" -> ["message_sent"],
         rate: Message, subject: |publish| Subject::Topic(publish.topic.clone()), extensions: |_| true,
         handler: publish, sdk: Publish;
+    /// Requests a page of a topic's history: the latest events, or those before or after an offset (not both).
+    GetTopicHistory = "topic_history" -> ["topic_history"],
+        rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
+        handler: get_topic_history, sdk: Query;
     /// Requests a `pong`.
     Ping = "ping" -> ["pong"],
         rate: Control, subject: |_| Subject::Nothing, extensions: |_| false,

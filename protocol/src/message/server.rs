@@ -110,6 +110,8 @@ server_messages! {
     PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithExtensions,
     /// An event that was published to a topic of a declared service.
     Event(Event) = "event" for AllClients,
+    /// A page of a topic's history.
+    TopicHistory(TopicHistory) = "topic_history" for AllClients,
     /// The node will close the connection, which works until then.
     Reconnect(ReconnectHint) = "reconnect" for AllClients,
     /// A command failed, or an error concerns the session.

@@ -77,6 +77,13 @@ pub(super) static CLIENT: &[(&str, &[Field])] = &[
         Field { name: "data", required: true, kind: Kind::Any },
         Field { name: "clientMessageId", required: false, kind: Kind::Id },
     ]),
+    ("topic_history", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "before", required: false, kind: Kind::Whole(&(0..=9007199254740991)) },
+        Field { name: "after", required: false, kind: Kind::Whole(&(0..=9007199254740991)) },
+        Field { name: "limit", required: false, kind: Kind::Whole(&(1..=100)) },
+    ]),
     ("ping", &[]),
 ];
 
@@ -212,6 +219,22 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "userId", required: false, kind: Kind::Id },
         Field { name: "clientMessageId", required: false, kind: Kind::Id },
     ]),
+    ("topic_history", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "epoch", required: true, kind: Kind::Text },
+        Field { name: "events", required: true, kind: Kind::List(&Kind::Object(&[
+            Field { name: "service", required: true, kind: Kind::Service },
+            Field { name: "topic", required: true, kind: Kind::Id },
+            Field { name: "data", required: true, kind: Kind::Any },
+            Field { name: "offset", required: true, kind: Kind::Whole(&(1..=9007199254740991)) },
+            Field { name: "publishedAt", required: true, kind: Kind::Time },
+            Field { name: "userId", required: false, kind: Kind::Id },
+            Field { name: "clientMessageId", required: false, kind: Kind::Id },
+        ])) },
+        Field { name: "hasMore", required: true, kind: Kind::Flag },
+        Field { name: "trimmed", required: false, kind: Kind::Flag },
+    ]),
     ("reconnect", &[
         Field { name: "reason", required: true, kind: Kind::Text },
         Field { name: "afterMs", required: true, kind: Kind::Whole(&(0..=18446744073709551615)) },
@@ -233,4 +256,5 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
 /// The defaults of commands: the `type`, the field and the JSON of its value.
 pub(super) static DEFAULTS: &[(&str, &str, &str)] = &[
     ("chat_history", "limit", "50"),
+    ("topic_history", "limit", "50"),
 ];

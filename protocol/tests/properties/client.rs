@@ -8,8 +8,8 @@ use proptest::{
     strategy::Union,
 };
 use realtime_gateway_protocol::{
-    Authenticate, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, HistoryLimit, MessageType,
-    NotificationAck, Ping, Publish, Recover, SendChat, SendTyping, Subscribe, SubscribeClanChat,
+    Authenticate, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, GetTopicHistory, HistoryLimit,
+    MessageType, NotificationAck, Ping, Publish, Recover, SendChat, SendTyping, Subscribe, SubscribeClanChat,
     SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn command() -> impl Strategy<Value = Envelope<ClientMessage>> {
         subscribe(),
         (service(), id()).prop_map(|(service, topic)| Unsubscribe { service, topic }.into()).boxed(),
         publish(),
+        topic_history(),
         Just(Ping {}.into()).boxed(),
     ]))
 }
@@ -73,15 +74,30 @@ fn ack() -> BoxedStrategy<ClientMessage> {
     .boxed()
 }
 
-fn history() -> BoxedStrategy<ClientMessage> {
-    let place = prop_oneof![
+/// `before` and `after` of a request for history.
+fn bounds() -> impl Strategy<Value = (Option<u64>, Option<u64>)> {
+    prop_oneof![
         Just((None, None)),
         position().prop_map(|before| (Some(before), None)),
         position().prop_map(|after| (None, Some(after))),
-    ];
-    let limit = (1..=100_u32).prop_filter_map("a limit", HistoryLimit::new);
-    (id(), place, limit)
+    ]
+}
+
+fn limit() -> impl Strategy<Value = HistoryLimit> {
+    (1..=100_u32).prop_filter_map("a limit", HistoryLimit::new)
+}
+
+fn history() -> BoxedStrategy<ClientMessage> {
+    (id(), bounds(), limit())
         .prop_map(|(clan_id, (before, after), limit)| GetChatHistory { clan_id, before, after, limit }.into())
+        .boxed()
+}
+
+fn topic_history() -> BoxedStrategy<ClientMessage> {
+    (service(), id(), bounds(), limit())
+        .prop_map(|(service, topic, (before, after), limit)| {
+            GetTopicHistory { service, topic, before, after, limit }.into()
+        })
         .boxed()
 }
 

@@ -104,7 +104,7 @@ fn commands_in_outline(text: &str) {
                     inner.retain(|name, _| known.contains_key(name));
                 }
             }
-            if command.message.type_name() == "chat_history" {
+            if matches!(command.message.type_name(), "chat_history" | "topic_history") {
                 // What the gateway takes for granted, the decoder fills in.
                 fields.entry("limit").or_insert(50.into());
             }
@@ -113,7 +113,7 @@ fn commands_in_outline(text: &str) {
         Err(refusal) => {
             let Some(word) = refusal.in_reply_to else { return };
             // What fields must fulfil together is the gateway's affair.
-            let alone = !matches!(word, "notification_ack" | "chat_history");
+            let alone = !matches!(word, "notification_ack" | "chat_history" | "topic_history");
             // So is what is not seen: looking for it would make the browser SDK larger.
             let alone = alone && !refusal.to_string().contains("zero-width");
             match outline(word) {

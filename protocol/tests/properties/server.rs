@@ -11,7 +11,7 @@ use realtime_gateway_protocol::{
     AckConfirmed, Authenticated, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode, ErrorReply, Event,
     Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence, PresenceChanged, PresenceStatus,
     PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason, ServerMessage, SubscriptionConfirmed,
-    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, Typing, Unknown,
+    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, Typing, Unknown,
 };
 
 use crate::part::{
@@ -62,7 +62,12 @@ fn known() -> impl Strategy<Value = ServerMessage> {
         (id(), id(), word::<PresenceStatus>(PresenceStatus::KNOWN))
             .prop_map(|(clan_id, user_id, status)| PresenceChanged { clan_id, user_id, status }.into())
             .boxed(),
-        event(),
+        event().prop_map(Into::into).boxed(),
+        (service(), id(), text(), vec(event(), 0..3), any::<bool>(), of(any::<bool>()))
+            .prop_map(|(service, topic, epoch, events, has_more, trimmed)| {
+                TopicHistory { service, topic, epoch, events, has_more, trimmed }.into()
+            })
+            .boxed(),
         (word::<ReconnectReason>(ReconnectReason::KNOWN), any::<u64>())
             .prop_map(|(reason, after_ms)| ReconnectHint { reason, after_ms }.into())
             .boxed(),
@@ -146,12 +151,18 @@ fn presence() -> BoxedStrategy<ServerMessage> {
         .boxed()
 }
 
-fn event() -> BoxedStrategy<ServerMessage> {
-    (service(), id(), json(), offset(), time(), of(id()), of(id()))
-        .prop_map(|(service, topic, data, offset, published_at, user_id, client_message_id)| {
-            Event { service, topic, data, offset, published_at, user_id, client_message_id }.into()
-        })
-        .boxed()
+fn event() -> impl Strategy<Value = Event> {
+    (service(), id(), json(), offset(), time(), of(id()), of(id())).prop_map(
+        |(service, topic, data, offset, published_at, user_id, client_message_id)| Event {
+            service,
+            topic,
+            data,
+            offset,
+            published_at,
+            user_id,
+            client_message_id,
+        },
+    )
 }
 
 fn error() -> BoxedStrategy<ServerMessage> {

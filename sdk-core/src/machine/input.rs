@@ -163,7 +163,7 @@ pub enum Command {
         /// When to report a timeout to the app, in milliseconds from now. The acknowledgement is repeated nevertheless.
         timeout: Millis,
     },
-    /// A query (`chat_history`, `presence`), which is safe to repeat.
+    /// A query (`chat_history`, `topic_history`, `presence`), which is safe to repeat.
     Query {
         /// Resolved with the reply.
         ticket: Ticket,

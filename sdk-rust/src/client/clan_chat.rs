@@ -8,12 +8,12 @@ use std::{
 
 use realtime_gateway_protocol as protocol;
 use realtime_gateway_protocol::{
-    ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, GetPresence, HistoryLimit, MessageId,
-    MessageSent, MessageType, Presence, RawJson, ServerMessage,
+    ChatContent, ChatData, ClanId, ClientMessageId, GetChatHistory, GetPresence, HistoryLimit, MessageId, MessageSent,
+    MessageType, Presence, RawJson, ServerMessage,
 };
 use serde::Serialize;
 
-use super::{ChatStream, Client};
+use super::{ChatStream, Client, History};
 use crate::{
     Error, ErrorKind, Outcome, Position, Topic,
     driver::{Call, Op},
@@ -71,10 +71,10 @@ impl ClanChat {
     }
 
     /// Reads a page of the history when it is awaited, by default the latest page.
-    pub fn history(&self) -> History {
+    pub fn history(&self) -> History<GetChatHistory> {
         let clan_id = self.clan_id.clone();
         let get = GetChatHistory { clan_id, before: None, after: None, limit: HistoryLimit::default() };
-        History { client: self.client.clone(), get: Ok(get) }
+        History::new(self.client.clone(), get)
     }
 
     /// Returns the users who are present now.
@@ -236,57 +236,8 @@ impl IntoFuture for SendChat {
     }
 }
 
-/// The options of a history page: see [`ClanChat::history`].
-#[must_use = "nothing is sent until this is awaited"]
-pub struct History {
-    client: Client,
-    get: Result<GetChatHistory, Error>,
-}
-
-impl History {
-    /// The page that begins after this offset, such as `gap.before`.
-    pub fn after(mut self, offset: u64) -> Self {
-        if let Ok(get) = &mut self.get {
-            (get.after, get.before) = (Some(offset), None);
-        }
-        self
-    }
-
-    /// The page that ends before this offset.
-    pub fn before(mut self, offset: u64) -> Self {
-        if let Ok(get) = &mut self.get {
-            (get.before, get.after) = (Some(offset), None);
-        }
-        self
-    }
-
-    /// How many messages, 1 to 100; 50 by default.
-    pub fn limit(mut self, messages: u32) -> Self {
-        match (&mut self.get, HistoryLimit::new(messages)) {
-            (Ok(get), Some(limit)) => get.limit = limit,
-            (get, None) => *get = Err(Error::invalid("limit is 1 to 100")),
-            (Err(_), Some(_)) => {}
-        }
-        self
-    }
-}
-
-impl IntoFuture for History {
-    type Output = Result<ChatHistory, Error>;
-    type IntoFuture = Later<ChatHistory>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            match self.client.call(Call::Query(self.get?.into()), None).await? {
-                ServerMessage::ChatHistory(page) => Ok(page),
-                other => Err(unexpected(&other)),
-            }
-        })
-    }
-}
-
 /// The error for a reply of an unexpected type.
-fn unexpected(message: &ServerMessage) -> Error {
+pub(super) fn unexpected(message: &ServerMessage) -> Error {
     let problem = format!("the gateway answered with {}", message.type_name());
     Error::new(ErrorKind::Connection(problem), Outcome::Unknown)
 }

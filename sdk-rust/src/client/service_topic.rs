@@ -1,4 +1,4 @@
-//! A topic of a declared service: subscribe and publish.
+//! A topic of a declared service: subscribe, publish, read the history.
 
 use std::{
     future::{Future, IntoFuture},
@@ -7,10 +7,10 @@ use std::{
 };
 
 use realtime_gateway_protocol as protocol;
-use realtime_gateway_protocol::{ClientMessageId, RawJson, ServiceName, TopicName};
+use realtime_gateway_protocol::{ClientMessageId, GetTopicHistory, HistoryLimit, RawJson, ServiceName, TopicName};
 use serde::Serialize;
 
-use super::{Client, Receipt, TopicStream};
+use super::{Client, History, Receipt, TopicStream};
 use crate::{
     Error, Position, Topic,
     machine::{Overflow, SubscribeOptions},
@@ -44,6 +44,13 @@ impl ServiceTopic {
     pub fn publish(&self, data: &impl Serialize) -> Publish {
         let data = RawJson::encode(data).map_err(Error::invalid);
         Publish { topic: self.clone(), data, client_message_id: None, timeout: None }
+    }
+
+    /// Reads a page of the history when it is awaited, by default the latest page.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        let (service, topic) = (self.service.clone(), self.topic.clone());
+        let get = GetTopicHistory { service, topic, before: None, after: None, limit: HistoryLimit::default() };
+        History::new(self.client.clone(), get)
     }
 }
 

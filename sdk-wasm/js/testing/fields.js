@@ -15,6 +15,7 @@ export const CLIENT = {
   subscribe: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, recover: { required: false, kind: "Object", fields: { offset: { required: true, kind: "Whole", least: 0n, most: 9007199254740991n }, epoch: { required: true, kind: "Text" } } }, history: { required: false, kind: "Whole", least: 0n, most: 100n } },
   unsubscribe: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" } },
   publish: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, clientMessageId: { required: false, kind: "Id" } },
+  topic_history: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, before: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, after: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, limit: { required: false, kind: "Whole", least: 1n, most: 100n } },
   ping: {},
 };
 
@@ -36,6 +37,7 @@ export const SERVER = {
   presence: { clanId: { required: true, kind: "Id" }, users: { required: true, kind: "List", item: { kind: "Object", fields: { userId: { required: true, kind: "Id" }, sessions: { required: true, kind: "Whole", least: 0n, most: 4294967295n } } } }, count: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
   presence_changed: { clanId: { required: true, kind: "Id" }, userId: { required: true, kind: "Id" }, status: { required: true, kind: "Text" } },
   event: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, publishedAt: { required: true, kind: "Time" }, userId: { required: false, kind: "Id" }, clientMessageId: { required: false, kind: "Id" } },
+  topic_history: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, epoch: { required: true, kind: "Text" }, events: { required: true, kind: "List", item: { kind: "Object", fields: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, publishedAt: { required: true, kind: "Time" }, userId: { required: false, kind: "Id" }, clientMessageId: { required: false, kind: "Id" } } } }, hasMore: { required: true, kind: "Flag" }, trimmed: { required: false, kind: "Flag" } },
   reconnect: { reason: { required: true, kind: "Text" }, afterMs: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
   error: { message: { required: true, kind: "Text" }, code: { required: true, kind: "Text" }, inReplyTo: { required: false, kind: "Text" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, retryAfterMs: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n }, details: { required: false, kind: "Any" } },
   pong: { timestamp: { required: true, kind: "Time" } },

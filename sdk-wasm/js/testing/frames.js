@@ -141,7 +141,7 @@ function problemOfWhole(type, message) {
     const { length } = notificationIds ?? ["one"];
     if (length < 1 || length > 1_000) return { field: "notificationIds", problem: "1 to 1000 are expected" };
   }
-  if (type === "chat_history" && (message.before ?? null) !== null && (message.after ?? null) !== null) {
+  if (type.endsWith("_history") && (message.before ?? null) !== null && (message.after ?? null) !== null) {
     return { field: "before", problem: "either before or after, not both" };
   }
   return undefined;

@@ -72,7 +72,9 @@ export class Session {
       case "typing":
         return this.#gateway.typing(clanId, this.userId, message.isTyping);
       case "chat_history":
-        return reply(this.#history(message));
+        return reply(this.#history("clan_chat", clanId, message));
+      case "topic_history":
+        return reply(this.#history(service, topic, message));
       case "presence":
         return reply(this.#gateway.presence(clanId));
       case "notification_ack": {
@@ -163,17 +165,16 @@ export class Session {
     }));
   }
 
-  #history({ clanId, before, after, limit = 50 }) {
-    const log = this.#gateway.log("clan_chat", clanId);
-    const all = this.#gateway.messages(clanId);
+  #history(service, topic, { type, before, after, limit = 50 }) {
+    const log = this.#gateway.log(service, topic);
+    const all = service === "clan_chat" ? this.#gateway.messages(topic) : log.entries;
     const within = all.filter(({ offset }) => (before === undefined || offset < before) && (after === undefined || offset > after));
     const page = after === undefined ? within.slice(-limit) : within.slice(0, limit);
-    const messages = page.map(({ type, ...message }) => message);
+    const entries = page.map(({ type, ...entry }) => entry);
     const isTrimmed = after !== undefined && after < log.floor - 1;
     const { epoch } = this.#gateway;
-    return clean({
-      type: "chat_history", clanId, epoch, messages, hasMore: page.length < within.length, trimmed: isTrimmed || undefined,
-    });
+    const about = service === "clan_chat" ? { clanId: topic, messages: entries } : { service, topic, events: entries };
+    return clean({ type, ...about, epoch, hasMore: page.length < within.length, trimmed: isTrimmed || undefined });
   }
 
   #refuse(message, requestId, fault) {

@@ -4,31 +4,29 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use realtime_gateway_protocol::{
-    Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, MAX_SERVER_MESSAGE_BYTES,
-    MessageId, MessageSent, MessageType, SendChat, ServiceName, UserId,
+    ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, MessageId, MessageSent, MessageType,
+    SendChat, ServiceName, UserId,
     stored::{StoredBody, StoredChat, StoredDeletion},
 };
 use serde::Serialize;
 
-use super::service::{Commands, NewSubscription, Service};
+use super::{
+    history::{HistoryPage, PageOf, messages_of, read_page},
+    service::{Commands, NewSubscription, Service},
+};
 use crate::{
     auth::{Action, Permissions},
     command_error::CommandError,
     delivery::{
-        entry::stored,
         log::TopicLog,
         presence::Presence,
         reports::{ChatReport, EventSubject},
     },
     ids::new_id,
     session::Session,
-    store::{Append, Idempotency, IdempotencyKey, Page, PageLimit, Redaction},
-    telemetry::log_limited,
+    store::{Append, Idempotency, IdempotencyKey, PageLimit, Redaction},
     topic::Topic,
 };
-
-/// The maximum size of a page of history in bytes, which leaves room for the envelope within the maximum message size.
-const HISTORY_BYTES: usize = MAX_SERVER_MESSAGE_BYTES - 16 * 1024;
 
 /// A chat message of a backend service.
 #[derive(Debug, Clone)]
@@ -167,40 +165,10 @@ impl ClanChat {
     /// # Errors
     /// `unavailable` when the store does not answer in time.
     pub async fn history(&self, get: &GetChatHistory) -> Result<ChatHistory, CommandError> {
-        let topic = Topic::Clan(get.clan_id.clone());
-        let limit = usize::try_from(get.limit.get()).unwrap_or(1);
-        let mut messages: Vec<Chat> = Vec::new();
-        let (mut bytes, mut after, mut before) = (0, get.after, get.before.unwrap_or(u64::MAX));
-        let mut trimmed = None;
-        // Deletions are entries too, so one page of entries may hold fewer messages than were requested.
-        loop {
-            let want = PageLimit { entries: limit - messages.len(), bytes: HISTORY_BYTES - bytes };
-            let page = match after {
-                Some(after) => self.log.read(&topic, after, want).await?,
-                None => self.log.read_back(&topic, before, want).await?,
-            };
-            // Reading backwards continues before the first entry of the page, or before the entries that were lost.
-            let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
-            let more = match after {
-                Some(_) => page.next < page.bounds.head,
-                None => first.is_some_and(|first| first > page.bounds.floor),
-            };
-            if page.lost.is_some() || after.is_some_and(|after| after.saturating_add(1) < page.bounds.floor) {
-                trimmed = Some(true);
-            }
-            bytes += page.entries.iter().map(|entry| entry.body.len() + 128).sum::<usize>();
-            after = after.map(|_| page.next);
-            before = first.unwrap_or(0);
-            let epoch = page.epoch.to_string();
-            let found = messages_of(&topic, &page);
-            match after {
-                Some(_) => messages.extend(found),
-                None => messages = found.into_iter().chain(messages).collect(),
-            }
-            if !more || messages.len() >= limit || bytes >= HISTORY_BYTES {
-                return Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more: more, trimmed });
-            }
-        }
+        let (topic, page) = (Topic::Clan(get.clan_id.clone()), PageOf::requested(get.before, get.after));
+        let page = read_page(&self.log, &topic, page, get.limit, |entry| entry.chat()).await?;
+        let HistoryPage { epoch, messages, has_more, trimmed } = page;
+        Ok(ChatHistory { clan_id: get.clan_id.clone(), epoch, messages, has_more, trimmed })
     }
 
     /// Deletes a message: appends `chat_deleted` and removes the content from the log in one transaction.
@@ -227,7 +195,9 @@ impl ClanChat {
         loop {
             let limit = PageLimit { entries: 256, bytes: 1024 * 1024 };
             let page = self.log.read_back(topic, before, limit).await?;
-            if let Some(found) = messages_of(topic, &page).into_iter().find(|chat| chat.message_id == *message) {
+            if let Some(found) =
+                messages_of(topic, &page, |entry| entry.chat()).into_iter().find(|chat| chat.message_id == *message)
+            {
                 return Ok(found.offset);
             }
             let first = page.lost.map(|lost| lost.first).or(page.entries.first().map(|first| first.offset));
@@ -237,17 +207,6 @@ impl ClanChat {
             }
         }
     }
-}
-
-fn messages_of(topic: &Topic, page: &Page) -> Vec<Chat> {
-    let chat = |entry| match stored(topic, entry).chat() {
-        Ok(chat) => chat,
-        Err(error) => {
-            log_limited!(ERROR, { %error, offset = entry.offset }, "a log entry cannot be decoded");
-            None
-        }
-    };
-    page.entries.iter().filter_map(chat).collect()
 }
 
 fn system_user() -> Result<UserId, CommandError> {

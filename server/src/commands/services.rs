@@ -3,11 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use realtime_gateway_protocol::{
-    ClientMessageId, ErrorCode, MessageId, MessageSent, Publish, RawJson, ServiceName, TopicName, UserId,
+    ClientMessageId, ErrorCode, GetTopicHistory, MessageId, MessageSent, Publish, RawJson, ServiceName, TopicHistory,
+    TopicName, UserId,
     stored::{StoredBody, StoredEvent},
 };
 
-use super::service::{Commands, NewSubscription, Service};
+use super::{
+    history::{HistoryPage, PageOf, read_page},
+    service::{Commands, NewSubscription, Service},
+};
 use crate::{
     auth::{Action, Permissions},
     command_error::CommandError,
@@ -120,6 +124,31 @@ impl Services {
         let key = key.transpose().map_err(CommandError::internal)?;
         let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key };
         self.append(service, topic, event).await
+    }
+
+    /// Returns a page of a topic's history to a client (`topic_history`).
+    ///
+    /// # Errors
+    /// `unknown_service`, `forbidden`, and the errors of [`Services::history`].
+    pub(crate) async fn read(&self, session: &Session, get: GetTopicHistory) -> Result<TopicHistory, CommandError> {
+        self.find(&get.service, &get.topic)?;
+        let topic = Topic::Service(get.service.clone(), get.topic.clone());
+        self.permissions.check(&session.identity(), Action::Read, &topic).await?;
+        self.history(get).await
+    }
+
+    /// Returns a page of a topic's history.
+    ///
+    /// # Errors
+    /// `unknown_service` (also for a topic that the service does not have), `unavailable` when the store does not answer
+    /// in time.
+    pub async fn history(&self, get: GetTopicHistory) -> Result<TopicHistory, CommandError> {
+        self.find(&get.service, &get.topic)?;
+        let topic = Topic::Service(get.service.clone(), get.topic.clone());
+        let page = PageOf::requested(get.before, get.after);
+        let page = read_page(&self.log, &topic, page, get.limit, |entry| entry.event()).await?;
+        let HistoryPage { epoch, messages: events, has_more, trimmed } = page;
+        Ok(TopicHistory { service: get.service, topic: get.topic, epoch, events, has_more, trimmed })
     }
 
     async fn append(

@@ -56,5 +56,6 @@ mod setup;
 mod signals_during_startup;
 mod slow_permission_service;
 mod store_space;
+mod topic_history;
 mod two_nodes;
 mod typing;

@@ -136,3 +136,24 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<ClientMessageId>,
 }
+
+/// A page of the history of a topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "TopicHistory")]
+pub struct TopicHistory {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The epoch of the store.
+    pub epoch: String,
+    /// The events in order of their offsets. Fewer than requested if the reply would exceed 256 KiB.
+    #[serde(deserialize_with = "crate::decode::objects")]
+    pub events: Vec<Event>,
+    /// Whether there are more events in the requested direction.
+    pub has_more: bool,
+    /// Present and true when entries are missing, because the entries after `after` are no longer retained or some entries cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trimmed: Option<bool>,
+}

@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// The optional protocol features that this version supports.
-const FEATURES: [&str; 6] = ["recovery", "history", "presence", "idempotency", "reauthentication", "sessions"];
+const FEATURES: [&str; 7] =
+    ["recovery", "history", "presence", "idempotency", "reauthentication", "sessions", "topic_history"];
 
 impl Router {
     /// Authenticates with the upgrade request: a verified `Authorization` header, or a token in the query.

@@ -1,8 +1,8 @@
 //! The handler of each command, in the order of the message table (`protocol/src/message/client.rs`).
 
 use realtime_gateway_protocol::{
-    Authenticate, CommandHandler, GetChatHistory, GetPresence, NotificationAck, Ping, Pong, Publish, RequestId,
-    SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat, SubscribeNotifications, Unsubscribe,
+    Authenticate, CommandHandler, GetChatHistory, GetPresence, GetTopicHistory, NotificationAck, Ping, Pong, Publish,
+    RequestId, SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat, SubscribeNotifications, Unsubscribe,
     UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
@@ -114,6 +114,12 @@ impl CommandHandler for CommandContext<'_> {
         let session = self.router.session()?;
         let sent = self.router.parts.features.services.publish(&session, publish).await?;
         self.reply(sent)
+    }
+
+    async fn get_topic_history(self, get: GetTopicHistory) -> Self::Answer {
+        let session = self.router.session()?;
+        let history = self.router.parts.features.services.read(&session, get).await?;
+        self.reply(history)
     }
 
     async fn ping(self, _: Ping) -> Self::Answer {

@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{
     Chat, ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, ErrorCode, GetChatHistory, HistoryLimit,
-    MessageId, UserId, backend::BackendMessageType,
+    MessageId, NOT_BEFORE_AND_AFTER, UserId, backend::BackendMessageType,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ impl Clans {
     ) -> Result<JsonResponse<Messages>, Problem> {
         let (before, after) = (before.0.map(|position| position.0), after.0.map(|position| position.0));
         if before.is_some() && after.is_some() {
-            return Err(Problem::field("before", GetChatHistory::NOT_BOTH));
+            return Err(Problem::field("before", NOT_BEFORE_AND_AFTER));
         }
         let get = GetChatHistory { clan_id: clan.0, before, after, limit: limit.0.unwrap_or_default() };
         let ChatHistory { epoch, messages, has_more, trimmed, .. } = clan_chat.history(&get).await?;

@@ -1,20 +1,23 @@
-//! Publishes events to the topics of declared services.
+//! Publishes events to the topics of declared services, and reads their history.
 
 use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClientMessageId, RawJson, ServiceName, TopicName};
+use realtime_gateway_protocol::{
+    ClientMessageId, Event, GetTopicHistory, HistoryLimit, NOT_BEFORE_AND_AFTER, RawJson, ServiceName, TopicHistory,
+    TopicName,
+};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::MessageAccepted;
 use crate::{
     commands,
     http::{
         body::{Accepted, Body, JsonResponse},
-        key::{Key, Publish},
-        parameter::Path,
+        key::{Key, Publish, Read},
+        parameter::{Optional, Path, Position},
         problem::Problem,
         tags::Tag,
     },
@@ -28,6 +31,21 @@ struct PublishEvent {
     /// An idempotency key: a repeated request with the same id is stored once. With other content it is refused with
     /// `conflict`.
     id: Option<ClientMessageId>,
+}
+
+/// A page of a topic's history.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Events {
+    /// The store's epoch.
+    epoch: String,
+    /// Events in ascending order of their offsets.
+    events: Vec<Event>,
+    /// Whether there are more events in the requested direction.
+    has_more: bool,
+    /// Present and true when entries after `after` are missing because the log no longer contains them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trimmed: Option<bool>,
 }
 
 /// The routes of services.
@@ -47,5 +65,32 @@ impl Services {
     ) -> Result<Accepted<MessageAccepted>, Problem> {
         let sent = services.post(service.0, topic.0, request.0.data, request.0.id).await?;
         Ok(JsonResponse(sent.into()))
+    }
+
+    /// Read a topic's history.
+    ///
+    /// Returns the newest page, unless `before` or `after` is given. They cannot be combined.
+    #[oai(path = "/:service/topics/:topic/events", method = "get", operation_id = "getEvents")]
+    async fn read(
+        &self,
+        _key: Key<Read>,
+        service: Path<ServiceName>,
+        topic: Path<TopicName>,
+        /// The page ends before this offset.
+        before: Optional<Position>,
+        /// The page begins after this offset.
+        after: Optional<Position>,
+        /// The maximum number of events.
+        limit: Optional<HistoryLimit>,
+        services: Data<&Arc<commands::Services>>,
+    ) -> Result<JsonResponse<Events>, Problem> {
+        let (before, after) = (before.0.map(|position| position.0), after.0.map(|position| position.0));
+        if before.is_some() && after.is_some() {
+            return Err(Problem::field("before", NOT_BEFORE_AND_AFTER));
+        }
+        let limit = limit.0.unwrap_or_default();
+        let get = GetTopicHistory { service: service.0, topic: topic.0, before, after, limit };
+        let TopicHistory { epoch, events, has_more, trimmed, .. } = services.history(get).await?;
+        Ok(JsonResponse(Events { epoch, events, has_more, trimmed }))
     }
 }
