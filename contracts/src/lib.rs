@@ -7,6 +7,7 @@ mod contract;
 mod error;
 mod name;
 mod nearest;
+mod ordered;
 mod pattern;
 mod read;
 mod schema;
@@ -19,5 +20,6 @@ pub use contract::{
 };
 pub use error::ContractError;
 pub use name::{MemberName, REFUSED_SERVICE_NAMES};
+pub use ordered::OrderedValue;
 pub use pattern::{Parameter, ParameterValues, TopicPattern, ValueError};
 pub use schema::{DataType, InvalidData, MAX_DEFINITIONS, MAX_DEPTH, MAX_SCHEMA_BYTES, Schema};

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use bounds::{MAX_DEFINITIONS, MAX_DEPTH, MAX_SCHEMA_BYTES};
 pub use data_type::{DataType, InvalidData};
@@ -29,6 +29,7 @@ pub use data_type::{DataType, InvalidData};
 use crate::{
     ContractError,
     nearest::suggestion,
+    ordered::{MemberOrder, OrderedValue},
     source::SourceFile,
     unique_json::{self, JsonProblem},
 };
@@ -41,6 +42,7 @@ const DEFINITIONS: &str = "#/$defs/";
 pub struct Schema {
     file: PathBuf,
     root: Arc<Value>,
+    order: Arc<MemberOrder>,
     /// The types that the contract uses, by name.
     types: BTreeMap<String, DataType>,
 }
@@ -74,12 +76,14 @@ impl Schema {
             };
             file.error_in_line(error.line, key, problem)
         })?;
-        bounds::check(&root).and_then(|()| rules::check(&root)).map_err(|problem| {
+        let order = MemberOrder::of(&file.text).unwrap_or(MemberOrder::Scalar);
+        let ordered = OrderedValue::new(&root, &order);
+        bounds::check(ordered).and_then(|()| rules::check(ordered)).map_err(|problem| {
             let line = line::of(&file.text, &problem.pointer);
             let key = Some(problem.pointer).filter(|pointer| !pointer.is_empty());
             file.error_in_line(line, key, problem.text)
         })?;
-        Ok(Self { file: path.to_owned(), root: Arc::new(root), types: BTreeMap::new() })
+        Ok(Self { file: path.to_owned(), root: Arc::new(root), order: Arc::new(order), types: BTreeMap::new() })
     }
 
     /// Returns the path of the file.
@@ -88,22 +92,18 @@ impl Schema {
     }
 
     /// Returns the whole document.
-    pub fn root(&self) -> &Value {
-        &self.root
+    pub fn root(&self) -> OrderedValue<'_> {
+        OrderedValue::new(&self.root, &self.order)
     }
 
     /// Returns the definitions, in the order of the file.
-    pub fn definitions(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.definition_map().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema))
+    pub fn definitions(&self) -> impl Iterator<Item = (&str, OrderedValue<'_>)> {
+        self.root().member("$defs").into_iter().flat_map(OrderedValue::members)
     }
 
     /// Returns the schema of a type, or `None` when there is no such definition.
-    pub fn definition(&self, name: &str) -> Option<&Value> {
-        self.definition_map()?.get(name)
-    }
-
-    fn definition_map(&self) -> Option<&Map<String, Value>> {
-        self.root.get("$defs")?.as_object()
+    pub fn definition(&self, name: &str) -> Option<OrderedValue<'_>> {
+        self.root().member("$defs")?.member(name)
     }
 
     /// Returns a type and compiles its validator. The error is the end of a sentence that starts with the key.
@@ -125,7 +125,7 @@ impl Schema {
     /// Returns whether a type is another one or a branch of its `oneOf`.
     pub(crate) fn is_branch_of(&self, name: &str, other: &str) -> bool {
         let (name, other) = (self.resolve(name), self.resolve(other));
-        let branches = self.definition(other).and_then(|schema| schema.get("oneOf")?.as_array());
+        let branches = self.definition(other).and_then(|schema| schema.value().get("oneOf")?.as_array());
         let mut branches = branches.into_iter().flatten().filter_map(referenced_type);
         name == other || branches.any(|branch| self.resolve(branch) == name)
     }
@@ -134,7 +134,7 @@ impl Schema {
     fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
         // References do not end in a circle.
         let mut name = name;
-        while let Some(next) = self.definition(name).and_then(referenced_type) {
+        while let Some(next) = self.definition(name).and_then(|schema| referenced_type(schema.value())) {
             name = next;
         }
         name

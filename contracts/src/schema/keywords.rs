@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::unique_json::push_name;
+use crate::{ordered::OrderedValue, unique_json::push_name};
 
 /// What the value of a keyword is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(super) const REFUSED_KEYWORDS: [(&str, &str); 10] = [
 /// A schema within the document.
 pub(super) struct Subschema<'a> {
     pub(super) pointer: String,
-    pub(super) value: &'a Value,
+    pub(super) value: OrderedValue<'a>,
 }
 
 impl Subschema<'_> {
@@ -123,7 +123,7 @@ impl Subschema<'_> {
 }
 
 /// Returns all schemas of a document, the root first, in the order of the file.
-pub(super) fn subschemas(root: &Value) -> Vec<Subschema<'_>> {
+pub(super) fn subschemas(root: OrderedValue<'_>) -> Vec<Subschema<'_>> {
     let mut found = Vec::new();
     collect(Subschema { pointer: String::new(), value: root }, &mut found);
     found
@@ -138,10 +138,10 @@ fn collect<'a>(schema: Subschema<'a>, found: &mut Vec<Subschema<'a>>) {
     }
 }
 
-fn children(pointer: String, schema: &Value, include: impl Fn(Holds) -> bool) -> Vec<Subschema<'_>> {
+fn children<'a>(pointer: String, schema: OrderedValue<'a>, include: impl Fn(Holds) -> bool) -> Vec<Subschema<'a>> {
     let mut children = Vec::new();
-    for (keyword, value) in schema.as_object().into_iter().flatten() {
-        let Some((_, holds)) = KEYWORDS.iter().find(|(name, holds)| name == keyword && include(*holds)) else {
+    for (keyword, value) in schema.members() {
+        let Some((_, holds)) = KEYWORDS.iter().find(|(name, holds)| *name == keyword && include(*holds)) else {
             continue;
         };
         let mut pointer = pointer.clone();
@@ -153,11 +153,10 @@ fn children(pointer: String, schema: &Value, include: impl Fn(Holds) -> bool) ->
         };
         match holds {
             Holds::InPlaceList | Holds::List => {
-                let elements = value.as_array().into_iter().flatten().enumerate();
-                elements.for_each(|(index, value)| push(&index.to_string(), value));
+                value.elements().enumerate().for_each(|(index, value)| push(&index.to_string(), value));
             }
             Holds::InPlaceMap | Holds::Map => {
-                value.as_object().into_iter().flatten().for_each(|(name, value)| push(name, value));
+                value.members().for_each(|(name, value)| push(name, value));
             }
             Holds::InPlace | Holds::Schema => children.push(Subschema { pointer, value }),
             Holds::Value => {}

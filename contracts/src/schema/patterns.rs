@@ -4,6 +4,7 @@ use jsonschema::PatternOptions;
 use serde_json::{Value, json};
 
 use super::{SchemaProblem, keywords::Subschema};
+use crate::ordered::OrderedValue;
 
 /// The memory that all compiled patterns of a schema may take together, in bytes.
 const MAX_COMPILED_BYTES: usize = 16 * 1024 * 1024;
@@ -38,11 +39,11 @@ pub(super) fn check(schemas: &[Subschema<'_>]) -> Result<(), SchemaProblem> {
 
 /// Returns the patterns of a schema, with their pointers.
 fn patterns<'a>(schema: &Subschema<'a>) -> Vec<(String, &'a str)> {
-    let pattern = schema.value.get("pattern").and_then(Value::as_str);
+    let pattern = schema.value.value().get("pattern").and_then(Value::as_str);
     let pattern = pattern.map(|pattern| (schema.keyword("pattern"), pattern));
-    let members = schema.value.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    let members = schema.value.member("patternProperties").into_iter().flat_map(OrderedValue::members);
     let within = Subschema { pointer: schema.keyword("patternProperties"), value: schema.value };
-    pattern.into_iter().chain(members.map(|(name, _)| (within.keyword(name), name.as_str()))).collect()
+    pattern.into_iter().chain(members.map(|(name, _)| (within.keyword(name), name))).collect()
 }
 
 fn problem(pattern: &str, share: usize) -> String {

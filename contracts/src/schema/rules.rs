@@ -7,18 +7,21 @@ use super::{
     keywords::{KEYWORDS, REFUSED_KEYWORDS, Subschema, subschemas},
     patterns, references,
 };
-use crate::nearest::{misspelled, suggestion};
+use crate::{
+    nearest::{misspelled, suggestion},
+    ordered::OrderedValue,
+};
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
 /// Checks all schemas of a document.
-pub(super) fn check(root: &Value) -> Result<(), SchemaProblem> {
+pub(super) fn check(root: OrderedValue<'_>) -> Result<(), SchemaProblem> {
     let schemas = subschemas(root);
     for schema in &schemas {
         check_keywords(schema)?;
         check_type(schema)?;
     }
-    check_meta_schema(root)?;
+    check_meta_schema(root.value())?;
     let references = references::resolve(&schemas)?;
     references::check_cycles(&schemas, &references)?;
     finite::check(&schemas, &references)?;
@@ -26,9 +29,9 @@ pub(super) fn check(root: &Value) -> Result<(), SchemaProblem> {
 }
 
 fn check_keywords(schema: &Subschema<'_>) -> Result<(), SchemaProblem> {
-    for keyword in schema.value.as_object().into_iter().flat_map(|members| members.keys()) {
+    for (keyword, _) in schema.value.members() {
         let refuse = |text: String| Err(SchemaProblem::new(schema.keyword(keyword), text));
-        if let Some((_, instead)) = REFUSED_KEYWORDS.iter().find(|(refused, _)| refused == keyword) {
+        if let Some((_, instead)) = REFUSED_KEYWORDS.iter().find(|(refused, _)| *refused == keyword) {
             return refuse(format!("is not supported: {instead}"));
         }
         if keyword == "$id" && !schema.pointer.is_empty() {
