@@ -66,6 +66,17 @@ pub enum Policy {
     Backend,
 }
 
+impl Policy {
+    /// Returns the word for the policy in a contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Grants => "grants",
+            Self::User => "user",
+            Self::Backend => "backend",
+        }
+    }
+}
+
 /// Who may use a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallPolicy {

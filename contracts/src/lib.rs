@@ -5,6 +5,7 @@
 
 mod contract;
 mod error;
+mod json;
 mod name;
 mod nearest;
 mod ordered;

@@ -12,6 +12,7 @@ use crate::{
     source::SourceFile,
 };
 
+/// The words for policies.
 const POLICIES: [(&str, Policy); 3] =
     [("grants", Policy::Grants), ("user", Policy::User), ("backend", Policy::Backend)];
 
@@ -22,16 +23,24 @@ impl Contract {
     /// A [`ContractError`] with the first problem of one of the two files.
     pub fn read(path: &Path) -> Result<Self, ContractError> {
         let file = SourceFile::read(path, MAX_SCHEMA_BYTES)?;
+        Self::parse(&file, |root| schema(root, path))
+    }
+
+    /// Reads the text of a contract file. `schema` reads the schema, given the top level of the contract.
+    pub(crate) fn parse(
+        file: &SourceFile,
+        schema: impl FnOnce(&Section<'_>) -> Result<Schema, ContractError>,
+    ) -> Result<Self, ContractError> {
         let table = DeTable::parse(&file.text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             file.error(offset, None, format!("is not valid TOML: {}", error.message().replace('\n', ", ")))
         })?;
-        let root = Section::root(&file, table.get_ref());
+        let root = Section::root(file, table.get_ref());
         root.only(&["name", "title", "schema", "topics", "calls"])?;
         let entry = root.required("name", "\"orders\"")?;
         let name = service_name(entry.text()?).map_err(|problem| entry.error(problem))?;
         let title = root.optional("title").map(|entry| entry.text().map(str::to_owned)).transpose()?;
-        let mut schema = schema(&root, path)?;
+        let mut schema = schema(&root)?;
         let topics = members(&root, "topics", |section| topic(section, &mut schema))?;
         check_first_literals(&root, &topics)?;
         let calls = members(&root, "calls", |section| call(section, &mut schema))?;
@@ -44,7 +53,7 @@ impl Contract {
         if topics.is_empty() && calls.is_empty() {
             return Err(file.error(0, None, "the contract declares no topics and no calls".into()));
         }
-        Ok(Self { name, title, schema, topics, calls, file: path.to_owned(), lines: KeyLines::of(&root) })
+        Ok(Self { name, title, schema, topics, calls, file: file.path.clone(), lines: KeyLines::of(&root) })
     }
 }
 

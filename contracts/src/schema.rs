@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 pub use bounds::{MAX_DEFINITIONS, MAX_DEPTH, MAX_SCHEMA_BYTES};
 pub use data_type::{DataType, InvalidData};
@@ -41,6 +41,8 @@ const DEFINITIONS: &str = "#/$defs/";
 #[derive(Clone)]
 pub struct Schema {
     file: PathBuf,
+    /// The text of the file, which is valid JSON.
+    text: Arc<RawValue>,
     root: Arc<Value>,
     order: Arc<MemberOrder>,
     /// The types that the contract uses, by name.
@@ -67,7 +69,11 @@ impl Schema {
     /// # Errors
     /// A [`ContractError`] with the first problem. Its key is the JSON pointer of the position.
     pub fn read(path: &Path) -> Result<Self, ContractError> {
-        let file = SourceFile::read(path, MAX_SCHEMA_BYTES)?;
+        Self::parse(SourceFile::read(path, MAX_SCHEMA_BYTES)?)
+    }
+
+    /// Validates the text of a schema.
+    pub(crate) fn parse(file: SourceFile) -> Result<Self, ContractError> {
         let root = unique_json::parse(&file.text, MAX_DEPTH).map_err(|error| {
             let (key, problem) = match error.problem {
                 JsonProblem::Syntax(problem) => (None, format!("is not valid JSON: {problem}")),
@@ -83,12 +89,24 @@ impl Schema {
             let key = Some(problem.pointer).filter(|pointer| !pointer.is_empty());
             file.error_in_line(line, key, problem.text)
         })?;
-        Ok(Self { file: path.to_owned(), root: Arc::new(root), order: Arc::new(order), types: BTreeMap::new() })
+        let text = RawValue::from_string(file.text).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Ok(Self {
+            file: file.path,
+            text: text.into(),
+            root: Arc::new(root),
+            order: Arc::new(order),
+            types: BTreeMap::new(),
+        })
     }
 
     /// Returns the path of the file.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Returns the text of the document.
+    pub(crate) fn json(&self) -> &RawValue {
+        &self.text
     }
 
     /// Returns the whole document.

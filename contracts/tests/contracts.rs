@@ -75,6 +75,51 @@ fn reads_the_example() {
     assert_eq!(names, ["OrderEvent", "OrderPlaced", "OrderComment"]);
 }
 
+/// Compares what a contract declares.
+fn assert_same(found: &Contract, expected: &Contract) {
+    assert_eq!((&found.name, &found.title), (&expected.name, &expected.title));
+    assert_eq!((&found.topics, &found.calls), (&expected.topics, &expected.calls));
+    let definitions = |contract: &Contract| {
+        let definitions = contract.schema.definitions();
+        definitions.map(|(name, schema)| (name.to_owned(), schema.value().clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(definitions(found), definitions(expected));
+}
+
+#[test]
+fn reads_contracts_that_were_written_as_json() {
+    let contracts: Vec<_> = ["orders", "status", "rooms", "calls"].map(accepted).into();
+    let source = Path::new("https://gateway.test/contracts.json");
+    let document = Contract::document(&contracts);
+    let read = Contract::read_document(&document, source).unwrap();
+    assert_eq!(read.len(), contracts.len());
+    read.iter().zip(&contracts).for_each(|(found, expected)| assert_same(found, expected));
+    assert_eq!(Contract::document(&read), document);
+}
+
+#[test]
+fn names_source_and_key_of_contract_in_json() {
+    let source = Path::new("contracts.json");
+    let written = accepted("orders").to_json();
+    for (from, to, expected) in [
+        (
+            "\"order-{orderId}\"",
+            "\"{orderId}\"",
+            "contracts.json: `topics.order.pattern` is \"{orderId}\": it must begin",
+        ),
+        ("\"response\"", "\"respons\"", "contracts.json: `calls.cancel.respons` is an unknown key"),
+        ("\"format\"", "\"formatt\"", "contracts.json, line 13: `/$defs/OrderPlaced/properties/at/formatt` is an"),
+        ("\"name\"", "\"id\"", "contracts.json: is not a contract in JSON: missing field `name`"),
+    ] {
+        let changed = written.replacen(from, to, 1);
+        assert_ne!(changed, written, "{from}");
+        let error = Contract::from_json(&changed, source).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let error = Contract::read_document("[]", source).unwrap_err().to_string();
+    assert!(error.starts_with("contracts.json: is not a list of contracts"), "{error}");
+}
+
 #[test]
 fn policies_have_defaults() {
     let status = accepted("status");
