@@ -1,0 +1,115 @@
+//! The entry of code generation: contracts and options in, files and warnings out.
+
+use gateway_contracts::Contract;
+
+use crate::{CodegenError, Warning, lowering, rust, typescript};
+
+/// A language of generated code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// TypeScript, for the npm package `realtime-gateway`.
+    TypeScript,
+    /// Rust, for the crate `realtime-gateway-sdk`.
+    Rust,
+}
+
+impl Language {
+    /// All languages.
+    pub const ALL: [Self; 2] = [Self::TypeScript, Self::Rust];
+
+    /// Returns the name on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TypeScript => "typescript",
+            Self::Rust => "rust",
+        }
+    }
+
+    /// Returns the language with this name on the command line.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.word() == word)
+    }
+
+    /// Returns the name of the generated file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::TypeScript => "gateway.gen.ts",
+            Self::Rust => "gateway_gen.rs",
+        }
+    }
+}
+
+/// A generated file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// The name of the file.
+    pub name: String,
+    /// The content.
+    pub content: String,
+}
+
+/// The result of code generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// The files.
+    pub files: Vec<GeneratedFile>,
+    /// The parts of the contracts that the code does not express.
+    pub warnings: Vec<Warning>,
+}
+
+/// Generates code for one language.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    language: Language,
+    command: String,
+    has_calls: bool,
+}
+
+/// What the emitters need to know besides the model.
+pub(crate) struct Options<'a> {
+    /// The command that writes the file again.
+    pub(crate) command: &'a str,
+    pub(crate) has_calls: bool,
+}
+
+impl Generator {
+    /// Creates a generator for a language.
+    pub fn new(language: Language) -> Self {
+        let command = format!("gateway codegen --lang {}", language.word());
+        Self { language, command, has_calls: true }
+    }
+
+    /// Sets the command that the first line of each file names. The default is `gateway codegen --lang LANGUAGE`.
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        self.command = command.into();
+        self
+    }
+
+    /// Leaves calls out, for an SDK whose client has no `call`.
+    pub fn without_calls(mut self) -> Self {
+        self.has_calls = false;
+        self
+    }
+
+    /// Generates the code of contracts. The order of the contracts decides the order of the code.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal or a name is not valid.
+    pub fn generate(&self, contracts: &[Contract]) -> Result<Generated, CodegenError> {
+        if contracts.is_empty() {
+            return Err(CodegenError::NoContracts);
+        }
+        let mut model = lowering::lower(contracts)?;
+        let options = Options { command: &self.command, has_calls: self.has_calls };
+        let content = match self.language {
+            Language::TypeScript => typescript::emit(&model, &options)?,
+            Language::Rust => rust::emit(&model, &options)?,
+        };
+        let mut warnings = std::mem::take(&mut model.warnings);
+        if self.language == Language::TypeScript {
+            warnings.append(&mut model.long_integers);
+        }
+        let files = vec![GeneratedFile { name: self.language.file_name().to_owned(), content }];
+        Ok(Generated { files, warnings })
+    }
+}

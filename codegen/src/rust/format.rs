@@ -1,0 +1,93 @@
+//! Lines in the form of rustfmt's defaults: at most 100 characters, at most 60 between the parentheses of a call, and at
+//! most 70 within an attribute.
+
+use crate::code::{Code, is_hidden};
+
+const MAX_WIDTH: usize = 100;
+const MAX_ARGUMENTS: usize = 60;
+const MAX_ATTRIBUTE: usize = 70;
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Returns whether a line fits.
+fn fits(indent: usize, line: &str) -> bool {
+    indent + width(line) <= MAX_WIDTH
+}
+
+impl Code {
+    /// Writes `head` and `tail` in one line, or in two if one is too long.
+    pub(super) fn two_parts(&mut self, indent: usize, head: &str, tail: &str) {
+        let line = format!("{head} {tail}");
+        if fits(indent, &line) {
+            return self.line(indent, &line);
+        }
+        self.line(indent, head);
+        self.line(indent + 4, tail);
+    }
+
+    /// Writes an attribute with arguments.
+    pub(super) fn attribute(&mut self, indent: usize, name: &str, arguments: &[String]) {
+        let line = arguments.join(", ");
+        if arguments.is_empty() {
+            return;
+        }
+        if width(&line) <= MAX_ATTRIBUTE {
+            return self.line(indent, &format!("#[{name}({line})]"));
+        }
+        self.line(indent, &format!("#[{name}("));
+        for (index, argument) in arguments.iter().enumerate() {
+            let end = if index + 1 == arguments.len() { "" } else { "," };
+            self.line(indent + 4, &format!("{argument}{end}"));
+        }
+        self.line(indent, ")]");
+    }
+
+    /// Writes the first line of a function.
+    pub(super) fn signature(&mut self, indent: usize, head: &str, parameters: &[String], tail: &str) {
+        let line = format!("{head}({}){tail} {{", parameters.join(", "));
+        if fits(indent, &line) {
+            return self.line(indent, &line);
+        }
+        self.line(indent, &format!("{head}("));
+        parameters.iter().for_each(|parameter| self.line(indent + 4, &format!("{parameter},")));
+        self.line(indent, &format!("){tail} {{"));
+    }
+
+    /// Writes a call of a function.
+    pub(super) fn call(&mut self, indent: usize, head: &str, arguments: &[String], tail: &str) {
+        let line = arguments.join(", ");
+        if width(&line) <= MAX_ARGUMENTS && fits(indent, &format!("{head}({line}){tail}")) {
+            return self.line(indent, &format!("{head}({line}){tail}"));
+        }
+        self.line(indent, &format!("{head}("));
+        arguments.iter().for_each(|argument| self.line(indent + 4, &format!("{argument},")));
+        self.line(indent, &format!("){tail}"));
+    }
+
+    /// Writes an arm of a `match`.
+    pub(super) fn arm(&mut self, indent: usize, pattern: &str, value: &str) {
+        let line = format!("{pattern} => {value},");
+        if fits(indent, &line) {
+            return self.line(indent, &line);
+        }
+        self.line(indent, &format!("{pattern} => {{"));
+        self.line(indent + 4, value);
+        self.line(indent, "}");
+    }
+}
+
+/// Returns a text as a literal.
+pub(super) fn literal(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => literal.extend(['\\', c]),
+            '\n' => literal.push_str("\\n"),
+            c if is_hidden(c) => literal.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => literal.push(c),
+        }
+    }
+    literal + "\""
+}
