@@ -2,8 +2,10 @@
 
 mod notes;
 mod objects;
-mod tags;
+pub(crate) mod tags;
 mod unions;
+
+pub(crate) use unions::{is_closed, is_word};
 
 use std::collections::BTreeMap;
 
