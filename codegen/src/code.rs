@@ -60,16 +60,18 @@ pub(crate) fn is_hidden(c: char) -> bool {
 pub(crate) fn comment(notes: &Notes, more: &[String]) -> Vec<String> {
     let description = notes.description.as_deref().unwrap_or_default();
     // The lines are not indented, because Markdown treats indented lines as code.
-    let lines = description.lines().map(|line| line.chars().filter(|c| !is_hidden(*c)).collect::<String>());
-    let mut lines: Vec<String> = lines.map(|line| line.trim().replace("```", "'''").replace("~~~", "'''")).collect();
+    let mut lines: Vec<String> = description.lines().map(|line| one_line(line).trim().replace("~~~", "'''")).collect();
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
-    lines.extend(more.iter().cloned());
+    lines.extend(more.iter().map(|line| one_line(line)));
     if !notes.constraints.is_empty() {
-        let constraints = notes.constraints.join(", ");
-        let constraints: String = constraints.chars().filter(|c| !is_hidden(*c)).collect();
-        lines.push(format!("Constraints: {constraints}."));
+        lines.push(one_line(&format!("Constraints: {}.", notes.constraints.join(", "))));
     }
     lines
+}
+
+/// Returns a text without line breaks and other hidden characters, so that it stays within a comment.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().filter(|c| !is_hidden(*c)).collect::<String>().replace("```", "'''")
 }

@@ -2,7 +2,11 @@
 
 use gateway_contracts::Contract;
 
-use crate::{CodegenError, Warning, lowering, rust, typescript};
+use crate::{
+    CodegenError, Warning, lowering,
+    model::{Call, Model, Service},
+    rust, typescript,
+};
 
 /// A language of generated code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,19 @@ pub struct Generator {
 pub(crate) struct Options<'a> {
     /// The command that writes the file again.
     pub(crate) command: &'a str,
-    pub(crate) has_calls: bool,
+    has_calls: bool,
+}
+
+impl Options<'_> {
+    /// Returns the calls of a service that are written.
+    pub(crate) fn calls<'a>(&self, service: &'a Service) -> &'a [Call] {
+        if self.has_calls { &service.calls } else { &[] }
+    }
+
+    /// Returns the services that have a handle: those with a topic or a call.
+    pub(crate) fn services<'a>(&self, model: &'a Model) -> impl Iterator<Item = &'a Service> {
+        model.services.iter().filter(|service| !service.topics.is_empty() || !self.calls(service).is_empty())
+    }
 }
 
 impl Generator {

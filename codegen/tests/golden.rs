@@ -10,26 +10,42 @@ use gateway_contracts::Contract;
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 const REFRESH: &str = "REFRESH=1 cargo test -p realtime-gateway-codegen --test golden";
 
-/// The folders of golden files, each with the contracts that it is generated from.
-const CASES: [(&str, &[&str]); 1] = [("orders", &["orders"])];
+/// A folder of golden files.
+struct Case {
+    folder: &'static str,
+    contracts: &'static [&'static str],
+    has_calls: bool,
+}
+
+const CASES: [Case; 3] = [
+    Case { folder: "orders", contracts: &["orders"], has_calls: true },
+    Case { folder: "hostile", contracts: &["hostile"], has_calls: true },
+    Case { folder: "without_calls", contracts: &["orders", "status"], has_calls: false },
+];
 
 fn contract(name: &str) -> Contract {
     Contract::read(Path::new(&format!("{TESTS}/contracts/{name}.service.toml"))).unwrap()
 }
 
-fn generate(names: &[&str], language: Language) -> Generated {
-    let contracts: Vec<_> = names.iter().map(|name| contract(name)).collect();
-    Generator::new(language).command(REFRESH).generate(&contracts).unwrap()
+fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generated {
+    let generator = Generator::new(language).command(REFRESH);
+    let generator = if case.has_calls { generator } else { generator.without_calls() };
+    generator.generate(contracts).unwrap()
+}
+
+fn contracts(case: &Case) -> Vec<Contract> {
+    case.contracts.iter().map(|name| contract(name)).collect()
 }
 
 #[test]
 fn generated_code_is_up_to_date() {
-    for (case, contracts) in CASES {
+    for case in &CASES {
         for language in Language::ALL {
-            for file in generate(contracts, language).files {
-                let path = format!("{TESTS}/golden/{case}/{}", file.name);
+            for file in generate(case, &contracts(case), language).files {
+                let folder = format!("{TESTS}/golden/{}", case.folder);
+                let path = format!("{folder}/{}", file.name);
                 if env::var_os("REFRESH").is_some() {
-                    fs::create_dir_all(format!("{TESTS}/golden/{case}")).unwrap();
+                    fs::create_dir_all(&folder).unwrap();
                     fs::write(&path, &file.content).unwrap();
                 }
                 let committed = fs::read_to_string(&path).unwrap_or_default();
@@ -41,13 +57,13 @@ fn generated_code_is_up_to_date() {
 
 #[test]
 fn generated_code_is_the_same_from_a_url() {
-    for (_, names) in CASES {
-        let contracts: Vec<_> = names.iter().map(|name| contract(name)).collect();
+    for case in &CASES {
+        let contracts = contracts(case);
         let document = Contract::document(&contracts);
         let read = Contract::read_document(&document, Path::new("https://gateway.test/contracts.json")).unwrap();
         for language in Language::ALL {
-            let generated = Generator::new(language).command(REFRESH).generate(&read).unwrap();
-            assert_eq!(generated.files, generate(names, language).files);
+            let files = generate(case, &contracts, language).files;
+            assert_eq!(generate(case, &read, language).files, files);
         }
     }
 }
@@ -57,8 +73,8 @@ fn generated_rust_has_the_form_of_rustfmt() {
     // An empty configuration: that of the repository does not apply.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rustfmt.toml"), "").unwrap();
-    for (case, _) in CASES {
-        let file = format!("{TESTS}/golden/{case}/gateway_gen.rs");
+    for case in &CASES {
+        let file = format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder);
         let output = Command::new("rustfmt")
             .args(["--check", "--edition", "2024", "--config-path"])
             .arg(folder.path())

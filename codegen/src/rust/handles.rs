@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn write(emitter: &mut Emitter<'_>, options: &Options<'_>) -> Result<(), CodegenError> {
     let model = emitter.model;
     let mut functions = Scope::new(LANGUAGE);
-    for service in &model.services {
+    for service in options.services(model) {
         let position = format!("{}: service `{}`", service.file, service.name);
         let function = unreserved(unreserved(snake(&service.name), &reserved::WORDS), &reserved::FUNCTIONS);
         functions.add(&function, &position)?;
@@ -53,7 +53,7 @@ fn write_service(
     emitter.code.line(0, &format!("pub struct {handle}(Client);"));
     emitter.code.gap();
     emitter.code.line(0, &format!("impl {handle} {{"));
-    let calls = if options.has_calls { service.calls.as_slice() } else { &[] };
+    let calls = options.calls(service);
     let mut methods = Scope::new(LANGUAGE);
     for (index, topic) in service.topics.iter().enumerate() {
         methods.add(&method(&topic.name), &format!("{}: topic `{}`", service.file, topic.name))?;

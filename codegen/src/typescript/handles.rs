@@ -23,7 +23,7 @@ function checkedValue(name: string, value: string, after: string): string {
 /// Writes the handles of all services.
 pub(super) fn write(emitter: &mut Emitter<'_>, options: &Options<'_>) -> Result<(), CodegenError> {
     let model = emitter.model;
-    for service in &model.services {
+    for service in options.services(model) {
         write_service(emitter, service, options)?;
     }
     let mut topics = model.services.iter().flat_map(|service| &service.topics);
@@ -40,7 +40,11 @@ fn topic_type(service: &Service, topic: &Topic) -> String {
 }
 
 fn member(name: &str) -> String {
-    unreserved(name.to_owned(), &reserved::MEMBERS)
+    match name {
+        // Without quotes it would declare a constructor.
+        "new" => "\"new\"".to_owned(),
+        name => unreserved(name.to_owned(), &reserved::MEMBERS),
+    }
 }
 
 fn parameters(topic: &Topic) -> Vec<(String, String)> {
@@ -67,7 +71,7 @@ fn write_service(emitter: &mut Emitter<'_>, service: &Service, options: &Options
         let line = format!("{}({}): {};", member(&topic.name), parameters.join(", "), topic_type(service, topic));
         emitter.code.line(2, &line);
     }
-    let calls = if options.has_calls { service.calls.as_slice() } else { &[] };
+    let calls = options.calls(service);
     for call in calls {
         let (request, response) = (emitter.name(call.request).to_owned(), emitter.name(call.response).to_owned());
         emitter.note(2, &format!("Calls `{}` of the backend service.", call.name));
