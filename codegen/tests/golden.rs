@@ -68,19 +68,80 @@ fn generated_code_is_the_same_from_a_url() {
     }
 }
 
-#[test]
-fn generated_rust_has_the_form_of_rustfmt() {
-    // An empty configuration: that of the repository does not apply.
+/// Returns the differences between a file and what rustfmt makes of it with an empty configuration: that of the
+/// repository does not apply.
+fn rustfmt_differences(file: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rustfmt.toml"), "").unwrap();
+    let mut rustfmt = Command::new("rustfmt");
+    let output = rustfmt.args(["--check", "--edition", "2024", "--config-path"]).arg(folder.path()).arg(file).output();
+    let output = output.unwrap();
+    let differences = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.success(), differences.is_empty(), "{differences}");
+    differences
+}
+
+#[test]
+fn generated_rust_has_the_form_of_rustfmt() {
     for case in &CASES {
-        let file = format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder);
-        let output = Command::new("rustfmt")
-            .args(["--check", "--edition", "2024", "--config-path"])
-            .arg(folder.path())
-            .arg(&file)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(rustfmt_differences(&format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder)), "");
     }
+}
+
+/// Returns a schema and tables whose names have this length.
+fn with_names_of_length(length: usize) -> (String, String) {
+    let upper = |first: &str| format!("{first}{}", "x".repeat(length - 1));
+    let lower = |first: &str| format!("{first}{}", "y".repeat(length.min(64) - 1));
+    let (union, first, second, words) = (upper("U"), upper("F"), upper("S"), upper("W"));
+    let branch = |name: &str, word: &str| {
+        format!(
+            r##""{name}": {{ "type": "object", "required": ["t", "{0}"], "properties": {{
+                "t": {{ "const": "{word}" }}, "{0}": {{ "type": ["string", "null"] }},
+                "{1}": {{ "$ref": "#/$defs/{union}" }}, "{2}": {{ "type": "object",
+                "additionalProperties": {{ "$ref": "#/$defs/{words}" }} }} }} }}"##,
+            lower("m"),
+            lower("n"),
+            upper("N")
+        )
+    };
+    let schema = format!(
+        r##"{{ "$defs": {{ "{union}": {{ "oneOf": [{{ "$ref": "#/$defs/{first}" }}, {{ "$ref": "#/$defs/{second}" }}] }},
+            {}, {}, "{words}": {{ "enum": ["{}", "{}"] }},
+            "L{union}": {{ "type": "array", "items": {{ "type": ["array", "null"], "items": {{ "$ref": "#/$defs/{first}" }} }} }} }} }}"##,
+        branch(&first, &lower("a")),
+        branch(&second, &lower("b")),
+        upper("C"),
+        lower("d"),
+    );
+    let tables = format!(
+        "[topics.{0}]\npattern = \"{1}-{{{2}}}-{{{3}}}\"\nevent = \"{union}\"\npublish = \"{first}\"\n\
+         [calls.{4}]\nrequest = \"{first}\"\nresponse = \"{second}\"\n",
+        lower("t"),
+        lower("p"),
+        lower("v"),
+        lower("w"),
+        lower("c"),
+    );
+    (schema, tables)
+}
+
+#[test]
+fn generated_rust_has_the_form_of_rustfmt_for_names_of_up_to_64_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for length in (2..=40).step_by(3).chain(41..=64) {
+        let (schema, tables) = with_names_of_length(length);
+        fs::write(folder.path().join("s.json"), schema).unwrap();
+        let path = folder.path().join("a.service.toml");
+        fs::write(&path, format!("name = \"a\"\nschema = \"s.json\"\n{tables}")).unwrap();
+        let contracts = [Contract::read(&path).unwrap()];
+        let generated = Generator::new(Language::Rust).generate(&contracts).unwrap();
+        let file = folder.path().join("gateway_gen.rs");
+        fs::write(&file, &generated.files.first().unwrap().content).unwrap();
+        let differences = rustfmt_differences(&file.display().to_string());
+        if !differences.is_empty() {
+            wrong.push(format!("{length}: {differences}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} lengths, the first is {}", wrong.len(), wrong.first().unwrap());
 }

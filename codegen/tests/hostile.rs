@@ -5,7 +5,12 @@
 mod sdk_with_calls;
 
 /// The generated code.
-#[allow(dead_code, unreachable_pub, reason = "the tests do not use every type, and no other crate does")]
+#[allow(
+    clippy::all,
+    dead_code,
+    unreachable_pub,
+    reason = "the names are those of a contract; the tests do not use all"
+)]
 mod gateway_gen {
     // It hides the crate: the SDK has no calls yet.
     use super::sdk_with_calls as realtime_gateway_sdk;

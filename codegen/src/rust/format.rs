@@ -33,8 +33,10 @@ impl Code {
         if arguments.is_empty() {
             return;
         }
-        if width(&line) <= MAX_ATTRIBUTE {
-            return self.line(indent, &format!("#[{name}({line})]"));
+        let is_short = width(&line) <= MAX_ATTRIBUTE || arguments.len() == 1;
+        let attribute = format!("#[{name}({line})]");
+        if is_short && fits(indent, &attribute) {
+            return self.line(indent, &attribute);
         }
         self.line(indent, &format!("#[{name}("));
         for (index, argument) in arguments.iter().enumerate() {
@@ -66,6 +68,21 @@ impl Code {
         self.line(indent, &format!("){tail}"));
     }
 
+    /// Writes a call of a function whose only argument is a struct with one member.
+    pub(super) fn literal_in_call(&mut self, indent: usize, function: &str, name: &str, member: &str) {
+        let opening = format!("{name} {{");
+        if width(&opening) <= MAX_ARGUMENTS {
+            self.line(indent, &format!("{function}({opening}"));
+            self.line(indent + 4, member);
+            return self.line(indent, "})");
+        }
+        self.line(indent, &format!("{function}("));
+        self.line(indent + 4, &opening);
+        self.line(indent + 8, member);
+        self.line(indent + 4, "},");
+        self.line(indent, ")");
+    }
+
     /// Writes an arm of a `match`.
     pub(super) fn arm(&mut self, indent: usize, pattern: &str, value: &str) {
         let line = format!("{pattern} => {value},");
@@ -73,7 +90,14 @@ impl Code {
             return self.line(indent, &line);
         }
         self.line(indent, &format!("{pattern} => {{"));
-        self.line(indent + 4, value);
+        match value.strip_suffix("(&json)?)") {
+            Some(head) if !fits(indent + 4, value) => {
+                self.line(indent + 4, &format!("{head}("));
+                self.line(indent + 8, "&json,");
+                self.line(indent + 4, ")?)");
+            }
+            _ => self.line(indent + 4, value),
+        }
         self.line(indent, "}");
     }
 }

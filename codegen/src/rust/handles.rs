@@ -105,9 +105,8 @@ fn topic_method(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> 
         ];
         emitter.code.call(8, "push_value", &arguments, "?;");
     }
-    emitter.code.line(8, &format!("Ok({handle} {{"));
-    emitter.code.line(12, &format!("topic: self.0.topic({}, topic)?,", literal(&service.name)));
-    emitter.code.line(8, "})");
+    let member = format!("topic: self.0.topic({}, topic)?,", literal(&service.name));
+    emitter.code.literal_in_call(8, "Ok", &handle, &member);
     emitter.code.line(4, "}");
     Ok(())
 }
@@ -121,7 +120,8 @@ fn call_method(emitter: &mut Emitter<'_>, service: &Service, call: &Call) {
     let parameters = ["&self".to_owned(), format!("data: &{request}"), "options: CallOptions".to_owned()];
     let head = format!("pub async fn {}", method(&call.name));
     emitter.code.signature(4, &head, &parameters, &format!(" -> Result<{response}, Error>"));
-    emitter.code.line(8, &format!("let (service, method) = ({}, {});", literal(&service.name), literal(&call.name)));
+    emitter.code.line(8, &format!("let service = {};", literal(&service.name)));
+    emitter.code.line(8, &format!("let method = {};", literal(&call.name)));
     emitter.code.line(8, "self.0.call(service, method, data, options).await");
     emitter.code.line(4, "}");
 }
