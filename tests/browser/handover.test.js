@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { launchWithBackground, newContext } from "../fixtures/browser/browser.js";
 import { Gateway, endAll } from "../fixtures/gateway.js";
 import { Tab, sessions, talk } from "../fixtures/browser/tab.js";
 
@@ -20,7 +20,7 @@ after(async () => {
 /** Tabs of alice in one profile, of which the first leads and the last is in front, and bob in a profile of his own. */
 async function party(count, settings = []) {
   const gateway = await Gateway.start({ settings: [...FAST, ...settings] });
-  const [context, other] = await Promise.all([browser.newContext(), browser.newContext()]);
+  const [context, other] = await Promise.all([newContext(browser), newContext(browser)]);
   const bob = await Tab.open(other, gateway, "bob");
   const tabs = [];
   for (let i = 0; i < count; i += 1) {
@@ -131,11 +131,11 @@ test("handover repeats sends with their id, repeats queries, and reports other r
   await one.hang();
   await two.run(() => {
     const wolves = app.client.clanChat("wolves");
-    app.settle("send", wolves.send("once", { timeoutMs: 20_000 }));
-    app.settle("history", wolves.history({ timeoutMs: 20_000 }));
-    app.settle("presence", wolves.presence({ timeoutMs: 20_000 }));
-    app.settle("ack", app.client.notifications().ack("n1", { timeoutMs: 20_000 }));
-    app.settle("request", app.client.request("ping", {}, { timeoutMs: 20_000 }));
+    app.settle("send", wolves.send("once", { timeoutMs: 120_000 }));
+    app.settle("history", wolves.history({ timeoutMs: 120_000 }));
+    app.settle("presence", wolves.presence({ timeoutMs: 120_000 }));
+    app.settle("ack", app.client.notifications().ack("n1", { timeoutMs: 120_000 }));
+    app.settle("request", app.client.request("ping", {}, { timeoutMs: 120_000 }));
     app.settle("short", wolves.send("short", { timeoutMs: 900 }));
   });
   for (const name of ["send", "history", "presence", "ack"]) assert.ok((await two.outcome(name)).value !== undefined || name === "ack", name);
@@ -161,7 +161,7 @@ test("new leader repeats the sends of the old leader", async () => {
   const [one, two] = tabs;
   // It is taken over between sending and the answer, of which it never learns.
   const release = await one.hold(() => {
-    app.settle("send", app.client.clanChat("wolves").send("mine", { timeoutMs: 60_000 }));
+    app.settle("send", app.client.clanChat("wolves").send("mine", { timeoutMs: 120_000 }));
     app.wait();
   });
   while (!(await two.leads()));

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, createServer } from "vite";
-import { launch } from "../fixtures/browser/browser.js";
+import { launch, newContext } from "../fixtures/browser/browser.js";
 import { serve } from "../fixtures/browser/files.js";
 import { Gateway, endAll, token } from "../fixtures/gateway.js";
 
@@ -47,7 +47,7 @@ const app = (gateway, from, options = "") => `
 
 /** Opens a page and waits for its title to match. */
 async function shows(url, title) {
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   const opened = await context.newPage();
   const refused = [];
   opened.on("console", (message) => /Content Security Policy/.test(message.text()) && refused.push(message.text()));
@@ -99,7 +99,7 @@ test("names the policy entry that is missing for the gateway or the wasm file", 
 test("retries loading a chunk that failed to load", async (t) => {
   const pages = { "/index.html": page, "/app.js": app(gateway, "/sdk/index.js") };
   const origin = await serve(t, { pages, folders: { "/sdk/": PACKAGE } });
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   const opened = await context.newPage();
   let asked = 0;
   await opened.route("**/sdk/wasm.js", (route) => ((asked += 1) <= 2 ? route.abort() : route.continue()));
@@ -142,7 +142,7 @@ async function project(t) {
 
 /** Opens the app, talks in a clan that it began with and in one that is joined later, and is notified; what it sent. */
 async function converse(origin, user) {
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   const opened = await context.newPage();
   const problems = [];
   opened.on("pageerror", (error) => problems.push(`${error}`));

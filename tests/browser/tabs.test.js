@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { launchWithBackground, newContext } from "../fixtures/browser/browser.js";
 import { Gateway, endAll, token } from "../fixtures/gateway.js";
 import { Tab, sessions } from "../fixtures/browser/tab.js";
 
@@ -21,7 +21,7 @@ after(async () => {
 /** A gateway and this number of tabs of alice in one profile: the first leads. */
 async function tabs(count, { settings = FAST, options, listens } = {}) {
   const gateway = await Gateway.start({ settings });
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   const all = [];
   for (let i = 0; i < count; i += 1) all.push(await Tab.open(context, gateway, "alice", options, { listens }));
   const end = async () => {
@@ -136,7 +136,7 @@ for (const [role, index] of [["leads", 0], ["follows", 1]]) {
     });
     await all[1 - index].run(async () => {
       const wolves = app.client.clanChat("wolves");
-      for (let i = 0; i < 1_500; i += 100) await Promise.all(Array.from({ length: 100 }, (_, j) => wolves.send(`${i + j}`, { timeoutMs: 60_000 })));
+      for (let i = 0; i < 1_500; i += 100) await Promise.all(Array.from({ length: 100 }, (_, j) => wolves.send(`${i + j}`, { timeoutMs: 120_000 })));
     });
     await all[index].run(() => app.watch("wolves", app.slow));
     await all[index].until(() => app.streams.wolves.seen.caughtUp);
@@ -158,7 +158,7 @@ test("limits what is queued for a frozen tab and sends it the state when it resu
   await one.run(() => app.client.clanChat("wolves").subscribe().ready);
   // Each makes three frames: the command, the confirmation and the message.
   await one.run(async () => {
-    for (let i = 0; i < 600; i += 100) await Promise.all(Array.from({ length: 100 }, () => app.client.clanChat("wolves").send("x", { timeoutMs: 60_000 })));
+    for (let i = 0; i < 600; i += 100) await Promise.all(Array.from({ length: 100 }, () => app.client.clanChat("wolves").send("x", { timeoutMs: 120_000 })));
   });
   assert.ok((await one.run(() => app.frames.length)) > 1_800);
   await gateway.kill();
@@ -215,7 +215,7 @@ test("tab that never connected can sign out all tabs", async () => {
 for (const [how, provider] of [["fails", () => Promise.reject(new Error("signed out here"))], ["does not answer", () => new Promise(() => {})]]) {
   test(`requests a token from another tab when the leader's provider ${how}`, async () => {
     const gateway = await Gateway.start();
-    const context = await browser.newContext();
+    const context = await newContext(browser);
     const one = await Tab.open(context, gateway, "alice", {}, { connect: false, listens: true });
     await one.run((short) => (app.token = async () => short), token("alice", ["*"], 4));
     await one.run(() => app.client.connect());
@@ -233,7 +233,7 @@ for (const [how, provider] of [["fails", () => Promise.reject(new Error("signed 
 
 test("rejects a token of another user", async () => {
   const gateway = await Gateway.start();
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   const one = await Tab.open(context, gateway, "alice", {}, { connect: false, listens: true });
   await one.run((tokens) => (app.token = async () => tokens.shift()), [token("alice", ["*"], 2), token("bob", ["*"], 60), token("alice", ["*"], 60)]);
   await one.run(() => app.client.connect());
@@ -248,7 +248,7 @@ test("rejects a token of another user", async () => {
 
 test("different users or devices in one profile do not share a connection", async () => {
   const gateway = await Gateway.start({ settings: ["sessions.key = \"device\""] });
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   await Tab.open(context, gateway, "alice", { deviceId: "left" });
   await Tab.open(context, gateway, "alice", { deviceId: "right" });
   await Tab.open(context, gateway, "bob", { deviceId: "left" });
@@ -261,7 +261,7 @@ test("different users or devices in one profile do not share a connection", asyn
 test("another device replaces all tabs, and connect() resumes their subscriptions", async () => {
   const { gateway, all, end } = await tabs(3);
   for (const tab of all) await tab.reads("wolves");
-  const other = await browser.newContext();
+  const other = await newContext(browser);
   const phone = await Tab.open(other, gateway, "alice");
   for (const tab of all) {
     await tab.becomes("replaced");

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { launchWithBackground, newContext } from "../fixtures/browser/browser.js";
 import { Gateway, endAll } from "../fixtures/gateway.js";
 import { Tab, sessions } from "../fixtures/browser/tab.js";
 
@@ -121,7 +121,7 @@ class Turmoil {
     for (const tab of this.tabs) await tab.run(() => (app.talk.goesOn = false));
     await this.tabs.at(-1).page.bringToFront();
     // Every request under way has been answered.
-    for (const tab of this.tabs) await tab.run(() => app.client.clanChat("wolves").send("the end", { timeoutMs: 60_000 }));
+    for (const tab of this.tabs) await tab.run(() => app.client.clanChat("wolves").send("the end", { timeoutMs: 120_000 }));
     await this.goesOn();
     const received = (tab) => tab.run(() => app.streams.wolves.seen.events.map(({ offset, content, type }) => `${offset} ${content ?? type}`));
     const history = [];
@@ -149,7 +149,7 @@ class Turmoil {
 test(`delivers every message once under random faults (seed ${SEED})`, async (t) => {
   const settings = ["limits.messages_per_second = 100000", "limits.burst = 100000", "history.max_entries = 100000"];
   const gateway = await Gateway.start({ settings });
-  const [context, other] = await Promise.all([browser.newContext(), browser.newContext()]);
+  const [context, other] = await Promise.all([newContext(browser), newContext(browser)]);
   const turmoil = new Turmoil(gateway, context, await Tab.open(other, gateway, "bob"));
   await turmoil.open();
   await turmoil.open();

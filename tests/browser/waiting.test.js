@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { launch } from "../fixtures/browser/browser.js";
+import { launch, newContext } from "../fixtures/browser/browser.js";
 import { serve } from "../fixtures/browser/files.js";
 
 const DEMO = new URL("../../web-demo/", import.meta.url);
@@ -19,7 +19,7 @@ after(() => browser?.close());
 async function waiting(t) {
   const pages = { "/index.html": page };
   const origin = await serve(t, { pages, folders: { "/": DEMO }, headers: { "content-security-policy": policy.trim() } });
-  const context = await browser.newContext();
+  const context = await newContext(browser);
   t.after(() => context.close());
   const opened = await context.newPage();
   await opened.goto(origin);

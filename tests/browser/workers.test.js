@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchWithBackground } from "../fixtures/browser/browser.js";
+import { launchWithBackground, newContext } from "../fixtures/browser/browser.js";
 import { serve } from "../fixtures/browser/files.js";
 import { Gateway, endAll, token } from "../fixtures/gateway.js";
 import { Tab, sessions } from "../fixtures/browser/tab.js";
@@ -26,7 +26,7 @@ const worker = (options) => `
     client.on("state", ({ status, session }) => port.postMessage({ status, sessionId: session?.sessionId }));
     const chat = client.clanChat("wolves").subscribe();
     chat.ready.then(() => port.postMessage({ ready: true }));
-    port.onmessage = ({ data }) => client.clanChat("wolves").send(data, { timeoutMs: 30_000 });
+    port.onmessage = ({ data }) => client.clanChat("wolves").send(data, { timeoutMs: 120_000 });
     void (async () => {
       for await (const event of chat) if (event.type === "chat") port.postMessage({ received: event.content });
     })();
@@ -53,7 +53,7 @@ function employ({ kind, code }) {
 for (const kind of ["dedicated", "shared", "blob"]) {
   test(`client in a ${kind} worker shares the connection of its page, and each continues without the other`, async (t) => {
     const gateway = await Gateway.start({ settings: ["limits.messages_per_second = 100000", "limits.burst = 100000"] });
-    const context = await browser.newContext();
+    const context = await newContext(browser);
     // A site of its own, whose policy allows any worker.
     const options = { url: `ws://${gateway.address}/ws`, token: token("alice", ["*"], 3_600) };
     const code = worker(options);
