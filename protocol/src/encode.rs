@@ -72,6 +72,15 @@ fn write_fields(text: &mut ObjectText, message: &ClientMessage) {
             text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
             write_recover(text, message.recover.as_ref());
             optional_whole(text, "history", message.history.map(u64::from));
+            if let Some(presence) = message.presence {
+                text.flag("presence", presence);
+            }
+            if let Some(data) = &message.presence_data {
+                text.raw("presenceData", data.as_str());
+            }
+        }
+        ClientMessage::GetTopicPresence(message) => {
+            text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
         }
         ClientMessage::Unsubscribe(message) => {
             text.text("service", message.service.as_str()).text("topic", message.topic.as_str());

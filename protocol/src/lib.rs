@@ -44,12 +44,13 @@ pub use id::{
 pub use json::{ChatData, RawJson};
 pub use message::{
     AckConfirmed, Audience, Authenticate, Authenticated, Chat, ChatDeleted, ChatHistory, ClientInfo, ClientMessage,
-    CommandHandler, Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence, GetTopicHistory, Handling,
-    HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER, Notification, NotificationAck,
-    NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus, PresentUser, Publish, RateClass,
-    ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping, ServerMessage, Subject, Subscribe,
-    SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
-    SubscriptionStatus, TopicHistory, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    CommandHandler, Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence, GetTopicHistory,
+    GetTopicPresence, Handling, HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER, Notification,
+    NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus, PresentUser, Publish,
+    RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping, ServerMessage, Subject,
+    Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
+    SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing,
+    Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};

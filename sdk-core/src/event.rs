@@ -1,7 +1,8 @@
 //! Events that streams deliver to the app.
 
 use realtime_gateway_protocol::{
-    Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, Typing, Unknown,
+    Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, TopicPresence,
+    TopicPresenceChanged, Typing, Unknown,
 };
 
 use crate::{Frame, Gap, Position};
@@ -68,6 +69,10 @@ impl ChatEvent {
 pub enum TopicEvent {
     /// Data was published. `data` can be decoded into a type of the app.
     Message(Published),
+    /// The users who are present (only if the subscription includes presence).
+    Presence(TopicPresence),
+    /// A user became present or absent, or has other presence data.
+    PresenceChanged(TopicPresenceChanged),
     /// Events are missing here, and could not be recovered.
     Gap(Gap),
     /// A message of a later protocol version.
@@ -81,6 +86,8 @@ impl TopicEvent {
             Event::Gap(gap) => Self::Gap(gap),
             Event::Message(frame) => match frame.message() {
                 ServerMessage::Event(published) => Self::Message(published),
+                ServerMessage::TopicPresence(presence) => Self::Presence(presence),
+                ServerMessage::TopicPresenceChanged(changed) => Self::PresenceChanged(changed),
                 ServerMessage::Unknown(unknown) => Self::Other(unknown),
                 _ => return None,
             },

@@ -1,7 +1,7 @@
 //! The topics that a client subscribes to.
 
 use realtime_gateway_protocol::{
-    ClanId, ClientMessage, Outline, Recover, ServiceName, StoredId, Subscribe, SubscribeClanChat,
+    ClanId, ClientMessage, Outline, RawJson, Recover, ServiceName, StoredId, Subscribe, SubscribeClanChat,
     SubscribeNotifications, TopicName, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
@@ -17,11 +17,12 @@ pub enum Topic {
 }
 
 /// The parameters of a subscribe command.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SubscribeRequest {
     pub(crate) recover: Option<Recover>,
     pub(crate) history: Option<u32>,
     pub(crate) presence: bool,
+    pub(crate) presence_data: Option<RawJson>,
 }
 
 impl Topic {
@@ -45,13 +46,14 @@ impl Topic {
     }
 
     pub(crate) fn subscribe(&self, request: SubscribeRequest) -> ClientMessage {
-        let SubscribeRequest { recover, history, presence } = request;
+        let SubscribeRequest { recover, history, presence, presence_data } = request;
+        let presence = presence.then_some(true);
         match self.clone() {
             Self::Notifications => SubscribeNotifications { recover }.into(),
-            Self::Clan(clan_id) => {
-                SubscribeClanChat { clan_id, recover, history, presence: presence.then_some(true) }.into()
+            Self::Clan(clan_id) => SubscribeClanChat { clan_id, recover, history, presence }.into(),
+            Self::Service(service, topic) => {
+                Subscribe { service, topic, recover, history, presence, presence_data }.into()
             }
-            Self::Service(service, topic) => Subscribe { service, topic, recover, history }.into(),
         }
     }
 

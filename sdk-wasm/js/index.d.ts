@@ -4,7 +4,8 @@
 
 import type {
   Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, NotificationAcked, Presence,
-  PresenceChanged, ServerMessage, TopicHistory, TopicMessage, Typing,
+  PresenceChanged, ServerMessage, TopicHistory, TopicMessage, TopicPresence,
+  TopicPresenceChanged, Typing,
 } from "./messages.js";
 
 export * from "./messages.js";
@@ -168,7 +169,7 @@ export interface ChatGap extends Gap {
 export type ChatEvent = Chat | ChatDeleted | Typing | Presence | PresenceChanged | ChatGap;
 
 /** An event of a topic of a declared service. */
-export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | Gap;
+export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | TopicPresence | TopicPresenceChanged | Gap;
 
 /** A notification that can be acknowledged. */
 export type NotificationEvent = Notification & {
@@ -272,12 +273,17 @@ export type TopicPage<T = unknown> = Omit<TopicHistory, "events"> & {
 export interface ServiceTopic<T = unknown> {
   readonly service: string;
   readonly topic: string;
-  /** Returns each event once and in order, or an explicit gap. */
-  subscribe(options?: SubscribeOptions): Subscription<TopicEvent<T>>;
+  /**
+   * Returns each event once and in order, or an explicit gap. `presence` adds the users who are present and their
+   * changes. `presenceData` is what others see of the user: JSON of at most 1 KiB, which replaces earlier data.
+   */
+  subscribe(options?: SubscribeOptions & { presence?: boolean; presenceData?: unknown }): Subscription<TopicEvent<T>>;
   /** Publishes any JSON. It is repeated after a reconnect if necessary, and stored once. */
   publish(data: T, options?: SendOptions): Sending;
   /** Returns a page of the history. `limit` is 1 to 100, 50 by default. */
   history(options?: CallOptions & { before?: number; after?: number; limit?: number }): Promise<TopicPage<T>>;
+  /** Returns the users who are present. */
+  presence(options?: CallOptions): Promise<TopicPresence>;
 }
 
 /** A client of one gateway. It connects at first use, or with `connect()`. */

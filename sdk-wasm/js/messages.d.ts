@@ -202,6 +202,10 @@ export interface Subscribe {
   };
   /** The number of latest entries to send when nothing is recovered, 0 to 100. */
   history?: number;
+  /** Whether to send the users who are present, and their changes. For topics with presence only. */
+  presence?: boolean;
+  /** What the others see of the user in this topic: any JSON value of at most 1 KiB. It replaces that of an earlier subscription of the user. For topics whose presence has data only. */
+  presenceData?: unknown;
   /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
@@ -249,6 +253,17 @@ export interface GetTopicHistory {
   requestId?: string;
 }
 
+/** Requests the users who are present in a topic. */
+export interface GetTopicPresence {
+  type: "topic_presence";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
 /** Requests a `pong`. */
 export interface Ping {
   type: "ping";
@@ -272,6 +287,7 @@ export type ClientMessage =
   | Unsubscribe
   | Publish
   | GetTopicHistory
+  | GetTopicPresence
   | Ping;
 
 /** The client is authenticated, and the connection may be used. */
@@ -595,6 +611,43 @@ export interface TopicHistory {
   requestId?: string;
 }
 
+/** The users who are present in a topic. */
+export interface TopicPresence {
+  type: "topic_presence";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** The first 200 users. Fewer if the message would exceed 256 KiB. */
+  users: {
+    /** The user. */
+    userId: string;
+    /** The number of the user's sessions that subscribe to the topic. 0 during the grace period after the last one. */
+    sessions: number;
+    /** The `presenceData` that a session of the user sent last. */
+    data?: unknown;
+  }[];
+  /** The total number of users. */
+  count: number;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
+/** A user became present in a topic, left it, or has other presence data. */
+export interface TopicPresenceChanged {
+  type: "topic_presence_changed";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** The user. */
+  userId: string;
+  /** The new status. */
+  status: string;
+  /** The data of the user, when online or updated. */
+  data?: unknown;
+}
+
 /** The node will close the connection, which works until then. */
 export interface ReconnectHint {
   type: "reconnect";
@@ -653,6 +706,8 @@ export type ServerMessage =
   | PresenceChanged
   | TopicMessage
   | TopicHistory
+  | TopicPresence
+  | TopicPresenceChanged
   | ReconnectHint
   | ErrorReply
   | Pong;

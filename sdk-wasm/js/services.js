@@ -93,8 +93,8 @@ export class ServiceTopic {
     this.topic = topic;
   }
 
-  subscribe({ history, from, ...options } = {}) {
-    const fields = { service: this.service, topic: this.topic, history, recover: from };
+  subscribe({ history, from, presence, presenceData, ...options } = {}) {
+    const fields = { service: this.service, topic: this.topic, history, recover: from, presence, presenceData };
     return new Stream(this.#internals.requests(), "subscribe", fields, options, event => event);
   }
 
@@ -107,6 +107,10 @@ export class ServiceTopic {
     const fields = { service: this.service, topic: this.topic, before, after, limit };
     const page = this.#internals.call("topic_history", fields, options);
     return page.then(page => ({ ...page, events: page.events.map(event => ({ type: "event", ...event })) }));
+  }
+
+  presence(options) {
+    return this.#internals.call("topic_presence", { service: this.service, topic: this.topic }, options);
   }
 }
 

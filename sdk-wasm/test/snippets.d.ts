@@ -34,6 +34,7 @@ declare global {
   function setOnline(users: string[]): void;
   function setOne(userId: string, online: boolean): void;
   function setBadge(count: number): void;
+  function showPlayers(users: { userId: string; sessions: number; data?: unknown }[]): void;
   function setScore(home: number, away: number): void;
   function toast(title: string): void;
   function log(...what: unknown[]): void;

@@ -16,7 +16,7 @@ const SNIPPETS = [...PAGE.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => co
 /** What the app around a snippet has: each call of it is an event with its arguments. */
 const CALLS = [
   "getJwt", "banner", "hideBanner", "signIn", "upsert", "remove", "replace", "prepend", "show", "save", "showTyping",
-  "showBubble", "keepPending", "fail", "setOnline", "setOne", "setBadge", "setScore", "toast", "log", "fetch", "dismiss",
+  "showBubble", "keepPending", "fail", "setOnline", "setOne", "setBadge", "setScore", "showPlayers", "toast", "log", "fetch", "dismiss",
 ];
 
 /** A gateway, the app's client, another user's, and the functions of the app. */
@@ -133,6 +133,9 @@ const STORIES = {
   },
   async "gateway.topic<Score>"(code, on) {
     // This gateway has no such service, and says so.
+    await assert.rejects(run(code, on), { code: "unknown_service" });
+  },
+  async 'gateway.topic("dice"'(code, on) {
     await assert.rejects(run(code, on), { code: "unknown_service" });
   },
   async "saved ? { from: saved }"(code, on) {

@@ -57,12 +57,15 @@ test("commands are accepted as the vectors say", async () => {
   }
 });
 
-/** A fake gateway that ends with the test, and a client of it. */
+/** A fake gateway that ends with the test, a client of it, and how to get a client of another user. */
 function stage(t, options, clientOptions) {
   const fake = new FakeGateway(options);
-  const client = new GatewayClient(fake.clientOptions("ada", clientOptions));
-  t.after(() => client.close());
-  return { fake, client };
+  const other = userId => {
+    const client = new GatewayClient(fake.clientOptions(userId, clientOptions));
+    t.after(() => client.close());
+    return client;
+  };
+  return { fake, client: other("ada"), other };
 }
 
 test("an app chats, and gets what others send, type and delete", async t => {
@@ -97,6 +100,44 @@ test("presence reports who becomes present or absent", async t => {
   const changes = await first(stream, 2, "presence_changed");
   assert.deepEqual(changes.map(({ userId, status }) => [userId, status]), [["eve", "online"], ["bob", "offline"]]);
   assert.equal((await client.clanChat("c").presence()).count, 2);
+});
+
+test("a client that disconnects leaves all its clans", async t => {
+  const { fake, client, other } = stage(t);
+  const streams = ["c", "d"].map(id => client.clanChat(id).subscribe({ presence: true }));
+  await Promise.all(streams.map(stream => first(stream, 1, "presence")));
+  const bob = other("bob");
+  await Promise.all(["c", "d"].map(id => bob.clanChat(id).subscribe().ready));
+  fake.disconnect({ userId: "bob" });
+  for (const stream of streams) {
+    const changes = await first(stream, 2, "presence_changed");
+    assert.deepEqual(changes.map(({ userId, status }) => [userId, status]), [["bob", "online"], ["bob", "offline"]]);
+  }
+});
+
+test("presence in a topic has the data of users", async t => {
+  const { client, other } = stage(t, { services: ["dice"] });
+  const stream = client.topic("dice", "t").subscribe({ presence: true, presenceData: { colour: "red" } });
+  const [snapshot] = await first(stream, 1, "topic_presence");
+  assert.deepEqual(snapshot.users, [{ userId: "ada", sessions: 1, data: { colour: "red" } }]);
+  const bob = other("bob");
+  await bob.topic("dice", "t").subscribe({ presenceData: 1 }).ready;
+  await bob.topic("dice", "t").subscribe({ presenceData: 2 }).ready;
+  assert.equal((await client.topic("dice", "t").presence()).count, 2);
+  bob.close();
+  const changes = await first(stream, 3, "topic_presence_changed");
+  assert.deepEqual(
+    changes.map(({ userId, status, data }) => [userId, status, data]),
+    [["bob", "online", 1], ["bob", "updated", 2], ["bob", "offline", undefined]],
+  );
+});
+
+test("history of a topic is read in pages", async t => {
+  const { fake, client } = stage(t, { services: ["scores"] });
+  for (const home of [1, 2, 3]) fake.publish("scores", "match-7", { home });
+  const page = await client.topic("scores", "match-7").history({ before: 3, limit: 1 });
+  assert.deepEqual([page.events.map(({ type, data }) => [type, data.home]), page.hasMore], [[["event", 2]], true]);
+  await assert.rejects(client.topic("scores", "match-7").history({ before: 3, after: 1 }), { code: "invalid_message" });
 });
 
 test("notifications are pending until they are acknowledged", async t => {

@@ -23,7 +23,10 @@
 //! ```
 
 use async_trait::async_trait;
-use gateway::{command_error::CommandError, commands::service::Service};
+use gateway::{
+    command_error::CommandError,
+    commands::service::{PresenceKind, Service},
+};
 use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
 
 /// A service whose topics are tables and whose publications are throws of a die.
@@ -38,6 +41,11 @@ impl Service for Dice {
 
     fn has_topic(&self, topic: &TopicName) -> bool {
         topic.as_str().starts_with("table-")
+    }
+
+    /// The players at a table see each other, with what each shows, such as a name and a colour. The lobby is anonymous.
+    fn presence(&self, topic: &TopicName) -> PresenceKind {
+        if topic.as_str() == "table-lobby" { PresenceKind::Off } else { PresenceKind::UsersWithData }
     }
 
     async fn publish(&self, from: &UserId, _topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {

@@ -22,6 +22,6 @@ pub use nodes::{
 };
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
 pub use pending::{Broadcast, Notified, Notify, Pending, Recipient};
-pub use presence::{Absent, Presence, PresenceChange, Present};
+pub use presence::{Absent, Presence, PresenceChange, Present, PresentUser, UserPresence};
 pub use sessions::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions};
 pub use whole::{Options, Store, StoreError, StoreStatus, Swept};

@@ -11,7 +11,7 @@
 //! | [`Pending`] | the notifications that each user has not acknowledged, and broadcasts to many users |
 //! | [`Sessions`] | the live sessions, and which of them a new session evicts ([`admission`]) |
 //! | [`Blocks`] | users and tokens that are blocked until a time |
-//! | [`Presence`] | the users who are present in each clan |
+//! | [`Presence`] | the users who are present in each topic |
 //! | [`Nodes`] | leases, control messages between nodes, shard counters |
 //! | [`Outbox`] | events for backend services, written in the step that they report |
 //!

@@ -15,14 +15,14 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId, topic::Topic};
+use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Topic};
 use tokio::sync::watch;
 
 use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending};
 use super::{
     Append, Appended, Broadcast, ControlMessage, Epoch, Event, EventDetail, Heads, IdempotencyKey, Log, LogBounds,
     NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
-    ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
     clock::Clock,
     shards::ShardCounts,
     single_node::SingleNode,
@@ -291,12 +291,17 @@ impl Pending for MemoryStore {
 
 #[async_trait]
 impl Presence for MemoryStore {
-    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
-        self.while_open(|node| node.set_present(clan, user, sessions))
+    async fn set_present(
+        &self,
+        topic: &Topic,
+        user: &UserId,
+        presence: UserPresence,
+    ) -> Result<PresenceChange, StoreError> {
+        self.while_open(|node| node.set_present(topic, user, presence))
     }
 
-    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
-        self.while_open(|node| node.present(clan, at_most))
+    async fn present(&self, topic: &Topic, at_most: usize) -> Result<Present, StoreError> {
+        self.while_open(|node| node.present(topic, at_most))
     }
 }
 

@@ -46,7 +46,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, NotificationId, Timestamp, UserId, topic::Topic};
+use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Topic};
 use redb::{ReadTransaction, ReadableTableMetadata};
 use tokio::sync::watch;
 
@@ -67,7 +67,7 @@ use self::{
 use super::{
     Append, Appended, Broadcast, ControlMessage, Epoch, Event, Heads, Log, NodeRecord, Nodes, Notified, Notify,
     Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
-    SpaceLimits, Store, StoreError, StoreStatus, Swept, clock::Clock, damage::Damage, open::OpenError,
+    SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, clock::Clock, damage::Damage, open::OpenError,
     outbox_bound::OutboxBound, shards::ShardCounts, single_node::SingleNode, space::SpaceGate,
 };
 use crate::{ClockMark, Durability};
@@ -271,12 +271,17 @@ impl Pending for RedbStore {
 
 #[async_trait]
 impl Presence for RedbStore {
-    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
-        self.while_open(|node| node.set_present(clan, user, sessions))
+    async fn set_present(
+        &self,
+        topic: &Topic,
+        user: &UserId,
+        presence: UserPresence,
+    ) -> Result<PresenceChange, StoreError> {
+        self.while_open(|node| node.set_present(topic, user, presence))
     }
 
-    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
-        self.while_open(|node| node.present(clan, at_most))
+    async fn present(&self, topic: &Topic, at_most: usize) -> Result<Present, StoreError> {
+        self.while_open(|node| node.present(topic, at_most))
     }
 }
 

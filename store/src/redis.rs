@@ -16,7 +16,9 @@
 //! | `ages`, `expiries` | sorted set | when a log's oldest entry, and when a notification, ends |
 //! | `shards` | hash | the counters of shards |
 //! | `sessions:<user>` | text | the live sessions of a user, oldest first |
-//! | `clan:<clan>`, `present:<clan>` | hash, sorted set | who is present, with the sessions of each node |
+//! | `clan:<clan>`, `present:<clan>` | hash, sorted set | who is present in a clan, with the sessions of each node |
+//! | `users:<topic>`, `sorted_users:<topic>` | hash, sorted set | the same for a topic of a service |
+//! | `presence_data:<topic>` | hash | the data of each present user that has some |
 //! | `nodes`, `lease:<incarnation>`, `inbox:<incarnation>`, `held:<incarnation>` | hash, text, stream, set | a node: its record, its lease, its mailbox, and what is to be removed when it has stopped |
 //! | `blocks:<user>`, `blocks_changed`, `blocks_until`, `blocks_revision` | text, sorted set, sorted set, number | the blocks of a user; who has some, by the revision of the last change and by when they may be forgotten |
 //! | `outbox`, `publisher` | stream, text | events for the broker, and who publishes them |

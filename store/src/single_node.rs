@@ -7,11 +7,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, Timestamp, UserId, topic::Shard};
+use realtime_gateway_protocol::{
+    Timestamp, UserId,
+    topic::{Shard, Topic},
+};
 
 use super::{
-    Admission, LeaseRenewal, NodeName, NodeRecord, PresenceChange, Present, Reconciled, SessionRecord,
-    embedded_blocks::EmbeddedBlocks, embedded_sessions::EmbeddedSessions, shards::ShardCounts,
+    Admission, LeaseRenewal, NodeName, NodeRecord, PresenceChange, Present, PresentUser, Reconciled, SessionRecord,
+    UserPresence, embedded_blocks::EmbeddedBlocks, embedded_sessions::EmbeddedSessions, shards::ShardCounts,
 };
 use crate::ReconcileRequest;
 
@@ -24,7 +27,7 @@ pub struct SingleNode {
     pub sessions: EmbeddedSessions,
     /// The blocks of users.
     pub blocks: EmbeddedBlocks,
-    clans: Mutex<HashMap<ClanId, BTreeMap<UserId, u32>>>,
+    present: Mutex<HashMap<Topic, BTreeMap<UserId, UserPresence>>>,
     record: Mutex<Option<NodeRecord>>,
 }
 
@@ -32,7 +35,7 @@ impl SingleNode {
     /// Creates a node without sessions.
     pub fn new(name: NodeName) -> Self {
         let (sessions, blocks) = (EmbeddedSessions::default(), EmbeddedBlocks::default());
-        Self { name, sessions, blocks, clans: Mutex::default(), record: Mutex::default() }
+        Self { name, sessions, blocks, present: Mutex::default(), record: Mutex::default() }
     }
 
     /// Handles a reconciliation: stores the state of the node and returns the counters. The lease cannot be lost.
@@ -63,28 +66,46 @@ impl SingleNode {
         self.record.lock().iter().cloned().collect()
     }
 
-    /// Sets the number of sessions that a user has in a clan.
-    pub fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> PresenceChange {
-        let mut clans = self.clans.lock();
-        let users = clans.entry(clan.clone()).or_default();
-        let before =
-            if sessions == 0 { users.remove(user).is_some() } else { users.insert(user.clone(), sessions).is_some() };
+    /// Sets the presence of a user in a topic.
+    pub fn set_present(&self, topic: &Topic, user: &UserId, presence: UserPresence) -> PresenceChange {
+        let mut present = self.present.lock();
+        let users = present.entry(topic.clone()).or_default();
+        let change = match (users.get_mut(user), presence.sessions > 0) {
+            (None, false) => PresenceChange::None,
+            (None, true) => {
+                users.insert(user.clone(), presence);
+                PresenceChange::Came
+            }
+            (Some(_), false) => {
+                users.remove(user);
+                PresenceChange::Left
+            }
+            (Some(stored), true) => {
+                stored.sessions = presence.sessions;
+                if presence.data.is_some() && presence.data != stored.data {
+                    stored.data = presence.data;
+                    PresenceChange::Updated
+                } else {
+                    PresenceChange::None
+                }
+            }
+        };
         if users.is_empty() {
-            clans.remove(clan);
+            present.remove(topic);
         }
-        match (before, sessions > 0) {
-            (false, true) => PresenceChange::Came,
-            (true, false) => PresenceChange::Left,
-            _ => PresenceChange::None,
-        }
+        change
     }
 
-    /// Returns the users in a clan.
-    pub fn present(&self, clan: &ClanId, at_most: usize) -> Present {
-        let clans = self.clans.lock();
-        let Some(users) = clans.get(clan) else { return Present::default() };
-        let first = users.iter().take(at_most).map(|(user, sessions)| (user.clone(), *sessions)).collect();
-        Present { users: first, count: users.len() as u64 }
+    /// Returns the users in a topic.
+    pub fn present(&self, topic: &Topic, at_most: usize) -> Present {
+        let present = self.present.lock();
+        let Some(users) = present.get(topic) else { return Present::default() };
+        let first = users.iter().take(at_most).map(|(user, UserPresence { sessions, data })| PresentUser {
+            user: user.clone(),
+            sessions: *sessions,
+            data: data.clone(),
+        });
+        Present { users: first.collect(), count: users.len() as u64 }
     }
 }
 

@@ -15,12 +15,12 @@ use gateway_store::{
     Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, Epoch, Event,
     Heads, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit,
     Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy, SessionRecord,
-    Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
 };
-use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
+use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
 
 struct CountingStore {
     inner: MemoryStore,
@@ -133,13 +133,18 @@ impl Blocks for CountingStore {
 
 #[async_trait]
 impl Presence for CountingStore {
-    async fn set_present(&self, clan: &ClanId, user: &UserId, sessions: u32) -> Result<PresenceChange, StoreError> {
+    async fn set_present(
+        &self,
+        topic: &Topic,
+        user: &UserId,
+        presence: UserPresence,
+    ) -> Result<PresenceChange, StoreError> {
         self.count();
-        self.inner.set_present(clan, user, sessions).await
+        self.inner.set_present(topic, user, presence).await
     }
 
-    async fn present(&self, clan: &ClanId, at_most: usize) -> Result<Present, StoreError> {
-        self.inner.present(clan, at_most).await
+    async fn present(&self, topic: &Topic, at_most: usize) -> Result<Present, StoreError> {
+        self.inner.present(topic, at_most).await
     }
 }
 

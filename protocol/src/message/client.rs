@@ -176,6 +176,10 @@ client_messages! {
     GetTopicHistory = "topic_history" -> ["topic_history"],
         rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
         handler: get_topic_history, sdk: Query;
+    /// Requests the users who are present in a topic.
+    GetTopicPresence = "topic_presence" -> ["topic_presence"],
+        rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
+        handler: get_topic_presence, sdk: Query;
     /// Requests a `pong`.
     Ping = "ping" -> ["pong"],
         rate: Control, subject: |_| Subject::Nothing, extensions: |_| false,

@@ -112,6 +112,10 @@ server_messages! {
     Event(Event) = "event" for AllClients,
     /// A page of a topic's history.
     TopicHistory(TopicHistory) = "topic_history" for AllClients,
+    /// The users who are present in a topic.
+    TopicPresence(TopicPresence) = "topic_presence" for AllClients,
+    /// A user became present in a topic, left it, or has other presence data.
+    TopicPresenceChanged(TopicPresenceChanged) = "topic_presence_changed" for ClientsWithExtensions,
     /// The node will close the connection, which works until then.
     Reconnect(ReconnectHint) = "reconnect" for AllClients,
     /// A command failed, or an error concerns the session.

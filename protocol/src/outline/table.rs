@@ -66,6 +66,8 @@ pub(super) static CLIENT: &[(&str, &[Field])] = &[
             Field { name: "epoch", required: true, kind: Kind::Text },
         ]) },
         Field { name: "history", required: false, kind: Kind::Whole(&(0..=100)) },
+        Field { name: "presence", required: false, kind: Kind::Flag },
+        Field { name: "presenceData", required: false, kind: Kind::Any },
     ]),
     ("unsubscribe", &[
         Field { name: "service", required: true, kind: Kind::Service },
@@ -83,6 +85,10 @@ pub(super) static CLIENT: &[(&str, &[Field])] = &[
         Field { name: "before", required: false, kind: Kind::Whole(&(0..=9007199254740991)) },
         Field { name: "after", required: false, kind: Kind::Whole(&(0..=9007199254740991)) },
         Field { name: "limit", required: false, kind: Kind::Whole(&(1..=100)) },
+    ]),
+    ("topic_presence", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
     ]),
     ("ping", &[]),
 ];
@@ -234,6 +240,23 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         ])) },
         Field { name: "hasMore", required: true, kind: Kind::Flag },
         Field { name: "trimmed", required: false, kind: Kind::Flag },
+    ]),
+    ("topic_presence", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "users", required: true, kind: Kind::List(&Kind::Object(&[
+            Field { name: "userId", required: true, kind: Kind::Id },
+            Field { name: "sessions", required: true, kind: Kind::Whole(&(0..=4294967295)) },
+            Field { name: "data", required: false, kind: Kind::Any },
+        ])) },
+        Field { name: "count", required: true, kind: Kind::Whole(&(0..=18446744073709551615)) },
+    ]),
+    ("topic_presence_changed", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "userId", required: true, kind: Kind::Id },
+        Field { name: "status", required: true, kind: Kind::Text },
+        Field { name: "data", required: false, kind: Kind::Any },
     ]),
     ("reconnect", &[
         Field { name: "reason", required: true, kind: Kind::Text },

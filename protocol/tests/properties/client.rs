@@ -8,12 +8,12 @@ use proptest::{
     strategy::Union,
 };
 use realtime_gateway_protocol::{
-    Authenticate, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, GetTopicHistory, HistoryLimit,
-    MessageType, NotificationAck, Ping, Publish, Recover, SendChat, SendTyping, Subscribe, SubscribeClanChat,
-    SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    Authenticate, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, GetTopicHistory, GetTopicPresence,
+    HistoryLimit, MessageType, NotificationAck, Ping, Publish, Recover, SendChat, SendTyping, Subscribe,
+    SubscribeClanChat, SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
-use crate::part::{chat_data, content, envelope, id, json, position, service, text};
+use crate::part::{chat_data, content, envelope, id, json, optional_json, position, service, text};
 
 /// Any command.
 pub(crate) fn command() -> impl Strategy<Value = Envelope<ClientMessage>> {
@@ -32,6 +32,7 @@ pub(crate) fn command() -> impl Strategy<Value = Envelope<ClientMessage>> {
         (service(), id()).prop_map(|(service, topic)| Unsubscribe { service, topic }.into()).boxed(),
         publish(),
         topic_history(),
+        (service(), id()).prop_map(|(service, topic)| GetTopicPresence { service, topic }.into()).boxed(),
         Just(Ping {}.into()).boxed(),
     ]))
 }
@@ -102,8 +103,10 @@ fn topic_history() -> BoxedStrategy<ClientMessage> {
 }
 
 fn subscribe() -> BoxedStrategy<ClientMessage> {
-    (service(), id(), of(recover()), of(0..=100_u32))
-        .prop_map(|(service, topic, recover, history)| Subscribe { service, topic, recover, history }.into())
+    (service(), id(), of(recover()), of(0..=100_u32), of(any::<bool>()), optional_json())
+        .prop_map(|(service, topic, recover, history, presence, presence_data)| {
+            Subscribe { service, topic, recover, history, presence, presence_data }.into()
+        })
         .boxed()
 }
 

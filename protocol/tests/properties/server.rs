@@ -11,7 +11,8 @@ use realtime_gateway_protocol::{
     AckConfirmed, Authenticated, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode, ErrorReply, Event,
     Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence, PresenceChanged, PresenceStatus,
     PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason, ServerMessage, SubscriptionConfirmed,
-    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, Typing, Unknown,
+    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged,
+    TopicPresenceStatus, TopicUser, Typing, Unknown,
 };
 
 use crate::part::{
@@ -66,6 +67,12 @@ fn known() -> impl Strategy<Value = ServerMessage> {
         (service(), id(), text(), vec(event(), 0..3), any::<bool>(), of(any::<bool>()))
             .prop_map(|(service, topic, epoch, events, has_more, trimmed)| {
                 TopicHistory { service, topic, epoch, events, has_more, trimmed }.into()
+            })
+            .boxed(),
+        topic_presence(),
+        (service(), id(), id(), word::<TopicPresenceStatus>(TopicPresenceStatus::KNOWN), optional_json())
+            .prop_map(|(service, topic, user_id, status, data)| {
+                TopicPresenceChanged { service, topic, user_id, status, data }.into()
             })
             .boxed(),
         (word::<ReconnectReason>(ReconnectReason::KNOWN), any::<u64>())
@@ -163,6 +170,17 @@ fn event() -> impl Strategy<Value = Event> {
             client_message_id,
         },
     )
+}
+
+fn topic_presence() -> BoxedStrategy<ServerMessage> {
+    let user = (id(), any::<u32>(), optional_json()).prop_map(|(user_id, sessions, data)| TopicUser {
+        user_id,
+        sessions,
+        data,
+    });
+    (service(), id(), vec(user, 0..4), any::<u64>())
+        .prop_map(|(service, topic, users, count)| TopicPresence { service, topic, users, count }.into())
+        .boxed()
 }
 
 fn error() -> BoxedStrategy<ServerMessage> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId};
+use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId, RawJson};
 
 use super::{Draft, Publication};
 use crate::{Error, Position, Topic};
@@ -112,14 +112,16 @@ pub struct OpenFailure {
 }
 
 /// The options of a new stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SubscribeOptions {
     /// Continue after this position.
     pub from: Option<Position>,
     /// Begin with this many past entries, 0 to 100.
     pub history: Option<u32>,
-    /// Include presence events (clan chat only).
+    /// Include presence events (a clan, or a topic with presence).
     pub presence: bool,
+    /// What others see of the user in the topic. The stream that was opened last decides.
+    pub presence_data: Option<RawJson>,
 }
 
 /// A command of the app.
@@ -163,7 +165,7 @@ pub enum Command {
         /// When to report a timeout to the app, in milliseconds from now. The acknowledgement is repeated nevertheless.
         timeout: Millis,
     },
-    /// A query (`chat_history`, `topic_history`, `presence`), which is safe to repeat.
+    /// A query (`chat_history`, `topic_history`, `presence`, `topic_presence`), which is safe to repeat.
     Query {
         /// Resolved with the reply.
         ticket: Ticket,

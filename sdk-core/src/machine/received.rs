@@ -149,6 +149,9 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         }
         "presence" | "presence_changed" => push(PushKind::Presence)?,
         "chat" | "chat_deleted" | "typing" => push(PushKind::Other)?,
+        "topic_presence" | "topic_presence_changed" => {
+            Signal::Push(Push { topic: named(outline)?, offset: None, kind: PushKind::Presence })
+        }
         "event" => placed(outline)?,
         _ => Signal::Other,
     };

@@ -4,7 +4,7 @@
 use realtime_gateway_protocol::ErrorCode;
 
 use super::{
-    Action, Attempt, Millis, StreamId,
+    Action, Attempt, Millis, StreamId, SubscribeOptions,
     member::{Member, Stage},
     received::{Confirmation, Push, PushKind, Refusal},
     wire::{Number, PendingReply, Wire},
@@ -67,7 +67,8 @@ impl Subscription {
     /// Adds a stream. It is confirmed immediately if it needs nothing beyond the live subscription.
     pub(crate) fn join(&mut self, mut member: Member, wire: &mut Wire) {
         let settled = self.live.is_some() && self.pending.is_none() && self.topic != Topic::Notifications;
-        let plain = member.options.history.unwrap_or(0) == 0 && !member.options.presence;
+        let SubscribeOptions { history, presence, presence_data, .. } = &member.options;
+        let plain = history.unwrap_or(0) == 0 && !presence && presence_data.is_none();
         let head = self.head.clone().filter(|head| member.options.from.as_ref().is_none_or(|from| from == head));
         if settled && plain && head.is_some() {
             member.position.clone_from(&head);
@@ -135,6 +136,7 @@ impl Subscription {
     /// Returns the parameters with which every stream gets the entries that it has not received.
     fn request_for(&self, again: bool) -> SubscribeRequest {
         let presence = self.presence;
+        let presence_data = self.members.iter().rev().find_map(|member| member.options.presence_data.clone());
         if self.topic == Topic::Notifications {
             return SubscribeRequest { presence, ..SubscribeRequest::default() };
         }
@@ -157,7 +159,7 @@ impl Subscription {
         });
         let history =
             if again && recover.is_some() { Some(history.unwrap_or(0).max(FALLBACK_HISTORY)) } else { history };
-        SubscribeRequest { recover: recover.map(Into::into), history, presence }
+        SubscribeRequest { recover: recover.map(Into::into), history, presence, presence_data }
     }
 
     /// Handles the confirmation of the subscription.

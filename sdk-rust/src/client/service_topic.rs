@@ -1,4 +1,4 @@
-//! A topic of a declared service: subscribe, publish, read the history.
+//! A topic of a declared service: subscribe, publish, read the history and the presence.
 
 use std::{
     future::{Future, IntoFuture},
@@ -7,12 +7,16 @@ use std::{
 };
 
 use realtime_gateway_protocol as protocol;
-use realtime_gateway_protocol::{ClientMessageId, GetTopicHistory, HistoryLimit, RawJson, ServiceName, TopicName};
+use realtime_gateway_protocol::{
+    ClientMessageId, GetTopicHistory, GetTopicPresence, HistoryLimit, RawJson, ServerMessage, ServiceName, TopicName,
+    TopicPresence,
+};
 use serde::Serialize;
 
-use super::{Client, History, Receipt, TopicStream};
+use super::{Client, History, Receipt, TopicStream, clan_chat::unexpected};
 use crate::{
     Error, Position, Topic,
+    driver::Call,
     machine::{Overflow, SubscribeOptions},
 };
 
@@ -33,7 +37,7 @@ impl ServiceTopic {
     ///
     /// A dropped future leaves nothing behind.
     pub fn subscribe(&self) -> SubscribeTopic {
-        SubscribeTopic { topic: self.clone(), options: SubscribeOptions::default() }
+        SubscribeTopic { topic: self.clone(), options: SubscribeOptions::default(), presence_data: Ok(()) }
     }
 
     /// Publishes a value that serialises to JSON when it is awaited. Publications to one topic are sent in the order in
@@ -52,6 +56,18 @@ impl ServiceTopic {
         let get = GetTopicHistory { service, topic, before: None, after: None, limit: HistoryLimit::default() };
         History::new(self.client.clone(), get)
     }
+
+    /// Returns the users who are present now. The topic must have presence.
+    ///
+    /// # Errors
+    /// The gateway's refusal, or that no answer came in time.
+    pub async fn presence(&self) -> Result<TopicPresence, Error> {
+        let get = GetTopicPresence { service: self.service.clone(), topic: self.topic.clone() };
+        match self.client.call(Call::Query(get.into()), None).await? {
+            ServerMessage::TopicPresence(presence) => Ok(presence),
+            other => Err(unexpected(&other)),
+        }
+    }
 }
 
 /// The options of a subscription: see [`ServiceTopic::subscribe`].
@@ -59,6 +75,7 @@ impl ServiceTopic {
 pub struct SubscribeTopic {
     topic: ServiceTopic,
     options: SubscribeOptions,
+    presence_data: Result<(), Error>,
 }
 
 impl SubscribeTopic {
@@ -73,6 +90,22 @@ impl SubscribeTopic {
         self.options.from = Some(position);
         self
     }
+
+    /// Include presence events. The topic must have presence.
+    pub fn presence(mut self) -> Self {
+        self.options.presence = true;
+        self
+    }
+
+    /// What others see of the user in this topic: anything that serialises to JSON of at most 1 KiB. It replaces that of
+    /// earlier subscriptions of the user, and stays until the user has left. The topic must have presence with data.
+    pub fn presence_data(mut self, data: &impl Serialize) -> Self {
+        match RawJson::encode(data) {
+            Ok(data) => self.options.presence_data = Some(data),
+            Err(error) => self.presence_data = Err(Error::invalid(error)),
+        }
+        self
+    }
 }
 
 impl IntoFuture for SubscribeTopic {
@@ -81,6 +114,7 @@ impl IntoFuture for SubscribeTopic {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            self.presence_data?;
             let ServiceTopic { client, service, topic } = self.topic;
             let mailbox = client.mailbox(Overflow::Gap);
             let mut stream = TopicStream::new(client.clone(), mailbox.clone());

@@ -3,6 +3,7 @@
 
 import { checked } from "./frames.js";
 import { Log, clean, key, place } from "./log.js";
+import { Presence } from "./presence.js";
 import { Script } from "./script.js";
 import { Session } from "./session.js";
 import { socketClass } from "./socket.js";
@@ -18,7 +19,7 @@ export class FakeGateway {
   #sessions = new Set();
   #logs = new Map();
   #pending = new Map();
-  #present = new Map();
+  #presence = new Presence(() => this.#sessions);
   #script = new Script();
   #revoked = new Set();
   #offline = false;
@@ -76,13 +77,11 @@ export class FakeGateway {
 
   /** Makes a user without a client in this test present in a clan. */
   join(clanId, userId) {
-    const present = this.#present.get(clanId) ?? new Set();
-    this.#present.set(clanId, present);
-    this.changesPresence(clanId, userId, () => present.add(userId));
+    this.#presence.join("clan_chat", clanId, userId);
   }
 
   leave(clanId, userId) {
-    this.changesPresence(clanId, userId, () => this.#present.get(clanId)?.delete(userId));
+    this.#presence.leave("clan_chat", clanId, userId);
   }
 
   messages(clanId) {
@@ -94,12 +93,11 @@ export class FakeGateway {
   }
 
   presence(clanId) {
-    const sessions = new Map([...(this.#present.get(clanId) ?? [])].map(userId => [userId, 1]));
-    for (const { userId, subscriptions } of this.#sessions) {
-      if (subscriptions.has(key("clan_chat", clanId))) sessions.set(userId, (sessions.get(userId) ?? 0) + 1);
-    }
-    const users = Array.from(sessions, ([userId, count]) => ({ userId, sessions: count }));
-    return { type: "presence", clanId, users: users.slice(0, 200), count: users.length };
+    return this.roster("clan_chat", clanId);
+  }
+
+  roster(service, topic) {
+    return this.#presence.roster(service, topic);
   }
 
   // Faults.
@@ -234,10 +232,10 @@ export class FakeGateway {
 
   dismiss(session) {
     if (!this.#sessions.has(session)) return;
-    const left = [...session.subscriptions.values()].filter(({ service }) => service === "clan_chat");
+    const left = [...session.subscriptions.values()].filter(({ service }) => service !== "notifications");
     // The streams end first, and then others are notified.
-    for (const { topic } of left) this.changesPresence(topic, session.userId, () => this.#sessions.delete(session));
-    this.#sessions.delete(session);
+    const places = left.map(({ service, topic }) => [service, topic]);
+    this.#presence.change(places, session.userId, () => this.#sessions.delete(session));
   }
 
   acknowledge(session, ids) {
@@ -252,16 +250,9 @@ export class FakeGateway {
     return this.#notifications(userId);
   }
 
-  /** Runs an action that may change presence, and notifies subscribers of presence. */
-  changesPresence(clanId, userId, change) {
-    const isPresent = () => this.presence(clanId).users.some(user => user.userId === userId);
-    const before = isPresent();
-    checked({ type: "presence_changed", clanId, userId, status: "online" });
-    change();
-    const after = isPresent();
-    if (before === after) return;
-    const status = after ? "online" : "offline";
-    for (const session of this.#sessions) session.presenceChanged(clanId, { type: "presence_changed", clanId, userId, status });
+  /** Runs an action that may change the presence of a user in a clan or topic, and notifies watchers. */
+  changesPresence(service, topic, userId, action, data) {
+    this.#presence.change([[service, topic]], userId, action, data);
   }
 
   #append(service, topic, make) {

@@ -76,7 +76,8 @@ export class Session {
       case "topic_history":
         return reply(this.#history(service, topic, message));
       case "presence":
-        return reply(this.#gateway.presence(clanId));
+      case "topic_presence":
+        return reply(this.#gateway.roster(...about));
       case "notification_ack": {
         const { notificationId, notificationIds = [] } = message;
         const ids = [...(notificationId === undefined ? [] : [notificationId]), ...notificationIds];
@@ -118,7 +119,7 @@ export class Session {
     });
   }
 
-  #subscribe(service, topic, { recover, history = 0, presence }, reply) {
+  #subscribe(service, topic, { recover, history = 0, presence, presenceData }, reply) {
     const log = this.#gateway.log(service, topic);
     const recovered = recover !== undefined && recover.epoch === this.#gateway.epoch && log.reaches(recover.offset);
     const { epoch } = this.#gateway;
@@ -126,9 +127,8 @@ export class Session {
     const past = recovered ? log.after(recover.offset) : history > 0 ? log.entries.slice(-history) : [];
     for (const entry of past) this.push(entry);
     const begin = () => this.subscriptions.set(key(service, topic), { service, topic, presence });
-    if (service === "clan_chat") this.#gateway.changesPresence(topic, this.userId, begin);
-    else begin();
-    if (presence) this.push(this.#gateway.presence(topic));
+    this.#gateway.changesPresence(service, topic, this.userId, begin, presenceData);
+    if (presence) this.push(this.#gateway.roster(service, topic));
   }
 
   #subscribeNotifications(reply) {
@@ -144,8 +144,8 @@ export class Session {
 
   #unsubscribe(service, topic, reply) {
     const end = () => this.subscriptions.delete(key(service, topic));
-    if (service === "clan_chat") this.#gateway.changesPresence(topic, this.userId, end);
-    else end();
+    if (service === "notifications") end();
+    else this.#gateway.changesPresence(service, topic, this.userId, end);
     reply({ type: "subscription_confirmed", ...place(service, topic), status: "unsubscribed" });
   }
 
@@ -206,8 +206,8 @@ export class Session {
     if (this.subscriptions.has(key("clan_chat", clanId))) this.push(message);
   }
 
-  presenceChanged(clanId, message) {
-    if (this.subscriptions.get(key("clan_chat", clanId))?.presence) this.push(message);
+  presenceChanged(place, message) {
+    if (this.subscriptions.get(place)?.presence) this.push(message);
   }
 
   end(where, code, message) {

@@ -9,10 +9,14 @@ pub(super) fn encode(message: &ServerMessage) -> Bytes {
     encode_server(&Envelope::without_request_id(message.clone())).into()
 }
 
-/// Decodes a message. Returns `None` for anything but `typing` and `presence_changed`.
+/// Decodes a message. Returns `None` for anything but `typing` and changes of presence.
 pub(super) fn decode(bytes: &[u8]) -> Option<ServerMessage> {
     let message = decode_server(std::str::from_utf8(bytes).ok()?).ok()?.message;
-    matches!(message, ServerMessage::Typing(_) | ServerMessage::PresenceChanged(_)).then_some(message)
+    let is_ephemeral = matches!(
+        message,
+        ServerMessage::Typing(_) | ServerMessage::PresenceChanged(_) | ServerMessage::TopicPresenceChanged(_)
+    );
+    is_ephemeral.then_some(message)
 }
 
 #[cfg(test)]

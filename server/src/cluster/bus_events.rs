@@ -6,7 +6,11 @@ use realtime_gateway_protocol::ServerMessage;
 
 use crate::{
     bus::{BusEvent, BusEvents, EphemeralBroadcast},
-    delivery::{frame::Frame, hub::Hub, presence::Presence},
+    delivery::{
+        frame::Frame,
+        hub::Hub,
+        presence::{Change, Presence},
+    },
     node::Node,
     session::Sessions,
 };
@@ -41,13 +45,16 @@ impl BusEventHandler {
 
     fn deliver_ephemeral(&self, broadcast: EphemeralBroadcast) {
         match broadcast.message {
-            ServerMessage::PresenceChanged(change) => self.presence.receive_change(change),
             ServerMessage::Typing(typing) => {
                 let user = typing.user_id.clone();
                 self.hub.send_ephemeral(&broadcast.topic, &Frame::encode_push(typing.into()), &user);
             }
             // Ignore other messages: a later version of the gateway may broadcast more kinds.
-            _ => {}
+            message => {
+                if let Some(change) = Change::of_message(message) {
+                    self.presence.receive_change(change);
+                }
+            }
         }
     }
 }

@@ -225,8 +225,6 @@ impl Service for ClanChat {
 
     /// Counts the subscriber as present in the clan.
     async fn subscribed(&self, new: &NewSubscription) {
-        if let Topic::Clan(clan_id) = new.topic() {
-            self.presence.joined(clan_id, &new.subscription, new.watches_presence).await;
-        }
+        self.presence.joined(&new.subscription, new.joining.clone()).await;
     }
 }

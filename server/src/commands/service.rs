@@ -5,7 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
 
-use crate::{command_error::CommandError, delivery::hub::Subscription, topic::Topic};
+use crate::{
+    command_error::CommandError,
+    delivery::{hub::Subscription, presence::Joining},
+    topic::Topic,
+};
 
 /// The commands that a service handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +21,21 @@ pub enum Commands {
     Specific,
 }
 
+/// Whether a topic has presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresenceKind {
+    /// The topic has no presence.
+    Off,
+    /// Subscribers are present, without data.
+    Users,
+    /// Subscribers are present, and may show data (`presenceData`).
+    UsersWithData,
+}
+
 /// A subscription that has begun.
 pub struct NewSubscription {
     pub(crate) subscription: Arc<Subscription>,
-    pub(crate) watches_presence: bool,
+    pub(crate) joining: Joining,
 }
 
 impl NewSubscription {
@@ -84,6 +99,22 @@ pub trait Service: Send + Sync + 'static {
     async fn publish(&self, from: &UserId, topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {
         let _ = (from, topic, data);
         Err(CommandError::new(ErrorCode::Forbidden, "clients may not publish to this service"))
+    }
+
+    /// Returns whether a topic has presence. By default it has none.
+    fn presence(&self, topic: &TopicName) -> PresenceKind {
+        let _ = topic;
+        PresenceKind::Off
+    }
+
+    /// Validates the data that a user wants to show in a topic with [`PresenceKind::UsersWithData`]. It has at most 1 KiB.
+    /// By default all data is valid.
+    ///
+    /// # Errors
+    /// The error that is sent to the client, for the field `presenceData`.
+    fn check_presence_data(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
+        let _ = (topic, data);
+        Ok(())
     }
 
     /// Runs after a client has subscribed to a topic of the service, before the client's next command. By default it

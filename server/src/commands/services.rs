@@ -3,20 +3,21 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use realtime_gateway_protocol::{
-    ClientMessageId, ErrorCode, GetTopicHistory, MessageId, MessageSent, Publish, RawJson, ServiceName, TopicHistory,
-    TopicName, UserId,
+    ClientMessageId, ErrorCode, GetTopicHistory, GetTopicPresence, MessageId, MessageSent, Publish, RawJson,
+    ServiceName, Subscribe, TopicHistory, TopicName, TopicPresence, UserId,
     stored::{StoredBody, StoredEvent},
 };
 
 use super::{
     history::{HistoryPage, PageOf, read_page},
-    service::{Commands, NewSubscription, Service},
+    service::{Commands, NewSubscription, PresenceKind, Service},
 };
 use crate::{
     auth::{Action, Permissions},
     command_error::CommandError,
     delivery::{
         log::TopicLog,
+        presence::{Joining, Presence},
         reports::{EventSubject, TopicReport},
     },
     ids::new_id,
@@ -25,11 +26,15 @@ use crate::{
     topic::Topic,
 };
 
+/// The maximum size of `presenceData`, in bytes as written.
+const MAX_PRESENCE_DATA_BYTES: usize = 1024;
+
 /// The services of this gateway.
 pub struct Services {
     services: BTreeMap<ServiceName, Arc<dyn Service>>,
     log: TopicLog,
     permissions: Arc<Permissions>,
+    presence: Arc<Presence>,
 }
 
 /// An event that will be appended to the log of its topic.
@@ -43,9 +48,14 @@ struct NewEvent<'a> {
 
 impl Services {
     /// Creates the registry. `log` is the log of the services that accept generic commands.
-    pub(crate) fn new(services: Vec<Arc<dyn Service>>, log: TopicLog, permissions: Arc<Permissions>) -> Self {
+    pub(crate) fn new(
+        services: Vec<Arc<dyn Service>>,
+        log: TopicLog,
+        permissions: Arc<Permissions>,
+        presence: Arc<Presence>,
+    ) -> Self {
         let services = services.into_iter().map(|service| (service.name(), service)).collect();
-        Self { services, log, permissions }
+        Self { services, log, permissions, presence }
     }
 
     /// Returns the names of the services: the built-in ones first, then the added ones in alphabetical order.
@@ -76,11 +86,70 @@ impl Services {
         Ok(Topic::Service(service, topic))
     }
 
-    /// Lets the service of a topic act on a subscription that has begun.
+    /// Counts a subscription that has begun towards the presence of its topic, and lets the service act on it.
     pub(crate) async fn subscribed(&self, new: &NewSubscription) {
-        if let Some(service) = self.services.get(&new.topic().service()) {
-            service.subscribed(new).await;
+        let Some(service) = self.services.get(&new.topic().service()) else { return };
+        if let Topic::Service(_, topic) = new.topic()
+            && service.presence(topic) != PresenceKind::Off
+        {
+            self.presence.joined(&new.subscription, new.joining.clone()).await;
         }
+        service.subscribed(new).await;
+    }
+
+    /// Returns how a client that subscribes takes part in the presence of the topic.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service accepts generic commands for the topic; `invalid_message` for presence that the
+    /// topic does not have, and for data that is invalid or over 1 KiB.
+    pub(crate) fn joining(&self, subscribe: &Subscribe) -> Result<Joining, CommandError> {
+        let service = self.find(&subscribe.service, &subscribe.topic)?;
+        let kind = service.presence(&subscribe.topic);
+        let watches = subscribe.presence.unwrap_or(false);
+        if watches && kind == PresenceKind::Off {
+            return Err(CommandError::field("presence", "this topic has no presence"));
+        }
+        if let Some(data) = &subscribe.presence_data {
+            if kind != PresenceKind::UsersWithData {
+                return Err(CommandError::field("presenceData", "this topic has no presence data"));
+            }
+            if data.as_str().len() > MAX_PRESENCE_DATA_BYTES {
+                return Err(CommandError::field("presenceData", "presence data has at most 1024 bytes"));
+            }
+            service.check_presence_data(&subscribe.topic, data)?;
+        }
+        Ok(Joining { watches, data: subscribe.presence_data.clone() })
+    }
+
+    /// Returns the users who are present in a topic to a client (`topic_presence`).
+    ///
+    /// # Errors
+    /// `unknown_service`, `forbidden`, and the errors of [`Services::topic_presence`].
+    pub(crate) async fn read_presence(
+        &self,
+        session: &Session,
+        get: &GetTopicPresence,
+    ) -> Result<TopicPresence, CommandError> {
+        self.find(&get.service, &get.topic)?;
+        let topic = Topic::Service(get.service.clone(), get.topic.clone());
+        self.permissions.check(&session.identity(), Action::Read, &topic).await?;
+        self.topic_presence(&get.service, &get.topic).await
+    }
+
+    /// Returns the users who are present in a topic, on all nodes.
+    ///
+    /// # Errors
+    /// `unknown_service` (also for a topic that the service does not have), `invalid_message` for a topic without
+    /// presence, `unavailable` when the store does not answer in time.
+    pub async fn topic_presence(
+        &self,
+        service: &ServiceName,
+        topic: &TopicName,
+    ) -> Result<TopicPresence, CommandError> {
+        if self.find(service, topic)?.presence(topic) == PresenceKind::Off {
+            return Err(CommandError::field("topic", "this topic has no presence"));
+        }
+        self.presence.topic_roster(service, topic).await
     }
 
     fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<&Arc<dyn Service>, CommandError> {

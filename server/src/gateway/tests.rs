@@ -73,7 +73,7 @@ async fn reports_panic_of_presence() {
     let gateway = GatewayOnFailingStore::start().await;
     gateway.store.break_operation("present", Failure::Panics);
     let clan = ClanId::new("c").unwrap();
-    assert!(gateway.running.parts.presence.roster(&clan).await.is_err());
+    assert!(gateway.running.parts.presence.clan_roster(&clan).await.is_err());
     assert_eq!(gateway.failed().await.part, "presence");
 }
 

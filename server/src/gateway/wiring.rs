@@ -250,7 +250,7 @@ fn features(base: &Base, core: &Core, log: TopicLog, added: Vec<Arc<dyn Service>
     Features {
         notifications,
         clan_chat,
-        services: Arc::new(Services::new(services, log, permissions.clone())),
+        services: Arc::new(Services::new(services, log, permissions.clone(), core.presence.clone())),
         subscriptions: core.subscriptions.clone(),
         presence: core.presence.clone(),
         typing: Arc::new(TypingUsers::new(typing)),

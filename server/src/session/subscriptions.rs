@@ -147,9 +147,7 @@ impl Subscriptions {
             self.delivered.remember(subscription.topic());
         }
         self.parts.hub.leave(subscription);
-        if let Topic::Clan(clan) = subscription.topic() {
-            self.parts.presence.left(clan, subscription);
-        }
+        self.parts.presence.left(subscription);
     }
 
     /// Ends every subscription of a session.

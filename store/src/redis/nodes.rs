@@ -92,7 +92,10 @@ impl Nodes for RedisStore {
         let (_, mut reply) = self.link.run_script(|_| self.link.request(&reap())).await?;
         self.note_overflow(reply.number()?);
         let (sessions, more) = (reply.number()?, reply.number()? == 1);
-        let absent = |reply: &mut Reply| Ok(Absent { clan: reply.id()?, user: reply.id()? });
+        let absent = |reply: &mut Reply| {
+            let topic = reply.text()?.parse().map_err(|_| Fault::UnexpectedReply)?;
+            Ok(Absent { topic, user: reply.id()? })
+        };
         Ok(Reaped { sessions, more, absent: reply.list()?.all(absent)? })
     }
 

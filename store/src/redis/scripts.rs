@@ -280,17 +280,18 @@ scripts! {
         user_id: &'a str,
     }
 
-    /// Sets how many sessions a node has of a user in a clan.
+    /// Sets how many sessions a node has of a user in a topic. Empty `data` keeps the data of the user.
     SetPresent<'a> = PRELUDE "held" "presence" "set_present" {
         incarnation: &'a str,
-        clan_id: &'a str,
+        topic: &'a str,
         user_id: &'a str,
         sessions: u64,
+        data: &'a str,
     }
 
-    /// Reads the present users of a clan.
+    /// Reads the present users of a topic.
     ReadPresent<'a> = PRELUDE "presence" "present" {
-        clan_id: &'a str,
+        topic: &'a str,
         max_users: u64,
     }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
+use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
 
 use crate::{
     Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, Epoch, Event,
     Heads, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending,
     Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy, SessionRecord, Sessions,
-    SpaceLimits, Store, StoreError, StoreStatus, Swept, memory::MemoryStore,
+    SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, memory::MemoryStore,
 };
 
 /// How an operation fails.
@@ -100,8 +100,8 @@ delegate!(Blocks {
 });
 
 delegate!(Presence {
-    async fn set_present(clan: &ClanId, user: &UserId, sessions: u32) -> PresenceChange;
-    async fn present(clan: &ClanId, at_most: usize) -> Present;
+    async fn set_present(topic: &Topic, user: &UserId, presence: UserPresence) -> PresenceChange;
+    async fn present(topic: &Topic, at_most: usize) -> Present;
 });
 
 delegate!(Nodes {

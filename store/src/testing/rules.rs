@@ -81,6 +81,8 @@ macro_rules! conformance {
             reads_block_changes_by_revision
             reports_arrival_and_departure_once
             returns_first_users_and_counts_all
+            keeps_data_of_present_users
+            keeps_clan_and_topic_of_similar_names_apart
             reconciliation_renews_lease_and_publishes_node
             reconciliation_returns_counters_in_order_of_request
             reap_keeps_live_nodes

@@ -57,5 +57,6 @@ mod signals_during_startup;
 mod slow_permission_service;
 mod store_space;
 mod topic_history;
+mod topic_presence;
 mod two_nodes;
 mod typing;

@@ -197,6 +197,23 @@ pub struct Subscribe {
     #[serde(default, deserialize_with = "crate::decode::history", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub history: Option<u32>,
+    /// Whether to send the users who are present, and their changes. For topics with presence only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<bool>,
+    /// What the others see of the user in this topic: any JSON value of at most 1 KiB. It replaces that of an earlier subscription of the user. For topics whose presence has data only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_data: Option<RawJson>,
+}
+
+/// Requests the users who are present in a topic. Reply: `topic_presence`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "GetTopicPresence")]
+pub struct GetTopicPresence {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
 }
 
 /// Ends the subscription to a topic. Reply: `subscription_confirmed` with status `unsubscribed`.

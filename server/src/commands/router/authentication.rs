@@ -14,8 +14,16 @@ use crate::{
 };
 
 /// The optional protocol features that this version supports.
-const FEATURES: [&str; 7] =
-    ["recovery", "history", "presence", "idempotency", "reauthentication", "sessions", "topic_history"];
+const FEATURES: [&str; 8] = [
+    "recovery",
+    "history",
+    "presence",
+    "idempotency",
+    "reauthentication",
+    "sessions",
+    "topic_history",
+    "topic_presence",
+];
 
 impl Router {
     /// Authenticates with the upgrade request: a verified `Authorization` header, or a token in the query.

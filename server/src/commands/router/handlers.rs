@@ -1,14 +1,15 @@
 //! The handler of each command, in the order of the message table (`protocol/src/message/client.rs`).
 
 use realtime_gateway_protocol::{
-    Authenticate, CommandHandler, GetChatHistory, GetPresence, GetTopicHistory, NotificationAck, Ping, Pong, Publish,
-    RequestId, SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat, SubscribeNotifications, Unsubscribe,
-    UnsubscribeClanChat, UnsubscribeNotifications,
+    Authenticate, CommandHandler, GetChatHistory, GetPresence, GetTopicHistory, GetTopicPresence, NotificationAck,
+    Ping, Pong, Publish, RequestId, SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat,
+    SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
 use super::Router;
 use crate::{
-    auth::Action, command_error::CommandError, commands::service::NewSubscription, session::SubscribeFrom, topic::Topic,
+    auth::Action, command_error::CommandError, commands::service::NewSubscription, delivery::presence::Joining,
+    session::SubscribeFrom, topic::Topic,
 };
 
 /// The context in which one command is handled.
@@ -23,11 +24,11 @@ impl CommandContext<'_> {
         Ok(())
     }
 
-    async fn subscribe_to(self, topic: Topic, from: SubscribeFrom, watches_presence: bool) -> Result<(), CommandError> {
+    async fn subscribe_to(self, topic: Topic, from: SubscribeFrom, joining: Joining) -> Result<(), CommandError> {
         let session = self.router.session()?;
         let features = &self.router.parts.features;
         let subscription = features.subscriptions.subscribe(&session, self.request_id, topic, from).await?;
-        features.services.subscribed(&NewSubscription { subscription, watches_presence }).await;
+        features.services.subscribed(&NewSubscription { subscription, joining }).await;
         Ok(())
     }
 
@@ -47,7 +48,7 @@ impl CommandHandler for CommandContext<'_> {
 
     async fn subscribe_notifications(self, _: SubscribeNotifications) -> Self::Answer {
         let topic = Topic::User(self.router.session()?.user().clone());
-        self.subscribe_to(topic, SubscribeFrom::default(), false).await
+        self.subscribe_to(topic, SubscribeFrom::default(), Joining::default()).await
     }
 
     async fn unsubscribe_notifications(self, _: UnsubscribeNotifications) -> Self::Answer {
@@ -57,7 +58,8 @@ impl CommandHandler for CommandContext<'_> {
 
     async fn subscribe_clan_chat(self, subscribe: SubscribeClanChat) -> Self::Answer {
         let from = SubscribeFrom { recover: subscribe.recover, history: subscribe.history.unwrap_or(0) };
-        self.subscribe_to(Topic::Clan(subscribe.clan_id), from, subscribe.presence.unwrap_or(false)).await
+        let joining = Joining { watches: subscribe.presence.unwrap_or(false), data: None };
+        self.subscribe_to(Topic::Clan(subscribe.clan_id), from, joining).await
     }
 
     async fn unsubscribe_clan_chat(self, unsubscribe: UnsubscribeClanChat) -> Self::Answer {
@@ -92,16 +94,16 @@ impl CommandHandler for CommandContext<'_> {
         let features = &self.router.parts.features;
         let topic = Topic::Clan(get.clan_id.clone());
         features.permissions.check(&session.identity(), Action::Read, &topic).await?;
-        let roster = features.presence.roster(&get.clan_id).await?;
+        let roster = features.presence.clan_roster(&get.clan_id).await?;
         self.reply(roster)
     }
 
     async fn subscribe(self, subscribe: Subscribe) -> Self::Answer {
         // Check the session first: a client without one must not find out which services exist.
         self.router.session()?;
-        let topic = self.router.parts.features.services.topic(subscribe.service, subscribe.topic)?;
+        let joining = self.router.parts.features.services.joining(&subscribe)?;
         let from = SubscribeFrom { recover: subscribe.recover, history: subscribe.history.unwrap_or(0) };
-        self.subscribe_to(topic, from, false).await
+        self.subscribe_to(Topic::Service(subscribe.service, subscribe.topic), from, joining).await
     }
 
     async fn unsubscribe(self, unsubscribe: Unsubscribe) -> Self::Answer {
@@ -120,6 +122,12 @@ impl CommandHandler for CommandContext<'_> {
         let session = self.router.session()?;
         let history = self.router.parts.features.services.read(&session, get).await?;
         self.reply(history)
+    }
+
+    async fn get_topic_presence(self, get: GetTopicPresence) -> Self::Answer {
+        let session = self.router.session()?;
+        let presence = self.router.parts.features.services.read_presence(&session, &get).await?;
+        self.reply(presence)
     }
 
     async fn ping(self, _: Ping) -> Self::Answer {

@@ -6,10 +6,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{ClanId, PresenceChanged, UserId};
+use realtime_gateway_protocol::UserId;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{delivery::hub::Subscription, store::Present};
+use super::message::Change;
+use crate::{delivery::hub::Subscription, store::Present, topic::Topic};
 
 /// The maximum number of waiting changes of other nodes. Beyond it, watchers get a new snapshot instead.
 const WAITING_CHANGES: usize = 16_384;
@@ -19,22 +20,22 @@ const WAITING_REQUESTS: usize = 4_096;
 
 /// A job of the presence worker.
 pub(super) enum Job {
-    /// Write the number of sessions that a user has in a clan on this node to the store.
-    Store(ClanId, UserId),
-    /// Read the roster of a clan for a client.
-    Read(ClanId, Option<oneshot::Sender<Present>>),
+    /// Write the presence of a user in a topic on this node to the store.
+    Store(Topic, UserId),
+    /// Read the users of a topic for a client.
+    Read(Topic, Option<oneshot::Sender<Present>>),
     /// Send a subscription a snapshot, and from then on every change.
-    Watch(ClanId, Arc<Subscription>, Option<oneshot::Sender<()>>),
+    Watch(Arc<Subscription>, Option<oneshot::Sender<()>>),
     /// Send a subscription a new snapshot.
     Snapshot(Arc<Subscription>),
     /// Send a change on another node to the watchers on this node.
-    Announce(PresenceChanged),
+    Announce(Change),
     /// Send a change to the watchers on all nodes. No other node sends it, because the node of the user has failed.
-    Broadcast(PresenceChanged),
+    Broadcast(Change),
 }
 
 /// The queue of jobs. The number of `Store` jobs is bounded by the subscriptions of this node, because there is at most
-/// one for each user and clan.
+/// one for each user and topic.
 #[derive(Default)]
 pub(super) struct Work {
     waiting: Mutex<Waiting>,
@@ -44,18 +45,18 @@ pub(super) struct Work {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    to_store: HashSet<(ClanId, UserId)>,
+    to_store: HashSet<(Topic, UserId)>,
     changes: usize,
     requests: usize,
 }
 
 impl Work {
-    /// Adds a job that stores the sessions of a user in a clan. If one is already waiting, that job stores the number
-    /// that is current when it runs.
-    pub(super) fn store(&self, clan: &ClanId, user: &UserId) {
+    /// Adds a job that stores the presence of a user in a topic. If one is already waiting, that job stores what is
+    /// current when it runs.
+    pub(super) fn store(&self, topic: &Topic, user: &UserId) {
         let mut waiting = self.waiting.lock();
-        if waiting.to_store.insert((clan.clone(), user.clone())) {
-            waiting.jobs.push_back(Job::Store(clan.clone(), user.clone()));
+        if waiting.to_store.insert((topic.clone(), user.clone())) {
+            waiting.jobs.push_back(Job::Store(topic.clone(), user.clone()));
             self.added.notify_one();
         }
     }
@@ -67,7 +68,7 @@ impl Work {
     }
 
     /// Adds a roster request of a client. Returns false when too many are waiting.
-    pub(super) fn request_roster(&self, clan: &ClanId, answer: oneshot::Sender<Present>) -> bool {
+    pub(super) fn request_roster(&self, topic: &Topic, answer: oneshot::Sender<Present>) -> bool {
         let mut waiting = self.waiting.lock();
         if waiting.requests >= WAITING_REQUESTS {
             waiting.remove_abandoned_requests();
@@ -76,13 +77,13 @@ impl Work {
             return false;
         }
         waiting.requests += 1;
-        waiting.jobs.push_back(Job::Read(clan.clone(), Some(answer)));
+        waiting.jobs.push_back(Job::Read(topic.clone(), Some(answer)));
         self.added.notify_one();
         true
     }
 
     /// Adds a change on another node. Returns false when too many are waiting.
-    pub(super) fn announce(&self, change: PresenceChanged) -> bool {
+    pub(super) fn announce(&self, change: Change) -> bool {
         let mut waiting = self.waiting.lock();
         if waiting.changes >= WAITING_CHANGES {
             return false;
@@ -107,8 +108,8 @@ impl Work {
         let mut waiting = self.waiting.lock();
         let job = waiting.jobs.pop_front()?;
         match &job {
-            Job::Store(clan, user) => {
-                waiting.to_store.remove(&(clan.clone(), user.clone()));
+            Job::Store(topic, user) => {
+                waiting.to_store.remove(&(topic.clone(), user.clone()));
             }
             Job::Announce(_) => waiting.changes -= 1,
             Job::Read(..) => waiting.requests -= 1,

@@ -3,14 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{PresenceChanged, PresenceStatus};
-
-use super::{NAMED_USERS, Presence, snapshot, work::Job};
+use super::{
+    Presence,
+    message::{Change, ChangeKind, NAMED_USERS, snapshot},
+    work::Job,
+};
 use crate::{
     bus::EphemeralBroadcast,
     delivery::{frame::Frame, hub::Subscription, outbound::Pushed},
-    store::{Absent, PresenceChange, StoreError},
-    topic::Topic,
+    store::{Absent, PresenceChange, Present, StoreError},
 };
 
 /// The time before a job is retried after the store has not answered.
@@ -18,7 +19,7 @@ const STORE_RETRY: Duration = Duration::from_millis(250);
 
 impl Presence {
     /// Handles a change that another node has broadcast.
-    pub(crate) fn receive_change(&self, change: PresenceChanged) {
+    pub(crate) fn receive_change(&self, change: Change) {
         if !self.work.announce(change) {
             self.refresh_watchers();
         }
@@ -26,8 +27,8 @@ impl Presence {
 
     /// Broadcasts that a user is offline because the user's last node has failed.
     pub(crate) fn broadcast_absent(&self, absent: &Absent) {
-        let (clan_id, user_id) = (absent.clan.clone(), absent.user.clone());
-        self.work.add(Job::Broadcast(PresenceChanged { clan_id, user_id, status: PresenceStatus::Offline }));
+        let (topic, user) = (absent.topic.clone(), absent.user.clone());
+        self.work.add(Job::Broadcast(Change { topic, user, kind: ChangeKind::Offline }));
     }
 }
 
@@ -45,32 +46,32 @@ impl Presence {
 
     async fn execute(self: &Arc<Self>, job: &mut Job) -> Result<(), StoreError> {
         match job {
-            Job::Store(clan_id, user_id) => {
-                let sessions = self.sessions_here(clan_id, user_id);
-                let change = self.parts.store.set_present(clan_id, user_id, sessions).await?;
-                let status = match change {
-                    PresenceChange::Came => PresenceStatus::Online,
-                    PresenceChange::Left => PresenceStatus::Offline,
-                    PresenceChange::None => return Ok(()),
+            Job::Store(topic, user) => {
+                let here = self.presence_here(topic, user);
+                let change = self.parts.store.set_present(topic, user, here.presence.clone()).await?;
+                self.stored(topic, user, here.generation);
+                let kind = match (change, here.presence.data) {
+                    (PresenceChange::Came, data) => ChangeKind::Online(data),
+                    (PresenceChange::Left, _) => ChangeKind::Offline,
+                    (PresenceChange::Updated, Some(data)) => ChangeKind::Updated(data),
+                    (PresenceChange::Updated, None) | (PresenceChange::None, _) => return Ok(()),
                 };
-                let (clan_id, user_id) = (clan_id.clone(), user_id.clone());
-                self.broadcast(PresenceChanged { clan_id, user_id, status });
+                self.broadcast(Change { topic: topic.clone(), user: user.clone(), kind });
             }
-            Job::Read(clan_id, answer) => {
+            Job::Read(topic, answer) => {
                 // Do not query the store for a client that has stopped waiting.
                 if answer.as_ref().is_some_and(|answer| !answer.is_closed()) {
-                    let present = self.parts.store.present(clan_id, NAMED_USERS).await?;
+                    let present = self.parts.store.present(topic, NAMED_USERS).await?;
                     answer.take().map(|answer| answer.send(present));
                 }
             }
-            Job::Watch(clan_id, subscription, answer) => {
-                let present = self.parts.store.present(clan_id, NAMED_USERS).await?;
-                self.watch(clan_id, subscription);
-                subscription.recipient().outbound.push(Frame::encode_push(snapshot(clan_id, present).into()));
+            Job::Watch(subscription, answer) => {
+                let present = self.parts.store.present(subscription.topic(), NAMED_USERS).await?;
+                self.watch(subscription);
+                push_snapshot(subscription, present);
                 answer.take().map(|answer| answer.send(()));
             }
             Job::Snapshot(subscription) => {
-                let Topic::Clan(clan_id) = subscription.topic() else { return Ok(()) };
                 if subscription.is_ended() {
                     return Ok(());
                 }
@@ -78,10 +79,10 @@ impl Presence {
                     self.send_snapshot_later(subscription.clone());
                     return Ok(());
                 }
-                let present = self.parts.store.present(clan_id, NAMED_USERS).await?;
+                let present = self.parts.store.present(subscription.topic(), NAMED_USERS).await?;
                 // Changes may follow immediately: only this task sends them, so none can overtake the snapshot.
                 subscription.snapshot_sent();
-                subscription.recipient().outbound.push(Frame::encode_push(snapshot(clan_id, present).into()));
+                push_snapshot(subscription, present);
             }
             Job::Announce(change) => self.announce(change),
             Job::Broadcast(change) => self.broadcast(change.clone()),
@@ -90,19 +91,21 @@ impl Presence {
     }
 
     /// Sends a change to the watchers on every node.
-    fn broadcast(self: &Arc<Self>, change: PresenceChanged) {
+    fn broadcast(self: &Arc<Self>, change: Change) {
         self.announce(&change);
-        let topic = Topic::Clan(change.clan_id.clone());
-        self.parts.bus.broadcast_ephemeral(&EphemeralBroadcast { topic, message: change.into() });
+        if let Some(message) = change.message() {
+            self.parts.bus.broadcast_ephemeral(&EphemeralBroadcast { topic: change.topic, message });
+        }
     }
 
     /// Sends a change to the watchers on this node. Slow watchers are sent a new snapshot later instead.
-    fn announce(self: &Arc<Self>, change: &PresenceChanged) {
-        let watchers = self.watchers(&change.clan_id);
+    fn announce(self: &Arc<Self>, change: &Change) {
+        let watchers = self.watchers(&change.topic);
         if watchers.is_empty() || self.parts.lease.is_lost() {
             return;
         }
-        let frame = Frame::encode_push(change.clone().into());
+        let Some(message) = change.message() else { return };
+        let frame = Frame::encode_push(message);
         for watcher in watchers {
             // The snapshot that still has to be sent will contain this change.
             if watcher.needs_snapshot() {
@@ -111,8 +114,8 @@ impl Presence {
             if watcher.recipient().outbound.push_ephemeral(frame.clone()) == Pushed::Dropped
                 && watcher.request_snapshot()
             {
-                let (clan, session) = (&change.clan_id, &watcher.recipient().session);
-                tracing::debug!(%clan, %session, "presence changes are dropped until a snapshot can be sent");
+                let (topic, session) = (&change.topic, &watcher.recipient().session);
+                tracing::debug!(%topic, %session, "presence changes are dropped until a snapshot can be sent");
                 self.send_snapshot_later(watcher);
             }
         }
@@ -126,5 +129,11 @@ impl Presence {
                 presence.work.add(Job::Snapshot(watcher));
             }
         });
+    }
+}
+
+fn push_snapshot(subscription: &Subscription, present: Present) {
+    if let Some(message) = snapshot(subscription.topic(), present) {
+        subscription.recipient().outbound.push(Frame::encode_push(message));
     }
 }

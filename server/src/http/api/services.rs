@@ -1,4 +1,4 @@
-//! Publishes events to the topics of declared services, and reads their history.
+//! Publishes events to the topics of declared services, and reads their history and presence.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{
     ClientMessageId, Event, GetTopicHistory, HistoryLimit, NOT_BEFORE_AND_AFTER, RawJson, ServiceName, TopicHistory,
-    TopicName,
+    TopicName, TopicPresence, TopicUser,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,15 @@ struct Events {
     /// Present and true when entries after `after` are missing because the log no longer contains them.
     #[serde(skip_serializing_if = "Option::is_none")]
     trimmed: Option<bool>,
+}
+
+/// The users who are present in a topic.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PresentUsers {
+    /// The first 200 users in the order of their ids. Fewer if the response would exceed 256 KiB.
+    users: Vec<TopicUser>,
+    /// The total number of users.
+    count: u64,
 }
 
 /// The routes of services.
@@ -92,5 +101,20 @@ impl Services {
         let get = GetTopicHistory { service: service.0, topic: topic.0, before, after, limit };
         let TopicHistory { epoch, events, has_more, trimmed, .. } = services.history(get).await?;
         Ok(JsonResponse(Events { epoch, events, has_more, trimmed }))
+    }
+
+    /// Read who is present in a topic.
+    ///
+    /// Returns the users with subscriptions on any node. A topic without presence is refused with `invalid_message`.
+    #[oai(path = "/:service/topics/:topic/presence", method = "get", operation_id = "getTopicPresence")]
+    async fn presence(
+        &self,
+        _key: Key<Read>,
+        service: Path<ServiceName>,
+        topic: Path<TopicName>,
+        services: Data<&Arc<commands::Services>>,
+    ) -> Result<JsonResponse<PresentUsers>, Problem> {
+        let TopicPresence { users, count, .. } = services.topic_presence(&service.0, &topic.0).await?;
+        Ok(JsonResponse(PresentUsers { users, count }))
     }
 }

@@ -17,11 +17,12 @@ for _, node in ipairs(call('HKEYS', prefix .. 'nodes')) do
           end
         end
       else
-        local nodes, was_present = load_presence(name, user)
+        local topic = kind == 'p' and 'clan:' .. name or name
+        local nodes, was_present = load_presence(topic, user)
         if nodes[node] then
           nodes[node] = nil
-          if not save_presence(name, user, nodes, was_present) then
-            absent[#absent + 1] = name
+          if not save_presence(topic, user, nodes, was_present) then
+            absent[#absent + 1] = topic
             absent[#absent + 1] = user
           end
         end

@@ -7,11 +7,11 @@ use realtime_gateway_brokers::{
     free_port,
     redis::{Persistence, RedisServer},
 };
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{RawJson, Timestamp};
 
 use super::{ONE_SESSION, RedisOptions, RedisStore, TestNode, TimeSource, options_for};
 use crate::{
-    Append, ClusterEvent, Log, Nodes, Notify, Outbox, Pending, Presence, Sessions, Store, Swept,
+    Append, ClusterEvent, Log, Nodes, Notify, Outbox, Pending, Presence, Sessions, Store, Swept, UserPresence,
     clock::Clock,
     copy::Copied,
     open::OpenError,
@@ -92,7 +92,10 @@ async fn documented_commands_are_sufficient() {
     store.append(Append { key: key("u", "1"), ..entry }).await.unwrap();
     store.open_session(node.session("anna", "1"), ONE_SESSION).await.unwrap();
     store.open_session(node.session("anna", "2"), ONE_SESSION).await.unwrap();
-    store.set_present(&"c".to_owned().try_into().unwrap(), &"anna".to_owned().try_into().unwrap(), 1).await.unwrap();
+    let user = "anna".to_owned().try_into().unwrap();
+    let presence = UserPresence { sessions: 1, data: Some(RawJson::parse("1").unwrap()) };
+    store.set_present(&topic("c"), &user, presence).await.unwrap();
+    store.present(&topic("c"), 1).await.unwrap();
     let late = Timestamp::from_millis(u64::MAX);
     let notify = Notify {
         user: "anna".to_owned().try_into().unwrap(),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use realtime_gateway_protocol::{ClanId, UserId};
+use realtime_gateway_protocol::{ClanId, RawJson, ServiceName, TopicName, UserId, topic::Topic};
 
 use super::{ONE_SESSION, RedisOptions, TestNode, eventually, own_prefix};
-use crate::{Admission, ControlMessage, LeaseRenewal, Nodes, Presence, Reaped, Sessions};
+use crate::{
+    Admission, ControlMessage, LeaseRenewal, Nodes, Presence, PresenceChange, PresentUser, Reaped, Sessions,
+    UserPresence,
+};
 
 /// Returns options with short leases, so that tests do not wait long.
 fn short() -> RedisOptions {
@@ -31,7 +34,7 @@ async fn reap(node: &TestNode) -> (u64, Vec<String>) {
     loop {
         let reaped = node.store.reap().await.unwrap();
         sessions += reaped.sessions;
-        absent.extend(reaped.absent.iter().map(|absent| format!("{} {}", absent.clan, absent.user)));
+        absent.extend(reaped.absent.iter().map(|absent| format!("{} {}", absent.topic, absent.user)));
         if !reaped.more {
             absent.sort();
             return (sessions, absent);
@@ -62,10 +65,14 @@ async fn removes_and_reports_leftovers_of_stopped_node_once() {
     for n in 0..450 {
         a.store.open_session(a.session(&format!("u{n}"), &format!("s{n}")), ONE_SESSION).await.unwrap();
     }
-    let clan = ClanId::new("c").unwrap();
+    let clan = Topic::Clan(ClanId::new("c").unwrap());
+    let topic = Topic::Service(ServiceName::new("s").unwrap(), TopicName::new("t").unwrap());
     let (anna, bert) = (UserId::new("anna").unwrap(), UserId::new("bert").unwrap());
     for (node, user) in [(&a, &anna), (&a, &bert), (&b, &bert)] {
-        node.store.set_present(&clan, user, 1).await.unwrap();
+        for topic in [&clan, &topic] {
+            let data = Some(RawJson::parse(&format!("\"{}\"", node.name.id)).unwrap());
+            node.store.set_present(topic, user, UserPresence { sessions: 1, data }).await.unwrap();
+        }
     }
     b.store.open_session(b.session("anna", "b1"), ONE_SESSION).await.unwrap();
     eventually("the end of the lease", async || {
@@ -80,13 +87,21 @@ async fn removes_and_reports_leftovers_of_stopped_node_once() {
     let (by_b, by_c) = tokio::join!(reap(&b), reap(&c));
     assert_eq!(first.sessions + by_b.0 + by_c.0, 450);
     let mut absent: Vec<String> =
-        first.absent.iter().map(|absent| format!("{} {}", absent.clan, absent.user)).collect();
+        first.absent.iter().map(|absent| format!("{} {}", absent.topic, absent.user)).collect();
     absent.extend(by_b.1.into_iter().chain(by_c.1));
-    assert_eq!(absent, ["c anna"], "bert is on another node still");
+    absent.sort();
+    assert_eq!(absent, ["clan:c anna", "service:s:t anna"], "bert is on another node still");
     assert_eq!(b.store.reap().await.unwrap(), Reaped::default());
     assert!(b.store.sessions_of(&UserId::new("u7").unwrap()).await.unwrap().is_empty());
     assert_eq!(b.store.sessions_of(&anna).await.unwrap().len(), 1, "the living keep theirs");
-    assert_eq!(b.store.present(&clan, 10).await.unwrap().users, [(bert, 1)]);
+    let left = PresentUser { user: bert, sessions: 1, data: Some(RawJson::parse("\"b\"").unwrap()) };
+    for topic in [&clan, &topic] {
+        assert_eq!(b.store.present(topic, 10).await.unwrap().users, [left.clone()]);
+    }
+    // The data of a user who was removed does not come back.
+    let change = b.store.set_present(&topic, &anna, UserPresence::of_sessions(1)).await.unwrap();
+    assert_eq!(change, PresenceChange::Came);
+    assert_eq!(b.store.present(&topic, 1).await.unwrap().users, [PresentUser { user: anna, sessions: 1, data: None }]);
     let events = super::outbox::all(&b.store).await;
     let mut closed: Vec<_> = events.iter().filter(|entry| entry.event.id.starts_with("closed-s")).collect();
     assert!(closed.iter().all(|entry| entry.event.body.windows(11).any(|text| text == b"\"code\":1006")));

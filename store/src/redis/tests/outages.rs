@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{ONE_SESSION, TestNode, eventually, options_for};
 use crate::{
-    Append, Log, Nodes, Outbox, Pending, Presence, ReconcileRequest, Sessions, Store, StoreError,
+    Append, Log, Nodes, Outbox, Pending, Presence, ReconcileRequest, Sessions, Store, StoreError, UserPresence,
     testing::conformance::{ALL, content, entry_at, reconcile_request, topic},
 };
 
@@ -30,7 +30,7 @@ async fn in_time<T>(operation: impl Future<Output = Result<T, StoreError>>) -> R
 /// Asserts that every operation fails within the time limit.
 async fn assert_all_fail_in_time(node: &TestNode) {
     let store = &node.store;
-    let (user, clan) = (node.session("u", "s").user, "c".to_owned().try_into().unwrap());
+    let user = node.session("u", "s").user;
     let notify = crate::Notify {
         user: user.clone(),
         id: "n".to_owned().try_into().unwrap(),
@@ -48,7 +48,7 @@ async fn assert_all_fail_in_time(node: &TestNode) {
         async { store.read(&topic("a"), 0, ALL).await.is_err() },
         async { store.heads(&[topic("a")]).await.is_err() },
         async { store.open_session(node.session("u", "s"), ONE_SESSION).await.is_err() },
-        async { store.set_present(&clan, &user, 1).await.is_err() },
+        async { store.set_present(&topic("a"), &user, UserPresence::of_sessions(1)).await.is_err() },
         async { store.reconcile(ReconcileRequest { read: 0, ..reconcile_request(&[]) }).await.is_err() },
         async { store.lease_outbox(Duration::from_secs(1)).await.is_err() },
         async { store.read_outbox(0, 1, Duration::from_millis(10)).await.is_err() },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ONE_SESSION, TestNode, own_prefix};
 use crate::{Admission, ControlMessage, Nodes, Sessions};
 use gateway_runtime::tasks::Tasks;
-use realtime_gateway_protocol::{CloseCode, UserId};
+use realtime_gateway_protocol::{CloseCode, UserId, topic::Topic};
 
 #[tokio::test]
 async fn sends_replaced_session_to_mailbox_of_its_node() {
@@ -104,16 +104,17 @@ async fn reports_removed_session_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presence_sums_all_nodes() {
-    use crate::{Presence, PresenceChange::*};
+    use crate::{Presence, PresenceChange::*, PresentUser, UserPresence};
     let redis = own_prefix();
     let (a, b) = (TestNode::join(&redis, "a").await, TestNode::join(&redis, "b").await);
-    let (clan, anna) = ("c".to_owned().try_into().unwrap(), UserId::new("anna").unwrap());
+    let (clan, anna) = (Topic::Clan("c".to_owned().try_into().unwrap()), UserId::new("anna").unwrap());
     for (node, sessions, change) in
         [(&a, 2, Came), (&b, 1, None), (&a, 0, None), (&a, 0, None), (&b, 0, Left), (&b, 3, Came), (&a, 1, None)]
     {
-        assert_eq!(node.store.set_present(&clan, &anna, sessions).await.unwrap(), change);
+        assert_eq!(node.store.set_present(&clan, &anna, UserPresence::of_sessions(sessions)).await.unwrap(), change);
     }
-    assert_eq!(a.store.present(&clan, 10).await.unwrap().users, [(anna.clone(), 4)]);
+    let sum = PresentUser { user: anna.clone(), sessions: 4, data: Option::None };
+    assert_eq!(a.store.present(&clan, 10).await.unwrap().users, [sum]);
     // Of many concurrent calls, one returns that the user came, and one that the user left.
     let tasks = Tasks::default();
     let nodes = [Arc::new(a), Arc::new(b)];
@@ -122,7 +123,9 @@ async fn presence_sums_all_nodes() {
         let running: Vec<_> = (0..20)
             .map(|n| {
                 let (node, clan, bert) = (nodes[n % 2].clone(), clan.clone(), bert.clone());
-                tasks.spawn(async move { node.store.set_present(&clan, &bert, sessions).await.unwrap() })
+                tasks.spawn(async move {
+                    node.store.set_present(&clan, &bert, UserPresence::of_sessions(sessions)).await.unwrap()
+                })
             })
             .collect();
         let mut reported = 0;

@@ -1,12 +1,15 @@
 //! Nodes: reconciliations, and the sessions that must not be reaped.
 
-use realtime_gateway_protocol::{ClanId, CloseCode, UserId, topic::Shard};
+use realtime_gateway_protocol::{
+    ClanId, CloseCode, UserId,
+    topic::{Shard, Topic},
+};
 
 use super::{
     Subject, reconcile_request,
     sessions::{ONE, live, open, session, user},
 };
-use crate::{ControlMessage, LeaseRenewal, NodeRecord, Reaped, ReconcileRequest};
+use crate::{ControlMessage, LeaseRenewal, NodeRecord, Reaped, ReconcileRequest, UserPresence};
 
 pub async fn reconciliation_renews_lease_and_publishes_node(subject: &Subject) {
     assert!(subject.store.nodes().await.unwrap().is_empty(), "no node has reconciled yet");
@@ -37,8 +40,8 @@ pub async fn reconciliation_returns_counters_in_order_of_request(subject: &Subje
 pub async fn reap_keeps_live_nodes(subject: &Subject) {
     subject.store.reconcile(reconcile_request(&[])).await.unwrap();
     open(subject, session(subject, "a"), ONE).await.unwrap();
-    let (clan, anna) = (ClanId::new("a").unwrap(), UserId::new("anna").unwrap());
-    subject.store.set_present(&clan, &anna, 1).await.unwrap();
+    let (clan, anna) = (Topic::Clan(ClanId::new("a").unwrap()), UserId::new("anna").unwrap());
+    subject.store.set_present(&clan, &anna, UserPresence::of_sessions(1)).await.unwrap();
     assert_eq!(subject.store.reap().await.unwrap(), Reaped::default());
     assert_eq!(live(subject).await, ["a"]);
     assert_eq!(subject.store.present(&clan, 10).await.unwrap().count, 1);
