@@ -104,7 +104,7 @@ async fn rejects_topics_that_do_not_exist_or_are_not_permitted() {
     let both = alice.request(history(json!({ "before": 3, "after": 1 }))).await;
     assert_eq!((&both["code"], &both["details"]["field"]), (&json!("invalid_message"), &json!("before")));
     let (status, problem) = gateway.api().json(Method::GET, &format!("{EVENTS}?before=3&after=1"), None).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid_message")), "{problem}");
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_message")), "{problem}");
     let unknown = "/api/v1/services/dice/topics/nowhere/events";
     assert_eq!(gateway.api().json(Method::GET, unknown, None).await.0, StatusCode::NOT_FOUND);
 }
