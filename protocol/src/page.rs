@@ -16,9 +16,12 @@ const INTRO: &str = "The messages between clients and the realtime gateway, vers
                      AsyncAPI 3.0 and JSON Schema 2020-12: a gateway serves them at `/asyncapi.json`, \
                      `/schema/client.json` and `/schema/server.json`.";
 
-/// Returns the page as one HTML file without external resources.
-pub fn protocol_page_html() -> String {
-    html::render(TITLE, INTRO, &blocks())
+/// Returns the page as one HTML file without external resources. `addition` is a further part of a gateway, as
+/// Markdown: parts, paragraphs, lists and code blocks. It may be empty.
+pub fn protocol_page_html(addition: &str) -> String {
+    let mut blocks = blocks();
+    blocks.extend(block::read(addition));
+    html::render(TITLE, INTRO, &blocks)
 }
 
 /// Returns the page as Markdown: `docs/protocol.md`.
@@ -68,7 +71,7 @@ mod tests {
         let anchors = anchors();
         let unique: BTreeSet<_> = anchors.iter().map(String::as_str).collect();
         assert_eq!(unique.len(), anchors.len(), "every anchor is unique");
-        let page = protocol_page_html();
+        let page = protocol_page_html("");
         for target in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(target.strip_prefix('#').is_some_and(|id| unique.contains(id)), "{target}");
         }

@@ -29,7 +29,7 @@ pub use bad_tokens::BadTokens;
 pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
-pub use permissions::{AskAgain, Granted, Permissions, PermissionsError};
+pub use permissions::{AskAgain, Granted, Permissions, PermissionsError, TopicAccess, TopicPolicies, TopicPolicy};
 
 /// A verified identity, valid until its token expires.
 #[derive(Debug, Clone)]
@@ -49,9 +49,9 @@ pub struct Identity {
 /// The topics that a token's claims grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// `topics`: topics per service, or `*` for all topics of the service.
+    /// `clans`: clan ids, or `*` for all.
     pub clans: Vec<String>,
-    /// `topics`: per service, topics, or `*` for all.
+    /// `topics`: per service, topics, or prefixes of topics that end in `*`.
     pub topics: HashMap<String, Vec<String>>,
 }
 

@@ -12,6 +12,7 @@ mod reload;
 mod running_gateway;
 mod schema;
 mod serve;
+mod services;
 mod store;
 mod store_check;
 mod token;
@@ -55,6 +56,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Sends one notification through the HTTP API of a running gateway.
     Notify(notify::Notify),
+    /// Lists the declared services of the configuration, with their topics.
+    Services(services::Services),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
     Schema(schema::Schema),
     /// Copies, repairs or compacts a store while no gateway uses it, or confirms a clock that has jumped.
@@ -111,6 +114,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Check(check) => run(check.run()),
         Command::Healthcheck(healthcheck) => run(healthcheck.run()),
         Command::Notify(notify) => run(notify.run()),
+        Command::Services(services) => services.run(),
         Command::Schema(schema) => schema.run(),
         Command::Store(store) => run(store.run()),
         Command::Config(config) => config.run(),

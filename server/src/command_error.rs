@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use gateway_contracts::InvalidData;
 use realtime_gateway_protocol::{ClientMessageId, ErrorCode, RawJson, UserId};
 
 use crate::{store::StoreError, telemetry::log_limited};
@@ -18,12 +19,14 @@ pub struct CommandError {
     pub retry_after: Option<Duration>,
     /// Additional data for programs, as a JSON object.
     pub details: Option<RawJson>,
+    /// The problem of data that a service does not accept. The details contain it too.
+    pub invalid_data: Option<InvalidData>,
 }
 
 impl CommandError {
     /// Creates an error without a retry time and details.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), retry_after: None, details: None }
+        Self { code, message: message.into(), retry_after: None, details: None, invalid_data: None }
     }
 
     /// Creates an error for a command that may succeed when it is retried after some time.
@@ -36,6 +39,16 @@ impl CommandError {
         let details = RawJson::encode(&serde_json::json!({ "field": field, "problem": problem })).ok();
         let message = format!("{field}: {problem}");
         Self { details, ..Self::new(ErrorCode::InvalidMessage, message) }
+    }
+
+    /// Creates an `invalid_message` error for published data that does not match its schema. It contains the position of
+    /// the first problem and the keyword of the schema, never the value.
+    pub fn invalid_data(problem: InvalidData) -> Self {
+        let InvalidData { pointer, keyword } = &problem;
+        let details = serde_json::json!({ "field": "data", "pointer": pointer, "keyword": keyword });
+        let details = RawJson::encode(&details).ok();
+        let message = format!("data: {problem}");
+        Self { details, invalid_data: Some(problem), ..Self::new(ErrorCode::InvalidMessage, message) }
     }
 
     /// Creates an `internal` error. The cause is logged under a random id, and only the id is sent to the client.

@@ -5,14 +5,17 @@ pub mod router;
 pub mod service;
 
 mod clan_chat;
+pub mod declared;
 mod history;
 mod notifications;
+mod service_table;
 mod services;
 mod typing;
 
 pub use clan_chat::{ClanChat, NewMessage};
 pub(crate) use notifications::NotificationParts;
 pub use notifications::{NewNotification, Notifications, Sent};
+pub use service_table::ServiceTable;
 pub use services::Services;
 pub(crate) use typing::TypingParts;
 pub use typing::TypingUsers;

@@ -15,13 +15,15 @@ mod live;
 mod load;
 pub(crate) mod origin;
 mod random;
+mod services;
 mod setting;
 mod show;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use gateway_store::Durability;
 use gateway_store::{OnExcess, SessionKey};
+use realtime_gateway_protocol::ServiceName;
 
 pub use environment::Environment;
 pub(crate) use environment::command_line;
@@ -30,6 +32,7 @@ pub use in_force::{Change, InForce};
 pub use live::LiveConfig;
 pub use load::{Flags, Loaded, Source};
 pub(crate) use random::hexadecimal;
+pub use services::{BackendAddress, DeclaredService, ServiceBackend};
 
 /// A secret text. Its `Debug` output is masked, so that it cannot appear in logs, errors or pages.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -92,6 +95,10 @@ pub struct Config {
     pub metrics_token: Option<Secret>,
     /// TLS of the port.
     pub tls: Option<Tls>,
+    /// `docs.services`: who gets documents with the declared services.
+    pub docs_services: DocsServices,
+    /// `services.*`: the declared services, by name.
+    pub services: BTreeMap<ServiceName, DeclaredService>,
 }
 
 /// `log.*`
@@ -180,6 +187,8 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// Whether the configuration lists the scopes. A key without a list has all scopes.
     pub has_scopes: bool,
+    /// The only services whose routes the key may use. `None` for a key without this limit.
+    pub services: Option<Vec<ServiceName>>,
 }
 
 /// A permission of a key of the HTTP API.
@@ -285,6 +294,8 @@ pub struct History {
     pub max_entries: u64,
     /// The maximum age of the entries.
     pub max_age: Duration,
+    /// The maximum of `history.max_entries` in a contract.
+    pub limit_entries: u64,
 }
 
 /// `notifications.*`
@@ -305,6 +316,15 @@ pub struct Drain {
     pub spread: Duration,
     /// The time limit of the whole shutdown.
     pub grace: Duration,
+}
+
+/// `docs.services`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocsServices {
+    /// Documents list declared services for operators only: with `--dev`, with an API key, on `internal.listen`.
+    Private,
+    /// Documents list declared services for everyone.
+    Public,
 }
 
 /// `tls.*`
@@ -382,7 +402,7 @@ impl Default for Config {
             },
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),
-            history: History { max_entries: 1_000, max_age: Duration::from_secs(7 * 24 * 3600) },
+            history: History { max_entries: 1_000, max_age: Duration::from_secs(7 * 24 * 3600), limit_entries: 10_000 },
             notifications: Notifications { ttl: Duration::from_secs(30 * 24 * 3600), max_pending: 1_000 },
             drain: Drain {
                 delay: Duration::from_secs(5),
@@ -392,6 +412,8 @@ impl Default for Config {
             demo_enabled: false,
             metrics_token: None,
             tls: None,
+            docs_services: DocsServices::Private,
+            services: BTreeMap::new(),
         }
     }
 }

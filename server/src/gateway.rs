@@ -18,7 +18,7 @@ use self::wiring::{Materials, build};
 use crate::{
     auth::{KeyError, PermissionsError},
     bus,
-    commands::service::Service,
+    commands::{declared::DeclaredServiceError, service::Service},
     config::{Config, Loaded},
     edge::accept::{ServeError, TlsError},
     gateway::running::{Running, Signals},
@@ -69,6 +69,9 @@ pub enum StartError {
     /// Two services have the same name, or one has the name of a built-in service.
     #[error("there are two services with the name {0}; give the added service another name")]
     ServiceName(ServiceName),
+    /// A declared service cannot be served.
+    #[error(transparent)]
+    DeclaredService(#[from] DeclaredServiceError),
     /// The gateway was asked to shut down while it started.
     #[error("the gateway was asked to shut down while it started")]
     GivenUp,

@@ -4,9 +4,11 @@ mod api;
 mod body;
 mod bounded;
 mod cors;
+mod declared;
 mod demo;
 mod dev;
 mod document;
+mod documents;
 mod guard;
 mod health;
 mod key;
@@ -40,9 +42,10 @@ use self::{
     demo::Demo,
     dev::Dev,
     document::describe,
+    documents::DocumentSets,
     guard::Guard,
     health::{FullHealth, Probes, PublicHealth},
-    pages::{DocumentSet, Pages},
+    pages::Pages,
     problem::Problem,
     scrape::Scrape,
 };
@@ -129,7 +132,7 @@ fn endpoint_with_demo(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpo
 
 fn guarded(parts: &RouteParts, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {
     let RouteParts { view, notifications, clan_chat, services, sessions, blocks, api_keys } = parts.clone();
-    let documents = Arc::new(DocumentSet::new(document, &services.names()));
+    let documents = Arc::new(DocumentSets::new(document, services.table().clone()));
     let cors = view.config().dev.then_some(cors::Loopback);
     let guard = Guard::new(routes, document, cors);
     let api = guard.data(notifications).data(clan_chat).data(services).data(sessions).data(blocks);

@@ -103,7 +103,7 @@ fn failed_start_exits_with_1_and_prints_one_line_with_the_fix() {
     let unknown = Sandbox::with_secret().file("gateway.toml", "[limits]\nconections = 1\n").run(&["serve"]).refusal();
     assert_eq!(
         unknown,
-        "gateway: gateway.toml: unknown key `limits.conections`; the nearest known one is `limits.connections`"
+        "gateway: gateway.toml, line 2: unknown key `limits.conections`; the nearest known one is `limits.connections`"
     );
     let public = Sandbox::empty().run(&["serve", "--dev", "--listen", "0.0.0.0:0"]).refusal();
     assert!(public.contains("--dev listens on loopback only"), "{public}");
@@ -178,7 +178,7 @@ fn config_command_shows_sources_and_hides_secrets() {
     let shown = sandbox.run(&["config"]).out();
     assert!(!shown.contains(SECRET));
     let line = |start: &str| shown.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
-    assert!(line("burst = 7").ends_with("# gateway.toml"), "{shown}");
+    assert!(line("burst = 7").ends_with("# gateway.toml, line 2"), "{shown}");
     assert!(line("jwt_secret = \"***\"").ends_with("# environment GATEWAY_AUTH__JWT_SECRET"), "{shown}");
     assert!(line("listen = ").ends_with("# default"), "{shown}");
 }

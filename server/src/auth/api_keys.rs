@@ -3,7 +3,7 @@
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 
-use crate::config::{ApiKey, Scope};
+use crate::config::ApiKey;
 
 /// The configured API keys. They can be replaced while the gateway runs.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ impl ApiKeys {
         *self.keys.write() = keys.to_vec();
     }
 
-    /// Returns the name and scopes of a valid key. Runs in constant time, so that timing reveals neither which key
+    /// Returns a valid key. Runs in constant time, so that timing reveals neither which key
     /// matched nor whether any did.
-    pub fn check(&self, presented: &str) -> Option<(String, Vec<Scope>)> {
+    pub fn check(&self, presented: &str) -> Option<ApiKey> {
         let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
         let keys = self.keys.read();
         let mut found = None;
@@ -33,7 +33,7 @@ impl ApiKeys {
                 found = Some(key);
             }
         }
-        found.map(|key| (key.name.clone(), key.scopes.clone()))
+        found.cloned()
     }
 }
 
@@ -45,17 +45,24 @@ fn constant_time_eq(a: &[u8; 32], b: &[u8; 32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Scope;
 
     fn key(name: &str, text: &str, scopes: &[Scope]) -> ApiKey {
-        ApiKey { name: name.into(), sha256: Sha256::digest(text).into(), scopes: scopes.to_vec(), has_scopes: true }
+        ApiKey {
+            name: name.into(),
+            sha256: Sha256::digest(text).into(),
+            scopes: scopes.to_vec(),
+            has_scopes: true,
+            services: None,
+        }
     }
 
     #[test]
-    fn returns_the_name_and_scopes_of_a_key() {
+    fn returns_the_key_with_a_text() {
         let keys =
             ApiKeys::new(&[key("shop", "k1", &[Scope::Publish]), key("ops", "k2", &[Scope::Admin, Scope::Read])]);
-        assert_eq!(keys.check("k1"), Some(("shop".into(), vec![Scope::Publish])));
-        assert_eq!(keys.check("k2"), Some(("ops".into(), vec![Scope::Admin, Scope::Read])));
+        assert_eq!(keys.check("k1"), Some(key("shop", "k1", &[Scope::Publish])));
+        assert_eq!(keys.check("k2"), Some(key("ops", "k2", &[Scope::Admin, Scope::Read])));
         assert_eq!(keys.check("k3"), None);
         assert_eq!(keys.check(""), None);
     }

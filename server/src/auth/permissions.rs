@@ -3,6 +3,7 @@
 
 mod cache;
 mod callback;
+mod topic_policy;
 
 use std::{
     sync::Arc,
@@ -11,7 +12,11 @@ use std::{
 
 use realtime_gateway_protocol::ErrorCode;
 
-use self::callback::{Callback, PermissionQuery};
+pub use self::topic_policy::{TopicAccess, TopicPolicies, TopicPolicy};
+use self::{
+    callback::{Callback, PermissionQuery},
+    topic_policy::GrantsOnly,
+};
 use super::{Action, Grants, Identity};
 use crate::{
     command_error::CommandError,
@@ -44,6 +49,7 @@ pub struct PermissionsError(String);
 #[derive(Debug)]
 pub struct Permissions {
     source: Source,
+    policies: Arc<dyn TopicPolicies>,
 }
 
 #[derive(Debug)]
@@ -66,19 +72,40 @@ impl Permissions {
                 Source::Callback(Arc::new(Callback::new(url, permissions).map_err(PermissionsError)?))
             }
         };
-        Ok(Self { source })
+        Ok(Self { source, policies: Arc::new(GrantsOnly) })
+    }
+
+    /// Uses the policies of services. Without this, all their topics need a grant.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn TopicPolicies>) -> Self {
+        Self { policies, ..self }
+    }
+
+    /// Returns a number that increases when the policies change. Decisions from before may no longer hold.
+    pub fn revision(&self) -> u64 {
+        self.policies.revision()
     }
 
     /// Checks whether an identity may perform an action on a topic. Waits only for a backend service, for at most
     /// `permissions.timeout`.
     ///
     /// # Errors
-    /// Returns `forbidden` when it is not allowed, and `unavailable` when the service does not answer and no earlier
-    /// grant is valid.
+    /// Returns `forbidden` when it is not allowed, `unknown_service` when no service has the topic, and `unavailable` when
+    /// the permission service does not answer and no earlier grant is valid.
     pub async fn check(&self, identity: &Identity, action: Action, topic: &Topic) -> Result<Granted, CommandError> {
         // Notifications belong to their user alone, regardless of the configured source.
         if let Topic::User(owner) = topic {
             return permanent_decision(*owner == identity.user);
+        }
+        if let Topic::Service(service, name) = topic {
+            let access = self.policies.access(service, name, action)?;
+            // The owner of a topic does not depend on the configured source either.
+            if access.owner.is_some_and(|owner| owner != identity.user) {
+                return permanent_decision(false);
+            }
+            if access.policy == TopicPolicy::User {
+                return permanent_decision(true);
+            }
         }
         match &self.source {
             Source::AllowAll => permanent_decision(true),
@@ -111,11 +138,15 @@ impl Grants {
     /// Returns whether the token's claims include a clan or topic.
     fn include(&self, topic: &Topic) -> bool {
         let among = |names: &[String], name: &str| names.iter().any(|granted| granted == "*" || granted == name);
+        let has_prefix = |names: &[String], name: &str| {
+            names.iter().filter_map(|granted| granted.strip_suffix('*')).any(|prefix| name.starts_with(prefix))
+        };
         match topic {
             Topic::User(_) => false,
             Topic::Clan(clan) => among(&self.clans, clan.as_str()),
             Topic::Service(service, topic) => {
-                self.topics.get(service.as_str()).is_some_and(|topics| among(topics, topic.as_str()))
+                let topics = self.topics.get(service.as_str()).map_or(&[][..], Vec::as_slice);
+                among(topics, topic.as_str()) || has_prefix(topics, topic.as_str())
             }
         }
     }

@@ -85,6 +85,14 @@ async fn prepared(config: &Config) -> Vec<Finding> {
         Err(problems) => return problems.iter().map(|problem| Finding::Error(problem.to_string())).collect(),
     };
     let mut findings = Vec::new();
+    findings.extend(prepared.contracts.iter().map(|contract| {
+        Finding::Fine(format!("services.{} can be served ({})", contract.name, contract.file.display()))
+    }));
+    findings.extend(config.services.iter().filter(|(_, service)| service.backend.is_some()).map(|(name, _)| {
+        Finding::Warning(format!(
+            "services.{name}.backend is not used: this version of the gateway sends no requests to backends yet"
+        ))
+    }));
     if prepared.certificates.is_some() {
         findings.push(Finding::Fine("tls.cert and tls.key can be used".into()));
     }

@@ -4,6 +4,7 @@
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
+use gateway_contracts::InvalidData;
 use realtime_gateway_protocol::{
     ClanId, CloseCode, DecodeError, ErrorCode, IdError, ServiceName, TopicName, UserId,
     backend::{BlockUser, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent, UnblockUser},
@@ -63,7 +64,11 @@ impl From<CommandError> for Rejection {
             ErrorCode::Internal => "internal",
             _ => "refused",
         };
-        Self::refused(reason, error.message.into_owned())
+        let detail = match error.invalid_data {
+            Some(InvalidData { pointer, keyword }) => format!("{pointer}: {keyword}"),
+            None => error.message.into_owned(),
+        };
+        Self::refused(reason, detail)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The trait of services: a name, topics, and the rules for publishing to them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
 
 use crate::{
+    auth::{Action, TopicAccess},
     command_error::CommandError,
     delivery::{hub::Subscription, presence::Joining},
     topic::Topic,
@@ -32,6 +33,15 @@ pub enum PresenceKind {
     UsersWithData,
 }
 
+/// How long the entries of a topic are kept. A missing bound is that of the gateway (`history.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TopicRetention {
+    /// The maximum number of entries.
+    pub max_entries: Option<u64>,
+    /// The maximum age of an entry.
+    pub max_age: Option<Duration>,
+}
+
 /// A subscription that has begun.
 pub struct NewSubscription {
     pub(crate) subscription: Arc<Subscription>,
@@ -50,7 +60,7 @@ impl NewSubscription {
     }
 }
 
-/// A service, either built in or added by an application. The gateway provides subscriptions, history, recovery,
+/// A service: built in, added by an application, or declared by a contract. The gateway provides subscriptions, history, recovery,
 /// idempotency and fan-out. Permissions come from the token's `topics` claim or from `permissions.url`.
 ///
 /// ```
@@ -89,6 +99,30 @@ pub trait Service: Send + Sync + 'static {
     fn has_topic(&self, topic: &TopicName) -> bool {
         let _ = topic;
         true
+    }
+
+    /// Returns who may perform an action on a topic that exists. By default these are users with a grant.
+    ///
+    /// # Errors
+    /// The error that is sent to the client when no client may perform the action.
+    fn access(&self, action: Action, topic: &TopicName) -> Result<TopicAccess, CommandError> {
+        let _ = (action, topic);
+        Ok(TopicAccess::GRANTS)
+    }
+
+    /// Returns how long the entries of a topic are kept. By default this is as long as the gateway keeps them.
+    fn retention(&self, topic: &TopicName) -> TopicRetention {
+        let _ = topic;
+        TopicRetention::default()
+    }
+
+    /// Validates the data that a backend service publishes, which is stored unchanged. By default all data is valid.
+    ///
+    /// # Errors
+    /// The error that is reported to the backend service, such as [`CommandError::invalid_data`].
+    fn validate_event(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
+        let _ = (topic, data);
+        Ok(())
     }
 
     /// Validates the data that a client publishes and returns the data that subscribers receive. By default clients may

@@ -9,8 +9,9 @@ use realtime_gateway_protocol::{
 };
 
 use super::{
+    ServiceTable,
     history::{HistoryPage, PageOf, read_page},
-    service::{Commands, NewSubscription, PresenceKind, Service},
+    service::{Commands, NewSubscription, PresenceKind, Service, TopicRetention},
 };
 use crate::{
     auth::{Action, Permissions},
@@ -31,7 +32,8 @@ const MAX_PRESENCE_DATA_BYTES: usize = 1024;
 
 /// The services of this gateway.
 pub struct Services {
-    services: BTreeMap<ServiceName, Arc<dyn Service>>,
+    built_in: BTreeMap<ServiceName, Arc<dyn Service>>,
+    table: Arc<ServiceTable>,
     log: TopicLog,
     permissions: Arc<Permissions>,
     presence: Arc<Presence>,
@@ -44,24 +46,32 @@ struct NewEvent<'a> {
     user: Option<&'a UserId>,
     client_message_id: Option<&'a ClientMessageId>,
     key: Option<Idempotency>,
+    retention: TopicRetention,
 }
 
 impl Services {
-    /// Creates the registry. `log` is the log of the services that accept generic commands.
+    /// Creates the registry. `built_in` are the services with specific commands, `table` those with generic commands,
+    /// and `log` is the log of their topics.
     pub(crate) fn new(
-        services: Vec<Arc<dyn Service>>,
+        built_in: Vec<Arc<dyn Service>>,
+        table: Arc<ServiceTable>,
         log: TopicLog,
         permissions: Arc<Permissions>,
         presence: Arc<Presence>,
     ) -> Self {
-        let services = services.into_iter().map(|service| (service.name(), service)).collect();
-        Self { services, log, permissions, presence }
+        let built_in = built_in.into_iter().map(|service| (service.name(), service)).collect();
+        Self { built_in, table, log, permissions, presence }
     }
 
-    /// Returns the names of the services: the built-in ones first, then the added ones in alphabetical order.
+    /// Returns the services with generic commands.
+    pub fn table(&self) -> &Arc<ServiceTable> {
+        &self.table
+    }
+
+    /// Returns the names of the services: the built-in ones first, then the others in alphabetical order.
     pub fn names(&self) -> Vec<ServiceName> {
         let mut names = vec![ServiceName::notifications(), ServiceName::clan_chat()];
-        names.extend(self.services.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+        names.extend(self.table.names());
         names
     }
 
@@ -70,7 +80,7 @@ impl Services {
     /// # Errors
     /// `unknown_service` when the service or the topic does not exist.
     pub(crate) fn check(&self, service: &ServiceName, topic: Option<&TopicName>) -> Result<(), CommandError> {
-        let Some(found) = self.services.get(service) else { return Err(unknown_service()) };
+        let found = self.get(service).ok_or_else(unknown_service)?;
         if topic.is_some_and(|topic| !found.has_topic(topic)) {
             return Err(unknown_topic());
         }
@@ -88,7 +98,7 @@ impl Services {
 
     /// Counts a subscription that has begun towards the presence of its topic, and lets the service act on it.
     pub(crate) async fn subscribed(&self, new: &NewSubscription) {
-        let Some(service) = self.services.get(&new.topic().service()) else { return };
+        let Some(service) = self.get(&new.topic().service()) else { return };
         if let Topic::Service(_, topic) = new.topic()
             && service.presence(topic) != PresenceKind::Off
         {
@@ -152,8 +162,12 @@ impl Services {
         self.presence.topic_roster(service, topic).await
     }
 
-    fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<&Arc<dyn Service>, CommandError> {
-        let found = self.services.get(service).filter(|service| service.commands() == Commands::Generic);
+    fn get(&self, service: &ServiceName) -> Option<Arc<dyn Service>> {
+        self.built_in.get(service).cloned().or_else(|| self.table.get(service))
+    }
+
+    fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<Arc<dyn Service>, CommandError> {
+        let found = self.get(service).filter(|service| service.commands() == Commands::Generic);
         let found = found.ok_or_else(unknown_service)?;
         if found.has_topic(topic) { Ok(found) } else { Err(unknown_topic()) }
     }
@@ -171,7 +185,8 @@ impl Services {
         // Compute the digest from the client's data. The service may transform the same data differently each time.
         let key = key.map(|key| Idempotency::new(key, &publish.data)).transpose().map_err(CommandError::internal)?;
         let data = service.publish(session.user(), &publish.topic, publish.data).await?;
-        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key };
+        let retention = service.retention(&publish.topic);
+        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };
         let sent = self.append(publish.service, publish.topic, event).await;
         sent.map_err(|error| error.for_command_with_id(id))
     }
@@ -179,8 +194,8 @@ impl Services {
     /// Publishes the event of a backend service.
     ///
     /// # Errors
-    /// `unknown_service` (also for a topic that the service does not have), `message_too_large`, `conflict`,
-    /// `unavailable`.
+    /// `unknown_service` (also for a topic that the service does not have), `invalid_message` for data that the service
+    /// does not accept, `message_too_large`, `conflict`, `unavailable`.
     pub async fn post(
         &self,
         service: ServiceName,
@@ -188,10 +203,12 @@ impl Services {
         data: RawJson,
         id: Option<ClientMessageId>,
     ) -> Result<MessageSent, CommandError> {
-        self.find(&service, &topic)?;
+        let found = self.find(&service, &topic)?;
+        found.validate_event(&topic, &data)?;
+        let retention = found.retention(&topic);
         let key = id.clone().map(|id| Idempotency::new(IdempotencyKey::Backend(id), &data));
         let key = key.transpose().map_err(CommandError::internal)?;
-        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key };
+        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key, retention };
         self.append(service, topic, event).await
     }
 
@@ -224,14 +241,14 @@ impl Services {
         &self,
         service: ServiceName,
         name: TopicName,
-        NewEvent { data, user, client_message_id, key }: NewEvent<'_>,
+        NewEvent { data, user, client_message_id, key, retention }: NewEvent<'_>,
     ) -> Result<MessageSent, CommandError> {
         let id: MessageId = new_id()?;
         let at = self.log.now();
         let body = StoredBody::Event(StoredEvent { data, published_at: at, user_id: user, client_message_id });
         let body = self.log.encode(&body)?;
         let topic = Topic::Service(service.clone(), name.clone());
-        let retention = self.log.retention();
+        let retention = self.log.retention_of(retention.max_entries, retention.max_age);
         let report = TopicReport { user_id: user, data };
         let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), &report)?;
         let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
@@ -247,10 +264,10 @@ impl Services {
     }
 }
 
-fn unknown_service() -> CommandError {
+pub(super) fn unknown_service() -> CommandError {
     CommandError::new(ErrorCode::UnknownService, "this gateway has no service of that name")
 }
 
-fn unknown_topic() -> CommandError {
+pub(super) fn unknown_topic() -> CommandError {
     CommandError::new(ErrorCode::UnknownService, "the service has no such topic")
 }

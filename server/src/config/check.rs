@@ -190,6 +190,7 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("permissions.max_in_flight", config.permissions.max_in_flight),
         ("bus.prefetch", usize::from(config.bus.prefetch)),
         ("outbox.max_entries", usize::try_from(config.outbox_max_entries).unwrap_or(usize::MAX)),
+        ("history.limit_entries", usize::try_from(config.history.limit_entries).unwrap_or(usize::MAX)),
         ("history.max_entries", usize::try_from(config.history.max_entries).unwrap_or(usize::MAX)),
         ("notifications.max_pending", usize::try_from(config.notifications.max_pending).unwrap_or(usize::MAX)),
     ];
@@ -245,6 +246,6 @@ fn space(store: &Store) -> Result<(), String> {
     Ok(())
 }
 
-fn is_http(url: &str) -> bool {
+pub(super) fn is_http(url: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }

@@ -1,8 +1,13 @@
 //! The configuration while its layers are merged: a `Config`, and values that `complete` derives parts of it from.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 
-use super::{Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random};
+use realtime_gateway_protocol::ServiceName;
+
+use super::{
+    Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random,
+    services::{self, ServiceDraft},
+};
 
 /// The value of `permissions.source`, without the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,7 @@ pub(super) struct Draft {
     pub(super) permission_url: Option<Secret>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
+    pub(super) services: BTreeMap<ServiceName, ServiceDraft>,
 }
 
 impl Default for Draft {
@@ -38,6 +44,7 @@ impl Default for Draft {
             permission_url: None,
             tls_cert: None,
             tls_key: None,
+            services: BTreeMap::new(),
         }
     }
 }
@@ -73,6 +80,8 @@ impl Draft {
             (None, None) => None,
             _ => return Err(ConfigError::Rule("tls.cert and tls.key belong together: set both or none".into())),
         };
+        let has_broker = !self.config.bus.is_embedded();
+        self.config.services = services::complete(&self.services, has_broker).map_err(ConfigError::Rule)?;
         Ok(())
     }
 }

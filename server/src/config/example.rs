@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use super::{
     draft::Draft,
-    keys::{KEYS, Key},
-    setting::Raw,
+    keys::{KEYS, Key, Kind, SAMPLE_SERVICE, SERVICE_KEYS, variable},
+    services::ServiceDraft,
+    setting::{Raw, Setting},
 };
 pub use page::markdown;
 
@@ -30,6 +31,15 @@ pub fn toml() -> String {
         let value = written(key).replace('\n', "\n#");
         let _ = write!(text, "\n{}#{} = {value}\n", comment(key), key.short_name());
     }
+    // The section itself is commented out too, because a service without a contract is an error.
+    let _ = write!(
+        text,
+        "\n# A declared service. The name of the section is the name in the contract.\n#[{SAMPLE_SERVICE}]\n"
+    );
+    for key in SERVICE_KEYS {
+        let value = written_for((key.field)(&mut ServiceDraft::default()), key.kind, key.sample);
+        let _ = write!(text, "\n{}#{} = {value}\n", comment(key), key.name);
+    }
     text
 }
 
@@ -40,16 +50,23 @@ pub fn env() -> String {
          # Lists are separated by commas, tables are JSON. Variables of the process override those of this file.\n"
     );
     for key in KEYS {
-        let sample = key.sample;
-        let quote = if sample.contains('"') { "'" } else { "\"" };
-        let plain = sample.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/,*".contains(c));
-        let value = if plain { sample.to_owned() } else { format!("{quote}{sample}{quote}") };
-        let _ = write!(text, "\n{}#{}={value}\n", comment(key), key.variable());
+        let _ = write!(text, "\n{}#{}={}\n", comment(key), key.variable(), quoted(key.sample));
+    }
+    for key in SERVICE_KEYS {
+        let variable = variable(&format!("{SAMPLE_SERVICE}.{}", key.name));
+        let _ = write!(text, "\n{}#{variable}={}\n", comment(key), quoted(key.sample));
     }
     text
 }
 
-fn comment(key: &Key) -> String {
+/// Returns a sample as the value of a variable.
+fn quoted(sample: &str) -> String {
+    let quote = if sample.contains('"') { "'" } else { "\"" };
+    let plain = sample.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/,*".contains(c));
+    if plain { sample.to_owned() } else { format!("{quote}{sample}{quote}") }
+}
+
+fn comment<D>(key: &Key<D>) -> String {
     let notes = match (key.live, key.default) {
         (true, Some(_)) => "# SIGHUP applies changes.\n",
         (true, None) => "# SIGHUP applies changes. Not set by default; for example:\n",
@@ -61,12 +78,14 @@ fn comment(key: &Key) -> String {
 
 /// Returns the default or sample as TOML.
 fn written(key: &Key) -> String {
-    let mut draft = Draft::default();
-    let field = (key.field)(&mut draft);
-    match field.set(&Raw::Text(key.sample.to_owned()), key.kind) {
-        Ok(()) => field.show(key.kind).map(|value| value.to_string()).unwrap_or_default(),
+    written_for((key.field)(&mut Draft::default()), key.kind, key.sample)
+}
+
+fn written_for(field: &mut dyn Setting, kind: Kind, sample: &str) -> String {
+    match field.set(&Raw::Text(sample.to_owned()), kind) {
+        Ok(()) => field.show(kind).map(|value| value.to_string()).unwrap_or_default(),
         // A test parses every sample, so this does not happen.
-        Err(problem) => format!("{:?} # {problem}", key.sample),
+        Err(problem) => format!("{sample:?} # {problem}"),
     }
 }
 

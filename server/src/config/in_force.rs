@@ -51,7 +51,12 @@ impl InForce {
             let (mut old, mut new) = (in_force.draft.clone(), newer.draft.clone());
             (key.field)(&mut old).show(key.kind) != (key.field)(&mut new).show(key.kind)
         };
-        KEYS.iter().filter(differs).map(|key| Change { key: key.name, live: key.live }).collect()
+        let mut changes: Vec<_> =
+            KEYS.iter().filter(differs).map(|key| Change { key: key.name, live: key.live }).collect();
+        if self.latest.config.services != newer.config.services {
+            changes.push(Change { key: "services", live: true });
+        }
+        changes
     }
 
     /// Records that the keys of a newer configuration that need no restart have taken effect.

@@ -2,9 +2,14 @@
 
 mod table;
 
-use super::{draft::Draft, setting::Setting};
+use realtime_gateway_protocol::ServiceName;
 
-pub(super) use table::KEYS;
+use super::{draft::Draft, services::ServiceDraft, setting::Setting};
+
+pub(super) use table::{KEYS, SERVICE_KEYS};
+
+/// The section of a declared service in the generated files.
+pub(super) const SAMPLE_SERVICE: &str = "services.orders";
 
 /// The format of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub(super) enum Kind {
     Texts,
     /// A list of tables, written as JSON outside of TOML files.
     Tables,
-    /// A path, relative to the working directory.
+    /// A path. In a contract section it is relative to the file that contains it, otherwise to the working directory.
     Path,
     /// A text that is never shown.
     Secret,
@@ -39,8 +44,8 @@ pub(super) enum Kind {
     Keys,
 }
 
-/// A key of the configuration.
-pub(super) struct Key {
+/// A key of the configuration, which sets a field of `D`.
+pub(super) struct Key<D = Draft> {
     /// The section and the name, such as `heartbeat.interval`.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
@@ -51,10 +56,10 @@ pub(super) struct Key {
     pub(super) doc: &'static str,
     /// Whether a reload (SIGHUP) applies a change.
     pub(super) live: bool,
-    pub(super) field: fn(&mut Draft) -> &mut dyn Setting,
+    pub(super) field: fn(&mut D) -> &mut dyn Setting,
 }
 
-impl Key {
+impl<D> Key<D> {
     /// Returns whether the value can be read from a file with `<key>_file`.
     pub(super) fn may_be_a_file(&self) -> bool {
         matches!(self.kind, Kind::Secret | Kind::Secrets | Kind::Url | Kind::Keys)
@@ -86,8 +91,10 @@ pub(super) enum Named {
     Value(&'static Key),
     File(&'static Key),
     Section,
-    /// A declared service, which this version does not support.
-    Service,
+    /// A key of the section of a declared service.
+    Service(ServiceName, &'static Key<ServiceDraft>),
+    /// A section whose name no service can have.
+    NoServiceName,
     Unknown,
 }
 
@@ -100,14 +107,44 @@ pub(super) fn named(name: &str) -> Named {
     if let Some(key) = name.strip_suffix("_file").and_then(key).filter(|key| key.may_be_a_file()) {
         return Named::File(key);
     }
-    if name == "services" || name.starts_with("services.") {
-        return Named::Service;
+    if let Some(name) = name.strip_prefix(SERVICES) {
+        return named_in_service(name);
+    }
+    if name == SERVICES.trim_end_matches('.') {
+        return Named::Section;
     }
     if KEYS.iter().any(|key| key.section() == name) { Named::Section } else { Named::Unknown }
 }
 
+/// The problem of a section whose name no service can have, as the end of a sentence that starts with the key.
+pub(super) const NO_SERVICE_NAME: &str =
+    "is not in a section [services.NAME] whose name matches [a-z][a-z0-9_]{0,31}, the name in the contract";
+
+/// The beginning of the keys of declared services.
+const SERVICES: &str = "services.";
+
+/// Returns the meaning of a name below `services`.
+fn named_in_service(name: &str) -> Named {
+    let (service, name) = name.split_once('.').unwrap_or((name, ""));
+    let Ok(service) = ServiceName::new(service) else { return Named::NoServiceName };
+    match SERVICE_KEYS.iter().find(|key| key.name == name) {
+        Some(key) => Named::Service(service, key),
+        None if name.is_empty() || SERVICE_KEYS.iter().any(|key| key.section() == name) => Named::Section,
+        None => Named::Unknown,
+    }
+}
+
 /// Returns the known name that is most similar to an unknown one.
 pub(super) fn nearest(name: &str) -> String {
+    if let Some((service, key)) = name.strip_prefix(SERVICES).and_then(|name| name.split_once('.')) {
+        let known = SERVICE_KEYS.iter().map(|key| key.name);
+        // A part of a key, such as `url`, means the whole key.
+        let distance = |known: &&str| {
+            let part = known.rsplit('.').next().unwrap_or_default();
+            strsim::damerau_levenshtein(known, key).min(strsim::damerau_levenshtein(part, key) + 1)
+        };
+        return format!("{SERVICES}{service}.{}", known.min_by_key(distance).unwrap_or_default());
+    }
     let files = KEYS.iter().filter(|key| key.may_be_a_file()).map(|key| format!("{}_file", key.name));
     let known = KEYS.iter().map(|key| key.name.to_owned()).chain(files);
     // Compare the last part too, for names whose section is missing or wrong.
@@ -134,6 +171,10 @@ mod tests {
             ("lsten", "listen"),
             ("jwt_secret", "auth.jwt_secret"),
             ("heartbeat.intervall", "heartbeat.interval"),
+            ("services.orders.contrct", "services.orders.contract"),
+            ("services.orders.backend.urll", "services.orders.backend.url"),
+            ("services.orders.url", "services.orders.backend.url"),
+            ("services.orders.backend.max_inflight", "services.orders.backend.max_in_flight"),
         ];
         for (written, meant) in pairs {
             assert_eq!(nearest(written), meant, "{written}");

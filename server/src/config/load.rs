@@ -6,13 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use realtime_gateway_protocol::ServiceName;
+
 use super::{
     Config, ConfigError, Environment, Secret, check,
     draft::Draft,
     file,
-    keys::{self, KEYS, Key, Named},
+    keys::{self, KEYS, Key, Kind, Named},
     random,
-    setting::Raw,
+    services::ServiceDraft,
+    setting::{Raw, Setting},
 };
 
 /// The source of a value.
@@ -20,8 +23,8 @@ use super::{
 pub enum Source {
     /// The default, because no layer sets the value.
     Default,
-    /// A TOML file.
-    File(PathBuf),
+    /// A line of a TOML file.
+    File(PathBuf, usize),
     /// A variable of the process.
     Environment(String),
     /// A variable of `.env`.
@@ -36,7 +39,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path, line) => write!(f, "{}, line {line}", path.display()),
             Self::Environment(variable) => write!(f, "environment {variable}"),
             Self::DotEnv(variable) => write!(f, ".env {variable}"),
             Self::Flag(flag) => f.write_str(flag),
@@ -58,11 +61,44 @@ pub struct Flags {
 
 /// A value of one layer.
 pub(super) struct Entry {
-    pub(super) key: &'static Key,
+    pub(super) key: EntryKey,
     pub(super) raw: Raw,
     pub(super) source: Source,
     /// Whether the value was given as `<key>_file`.
     pub(super) from_file: bool,
+}
+
+/// The key of a value.
+#[derive(Clone)]
+pub(super) enum EntryKey {
+    /// A key of the table of keys.
+    Fixed(&'static Key),
+    /// A key of a declared service.
+    Service(ServiceName, &'static Key<ServiceDraft>),
+}
+
+impl EntryKey {
+    /// Returns the whole name.
+    fn name(&self) -> String {
+        match self {
+            Self::Fixed(key) => key.name.to_owned(),
+            Self::Service(service, key) => format!("services.{service}.{}", key.name),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Fixed(key) => key.kind,
+            Self::Service(_, key) => key.kind,
+        }
+    }
+
+    fn field<'d>(&self, draft: &'d mut Draft) -> &'d mut dyn Setting {
+        match self {
+            Self::Fixed(key) => (key.field)(draft),
+            Self::Service(service, key) => (key.field)(draft.services.entry(service.clone()).or_default()),
+        }
+    }
 }
 
 /// A complete and valid configuration.
@@ -73,7 +109,7 @@ pub struct Loaded {
     /// Warnings about values that are valid but may not be intended.
     pub notices: Vec<String>,
     pub(super) draft: Draft,
-    pub(super) sources: BTreeMap<&'static str, Source>,
+    pub(super) sources: BTreeMap<String, Source>,
     pub(super) flags: Flags,
 }
 
@@ -116,7 +152,7 @@ impl Loaded {
         }
         if let Some(filter) = environment.get("RUST_LOG") {
             filter.clone_into(&mut draft.config.log.level);
-            sources.insert("log.level", Source::Environment("RUST_LOG".into()));
+            sources.insert("log.level".into(), Source::Environment("RUST_LOG".into()));
         }
         if flags.dev && draft.jwt_secret.is_none() && draft.jwt_secrets.is_empty() {
             let made = |loaded: &&Self| loaded.sources.get("auth.jwt_secret") == Some(&Source::Dev);
@@ -125,7 +161,7 @@ impl Loaded {
                 Some(secret) => secret,
                 None => Secret(random::hexadecimal::<32>()?),
             });
-            sources.insert("auth.jwt_secret", Source::Dev);
+            sources.insert("auth.jwt_secret".into(), Source::Dev);
         }
         if draft.node_id.is_none() {
             let made = before.iter().find(|loaded| !loaded.sources.contains_key("node_id"));
@@ -162,15 +198,20 @@ fn from_environment(environment: &Environment, notices: &mut Vec<String>) -> Res
         let name = variable.strip_prefix("GATEWAY_").unwrap_or_default().to_lowercase().replace("__", ".");
         match keys::named(&name) {
             Named::Value(key) => {
+                let key = EntryKey::Fixed(key);
+                entries.push(Entry { key, raw: Raw::Text(value.to_owned()), source, from_file: false });
+            }
+            Named::Service(service, key) => {
+                let key = EntryKey::Service(service, key);
                 entries.push(Entry { key, raw: Raw::Text(value.to_owned()), source, from_file: false });
             }
             Named::File(key) => {
                 let paths: Vec<String> = value.split(',').map(|path| path.trim().to_owned()).collect();
                 let raw = contents(&source, &name, &paths)?;
-                entries.push(Entry { key, raw, source, from_file: true });
+                entries.push(Entry { key: EntryKey::Fixed(key), raw, source, from_file: true });
             }
-            Named::Service => {
-                let problem = "cannot be used: declared services are not in this version".to_owned();
+            Named::NoServiceName => {
+                let problem = keys::NO_SERVICE_NAME.to_owned();
                 return Err(ConfigError::Value { source_name: source, key: name, problem });
             }
             // Orchestrators set such variables for a service with the name "gateway". GATEWAY_API_KEY is for `notify`.
@@ -190,24 +231,22 @@ fn from_environment(environment: &Environment, notices: &mut Vec<String>) -> Res
 
 fn flag(name: &str, flag: &'static str, value: &str) -> Option<Entry> {
     let key = KEYS.iter().find(|key| key.name == name)?;
+    let key = EntryKey::Fixed(key);
     Some(Entry { key, raw: Raw::Text(value.to_owned()), source: Source::Flag(flag), from_file: false })
 }
 
-fn apply(
-    layer: Vec<Entry>,
-    draft: &mut Draft,
-    sources: &mut BTreeMap<&'static str, Source>,
-) -> Result<(), ConfigError> {
+fn apply(layer: Vec<Entry>, draft: &mut Draft, sources: &mut BTreeMap<String, Source>) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
     for Entry { key, raw, source, from_file } in layer {
         // `.env` and the process are one layer, in which the process has already overridden `.env` for each name.
-        if seen.insert(key.name, from_file).is_some_and(|before| before != from_file) {
-            let problem = format!("and `{}_file` are both set: keep one of them", key.name);
-            return Err(ConfigError::Value { source_name: source, key: key.name.into(), problem });
+        let name = key.name();
+        if seen.insert(name.clone(), from_file).is_some_and(|before| before != from_file) {
+            let problem = format!("and `{name}_file` are both set: keep one of them");
+            return Err(ConfigError::Value { source_name: source, key: name, problem });
         }
-        let set = (key.field)(draft).set(&raw, key.kind);
-        set.map_err(|problem| ConfigError::Value { source_name: source.clone(), key: key.name.into(), problem })?;
-        sources.insert(key.name, source);
+        let set = key.field(draft).set(&raw, key.kind());
+        set.map_err(|problem| ConfigError::Value { source_name: source.clone(), key: name.clone(), problem })?;
+        sources.insert(name, source);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, net::ToSocketAddrs, path::PathBuf, time::Duration};
 
-use super::{Durability, LogFormat, Secret, draft::PermissionChoice, keys::Kind};
+use super::{DocsServices, Durability, LogFormat, Secret, draft::PermissionChoice, keys::Kind};
 use gateway_store::{OnExcess, SessionKey};
 
 mod list;
@@ -234,6 +234,7 @@ choice!(LogFormat { "pretty" => Pretty, "json" => Json });
 choice!(Durability { "fsync" => Fsync, "os" => Os });
 choice!(OnExcess { "replace" => Replace, "reject" => Reject });
 choice!(SessionKey { "user" => User, "device" => Device });
+choice!(DocsServices { "private" => Private, "public" => Public });
 choice!(PermissionChoice { "claims" => Claims, "http" => Http, "allow_all" => AllowAll });
 
 #[cfg(test)]

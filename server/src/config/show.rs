@@ -6,7 +6,8 @@ use toml::Value;
 
 use super::{
     Loaded, Source,
-    keys::{KEYS, Kind},
+    keys::{KEYS, Key, Kind, SERVICE_KEYS},
+    setting::Setting,
 };
 
 impl Loaded {
@@ -20,14 +21,26 @@ impl Loaded {
                 section = key.section();
                 let _ = writeln!(text, "\n[{section}]");
             }
-            let source = self.sources.get(key.name).unwrap_or(&Source::Default);
-            let line = match (key.field)(&mut draft).show(key.kind) {
-                Some(value) => format!("{} = {}", key.short_name(), masked(value, key.kind)),
-                None => format!("# {} is not set", key.short_name()),
-            };
-            let _ = writeln!(text, "{line:<48}  # {source}");
+            text.push_str(&self.line(key.name, key.short_name(), key, (key.field)(&mut draft)));
+        }
+        for (service, draft) in &mut draft.services {
+            let _ = writeln!(text, "\n[services.{service}]");
+            for key in SERVICE_KEYS {
+                let name = format!("services.{service}.{}", key.name);
+                text.push_str(&self.line(&name, key.name, key, (key.field)(draft)));
+            }
         }
         text
+    }
+
+    /// Returns the line of a key. `shown` is its name within the section.
+    fn line<D>(&self, name: &str, shown: &str, key: &Key<D>, field: &mut dyn Setting) -> String {
+        let source = self.sources.get(name).unwrap_or(&Source::Default);
+        let line = match field.show(key.kind) {
+            Some(value) => format!("{shown} = {}", masked(value, key.kind)),
+            None => format!("# {shown} is not set"),
+        };
+        format!("{line:<48}  # {source}\n")
     }
 }
 

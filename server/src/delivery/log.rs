@@ -73,8 +73,16 @@ impl TopicLog {
 
     /// Returns how many entries are kept, and for how long.
     pub(crate) fn retention(&self) -> Retention {
+        self.retention_of(None, None)
+    }
+
+    /// Returns how many entries of a topic are kept, and for how long. A missing bound is that of the configuration.
+    pub(crate) fn retention_of(&self, max_entries: Option<u64>, max_age: Option<Duration>) -> Retention {
         let history = self.config.get().history;
-        Retention { max_entries: history.max_entries, max_age: history.max_age.max(Duration::from_secs(1)) }
+        Retention {
+            max_entries: max_entries.unwrap_or(history.max_entries),
+            max_age: max_age.unwrap_or(history.max_age).max(Duration::from_secs(1)),
+        }
     }
 
     /// Encodes the body of an entry.

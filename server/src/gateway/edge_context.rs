@@ -64,7 +64,7 @@ impl EdgeContext for GatewayEdgeContext {
     }
 
     fn api_key(&self, key: &str) -> Option<String> {
-        self.api_keys.check(key).map(|(name, _)| name)
+        self.api_keys.check(key).map(|key| key.name)
     }
 
     fn new_handler(self: &Arc<Self>, outbound: Arc<Outbound>, upgrade: UpgradeInfo) -> Router {

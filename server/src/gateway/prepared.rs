@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use gateway_contracts::Contract;
+
 use super::StartError;
 use crate::{
     auth::{ApiKeys, Authenticator, Permissions},
+    commands::declared::read_contracts,
     config::Config,
     edge::accept::Certificates,
     metrics::Metrics,
@@ -18,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) api_keys: Arc<ApiKeys>,
     pub(crate) certificates: Option<Certificates>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The contracts of the declared services.
+    pub(crate) contracts: Vec<Arc<Contract>>,
 }
 
 impl Prepared {
@@ -31,8 +36,10 @@ impl Prepared {
         let permissions = problems.keep(Permissions::new(&config.permissions));
         let certificates = problems.keep(config.tls.as_ref().map(Certificates::read).transpose());
         let metrics = problems.keep(Metrics::new());
-        match (auth, permissions, certificates, metrics) {
-            (Some(auth), Some(permissions), Some(certificates), Some(metrics)) => Ok(Self {
+        let contracts = problems.keep_all(read_contracts(config));
+        match (auth, permissions, certificates, metrics, contracts) {
+            (Some(auth), Some(permissions), Some(certificates), Some(metrics), Some(contracts)) => Ok(Self {
+                contracts,
                 auth: Arc::new(auth),
                 permissions,
                 api_keys: Arc::new(ApiKeys::new(&config.auth.api_keys)),
@@ -49,5 +56,9 @@ struct Problems(Vec<StartError>);
 impl Problems {
     fn keep<T>(&mut self, result: Result<T, impl Into<StartError>>) -> Option<T> {
         result.map_err(|error| self.0.push(error.into())).ok()
+    }
+
+    fn keep_all<T>(&mut self, result: Result<T, Vec<impl Into<StartError>>>) -> Option<T> {
+        result.map_err(|errors| self.0.extend(errors.into_iter().map(Into::into))).ok()
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     auth::{ApiKeys, Authenticator},
     bus::{BackendBroker, Bus},
     cluster::Sweeper,
+    commands::Services,
     config::{Drain, InForce, LiveConfig, Loaded},
     confirmation::in_time,
     delivery::presence::Presence,
@@ -57,6 +58,8 @@ pub struct Parts {
     pub sessions: Arc<Sessions>,
     /// The subscriptions of sessions.
     pub subscriptions: Arc<Subscriptions>,
+    /// The services.
+    pub services: Arc<Services>,
     /// The presence of users in clans.
     pub presence: Arc<Presence>,
     /// The clock of the node.
@@ -127,7 +130,7 @@ impl Running {
                 biased;
                 () = signals.shutdown() => break,
                 failure = self.failed() => return Err(self.end_after(failure).await),
-                newer = in_force.read_again() => newer,
+                newer = reload::read(&in_force) => newer,
             };
             self.reload(&mut in_force, newer, telemetry);
         }

@@ -8,7 +8,7 @@ use crate::{
     bus::{self, BackendBroker, Bus, BusEvents, InboundEvents, open::Opened},
     cluster::{BusEventHandler, Condition, ConditionParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts},
     commands::{
-        ClanChat, NotificationParts, Notifications, Services, TypingParts, TypingUsers,
+        ClanChat, NotificationParts, Notifications, ServiceTable, Services, TypingParts, TypingUsers,
         inbound::BackendEvents,
         router::{Features, RouterParts},
         service::Service,
@@ -72,7 +72,8 @@ struct Core {
 /// Builds the parts and starts to serve.
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
-    let Prepared { auth, permissions, api_keys, certificates, metrics } = prepared;
+    let Prepared { auth, permissions, api_keys, certificates, metrics, contracts } = prepared;
+    let table = Arc::new(ServiceTable::new(services, contracts)?);
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
@@ -83,7 +84,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let memory = MemoryBudget::new(config.limits.memory_budget());
     let config = LiveConfig::new(config);
     let node = Arc::new(Node::new(name, lease, &clock, config.clone(), metrics.clone()));
-    let permissions = Arc::new(permissions);
+    let permissions = Arc::new(permissions.with_policies(table.clone()));
     let base = Base { config, metrics, tasks, clock, store, bus, broker, node, permissions };
 
     let core = core(&base);
@@ -95,7 +96,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         clock: base.clock.clone(),
         metrics: base.metrics.clone(),
     };
-    let features = features(&base, &core, log, services);
+    let features = features(&base, &core, log, table);
     let tokens =
         Arc::new(TokenVerifier::new(auth.clone(), core.blocks.clone(), base.config.clone(), base.metrics.clone()));
     let connections = Arc::new(Connections::new(base.tasks.clone()));
@@ -158,6 +159,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         connections: connections.clone(),
         sessions: core.sessions.clone(),
         subscriptions: core.subscriptions.clone(),
+        services: features.services.clone(),
         presence: core.presence.clone(),
         clock: base.clock.clone(),
         sweeper,
@@ -231,7 +233,7 @@ fn core(base: &Base) -> Core {
 }
 
 /// Builds the features that handle commands.
-fn features(base: &Base, core: &Core, log: TopicLog, added: Vec<Arc<dyn Service>>) -> Features {
+fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -> Features {
     let Base { config, metrics, tasks, clock, store, bus, permissions, .. } = base.clone();
     let hub = core.hub.clone();
     let notifications = Arc::new(Notifications::new(NotificationParts {
@@ -244,13 +246,12 @@ fn features(base: &Base, core: &Core, log: TopicLog, added: Vec<Arc<dyn Service>
         metrics,
     }));
     let clan_chat = Arc::new(ClanChat::new(log.clone(), permissions.clone(), core.presence.clone()));
-    let mut services: Vec<Arc<dyn Service>> = vec![notifications.clone(), clan_chat.clone()];
-    services.extend(added);
+    let built_in: Vec<Arc<dyn Service>> = vec![notifications.clone(), clan_chat.clone()];
     let typing = TypingParts { hub, bus, permissions: permissions.clone(), tasks };
     Features {
         notifications,
         clan_chat,
-        services: Arc::new(Services::new(services, log, permissions.clone(), core.presence.clone())),
+        services: Arc::new(Services::new(built_in, table, log, permissions.clone(), core.presence.clone())),
         subscriptions: core.subscriptions.clone(),
         presence: core.presence.clone(),
         typing: Arc::new(TypingUsers::new(typing)),

@@ -90,7 +90,10 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     if has("security") {
         statuses.extend([401, 403]);
     }
-    if path == "/metrics" {
+    if path.ends_with("/topics/{topic}/events") && has("requestBody") {
+        statuses.push(422);
+    }
+    if matches!(path, "/metrics" | "/contracts.json") {
         statuses.extend([401, 403]);
     }
     if path.starts_with("/dev") {
@@ -136,6 +139,7 @@ fn described_problem(status: u16) -> Value {
         409 => "The `id` was used before with other content, or the user has the maximum number of blocks.",
         413 => "The body, or the message to store, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
+        422 => "`data` does not match the schema of the service; `details` has the position and the keyword.",
         429 => {
             "The address has too many connections, opens them too often, or sends requests too often \
              (`limits.http_per_ip_per_second`). Requests with a valid API key are exempt from these limits: they count \

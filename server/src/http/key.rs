@@ -8,7 +8,7 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
 };
-use realtime_gateway_protocol::ErrorCode;
+use realtime_gateway_protocol::{ErrorCode, ServiceName};
 
 use super::{NodeView, problem::Problem, request_part};
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
 
 /// The name of the security scheme in the OpenAPI document.
 pub(super) const SCHEME: &str = "apiKey";
+/// The name of the path parameter with the service.
+const SERVICE_PARAMETER: &str = "service";
 
 /// The scope that a route requires.
 pub(super) trait RequiredScope: Send {
@@ -77,32 +79,46 @@ impl<'a, N: RequiredScope> ApiExtractor<'a> for Key<N> {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        let keys = request_part::<ApiKeys>(request)?;
-        let Some(presented) = bearer(request) else {
-            return Err(Problem::unauthorized("send Authorization: Bearer <api key>").into());
-        };
-        let Some((name, scopes)) = keys.check(presented) else {
-            let (kind, reason) = (SecurityKind::RefusedToken, "the API key is not valid");
-            let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
-            request_part::<NodeView>(request)?.parts.metrics.security_event(SecurityEvent {
-                kind,
-                address,
-                user: None,
-                reason,
-            });
-            return Err(Problem::unauthorized("the API key is not valid").into());
-        };
-        if !scopes.contains(&N::SCOPE) {
-            log_limited!(WARN, { key = name, scope = ?N::SCOPE }, "an API key lacks the required scope");
-            let detail = match N::SCOPE {
-                Scope::Publish => "this API key lacks the scope `publish`",
-                Scope::Read => "this API key lacks the scope `read`",
-                Scope::Admin => "this API key lacks the scope `admin`",
-            };
-            return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail).into());
-        }
+        authorize::<N>(request)?;
         Ok(Self(PhantomData))
     }
+}
+
+/// Checks that a request has an API key with the required scope, and that the key may use the route.
+pub(super) fn authorize<N: RequiredScope>(request: &Request) -> Result<(), Problem> {
+    let keys = request_part::<ApiKeys>(request)?;
+    let Some(presented) = bearer(request) else {
+        return Err(Problem::unauthorized("send Authorization: Bearer <api key>"));
+    };
+    let Some(key) = keys.check(presented) else {
+        let (kind, reason) = (SecurityKind::RefusedToken, "the API key is not valid");
+        let address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
+        request_part::<NodeView>(request)?.parts.metrics.security_event(SecurityEvent {
+            kind,
+            address,
+            user: None,
+            reason,
+        });
+        return Err(Problem::unauthorized("the API key is not valid"));
+    };
+    if !key.scopes.contains(&N::SCOPE) {
+        log_limited!(WARN, { key = key.name, scope = ?N::SCOPE }, "an API key lacks the required scope");
+        let detail = match N::SCOPE {
+            Scope::Publish => "this API key lacks the scope `publish`",
+            Scope::Read => "this API key lacks the scope `read`",
+            Scope::Admin => "this API key lacks the scope `admin`",
+        };
+        return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail));
+    }
+    // Only the routes of one service have this parameter.
+    let service = request.raw_path_param(SERVICE_PARAMETER);
+    let is_among = |services: &Vec<ServiceName>| services.iter().any(|name| Some(name.as_str()) == service);
+    if !key.services.as_ref().is_none_or(is_among) {
+        log_limited!(WARN, { key = key.name, service }, "an API key is limited to other services");
+        let detail = "this API key is limited to the routes of other services (auth.api_keys: services)";
+        return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail));
+    }
+    Ok(())
 }
 
 /// Returns the bearer token of a request (RFC 6750, section 2.1).

@@ -1,22 +1,19 @@
 //! Pages and documents: `/docs`, `/openapi.json`, `/docs/protocol`, `/asyncapi.json`, `/schema/{name}`.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response, web::Data};
+use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse, OpenApi, OpenApiService,
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
 };
-use realtime_gateway_protocol::{
-    ServiceName, asyncapi_document,
-    backend::{Flow, backend_schema},
-    client_schema, protocol_page_html, server_schema,
-};
+use realtime_gateway_protocol::ServiceName;
 use serde_json::{Value, json};
 
 use super::{
+    documents::{Documents, OperatorDocuments},
     parameter::{Parameter, Path},
     problem::Problem,
     schema,
@@ -45,33 +42,6 @@ static SWAGGER_UI: LazyLock<(Bytes, Bytes)> = LazyLock::new(|| {
     (between("<script charset=\"UTF-8\">", "</script>"), between("<style charset=\"UTF-8\">", "</style>"))
 });
 
-/// Documents and pages that are generated once and served unchanged.
-pub(super) struct DocumentSet {
-    openapi: Bytes,
-    asyncapi: Bytes,
-    client: Bytes,
-    server: Bytes,
-    inbound: Bytes,
-    outbound: Bytes,
-    protocol: Bytes,
-}
-
-impl DocumentSet {
-    /// Generates the documents of a gateway with these services.
-    pub(super) fn new(openapi: &Value, services: &[ServiceName]) -> Self {
-        let bytes = |value: &Value| Bytes::from(value.to_string());
-        Self {
-            openapi: bytes(openapi),
-            asyncapi: bytes(&asyncapi_document(services)),
-            client: bytes(&client_schema()),
-            server: bytes(&server_schema()),
-            inbound: bytes(&backend_schema(Flow::Inbound)),
-            outbound: bytes(&backend_schema(Flow::Outbound)),
-            protocol: Bytes::from(protocol_page_html()),
-        }
-    }
-}
-
 /// A JSON document.
 pub(super) struct Document(Bytes);
 
@@ -90,6 +60,8 @@ enum Schema {
     Server,
     Inbound,
     Outbound,
+    /// The schema of a declared service.
+    Service(ServiceName),
 }
 
 impl Schema {
@@ -105,7 +77,10 @@ impl Parameter for Schema {
             "server.json" => Ok(Self::Server),
             "inbound.json" => Ok(Self::Inbound),
             "outbound.json" => Ok(Self::Outbound),
-            _ => Err(Self::NAMES.join(", ")),
+            _ => {
+                let service = text.strip_suffix(".json").and_then(|name| ServiceName::new(name).ok());
+                service.map(Self::Service).ok_or_else(|| Self::NAMES.join(", "))
+            }
         }
     }
 
@@ -132,34 +107,49 @@ impl Pages {
 
     /// This document: OpenAPI 3.1.
     #[oai(path = "/openapi.json", method = "get", tag = "Tag::Documents")]
-    async fn openapi(&self, documents: Data<&Arc<DocumentSet>>) -> Document {
-        Document(documents.openapi.clone())
+    async fn openapi(&self, documents: Documents) -> Document {
+        Document(documents.0.openapi.clone())
     }
 
     /// The WebSocket protocol, as a page.
     #[oai(path = "/docs/protocol", method = "get", tag = "Tag::Documents")]
-    async fn protocol(&self, documents: Data<&Arc<DocumentSet>>) -> Page {
-        Page { html: documents.protocol.clone(), policy: PROTOCOL_POLICY }
+    async fn protocol(&self, documents: Documents) -> Page {
+        Page { html: documents.0.protocol.clone(), policy: PROTOCOL_POLICY }
     }
 
     /// The WebSocket protocol and the AMQP events, as AsyncAPI 3.0.
     #[oai(path = "/asyncapi.json", method = "get", tag = "Tag::Documents")]
-    async fn asyncapi(&self, documents: Data<&Arc<DocumentSet>>) -> Document {
-        Document(documents.asyncapi.clone())
+    async fn asyncapi(&self, documents: Documents) -> Document {
+        Document(documents.0.asyncapi.clone())
     }
 
     /// The JSON Schemas of the messages of clients and backend services.
     ///
     /// `client.json` contains every command, `server.json` every message of the gateway, and `inbound.json` and
-    /// `outbound.json` the bodies of AMQP events (JSON Schema 2020-12).
+    /// `outbound.json` the bodies of AMQP events (JSON Schema 2020-12). The types of a declared service are in
+    /// `<service>.json`, for requests that see declared services (see `/contracts.json`).
     #[oai(path = "/schema/:name", method = "get", tag = "Tag::Documents")]
-    async fn schema(&self, name: Path<Schema>, documents: Data<&Arc<DocumentSet>>) -> Document {
-        match name.0 {
-            Schema::Client => Document(documents.client.clone()),
-            Schema::Server => Document(documents.server.clone()),
-            Schema::Inbound => Document(documents.inbound.clone()),
-            Schema::Outbound => Document(documents.outbound.clone()),
-        }
+    async fn schema(&self, name: Path<Schema>, documents: Documents) -> Result<Document, Problem> {
+        Ok(match name.0 {
+            Schema::Client => Document(documents.0.client.clone()),
+            Schema::Server => Document(documents.0.server.clone()),
+            Schema::Inbound => Document(documents.0.inbound.clone()),
+            Schema::Outbound => Document(documents.0.outbound.clone()),
+            Schema::Service(name) => match documents.0.services.get(&name) {
+                Some(schema) => Document(schema.clone()),
+                None => return Err(Schema::invalid(&Schema::NAMES.join(", "))),
+            },
+        })
+    }
+
+    /// The contracts of the declared services.
+    ///
+    /// Each contract has the keys of its file, with the schema in place of its path. They are served to everyone with
+    /// `--dev` or `docs.services = "public"`, and on `internal.listen`; otherwise an API key with the scope `read` is
+    /// required. The other documents list declared services under the same conditions.
+    #[oai(path = "/contracts.json", method = "get", tag = "Tag::Documents")]
+    async fn contracts(&self, documents: OperatorDocuments) -> Document {
+        Document(documents.0.contracts.clone())
     }
 
     #[oai(path = "/docs/swagger-ui.js", method = "get", hidden)]

@@ -146,9 +146,10 @@ impl From<CommandError> for Problem {
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT => StatusCode::CONFLICT,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if error.invalid_data.is_some() => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::BAD_REQUEST,
         };
-        let CommandError { code, message, retry_after, details } = error;
+        let CommandError { code, message, retry_after, details, .. } = error;
         Self { status, code, detail: message, retry_after, details, headers: Vec::new() }
     }
 }

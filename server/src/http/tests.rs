@@ -36,6 +36,7 @@ async fn start_gateway(change: impl FnOnce(&mut Config)) -> TestGateway {
         sha256: Sha256::digest(name).into(),
         scopes: scopes.to_vec(),
         has_scopes: true,
+        services: None,
     };
     let mut config = Config::default();
     config.listen.set_port(0);

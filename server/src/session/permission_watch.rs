@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, stream};
-use realtime_gateway_protocol::ErrorCode;
+use realtime_gateway_protocol::{ErrorCode, ServiceName};
 
 use super::{Session, Subscriptions};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     command_error::CommandError,
     delivery::hub::Subscription,
     runtime::backoff::backoff,
+    topic::Topic,
 };
 
 /// The number of subscriptions of one session whose permissions are checked concurrently.
@@ -92,6 +93,42 @@ impl Subscriptions {
                 {
                     self.end(session, &subscription, &error);
                 }
+            })
+            .await;
+    }
+}
+
+impl Subscriptions {
+    /// Checks whether the policies permit a subscription after they have changed, and ends it otherwise.
+    pub(super) async fn recheck(self: &Arc<Self>, session: &Arc<Session>, subscription: &Arc<Subscription>) {
+        let permissions = &self.parts.permissions;
+        let granted = match permissions.check(&session.identity(), Action::Subscribe, subscription.topic()).await {
+            Ok(granted) => granted,
+            // The permission service has not answered. The subscription may have needed no grant before, so that no
+            // watch retries the check.
+            Err(error) if error.code.is_retryable() => {
+                let stale_grace = self.parts.config.get().permissions.stale_grace;
+                let holds_until = Instant::now() + stale_grace;
+                Granted { ask_again: Some(AskAgain { after: Duration::from_secs(1).min(stale_grace), holds_until }) }
+            }
+            Err(error) => return self.end(session, subscription, &error),
+        };
+        watch(self, session, subscription, granted);
+    }
+
+    /// Checks the subscriptions of sessions to topics of services after the policies of these services have changed.
+    pub(crate) async fn recheck_services(self: &Arc<Self>, sessions: Vec<Arc<Session>>, services: &[ServiceName]) {
+        let is_affected = |subscription: &Arc<Subscription>| match subscription.topic() {
+            Topic::Service(service, _) => services.contains(service),
+            Topic::User(_) | Topic::Clan(_) => false,
+        };
+        let affected = sessions.into_iter().flat_map(|session| {
+            let affected = session.subscriptions().into_iter().filter(is_affected).collect::<Vec<_>>();
+            affected.into_iter().map(move |subscription| (session.clone(), subscription))
+        });
+        stream::iter(affected)
+            .for_each_concurrent(CONCURRENT_CHECKS, async |(session, subscription)| {
+                self.recheck(&session, &subscription).await;
             })
             .await;
     }

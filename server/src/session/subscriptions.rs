@@ -75,6 +75,7 @@ impl Subscriptions {
         topic: Topic,
         from: SubscribeFrom,
     ) -> Result<Arc<Subscription>, CommandError> {
+        let revision = self.parts.permissions.revision();
         let granted = self.parts.permissions.check(&session.identity(), Action::Subscribe, &topic).await?;
         if session.subscription(&topic).is_none()
             && session.subscription_count() >= self.parts.config.get().limits.subscriptions
@@ -124,6 +125,11 @@ impl Subscriptions {
             self.unsubscribe(session, &topic);
         } else if is_new {
             permission_watch::watch(self, session, &subscription, granted);
+        }
+        if self.parts.permissions.revision() != revision {
+            // The policies changed during the requests to the store, perhaps before this subscription was added to the
+            // session and could be found.
+            self.recheck(session, &subscription).await;
         }
         Ok(subscription)
     }

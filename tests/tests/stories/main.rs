@@ -19,6 +19,7 @@ mod crash;
 mod custom_service;
 mod damaged_entries;
 mod damaged_pages;
+mod declared_services;
 mod dev_cluster;
 mod drain;
 mod error_codes;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::keys::{KEYS, Key, Kind};
+use crate::config::keys::{KEYS, Key, Kind, SERVICE_KEYS};
 
 /// What the page says before the tables, in Markdown. Its links lead from docs/.
 const INTRODUCTION: &str = include_str!("introduction.txt");
@@ -18,7 +18,7 @@ const FORMATS: [(&str, &str); 12] = [
     ("switch", "`true` or `false`."),
     ("list", "Several texts: an array in TOML, separated by commas in a variable."),
     ("tables", "Several tables: `[[auth.api_keys]]` in TOML, a JSON array in a variable."),
-    ("path", "A path, relative to the working directory."),
+    ("path", "A path, relative to the working directory; in `services.NAME`, to the file that contains it."),
     ("secret", "A text that no log and no output contains. `secrets` is a list of them."),
     ("URL", "A URL. A password in it is not shown."),
 ];
@@ -34,22 +34,33 @@ pub fn markdown() -> String {
         if section != Some(key.section()) {
             section = Some(key.section());
             let title = if key.section().is_empty() { "Keys without a section" } else { key.section() };
-            let _ = write!(text, "\n## {title}\n\n| key | format | default | reload | meaning |\n");
-            text.push_str("| --- | --- | --- | --- | --- |\n");
+            text.push_str(&heading(title));
         }
-        text.push_str(&row(key));
+        text.push_str(&row(key.name, key, key.may_be_a_file()));
+    }
+    text.push_str(&heading("services.NAME"));
+    for key in SERVICE_KEYS {
+        text.push_str(&row(&format!("services.NAME.{}", key.name), key, false));
     }
     text
 }
 
-fn row(key: &Key) -> String {
-    let default = key.default.map_or_else(|| "none".to_owned(), |default| format!("`{default}`"));
-    let reload = if key.live { "yes" } else { "no" };
-    format!("| `{}` | {} | {default} | {reload} | {} |\n", key.name, format_of(key), key.doc.replace('|', "\\|"))
+fn heading(title: &str) -> String {
+    format!("\n## {title}\n\n| key | format | default | reload | meaning |\n| --- | --- | --- | --- | --- |\n")
 }
 
-fn format_of(key: &Key) -> String {
-    let file = if key.may_be_a_file() { ", or a file" } else { "" };
+fn row<D>(name: &str, key: &Key<D>, may_be_a_file: bool) -> String {
+    let default = key.default.map_or_else(|| "none".to_owned(), |default| format!("`{default}`"));
+    let reload = if key.live { "yes" } else { "no" };
+    format!(
+        "| `{name}` | {} | {default} | {reload} | {} |\n",
+        format_of(key, may_be_a_file),
+        key.doc.replace('|', "\\|")
+    )
+}
+
+fn format_of<D>(key: &Key<D>, may_be_a_file: bool) -> String {
+    let file = if may_be_a_file { ", or a file" } else { "" };
     let name = match key.kind {
         Kind::Text => "text",
         Kind::Choice(choices) => {

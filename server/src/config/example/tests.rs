@@ -18,6 +18,19 @@ fn uncommented(text: &str) -> String {
 const DEV: Flags = Flags { config: None, listen: None, dev: true };
 
 fn assert_complete(loaded: &Loaded) {
+    for key in SERVICE_KEYS {
+        let name = format!("{SAMPLE_SERVICE}.{}", key.name);
+        assert!(loaded.sources.contains_key(&name), "{name} is missing");
+        if let Some(default) = key.default {
+            let draft = &mut loaded.draft.clone().services.pop_first().unwrap().1;
+            assert_eq!(
+                (key.field)(draft).show(key.kind),
+                Some(default.into())
+                    .map(|shown: toml::Value| { default.parse::<i64>().map_or(shown, toml::Value::Integer) }),
+                "{name}"
+            );
+        }
+    }
     for key in KEYS {
         assert!(loaded.sources.contains_key(key.name), "{} is missing", key.name);
         let mut draft = loaded.draft.clone();

@@ -8,7 +8,7 @@ use gateway_store::{OnExcess, SessionKey};
 
 use crate::{
     config::setting::Named,
-    config::{Durability, LogFormat, draft::PermissionChoice},
+    config::{DocsServices, Durability, LogFormat, draft::PermissionChoice, services::ServiceDraft},
 };
 
 /// The default value of a key.
@@ -100,7 +100,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "auth.expiry_grace" fixed Duration, default("10s"), config.auth.expiry_grace,
         "How long a session receives pushes after its token has expired.";
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
-        "Keys of the HTTP API, by their SHA-256: gateway key new creates a key and this line. A key without scopes has all of them, which causes a warning.";
+        "Keys of the HTTP API, by their SHA-256: gateway key new creates a key and this line. A key without scopes has all of them, which causes a warning. A key with services, such as [\"orders\"], may only use the routes of these services.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
         "The source of permissions: the clans and topics claims of the token, a permission service, or allow_all (with --dev only).";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
@@ -167,6 +167,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "The maximum number of entries in the log of a clan or topic.";
     "history.max_age" fixed Duration, default("7d"), config.history.max_age,
         "The maximum age of these entries.";
+    "history.limit_entries" live Number, default("10000"), config.history.limit_entries,
+        "The maximum of history.max_entries of a topic in the contract of a declared service. A contract above it is refused.";
     "notifications.ttl" fixed Duration, default("30d"), config.notifications.ttl,
         "How long a notification is kept unacknowledged.";
     "notifications.max_pending" fixed Number, default("1000"), config.notifications.max_pending,
@@ -177,6 +179,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "Then connections are closed within this time, each at a random time of which its client is informed.";
     "drain.grace" fixed Duration, default("45s"), config.drain.grace,
         "The time limit of the whole shutdown.";
+    "docs.services" live Choice(DocsServices::NAMES), default("private"), config.docs_services,
+        "Who gets documents with the declared services, and /contracts.json: with private, only requests to a gateway with --dev, to internal.listen, or with an API key that has the scope read; with public, everyone.";
     "demo.enabled" fixed Switch, default("false"), config.demo_enabled,
         "Whether /demo is served without --dev.";
     "metrics.token" fixed Secret, sample("a token"), config.metrics_token,
@@ -185,4 +189,20 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "The certificate chain in PEM, for TLS on the port itself.";
     "tls.key" live Path, sample("privkey.pem"), tls_key,
         "The private key of the certificate in PEM.";
+};
+
+/// The keys of a declared service, in its section `[services.NAME]`, in the order in which they are shown.
+pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
+    "contract" live Path, sample("services/orders.service.toml"), contract,
+        "The contract file of the service, whose name is that of the section. A relative path is relative to the file that contains it, or to the working directory if a variable does.";
+    "backend.url" live Url, sample("http://orders:8080/gateway"), backend_url,
+        "The backend of the service: an http:// or https:// URL, or amqp for the broker of bus.url. This version checks the keys of the backend, and sends no requests to it yet.";
+    "backend.secret_file" live Path, sample("/run/secrets/orders"), secret_file,
+        "The file with the secrets that sign requests to an HTTP backend, one a line: whsec_ and the base64 of 24 to 64 bytes. Each of them signs, so that they can be rotated.";
+    "backend.timeout" live Duration, default("2s"), timeout,
+        "The time limit of a request to the backend, 100ms to 30s.";
+    "backend.max_in_flight" live Number, default("256"), max_in_flight,
+        "The maximum number of concurrent requests of a node to the backend.";
+    "backend.claims" live Texts, sample("tenant"), claims,
+        "The claims of the client's token that are passed on to the backend.";
 };

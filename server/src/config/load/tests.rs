@@ -69,7 +69,7 @@ fn later_layers_override_earlier_ones_and_sources_are_recorded() {
     assert_eq!(loaded.config.node_id, "from-dotenv");
     assert_eq!(loaded.sources["listen"], Source::Flag("--listen"));
     assert_eq!(loaded.sources["limits.burst"], Source::Environment("GATEWAY_LIMITS__BURST".into()));
-    assert_eq!(loaded.sources["limits.subscriptions"], Source::File(file.into()));
+    assert_eq!(loaded.sources["limits.subscriptions"], Source::File(file.into(), 4));
     assert_eq!(loaded.sources["node_id"], Source::DotEnv("GATEWAY_NODE_ID".into()));
     assert!(!loaded.sources.contains_key("limits.connections"));
 }
@@ -94,7 +94,7 @@ fn masks_secrets_when_shown() {
 fn rejects_unknown_keys_and_suggests_the_nearest() {
     assert_eq!(
         error_of_toml("[limits]\nconections = 5"),
-        "./gateway.toml: unknown key `limits.conections`; the nearest known one is `limits.connections`"
+        "./gateway.toml, line 2: unknown key `limits.conections`; the nearest known one is `limits.connections`"
     );
     assert!(error_of_toml("listn = \"x\"").ends_with("the nearest known one is `listen`"));
     assert!(
@@ -174,10 +174,6 @@ fn accepts_shared_store_with_and_without_broker_without_a_warning() {
 
 #[test]
 fn rejects_settings_that_are_not_supported_yet() {
-    assert!(
-        error_of_toml("[services.orders]\ntopics = \"order-{id}\"")
-            .contains("declared services are not in this version")
-    );
     let wrong = error_of_toml("[store]\nurl = \"rediss://anna:secret@h:x\"");
     assert!(wrong.contains("redis+sentinel://") && !wrong.contains("secret"), "{wrong}");
     let mut setup = Setup::new();
@@ -204,7 +200,7 @@ fn accepts_one_or_several_broker_urls() {
 fn rejects_invalid_values_by_name() {
     assert_eq!(
         error_of_toml("[heartbeat]\ninterval = \"soon\""),
-        "./gateway.toml: `heartbeat.interval` is \"soon\", which is not a duration such as 500ms, 25s, 10m, 24h or 7d"
+        "./gateway.toml, line 2: `heartbeat.interval` is \"soon\", which is not a duration such as 500ms, 25s, 10m, 24h or 7d"
     );
     assert!(error_of_toml("limits = 5").ends_with("`limits` is a section: write [limits]"));
     let broken = error_of_toml("[auth]\njwt_secret = \"a-secret\" oops");
@@ -347,4 +343,65 @@ fn requires_the_given_configuration_file() {
     let mut setup = Setup::new();
     setup.flags.config = Some("/does/not/exist.toml".into());
     assert!(setup.error().starts_with("/does/not/exist.toml: cannot be read"));
+}
+
+#[test]
+fn reads_declared_services_with_paths_relative_to_the_file() {
+    let mut setup = Setup::new();
+    setup.file(
+        "gateway.toml",
+        "[services.orders]\ncontract = \"services/orders.service.toml\"\nbackend.url = \"http://u:pass@orders/x\"\n\
+         backend.secret_file = \"/run/secrets/orders\"\nbackend.claims = [\"tenant\"]\n",
+    );
+    setup.variable("GATEWAY_SERVICES__ORDERS__BACKEND__TIMEOUT", "3s");
+    setup.variable("GATEWAY_SERVICES__ROOMS_EU__CONTRACT", "rooms.service.toml");
+    let loaded = setup.load().unwrap();
+    let names: Vec<_> = loaded.config.services.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["orders", "rooms_eu"]);
+    let services: Vec<_> = loaded.config.services.values().collect();
+    assert_eq!(services[0].contract, setup.directory.path().join("services/orders.service.toml"));
+    assert_eq!(services[1].contract, Path::new("rooms.service.toml"), "relative to the working directory");
+    let backend = services[0].backend.as_ref().unwrap();
+    assert_eq!((backend.timeout.as_secs(), backend.claims.as_slice()), (3, ["tenant".to_owned()].as_slice()));
+    let shown = loaded.show();
+    assert!(shown.contains("[services.orders]") && shown.contains("backend.url = \"http://***@orders/x\""), "{shown}");
+    assert!(shown.contains("# environment GATEWAY_SERVICES__ORDERS__BACKEND__TIMEOUT"), "{shown}");
+    assert!(!shown.contains("pass@"), "{shown}");
+    let changed = |newer: &Loaded| InForce::new(loaded.clone()).changes(newer);
+    assert_eq!(changed(&setup.after(&[&loaded])), []);
+    setup.variable("GATEWAY_SERVICES__ROOMS_EU__CONTRACT", "other.service.toml");
+    assert_eq!(changed(&setup.after(&[&loaded])), [Change { key: "services", live: true }]);
+}
+
+#[test]
+fn names_line_key_and_nearest_key_of_a_declared_service() {
+    for (text, error) in [
+        (
+            "[services.orders]\n\ncontrct = \"x\"",
+            "line 3: unknown key `services.orders.contrct`; the nearest known one is `services.orders.contract`",
+        ),
+        (
+            "[services.orders.backend]\nuri = \"x\"",
+            "line 2: unknown key `services.orders.backend.uri`; the nearest known one is `services.orders.backend.url`",
+        ),
+        ("[services]\norders = \"x\"", "line 2: `services.orders` is a section: write [services.orders]"),
+        ("[services.Orders]\ncontract = \"x\"", "line 1: `services.Orders` is not in a section [services.NAME]"),
+        ("[services.orders]\ncontract = 5", "line 2: `services.orders.contract` is not a text in quotes"),
+        ("[services.orders]\ncontract = \"\"", "line 2: `services.orders.contract` is empty"),
+        ("[services.orders]\nbackend.timeout = \"3s\"", "services.orders.contract is not set"),
+        (
+            "[services.orders]\ncontract = \"x\"\nbackend.url = \"http://o\"",
+            "services.orders.backend.secret_file is not set",
+        ),
+    ] {
+        let found = error_of_toml(text);
+        assert!(found.contains(error), "{found}");
+    }
+    let mut setup = Setup::new();
+    setup.variable("GATEWAY_SERVICES__ORDERS__CONTRCT", "x");
+    assert!(
+        setup.error().ends_with("the nearest known one is `GATEWAY_SERVICES__ORDERS__CONTRACT`"),
+        "{}",
+        setup.error()
+    );
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use realtime_gateway_protocol::ServiceName;
 use serde::Deserialize;
 
 use super::{Kind, Raw, Written};
@@ -97,6 +98,7 @@ struct WrittenApiKey {
     name: String,
     sha256: String,
     scopes: Option<Vec<WrittenScope>>,
+    services: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +111,7 @@ enum WrittenScope {
 
 impl Written for Vec<ApiKey> {
     fn read(raw: &Raw, _: Kind) -> Result<Self, String> {
-        let help = "is not a list of {name, sha256, scopes}";
+        let help = "is not a list of {name, sha256, scopes, services}";
         let written: Vec<WrittenApiKey> = match raw {
             Raw::Toml(value) => {
                 value.clone().try_into().map_err(|error: toml::de::Error| format!("{help}: {}", error.message()))?
@@ -131,6 +133,9 @@ impl Written for Vec<ApiKey> {
             if key.has_scopes {
                 table.insert("scopes".into(), scopes.into());
             }
+            if let Some(services) = &key.services {
+                table.insert("services".into(), services.iter().map(ToString::to_string).collect::<Vec<_>>().into());
+            }
             toml::Value::Table(table)
         });
         toml::Value::Array(keys.collect())
@@ -149,7 +154,19 @@ fn api_key(written: WrittenApiKey) -> Result<ApiKey, String> {
     };
     let has_scopes = written.scopes.is_some();
     let scopes = written.scopes.map_or_else(all, |scopes| scopes.into_iter().map(scope).collect());
-    Ok(ApiKey { name, sha256, scopes, has_scopes })
+    let services = written.services.map(|services| {
+        let service = |text: &String| {
+            ServiceName::new(text.as_str()).map_err(|_| {
+                format!("has for {name:?} the service {text:?}: a service name matches [a-z][a-z0-9_]{{0,31}}")
+            })
+        };
+        services.iter().map(service).collect::<Result<Vec<_>, _>>()
+    });
+    let services = services.transpose()?;
+    if services.as_ref().is_some_and(Vec::is_empty) {
+        return Err(format!("has for {name:?} an empty list of services: leave it out for a key without this limit"));
+    }
+    Ok(ApiKey { name, sha256, scopes, has_scopes, services })
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

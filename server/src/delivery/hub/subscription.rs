@@ -1,7 +1,7 @@
 //! A subscription: one session's position in one topic.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -26,7 +26,7 @@ pub struct Subscription {
     /// Whether a presence snapshot has to be sent. Changes until then are not sent, because the snapshot contains them.
     snapshot_due: AtomicBool,
     /// The task that rechecks the permission.
-    permission_watch: OnceLock<AbortHandle>,
+    permission_watch: Mutex<Option<AbortHandle>>,
     /// The index in the topic's list of live subscriptions. It is read and written under the lock of the topic's state.
     pub(super) slot: AtomicUsize,
 }
@@ -42,7 +42,7 @@ impl Subscription {
             generation: Mutex::new(Some(0)),
             present: AtomicBool::new(false),
             snapshot_due: AtomicBool::new(false),
-            permission_watch: OnceLock::new(),
+            permission_watch: Mutex::new(None),
             slot: AtomicUsize::new(Self::NOT_LIVE),
         }
     }
@@ -82,10 +82,21 @@ impl Subscription {
         self.snapshot_due.store(false, Ordering::Release);
     }
 
-    /// Sets the task that rechecks the permission. It is aborted when the subscription ends.
+    /// Sets the task that rechecks the permission, and aborts an earlier one. It is aborted when the subscription ends.
     pub(crate) fn set_permission_watch(&self, watch: AbortHandle) {
-        if let Err(rejected) = self.permission_watch.set(watch) {
-            rejected.abort();
+        let earlier = self.permission_watch.lock().replace(watch);
+        if let Some(earlier) = earlier {
+            earlier.abort();
+        }
+        // The subscription may have ended before the task was set.
+        if self.is_ended() {
+            self.abort_permission_watch();
+        }
+    }
+
+    fn abort_permission_watch(&self) {
+        if let Some(watch) = self.permission_watch.lock().take() {
+            watch.abort();
         }
     }
 
@@ -95,10 +106,9 @@ impl Subscription {
 
     /// Ends the subscription. Returns true only for the first call.
     pub(super) fn end(&self) -> bool {
-        if let Some(watch) = self.permission_watch.get() {
-            watch.abort();
-        }
-        self.generation.lock().take().is_some()
+        let has_ended = self.generation.lock().take().is_some();
+        self.abort_permission_watch();
+        has_ended
     }
 
     /// Starts a new generation, which ends a replay in progress. Returns `None` when the subscription has ended.

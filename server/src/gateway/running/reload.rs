@@ -1,9 +1,15 @@
 //! Reloads the configuration. Everything is validated before anything is replaced, so an invalid configuration changes
 //! nothing.
 
+use std::sync::Arc;
+
+use gateway_contracts::Contract;
+use realtime_gateway_protocol::ServiceName;
+
 use super::Running;
 use crate::{
     auth::{KeyError, KeySet},
+    commands::declared::{DeclaredServiceError, description, read_contracts},
     config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
@@ -12,7 +18,7 @@ use crate::{
 
 /// The reason why a configuration was not reloaded.
 #[derive(Debug, thiserror::Error)]
-enum ReloadError {
+pub(super) enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -21,6 +27,27 @@ enum ReloadError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Log(#[from] TelemetryError),
+    #[error(transparent)]
+    DeclaredService(#[from] DeclaredServiceError),
+    #[error("the contracts could not be read: the thread that reads them ended")]
+    Ended,
+}
+
+/// A newer configuration, with the contracts of its declared services.
+pub(super) struct Newer {
+    loaded: Loaded,
+    contracts: Vec<Arc<Contract>>,
+}
+
+/// Reads the configuration and the contracts again, on blocking threads.
+pub(super) async fn read(in_force: &InForce) -> Result<Newer, ReloadError> {
+    let loaded = in_force.read_again().await?;
+    let config = loaded.config.clone();
+    let contracts = tokio::task::spawn_blocking(move || read_contracts(&config)).await;
+    let contracts = contracts.map_err(|_| ReloadError::Ended)?;
+    // One problem is reported at a time, as for the rest of the configuration.
+    let contracts = contracts.map_err(|mut errors| errors.swap_remove(0))?;
+    Ok(Newer { loaded, contracts })
 }
 
 /// The validated parts that replace the current ones.
@@ -32,21 +59,23 @@ struct Replacement {
 
 impl Running {
     /// Applies a configuration as far as possible without a restart, and logs the keys that need one.
-    pub(super) fn reload(&self, in_force: &mut InForce, read: Result<Loaded, ConfigError>, telemetry: &Telemetry) {
-        let reloaded = read.map_err(ReloadError::from).and_then(|newer| {
-            let replacement = self.validate(&newer.config)?;
-            self.replace(&newer.config, replacement, telemetry)?;
-            Ok(newer)
+    pub(super) fn reload(&self, in_force: &mut InForce, read: Result<Newer, ReloadError>, telemetry: &Telemetry) {
+        let reloaded = read.and_then(|Newer { loaded, contracts }| {
+            self.parts.services.table().check_names(&contracts)?;
+            let replacement = self.validate(&loaded.config)?;
+            self.replace(&loaded.config, replacement, telemetry)?;
+            Ok((loaded, self.replace_contracts(contracts)))
         });
-        let newer = match reloaded {
-            Ok(newer) => newer,
+        let (newer, services) = match reloaded {
+            Ok(reloaded) => reloaded,
             Err(error) => {
                 tracing::error!(%error, "the configuration was not reloaded; nothing was changed");
                 return;
             }
         };
         let (live, fixed) = self.changes(in_force, &newer);
-        tracing::info!(changed = live.join(", "), "the configuration was reloaded");
+        let services: Vec<_> = services.iter().map(ServiceName::as_str).collect();
+        tracing::info!(changed = live.join(", "), contracts = services.join(", "), "the configuration was reloaded");
         for notice in &newer.notices {
             tracing::warn!("{notice}");
         }
@@ -96,11 +125,39 @@ impl Running {
                 ..current.store.clone()
             },
             origins_allowed: newer.origins_allowed.clone(),
+            docs_services: newer.docs_services,
+            services: newer.services.clone(),
             tls,
             auth: Auth { timeout: current.auth.timeout, expiry_grace: current.auth.expiry_grace, ..newer.auth.clone() },
             ..Config::clone(&current)
         });
         Ok(())
+    }
+
+    /// Replaces the declared services and returns the names of those that differ. Ends the subscriptions to topics that
+    /// are gone, and those that the new policies do not permit.
+    fn replace_contracts(&self, contracts: Vec<Arc<Contract>>) -> Vec<ServiceName> {
+        let parts = &self.parts;
+        let before = parts.services.table().contracts();
+        let is_in = |contract: &Contract, others: &[Arc<Contract>]| {
+            let same = |other: &&Arc<Contract>| other.name == contract.name;
+            others.iter().find(same).is_some_and(|other| description(other) == description(contract))
+        };
+        let removed_or_changed = before.iter().filter(|contract| !is_in(contract, &contracts));
+        let added_or_changed = contracts.iter().filter(|contract| !is_in(contract, &before));
+        let mut changed: Vec<_> =
+            removed_or_changed.chain(added_or_changed).map(|contract| contract.name.clone()).collect();
+        changed.sort();
+        changed.dedup();
+        if !changed.is_empty() {
+            parts.services.table().replace_declared(contracts);
+            let (subscriptions, sessions) = (parts.subscriptions.clone(), parts.sessions.table().all());
+            let services = changed.clone();
+            parts.tasks.spawn_until_stopped(async move {
+                subscriptions.recheck_services(sessions, &services).await;
+            });
+        }
+        changed
     }
 
     /// Returns the keys that have taken effect, and those that need a restart.

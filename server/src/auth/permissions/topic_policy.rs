@@ -1,0 +1,57 @@
+//! The policies of the topics of services: who may use them besides users with a grant.
+
+use std::fmt::Debug;
+
+use realtime_gateway_protocol::{ServiceName, TopicName, UserId};
+
+use crate::{auth::Action, command_error::CommandError};
+
+/// Who may perform an action on the topics of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicPolicy {
+    /// Users with a grant: a claim of the token, or the permission service.
+    Grants,
+    /// Any authenticated user.
+    User,
+}
+
+/// Who may perform an action on one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicAccess {
+    /// The policy of the service.
+    pub policy: TopicPolicy,
+    /// The only user to whom the topic belongs, if any. The policy holds for this user too, so that both conditions
+    /// have to be met.
+    pub owner: Option<UserId>,
+}
+
+impl TopicAccess {
+    /// Users with a grant.
+    pub const GRANTS: Self = Self { policy: TopicPolicy::Grants, owner: None };
+}
+
+/// The source of the policies of topics. It may change while the gateway runs.
+pub trait TopicPolicies: Debug + Send + Sync {
+    /// Returns who may perform an action on a topic.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service has the topic, `forbidden` when no client may perform the action.
+    fn access(&self, service: &ServiceName, topic: &TopicName, action: Action) -> Result<TopicAccess, CommandError>;
+
+    /// Returns a number that increases with every change.
+    fn revision(&self) -> u64;
+}
+
+/// The policies of a gateway without services that have any: every topic needs a grant.
+#[derive(Debug)]
+pub(super) struct GrantsOnly;
+
+impl TopicPolicies for GrantsOnly {
+    fn access(&self, _: &ServiceName, _: &TopicName, _: Action) -> Result<TopicAccess, CommandError> {
+        Ok(TopicAccess::GRANTS)
+    }
+
+    fn revision(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,67 @@
+//! `gateway services`: lists the declared services of the configuration.
+
+use std::{fmt::Write, process::ExitCode};
+
+use anyhow::anyhow;
+use clap::Args;
+use gateway_contracts::{Contract, DeclaredTopic, TopicHistory};
+
+use crate::{
+    commands::declared::{policy, read_contracts},
+    config::{Flags, Loaded},
+};
+
+/// Lists the declared services of the configuration, with their topics. Reads their contracts as `serve` does.
+#[derive(Debug, Args)]
+pub(super) struct Services {
+    #[command(flatten)]
+    source: super::Source,
+    /// Reads the configuration like `serve --dev`.
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Services {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = Loaded::read(&Flags { dev: self.dev, ..self.source.flags() })?.config;
+        let contracts = read_contracts(&config).map_err(|errors| {
+            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            anyhow!(lines.join("\n"))
+        })?;
+        if contracts.is_empty() {
+            return super::print("no declared services: a section [services.NAME] declares one\n");
+        }
+        super::print(&contracts.iter().map(|contract| listed(contract)).collect::<String>())
+    }
+}
+
+fn listed(contract: &Contract) -> String {
+    let title = contract.title.as_ref().map(|title| format!(": {title}")).unwrap_or_default();
+    let mut text = format!("{}{title} ({})\n", contract.name, contract.file.display());
+    for (name, topic) in &contract.topics {
+        let _ = writeln!(text, "  {name}  {}", in_words(topic));
+    }
+    text
+}
+
+fn in_words(topic: &DeclaredTopic) -> String {
+    let publish = match &topic.publish {
+        Some(publish) => format!("publish {} ({})", publish.data, policy(publish.allow)),
+        None => "no publish".to_owned(),
+    };
+    let history = match topic.history {
+        TopicHistory::Off => "off".to_owned(),
+        TopicHistory::Kept { max_entries, max_age } => {
+            let entries = max_entries.map_or_else(|| "history.max_entries".to_owned(), |entries| entries.to_string());
+            let age =
+                max_age.map_or_else(|| "history.max_age".to_owned(), |age| humantime::format_duration(age).to_string());
+            format!("{entries}, {age}")
+        }
+    };
+    format!(
+        "{}  event {}  subscribe {}  {publish}  history {history}",
+        topic.pattern,
+        topic.event,
+        policy(topic.subscribe)
+    )
+}
