@@ -25,6 +25,9 @@ use crate::{
 /// The number of events that are handled concurrently. The broker delivers the events of one topic one after the other.
 const CONCURRENT_EVENTS: usize = 64;
 
+/// The maximum length of the position of invalid data in the header of a dead letter, in bytes.
+const MAX_POINTER_BYTES: usize = 512;
+
 /// The reason why an event is not stored.
 enum Rejection {
     /// The event can never be stored.
@@ -65,11 +68,20 @@ impl From<CommandError> for Rejection {
             _ => "refused",
         };
         let detail = match error.invalid_data {
-            Some(InvalidData { pointer, keyword }) => format!("{pointer}: {keyword}"),
+            Some(problem) => in_one_line(&problem),
             None => error.message.into_owned(),
         };
         Self::refused(reason, detail)
     }
+}
+
+/// Returns the position and the keyword, for the header of a dead letter. A long position is cut, because headers are
+/// bounded and the position contains names of the data.
+fn in_one_line(InvalidData { pointer, keyword }: &InvalidData) -> String {
+    let end = (0..=MAX_POINTER_BYTES.min(pointer.len())).rev().find(|end| pointer.is_char_boundary(*end));
+    let shown = end.and_then(|end| pointer.get(..end)).unwrap_or_default();
+    let mark = if shown.len() < pointer.len() { "…" } else { "" };
+    format!("{shown}{mark}: {keyword}")
 }
 
 /// Handles the events of backend services.

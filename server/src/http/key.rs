@@ -19,8 +19,8 @@ use crate::{
 
 /// The name of the security scheme in the OpenAPI document.
 pub(super) const SCHEME: &str = "apiKey";
-/// The name of the path parameter with the service.
-const SERVICE_PARAMETER: &str = "service";
+/// The beginning of the paths of the routes of one service.
+const SERVICES: &str = "/api/v1/services/";
 
 /// The scope that a route requires.
 pub(super) trait RequiredScope: Send {
@@ -110,8 +110,7 @@ pub(super) fn authorize<N: RequiredScope>(request: &Request) -> Result<(), Probl
         };
         return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail));
     }
-    // Only the routes of one service have this parameter.
-    let service = request.raw_path_param(SERVICE_PARAMETER);
+    let service = service_of_path(request.original_uri().path());
     let is_among = |services: &Vec<ServiceName>| services.iter().any(|name| Some(name.as_str()) == service);
     if !key.services.as_ref().is_none_or(is_among) {
         log_limited!(WARN, { key = key.name, service }, "an API key is limited to other services");
@@ -119,6 +118,12 @@ pub(super) fn authorize<N: RequiredScope>(request: &Request) -> Result<(), Probl
         return Err(Problem::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, detail));
     }
     Ok(())
+}
+
+/// Returns the service whose route a path is. A name that is percent-encoded is none of a service, because names have no
+/// characters that need it.
+fn service_of_path(path: &str) -> Option<&str> {
+    path.strip_prefix(SERVICES)?.split('/').next()
 }
 
 /// Returns the bearer token of a request (RFC 6750, section 2.1).

@@ -108,6 +108,14 @@ fn comment(text: &str) -> Value {
     json!({ "type": "comment", "text": text })
 }
 
+/// Publishes as a subscriber, and returns the event. The event may arrive before the confirmation.
+async fn publish_and_receive(subscriber: &mut Socket, topic: &str, data: Value) -> Value {
+    subscriber.send(publish(topic, data)).await;
+    let messages = [subscriber.next().await.unwrap(), subscriber.next().await.unwrap()];
+    assert!(messages.iter().any(|message| message["type"] == "message_sent"), "{messages:?}");
+    messages.into_iter().find(|message| message["type"] == "event").unwrap()
+}
+
 /// Data with a problem at a position, and the keyword that reports it. No text of it may appear in a refusal.
 fn invalid() -> Vec<(Value, &'static str, &'static str)> {
     vec![
@@ -340,8 +348,7 @@ async fn topic_of_user_belongs_to_that_user_even_with_dev() {
     }
     // Needs no grant.
     assert_eq!(alice.request(subscribe("user-alice")).await["status"], "subscribed");
-    assert_eq!(alice.request(publish("user-alice", comment("a"))).await["type"], "message_sent");
-    assert_eq!(alice.wait_for("event").await["data"], comment("a"));
+    assert_eq!(publish_and_receive(&mut alice, "user-alice", comment("a")).await["data"], comment("a"));
     gateway.api().post("/api/v1/services/orders/topics/user-alice/events", json!({ "data": comment("b") })).await;
     assert_eq!(alice.expect("event").await["data"], comment("b"));
 }
@@ -459,8 +466,8 @@ async fn reload_applies_changed_contract() {
     contracts.write("orders.schema.json", &SCHEMA.replace("\"minLength\": 1", "\"minLength\": 0"));
     assert_eq!(alice.request(publish("order-42", comment(""))).await["code"], "invalid_message");
     assert_eq!(reload(&gateway, RELOADED).await["contracts"], "orders");
-    assert_eq!(alice.request(publish("order-42", comment(""))).await["type"], "message_sent");
-    assert_eq!(alice.wait_for("event").await["data"], comment(""), "the subscription continues");
+    // The subscription continues.
+    assert_eq!(publish_and_receive(&mut alice, "order-42", comment("")).await["data"], comment(""));
     // Nothing has changed.
     assert_eq!(reload(&gateway, RELOADED).await["contracts"], "");
     // A service that is new.
@@ -553,7 +560,11 @@ async fn contract_that_cannot_be_served_changes_nothing() {
             &|| contracts.write("orders.schema.json", &format!("{SCHEMA}{}", " ".repeat(300 * 1024))),
             format!("{schema}, which is over 256 KiB"),
         ),
-        ("another key", &|| contracts.edit("title =", "titel ="), format!("{file}, line 3: `titel` is not known")),
+        (
+            "another key",
+            &|| contracts.edit("title =", "titel ="),
+            format!("{file}, line 3: `titel` is an unknown key; the nearest known one is `title`"),
+        ),
         (
             "presence",
             &|| contracts.edit("subscribe = \"user\"", "presence = true"),
@@ -592,8 +603,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
         assert!(text.contains(&error), "{what}: {text}");
         // The earlier contract stays in force.
         assert_eq!(alice.request(publish("order-42", comment(""))).await["code"], "invalid_message", "{what}");
-        assert_eq!(alice.request(publish("order-42", comment(what))).await["type"], "message_sent", "{what}");
-        assert_eq!(alice.wait_for("event").await["data"], comment(what));
+        assert_eq!(publish_and_receive(&mut alice, "order-42", comment(what)).await["data"], comment(what));
         restore();
     }
     // The rest of the configuration is not applied either.
@@ -615,7 +625,7 @@ async fn start_and_check_name_file_line_and_nearest_key() {
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(1), "{command}: {text}");
         let line = format!("{}, line 18: `topics.news.evnt`", contracts.0.path().join("orders.service.toml").display());
-        assert!(text.contains(&line) && text.contains("nearest key is `event`"), "{command}: {text}");
+        assert!(text.contains(&line) && text.contains("the nearest known one is `event`"), "{command}: {text}");
     }
     contracts.write("orders.service.toml", &CONTRACT.replace("name = \"orders\"", "name = \"order\""));
     let output = Gateway::run_once(settings(), "check").await;
