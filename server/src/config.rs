@@ -1,6 +1,7 @@
 //! The configuration: the settings and their defaults. `config/` reads it from its layers.
 
 mod agreement;
+mod api_key;
 mod check;
 mod dotenv;
 mod draft;
@@ -25,6 +26,7 @@ pub use gateway_store::Durability;
 use gateway_store::{OnExcess, SessionKey};
 use realtime_gateway_protocol::ServiceName;
 
+pub use api_key::{ApiKey, Scope};
 pub use environment::Environment;
 pub(crate) use environment::command_line;
 pub use error::ConfigError;
@@ -32,7 +34,7 @@ pub use in_force::{Change, InForce};
 pub use live::LiveConfig;
 pub use load::{Flags, Loaded, Source};
 pub(crate) use random::hexadecimal;
-pub use services::{BackendAddress, DeclaredService, ServiceBackend};
+pub use services::{BackendAddress, DeclaredService, DocsServices, ServiceBackend};
 
 /// A secret text. Its `Debug` output is masked, so that it cannot appear in logs, errors or pages.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -176,32 +178,6 @@ pub struct Auth {
     pub api_keys: Vec<ApiKey>,
 }
 
-/// A key of the HTTP API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiKey {
-    /// The name of the key in the log.
-    pub name: String,
-    /// The SHA-256 of the key.
-    pub sha256: [u8; 32],
-    /// The scopes of the key.
-    pub scopes: Vec<Scope>,
-    /// Whether the configuration lists the scopes. A key without a list has all scopes.
-    pub has_scopes: bool,
-    /// The only services whose routes the key may use. `None` for a key without this limit.
-    pub services: Option<Vec<ServiceName>>,
-}
-
-/// A permission of a key of the HTTP API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Send notifications, messages and events.
-    Publish,
-    /// Read history, sessions and nodes.
-    Read,
-    /// Disconnect, unsubscribe and delete.
-    Admin,
-}
-
 /// `permissions.*`
 #[derive(Debug, Clone)]
 pub struct Permissions {
@@ -316,15 +292,6 @@ pub struct Drain {
     pub spread: Duration,
     /// The time limit of the whole shutdown.
     pub grace: Duration,
-}
-
-/// `docs.services`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DocsServices {
-    /// Documents list declared services for operators only: with `--dev`, with an API key, on `internal.listen`.
-    Private,
-    /// Documents list declared services for everyone.
-    Public,
 }
 
 /// `tls.*`

@@ -19,8 +19,8 @@ pub(super) struct Token {
     /// The clans that the token allows, separated by commas, or `*` for all.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     clans: Vec<ClanId>,
-    /// The topics that the token allows, as SERVICE:TOPIC, separated by commas, or SERVICE:* for all topics of a
-    /// service.
+    /// The topics that the token allows, as SERVICE:TOPIC, separated by commas. SERVICE:PREFIX* allows all topics with
+    /// the prefix, and SERVICE:* all topics of a service.
     #[arg(long, value_name = "S:T", value_delimiter = ',', value_parser = topic)]
     topics: Vec<(ServiceName, TopicName)>,
     /// The lifetime of the token.

@@ -77,6 +77,15 @@ impl BackendAddress {
     }
 }
 
+/// `docs.services`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocsServices {
+    /// Documents list declared services for operators only: with `--dev`, with an API key, on `internal.listen`.
+    Private,
+    /// Documents list declared services for everyone.
+    Public,
+}
+
 /// The keys of a section `[services.NAME]` while the layers are merged.
 #[derive(Debug, Clone)]
 pub(super) struct ServiceDraft {

@@ -78,6 +78,61 @@ async fn claims_grant_listed_or_all_clans_and_topics() {
 }
 
 #[tokio::test]
+async fn final_asterisk_of_a_grant_is_a_prefix() {
+    let claims = permissions(PermissionSource::Claims);
+    let topics = HashMap::from([("orders".to_owned(), vec!["eu-*".to_owned(), "a*b".to_owned()])]);
+    let identity = alice(Grants { clans: vec!["c*".into()], topics });
+    for (topic, allowed) in [
+        (order("eu-"), true),
+        (order("eu-1"), true),
+        (order("eu"), false),
+        (order("us-1"), false),
+        (order("a*b"), true),
+        (order("axb"), false),
+        // Clans have no prefixes.
+        (clan("c1"), false),
+    ] {
+        assert_eq!(claims.check(&identity, Action::Read, &topic).await.is_ok(), allowed, "{topic}");
+    }
+}
+
+/// One owner and one policy for all topics.
+#[derive(Debug)]
+struct Fixed(TopicAccess);
+
+impl TopicPolicies for Fixed {
+    fn access(&self, _: &ServiceName, _: &TopicName, _: Action) -> Result<TopicAccess, CommandError> {
+        Ok(self.0.clone())
+    }
+
+    fn revision(&self) -> u64 {
+        1
+    }
+}
+
+#[tokio::test]
+async fn owner_and_policy_hold_with_every_source() {
+    let server = TestServer::start(allowed_body()).await;
+    let decide = async |source: PermissionSource, policy, owner: Option<&str>| {
+        let owner = owner.map(|id| UserId::new(id).unwrap());
+        let permissions = permissions(source).with_policies(Arc::new(Fixed(TopicAccess { policy, owner })));
+        code(&permissions, &order("o1")).await
+    };
+    let http = || PermissionSource::Http(Secret(server.url.clone()));
+    let forbidden = Some(ErrorCode::Forbidden);
+    for source in [PermissionSource::Claims, PermissionSource::AllowAll, http()] {
+        assert_eq!(decide(source.clone(), TopicPolicy::User, None).await, None);
+        assert_eq!(decide(source.clone(), TopicPolicy::User, Some("alice")).await, None);
+        assert_eq!(decide(source.clone(), TopicPolicy::User, Some("bob")).await, forbidden);
+        assert_eq!(decide(source, TopicPolicy::Grants, Some("bob")).await, forbidden);
+    }
+    assert_eq!(server.hits(), 0, "none of these needs a grant");
+    assert_eq!(decide(PermissionSource::Claims, TopicPolicy::Grants, Some("alice")).await, forbidden);
+    assert_eq!(decide(http(), TopicPolicy::Grants, Some("alice")).await, None);
+    assert_eq!(server.hits(), 1);
+}
+
+#[tokio::test]
 async fn notifications_belong_to_their_user_with_every_source() {
     let server = TestServer::start(allowed_body()).await;
     for permissions in
