@@ -194,7 +194,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
 /// The keys of a declared service, in its section `[services.NAME]`, in the order in which they are shown.
 pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
     "contract" live Path, sample("services/orders.service.toml"), contract,
-        "The contract file of the service, whose name is that of the section. A relative path is relative to the file that contains it, or to the working directory if a variable does.";
+        "The contract file of the service, whose name is that of the section. A relative path is relative to the configuration file, or to the working directory when a variable sets it.";
     "backend.url" live Url, sample("http://orders:8080/gateway"), backend_url,
         "The backend of the service: an http:// or https:// URL, or amqp for the broker of bus.url. This version checks the keys of the backend, and sends no requests to it yet.";
     "backend.secret_file" live Path, sample("/run/secrets/orders"), secret_file,
