@@ -20,7 +20,7 @@ pub struct CommandError {
     /// Additional data for programs, as a JSON object.
     pub details: Option<RawJson>,
     /// The problem of data that a service does not accept. The details contain it too.
-    pub invalid_data: Option<InvalidData>,
+    pub invalid_data: Option<Box<InvalidData>>,
 }
 
 impl CommandError {
@@ -48,7 +48,7 @@ impl CommandError {
         let details = serde_json::json!({ "field": "data", "pointer": pointer, "keyword": keyword });
         let details = RawJson::encode(&details).ok();
         let message = format!("data: {problem}");
-        Self { details, invalid_data: Some(problem), ..Self::new(ErrorCode::InvalidMessage, message) }
+        Self { details, invalid_data: Some(Box::new(problem)), ..Self::new(ErrorCode::InvalidMessage, message) }
     }
 
     /// Creates an `internal` error. The cause is logged under a random id, and only the id is sent to the client.

@@ -97,7 +97,8 @@ async fn data_of_clients_matches_their_type_and_the_event() {
     let game = topic("game-1");
     let published = |text: &str| games.publish(&alice, &game, data(text));
     assert_eq!(published(r#"{ "step" : 1.0 }"#).await.unwrap().as_str(), r#"{ "step" : 1.0 }"#);
-    let problem = |pointer: &str, keyword: &str| Some(InvalidData { pointer: pointer.into(), keyword: keyword.into() });
+    let problem =
+        |pointer: &str, keyword: &str| Some(Box::new(InvalidData { pointer: pointer.into(), keyword: keyword.into() }));
     assert_eq!(published(r#"{"step":10}"#).await.unwrap_err().invalid_data, problem("/step", "maximum"));
     assert_eq!(published(r#"{"any":1}"#).await.unwrap_err().invalid_data, problem("", "required"));
     // It matches `Step`, but two branches of the event.
