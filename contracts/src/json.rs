@@ -1,7 +1,7 @@
 //! Contracts as JSON: what a gateway lists in `/contracts.json`, and reading it again. A contract in JSON has the keys of
 //! the contract file, and in `schema` the document instead of its path.
 
-use std::path::Path;
+use std::{borrow::Borrow, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -52,8 +52,8 @@ impl Contract {
     }
 
     /// Returns the document `/contracts.json`, which lists contracts.
-    pub fn document(contracts: &[Self]) -> String {
-        let contracts: Vec<String> = contracts.iter().map(Self::to_json).collect();
+    pub fn document<C: Borrow<Self>>(contracts: &[C]) -> String {
+        let contracts: Vec<String> = contracts.iter().map(|contract| contract.borrow().to_json()).collect();
         format!("{{\"contracts\":[{}]}}", contracts.join(","))
     }
 

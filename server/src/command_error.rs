@@ -44,10 +44,15 @@ impl CommandError {
     /// Creates an `invalid_message` error for published data that does not match its schema. It contains the position of
     /// the first problem and the keyword of the schema, never the value.
     pub fn invalid_data(problem: InvalidData) -> Self {
+        Self::invalid_data_of("data", problem)
+    }
+
+    /// As [`CommandError::invalid_data`], for data in another field.
+    pub fn invalid_data_of(field: &str, problem: InvalidData) -> Self {
         let InvalidData { pointer, keyword } = &problem;
-        let details = serde_json::json!({ "field": "data", "pointer": pointer, "keyword": keyword });
+        let details = serde_json::json!({ "field": field, "pointer": pointer, "keyword": keyword });
         let details = RawJson::encode(&details).ok();
-        let message = format!("data: {problem}");
+        let message = format!("{field}: {problem}");
         Self { details, invalid_data: Some(Box::new(problem)), ..Self::new(ErrorCode::InvalidMessage, message) }
     }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use gateway_contracts::{Contract, DeclaredTopic, TopicHistory};
 
 use crate::{
-    commands::declared::{policy, read_contracts},
+    commands::declared::read_contracts,
     config::{Flags, Loaded},
 };
 
@@ -46,7 +46,7 @@ fn listed(contract: &Contract) -> String {
 
 fn in_words(topic: &DeclaredTopic) -> String {
     let publish = match &topic.publish {
-        Some(publish) => format!("publish {} ({})", publish.data, policy(publish.allow)),
+        Some(publish) => format!("publish {} ({})", publish.data, publish.allow.word()),
         None => "no publish".to_owned(),
     };
     let history = match topic.history {
@@ -62,6 +62,6 @@ fn in_words(topic: &DeclaredTopic) -> String {
         "{}  event {}  subscribe {}  {publish}  history {history}",
         topic.pattern,
         topic.event,
-        policy(topic.subscribe)
+        topic.subscribe.word()
     )
 }

@@ -1,23 +1,21 @@
 //! Declared services: services that a contract file declares instead of code.
 //!
-//! `declared/read.rs` reads the contracts of a configuration, and `declared/description.rs` describes them in documents.
+//! `declared/read.rs` reads the contracts of a configuration.
 
-mod description;
 mod read;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway_contracts::{Contract, DataType, DeclaredTopic, ParameterValues, Policy, TopicHistory};
+use gateway_contracts::{Contract, DataType, DeclaredTopic, ParameterValues, Policy, TopicHistory, TopicPresence};
 use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
 
-use super::service::{Service, TopicRetention};
+use super::service::{PresenceKind, Service, TopicRetention};
 use crate::{
     auth::{Action, TopicAccess, TopicPolicy},
     command_error::CommandError,
 };
 
-pub use description::{description, policy};
 pub use read::{DeclaredServiceError, read_contracts};
 
 /// A service whose topics, types and policies a contract declares.
@@ -92,6 +90,20 @@ impl Service for DeclaredService {
             validate(&declared.event, &data)?;
         }
         Ok(data)
+    }
+
+    fn presence(&self, topic: &TopicName) -> PresenceKind {
+        match self.topic(topic).map(|(declared, _)| &declared.presence) {
+            Some(TopicPresence::On) => PresenceKind::Users,
+            Some(TopicPresence::WithData(_)) => PresenceKind::UsersWithData,
+            Some(TopicPresence::Off) | None => PresenceKind::Off,
+        }
+    }
+
+    fn check_presence_data(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
+        let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let TopicPresence::WithData(data_type) = &declared.presence else { return Ok(()) };
+        data_type.validate(data.as_str()).map_err(|problem| CommandError::invalid_data_of("presenceData", problem))
     }
 
     fn validate_event(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {

@@ -9,17 +9,10 @@ use std::sync::Arc;
 use gateway_contracts::{Contract, DeclaredTopic, MemberName, TopicHistory};
 use serde_json::{Map, Value, json};
 
-use crate::commands::declared::description;
-
 /// The route that publishes an event to a topic of any service.
 const PUBLISH: &str = "/api/v1/services/{service}/topics/{topic}/events";
 /// The beginning of references within the schema of a contract.
 const DEFINITIONS: &str = "#/$defs/";
-
-/// Returns `/contracts.json`: the contracts, each with its schema.
-pub(super) fn contracts_document(contracts: &[Arc<Contract>]) -> Value {
-    json!({ "contracts": contracts.iter().map(|contract| description(contract)).collect::<Vec<_>>() })
-}
 
 /// Adds the types, and a route for each kind of topics, to an OpenAPI document.
 pub(super) fn add_to_openapi(document: &mut Value, contracts: &[Arc<Contract>]) {
@@ -121,9 +114,8 @@ pub(super) fn protocol_section(contracts: &[Arc<Contract>]) -> String {
 }
 
 fn in_words(name: &MemberName, topic: &DeclaredTopic) -> String {
-    use crate::commands::declared::policy;
     let publish = match &topic.publish {
-        Some(rule) => format!("clients publish `{}` (`{}`)", rule.data, policy(rule.allow)),
+        Some(rule) => format!("clients publish `{}` (`{}`)", rule.data, rule.allow.word()),
         None => "clients do not publish".to_owned(),
     };
     let history = match topic.history {
@@ -140,14 +132,14 @@ fn in_words(name: &MemberName, topic: &DeclaredTopic) -> String {
         "`{name}`: topics `{}`, events `{}`, subscribe `{}`, {publish}; kept: {history}",
         topic.pattern,
         topic.event,
-        policy(topic.subscribe),
+        topic.subscribe.word(),
     )
 }
 
 /// Adds the types of a contract as `components.schemas`, each with the name of the service as its prefix.
 fn add_types(document: &mut Value, contract: &Contract) {
     for (name, schema) in contract.schema.definitions() {
-        document["components"]["schemas"][component(contract, name)] = with_references(contract, schema);
+        document["components"]["schemas"][component(contract, name)] = with_references(contract, &schema);
     }
 }
 

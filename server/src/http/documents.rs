@@ -48,7 +48,7 @@ impl DocumentSet {
         declared::add_to_openapi(&mut openapi, contracts);
         let mut asyncapi = asyncapi_document(&names);
         declared::add_to_asyncapi(&mut asyncapi, contracts);
-        let schema = |contract: &Arc<Contract>| (contract.name.clone(), bytes(contract.schema.root()));
+        let schema = |contract: &Arc<Contract>| (contract.name.clone(), bytes(&contract.schema.root()));
         Self {
             openapi: bytes(&openapi),
             asyncapi: bytes(&asyncapi),
@@ -57,7 +57,7 @@ impl DocumentSet {
             inbound: bytes(&backend_schema(Flow::Inbound)),
             outbound: bytes(&backend_schema(Flow::Outbound)),
             protocol: Bytes::from(protocol_page_html(&declared::protocol_section(contracts))),
-            contracts: bytes(&declared::contracts_document(contracts)),
+            contracts: Contract::document(contracts).into(),
             services: contracts.iter().map(schema).collect(),
         }
     }

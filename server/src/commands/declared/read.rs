@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use gateway_contracts::{Contract, ContractError, Deployment, TopicHistory, TopicPresence};
+use gateway_contracts::{Contract, ContractError, Deployment, TopicHistory};
 use realtime_gateway_protocol::ServiceName;
 
 use crate::config::{Config, DeclaredService};
@@ -89,10 +89,6 @@ fn check_supported(contract: &Contract) -> Result<(), ContractError> {
         return Err(contract.error(&key, problem));
     }
     for (name, topic) in &contract.topics {
-        if topic.presence != TopicPresence::Off {
-            let problem = "needs presence, which this version of the gateway has for clan chat only: leave it out";
-            return Err(contract.error(&format!("topics.{name}.presence"), problem));
-        }
         if topic.history == TopicHistory::Off {
             let problem = "is false, and this version of the gateway cannot deliver events without storing them yet: \
                            leave it out";

@@ -109,12 +109,27 @@ async fn data_of_clients_matches_their_type_and_the_event() {
 }
 
 #[test]
+fn presence_is_that_of_the_topic() {
+    let games = |presence: &str| {
+        let setup = Setup::new(&CONTRACT.replace("subscribe = \"user\"", presence));
+        DeclaredService::new(read_contracts(&setup.config).unwrap().remove(0))
+    };
+    let open = topic("open");
+    assert_eq!(games("").presence(&open), PresenceKind::Off);
+    assert_eq!(games("presence = true").presence(&open), PresenceKind::Users);
+    let with_data = games("presence = \"Step\"");
+    assert_eq!(with_data.presence(&open), PresenceKind::UsersWithData);
+    assert!(with_data.check_presence_data(&open, &data(r#"{"step":1}"#)).is_ok());
+    let refused = with_data.check_presence_data(&open, &data(r#"{"step":10}"#)).unwrap_err();
+    let details: serde_json::Value = refused.details.unwrap().decode().unwrap();
+    assert_eq!(details, serde_json::json!({ "field": "presenceData", "pointer": "/step", "keyword": "maximum" }));
+}
+
+#[test]
 fn refuses_what_this_version_cannot_serve() {
     for (from, to, error) in [
         ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` needs a backend"),
         ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` needs a backend"),
-        ("subscribe = \"user\"", "presence = true", "line 15: `topics.open.presence` needs presence"),
-        ("subscribe = \"user\"", "presence = \"Step\"", "line 15: `topics.open.presence` needs presence"),
         ("subscribe = \"user\"", "history = false", "line 15: `topics.open.history` is false"),
         (
             "max_entries = 7",

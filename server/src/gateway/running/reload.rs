@@ -9,7 +9,7 @@ use realtime_gateway_protocol::ServiceName;
 use super::Running;
 use crate::{
     auth::{KeyError, KeySet},
-    commands::declared::{DeclaredServiceError, description, read_contracts},
+    commands::declared::{DeclaredServiceError, read_contracts},
     config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
@@ -141,7 +141,7 @@ impl Running {
         let before = parts.services.table().contracts();
         let is_in = |contract: &Contract, others: &[Arc<Contract>]| {
             let same = |other: &&Arc<Contract>| other.name == contract.name;
-            others.iter().find(same).is_some_and(|other| description(other) == description(contract))
+            others.iter().find(same).is_some_and(|other| other.to_json() == contract.to_json())
         };
         let removed_or_changed = before.iter().filter(|contract| !is_in(contract, &contracts));
         let added_or_changed = contracts.iter().filter(|contract| !is_in(contract, &before));
