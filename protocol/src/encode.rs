@@ -79,6 +79,12 @@ fn write_fields(text: &mut ObjectText, message: &ClientMessage) {
                 text.raw("presenceData", data.as_str());
             }
         }
+        ClientMessage::Call(message) => {
+            text.text("service", message.service.as_str()).text("method", message.method.as_str());
+            text.raw("data", message.data.as_str());
+            text.optional("callId", message.call_id.as_ref().map(|id| id.as_str()));
+            optional_whole(text, "timeoutMs", message.timeout_ms);
+        }
         ClientMessage::GetTopicPresence(message) => {
             text.text("service", message.service.as_str()).text("topic", message.topic.as_str());
         }

@@ -13,6 +13,8 @@ open_enum! {
         UnknownType = "unknown_type",
         /// No service has this name, or the service has no such topic.
         UnknownService = "unknown_service",
+        /// The service has no such call.
+        UnknownMethod = "unknown_method",
         /// The message, or the log entry that it would create, exceeds `maxMessageBytes`.
         MessageTooLarge = "message_too_large",
         /// The same id was used before with other content; nothing was stored.
@@ -29,8 +31,12 @@ open_enum! {
         SessionLimit = "session_limit",
         /// Too many commands; try again after `retryAfterMs`.
         RateLimited = "rate_limited",
-        /// Not decided or confirmed in time; the command may still take effect. Try again after `retryAfterMs`.
+        /// Not decided or confirmed in time; the command may still take effect, except for a call, which was not made. Try again after `retryAfterMs`.
         Unavailable = "unavailable",
+        /// The backend of the service refused the call; `details` has its `status`, `code` and `message`.
+        CallFailed = "call_failed",
+        /// The backend of the service got the call, and it is not known whether it was carried out; `details.reason` says why. Repeat it only with the same `callId`.
+        CallUnknown = "call_unknown",
         /// An internal error of the gateway; its log contains `details.errorId`.
         Internal = "internal",
     }

@@ -255,6 +255,14 @@ identifier!(
     TopicName, check_new_identifier, check_identifier, identifier_schema
 );
 identifier!(
+    /// The name of a call of a declared service.
+    MethodName, check_new_identifier, check_identifier, identifier_schema
+);
+identifier!(
+    /// The name that a client gives a call, which stays the same when the call is repeated.
+    CallId, check_new_identifier, check_identifier, identifier_schema
+);
+identifier!(
     /// The name of a service: `notifications`, `clan_chat` or a declared one.
     ServiceName, check_service_name, check_service_name, service_name_schema
 );

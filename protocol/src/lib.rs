@@ -38,19 +38,19 @@ pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_serv
 pub use encode::{encode_client, encode_server};
 pub use error_code::ErrorCode;
 pub use id::{
-    ClanId, ClientMessageId, DeviceId, IdError, MessageId, NotificationId, RequestId, ServiceName, SessionId, StoredId,
-    TokenId, TopicName, UserId,
+    CallId, ClanId, ClientMessageId, DeviceId, IdError, MessageId, MethodName, NotificationId, RequestId, ServiceName,
+    SessionId, StoredId, TokenId, TopicName, UserId,
 };
 pub use json::{ChatData, RawJson};
 pub use message::{
-    AckConfirmed, Audience, Authenticate, Authenticated, Chat, ChatDeleted, ChatHistory, ClientInfo, ClientMessage,
-    CommandHandler, Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence, GetTopicHistory,
-    GetTopicPresence, Handling, HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER, Notification,
-    NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus, PresentUser, Publish,
-    RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping, ServerMessage, Subject,
-    Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset,
-    SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing,
-    Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    AckConfirmed, Audience, Authenticate, Authenticated, Call, CallResult, Chat, ChatDeleted, ChatHistory, ClientInfo,
+    ClientMessage, CommandHandler, Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence,
+    GetTopicHistory, GetTopicPresence, Handling, HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER,
+    Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
+    PresentUser, Publish, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping,
+    ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
+    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged,
+    TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};

@@ -46,13 +46,15 @@ pub struct Identity {
     pub token: TokenClaims,
 }
 
-/// The topics that a token's claims grant.
+/// The topics and calls that a token's claims grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// `clans`: clan ids, or `*` for all.
     pub clans: Vec<String>,
     /// `topics`: per service, topics, or prefixes of topics that end in `*`.
     pub topics: HashMap<String, Vec<String>>,
+    /// `calls`: per service, the names of calls, or `*` for all.
+    pub calls: HashMap<String, Vec<String>>,
 }
 
 /// Why a token was rejected. The texts go to logs and clients, and never repeat the token.

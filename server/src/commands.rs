@@ -4,14 +4,17 @@ pub(crate) mod inbound;
 pub mod router;
 pub mod service;
 
+mod calls;
 mod clan_chat;
 pub mod declared;
 mod history;
 mod notifications;
+mod refused;
 mod service_table;
 mod services;
 mod typing;
 
+pub(crate) use calls::Calls;
 pub use clan_chat::{ClanChat, NewMessage};
 pub(crate) use notifications::NotificationParts;
 pub use notifications::{NewNotification, Notifications, Sent};

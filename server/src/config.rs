@@ -234,6 +234,8 @@ pub struct Limits {
     pub burst: u32,
     /// The maximum number of subscriptions of a session.
     pub subscriptions: usize,
+    /// The maximum number of calls of a session that are under way.
+    pub calls_in_flight: usize,
     /// The maximum size of the outbound queue of a session, in bytes.
     pub outbound_queue: usize,
     /// The time limit from accepting a socket to the end of the upgrade.
@@ -357,6 +359,7 @@ impl Default for Config {
                 messages_per_second: 20,
                 burst: 40,
                 subscriptions: 100,
+                calls_in_flight: 16,
                 outbound_queue: 1024 * 1024,
                 handshake_timeout: Duration::from_secs(5),
                 http_body: 256 * 1024,

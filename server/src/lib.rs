@@ -22,6 +22,7 @@ pub mod bus;
 pub mod store;
 
 pub mod auth;
+pub mod backend;
 pub mod command_error;
 pub mod config;
 mod confirmation;

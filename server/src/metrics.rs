@@ -77,6 +77,8 @@ pub struct Metrics {
     pub notifications_dropped_total: IntCounterVec,
     pub deletion_paused: IntGauge,
     pub draining: IntGauge,
+    calls_total: IntCounterVec,
+    call_duration_seconds: Histogram,
     pub memory_budget_bytes: IntGauge,
     pub memory_used_bytes: IntGauge,
     pub memory_closed_total: IntCounter,
@@ -209,6 +211,8 @@ impl Metrics {
             deletion_paused: make
                 .gauge("deletion_paused", "Whether deletion is paused because the clock has jumped")?,
             draining: make.gauge("draining", "Whether the node shuts down gracefully")?,
+            calls_total: make.counters_of("calls_total", "Calls to the backends of services", &["service", "outcome"])?,
+            call_duration_seconds: make.short("call_duration_seconds", "Duration of calls to the backends of services")?,
             memory_budget_bytes: make.gauge("memory_budget_bytes", "The memory budget (limits.outbound_total)")?,
             memory_used_bytes: make.gauge(
                 "memory_used_bytes",
@@ -316,6 +320,12 @@ impl Metrics {
     /// Counts a command or connection that was refused by a rate limit.
     pub fn rate_limited(&self, limit: &str) {
         self.rate_limited_total.with_label_values(&[limit]).inc();
+    }
+
+    /// Counts a call that has ended. The outcome is `succeeded` or the code of the error.
+    pub fn call_ended(&self, service: &str, outcome: &str, time: Duration) {
+        self.calls_total.with_label_values(&[service, outcome]).inc();
+        self.call_duration_seconds.observe(time.as_secs_f64());
     }
 
     /// Records the duration of a command.

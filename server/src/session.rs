@@ -15,7 +15,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -92,6 +92,17 @@ pub struct Session {
     /// Whether the token has expired by the wall clock although the expiry timer has not fired yet.
     overdue: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    calls_in_flight: Arc<AtomicUsize>,
+}
+
+/// A call of a session that is under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct CallUnderWay(Arc<AtomicUsize>);
+
+impl Drop for CallUnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Session {
@@ -110,7 +121,15 @@ impl Session {
             identity: Mutex::new(identity),
             overdue: AtomicBool::new(false),
             subscriptions: Mutex::default(),
+            calls_in_flight: Arc::default(),
         }
+    }
+
+    /// Counts a call that begins. Returns `None` when `limit` calls are under way.
+    pub(crate) fn begin_call(&self, limit: usize) -> Option<CallUnderWay> {
+        // Create the guard before comparing: at the limit, dropping it takes the increment back.
+        let under_way = CallUnderWay(Arc::clone(&self.calls_in_flight));
+        (self.calls_in_flight.fetch_add(1, Ordering::AcqRel) < limit).then_some(under_way)
     }
 
     /// Returns the id of the session.

@@ -180,6 +180,10 @@ client_messages! {
     GetTopicPresence = "topic_presence" -> ["topic_presence"],
         rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
         handler: get_topic_presence, sdk: Query;
+    /// Calls a method of a declared service: a request to its backend.
+    Call = "call" -> ["call_result"],
+        rate: Message, subject: |call| Subject::Call(call.service.clone(), call.method.clone()), extensions: |_| true,
+        handler: call, sdk: Session;
     /// Requests a `pong`.
     Ping = "ping" -> ["pong"],
         rate: Control, subject: |_| Subject::Nothing, extensions: |_| false,

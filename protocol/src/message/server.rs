@@ -1,11 +1,13 @@
 //! The messages of the gateway: one struct for each message, and the enumeration of all.
 
+mod call;
 mod chat;
 mod notification;
 mod presence;
 mod session;
 mod subscription;
 
+pub use call::*;
 pub use chat::*;
 pub use notification::*;
 pub use presence::*;
@@ -116,6 +118,8 @@ server_messages! {
     TopicPresence(TopicPresence) = "topic_presence" for AllClients,
     /// A user became present in a topic, left it, or has other presence data.
     TopicPresenceChanged(TopicPresenceChanged) = "topic_presence_changed" for ClientsWithExtensions,
+    /// The backend of a service has answered a call.
+    CallResult(CallResult) = "call_result" for AllClients,
     /// The node will close the connection, which works until then.
     Reconnect(ReconnectHint) = "reconnect" for AllClients,
     /// A command failed, or an error concerns the session.

@@ -82,6 +82,18 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
             "No service of this gateway has this name, or the service has no such topic.",
             "Compare with `connected.services`, and with the configuration of the gateway.",
         ),
+        ErrorCode::UnknownMethod => (
+            "The service has no call of this name.",
+            "Compare with the contract of the service. The gateway may have an older one than the client.",
+        ),
+        ErrorCode::CallFailed => (
+            "The backend of the service refused the call. `details.status` is its HTTP status, `details.code` its code (`http_409` when it gave none), and `details.message` its text.",
+            "Act on `details.code`, which the backend team documents. The same call fails again as long as its cause exists.",
+        ),
+        ErrorCode::CallUnknown => (
+            "The call was sent, and the backend may have carried it out. `details.reason` is `timeout`, `connection`, `status` (neither success nor refusal), `too_large` (over 240 KiB) or `invalid_response`.",
+            "Ask the backend for the outcome, or repeat the call with the same `callId`, by which a backend recognises the repeat.",
+        ),
         ErrorCode::MessageTooLarge => (
             "The log entry that the message would create exceeds `connected.maxMessageBytes`.",
             "Send less, or store the data elsewhere and send a link to it.",

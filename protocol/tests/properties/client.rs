@@ -8,9 +8,9 @@ use proptest::{
     strategy::Union,
 };
 use realtime_gateway_protocol::{
-    Authenticate, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, GetTopicHistory, GetTopicPresence,
-    HistoryLimit, MessageType, NotificationAck, Ping, Publish, Recover, SendChat, SendTyping, Subscribe,
-    SubscribeClanChat, SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    Authenticate, Call, ClientInfo, ClientMessage, Envelope, GetChatHistory, GetPresence, GetTopicHistory,
+    GetTopicPresence, HistoryLimit, MessageType, NotificationAck, Ping, Publish, Recover, SendChat, SendTyping,
+    Subscribe, SubscribeClanChat, SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
 use crate::part::{chat_data, content, envelope, id, json, optional_json, position, service, text};
@@ -32,6 +32,11 @@ pub(crate) fn command() -> impl Strategy<Value = Envelope<ClientMessage>> {
         (service(), id()).prop_map(|(service, topic)| Unsubscribe { service, topic }.into()).boxed(),
         publish(),
         topic_history(),
+        (service(), id(), json(), of(id()), of(position()))
+            .prop_map(|(service, method, data, call_id, timeout_ms)| {
+                Call { service, method, data, call_id, timeout_ms }.into()
+            })
+            .boxed(),
         (service(), id()).prop_map(|(service, topic)| GetTopicPresence { service, topic }.into()).boxed(),
         Just(Ping {}.into()).boxed(),
     ]))

@@ -8,11 +8,11 @@ use proptest::{
     strategy::Union,
 };
 use realtime_gateway_protocol::{
-    AckConfirmed, Authenticated, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode, ErrorReply, Event,
-    Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence, PresenceChanged, PresenceStatus,
-    PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason, ServerMessage, SubscriptionConfirmed,
-    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged,
-    TopicPresenceStatus, TopicUser, Typing, Unknown,
+    AckConfirmed, Authenticated, CallResult, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode,
+    ErrorReply, Event, Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence,
+    PresenceChanged, PresenceStatus, PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason,
+    ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory,
+    TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown,
 };
 
 use crate::part::{
@@ -70,6 +70,9 @@ fn known() -> impl Strategy<Value = ServerMessage> {
             })
             .boxed(),
         topic_presence(),
+        (service(), id(), json(), of(id()))
+            .prop_map(|(service, method, data, call_id)| CallResult { service, method, data, call_id }.into())
+            .boxed(),
         (service(), id(), id(), word::<TopicPresenceStatus>(TopicPresenceStatus::KNOWN), optional_json())
             .prop_map(|(service, topic, user_id, status, data)| {
                 TopicPresenceChanged { service, topic, user_id, status, data }.into()
@@ -185,9 +188,9 @@ fn topic_presence() -> BoxedStrategy<ServerMessage> {
 
 fn error() -> BoxedStrategy<ServerMessage> {
     let code = word::<ErrorCode>(ErrorCode::KNOWN);
-    (text(), code, of(text()), of(id()), of(id()), of(any::<u64>()), optional_json())
-        .prop_map(|(message, code, in_reply_to, clan_id, topic, retry_after_ms, details)| {
-            ErrorReply { message, code, in_reply_to, clan_id, topic, retry_after_ms, details }.into()
+    (text(), code, of(text()), of(id()), of(id()), of(service()), of(id()), of(any::<u64>()), optional_json())
+        .prop_map(|(message, code, in_reply_to, clan_id, topic, service, method, retry_after_ms, details)| {
+            ErrorReply { message, code, in_reply_to, clan_id, topic, service, method, retry_after_ms, details }.into()
         })
         .boxed()
 }

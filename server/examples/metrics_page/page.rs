@@ -12,7 +12,10 @@ const INTRODUCTION: &str = include_str!("introduction.txt");
 /// metrics.
 const AREAS: [(&str, &[&str]); 7] = [
     ("Connections and sessions", &["connection", "session", "subscriptions", "closes", "client", "draining"]),
-    ("Messages and delivery", &["messages", "command", "delivery", "errors", "rate", "recoveries", "bytes", "socket"]),
+    (
+        "Messages and delivery",
+        &["messages", "command", "call", "delivery", "errors", "rate", "recoveries", "bytes", "socket"],
+    ),
     ("Memory and slow clients", &["slow", "outbound", "memory"]),
     ("Security", &["auth", "security"]),
     ("Nodes, broker and outbox", &["hub", "cluster", "epoch", "bus", "dead", "outbox"]),
@@ -21,7 +24,7 @@ const AREAS: [(&str, &[&str]); 7] = [
 ];
 
 /// The labels: the metric without `gateway_`, the label, and its values.
-pub(crate) const LABELS: [(&str, &str, &str); 20] = [
+pub(crate) const LABELS: [(&str, &str, &str); 22] = [
     ("build_info", "version", "the version of the gateway"),
     ("build_info", "commit", "the commit that it was built from, or `unknown`"),
     ("client_info", "name", "the name that the client library sends, or `other` beyond 100 different clients"),
@@ -44,6 +47,8 @@ pub(crate) const LABELS: [(&str, &str, &str); 20] = [
         "the type of the message, as in [protocol.md](protocol.md#messages-from-the-gateway)",
     ),
     ("command_duration_seconds", "type", "the type of the command"),
+    ("calls_total", "service", "the service"),
+    ("calls_total", "outcome", "`succeeded`, or the error code, as in [protocol.md](protocol.md#error-codes)"),
     ("errors_total", "code", "the error code, as in [protocol.md](protocol.md#error-codes)"),
     ("closes_total", "code", "the close code, as in [protocol.md](protocol.md#close-codes)"),
     (

@@ -26,6 +26,7 @@ struct Claims {
     jti: Option<serde_json::Value>,
     clans: Option<Vec<String>>,
     topics: Option<HashMap<String, Vec<String>>>,
+    calls: Option<HashMap<String, Vec<String>>>,
     device_id: Option<String>,
 }
 
@@ -101,7 +102,11 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
         issued_at: claims.iat.as_ref().and_then(serde_json::Value::as_f64).map(time),
         id: claims.jti.as_ref().and_then(serde_json::Value::as_str).and_then(|jti| TokenId::new(jti).ok()),
     };
-    let grants = Grants { clans: claims.clans.unwrap_or_default(), topics: claims.topics.unwrap_or_default() };
+    let grants = Grants {
+        clans: claims.clans.unwrap_or_default(),
+        topics: claims.topics.unwrap_or_default(),
+        calls: claims.calls.unwrap_or_default(),
+    };
     Ok(Identity { user, device, expires_at, grants: Arc::new(grants), token })
 }
 

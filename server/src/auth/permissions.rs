@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use realtime_gateway_protocol::ErrorCode;
+use gateway_contracts::CallPolicy;
+use realtime_gateway_protocol::{ErrorCode, MethodName, ServiceName};
 
 pub use self::topic_policy::{TopicAccess, TopicPolicies, TopicPolicy};
 use self::{
@@ -111,16 +112,46 @@ impl Permissions {
             Source::AllowAll => permanent_decision(true),
             Source::Claims => permanent_decision(identity.grants.include(topic)),
             Source::Callback(callback) => {
-                let query = PermissionQuery { user: identity.user.clone(), action, topic: topic.clone() };
-                match callback.decide(query).await {
-                    Some(decision) if decision.allowed => Ok(Granted { ask_again: Some(decision.ask_again()) }),
-                    Some(_) => permanent_decision(false),
-                    None => {
-                        let message = "the permission service does not answer; try again";
-                        Err(CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)))
-                    }
-                }
+                ask(callback, PermissionQuery::Topic { user: identity.user.clone(), action, topic: topic.clone() })
+                    .await
             }
+        }
+    }
+
+    /// Checks whether an identity may use a call of a service. Waits only for a backend service, for at most
+    /// `permissions.timeout`.
+    ///
+    /// # Errors
+    /// As [`Permissions::check`].
+    pub async fn check_call(
+        &self,
+        identity: &Identity,
+        policy: CallPolicy,
+        service: &ServiceName,
+        method: &MethodName,
+    ) -> Result<(), CommandError> {
+        if policy == CallPolicy::User {
+            return Ok(());
+        }
+        let granted = match &self.source {
+            Source::AllowAll => permanent_decision(true),
+            Source::Claims => permanent_decision(identity.grants.include_call(service, method)),
+            Source::Callback(callback) => {
+                let (user, service, method) = (identity.user.clone(), service.clone(), method.clone());
+                ask(callback, PermissionQuery::Call { user, service, method }).await
+            }
+        };
+        granted.map(|_| ())
+    }
+}
+
+async fn ask(callback: &Arc<Callback>, query: PermissionQuery) -> Result<Granted, CommandError> {
+    match callback.decide(query).await {
+        Some(decision) if decision.allowed => Ok(Granted { ask_again: Some(decision.ask_again()) }),
+        Some(_) => permanent_decision(false),
+        None => {
+            let message = "the permission service does not answer; try again";
+            Err(CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)))
         }
     }
 }
@@ -135,6 +166,12 @@ fn permanent_decision(allowed: bool) -> Result<Granted, CommandError> {
 }
 
 impl Grants {
+    /// Returns whether the token's claims include a call of a service.
+    fn include_call(&self, service: &ServiceName, method: &MethodName) -> bool {
+        let methods = self.calls.get(service.as_str()).map_or(&[][..], Vec::as_slice);
+        methods.iter().any(|granted| granted == "*" || granted == method.as_str())
+    }
+
     /// Returns whether the token's claims include a clan or topic.
     fn include(&self, topic: &Topic) -> bool {
         let among = |names: &[String], name: &str| names.iter().any(|granted| granted == "*" || granted == name);

@@ -7,6 +7,7 @@ use clap::Args;
 use super::store_check::store;
 use crate::{
     bus::open::{Topology, probe},
+    commands::declared::Declaration,
     config::{Config, Durability, Loaded},
     edge::accept::{ServeError, can_bind},
     gateway::Prepared,
@@ -85,13 +86,15 @@ async fn prepared(config: &Config) -> Vec<Finding> {
         Err(problems) => return problems.iter().map(|problem| Finding::Error(problem.to_string())).collect(),
     };
     let mut findings = Vec::new();
-    findings.extend(prepared.contracts.iter().map(|contract| {
+    findings.extend(prepared.declarations.iter().map(|Declaration { contract, .. }| {
         Finding::Fine(format!("services.{} can be served ({})", contract.name, contract.file.display()))
     }));
-    findings.extend(config.services.iter().filter(|(_, service)| service.backend.is_some()).map(|(name, _)| {
-        Finding::Warning(format!(
-            "services.{name}.backend is not used: this version of the gateway sends no requests to backends yet"
-        ))
+    let unused = prepared
+        .declarations
+        .iter()
+        .filter(|declared| declared.backend.is_some() && declared.contract.calls.is_empty());
+    findings.extend(unused.map(|Declaration { contract, .. }| {
+        Finding::Warning(format!("services.{}.backend is not used: the contract has no calls", contract.name))
     }));
     if prepared.certificates.is_some() {
         findings.push(Finding::Fine("tls.cert and tls.key can be used".into()));

@@ -4,10 +4,10 @@ use std::{fmt::Write, process::ExitCode};
 
 use anyhow::anyhow;
 use clap::Args;
-use gateway_contracts::{Contract, DeclaredTopic, TopicHistory};
+use gateway_contracts::{CallPolicy, Contract, DeclaredTopic, TopicHistory};
 
 use crate::{
-    commands::declared::read_contracts,
+    commands::declared::read_declarations,
     config::{Flags, Loaded},
 };
 
@@ -24,14 +24,14 @@ pub(super) struct Services {
 impl Services {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Loaded::read(&Flags { dev: self.dev, ..self.source.flags() })?.config;
-        let contracts = read_contracts(&config).map_err(|errors| {
+        let declarations = read_declarations(&config).map_err(|errors| {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
             anyhow!(lines.join("\n"))
         })?;
-        if contracts.is_empty() {
+        if declarations.is_empty() {
             return super::print("no declared services: a section [services.NAME] declares one\n");
         }
-        super::print(&contracts.iter().map(|contract| listed(contract)).collect::<String>())
+        super::print(&declarations.iter().map(|declared| listed(&declared.contract)).collect::<String>())
     }
 }
 
@@ -40,6 +40,13 @@ fn listed(contract: &Contract) -> String {
     let mut text = format!("{}{title} ({})\n", contract.name, contract.file.display());
     for (name, topic) in &contract.topics {
         let _ = writeln!(text, "  {name}  {}", in_words(topic));
+    }
+    for (name, call) in &contract.calls {
+        let allow = match call.allow {
+            CallPolicy::Grants => "grants",
+            CallPolicy::User => "user",
+        };
+        let _ = writeln!(text, "  {name}  call with {}, returns {} ({allow})", call.request, call.response);
     }
     text
 }

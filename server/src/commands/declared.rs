@@ -7,31 +7,84 @@ mod read;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway_contracts::{Contract, DataType, DeclaredTopic, ParameterValues, Policy, TopicHistory, TopicPresence};
-use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
+use gateway_contracts::{
+    Call, CallPolicy, Contract, DataType, DeclaredTopic, ParameterValues, Policy, TopicHistory, TopicPresence,
+};
+use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
+use serde_json::json;
 
-use super::service::{PresenceKind, Service, TopicRetention};
+use super::service::{PresenceKind, Service, ServiceCall, TopicRetention, unknown_method};
 use crate::{
     auth::{Action, TopicAccess, TopicPolicy},
+    backend::{Backend, BackendFailure, UnknownReason},
     command_error::CommandError,
+    telemetry::log_limited,
 };
 
-pub use read::{DeclaredServiceError, read_contracts};
+pub use read::{DeclaredServiceError, read_declarations};
 
-/// A service whose topics, types and policies a contract declares.
+/// A contract, and the backend of its service.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// The contract.
+    pub contract: Arc<Contract>,
+    /// The backend, if the service has one.
+    pub backend: Option<Arc<Backend>>,
+}
+
+impl Declaration {
+    /// Returns whether another declaration is the same in content.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let same_backend = match (&self.backend, &other.backend) {
+            (Some(one), Some(other)) => one.is_same_as(other),
+            (None, None) => true,
+            _ => false,
+        };
+        same_backend && self.contract.to_json() == other.contract.to_json()
+    }
+}
+
+/// A service whose topics, calls, types and policies a contract declares.
 pub struct DeclaredService {
     contract: Arc<Contract>,
+    backend: Option<Arc<Backend>>,
 }
 
 impl DeclaredService {
-    /// Creates the service of a contract.
-    pub fn new(contract: Arc<Contract>) -> Self {
-        Self { contract }
+    /// Creates the service of a declaration.
+    pub fn new(declaration: Declaration) -> Self {
+        Self { contract: declaration.contract, backend: declaration.backend }
     }
 
     /// Returns the kind of a topic, and the values of its parameters.
     fn topic<'a>(&'a self, topic: &'a TopicName) -> Option<(&'a DeclaredTopic, ParameterValues<'a>)> {
         self.contract.topic(topic).map(|(_, declared, values)| (declared, values))
+    }
+
+    fn declared_call(&self, method: &MethodName) -> Result<&Call, CommandError> {
+        let mut calls = self.contract.calls.iter();
+        calls.find(|(name, _)| name.as_str() == method.as_str()).map(|(_, call)| call).ok_or_else(unknown_method)
+    }
+}
+
+/// Returns the error of a call that the backend did not carry out, or may not have carried out.
+fn failed(failure: BackendFailure) -> CommandError {
+    let details = |details| RawJson::encode(&details).ok();
+    match failure {
+        BackendFailure::NotDone { retry_after } => {
+            let message = "the backend of the service cannot take the call now, and it was not made; try again later";
+            CommandError::retry(ErrorCode::Unavailable, message, retry_after)
+        }
+        BackendFailure::Refused { status, code, message } => {
+            let text = message.clone().unwrap_or_else(|| format!("the backend refused the call ({code})"));
+            let details = details(json!({ "status": status, "code": code, "message": message }));
+            CommandError { details, ..CommandError::new(ErrorCode::CallFailed, text) }
+        }
+        BackendFailure::Unknown(reason) => {
+            let message = "the backend may have carried out the call; repeat it only with the same callId";
+            let details = details(json!({ "reason": reason.as_str() }));
+            CommandError { details, ..CommandError::new(ErrorCode::CallUnknown, message) }
+        }
     }
 }
 
@@ -104,6 +157,25 @@ impl Service for DeclaredService {
         let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
         let TopicPresence::WithData(data_type) = &declared.presence else { return Ok(()) };
         data_type.validate(data.as_str()).map_err(|problem| CommandError::invalid_data_of("presenceData", problem))
+    }
+
+    fn call_policy(&self, method: &MethodName) -> Result<CallPolicy, CommandError> {
+        Ok(self.declared_call(method)?.allow)
+    }
+
+    async fn call(&self, call: ServiceCall<'_>) -> Result<RawJson, CommandError> {
+        let declared = self.declared_call(call.request.method)?;
+        validate(&declared.request, call.request.data)?;
+        // Contracts with calls and without a backend are refused when they are read.
+        let backend = self.backend.as_ref().ok_or_else(unknown_method)?;
+        let _slot = backend.slot().map_err(failed)?;
+        let data = backend.call(&call.caller, &call.request, call.time_limit).await.map_err(failed)?;
+        if let Err(problem) = declared.response.validate(data.as_str()) {
+            let (service, method) = (&self.contract.name, call.request.method);
+            log_limited!(WARN, { %service, %method, %problem }, "the response of a backend does not match its contract");
+            return Err(failed(BackendFailure::Unknown(UnknownReason::InvalidResponse)));
+        }
+        Ok(data)
     }
 
     fn validate_event(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {

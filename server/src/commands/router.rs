@@ -14,7 +14,7 @@ use realtime_gateway_protocol::{
 };
 use tokio::time::Instant;
 
-use super::{ClanChat, Notifications, Services, TypingUsers};
+use super::{Calls, ClanChat, Notifications, Services, TypingUsers};
 use crate::{
     auth::{AuthError, Permissions},
     command_error::CommandError,
@@ -41,6 +41,7 @@ pub(crate) struct Features {
     pub(crate) notifications: Arc<Notifications>,
     pub(crate) clan_chat: Arc<ClanChat>,
     pub(crate) services: Arc<Services>,
+    pub(crate) calls: Arc<Calls>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) typing: Arc<TypingUsers>,

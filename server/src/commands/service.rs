@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use realtime_gateway_protocol::{ErrorCode, RawJson, ServiceName, TopicName, UserId};
+use gateway_contracts::CallPolicy;
+use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
 
 use crate::{
     auth::{Action, TopicAccess},
+    backend::{BackendCall, Caller},
     command_error::CommandError,
     delivery::{hub::Subscription, presence::Joining},
     topic::Topic,
@@ -40,6 +42,22 @@ pub struct TopicRetention {
     pub max_entries: Option<u64>,
     /// The maximum age of an entry.
     pub max_age: Option<Duration>,
+}
+
+/// A call of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceCall<'a> {
+    /// The client.
+    pub caller: Caller<'a>,
+    /// The method and its data.
+    pub request: BackendCall<'a>,
+    /// How long the client waits for the result.
+    pub time_limit: Duration,
+}
+
+/// Returns the error for a call that a service does not have.
+pub fn unknown_method() -> CommandError {
+    CommandError::new(ErrorCode::UnknownMethod, "the service has no such call")
 }
 
 /// A subscription that has begun.
@@ -149,6 +167,24 @@ pub trait Service: Send + Sync + 'static {
     fn check_presence_data(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
         let _ = (topic, data);
         Ok(())
+    }
+
+    /// Returns who may use a call. By default a service has no calls.
+    ///
+    /// # Errors
+    /// `unknown_method` when the service has no such call.
+    fn call_policy(&self, method: &MethodName) -> Result<CallPolicy, CommandError> {
+        let _ = method;
+        Err(unknown_method())
+    }
+
+    /// Answers a call whose client has the permission. It runs in a task of its own, so that it delays no other command.
+    ///
+    /// # Errors
+    /// The error that is sent to the client.
+    async fn call(&self, call: ServiceCall<'_>) -> Result<RawJson, CommandError> {
+        let _ = call;
+        Err(unknown_method())
     }
 
     /// Runs after a client has subscribed to a topic of the service, before the client's next command. By default it

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use realtime_gateway_protocol::{ServiceName, TopicName};
 
 use super::{
-    declared::{DeclaredService, DeclaredServiceError},
+    declared::{Declaration, DeclaredService, DeclaredServiceError},
     service::Service,
     services::{unknown_service, unknown_topic},
 };
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Default)]
 struct DeclaredServices {
     services: BTreeMap<ServiceName, Arc<dyn Service>>,
-    contracts: Arc<[Arc<Contract>]>,
+    declarations: Arc<[Declaration]>,
 }
 
 /// The services that clients use with generic commands.
@@ -45,12 +45,12 @@ impl ServiceTable {
     /// [`DeclaredServiceError::NameTaken`] when a declared service has the name of a service in code.
     pub(crate) fn new(
         in_code: Vec<Arc<dyn Service>>,
-        contracts: Vec<Arc<Contract>>,
+        declarations: Vec<Declaration>,
     ) -> Result<Self, DeclaredServiceError> {
         let in_code = in_code.into_iter().map(|service| (service.name(), service)).collect();
         let table = Self { in_code, declared: RwLock::default(), revision: AtomicU64::new(0) };
-        table.check_names(&contracts)?;
-        table.replace_declared(contracts);
+        table.check_names(&declarations)?;
+        table.replace_declared(declarations);
         Ok(table)
     }
 
@@ -58,28 +58,33 @@ impl ServiceTable {
     ///
     /// # Errors
     /// [`DeclaredServiceError::NameTaken`] with the first such name.
-    pub(crate) fn check_names(&self, contracts: &[Arc<Contract>]) -> Result<(), DeclaredServiceError> {
-        match contracts.iter().find(|contract| self.in_code.contains_key(&contract.name)) {
-            Some(contract) => Err(DeclaredServiceError::NameTaken(contract.name.clone())),
+    pub(crate) fn check_names(&self, declarations: &[Declaration]) -> Result<(), DeclaredServiceError> {
+        match declarations.iter().find(|declared| self.in_code.contains_key(&declared.contract.name)) {
+            Some(declared) => Err(DeclaredServiceError::NameTaken(declared.contract.name.clone())),
             None => Ok(()),
         }
     }
 
     /// Replaces the declared services.
-    pub(crate) fn replace_declared(&self, contracts: Vec<Arc<Contract>>) {
-        let service = |contract: &Arc<Contract>| {
-            let service: Arc<dyn Service> = Arc::new(DeclaredService::new(contract.clone()));
-            (contract.name.clone(), service)
+    pub(crate) fn replace_declared(&self, declarations: Vec<Declaration>) {
+        let service = |declared: &Declaration| {
+            let service: Arc<dyn Service> = Arc::new(DeclaredService::new(declared.clone()));
+            (declared.contract.name.clone(), service)
         };
-        let services = contracts.iter().map(service).collect();
-        *self.declared.write() = DeclaredServices { services, contracts: contracts.into() };
+        let services = declarations.iter().map(service).collect();
+        *self.declared.write() = DeclaredServices { services, declarations: declarations.into() };
         // After the replacement: a task that has seen the new revision sees the new services too.
         self.revision.fetch_add(1, Ordering::Release);
     }
 
+    /// Returns the declared services, in the order of their names.
+    pub(crate) fn declarations(&self) -> Arc<[Declaration]> {
+        self.declared.read().declarations.clone()
+    }
+
     /// Returns the contracts of the declared services, in the order of their names.
-    pub fn contracts(&self) -> Arc<[Arc<Contract>]> {
-        self.declared.read().contracts.clone()
+    pub fn contracts(&self) -> Vec<Arc<Contract>> {
+        self.declarations().iter().map(|declared| declared.contract.clone()).collect()
     }
 
     /// Returns a service.

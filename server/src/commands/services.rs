@@ -162,6 +162,15 @@ impl Services {
         self.presence.topic_roster(service, topic).await
     }
 
+    /// Returns a service that may have calls.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service with generic commands has this name.
+    pub(super) fn with_calls(&self, service: &ServiceName) -> Result<Arc<dyn Service>, CommandError> {
+        let found = self.get(service).filter(|service| service.commands() == Commands::Generic);
+        found.ok_or_else(unknown_service)
+    }
+
     fn get(&self, service: &ServiceName) -> Option<Arc<dyn Service>> {
         self.built_in.get(service).cloned().or_else(|| self.table.get(service))
     }

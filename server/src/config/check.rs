@@ -184,6 +184,7 @@ fn numbers(config: &Config) -> Result<(), String> {
         ("limits.messages_per_second", limits.messages_per_second as usize),
         ("limits.burst", limits.burst as usize),
         ("limits.subscriptions", limits.subscriptions),
+        ("limits.calls_in_flight", limits.calls_in_flight),
         ("limits.http_per_ip_per_second", limits.http_per_ip_per_second as usize),
         ("limits.http_per_key_per_second", limits.http_per_key_per_second as usize),
         ("limits.bad_tokens_per_ip_per_minute", limits.bad_tokens_per_ip_per_minute as usize),

@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use gateway_contracts::Contract;
-
 use super::StartError;
 use crate::{
     auth::{ApiKeys, Authenticator, Permissions},
-    commands::declared::read_contracts,
+    commands::declared::{Declaration, read_declarations},
     config::Config,
     edge::accept::Certificates,
     metrics::Metrics,
@@ -21,8 +19,8 @@ pub(crate) struct Prepared {
     pub(crate) api_keys: Arc<ApiKeys>,
     pub(crate) certificates: Option<Certificates>,
     pub(crate) metrics: Arc<Metrics>,
-    /// The contracts of the declared services.
-    pub(crate) contracts: Vec<Arc<Contract>>,
+    /// The declared services.
+    pub(crate) declarations: Vec<Declaration>,
 }
 
 impl Prepared {
@@ -36,10 +34,10 @@ impl Prepared {
         let permissions = problems.keep(Permissions::new(&config.permissions));
         let certificates = problems.keep(config.tls.as_ref().map(Certificates::read).transpose());
         let metrics = problems.keep(Metrics::new());
-        let contracts = problems.keep_all(read_contracts(config));
-        match (auth, permissions, certificates, metrics, contracts) {
-            (Some(auth), Some(permissions), Some(certificates), Some(metrics), Some(contracts)) => Ok(Self {
-                contracts,
+        let declarations = problems.keep_all(read_declarations(config));
+        match (auth, permissions, certificates, metrics, declarations) {
+            (Some(auth), Some(permissions), Some(certificates), Some(metrics), Some(declarations)) => Ok(Self {
+                declarations,
                 auth: Arc::new(auth),
                 permissions,
                 api_keys: Arc::new(ApiKeys::new(&config.auth.api_keys)),

@@ -8,7 +8,7 @@ use crate::{
     bus::{self, BackendBroker, Bus, BusEvents, InboundEvents, open::Opened},
     cluster::{BusEventHandler, Condition, ConditionParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts},
     commands::{
-        ClanChat, NotificationParts, Notifications, ServiceTable, Services, TypingParts, TypingUsers,
+        Calls, ClanChat, NotificationParts, Notifications, ServiceTable, Services, TypingParts, TypingUsers,
         inbound::BackendEvents,
         router::{Features, RouterParts},
         service::Service,
@@ -72,8 +72,8 @@ struct Core {
 /// Builds the parts and starts to serve.
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
-    let Prepared { auth, permissions, api_keys, certificates, metrics, contracts } = prepared;
-    let table = Arc::new(ServiceTable::new(services, contracts)?);
+    let Prepared { auth, permissions, api_keys, certificates, metrics, declarations } = prepared;
+    let table = Arc::new(ServiceTable::new(services, declarations)?);
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
@@ -247,11 +247,20 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
     }));
     let clan_chat = Arc::new(ClanChat::new(log.clone(), permissions.clone(), core.presence.clone()));
     let built_in: Vec<Arc<dyn Service>> = vec![notifications.clone(), clan_chat.clone()];
+    let services = Arc::new(Services::new(built_in, table, log, permissions.clone(), core.presence.clone()));
+    let calls = Arc::new(Calls {
+        services: services.clone(),
+        permissions: permissions.clone(),
+        config: base.config.clone(),
+        metrics: base.metrics.clone(),
+        tasks: base.tasks.clone(),
+    });
     let typing = TypingParts { hub, bus, permissions: permissions.clone(), tasks };
     Features {
         notifications,
         clan_chat,
-        services: Arc::new(Services::new(built_in, table, log, permissions.clone(), core.presence.clone())),
+        services,
+        calls,
         subscriptions: core.subscriptions.clone(),
         presence: core.presence.clone(),
         typing: Arc::new(TypingUsers::new(typing)),

@@ -144,7 +144,16 @@ impl<'a> Maker<'a> {
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(opts(name, help), &[label])?;
+        self.counters_of(name, help, &[label])
+    }
+
+    pub(super) fn counters_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(opts(name, help), labels)?;
         self.register(counters.clone(), Kind::Counter)?;
         Ok(counters)
     }

@@ -11,6 +11,7 @@ mod api;
 mod bad_tokens;
 mod blocked_log_output;
 mod blocks;
+mod calls;
 mod chat;
 mod check_broker;
 mod clock;

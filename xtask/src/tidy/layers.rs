@@ -11,7 +11,7 @@ use super::{
 const ROOT: &str = "server/src/";
 
 /// The modules of the server, from the top layer to the bottom layer.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "cli",
     "gateway",
     "edge",
@@ -27,6 +27,7 @@ const LAYERS: [&str; 22] = [
     "metrics",
     "auth",
     "command_error",
+    "backend",
     "store",
     "telemetry",
     "config",

@@ -1,6 +1,6 @@
 //! The types of the columns of the command table.
 
-use crate::{ClanId, TopicName};
+use crate::{ClanId, MethodName, ServiceName, TopicName};
 
 /// The rate limits of a session. Each command counts against one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,4 +37,6 @@ pub enum Subject {
     Clan(ClanId),
     /// A topic of a declared service.
     Topic(TopicName),
+    /// A call of a declared service.
+    Call(ServiceName, MethodName),
 }

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChatContent, ChatData, ClanId, ClientMessageId, DeviceId, NotificationId, RawJson, ServiceName, TopicName,
-    open_enum::open_enum,
+    CallId, ChatContent, ChatData, ClanId, ClientMessageId, DeviceId, MethodName, NotificationId, RawJson, ServiceName,
+    TopicName, open_enum::open_enum,
 };
 
 /// Sets or renews the identity of the connection. Reply: `connected` the first time, then `authenticated`.
@@ -241,6 +241,26 @@ pub struct Publish {
     /// The idempotency key, which makes it safe to repeat the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<ClientMessageId>,
+}
+
+/// Calls a method of a declared service. Reply: `call_result`, in any order with other replies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "Call")]
+pub struct Call {
+    /// The service.
+    pub service: ServiceName,
+    /// The call, as the contract of the service names it.
+    pub method: MethodName,
+    /// The request: any JSON value.
+    pub data: RawJson,
+    /// The name of this call, which a repeat of it has too. The backend can recognise the repeat by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<CallId>,
+    /// How long to wait for the backend, in milliseconds. At most, and by default, the time limit of the service.
+    #[serde(default, deserialize_with = "crate::decode::optional_position", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
+    pub timeout_ms: Option<u64>,
 }
 
 /// Requests a `pong`.

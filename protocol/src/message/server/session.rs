@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClanId, ErrorCode, RawJson, ServiceName, SessionId, Timestamp, TopicName, UserId, open_enum::open_enum};
+use crate::{
+    ClanId, ErrorCode, MethodName, RawJson, ServiceName, SessionId, Timestamp, TopicName, UserId, open_enum::open_enum,
+};
 
 /// The client is authenticated, and the connection may be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +100,12 @@ pub struct ErrorReply {
     /// The topic of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
+    /// The service of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// The method of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodName>,
     /// The time after which to try again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,

@@ -64,7 +64,7 @@ mod tests {
 
     fn query(user: &str) -> PermissionQuery {
         let topic = Topic::Clan(ClanId::new("c").unwrap());
-        PermissionQuery { user: UserId::new(user).unwrap(), action: Action::Read, topic }
+        PermissionQuery::Topic { user: UserId::new(user).unwrap(), action: Action::Read, topic }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use futures_util::{
     future::{BoxFuture, Shared, WeakShared},
 };
 use parking_lot::Mutex;
-use realtime_gateway_protocol::UserId;
+use realtime_gateway_protocol::{MethodName, ServiceName, UserId};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -48,10 +48,35 @@ const MIN_RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A query to the backend service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct PermissionQuery {
-    pub(super) user: UserId,
-    pub(super) action: Action,
-    pub(super) topic: Topic,
+pub(super) enum PermissionQuery {
+    /// May a user perform an action on a topic?
+    Topic { user: UserId, action: Action, topic: Topic },
+    /// May a user use a call of a service?
+    Call { user: UserId, service: ServiceName, method: MethodName },
+}
+
+impl PermissionQuery {
+    /// Returns the body of the request.
+    fn body(&self) -> serde_json::Value {
+        match self {
+            Self::Topic { user, action, topic } => {
+                let action = match action {
+                    Action::Subscribe => "subscribe",
+                    Action::Publish => "publish",
+                    Action::Read => "read",
+                };
+                let name = match topic {
+                    Topic::User(user) => user.as_str(),
+                    Topic::Clan(clan) => clan.as_str(),
+                    Topic::Service(_, topic) => topic.as_str(),
+                };
+                json!({ "userId": user, "action": action, "service": topic.service(), "topic": name })
+            }
+            Self::Call { user, service, method } => {
+                json!({ "userId": user, "action": "call", "service": service, "method": method })
+            }
+        }
+    }
 }
 
 /// A decision of the backend service.
@@ -222,20 +247,7 @@ impl Callback {
     }
 
     async fn fetch(&self, query: &PermissionQuery) -> Result<Decision, String> {
-        let action = match query.action {
-            Action::Subscribe => "subscribe",
-            Action::Publish => "publish",
-            Action::Read => "read",
-        };
-        let topic = match &query.topic {
-            Topic::User(user) => user.as_str(),
-            Topic::Clan(clan) => clan.as_str(),
-            Topic::Service(_, topic) => topic.as_str(),
-        };
-        let request_body = json!({
-            "userId": query.user, "action": action, "service": query.topic.service(), "topic": topic,
-        });
-        let body = body(self.client.post(&self.url.0).json(&request_body).send().await, MAX_BYTES).await?;
+        let body = body(self.client.post(&self.url.0).json(&query.body()).send().await, MAX_BYTES).await?;
         let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;
         let ttl = match (body.ttl_seconds, body.allowed) {
             (Some(seconds), _) => Duration::from_secs(seconds).min(MAX_TTL),

@@ -56,7 +56,7 @@ async fn claims_grant_listed_or_all_clans_and_topics() {
     let claims = permissions(PermissionSource::Claims);
     let grants = |clans: &[&str], topics: Value| {
         let topics: HashMap<String, Vec<String>> = serde_json::from_value(topics).unwrap();
-        alice(Grants { clans: clans.iter().map(ToString::to_string).collect(), topics })
+        alice(Grants { clans: clans.iter().map(ToString::to_string).collect(), topics, ..Grants::default() })
     };
     let some = grants(&["c1"], json!({ "orders": ["o1"] }));
     let all = grants(&["*"], json!({ "orders": ["*"] }));
@@ -81,7 +81,7 @@ async fn claims_grant_listed_or_all_clans_and_topics() {
 async fn final_asterisk_of_a_grant_is_a_prefix() {
     let claims = permissions(PermissionSource::Claims);
     let topics = HashMap::from([("orders".to_owned(), vec!["eu-*".to_owned(), "a*b".to_owned()])]);
-    let identity = alice(Grants { clans: vec!["c*".into()], topics });
+    let identity = alice(Grants { clans: vec!["c*".into()], topics, ..Grants::default() });
     for (topic, allowed) in [
         (order("eu-"), true),
         (order("eu-1"), true),

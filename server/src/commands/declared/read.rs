@@ -3,10 +3,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use gateway_contracts::{Contract, ContractError, Deployment, TopicHistory};
+use gateway_contracts::{Contract, ContractError, Deployment, Policy, TopicHistory};
 use realtime_gateway_protocol::ServiceName;
 
-use crate::config::{Config, DeclaredService};
+use super::Declaration;
+use crate::{
+    backend::{Backend, HttpBackend},
+    config::{BackendAddress, Config, DeclaredService, ServiceBackend},
+};
 
 /// The reason why a declared service cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +28,12 @@ pub enum DeclaredServiceError {
     /// A mistake in the contract or in its schema, with the file, the line and the key.
     #[error(transparent)]
     Contract(#[from] ContractError),
-    /// The secrets of the backend cannot be used.
-    #[error("services.{service}.backend.secret_file: {problem}")]
-    Secrets {
+    /// The backend cannot be used.
+    #[error("services.{service}.backend.{problem}")]
+    Backend {
         /// The service.
         service: ServiceName,
-        /// The problem, as a sentence that names the file.
+        /// The problem, as a sentence that begins with the key.
         problem: String,
     },
     /// A service in code has the same name.
@@ -37,27 +41,27 @@ pub enum DeclaredServiceError {
     NameTaken(ServiceName),
 }
 
-/// Reads the contracts of all declared services, in the order of their names. Reads files, so a caller in a task uses a
+/// Reads the contracts and the secrets of all declared services, in the order of their names. Reads files, so a caller in a task uses a
 /// blocking thread.
 ///
 /// # Errors
 /// The first problem of each service.
-pub fn read_contracts(config: &Config) -> Result<Vec<Arc<Contract>>, Vec<DeclaredServiceError>> {
-    let (mut contracts, mut errors) = (Vec::new(), Vec::new());
+pub fn read_declarations(config: &Config) -> Result<Vec<Declaration>, Vec<DeclaredServiceError>> {
+    let (mut declarations, mut errors) = (Vec::new(), Vec::new());
     for (name, service) in &config.services {
         match read(name, service, config.history.limit_entries) {
-            Ok(contract) => contracts.push(Arc::new(contract)),
+            Ok(declaration) => declarations.push(declaration),
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(contracts) } else { Err(errors) }
+    if errors.is_empty() { Ok(declarations) } else { Err(errors) }
 }
 
 fn read(
     name: &ServiceName,
     service: &DeclaredService,
     max_history_entries: u64,
-) -> Result<Contract, DeclaredServiceError> {
+) -> Result<Declaration, DeclaredServiceError> {
     let contract = Contract::read(&service.contract).map_err(|error| match error {
         ContractError { file, line: None, key: None, problem } => {
             DeclaredServiceError::File { service: name.clone(), file, problem }
@@ -71,24 +75,42 @@ fn read(
         );
         return Err(contract.error("name", problem).into());
     }
-    if let Some(backend) = &service.backend {
-        backend
-            .address
-            .read_secrets()
-            .map_err(|problem| DeclaredServiceError::Secrets { service: name.clone(), problem })?;
-    }
+    let backend = service.backend.as_ref().map(|backend| backend_of(name, backend)).transpose();
+    let backend = backend.map_err(|problem| DeclaredServiceError::Backend { service: name.clone(), problem })?;
     check_supported(&contract)?;
-    contract.check(&Deployment { has_backend: service.backend.is_some(), max_history_entries })?;
-    Ok(contract)
+    contract.check(&Deployment { has_backend: backend.is_some(), max_history_entries })?;
+    Ok(Declaration { contract: Arc::new(contract), backend: backend.map(Arc::new) })
+}
+
+/// Prepares requests to a backend. The error begins with the key.
+fn backend_of(service: &ServiceName, backend: &ServiceBackend) -> Result<Backend, String> {
+    let BackendAddress::Http { url, .. } = &backend.address else {
+        return Err("url is `amqp`, and this version of the gateway sends requests over HTTP only: give an URL".into());
+    };
+    if !backend.claims.is_empty() {
+        return Err("claims: this version of the gateway cannot pass on claims yet: leave it out".into());
+    }
+    let secrets = backend.address.read_secrets().map_err(|problem| format!("secret_file: {problem}"))?;
+    Backend::new(HttpBackend {
+        service: service.clone(),
+        url: url.clone(),
+        secrets: &secrets,
+        timeout: backend.timeout,
+        max_in_flight: backend.max_in_flight,
+    })
+    .map_err(|problem| format!("url: {problem}"))
 }
 
 /// Refuses what contracts may declare and this version cannot do.
 fn check_supported(contract: &Contract) -> Result<(), ContractError> {
-    if let Some(key) = contract.needs_backend() {
-        let problem = "needs a backend, to which this version of the gateway cannot send requests yet: leave it out";
-        return Err(contract.error(&key, problem));
-    }
     for (name, topic) in &contract.topics {
+        let problem = "is `backend`, which this version of the gateway cannot ask yet: choose `grants` or `user`";
+        if topic.subscribe == Policy::Backend {
+            return Err(contract.error(&format!("topics.{name}.subscribe"), problem));
+        }
+        if topic.publish.as_ref().is_some_and(|publish| publish.allow == Policy::Backend) {
+            return Err(contract.error(&format!("topics.{name}.publish"), problem));
+        }
         if topic.history == TopicHistory::Off {
             let problem = "is false, and this version of the gateway cannot deliver events without storing them yet: \
                            leave it out";

@@ -51,12 +51,12 @@ impl Setup {
     }
 
     fn error(&self) -> String {
-        read_contracts(&self.config).unwrap_err().remove(0).to_string()
+        read_declarations(&self.config).unwrap_err().remove(0).to_string()
     }
 }
 
 fn games() -> DeclaredService {
-    DeclaredService::new(read_contracts(&Setup::new(CONTRACT).config).unwrap().remove(0))
+    DeclaredService::new(read_declarations(&Setup::new(CONTRACT).config).unwrap().remove(0))
 }
 
 fn topic(name: &str) -> TopicName {
@@ -112,7 +112,7 @@ async fn data_of_clients_matches_their_type_and_the_event() {
 fn presence_is_that_of_the_topic() {
     let games = |presence: &str| {
         let setup = Setup::new(&CONTRACT.replace("subscribe = \"user\"", presence));
-        DeclaredService::new(read_contracts(&setup.config).unwrap().remove(0))
+        DeclaredService::new(read_declarations(&setup.config).unwrap().remove(0))
     };
     let open = topic("open");
     assert_eq!(games("").presence(&open), PresenceKind::Off);
@@ -128,8 +128,8 @@ fn presence_is_that_of_the_topic() {
 #[test]
 fn refuses_what_this_version_cannot_serve() {
     for (from, to, error) in [
-        ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` needs a backend"),
-        ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` needs a backend"),
+        ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` is `backend`"),
+        ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` is `backend`"),
         ("subscribe = \"user\"", "history = false", "line 15: `topics.open.history` is false"),
         (
             "max_entries = 7",
@@ -144,7 +144,7 @@ fn refuses_what_this_version_cannot_serve() {
     }
     let mut setup = Setup::new(&CONTRACT.replace("max_entries = 7", "max_entries = 20000"));
     setup.config.history.limit_entries = 20_000;
-    assert!(read_contracts(&setup.config).is_ok());
+    assert!(read_declarations(&setup.config).is_ok());
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn reads_the_secrets_of_a_backend() {
 
 #[test]
 fn service_in_code_keeps_its_name() {
-    let contract = read_contracts(&Setup::new(CONTRACT).config).unwrap();
+    let declared = read_declarations(&Setup::new(CONTRACT).config).unwrap();
     let in_code: Vec<Arc<dyn Service>> = vec![Arc::new(games())];
-    let refused = ServiceTable::new(in_code, contract.clone()).unwrap_err();
+    let refused = ServiceTable::new(in_code, declared.clone()).unwrap_err();
     assert!(matches!(refused, DeclaredServiceError::NameTaken(name) if name.as_str() == "games"));
-    assert_eq!(ServiceTable::new(Vec::new(), contract).unwrap().names().len(), 1);
+    assert_eq!(ServiceTable::new(Vec::new(), declared).unwrap().names().len(), 1);
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The optional protocol features that this version supports.
-const FEATURES: [&str; 8] = [
+const FEATURES: [&str; 9] = [
     "recovery",
     "history",
     "presence",
@@ -23,6 +23,7 @@ const FEATURES: [&str; 8] = [
     "sessions",
     "topic_history",
     "topic_presence",
+    "calls",
 ];
 
 impl Router {

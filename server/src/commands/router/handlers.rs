@@ -1,8 +1,8 @@
 //! The handler of each command, in the order of the message table (`protocol/src/message/client.rs`).
 
 use realtime_gateway_protocol::{
-    Authenticate, CommandHandler, GetChatHistory, GetPresence, GetTopicHistory, GetTopicPresence, NotificationAck,
-    Ping, Pong, Publish, RequestId, SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat,
+    Authenticate, Call, CommandHandler, GetChatHistory, GetPresence, GetTopicHistory, GetTopicPresence,
+    NotificationAck, Ping, Pong, Publish, RequestId, SendChat, SendTyping, ServerMessage, Subscribe, SubscribeClanChat,
     SubscribeNotifications, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 
@@ -128,6 +128,11 @@ impl CommandHandler for CommandContext<'_> {
         let session = self.router.session()?;
         let presence = self.router.parts.features.services.read_presence(&session, &get).await?;
         self.reply(presence)
+    }
+
+    async fn call(self, call: Call) -> Self::Answer {
+        let session = self.router.session()?;
+        self.router.parts.features.calls.start(session, self.request_id, call).await
     }
 
     async fn ping(self, _: Ping) -> Self::Answer {

@@ -1,11 +1,12 @@
 //! Reports errors of commands to the client, and closes the connection after too many of them.
 
-use realtime_gateway_protocol::{CloseCode, DecodeError, ErrorCode, ErrorReply, RawJson, Refusal, RequestId, Subject};
+use realtime_gateway_protocol::{CloseCode, DecodeError, ErrorCode, RawJson, Refusal, RequestId, Subject};
 use tokio::time::Instant;
 
 use super::{Router, State};
 use crate::{
     command_error::CommandError,
+    commands::refused::refused,
     telemetry::{SecurityEvent, SecurityKind},
 };
 
@@ -53,21 +54,7 @@ impl Router {
                 reason: in_reply_to.unwrap_or("a command"),
             });
         }
-        let (clan_id, topic) = match subject {
-            Subject::Nothing => (None, None),
-            Subject::Clan(clan_id) => (Some(clan_id), None),
-            Subject::Topic(topic) => (None, Some(topic)),
-        };
-        let reply = ErrorReply {
-            message: error.message.to_string(),
-            code: error.code.clone(),
-            in_reply_to: in_reply_to.map(str::to_owned),
-            clan_id,
-            topic,
-            retry_after_ms: error.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-            details: error.details.clone(),
-        };
-        self.send(request_id, reply);
+        self.send(request_id, refused(in_reply_to, error, subject));
     }
 
     /// Sends an error for a message that is not a valid command, and closes the connection after too many of them.

@@ -139,6 +139,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "The maximum number of commands of a session in a burst.";
     "limits.subscriptions" live Number, default("100"), config.limits.subscriptions,
         "The maximum number of subscriptions of a session.";
+    "limits.calls_in_flight" live Number, default("16"), config.limits.calls_in_flight,
+        "The maximum number of calls of a session that are under way. Further ones are refused with unavailable.";
     "limits.outbound_queue" live Size, default("1MiB"), config.limits.outbound_queue,
         "The maximum size of the outbound queue of a session. Beyond it the connection is closed with 4508.";
     "limits.handshake_timeout" live Duration, default("5s"), config.limits.handshake_timeout,

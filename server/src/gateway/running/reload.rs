@@ -1,15 +1,12 @@
 //! Reloads the configuration. Everything is validated before anything is replaced, so an invalid configuration changes
 //! nothing.
 
-use std::sync::Arc;
-
-use gateway_contracts::Contract;
 use realtime_gateway_protocol::ServiceName;
 
 use super::Running;
 use crate::{
     auth::{KeyError, KeySet},
-    commands::declared::{DeclaredServiceError, read_contracts},
+    commands::declared::{Declaration, DeclaredServiceError, read_declarations},
     config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
@@ -36,18 +33,18 @@ pub(super) enum ReloadError {
 /// A newer configuration, with the contracts of its declared services.
 pub(super) struct Newer {
     loaded: Loaded,
-    contracts: Vec<Arc<Contract>>,
+    declarations: Vec<Declaration>,
 }
 
 /// Reads the configuration and the contracts again, on blocking threads.
 pub(super) async fn read(in_force: &InForce) -> Result<Newer, ReloadError> {
     let loaded = in_force.read_again().await?;
     let config = loaded.config.clone();
-    let contracts = tokio::task::spawn_blocking(move || read_contracts(&config)).await;
-    let contracts = contracts.map_err(|_| ReloadError::Ended)?;
+    let declarations = tokio::task::spawn_blocking(move || read_declarations(&config)).await;
+    let declarations = declarations.map_err(|_| ReloadError::Ended)?;
     // One problem is reported at a time, as for the rest of the configuration.
-    let contracts = contracts.map_err(|mut errors| errors.swap_remove(0))?;
-    Ok(Newer { loaded, contracts })
+    let declarations = declarations.map_err(|mut errors| errors.swap_remove(0))?;
+    Ok(Newer { loaded, declarations })
 }
 
 /// The validated parts that replace the current ones.
@@ -60,11 +57,11 @@ struct Replacement {
 impl Running {
     /// Applies a configuration as far as possible without a restart, and logs the keys that need one.
     pub(super) fn reload(&self, in_force: &mut InForce, read: Result<Newer, ReloadError>, telemetry: &Telemetry) {
-        let reloaded = read.and_then(|Newer { loaded, contracts }| {
-            self.parts.services.table().check_names(&contracts)?;
+        let reloaded = read.and_then(|Newer { loaded, declarations }| {
+            self.parts.services.table().check_names(&declarations)?;
             let replacement = self.validate(&loaded.config)?;
             self.replace(&loaded.config, replacement, telemetry)?;
-            Ok((loaded, self.replace_contracts(contracts)))
+            Ok((loaded, self.replace_declared(declarations)))
         });
         let (newer, services) = match reloaded {
             Ok(reloaded) => reloaded,
@@ -136,21 +133,21 @@ impl Running {
 
     /// Replaces the declared services and returns the names of those that differ. Ends the subscriptions to topics that
     /// are gone, and those that the new policies do not permit.
-    fn replace_contracts(&self, contracts: Vec<Arc<Contract>>) -> Vec<ServiceName> {
+    fn replace_declared(&self, declarations: Vec<Declaration>) -> Vec<ServiceName> {
         let parts = &self.parts;
-        let before = parts.services.table().contracts();
-        let is_in = |contract: &Contract, others: &[Arc<Contract>]| {
-            let same = |other: &&Arc<Contract>| other.name == contract.name;
-            others.iter().find(same).is_some_and(|other| other.to_json() == contract.to_json())
+        let before = parts.services.table().declarations();
+        let is_in = |declared: &Declaration, others: &[Declaration]| {
+            let same_name = |other: &&Declaration| other.contract.name == declared.contract.name;
+            others.iter().find(same_name).is_some_and(|other| other.is_same_as(declared))
         };
-        let removed_or_changed = before.iter().filter(|contract| !is_in(contract, &contracts));
-        let added_or_changed = contracts.iter().filter(|contract| !is_in(contract, &before));
+        let removed_or_changed = before.iter().filter(|declared| !is_in(declared, &declarations));
+        let added_or_changed = declarations.iter().filter(|declared| !is_in(declared, &before));
         let mut changed: Vec<_> =
-            removed_or_changed.chain(added_or_changed).map(|contract| contract.name.clone()).collect();
+            removed_or_changed.chain(added_or_changed).map(|declared| declared.contract.name.clone()).collect();
         changed.sort();
         changed.dedup();
         if !changed.is_empty() {
-            parts.services.table().replace_declared(contracts);
+            parts.services.table().replace_declared(declarations);
             let (subscriptions, sessions) = (parts.subscriptions.clone(), parts.sessions.table().all());
             let services = changed.clone();
             parts.tasks.spawn_until_stopped(async move {

@@ -1,0 +1,52 @@
+//! The outcomes of a request that did not succeed.
+
+use std::time::Duration;
+
+/// Why a request has no result, and with that whether the backend may have acted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendFailure {
+    /// The backend did not act: a bound was reached, no connection could be made, or it answered 429 or 503.
+    NotDone {
+        /// After how long a client may try again.
+        retry_after: Duration,
+    },
+    /// The backend refused the request with a 4xx status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The `code` of the body, or `http_<status>`.
+        code: String,
+        /// The `message` or `detail` of the body, if it has one.
+        message: Option<String>,
+    },
+    /// The backend may have acted.
+    Unknown(UnknownReason),
+}
+
+/// Why it is not known whether a backend has acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownReason {
+    /// There was no response in time.
+    Timeout,
+    /// The connection was lost.
+    Connection,
+    /// The status was neither a success nor a refusal.
+    Status,
+    /// The response was too large.
+    TooLarge,
+    /// The response was not what the contract says.
+    InvalidResponse,
+}
+
+impl UnknownReason {
+    /// Returns `details.reason` of the error for the client.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Status => "status",
+            Self::TooLarge => "too_large",
+            Self::InvalidResponse => "invalid_response",
+        }
+    }
+}

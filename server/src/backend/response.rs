@@ -1,0 +1,112 @@
+//! What the gateway makes of the response of a backend.
+
+use std::time::Duration;
+
+use realtime_gateway_protocol::RawJson;
+use reqwest::{Response, StatusCode, header::RETRY_AFTER};
+use serde::Deserialize;
+
+use super::{BackendFailure, UnknownReason};
+
+/// The largest successful response that is read, in bytes. Its data has to fit into a message for the client.
+const MAX_BYTES: usize = 240 * 1024;
+/// The largest body of a refusal that is read, in bytes.
+const MAX_REFUSAL_BYTES: usize = 16 * 1024;
+/// The longest `code` and `message` of a refusal that are passed on, in characters.
+const MAX_CODE: usize = 64;
+const MAX_MESSAGE: usize = 1_000;
+/// The longest `Retry-After` that is passed on.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// The body of a successful response.
+#[derive(Deserialize)]
+struct Success {
+    // Without this function, the data `null` would be read as absent data.
+    #[serde(default, deserialize_with = "present")]
+    data: Option<RawJson>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
+    RawJson::deserialize(deserializer).map(Some)
+}
+
+/// The body of a refusal: `detail` is that of a problem document (RFC 9457).
+#[derive(Default, Deserialize)]
+struct Refusal {
+    code: Option<String>,
+    message: Option<String>,
+    detail: Option<String>,
+}
+
+/// Returns the failure of a request that got no response.
+pub(super) fn failure(error: &reqwest::Error) -> BackendFailure {
+    if error.is_connect() {
+        BackendFailure::NotDone { retry_after: super::RETRY_AFTER }
+    } else if error.is_timeout() {
+        BackendFailure::Unknown(UnknownReason::Timeout)
+    } else {
+        BackendFailure::Unknown(UnknownReason::Connection)
+    }
+}
+
+/// Returns the `data` of a successful response.
+///
+/// # Errors
+/// The failure that the status or the body means.
+pub(super) async fn data(response: Response) -> Result<RawJson, BackendFailure> {
+    match response.status() {
+        StatusCode::NO_CONTENT => Ok(RawJson::default()),
+        status if status.is_success() => {
+            let body = body(response, MAX_BYTES).await?;
+            let invalid = || BackendFailure::Unknown(UnknownReason::InvalidResponse);
+            let success: Success = serde_json::from_slice(&body).map_err(|_| invalid())?;
+            success.data.ok_or_else(invalid)
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            Err(BackendFailure::NotDone { retry_after: retry_after(&response) })
+        }
+        status if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT => {
+            Err(refusal(status, response).await)
+        }
+        _ => Err(BackendFailure::Unknown(UnknownReason::Status)),
+    }
+}
+
+/// Returns the delay of `Retry-After` in seconds. A date, which needs a clock that agrees with ours, gets the default.
+fn retry_after(response: &Response) -> Duration {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(super::RETRY_AFTER, |seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// Reads a refusal. A body that cannot be read does not make it less certain.
+async fn refusal(status: StatusCode, response: Response) -> BackendFailure {
+    let body = body(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
+    let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+    let code = refusal.code.filter(|code| !code.is_empty()).map(|code| shortened(&code, MAX_CODE));
+    BackendFailure::Refused {
+        status: status.as_u16(),
+        code: code.unwrap_or_else(|| format!("http_{}", status.as_u16())),
+        message: refusal.message.or(refusal.detail).map(|message| shortened(&message, MAX_MESSAGE)),
+    }
+}
+
+fn shortened(text: &str, characters: usize) -> String {
+    // U+0000 is in no message of the gateway.
+    text.chars().filter(|character| *character != '\0').take(characters).collect()
+}
+
+async fn body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, BackendFailure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure_while_reading(&error))? {
+        if body.len() + chunk.len() > max_bytes {
+            return Err(BackendFailure::Unknown(UnknownReason::TooLarge));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failure_while_reading(error: &reqwest::Error) -> BackendFailure {
+    let reason = if error.is_timeout() { UnknownReason::Timeout } else { UnknownReason::Connection };
+    BackendFailure::Unknown(reason)
+}

@@ -1,0 +1,67 @@
+//! Signatures of requests, as the Standard Webhooks specification defines them.
+
+use std::time::SystemTime;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::hmac;
+
+use crate::config::Secret;
+
+/// The prefix of a secret.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// Signs requests with every secret of a service, so that a secret can be replaced without a gap: a backend accepts a
+/// request when one of its signatures is valid.
+pub(super) struct Signer {
+    keys: Vec<hmac::Key>,
+}
+
+impl Signer {
+    /// Creates a signer.
+    ///
+    /// # Errors
+    /// A sentence when a secret is not `whsec_` and base64.
+    pub(super) fn new(secrets: &[Secret]) -> Result<Self, String> {
+        let key = |secret: &Secret| {
+            let encoded = secret.0.strip_prefix(SECRET_PREFIX).unwrap_or(&secret.0);
+            STANDARD.decode(encoded).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        };
+        let keys = secrets.iter().map(key).collect::<Result<_, _>>();
+        Ok(Self { keys: keys.map_err(|_| "a secret is not `whsec_` and base64".to_owned())? })
+    }
+
+    /// Returns the headers of a request.
+    pub(super) fn headers(&self, id: &str, now: SystemTime, body: &str) -> [(&'static str, String); 3] {
+        let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
+        let content = [id, &timestamp, body].join(".");
+        let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, content.as_bytes())));
+        let signatures: Vec<_> = self.keys.iter().map(signature).collect();
+        [("webhook-id", id.to_owned()), ("webhook-timestamp", timestamp), ("webhook-signature", signatures.join(" "))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The example of the specification's reference libraries.
+    #[test]
+    fn signs_like_the_reference_libraries() {
+        let signer = Signer::new(&[Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into())]).unwrap();
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);
+        let [_, (_, timestamp), (_, signature)] =
+            signer.headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, r#"{"test": 2432232314}"#);
+        assert_eq!(timestamp, "1614265330");
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn signs_with_every_secret() {
+        let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
+        let signer = Signer::new(&secrets.map(|secret| Secret(secret.into()))).unwrap();
+        let [.., (_, signature)] = signer.headers("msg_1", SystemTime::UNIX_EPOCH, "{}");
+        assert_eq!(signature.split(' ').filter(|signature| signature.starts_with("v1,")).count(), 2);
+    }
+}
