@@ -1,9 +1,6 @@
 //! The generated Rust of a contract with difficult names compiles, and reads and writes JSON.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "sdk_with_calls/mod.rs"]
-mod sdk_with_calls;
-
 /// The generated code.
 #[allow(
     clippy::all,
@@ -12,9 +9,6 @@ mod sdk_with_calls;
     reason = "the names are those of a contract; the tests do not use all"
 )]
 mod gateway_gen {
-    // It hides the crate: the SDK has no calls yet.
-    use super::sdk_with_calls as realtime_gateway_sdk;
-
     include!("golden/hostile/gateway_gen.rs");
 }
 

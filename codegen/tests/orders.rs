@@ -1,15 +1,9 @@
 //! The generated Rust compiles with the SDK, and reads and writes JSON.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "sdk_with_calls/mod.rs"]
-mod sdk_with_calls;
-
 /// The generated code.
 #[allow(dead_code, unreachable_pub, reason = "the tests do not use every type, and no other crate does")]
 mod gateway_gen {
-    // It hides the crate: the SDK has no calls yet.
-    use super::sdk_with_calls as realtime_gateway_sdk;
-
     include!("golden/orders/gateway_gen.rs");
 }
 
@@ -95,7 +89,7 @@ fn client() -> Client {
 
 #[test]
 fn topics_are_built_from_valid_values_only() {
-    let orders = orders(&sdk_with_calls::Client(client()));
+    let orders = orders(&client());
     assert!(orders.order("42").is_ok() && orders.depot("eu-west", "a--b").is_ok() && orders.news().is_ok());
     for (result, expected) in [
         (orders.order("").map(drop), "the value of orderId is empty"),
@@ -109,7 +103,7 @@ fn topics_are_built_from_valid_values_only() {
 
 /// The handles have the types of the contract. It is compiled only.
 #[allow(dead_code, reason = "the compiler checks it")]
-async fn handles_are_typed(client: &sdk_with_calls::Client) -> Result<(), realtime_gateway_sdk::Error> {
+async fn handles_are_typed(client: &Client) -> Result<(), realtime_gateway_sdk::Error> {
     let orders = orders(client);
     let order = orders.order("42")?;
     let mut events = order.subscribe().history(10).await?;
@@ -119,6 +113,6 @@ async fn handles_are_typed(client: &sdk_with_calls::Client) -> Result<(), realti
     order.publish(&OrderComment { text: "hello".into(), replies: None, quoted: None }).await?;
     let reason = CancelReason::ChangedMind(ChangedMind {});
     let request = CancelRequest { order_id: "42".into(), reason };
-    let _: CancelResult = orders.cancel(&request, sdk_with_calls::CallOptions).await?;
+    let _: CancelResult = orders.cancel(&request, realtime_gateway_sdk::CallOptions::default()).await?;
     Ok(())
 }

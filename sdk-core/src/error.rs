@@ -31,6 +31,8 @@ pub enum ErrorKind {
         message: String,
         /// How long to wait before another attempt, if the gateway sent a time.
         retry_after: Option<Duration>,
+        /// The `details` of the error: JSON.
+        details: Option<Box<str>>,
     },
     /// No answer arrived in time. Contains the error because of which there was no connection, if there was one.
     TimedOut(Option<Box<Error>>),
@@ -97,6 +99,15 @@ impl Error {
         }
     }
 
+    /// Returns the `details` of the gateway's error, as JSON. For [`ErrorCode::CallFailed`] these are the status, the code
+    /// and the message of the backend.
+    pub fn details(&self) -> Option<&str> {
+        match &*self.kind {
+            ErrorKind::Refused { details, .. } => details.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Returns the close code, if the client has stopped.
     pub fn close_code(&self) -> Option<CloseCode> {
         match &*self.kind {
@@ -145,10 +156,17 @@ impl Error {
     pub(crate) fn refused(code: ErrorCode, message: String, retry_after: Option<Duration>) -> Self {
         // After `unavailable` and `internal` the command may still have taken effect.
         let outcome = match code {
-            ErrorCode::Unavailable | ErrorCode::Internal => Outcome::Unknown,
+            ErrorCode::Unavailable | ErrorCode::Internal | ErrorCode::CallUnknown => Outcome::Unknown,
             _ => Outcome::Refused,
         };
-        Self::new(ErrorKind::Refused { code, message, retry_after }, outcome)
+        Self::new(ErrorKind::Refused { code, message, retry_after, details: None }, outcome)
+    }
+
+    pub(crate) fn with_details(mut self, text: Option<&str>) -> Self {
+        if let ErrorKind::Refused { details, .. } = &mut *self.kind {
+            *details = text.map(Into::into);
+        }
+        self
     }
 
     /// Creates the error of a client that has stopped with this close code.

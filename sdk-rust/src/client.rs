@@ -1,6 +1,7 @@
 //! The client that an app uses. It is cheap to clone, connects at first use, and closes with its last clone.
 
 mod builder;
+mod call;
 mod clan_chat;
 mod history;
 mod notifications;
@@ -11,12 +12,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClanId, CloseCode, ServerMessage, ServiceName, TopicName};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use builder::ClientBuilder;
 pub(crate) use builder::{TokenFuture, TokenProvider};
+pub use call::CallOptions;
 pub use clan_chat::{ClanChat, Receipt, SendChat, SubscribeChat};
 pub use history::{History, HistoryCommand};
 pub use notifications::Notifications;
@@ -152,7 +154,25 @@ impl Client {
             _ => return Err(Error::invalid("the payload of a request is an object")),
         };
         let command = Draft::any(&type_name.into(), &payload).map_err(Error::invalid)?;
-        self.call(Call::Request(command), None).await
+        self.perform(Call::Request(command), None).await
+    }
+
+    /// Calls the backend of a declared service, and returns the data of its response.
+    ///
+    /// A call is never repeated. After an error with [`Outcome::Unknown`] the backend may have carried it out: repeat it
+    /// only with the same [`CallOptions::call_id`].
+    ///
+    /// # Errors
+    /// The refusal of the gateway or of the backend ([`ErrorCode::CallFailed`](realtime_gateway_protocol::ErrorCode::CallFailed),
+    /// see [`Error::details`]), that no answer came in time, or that the response is not a `T`.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        service: &str,
+        method: &str,
+        data: &(impl Serialize + Sync + ?Sized),
+        options: CallOptions,
+    ) -> Result<T, Error> {
+        options.call(self, service, method, data).await
     }
 
     /// Returns a stream of all messages that arrive, including types that this version of the SDK does not know.
@@ -184,7 +204,7 @@ impl Client {
     }
 
     /// Makes a call that is answered by a message.
-    async fn call(&self, call: Call, timeout: Option<Duration>) -> Result<ServerMessage, Error> {
+    async fn perform(&self, call: Call, timeout: Option<Duration>) -> Result<ServerMessage, Error> {
         match self.ticket(call, timeout).await? {
             Some(answer) => Ok(answer.message()),
             None => Err(Error::new(ErrorKind::Connection("there was no answer".to_owned()), Outcome::Unknown)),

@@ -7,8 +7,9 @@ mod driver;
 
 #[cfg(feature = "tokio")]
 pub use client::{
-    ChatStream, ClanChat, Client, ClientBuilder, History, HistoryCommand, MessageStream, NotificationStream,
-    Notifications, Publish, RawEvent, Receipt, SendChat, ServiceTopic, SubscribeChat, SubscribeTopic, TopicStream,
+    CallOptions, ChatStream, ClanChat, Client, ClientBuilder, History, HistoryCommand, MessageStream,
+    NotificationStream, Notifications, Publish, RawEvent, Receipt, SendChat, ServiceTopic, SubscribeChat,
+    SubscribeTopic, TopicStream,
 };
 pub use realtime_gateway_sdk_core::{
     ChatEvent, Delivery, Error, ErrorKind, Event, Frame, Gap, GapReason, Outcome, Position, State, Topic, TopicEvent,

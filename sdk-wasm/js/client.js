@@ -4,7 +4,7 @@ import { ClanChat, Notifications, ServiceTopic } from "./services.js";
 import { Engine, guard } from "./engine.js";
 import { Requests } from "./requests.js";
 import { closedByApp, fault } from "./error.js";
-import { canShare } from "./group.js";
+import { canShare, makeId } from "./group.js";
 import { checked } from "./options.js";
 import { Tab } from "./tab.js";
 
@@ -90,6 +90,11 @@ export class GatewayClient {
 
   topic(service, topic) {
     return new ServiceTopic(this.#internals(), service, topic);
+  }
+
+  async call(service, method, data, { callId = makeId(), ...options } = {}) {
+    const fields = { service, method, data, callId, timeoutMs: options.timeoutMs };
+    return (await this.request("call", fields, options)).data;
   }
 
   request(type, fields = {}, options = {}) {

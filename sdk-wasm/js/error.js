@@ -3,9 +3,10 @@
 export class GatewayError extends Error {
   constructor(fault) {
     super(fault.message);
-    const { code, outcome, retryable, retryAfterMs, closeCode, clientMessageId, cause } = fault;
+    const { code, outcome, retryable, retryAfterMs, details, closeCode, clientMessageId, cause } = fault;
     Object.assign(this, { code, outcome, retryable });
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+    if (details !== undefined) this.details = details;
     if (closeCode !== undefined) this.closeCode = closeCode;
     if (clientMessageId !== undefined) this.clientMessageId = clientMessageId;
     if (cause !== undefined) this.cause = cause.code ? new GatewayError(cause) : cause;

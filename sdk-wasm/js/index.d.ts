@@ -36,6 +36,8 @@ export class GatewayError extends Error {
   readonly retryable: boolean;
   /** How long to wait before another attempt, as requested by the gateway, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The `details` of the gateway's error. For `call_failed`: `status`, `code` and `message` of the backend. */
+  readonly details?: { readonly [name: string]: unknown };
   /** The close code, if the client has ended. */
   readonly closeCode?: number;
   /** The `clientMessageId` of the failed send. */
@@ -303,6 +305,12 @@ export class GatewayClient {
   clanChat(clanId: string): ClanChat;
   /** A topic of a declared service. */
   topic<T = unknown>(service: string, topic: string): ServiceTopic<T>;
+  /**
+   * Calls the backend of a declared service, and resolves with the data of its response. A call is never repeated. After
+   * `call_unknown`, or any error whose outcome is `unknown`, the backend may have carried it out: repeat it only with the
+   * same `callId`.
+   */
+  call<T = unknown>(service: string, method: string, data: unknown, options?: CallOptions & { callId?: string }): Promise<T>;
   /**
    * Sends any command, which is never repeated. Resolves with the reply. The outcome is `unknown` if the tab that sent
    * it is gone.

@@ -6,6 +6,7 @@ export type ErrorCode =
   | "invalid_message"
   | "unknown_type"
   | "unknown_service"
+  | "unknown_method"
   | "message_too_large"
   | "conflict"
   | "unauthorized"
@@ -15,6 +16,8 @@ export type ErrorCode =
   | "session_limit"
   | "rate_limited"
   | "unavailable"
+  | "call_failed"
+  | "call_unknown"
   | "internal"
   | (string & {});
 
@@ -264,6 +267,23 @@ export interface GetTopicPresence {
   requestId?: string;
 }
 
+/** Calls a method of a declared service: a request to its backend. */
+export interface Call {
+  type: "call";
+  /** The service. */
+  service: string;
+  /** The call, as the contract of the service names it. */
+  method: string;
+  /** The request: any JSON value. */
+  data: unknown;
+  /** The name of this call, which a repeat of it has too. The backend can recognise the repeat by it. */
+  callId?: string;
+  /** How long to wait for the backend, in milliseconds. At most, and by default, the time limit of the service. */
+  timeoutMs?: number;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
 /** Requests a `pong`. */
 export interface Ping {
   type: "ping";
@@ -288,6 +308,7 @@ export type ClientMessage =
   | Publish
   | GetTopicHistory
   | GetTopicPresence
+  | Call
   | Ping;
 
 /** The client is authenticated, and the connection may be used. */
@@ -648,6 +669,21 @@ export interface TopicPresenceChanged {
   data?: unknown;
 }
 
+/** The backend of a service has answered a call. */
+export interface CallResult {
+  type: "call_result";
+  /** The service. */
+  service: string;
+  /** The method. */
+  method: string;
+  /** The response: any JSON value. */
+  data: unknown;
+  /** The `callId` of the call. */
+  callId?: string;
+  /** Chosen by the client and repeated in the reply to its command. */
+  requestId?: string;
+}
+
 /** The node will close the connection, which works until then. */
 export interface ReconnectHint {
   type: "reconnect";
@@ -670,6 +706,10 @@ export interface ErrorReply {
   clanId?: string;
   /** The topic of the command. */
   topic?: string;
+  /** The service of the call. */
+  service?: string;
+  /** The method of the call. */
+  method?: string;
   /** The time after which to try again, in milliseconds. */
   retryAfterMs?: number;
   /** Additional data for programs, such as the invalid `field` or an `errorId`. */
@@ -708,6 +748,7 @@ export type ServerMessage =
   | TopicHistory
   | TopicPresence
   | TopicPresenceChanged
+  | CallResult
   | ReconnectHint
   | ErrorReply
   | Pong;

@@ -138,6 +138,9 @@ const STORIES = {
   async 'gateway.topic("dice"'(code, on) {
     await assert.rejects(run(code, on), { code: "unknown_service" });
   },
+  async 'gateway.call<'(code, on) {
+    await assert.rejects(run(code, on), { code: "unknown_service" });
+  },
   async "saved ? { from: saved }"(code, on) {
     await on.app.clanChat("c").send("hello");
     const seen = [on.called("show"), on.called("save")];

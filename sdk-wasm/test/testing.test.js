@@ -50,6 +50,7 @@ test("commands are accepted as the vectors say", async () => {
     // A token of a vector may name another user, which ends a connection that has one.
     if (type === "authenticate") continue;
     const fake = new FakeGateway({ services });
+    if (type === "call") fake.answer("orders", "cancel", () => null);
     const { ask } = await line(fake);
     const replies = await ask(frame);
     assert.deepEqual(replies.filter(reply => reply.type === "error"), [], name);
@@ -130,6 +131,27 @@ test("presence in a topic has the data of users", async t => {
     changes.map(({ userId, status, data }) => [userId, status, data]),
     [["bob", "online", 1], ["bob", "updated", 2], ["bob", "offline", undefined]],
   );
+});
+
+test("calls are answered as a backend does", async t => {
+  const { fake, client } = stage(t, { services: ["orders"] });
+  let finish;
+  fake.answer("orders", "slow", () => new Promise(resolve => (finish = resolve)));
+  fake.answer("orders", "cancel", ({ orderId }, { userId, callId }) => {
+    if (orderId === "sent") throw { message: "too late", details: { status: 409, code: "shipped", message: "too late" } };
+    return { orderId, userId, named: callId };
+  });
+  const slow = client.call("orders", "slow", null);
+  assert.deepEqual(await client.call("orders", "cancel", { orderId: "42" }, { callId: "c1" }), { orderId: "42", userId: "ada", named: "c1" });
+  const refused = { code: "call_failed", outcome: "refused", details: { status: 409, code: "shipped", message: "too late" } };
+  await assert.rejects(client.call("orders", "cancel", { orderId: "sent" }), refused);
+  await assert.rejects(client.call("orders", "refund", 1), { code: "unknown_method", outcome: "refused" });
+  fake.refuse("call", { code: "unavailable", message: "busy", retryAfterMs: 5 });
+  await assert.rejects(client.call("orders", "slow", 1), { code: "unavailable", outcome: "refused", retryAfterMs: 5 });
+  fake.refuse("call", { code: "call_unknown", message: "who knows", details: { reason: "timeout" } });
+  await assert.rejects(client.call("orders", "slow", 1), { code: "call_unknown", outcome: "unknown", details: { reason: "timeout" } });
+  finish("done");
+  assert.equal(await slow, "done");
 });
 
 test("history of a topic is read in pages", async t => {

@@ -90,6 +90,13 @@ pub(super) static CLIENT: &[(&str, &[Field])] = &[
         Field { name: "service", required: true, kind: Kind::Service },
         Field { name: "topic", required: true, kind: Kind::Id },
     ]),
+    ("call", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "method", required: true, kind: Kind::Id },
+        Field { name: "data", required: true, kind: Kind::Any },
+        Field { name: "callId", required: false, kind: Kind::Id },
+        Field { name: "timeoutMs", required: false, kind: Kind::Whole(&(0..=9007199254740991)) },
+    ]),
     ("ping", &[]),
 ];
 
@@ -258,6 +265,12 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "status", required: true, kind: Kind::Text },
         Field { name: "data", required: false, kind: Kind::Any },
     ]),
+    ("call_result", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "method", required: true, kind: Kind::Id },
+        Field { name: "data", required: true, kind: Kind::Any },
+        Field { name: "callId", required: false, kind: Kind::Id },
+    ]),
     ("reconnect", &[
         Field { name: "reason", required: true, kind: Kind::Text },
         Field { name: "afterMs", required: true, kind: Kind::Whole(&(0..=18446744073709551615)) },
@@ -268,6 +281,8 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "inReplyTo", required: false, kind: Kind::Text },
         Field { name: "clanId", required: false, kind: Kind::Id },
         Field { name: "topic", required: false, kind: Kind::Id },
+        Field { name: "service", required: false, kind: Kind::Service },
+        Field { name: "method", required: false, kind: Kind::Id },
         Field { name: "retryAfterMs", required: false, kind: Kind::Whole(&(0..=18446744073709551615)) },
         Field { name: "details", required: false, kind: Kind::Any },
     ]),

@@ -29,6 +29,9 @@ pub(super) fn text(error: &Error) -> ObjectText {
     if let Some(wait) = error.retry_after() {
         members.whole("retryAfterMs", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     }
+    if let Some(details) = error.details() {
+        members.raw("details", details);
+    }
     if let Some(code) = error.close_code() {
         members.whole("closeCode", code.0.into());
     }

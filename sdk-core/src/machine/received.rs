@@ -7,7 +7,7 @@ use realtime_gateway_protocol::{
 };
 
 use super::Millis;
-use crate::{Error, Frame, Position, Topic};
+use crate::{Error, Frame, Outcome, Position, Topic};
 
 /// A server message with its meaning for the machine.
 pub(crate) struct Received {
@@ -61,11 +61,19 @@ pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
     pub(crate) message: String,
     pub(crate) retry_after: Option<Millis>,
+    /// The `details`, as JSON.
+    pub(crate) details: Option<Box<str>>,
+    /// Whether this is the error of a call.
+    pub(crate) of_call: bool,
 }
 
 impl Refusal {
     pub(crate) fn error(&self) -> Error {
-        Error::refused(self.code.clone(), self.message.clone(), self.retry_after.map(Duration::from_millis))
+        let error =
+            Error::refused(self.code.clone(), self.message.clone(), self.retry_after.map(Duration::from_millis));
+        let error = error.with_details(self.details.as_deref());
+        // Other than for commands that the gateway carries out itself, `unavailable` means that a call was not made.
+        if self.of_call && self.code == ErrorCode::Unavailable { error.with_outcome(Outcome::Refused) } else { error }
     }
 }
 
@@ -190,6 +198,8 @@ fn refused(outline: &Outline<'_>) -> Option<Refusal> {
         code: ErrorCode::from(&*outline.text("code")?),
         message: outline.text("message")?.into_owned(),
         retry_after: outline.whole("retryAfterMs"),
+        details: outline.raw("details").map(Into::into),
+        of_call: outline.text("inReplyTo").is_some_and(|command| command == "call"),
     })
 }
 

@@ -260,6 +260,8 @@ fn refusal(code: ErrorCode, word: Option<&str>) -> ErrorReply {
         in_reply_to: word.map(str::to_owned),
         clan_id: None,
         topic: None,
+        service: None,
+        method: None,
         retry_after_ms: None,
         details: None,
     }

@@ -130,7 +130,7 @@ impl ClientBuilder {
 }
 
 /// A number that no other client draws: the keys of the standard library's hash maps come from the operating system.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     hasher.write_u128(since.as_nanos());

@@ -83,7 +83,7 @@ impl ClanChat {
     /// The gateway's refusal, or that no answer came in time.
     pub async fn presence(&self) -> Result<Presence, Error> {
         let get = GetPresence { clan_id: self.clan_id.clone() };
-        match self.client.call(Call::Query(get.into()), None).await? {
+        match self.client.perform(Call::Query(get.into()), None).await? {
             ServerMessage::Presence(presence) => Ok(presence),
             other => Err(unexpected(&other)),
         }
@@ -164,7 +164,7 @@ impl Receipt {
         message: impl Into<Publication>,
         timeout: Option<Duration>,
     ) -> Result<Self, Error> {
-        match client.call(Call::Send(message.into()), timeout).await? {
+        match client.perform(Call::Send(message.into()), timeout).await? {
             ServerMessage::MessageSent(sent) => Ok(sent.into()),
             other => Err(unexpected(&other)),
         }

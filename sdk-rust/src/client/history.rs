@@ -104,7 +104,7 @@ impl<C: HistoryCommand> IntoFuture for History<C> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let reply = self.client.call(Call::Query(self.command?.into().into()), None).await?;
+            let reply = self.client.perform(Call::Query(self.command?.into().into()), None).await?;
             C::page(reply).map_err(|other| unexpected(&other))
         })
     }

@@ -63,7 +63,7 @@ impl ServiceTopic {
     /// The gateway's refusal, or that no answer came in time.
     pub async fn presence(&self) -> Result<TopicPresence, Error> {
         let get = GetTopicPresence { service: self.service.clone(), topic: self.topic.clone() };
-        match self.client.call(Call::Query(get.into()), None).await? {
+        match self.client.perform(Call::Query(get.into()), None).await? {
             ServerMessage::TopicPresence(presence) => Ok(presence),
             other => Err(unexpected(&other)),
         }

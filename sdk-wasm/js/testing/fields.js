@@ -17,6 +17,7 @@ export const CLIENT = {
   publish: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, clientMessageId: { required: false, kind: "Id" } },
   topic_history: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, before: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, after: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n }, limit: { required: false, kind: "Whole", least: 1n, most: 100n } },
   topic_presence: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" } },
+  call: { service: { required: true, kind: "Service" }, method: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, callId: { required: false, kind: "Id" }, timeoutMs: { required: false, kind: "Whole", least: 0n, most: 9007199254740991n } },
   ping: {},
 };
 
@@ -41,7 +42,8 @@ export const SERVER = {
   topic_history: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, epoch: { required: true, kind: "Text" }, events: { required: true, kind: "List", item: { kind: "Object", fields: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, offset: { required: true, kind: "Whole", least: 1n, most: 9007199254740991n }, publishedAt: { required: true, kind: "Time" }, userId: { required: false, kind: "Id" }, clientMessageId: { required: false, kind: "Id" } } } }, hasMore: { required: true, kind: "Flag" }, trimmed: { required: false, kind: "Flag" } },
   topic_presence: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, users: { required: true, kind: "List", item: { kind: "Object", fields: { userId: { required: true, kind: "Id" }, sessions: { required: true, kind: "Whole", least: 0n, most: 4294967295n }, data: { required: false, kind: "Any" } } } }, count: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
   topic_presence_changed: { service: { required: true, kind: "Service" }, topic: { required: true, kind: "Id" }, userId: { required: true, kind: "Id" }, status: { required: true, kind: "Text" }, data: { required: false, kind: "Any" } },
+  call_result: { service: { required: true, kind: "Service" }, method: { required: true, kind: "Id" }, data: { required: true, kind: "Any" }, callId: { required: false, kind: "Id" } },
   reconnect: { reason: { required: true, kind: "Text" }, afterMs: { required: true, kind: "Whole", least: 0n, most: 18446744073709551615n } },
-  error: { message: { required: true, kind: "Text" }, code: { required: true, kind: "Text" }, inReplyTo: { required: false, kind: "Text" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, retryAfterMs: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n }, details: { required: false, kind: "Any" } },
+  error: { message: { required: true, kind: "Text" }, code: { required: true, kind: "Text" }, inReplyTo: { required: false, kind: "Text" }, clanId: { required: false, kind: "Id" }, topic: { required: false, kind: "Id" }, service: { required: false, kind: "Service" }, method: { required: false, kind: "Id" }, retryAfterMs: { required: false, kind: "Whole", least: 0n, most: 18446744073709551615n }, details: { required: false, kind: "Any" } },
   pong: { timestamp: { required: true, kind: "Time" } },
 };

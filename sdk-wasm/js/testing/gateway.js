@@ -20,6 +20,8 @@ export class FakeGateway {
   #logs = new Map();
   #pending = new Map();
   #presence = new Presence(() => this.#sessions);
+  /** The answers to calls, by service and method. */
+  #handlers = new Map();
   #script = new Script();
   #revoked = new Set();
   #offline = false;
@@ -68,6 +70,14 @@ export class FakeGateway {
     return this.#append(service, topic, offset => clean({
       type: "event", service, topic, data, offset, publishedAt: now(), userId, clientMessageId,
     }));
+  }
+
+  answer(service, method, handler) {
+    this.#handlers.set(key(service, method), handler);
+  }
+
+  handler(service, method) {
+    return this.#handlers.get(key(service, method));
   }
 
   typing(clanId, userId, isTyping = true) {

@@ -64,6 +64,13 @@ export class FakeGateway {
   deleteChat(clanId: string, messageId: string): ChatDeleted;
   /** Publishes to a topic of a declared service. */
   publish(service: string, topic: string, data: unknown, options?: { userId?: string; clientMessageId?: string }): TopicMessage;
+  /**
+   * Answers the calls of a service, as its backend does. What the function throws is the error: `code` (`call_failed` by
+   * default), `message` and `details`.
+   */
+  answer(
+    service: string, method: string, handler: (data: any, call: { userId: string; callId?: string }) => unknown,
+  ): void;
   /** Reports that another user begins or stops typing. */
   typing(clanId: string, userId: string, isTyping?: boolean): void;
   /** Makes another user present in a clan. */

@@ -49,6 +49,7 @@ export class Session {
   #carryOut(message, reply, refuse) {
     const { type, clanId, service, topic } = message;
     const about = clanId !== undefined ? ["clan_chat", clanId] : [service, topic];
+    if (type === "call" && this.#gateway.services.includes(service)) return this.#call(message, reply, refuse);
     const problem = type === "authenticate" || type === "notification_ack" ? undefined : this.#problem(...about);
     if (problem) return refuse(problem);
     switch (type) {
@@ -165,6 +166,18 @@ export class Session {
     }));
   }
 
+  /** Answers a call by the handler of the test. Like those of a backend, answers may come in any order. */
+  async #call({ service, method, data, callId }, reply, refuse) {
+    const handler = this.#gateway.handler(service, method);
+    if (!handler) return refuse({ code: "unknown_method", message: "The service has no such call." });
+    try {
+      const result = await handler(data, { userId: this.userId, callId });
+      reply(clean({ type: "call_result", service, method, data: result ?? null, callId }));
+    } catch ({ code = "call_failed", message, details }) {
+      refuse(clean({ code, message, details }));
+    }
+  }
+
   #history(service, topic, { type, before, after, limit = 50 }) {
     const log = this.#gateway.log(service, topic);
     const all = service === "clan_chat" ? this.#gateway.messages(topic) : log.entries;
@@ -178,8 +191,9 @@ export class Session {
   }
 
   #refuse(message, requestId, fault) {
-    const { type, clanId, topic } = message;
-    this.push({ type: "error", ...fault, inReplyTo: type, clanId, topic, requestId });
+    const { type, clanId, topic, method } = message;
+    const service = method === undefined ? undefined : message.service;
+    this.push({ type: "error", ...fault, inReplyTo: type, clanId, topic, service, method, requestId });
   }
 
   // Pushes.

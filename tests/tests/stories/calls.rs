@@ -85,7 +85,7 @@ async fn returns_the_response_of_the_backend() {
     assert_eq!((header("content-type").as_str(), header("gateway-timeout-ms").as_str()), ("application/json", "2000"));
     assert_eq!(header("idempotency-key").len(), 64);
     request.answer_with(200, "", r#"{ "data" : {"refund":1.50}, "later": 1 }"#).await;
-    let result = alice.next_text().await;
+    let result = alice.next_text().await.unwrap();
     assert_eq!(
         result,
         r#"{"type":"call_result","service":"orders","method":"cancel","data":{"refund":1.50},"callId":"c1","requestId":"r"}"#

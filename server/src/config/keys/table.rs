@@ -102,7 +102,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
         "Keys of the HTTP API, by their SHA-256: gateway key new creates a key and this line. A key without scopes has all of them, which causes a warning. A key with services, such as [\"orders\"], may only use the routes of these services.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
-        "The source of permissions: the clans and topics claims of the token, a permission service, or allow_all (with --dev only).";
+        "The source of permissions: the clans, topics and calls claims of the token, a permission service, or allow_all (with --dev only).";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
         "The permission service for source http: it receives POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
     "permissions.timeout" fixed Duration, default("1s"), config.permissions.timeout,
@@ -198,7 +198,7 @@ pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
     "contract" live Path, sample("services/orders.service.toml"), contract,
         "The contract file of the service, whose name is that of the section. A relative path is relative to the configuration file, or to the working directory when a variable sets it.";
     "backend.url" live Url, sample("http://orders:8080/gateway"), backend_url,
-        "The backend of the service: an http:// or https:// URL, or amqp for the broker of bus.url. This version checks the keys of the backend, and sends no requests to it yet.";
+        "The backend of the service: an http:// or https:// URL, to which the gateway sends the calls of clients. amqp, for the broker of bus.url, is not possible yet.";
     "backend.secret_file" live Path, sample("/run/secrets/orders"), secret_file,
         "The file with the secrets that sign requests to an HTTP backend, one a line: whsec_ and the base64 of 24 to 64 bytes. Each of them signs, so that they can be rotated.";
     "backend.timeout" live Duration, default("2s"), timeout,
@@ -206,5 +206,5 @@ pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
     "backend.max_in_flight" live Number, default("256"), max_in_flight,
         "The maximum number of concurrent requests of a node to the backend.";
     "backend.claims" live Texts, sample("tenant"), claims,
-        "The claims of the client's token that are passed on to the backend.";
+        "The claims of the client's token that are passed on to the backend. Not possible yet.";
 };
