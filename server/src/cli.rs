@@ -1,8 +1,9 @@
 //! The command line. Exit codes: 0 for success, 1 for a failure, with one line that says how to fix it, 2 for wrong
-//! usage.
+//! usage. `schema diff` exits with 1 for breaking changes only, and with 2 for every failure.
 
 mod accept_clock;
 mod check;
+mod codegen;
 mod config;
 mod healthcheck;
 mod key;
@@ -58,7 +59,9 @@ enum Command {
     Notify(notify::Notify),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
-    /// Writes JSON Schema, AsyncAPI and OpenAPI documents.
+    /// Writes typed code for declared services.
+    Codegen(codegen::Codegen),
+    /// Writes JSON Schema, AsyncAPI and OpenAPI documents, or compares two contracts.
     Schema(schema::Schema),
     /// Copies, repairs or compacts a store while no gateway uses it, or confirms a clock that has jumped.
     Store(store::Store),
@@ -115,6 +118,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Healthcheck(healthcheck) => run(healthcheck.run()),
         Command::Notify(notify) => run(notify.run()),
         Command::Services(services) => services.run(),
+        Command::Codegen(codegen) => run(codegen.run()),
         Command::Schema(schema) => schema.run(),
         Command::Store(store) => run(store.run()),
         Command::Config(config) => config.run(),
@@ -144,4 +148,17 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 /// Prints a warning to standard error.
 fn warn(text: &str) {
     print_to_stderr(format!("gateway: {text}"));
+}
+
+/// Returns text from outside, such as that of a contract, with its control characters escaped: they could change what
+/// a terminal shows, or end a line.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::new(), |mut printable, c| {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+        printable
+    })
 }

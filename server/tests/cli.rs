@@ -7,6 +7,15 @@ mod damage;
 #[path = "cli/check.rs"]
 mod check;
 
+#[path = "cli/codegen.rs"]
+mod codegen;
+
+#[path = "cli/codegen_url.rs"]
+mod codegen_url;
+
+#[path = "cli/schema_diff.rs"]
+mod schema_diff;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -126,7 +135,7 @@ fn token_command_prints_token_with_requested_claims() {
 }
 
 #[test]
-fn token_command_grants_topics() {
+fn token_command_grants_topics_and_calls() {
     let sandbox = Sandbox::with_secret();
     let output = sandbox.run(&["token", "--user", "alice", "--topics", "dice:table-1,orders:order:7,dice:*"]);
     assert_eq!(output.code(), 0, "{}", output.err());
@@ -135,6 +144,15 @@ fn token_command_grants_topics() {
     assert_eq!(claims["topics"], json!({ "dice": ["table-1", "*"], "orders": ["order:7"] }));
     for wrong in ["dice", "Dice:1", "dice:", ":x", "dice:a b"] {
         assert_eq!(sandbox.run(&["token", "--user", "alice", "--topics", wrong]).code(), 2, "{wrong}");
+    }
+    let granted = ["--topics", "orders:order-42,orders:eu-*", "--calls", "orders:cancel,shop:buy,orders:payNow"];
+    let output = sandbox.run(&[&["token", "--user", "alice"][..], &granted].concat());
+    let claims = output.out().trim_end().split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["topics"], json!({ "orders": ["order-42", "eu-*"] }));
+    assert_eq!(claims["calls"], json!({ "orders": ["cancel", "payNow"], "shop": ["buy"] }));
+    for wrong in ["orders", "Orders:cancel", "orders:", ":cancel", "orders:*", "orders:Cancel", "orders:pay now"] {
+        assert_eq!(sandbox.run(&["token", "--user", "alice", "--calls", wrong]).code(), 2, "{wrong}");
     }
 }
 

@@ -18,8 +18,10 @@ pub struct Mint {
     pub user: UserId,
     /// `clans`: clan ids, or `*` for all. Empty for none.
     pub clans: Vec<String>,
-    /// `topics`: topics per service, or `*` for all topics of the service. Empty for none.
+    /// `topics`: topics per service. One that ends in `*` stands for all topics with the prefix. Empty for none.
     pub topics: BTreeMap<String, Vec<String>>,
+    /// `calls`: calls per service. Empty for none.
+    pub calls: BTreeMap<String, Vec<String>>,
     /// The device id (`deviceId`), if any.
     pub device: Option<DeviceId>,
     /// The lifetime.
@@ -63,6 +65,8 @@ struct Claims<'a> {
     clans: &'a [String],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     topics: &'a BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    calls: &'a BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
 }
@@ -87,6 +91,7 @@ pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
         aud: auth.audience.as_deref(),
         clans: &mint.clans,
         topics: &mint.topics,
+        calls: &mint.calls,
         device_id: mint.device.as_ref().map(DeviceId::as_str),
     };
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.0.as_bytes()))

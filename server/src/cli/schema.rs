@@ -1,9 +1,11 @@
-//! `gateway schema`: writes the machine-readable documents of the protocol and of the HTTP API.
+//! `gateway schema`: writes the machine-readable documents of the protocol and of the HTTP API, or compares two contracts.
+
+mod diff;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use realtime_gateway_protocol::{
     asyncapi_document,
     backend::{Flow, backend_schema},
@@ -13,16 +15,28 @@ use serde_json::Value;
 
 use crate::http::openapi_document;
 
-/// Writes JSON Schema, AsyncAPI and OpenAPI documents.
+/// Writes JSON Schema, AsyncAPI and OpenAPI documents, or compares two contracts.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Schema {
     /// The folder to write to. It is created if it does not exist.
     #[arg(long, value_name = "DIR", default_value = "schema")]
     out: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compares two contract files of a service, and reports the changes that break clients.
+    Diff(diff::Diff),
 }
 
 impl Schema {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(Command::Diff(diff)) = self.command {
+            return diff.run();
+        }
         let folder = self.out.display();
         fs::create_dir_all(&self.out).with_context(|| format!("{folder} cannot be made"))?;
         let mut written = String::new();

@@ -69,6 +69,7 @@ impl Dev {
             user: user_id,
             clans: clans.map(|clans| texts(&clans.0)).unwrap_or_default(),
             topics: topics.map(|(service, topics)| (service.to_string(), texts(&topics.0))).collect(),
+            calls: BTreeMap::new(),
             device: device_id,
             ttl: TTL,
         };

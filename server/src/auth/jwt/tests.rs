@@ -179,6 +179,7 @@ async fn minted_token_is_accepted_by_the_same_configuration() {
         user: UserId::new("alice").unwrap(),
         clans: vec!["c1".into()],
         topics: [("dice".to_owned(), vec!["table-1".to_owned(), "*".to_owned()])].into(),
+        calls: [("orders".to_owned(), vec!["cancel".to_owned()])].into(),
         device: Some(DeviceId::new("phone").unwrap()),
         ttl: Duration::from_secs(60),
     };

@@ -1,0 +1,176 @@
+//! `gateway codegen`: writes typed code for the declared services of contract files, or of a running gateway. The code
+//! itself comes from the crate `codegen/`.
+
+mod download;
+mod output;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{anyhow, bail};
+use clap::{Args, ValueEnum};
+use gateway_codegen::{Generator, Language};
+use gateway_contracts::Contract;
+
+use super::{print, printable, warn};
+use crate::config::Environment;
+
+/// Writes typed code for declared services: types of their data, and a function for each topic.
+///
+/// Reads contract files, or /contracts.json of a running gateway. Files that exist are replaced as a whole, and only
+/// if nothing has failed. Warnings name what the code does not express.
+#[derive(Debug, Args)]
+pub(super) struct Codegen {
+    /// The language of the code. python, go and kotlin come in a later version.
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: RequestedLanguage,
+    /// The folder to write to. It is created if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Writes nothing, and exits with 1 if a file differs from what would be written.
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    contracts: ContractSource,
+}
+
+/// Where the contracts are.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ContractSource {
+    /// The contract files. Their order is the order of the code.
+    #[arg(value_name = "CONTRACT")]
+    files: Vec<PathBuf>,
+    /// The address of a gateway, such as https://gateway.example.com. Its API key is read from GATEWAY_API_KEY and needs
+    /// the scope `read`.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RequestedLanguage {
+    /// gateway.gen.ts, for the npm package realtime-gateway.
+    #[value(name = "typescript")]
+    TypeScript,
+    /// gateway_gen.rs, for the crate realtime-gateway-sdk.
+    Rust,
+    /// Not in this version.
+    Python,
+    /// Not in this version.
+    Go,
+    /// Not in this version.
+    Kotlin,
+}
+
+impl RequestedLanguage {
+    /// Returns the language of the generator.
+    fn available(self) -> anyhow::Result<Language> {
+        let missing = match self {
+            Self::TypeScript => return Ok(Language::TypeScript),
+            Self::Rust => return Ok(Language::Rust),
+            Self::Python => "python",
+            Self::Go => "go",
+            Self::Kotlin => "kotlin",
+        };
+        let available = Language::ALL.map(Language::word).join(" or ");
+        bail!("--lang {missing} comes in a later version: this one writes {available}")
+    }
+}
+
+impl Codegen {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let language = self.lang.available()?;
+        let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
+        check_names(&contracts)?;
+        // The SDKs have no function `call` yet, so that code with calls would not compile.
+        let generated = Generator::new(language)
+            .without_calls()
+            .generate(&contracts)
+            .map_err(|error| anyhow!(printable(&error.to_string())))?;
+        let printed = if self.check {
+            let differences = output::differences(&self.out, &generated.files)?;
+            if !differences.is_empty() {
+                bail!("{}; to write again: {}", differences.join(", "), self.refresh_command(language));
+            }
+            let paths = generated.files.iter().map(|file| self.out.join(&file.name));
+            paths.map(|path| format!("{} is up to date\n", path.display())).collect()
+        } else {
+            output::write(&self.out, &generated.files)?
+        };
+        for warning in left_out_calls(&contracts).chain(generated.warnings.iter().map(ToString::to_string)) {
+            warn(&format!("warning  {}", printable(&warning)));
+        }
+        print(&printed)
+    }
+
+    /// Returns the command that writes the files again, for a shell.
+    fn refresh_command(&self, language: Language) -> String {
+        let files = self.contracts.files.iter().map(|file| quoted(file));
+        let url = self.contracts.url.iter().map(|url| format!("--url {}", quoted(Path::new(url))));
+        let source: Vec<_> = url.chain(files).collect();
+        format!("gateway codegen --lang {} --out {} {}", language.word(), quoted(&self.out), source.join(" "))
+    }
+}
+
+impl ContractSource {
+    async fn read(&self) -> anyhow::Result<Vec<Contract>> {
+        match &self.url {
+            Some(url) => download::contracts(url, Environment::read()?.get("GATEWAY_API_KEY")).await,
+            None => Ok(self.files.iter().map(|file| Contract::read(file)).collect::<Result<_, _>>()?),
+        }
+    }
+}
+
+/// Checks that no two contracts declare the same service.
+fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
+    let mut files = BTreeMap::new();
+    for contract in contracts {
+        if let Some(earlier) = files.insert(contract.name.as_str(), &contract.file) {
+            bail!(
+                "{} and {} both declare the service `{}`: name each contract once",
+                earlier.display(),
+                contract.file.display(),
+                contract.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Returns a warning for each call.
+fn left_out_calls(contracts: &[Contract]) -> impl Iterator<Item = String> {
+    contracts.iter().flat_map(|contract| {
+        contract.calls.keys().map(|name| {
+            let file = contract.file.display();
+            format!("{file}: `calls.{name}` has types but no function: the SDKs of this version send no calls")
+        })
+    })
+}
+
+/// Returns a path or URL as a word of a shell command.
+fn quoted(word: &Path) -> String {
+    let word = word.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_words_that_a_shell_would_split_or_expand() {
+        for (word, expected) in [
+            ("src/a-b_c.toml", "src/a-b_c.toml"),
+            ("http://[::1]:4000", "'http://[::1]:4000'"),
+            ("my app", "'my app'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(Path::new(word)), expected);
+        }
+    }
+}
