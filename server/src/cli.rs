@@ -5,6 +5,7 @@ mod accept_clock;
 mod check;
 mod codegen;
 mod config;
+mod contract_file;
 mod healthcheck;
 mod key;
 mod notify;
@@ -59,7 +60,10 @@ enum Command {
     Notify(notify::Notify),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
-    /// Writes typed code for declared services.
+    /// Writes typed code for declared services: types of their data, and a function for each topic.
+    ///
+    /// Reads contract files, or /contracts.json of a running gateway. A file that exists is replaced as a whole, and only
+    /// if nothing has failed. Warnings name what the code does not express.
     Codegen(codegen::Codegen),
     /// Writes JSON Schema, AsyncAPI and OpenAPI documents, or compares two contracts.
     Schema(schema::Schema),

@@ -15,13 +15,10 @@ use clap::{Args, ValueEnum};
 use gateway_codegen::{Generator, Language};
 use gateway_contracts::Contract;
 
-use super::{print, printable, warn};
+use super::{contract_file::read_contract, print, printable, warn};
 use crate::config::Environment;
 
-/// Writes typed code for declared services: types of their data, and a function for each topic.
-///
-/// Reads contract files, or /contracts.json of a running gateway. Files that exist are replaced as a whole, and only
-/// if nothing has failed. Warnings name what the code does not express.
+/// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
     /// The language of the code. python, go and kotlin come in a later version.
@@ -119,7 +116,7 @@ impl ContractSource {
     async fn read(&self) -> anyhow::Result<Vec<Contract>> {
         match &self.url {
             Some(url) => download::contracts(url, Environment::read()?.get("GATEWAY_API_KEY")).await,
-            None => Ok(self.files.iter().map(|file| Contract::read(file)).collect::<Result<_, _>>()?),
+            None => self.files.iter().map(|file| read_contract(file)).collect(),
         }
     }
 }

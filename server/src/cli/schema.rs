@@ -29,6 +29,9 @@ pub(super) struct Schema {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Compares two contract files of a service, and reports the changes that break clients.
+    ///
+    /// Exits with 1 if a client that was written for the old contract may fail with the new one, with 0 if none can, and
+    /// with 2 if a contract cannot be read. Each schema is read from the path in its contract.
     Diff(diff::Diff),
 }
 

@@ -4,9 +4,10 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
+    process::{Command, Output},
 };
 
-use super::Sandbox;
+use super::{CommandOutput, Sandbox};
 
 const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../codegen/tests/contracts");
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../codegen/tests/golden/without_calls");
@@ -133,7 +134,7 @@ fn bad_contracts_leave_existing_files_untouched() {
     fs::create_dir(sandbox.folder.path().join("app")).unwrap();
     let sandbox = sandbox.file("app/gateway.gen.ts", "kept");
     for (contracts, reason) in [
-        (&["none.toml"][..], "none.toml: cannot be read: No such file"),
+        (&["none.toml"][..], "(os error 2); give a contract file, such as services/orders.service.toml"),
         (&["app"], "app: cannot be read: Is a directory"),
         (&["app/gateway.gen.ts"], "app/gateway.gen.ts, line 1: is not valid TOML"),
         (&["orders.schema.json"], "orders.schema.json, line 1: is not valid TOML"),
@@ -197,4 +198,46 @@ fn symbolic_link_is_followed_and_kept() {
     assert!(root.join("app/gateway.gen.ts").is_symlink());
     assert!(fs::read_to_string(root.join("shared/code.ts")).unwrap().starts_with("// @generated"));
     assert_eq!(names(&root.join("shared")), ["code.ts"]);
+}
+
+/// Runs the recipe for CI of docs/services.md in the sandbox, with this program as `gateway`.
+fn run_recipe(sandbox: &Sandbox) -> CommandOutput {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/services.md")).unwrap();
+    let (_, recipe) = page.split_once("```sh\nset -e\n").unwrap();
+    let (recipe, _) = recipe.split_once("```").unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_gateway")).parent().unwrap().display();
+    CommandOutput(shell(sandbox, &format!("set -e; PATH={programs}:$PATH; {recipe}")))
+}
+
+fn shell(sandbox: &Sandbox, script: &str) -> Output {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).current_dir(&sandbox.folder).env("TMPDIR", sandbox.folder.path()).output().unwrap()
+}
+
+#[test]
+fn recipe_for_ci_ends_with_stale_code_and_breaking_changes() {
+    let sandbox = Sandbox::empty();
+    let services = sandbox.folder.path().join("services");
+    fs::create_dir(&services).unwrap();
+    for name in ["status.service.toml", "status.schema.json"] {
+        fs::copy(Path::new(CONTRACTS).join(name), services.join(name)).unwrap();
+    }
+    let commit = "git init -q && git add services && git -c user.name=a -c user.email=a@example.com \
+                  commit -qm a && git update-ref refs/remotes/origin/main HEAD";
+    let committed = shell(&sandbox, commit);
+    assert!(committed.status.success(), "{committed:?}");
+    let write = ["codegen", "--lang", "typescript", "--out", "app/src", "services/status.service.toml"];
+    assert_eq!(run_recipe(&sandbox).code(), 1, "the code is not written yet");
+    assert_eq!(sandbox.run(&write).code(), 0);
+    let passed = run_recipe(&sandbox);
+    assert_eq!(passed.code(), 0, "{}", passed.err());
+    assert!(passed.out().ends_with("no changes\n"), "{}", passed.out());
+
+    let contract = services.join("status.service.toml");
+    let text = fs::read_to_string(&contract).unwrap();
+    fs::write(&contract, text.replace("calls.read", "calls.get")).unwrap();
+    assert_eq!(sandbox.run(&write).code(), 0);
+    let breaking = run_recipe(&sandbox);
+    assert_eq!(breaking.code(), 1, "{}", breaking.err());
+    assert!(breaking.out().contains("breaking: `calls.read`: the call was removed\n"), "{}", breaking.out());
 }
