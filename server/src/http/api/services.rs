@@ -80,6 +80,7 @@ impl Services {
     ///
     /// Returns the newest page, unless `before` or `after` is given. They cannot be combined.
     #[oai(path = "/:service/topics/:topic/events", method = "get", operation_id = "getEvents")]
+    #[expect(clippy::too_many_arguments, reason = "poem-openapi takes each parameter of the route as an argument")]
     async fn read(
         &self,
         _key: Key<Read>,
