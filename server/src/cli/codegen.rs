@@ -82,11 +82,8 @@ impl Codegen {
         let language = self.lang.available()?;
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
-        // The SDKs have no function `call` yet, so that code with calls would not compile.
-        let generated = Generator::new(language)
-            .without_calls()
-            .generate(&contracts)
-            .map_err(|error| anyhow!(printable(&error.to_string())))?;
+        let generated =
+            Generator::new(language).generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
         let printed = if self.check {
             let differences = output::differences(&self.out, &generated.files)?;
             if !differences.is_empty() {
@@ -97,8 +94,8 @@ impl Codegen {
         } else {
             output::write(&self.out, &generated.files)?
         };
-        for warning in left_out_calls(&contracts).chain(generated.warnings.iter().map(ToString::to_string)) {
-            warn(&format!("warning  {}", printable(&warning)));
+        for warning in &generated.warnings {
+            warn(&format!("warning  {}", printable(&warning.to_string())));
         }
         print(&printed)
     }
@@ -135,16 +132,6 @@ fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Returns a warning for each call.
-fn left_out_calls(contracts: &[Contract]) -> impl Iterator<Item = String> {
-    contracts.iter().flat_map(|contract| {
-        contract.calls.keys().map(|name| {
-            let file = contract.file.display();
-            format!("{file}: `calls.{name}` has types but no function: the SDKs of this version send no calls")
-        })
-    })
 }
 
 /// Returns a path or URL as a word of a shell command.

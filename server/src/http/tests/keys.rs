@@ -6,12 +6,14 @@ use serde_json::json;
 use super::{TestGateway, execute, start_gateway};
 
 /// Every route below `/api/v1`, with the scope that it requires.
-const ROUTES: [(&str, &str, &str); 12] = [
+const ROUTES: [(&str, &str, &str); 14] = [
     ("POST", "/api/v1/notifications", "publish"),
     ("POST", "/api/v1/clans/c/messages", "publish"),
     ("GET", "/api/v1/clans/c/messages", "read"),
     ("DELETE", "/api/v1/clans/c/messages/m", "admin"),
     ("POST", "/api/v1/services/orders/topics/t/events", "publish"),
+    ("GET", "/api/v1/services/orders/topics/t/events", "read"),
+    ("GET", "/api/v1/services/orders/topics/t/presence", "read"),
     ("GET", "/api/v1/users/u/sessions", "read"),
     ("DELETE", "/api/v1/users/u/sessions", "admin"),
     ("DELETE", "/api/v1/users/u/subscriptions?service=clan_chat", "admin"),
