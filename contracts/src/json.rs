@@ -11,6 +11,11 @@ use crate::{
     source::SourceFile,
 };
 
+/// The maximum size of a contract in JSON without its schema, in bytes. A contract file of the maximum size becomes
+/// larger in JSON, which has the defaults too. The bound limits the time to compare the patterns of topics with each
+/// other.
+const MAX_JSON_BYTES: u64 = 4 * MAX_SCHEMA_BYTES;
+
 /// A contract in JSON.
 #[derive(Serialize, Deserialize)]
 struct JsonContract<'a> {
@@ -68,6 +73,9 @@ impl Contract {
             serde_json::from_str(text).map_err(|error| refuse(format!("is not a contract in JSON: {error}")))?;
         if contract.schema.get().len() as u64 > MAX_SCHEMA_BYTES {
             return Err(refuse(format!("has a schema over {} KiB, the maximum", MAX_SCHEMA_BYTES / 1024)));
+        }
+        if (text.len() - contract.schema.get().len()) as u64 > MAX_JSON_BYTES {
+            return Err(refuse(format!("has a contract over {} KiB, the maximum", MAX_JSON_BYTES / 1024)));
         }
         let members = [
             ("name", Some(contract.name)),

@@ -121,6 +121,20 @@ fn names_source_and_key_of_contract_in_json() {
 }
 
 #[test]
+fn bounds_contract_in_json() {
+    let topics = |count: usize| {
+        let topic = |index: usize| format!(r#""t{index}":{{"pattern":"{index:06}","event":"A"}}"#);
+        let topics: Vec<_> = (0..count).map(topic).collect();
+        let schema = r#"{"$defs":{"A":{"type":"object"}}}"#;
+        format!(r#"{{"name":"a","topics":{{{}}},"schema":{schema}}}"#, topics.join(","))
+    };
+    let source = Path::new("contracts.json");
+    assert_eq!(Contract::from_json(&topics(1_000), source).unwrap().topics.len(), 1_000);
+    let error = Contract::from_json(&topics(50_000), source).unwrap_err().to_string();
+    assert_eq!(error, "contracts.json: has a contract over 1024 KiB, the maximum");
+}
+
+#[test]
 fn policies_have_defaults() {
     let status = accepted("status");
     let all = &status.topics["all"];
