@@ -85,11 +85,6 @@ impl<'a> Entry<'a> {
         &self.name
     }
 
-    /// Returns the line of the key.
-    pub(crate) fn line(&self) -> usize {
-        self.file.line(self.offset)
-    }
-
     /// Returns the value as a table, if it is one.
     pub(crate) fn as_section(&self) -> Option<Section<'a>> {
         let DeValue::Table(table) = self.value else { return None };
@@ -155,17 +150,20 @@ pub(crate) struct KeyLines(BTreeMap<String, usize>);
 impl KeyLines {
     /// Collects the lines of all keys in a table and in the tables below it.
     pub(crate) fn of(section: &Section<'_>) -> Self {
+        // Counting the lines before each key would read the file once for each.
+        let line_ends: Vec<_> = section.file.text.match_indices('\n').map(|(offset, _)| offset).collect();
         let mut lines = Self::default();
-        lines.collect(section);
+        lines.collect(section, &line_ends);
         lines
     }
 
-    fn collect(&mut self, section: &Section<'_>) {
+    fn collect(&mut self, section: &Section<'_>, line_ends: &[usize]) {
         for entry in section.entries() {
             if let Some(section) = entry.as_section() {
-                self.collect(&section);
+                self.collect(&section, line_ends);
             }
-            self.0.insert(entry.key.clone(), entry.line());
+            let line = line_ends.partition_point(|end| *end < entry.offset) + 1;
+            self.0.insert(entry.key, line);
         }
     }
 

@@ -132,6 +132,19 @@ fn bounds_contract_in_json() {
     assert_eq!(Contract::from_json(&topics(1_000), source).unwrap().topics.len(), 1_000);
     let error = Contract::from_json(&topics(50_000), source).unwrap_err().to_string();
     assert_eq!(error, "contracts.json: has a contract over 1024 KiB, the maximum");
+
+    // The largest contract file with the shortest topics can be read again from JSON.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.service.toml");
+    let topics: String =
+        (0..5_700).map(|index| format!("t{index}={{pattern=\"{index:04}\",event=\"A\",publish=\"A\"}}\n")).collect();
+    let head = "name=\"a\"\nschema=\"a.json\"\n[topics]\n";
+    let text = format!("{head}{topics}");
+    fs::write(folder.path().join("a.json"), r#"{"$defs":{"A":{"type":"object"}}}"#).unwrap();
+    fs::write(&path, &text).unwrap();
+    assert!((250_000..=262_144).contains(&text.len()), "{}", text.len());
+    let contract = Contract::read(&path).unwrap();
+    assert_eq!(Contract::from_json(&contract.to_json(), source).unwrap().topics.len(), 5_700);
 }
 
 #[test]
