@@ -95,7 +95,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
         contracts.write("orders.schema.json", SCHEMA);
     };
     let remove = || std::fs::remove_file(path("orders.service.toml")).unwrap();
-    let breaks: [(&str, &dyn Fn(), String); 9] = [
+    let breaks: [(&str, &dyn Fn(), String); 8] = [
         ("missing", &remove, format!("services.orders.contract is {file}, which cannot be read")),
         (
             "a folder",
@@ -116,11 +116,6 @@ async fn contract_that_cannot_be_served_changes_nothing() {
             format!("{file}, line 3: `titel` is an unknown key; the nearest known one is `title`"),
         ),
         (
-            "presence",
-            &|| contracts.edit("subscribe = \"user\"", "presence = true"),
-            format!("{file}, line 19: `topics.news.presence` needs presence"),
-        ),
-        (
             "no history",
             &|| contracts.edit("subscribe = \"user\"", "history = false"),
             format!("{file}, line 19: `topics.news.history` is false"),
@@ -128,7 +123,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
         (
             "backend",
             &|| contracts.edit("subscribe = \"user\"", "subscribe = \"backend\""),
-            format!("{file}, line 19: `topics.news.subscribe` needs a backend"),
+            format!("{file}, line 19: `topics.news.subscribe` is `backend`"),
         ),
         (
             "calls",
