@@ -8,12 +8,9 @@ mod request;
 mod response;
 mod signature;
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::Duration};
 
-use realtime_gateway_protocol::{RawJson, ServiceName};
+use realtime_gateway_protocol::{RawJson, ServiceName, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use outcome::{BackendFailure, UnknownReason};
@@ -100,7 +97,7 @@ impl Backend {
         self.in_flight.try_acquire().map_err(|_| BackendFailure::NotDone { retry_after: RETRY_AFTER })
     }
 
-    /// Sends a call and returns the `data` of the response.
+    /// Sends a call and returns the `data` of the response. `now` is the time of the signature.
     ///
     /// # Errors
     /// A [`BackendFailure`].
@@ -109,12 +106,13 @@ impl Backend {
         caller: &Caller<'_>,
         call: &BackendCall<'_>,
         time_limit: Duration,
+        now: Timestamp,
     ) -> Result<RawJson, BackendFailure> {
         let time_limit = time_limit.min(self.timeout);
         let body = request::body(&self.service, caller, call);
         let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
         let mut request = self.client.post(&self.url.0).timeout(time_limit);
-        for (name, value) in self.signer.headers(&id, SystemTime::now(), &body) {
+        for (name, value) in self.signer.headers(&id, now, &body) {
             request = request.header(name, value);
         }
         request = request.header("content-type", "application/json");

@@ -1,8 +1,7 @@
 //! Signatures of requests, as the Standard Webhooks specification defines them.
 
-use std::time::SystemTime;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
+use realtime_gateway_protocol::Timestamp;
 use ring::hmac;
 
 use crate::config::Secret;
@@ -31,8 +30,8 @@ impl Signer {
     }
 
     /// Returns the headers of a request.
-    pub(super) fn headers(&self, id: &str, now: SystemTime, body: &str) -> [(&'static str, String); 3] {
-        let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
+    pub(super) fn headers(&self, id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
+        let timestamp = (now.millis() / 1000).to_string();
         let content = [id, &timestamp, body].join(".");
         let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, content.as_bytes())));
         let signatures: Vec<_> = self.keys.iter().map(signature).collect();
@@ -42,15 +41,13 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// The example of the specification's reference libraries.
     #[test]
     fn signs_like_the_reference_libraries() {
         let signer = Signer::new(&[Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into())]).unwrap();
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);
+        let at = Timestamp::from_millis(1_614_265_330_999);
         let [_, (_, timestamp), (_, signature)] =
             signer.headers("msg_p5jXN8AQM9LWM0D4loKWxJek", at, r#"{"test": 2432232314}"#);
         assert_eq!(timestamp, "1614265330");
@@ -61,7 +58,7 @@ mod tests {
     fn signs_with_every_secret() {
         let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
         let signer = Signer::new(&secrets.map(|secret| Secret(secret.into()))).unwrap();
-        let [.., (_, signature)] = signer.headers("msg_1", SystemTime::UNIX_EPOCH, "{}");
+        let [.., (_, signature)] = signer.headers("msg_1", Timestamp::from_millis(0), "{}");
         assert_eq!(signature.split(' ').filter(|signature| signature.starts_with("v1,")).count(), 2);
     }
 }

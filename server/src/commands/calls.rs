@@ -21,7 +21,7 @@ use crate::{
     command_error::CommandError,
     config::LiveConfig,
     metrics::Metrics,
-    runtime::tasks::Tasks,
+    runtime::{clock::NodeClock, tasks::Tasks},
     session::Session,
 };
 
@@ -35,6 +35,7 @@ pub(crate) struct Calls {
     pub(crate) services: Arc<Services>,
     pub(crate) permissions: Arc<Permissions>,
     pub(crate) config: LiveConfig,
+    pub(crate) clock: NodeClock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,
 }
@@ -69,7 +70,7 @@ impl Calls {
     async fn carry_out(&self, session: &Session, request_id: Option<RequestId>, call: Call, service: &dyn Service) {
         let began = Instant::now();
         // A service in code may panic. The client gets an error in this case too.
-        let result = AssertUnwindSafe(result(session, &call, service)).catch_unwind().await;
+        let result = AssertUnwindSafe(self.result(session, &call, service)).catch_unwind().await;
         let result = result.unwrap_or_else(|_| Err(CommandError::internal("a service has panicked")));
         let outcome = result.as_ref().map_or_else(|error| error.code.as_str(), |_| "succeeded");
         self.metrics.call_ended(call.service.as_str(), outcome, began.elapsed());
@@ -85,12 +86,16 @@ impl Calls {
             }
         }
     }
-}
 
-async fn result(session: &Session, call: &Call, service: &dyn Service) -> Result<RawJson, CommandError> {
-    let caller =
-        Caller { user: session.user(), session: session.id(), device: session.client.device.as_ref(), claims: None };
-    let request = BackendCall { method: &call.method, data: &call.data, call_id: call.call_id.as_ref() };
-    let time_limit = call.timeout_ms.map_or(TIME_LIMIT, Duration::from_millis);
-    service.call(ServiceCall { caller, request, time_limit }).await
+    async fn result(&self, session: &Session, call: &Call, service: &dyn Service) -> Result<RawJson, CommandError> {
+        let caller = Caller {
+            user: session.user(),
+            session: session.id(),
+            device: session.client.device.as_ref(),
+            claims: None,
+        };
+        let request = BackendCall { method: &call.method, data: &call.data, call_id: call.call_id.as_ref() };
+        let time_limit = call.timeout_ms.map_or(TIME_LIMIT, Duration::from_millis);
+        service.call(ServiceCall { caller, request, time_limit, now: self.clock.wall() }).await
+    }
 }

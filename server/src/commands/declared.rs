@@ -169,7 +169,7 @@ impl Service for DeclaredService {
         // Contracts with calls and without a backend are refused when they are read.
         let backend = self.backend.as_ref().ok_or_else(unknown_method)?;
         let _slot = backend.slot().map_err(failed)?;
-        let data = backend.call(&call.caller, &call.request, call.time_limit).await.map_err(failed)?;
+        let data = backend.call(&call.caller, &call.request, call.time_limit, call.now).await.map_err(failed)?;
         if let Err(problem) = declared.response.validate(data.as_str()) {
             let (service, method) = (&self.contract.name, call.request.method);
             log_limited!(WARN, { %service, %method, %problem }, "the response of a backend does not match its contract");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gateway_contracts::CallPolicy;
-use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, Timestamp, TopicName, UserId};
 
 use crate::{
     auth::{Action, TopicAccess},
@@ -53,6 +53,8 @@ pub struct ServiceCall<'a> {
     pub request: BackendCall<'a>,
     /// How long the client waits for the result.
     pub time_limit: Duration,
+    /// The time of the wall clock, for signatures.
+    pub now: Timestamp,
 }
 
 /// Returns the error for a call that a service does not have.

@@ -252,6 +252,7 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         services: services.clone(),
         permissions: permissions.clone(),
         config: base.config.clone(),
+        clock: base.clock.clone(),
         metrics: base.metrics.clone(),
         tasks: base.tasks.clone(),
     });
