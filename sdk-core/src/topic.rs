@@ -1,9 +1,11 @@
 //! The topics that a client subscribes to.
 
 use realtime_gateway_protocol::{
-    ClanId, ClientMessage, Outline, RawJson, Recover, ServiceName, StoredId, Subscribe, SubscribeClanChat,
+    ClanId, ClientMessage, Outline, Recover, ServiceName, StoredId, Subscribe, SubscribeClanChat,
     SubscribeNotifications, TopicName, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
+
+use crate::machine::Draft;
 
 /// A topic that a client can subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,12 +19,13 @@ pub enum Topic {
 }
 
 /// The parameters of a subscribe command.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SubscribeRequest {
     pub(crate) recover: Option<Recover>,
     pub(crate) history: Option<u32>,
     pub(crate) presence: bool,
-    pub(crate) presence_data: Option<RawJson>,
+    /// JSON.
+    pub(crate) presence_data: Option<Box<str>>,
 }
 
 impl Topic {
@@ -45,14 +48,20 @@ impl Topic {
         }
     }
 
-    pub(crate) fn subscribe(&self, request: SubscribeRequest) -> ClientMessage {
+    pub(crate) fn subscribe(&self, request: SubscribeRequest) -> Draft {
         let SubscribeRequest { recover, history, presence, presence_data } = request;
         let presence = presence.then_some(true);
         match self.clone() {
             Self::Notifications => SubscribeNotifications { recover }.into(),
             Self::Clan(clan_id) => SubscribeClanChat { clan_id, recover, history, presence }.into(),
             Self::Service(service, topic) => {
-                Subscribe { service, topic, recover, history, presence, presence_data }.into()
+                let subscribe = Subscribe { service, topic, recover, history, presence, presence_data: None };
+                let mut draft = Draft::from(subscribe);
+                // As text, because a JSON parser would enlarge the WebAssembly build.
+                if let Some(data) = presence_data {
+                    draft.add("presenceData", &data);
+                }
+                draft
             }
         }
     }

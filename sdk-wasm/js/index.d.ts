@@ -171,7 +171,7 @@ export interface ChatGap extends Gap {
 export type ChatEvent = Chat | ChatDeleted | Typing | Presence | PresenceChanged | ChatGap;
 
 /** An event of a topic of a declared service. */
-export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | TopicPresence | TopicPresenceChanged | Gap;
+export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | Gap;
 
 /** A notification that can be acknowledged. */
 export type NotificationEvent = Notification & {
@@ -279,7 +279,9 @@ export interface ServiceTopic<T = unknown> {
    * Returns each event once and in order, or an explicit gap. `presence` adds the users who are present and their
    * changes. `presenceData` is what others see of the user: JSON of at most 1 KiB, which replaces earlier data.
    */
-  subscribe(options?: SubscribeOptions & { presence?: boolean; presenceData?: unknown }): Subscription<TopicEvent<T>>;
+  subscribe(options: SubscribeOptions & { presence: true; presenceData?: unknown }):
+    Subscription<TopicEvent<T> | TopicPresence | TopicPresenceChanged>;
+  subscribe(options?: SubscribeOptions & { presence?: false; presenceData?: unknown }): Subscription<TopicEvent<T>>;
   /** Publishes any JSON. It is repeated after a reconnect if necessary, and stored once. */
   publish(data: T, options?: SendOptions): Sending;
   /** Returns a page of the history. `limit` is 1 to 100, 50 by default. */

@@ -84,7 +84,7 @@ const STORIES = {
     assert.equal((await seen[0])[1].content, "hello");
     assert.deepEqual(await seen[1], ["bob", true]);
   },
-  async "presence: true"(code, on) {
+  async "subscribe({ presence: true })"(code, on) {
     const seen = [on.called("setOnline"), on.called("setOne")];
     goesOn(run(code, on));
     assert.deepEqual(await seen[0], [["ada"]]);

@@ -1,6 +1,6 @@
 //! Converts commands of the app into commands of the machine, as the column `sdk` of the protocol's message table says.
 
-use realtime_gateway_protocol::{ClientMessage, DecodeError, Handling, NotificationId, Outline, RawJson, StoredId};
+use realtime_gateway_protocol::{ClientMessage, DecodeError, Handling, NotificationId, Outline, StoredId};
 
 use super::input::position;
 use crate::{
@@ -46,7 +46,7 @@ pub(super) fn subscription(type_name: &str, fields: &str) -> Result<(Topic, Subs
     }
     let from = outline.object("recover").and_then(|recover| position(&recover));
     let history = outline.whole("history").and_then(|history| history.try_into().ok());
-    let presence_data = outline.raw("presenceData").and_then(|data| RawJson::parse(data).ok());
+    let presence_data = outline.raw("presenceData").map(Into::into);
     Ok((topic, SubscribeOptions { from, history, presence: outline.flag("presence"), presence_data }))
 }
 

@@ -43,6 +43,11 @@ impl Draft {
         Self(text)
     }
 
+    /// Adds a field whose value is JSON.
+    pub(crate) fn add(&mut self, name: &str, json: &str) {
+        self.0.raw(name, json);
+    }
+
     /// Returns the length of the frame in bytes, without the fields that the machine adds.
     pub(crate) fn len(&self) -> usize {
         self.0.as_str().len()

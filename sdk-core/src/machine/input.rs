@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId, RawJson};
+use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId};
 
 use super::{Draft, Publication};
 use crate::{Error, Position, Topic};
@@ -112,7 +112,7 @@ pub struct OpenFailure {
 }
 
 /// The options of a new stream.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
     /// Continue after this position.
     pub from: Option<Position>,
@@ -120,8 +120,8 @@ pub struct SubscribeOptions {
     pub history: Option<u32>,
     /// Include presence events (a clan, or a topic with presence).
     pub presence: bool,
-    /// What others see of the user in the topic. The stream that was opened last decides.
-    pub presence_data: Option<RawJson>,
+    /// What others see of the user in the topic: JSON, which is not parsed here. The stream that was opened last decides.
+    pub presence_data: Option<Box<str>>,
 }
 
 /// A command of the app.

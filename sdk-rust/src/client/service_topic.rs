@@ -101,7 +101,7 @@ impl SubscribeTopic {
     /// earlier subscriptions of the user, and stays until the user has left. The topic must have presence with data.
     pub fn presence_data(mut self, data: &impl Serialize) -> Self {
         match RawJson::encode(data) {
-            Ok(data) => self.options.presence_data = Some(data),
+            Ok(data) => self.options.presence_data = Some(data.as_str().into()),
             Err(error) => self.presence_data = Err(Error::invalid(error)),
         }
         self
