@@ -10,35 +10,10 @@ use serde_json::{Map, Value};
 
 const CHANGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/changes");
 
-const BASE: &str = r#"
-[topics.order]
-pattern = "order-{orderId}"
-event = "Event"
-publish = { type = "Sent", allow = "backend" }
-subscribe = "user"
-presence = "Viewer"
-
-[topics.live]
-pattern = "live"
-event = "Live"
-history = false
-
-[calls.send]
-request = "Request"
-response = "Response"
-allow = "user"
-"#;
+const BASE: &str = include_str!("changes/base.toml");
 
 /// Types of the base. `Other` differs from `Event`.
-const TYPES: &str = r#"{
-    "Event": { "type": "object", "properties": { "at": { "type": "string" } } },
-    "Other": { "type": "object", "properties": { "at": { "type": "number" } } },
-    "Live": { "type": "object" },
-    "Sent": { "type": "object" },
-    "Viewer": { "type": "object" },
-    "Request": { "type": "object" },
-    "Response": { "type": "object" }
-}"#;
+const TYPES: &str = include_str!("changes/types.json");
 
 /// Returns the contract with these tables and types.
 fn contract(tables: &str, types: &str) -> Contract {

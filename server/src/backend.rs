@@ -83,11 +83,6 @@ impl Backend {
         self.url == other.url && self.secrets == other.secrets && properties(self) == properties(other)
     }
 
-    /// Returns the time limit of a request.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// Takes one of the slots for concurrent requests. It does not wait for one, so that the client learns immediately
     /// that nothing was sent.
     ///

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use realtime_gateway_protocol::{Call, CallResult, ErrorCode, RawJson, RequestId};
+use realtime_gateway_protocol::{Call, CallResult, ErrorCode, RawJson, RequestId, Subject};
 
 use super::{
     Services,
@@ -44,8 +44,8 @@ impl Calls {
     /// Starts a call. Its result, or the error of the backend, is sent to the client when it is known.
     ///
     /// # Errors
-    /// When the call is not made: `unknown_service`, `unknown_method`, `forbidden`, and `unavailable` when the session has
-    /// too many calls under way.
+    /// When the call is not made: `unknown_service`, `unknown_method`, `invalid_message` for a `timeoutMs` of 0, `forbidden`,
+    /// and `unavailable` when the session has too many calls under way.
     pub(crate) async fn start(
         self: &Arc<Self>,
         session: Arc<Session>,
@@ -54,6 +54,9 @@ impl Calls {
     ) -> Result<(), CommandError> {
         let service = self.services.with_calls(&call.service)?;
         let policy = service.call_policy(&call.method)?;
+        if call.timeout_ms == Some(0) {
+            return Err(CommandError::field("timeoutMs", "at least 1 is expected"));
+        }
         self.permissions.check_call(&session.identity(), policy, &call.service, &call.method).await?;
         let Some(under_way) = session.begin_call(self.config.get().limits.calls_in_flight) else {
             let message = "too many calls of this session are under way; wait for a result";
@@ -81,7 +84,7 @@ impl Calls {
             }
             Err(error) => {
                 self.metrics.error(&error.code);
-                let subject = realtime_gateway_protocol::Subject::Call(call.service, call.method);
+                let subject = Subject::Call(call.service, call.method);
                 session.reply(request_id, refused(Some("call"), &error, subject));
             }
         }

@@ -9,35 +9,10 @@ use super::{CommandOutput, Sandbox};
 const CHANGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../codegen/tests/changes");
 
 /// The tables of a contract that a file of changes does not have.
-const BASE: &str = r#"
-[topics.order]
-pattern = "order-{orderId}"
-event = "Event"
-publish = { type = "Sent", allow = "backend" }
-subscribe = "user"
-presence = "Viewer"
-
-[topics.live]
-pattern = "live"
-event = "Live"
-history = false
-
-[calls.send]
-request = "Request"
-response = "Response"
-allow = "user"
-"#;
+const BASE: &str = include_str!("../../../codegen/tests/changes/base.toml");
 
 /// The types of `BASE`. `Other` differs from `Event`.
-const TYPES: &str = r#"{
-    "Event": { "type": "object", "properties": { "at": { "type": "string" } } },
-    "Other": { "type": "object", "properties": { "at": { "type": "number" } } },
-    "Live": { "type": "object" },
-    "Sent": { "type": "object" },
-    "Viewer": { "type": "object" },
-    "Request": { "type": "object" },
-    "Response": { "type": "object" }
-}"#;
+const TYPES: &str = include_str!("../../../codegen/tests/changes/types.json");
 
 /// Adds a contract with these tables and types in a folder `name`.
 fn with_contract(sandbox: &Sandbox, name: &str, tables: &str, types: &str) {

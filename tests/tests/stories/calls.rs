@@ -190,6 +190,8 @@ async fn invalid_calls_are_not_sent() {
         (json!({ "method": "Cancel" }), "unknown_method"),
         (json!({ "method": "refund" }), "forbidden"),
         (json!({ "data": {} }), "invalid_message"),
+        // The backend would have no time to answer, so that the outcome would be unknown for nothing.
+        (json!({ "timeoutMs": 0 }), "invalid_message"),
         (json!({ "data": { "orderId": "1234567890" } }), "invalid_message"),
     ] {
         let error = alice.request(call(fields.clone())).await;
