@@ -16,7 +16,9 @@ pub use cluster::{
     AppendNotice, ClusterChannel, ClusterConnection, ClusterEvent, ClusterEvents, ClusterStatus, NoticeEntry,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, Repeat};
-pub use log::{Append, Appended, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, Redaction, Retention};
+pub use log::{
+    Append, Appended, EarlierAppend, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, Redaction, Retention,
+};
 pub use nodes::{
     ControlMessage, LEASE, LeaseRenewal, NodeName, NodeRecord, Nodes, Reaped, ReconcileRequest, Reconciled, StoreTime,
 };

@@ -20,9 +20,10 @@ use tokio::sync::watch;
 
 use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending};
 use super::{
-    Append, Appended, Broadcast, ControlMessage, Epoch, Event, EventDetail, Heads, IdempotencyKey, Log, LogBounds,
-    NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
-    ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
+    Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency,
+    IdempotencyKey, Log, LogBounds, NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence,
+    PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    UserPresence,
     clock::Clock,
     shards::ShardCounts,
     single_node::SingleNode,
@@ -180,8 +181,11 @@ impl Log for MemoryStore {
             if matches!(append.topic, Topic::User(_)) {
                 return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
             }
-            let known = state.logs.get(&append.topic).map_or(Ok(None), |log| log.repeated(&append, self.window))?;
-            if let Some((offset, id)) = known {
+            let earlier = match (state.logs.get(&append.topic), &append.key) {
+                (Some(log), Some(key)) => log.earlier(key, append.at, self.window)?,
+                _ => None,
+            };
+            if let Some((offset, id)) = earlier {
                 let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
                 return Ok(Appended { offset, id, duplicate: true, shard_count, epoch });
             }
@@ -210,6 +214,18 @@ impl Log for MemoryStore {
             }
             let (shard_count, epoch) = (self.shards.raise(shard), self.epoch.clone());
             Ok(Appended { offset, id: append.id, duplicate: false, shard_count, epoch })
+        })
+    }
+
+    async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+        at: Timestamp,
+    ) -> Result<Option<EarlierAppend>, StoreError> {
+        self.step(|state| {
+            let earlier = state.logs.get(topic).map_or(Ok(None), |log| log.earlier(key, at, self.window))?;
+            Ok(earlier.map(|(offset, id)| EarlierAppend { offset, id, epoch: self.epoch.clone() }))
         })
     }
 

@@ -56,6 +56,7 @@ use self::{
     fault::Fault,
     file::DataFile,
     format::{OUTBOX, PENDING},
+    log::FindAppend,
     operation::{Answer, Request},
     pending::Acknowledge,
     probe::{KeepClockMark, Probe, clock_mark},
@@ -65,10 +66,11 @@ use self::{
     writer::{OutboxOptions, Shared},
 };
 use super::{
-    Append, Appended, Broadcast, ControlMessage, Epoch, Event, Heads, Log, NodeRecord, Nodes, Notified, Notify,
-    Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
-    SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, clock::Clock, damage::Damage, open::OpenError,
-    outbox_bound::OutboxBound, shards::ShardCounts, single_node::SingleNode, space::SpaceGate,
+    Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord,
+    Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
+    ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, clock::Clock,
+    damage::Damage, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts, single_node::SingleNode,
+    space::SpaceGate,
 };
 use crate::{ClockMark, Durability};
 
@@ -227,6 +229,15 @@ impl Log for RedbStore {
             return Err(StoreError::Unavailable("a user's topic takes notifications only".into()));
         }
         self.submit(append).await
+    }
+
+    async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+        at: Timestamp,
+    ) -> Result<Option<EarlierAppend>, StoreError> {
+        self.submit(FindAppend { topic: topic.clone(), key: key.clone(), at }).await
     }
 
     async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {

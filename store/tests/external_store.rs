@@ -12,10 +12,10 @@ use std::{
 
 use async_trait::async_trait;
 use gateway_store::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, Epoch, Event,
-    Heads, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit,
-    Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy, SessionRecord,
-    Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
+    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, EarlierAppend,
+    Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry,
+    OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
+    SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
@@ -46,6 +46,15 @@ impl Log for CountingStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.count();
         self.inner.append(append).await
+    }
+
+    async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+        at: Timestamp,
+    ) -> Result<Option<EarlierAppend>, StoreError> {
+        self.inner.earlier_append(topic, key, at).await
     }
 
     async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {

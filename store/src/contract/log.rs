@@ -77,6 +77,17 @@ pub struct Appended {
     pub epoch: Epoch,
 }
 
+/// An earlier append with the same idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierAppend {
+    /// The offset of its entry.
+    pub offset: u64,
+    /// The id of its message.
+    pub id: MessageId,
+    /// The epoch that the offset belongs to.
+    pub epoch: Epoch,
+}
+
 /// The size limit of one page.
 #[derive(Debug, Clone, Copy)]
 pub struct PageLimit {
@@ -159,6 +170,18 @@ pub trait Log {
     /// - [`StoreError::Full`] if there is no space for new entries. Nothing is stored. A deletion is never refused.
     /// - [`StoreError::Conflict`] if the key was used before with different content. Nothing is stored.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
+
+    /// Returns the append with the same key within the idempotency window before a time, or `None`. An append with the key
+    /// at that time would be a repeat of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it had different content.
+    async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+        at: Timestamp,
+    ) -> Result<Option<EarlierAppend>, StoreError>;
 
     /// Reads the entries after a position. For a user's topic these are the pending notifications. If the position is
     /// before the floor, the page begins at the floor.

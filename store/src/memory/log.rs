@@ -8,7 +8,7 @@ use std::{
 use realtime_gateway_protocol::{MessageId, Timestamp};
 
 use crate::{
-    Append, ContentDigest, Entry, IdempotencyKey, LogBounds, PageLimit, Repeat, Retention, StoreError,
+    Append, ContentDigest, Entry, Idempotency, IdempotencyKey, LogBounds, PageLimit, Repeat, Retention, StoreError,
     clock::after,
     page::{PageBudget, Read, next_position},
 };
@@ -71,9 +71,13 @@ impl MemoryLog {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if that entry has different content.
-    pub(super) fn repeated(&self, append: &Append, window: Duration) -> Result<Option<(u64, MessageId)>, StoreError> {
-        let Some(idempotency) = &append.key else { return Ok(None) };
-        let known = self.keys.get(&idempotency.key).filter(|known| after(known.at, window) > append.at);
+    pub(super) fn earlier(
+        &self,
+        idempotency: &Idempotency,
+        at: Timestamp,
+        window: Duration,
+    ) -> Result<Option<(u64, MessageId)>, StoreError> {
+        let known = self.keys.get(&idempotency.key).filter(|known| after(known.at, window) > at);
         match known.map(|known| (known, Repeat::of(Some(known.content), idempotency.content))) {
             None => Ok(None),
             Some((known, Repeat::Same)) => Ok(Some((known.offset, known.id.clone()))),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use realtime_gateway_protocol::{MessageId, StoredId, topic::Shard};
+use realtime_gateway_protocol::{
+    MessageId, StoredId, Timestamp,
+    topic::{Shard, Topic},
+};
 use redb::ReadableTable;
 
 use super::{
@@ -13,7 +16,9 @@ use super::{
     outbox,
     tables::Tables,
 };
-use crate::{Append, Appended, ContentDigest, EventDetail, Repeat, clock::after, shards::ShardCounts};
+use crate::{
+    Append, Appended, ContentDigest, EarlierAppend, EventDetail, Idempotency, Repeat, clock::after, shards::ShardCounts,
+};
 
 /// The maximum number of expired rows that one append removes. It is more than the append adds, and takes little time.
 const TRIM_ROWS: u64 = 64;
@@ -40,19 +45,37 @@ impl Request for Append {
     }
 }
 
+/// A search for an earlier append. It runs in the writer thread, so that it sees every append before it.
+pub(super) struct FindAppend {
+    pub(super) topic: Topic,
+    pub(super) key: Idempotency,
+    pub(super) at: Timestamp,
+}
+
+impl Request for FindAppend {
+    type Answer = Option<EarlierAppend>;
+
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<Option<EarlierAppend>, Fault> {
+        match known_log(tables, &self.topic.to_string())? {
+            Some(log) => earlier_append(tables, &log, &self.key, self.at),
+            None => Ok(None),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        256
+    }
+}
+
 fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
     let topic = append.topic.to_string();
     let at = append.at.millis();
-    let known = log_row(tables, &topic).inspect_err(|fault| tables.damage.record_fault("log", &topic, fault))?;
+    let known = known_log(tables, &topic)?;
     if let (Some(log), Some(idempotency)) = (&known, &append.key)
-        && let Some(first) = first_append(tables, &key_of(log.number, &idempotency.key))?
-        && after(time(first.at), tables.window) > append.at
+        && let Some(earlier) = earlier_append(tables, log, idempotency, append.at)?
     {
-        if Repeat::of(first.content, idempotency.content) == Repeat::Conflict {
-            return Err(Fault::Conflict);
-        }
-        let epoch = tables.epoch.clone();
-        return Ok(Appended { offset: first.offset, id: first.id, duplicate: true, shard_count: 0, epoch });
+        let EarlierAppend { offset, id, epoch } = earlier;
+        return Ok(Appended { offset, id, duplicate: true, shard_count: 0, epoch });
     }
     // Deletions are accepted even without space, because they free space.
     if append.redaction.is_none() {
@@ -95,6 +118,26 @@ fn append(tables: &mut Tables<'_>, append: &Append) -> Result<Appended, Fault> {
         shard_count: 0,
         epoch: tables.epoch.clone(),
     })
+}
+
+/// Returns the row of a log, if the log exists.
+fn known_log(tables: &mut Tables<'_>, topic: &str) -> Result<Option<LogRow>, Fault> {
+    log_row(tables, topic).inspect_err(|fault| tables.damage.record_fault("log", topic, fault))
+}
+
+/// Returns the append with the key within the window before a time.
+fn earlier_append(
+    tables: &Tables<'_>,
+    log: &LogRow,
+    idempotency: &Idempotency,
+    at: Timestamp,
+) -> Result<Option<EarlierAppend>, Fault> {
+    let first = first_append(tables, &key_of(log.number, &idempotency.key))?;
+    match first.filter(|first| after(time(first.at), tables.window) > at) {
+        Some(first) if Repeat::of(first.content, idempotency.content) == Repeat::Conflict => Err(Fault::Conflict),
+        Some(first) => Ok(Some(EarlierAppend { offset: first.offset, id: first.id, epoch: tables.epoch.clone() })),
+        None => Ok(None),
+    }
 }
 
 fn log_row(tables: &Tables<'_>, topic: &str) -> Result<Option<LogRow>, Fault> {

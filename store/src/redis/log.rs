@@ -11,11 +11,11 @@ use super::{
     scripts::{self, ReadLog, ReadPending},
 };
 use crate::{
-    Append, Appended, ContentDigest, Entry, Epoch, Heads, IdempotencyKey, Log, LogBounds, Lost, Page, PageLimit,
-    StoreError,
+    Append, Appended, ContentDigest, EarlierAppend, Entry, Epoch, Heads, Idempotency, IdempotencyKey, Log, LogBounds,
+    Lost, Page, PageLimit, StoreError,
 };
 use async_trait::async_trait;
-use realtime_gateway_protocol::topic::Topic;
+use realtime_gateway_protocol::{Timestamp, topic::Topic};
 
 /// How many logs one script reads the bounds of, so that other requests do not wait long for it.
 const HEADS_PER_SCRIPT: usize = 256;
@@ -85,6 +85,26 @@ impl Log for RedisStore {
                 Ok(Appended { offset, id, duplicate: false, shard_count, epoch })
             }
         }
+    }
+
+    async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+        at: Timestamp,
+    ) -> Result<Option<EarlierAppend>, StoreError> {
+        let (name, idempotency_key) = (topic.to_string(), stored_name(&key.key));
+        let content = stored_digest(Some(key.content));
+        let (now, window) = (self.script_time_as_of(at), millis(self.window));
+        let request = |_: &_| {
+            let (topic, idempotency_key) = (name.as_str(), idempotency_key.as_str());
+            self.link.request(&scripts::FindAppend { topic, now, window, idempotency_key, content: &content })
+        };
+        let (epoch, mut reply) = self.link.run_script(request).await?;
+        if reply.number()? == 0 {
+            return Ok(None);
+        }
+        Ok(Some(EarlierAppend { offset: offset_or_conflict(&mut reply)??, id: reply.id()?, epoch }))
     }
 
     async fn read(&self, topic: &Topic, after: u64, limit: PageLimit) -> Result<Page, StoreError> {

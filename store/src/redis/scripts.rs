@@ -128,7 +128,7 @@ scripts! {
     }
 
     /// Appends an entry to a log.
-    Append<'a> = PRELUDE "events" "announce" "append_known" "append_one" "marks" "logs" "append" {
+    Append<'a> = PRELUDE "events" "announce" "append_known" "append_one" "marks" "logs" "earlier" "append" {
         outbox: OutboxArguments<'a>,
         database: &'a str,
         announcer: Announcer<'a>,
@@ -146,6 +146,15 @@ scripts! {
         max_age: u64,
         redaction: Option<&'a Redaction>,
         event: Option<&'a Event>,
+    }
+
+    /// Looks for an earlier append with an idempotency key.
+    FindAppend<'a> = PRELUDE "earlier" "find_append" {
+        topic: &'a str,
+        now: ScriptTime,
+        window: u64,
+        idempotency_key: &'a str,
+        content: &'a str,
     }
 
     /// Appends the entries of several requests.

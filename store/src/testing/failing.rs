@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
 
 use crate::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, Epoch, Event,
-    Heads, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending,
-    Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy, SessionRecord, Sessions,
-    SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, memory::MemoryStore,
+    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, EarlierAppend,
+    Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus,
+    Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy,
+    SessionRecord, Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, memory::MemoryStore,
 };
 
 /// How an operation fails.
@@ -71,6 +71,7 @@ macro_rules! delegate {
 
 delegate!(Log {
     async fn append(append: Append) -> Appended;
+    async fn earlier_append(topic: &Topic, key: &Idempotency, at: Timestamp) -> Option<EarlierAppend>;
     async fn read(topic: &Topic, after: u64, limit: PageLimit) -> Page;
     async fn read_back(topic: &Topic, before: u64, limit: PageLimit) -> Page;
     async fn heads(topics: &[Topic]) -> Heads;

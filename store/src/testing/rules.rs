@@ -18,6 +18,7 @@ macro_rules! conformance {
             assigns_contiguous_offsets_to_concurrent_appends
             keeps_separate_logs_for_topics_of_different_kinds
             answers_repeat_with_first_append
+            finds_earlier_append_within_window_only
             stores_concurrent_repeats_once
             scopes_keys_to_sender_and_topic
             keeps_keys_of_users_backends_and_deletions_apart

@@ -1,15 +1,12 @@
--- Appends an entry to any log, unless its idempotency key was used within the window (`known`). The key is stored with the
--- digest of the message (hexadecimal digits): another message with the same key is a conflict.
+-- Appends an entry to any log, unless its idempotency key was used within the window (`earlier.lua`). The key is stored
+-- with the digest of the message (hexadecimal digits).
 local at = text(now)
 local repeated = idempotency_key ~= '' and prefix .. 'repeat:' .. topic .. ' ' .. idempotency_key
-local known = repeated and call('GET', repeated)
-if known then
-  local first_at, offset, first_id, first_content = string.match(known, '^(%d+) (%d+) (%S+) ?(%x*)$')
-  if tonumber(first_at) + window > now then
-    if is_conflict(first_content, content) then return {request, epoch, CONFLICT} end
-    local count = call('HGET', prefix .. 'shards', shard) or 0
-    return {request, epoch, tonumber(offset), first_id, 1, tonumber(count), 0}
-  end
+local first, first_id = earlier_append(topic, idempotency_key, content, window, now)
+if first == CONFLICT then return {request, epoch, CONFLICT} end
+if first then
+  local count = call('HGET', prefix .. 'shards', shard) or 0
+  return {request, epoch, first, first_id, 1, tonumber(count), 0}
 end
 local log = open_log(topic)
 if redaction_offset ~= '' then

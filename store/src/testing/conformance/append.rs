@@ -9,7 +9,7 @@ use realtime_gateway_protocol::{
 };
 
 use super::{ALL, Subject, WINDOW, bodies, content, counts, key, key_with, offsets, topic, user_topic};
-use crate::{Append, Idempotency, IdempotencyKey, Redaction, StoreError};
+use crate::{Append, Idempotency, IdempotencyKey, Redaction, StoreError, clock::after};
 
 pub async fn assigns_contiguous_offsets_from_one(subject: &Subject) {
     for expected in 1..=20 {
@@ -58,6 +58,26 @@ pub async fn answers_repeat_with_first_append(subject: &Subject) {
     assert!(again.duplicate);
     assert_eq!((again.offset, &again.id), (first.offset, &first.id));
     assert_eq!(bodies(&subject.read(&topic("a"), 0).await), ["x", "other"]);
+}
+
+pub async fn finds_earlier_append_within_window_only(subject: &Subject) {
+    let (one, two) = (content("one"), content("two"));
+    let named = |id: &str, content| {
+        let key = IdempotencyKey::User(UserId::new("u").unwrap(), ClientMessageId::new(id).unwrap());
+        Idempotency { key, content }
+    };
+    let find = async |clan: &str, key: Idempotency, at| subject.store.earlier_append(&topic(clan), &key, at).await;
+    assert_eq!(find("a", named("1", one), subject.now()).await.unwrap(), None, "a log that does not exist");
+    let append = Append { key: Some(named("1", one)), ..subject.entry("a", "x") };
+    let at = append.at;
+    let first = subject.store.append(append).await.unwrap();
+    let found = find("a", named("1", one), at).await.unwrap().unwrap();
+    assert_eq!((found.offset, found.id, found.epoch), (first.offset, first.id, first.epoch));
+    assert_eq!(find("a", named("2", one), at).await.unwrap(), None, "another key");
+    assert_eq!(find("b", named("1", one), at).await.unwrap(), None, "another topic");
+    assert!(matches!(find("a", named("1", two), at).await, Err(StoreError::Conflict)));
+    assert_eq!(find("a", named("1", one), after(at, WINDOW)).await.unwrap(), None, "after the window");
+    assert_eq!(subject.append(subject.entry("a", "next")).await, 2, "the search has stored nothing");
 }
 
 pub async fn stores_concurrent_repeats_once(subject: &Subject) {
