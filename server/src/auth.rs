@@ -29,7 +29,10 @@ pub use bad_tokens::BadTokens;
 pub use jwt::{Authenticator, KeySet};
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
-pub use permissions::{AskAgain, Granted, Permissions, PermissionsError, TopicAccess, TopicPolicies, TopicPolicy};
+pub use permissions::{
+    AskAgain, BackendPolicy, DecisionTimes, Granted, Permissions, PermissionsError, Requester, SubscribeDecisions,
+    TopicAccess, TopicPolicies, TopicPolicy,
+};
 
 /// A verified identity, valid until its token expires.
 #[derive(Debug, Clone)]

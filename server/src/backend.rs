@@ -14,7 +14,8 @@ use realtime_gateway_protocol::{RawJson, ServiceName, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use outcome::{BackendFailure, UnknownReason};
-pub use request::{BackendCall, Caller};
+pub use request::{BackendCall, Caller, PublishRequest, SubscribeRequest};
+pub use response::SubscribeAnswer;
 use signature::Signer;
 
 use crate::{config::Secret, crypto};
@@ -92,6 +93,11 @@ impl Backend {
         self.in_flight.try_acquire().map_err(|_| BackendFailure::NotDone { retry_after: RETRY_AFTER })
     }
 
+    /// Returns the service.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
     /// Sends a call and returns the `data` of the response. `now` is the time of the signature.
     ///
     /// # Errors
@@ -103,8 +109,51 @@ impl Backend {
         time_limit: Duration,
         now: Timestamp,
     ) -> Result<RawJson, BackendFailure> {
-        let time_limit = time_limit.min(self.timeout);
-        let body = request::body(&self.service, caller, call);
+        let request = Request {
+            body: request::call(&self.service, caller, call),
+            idempotency_key: request::idempotency_key(&self.service, caller, call),
+            time_limit: time_limit.min(self.timeout),
+        };
+        match self.send(request, now).await? {
+            Some(body) => response::data(&body),
+            None => Ok(RawJson::default()),
+        }
+    }
+
+    /// Asks about a publication, and returns the data that replaces that of the client; `None` if it stays as it is.
+    ///
+    /// # Errors
+    /// A [`BackendFailure`].
+    pub async fn publish(
+        &self,
+        caller: &Caller<'_>,
+        publish: &PublishRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Option<RawJson>, BackendFailure> {
+        let body = request::publish(&self.service, caller, publish);
+        let request = Request { body, idempotency_key: None, time_limit: self.timeout };
+        self.send(request, now).await?.map(|body| response::data(&body)).transpose()
+    }
+
+    /// Asks whether a client may subscribe to a topic, and read its history and presence.
+    ///
+    /// # Errors
+    /// A [`BackendFailure`].
+    pub async fn may_subscribe(
+        &self,
+        caller: &Caller<'_>,
+        subscribe: &SubscribeRequest<'_>,
+        now: Timestamp,
+    ) -> Result<SubscribeAnswer, BackendFailure> {
+        let body = request::subscribe(&self.service, caller, subscribe);
+        let request = Request { body, idempotency_key: None, time_limit: self.timeout };
+        let body = self.send(request, now).await?.unwrap_or_default();
+        response::subscribe_answer(&body)
+    }
+
+    /// Sends a request and returns the body of the response; `None` for 204.
+    async fn send(&self, request: Request, now: Timestamp) -> Result<Option<Vec<u8>>, BackendFailure> {
+        let Request { body, idempotency_key, time_limit } = request;
         let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
         let mut request = self.client.post(&self.url.0).timeout(time_limit);
         for (name, value) in self.signer.headers(&id, now, &body) {
@@ -112,10 +161,17 @@ impl Backend {
         }
         request = request.header("content-type", "application/json");
         request = request.header("gateway-timeout-ms", time_limit.as_millis().to_string());
-        if let Some(key) = request::idempotency_key(&self.service, caller, call) {
+        if let Some(key) = idempotency_key {
             request = request.header("idempotency-key", key);
         }
         let response = request.body(body).send().await.map_err(|error| response::failure(&error))?;
-        response::data(response).await
+        response::success(response).await
     }
+}
+
+/// A request to a backend.
+struct Request {
+    body: String,
+    idempotency_key: Option<String>,
+    time_limit: Duration,
 }

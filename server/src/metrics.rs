@@ -78,6 +78,7 @@ pub struct Metrics {
     pub deletion_paused: IntGauge,
     pub draining: IntGauge,
     calls_total: IntCounterVec,
+    publication_decisions_total: IntCounterVec,
     call_duration_seconds: Histogram,
     pub memory_budget_bytes: IntGauge,
     pub memory_used_bytes: IntGauge,
@@ -212,6 +213,11 @@ impl Metrics {
                 .gauge("deletion_paused", "Whether deletion is paused because the clock has jumped")?,
             draining: make.gauge("draining", "Whether the node shuts down gracefully")?,
             calls_total: make.counters_of("calls_total", "Calls to the backends of services", &["service", "outcome"])?,
+            publication_decisions_total: make.counters_of(
+                "publication_decisions_total",
+                "Decisions of the backends of services about publications",
+                &["service", "outcome"],
+            )?,
             call_duration_seconds: make.short("call_duration_seconds", "Duration of calls to the backends of services")?,
             memory_budget_bytes: make.gauge("memory_budget_bytes", "The memory budget (limits.outbound_total)")?,
             memory_used_bytes: make.gauge(
@@ -326,6 +332,11 @@ impl Metrics {
     pub fn call_ended(&self, service: &str, outcome: &str, time: Duration) {
         self.calls_total.with_label_values(&[service, outcome]).inc();
         self.call_duration_seconds.observe(time.as_secs_f64());
+    }
+
+    /// Counts a decision of a backend about a publication: `allowed`, `refused` or `unavailable`.
+    pub fn publication_decided(&self, service: &str, outcome: &str) {
+        self.publication_decisions_total.with_label_values(&[service, outcome]).inc();
     }
 
     /// Records the duration of a command.

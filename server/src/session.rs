@@ -5,6 +5,7 @@ mod blocks;
 pub mod connection_handler;
 mod connections;
 mod permission_watch;
+mod publication_turns;
 mod relief;
 mod sessions;
 mod subscriptions;
@@ -22,6 +23,7 @@ use std::{
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClientInfo, Codec, DeviceId, RequestId, ServerMessage, SessionId, Timestamp, UserId};
 
+use self::publication_turns::{PublicationTurn, PublicationTurns};
 pub use self::{
     admission::UpgradeInfo,
     blocks::Blocks,
@@ -39,7 +41,7 @@ pub(crate) use self::{
     tokens::TokenVerifier,
 };
 use crate::{
-    auth::Identity,
+    auth::{Identity, Requester},
     delivery::{
         hub::Subscription,
         outbound::{Outbound, Pushed},
@@ -93,6 +95,7 @@ pub struct Session {
     overdue: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
     calls_in_flight: Arc<AtomicUsize>,
+    publication_turns: PublicationTurns,
 }
 
 /// A call of a session that is under way, until it is dropped.
@@ -122,10 +125,17 @@ impl Session {
             overdue: AtomicBool::new(false),
             subscriptions: Mutex::default(),
             calls_in_flight: Arc::default(),
+            publication_turns: PublicationTurns::default(),
         }
     }
 
-    /// Counts a call that begins. Returns `None` when `limit` calls are under way.
+    /// Gives a turn to a publication about which a backend decides.
+    pub(crate) fn next_publication(&self) -> PublicationTurn {
+        self.publication_turns.next()
+    }
+
+    /// Counts a call, or a publication about which a backend decides, that begins. Returns `None` when `limit` of them are
+    /// under way.
     pub(crate) fn begin_call(&self, limit: usize) -> Option<CallUnderWay> {
         // Create the guard before comparing: at the limit, dropping it takes the increment back.
         let under_way = CallUnderWay(Arc::clone(&self.calls_in_flight));
@@ -170,6 +180,11 @@ impl Session {
     /// Returns the identity of the latest token.
     pub fn identity(&self) -> Identity {
         self.identity.lock().clone()
+    }
+
+    /// Returns the client of the session with the identity that it has now.
+    pub fn requester<'a>(&'a self, identity: &'a Identity) -> Requester<'a> {
+        Requester { identity, session: self.id(), device: self.client.device.as_ref() }
     }
 
     /// Replaces the identity with that of a new token.

@@ -24,7 +24,7 @@ const AREAS: [(&str, &[&str]); 7] = [
 ];
 
 /// The labels: the metric without `gateway_`, the label, and its values.
-pub(crate) const LABELS: [(&str, &str, &str); 22] = [
+pub(crate) const LABELS: [(&str, &str, &str); 24] = [
     ("build_info", "version", "the version of the gateway"),
     ("build_info", "commit", "the commit that it was built from, or `unknown`"),
     ("client_info", "name", "the name that the client library sends, or `other` beyond 100 different clients"),
@@ -47,6 +47,8 @@ pub(crate) const LABELS: [(&str, &str, &str); 22] = [
         "the type of the message, as in [protocol.md](protocol.md#messages-from-the-gateway)",
     ),
     ("command_duration_seconds", "type", "the type of the command"),
+    ("publication_decisions_total", "service", "the service"),
+    ("publication_decisions_total", "outcome", "`allowed`, `refused`, or `unavailable` without a usable answer"),
     ("calls_total", "service", "the service"),
     ("calls_total", "outcome", "`succeeded`, or the error code, as in [protocol.md](protocol.md#error-codes)"),
     ("errors_total", "code", "the error code, as in [protocol.md](protocol.md#error-codes)"),

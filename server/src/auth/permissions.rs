@@ -3,6 +3,8 @@
 
 mod cache;
 mod callback;
+mod decisions;
+mod subscribe_decisions;
 mod topic_policy;
 
 use std::{
@@ -11,12 +13,18 @@ use std::{
 };
 
 use gateway_contracts::CallPolicy;
-use realtime_gateway_protocol::{ErrorCode, MethodName, ServiceName};
+use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, RawJson, ServiceName, SessionId};
+use serde_json::json;
 
-pub use self::topic_policy::{TopicAccess, TopicPolicies, TopicPolicy};
 use self::{
     callback::{Callback, PermissionQuery},
+    decisions::{Decision, Decisions, Refusal, Verdict},
     topic_policy::GrantsOnly,
+};
+pub use self::{
+    decisions::DecisionTimes,
+    subscribe_decisions::SubscribeDecisions,
+    topic_policy::{BackendPolicy, TopicAccess, TopicPolicies, TopicPolicy},
 };
 use super::{Action, Grants, Identity};
 use crate::{
@@ -41,6 +49,17 @@ pub struct AskAgain {
     pub holds_until: Instant,
 }
 
+/// The client that wants to do something.
+#[derive(Debug, Clone, Copy)]
+pub struct Requester<'a> {
+    /// Its verified identity.
+    pub identity: &'a Identity,
+    /// Its session.
+    pub session: &'a SessionId,
+    /// Its device, if it has named one.
+    pub device: Option<&'a DeviceId>,
+}
+
 /// Why the source of permissions cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("permissions.url: {0}")]
@@ -56,7 +75,7 @@ pub struct Permissions {
 #[derive(Debug)]
 enum Source {
     Claims,
-    Callback(Arc<Callback>),
+    Callback(Arc<Decisions<Callback>>),
     AllowAll,
 }
 
@@ -70,7 +89,8 @@ impl Permissions {
             PermissionSource::Claims => Source::Claims,
             PermissionSource::AllowAll => Source::AllowAll,
             PermissionSource::Http(url) => {
-                Source::Callback(Arc::new(Callback::new(url, permissions).map_err(PermissionsError)?))
+                let callback = Callback::new(url, permissions).map_err(PermissionsError)?;
+                Source::Callback(Arc::new(Decisions::new(callback, permissions.into())))
             }
         };
         Ok(Self { source, policies: Arc::new(GrantsOnly) })
@@ -93,7 +113,13 @@ impl Permissions {
     /// # Errors
     /// Returns `forbidden` when it is not allowed, `unknown_service` when no service has the topic, and `unavailable` when
     /// the permission service does not answer and no earlier grant is valid.
-    pub async fn check(&self, identity: &Identity, action: Action, topic: &Topic) -> Result<Granted, CommandError> {
+    pub async fn check(
+        &self,
+        requester: Requester<'_>,
+        action: Action,
+        topic: &Topic,
+    ) -> Result<Granted, CommandError> {
+        let identity = requester.identity;
         // Notifications belong to their user alone, regardless of the configured source.
         if let Topic::User(owner) = topic {
             return permanent_decision(*owner == identity.user);
@@ -104,8 +130,13 @@ impl Permissions {
             if access.owner.is_some_and(|owner| owner != identity.user) {
                 return permanent_decision(false);
             }
-            if access.policy == TopicPolicy::User {
-                return permanent_decision(true);
+            match access.policy {
+                TopicPolicy::Grants => {}
+                TopicPolicy::User => return permanent_decision(true),
+                TopicPolicy::Backend(BackendPolicy { decisions, params }) => {
+                    let decision = decisions.decide(requester, name, params).await;
+                    return outcome(decision, "the backend of the service does not answer; try again");
+                }
             }
         }
         match &self.source {
@@ -145,15 +176,27 @@ impl Permissions {
     }
 }
 
-async fn ask(callback: &Arc<Callback>, query: PermissionQuery) -> Result<Granted, CommandError> {
-    match callback.decide(query).await {
-        Some(decision) if decision.allowed => Ok(Granted { ask_again: Some(decision.ask_again()) }),
-        Some(_) => permanent_decision(false),
-        None => {
-            let message = "the permission service does not answer; try again";
-            Err(CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)))
-        }
+async fn ask(callback: &Arc<Decisions<Callback>>, query: PermissionQuery) -> Result<Granted, CommandError> {
+    outcome(callback.decide(query).await, "the permission service does not answer; try again")
+}
+
+/// Returns what a decision means for the client. `no_answer` is the message without a decision.
+fn outcome(decision: Option<Decision>, no_answer: &'static str) -> Result<Granted, CommandError> {
+    let Some(decision) = decision else {
+        return Err(CommandError::retry(ErrorCode::Unavailable, no_answer, Duration::from_secs(1)));
+    };
+    match &decision.verdict {
+        Verdict::Allowed => Ok(Granted { ask_again: Some(decision.ask_again()) }),
+        Verdict::Denied(None) => permanent_decision(false),
+        Verdict::Denied(Some(refusal)) => Err(refused(refusal)),
     }
+}
+
+/// Returns the error for a client that a backend has refused.
+fn refused(Refusal { status, code, message }: &Refusal) -> CommandError {
+    let text = message.clone().unwrap_or_else(|| format!("the backend of the service does not allow this ({code})"));
+    let details = RawJson::encode(&json!({ "status": status, "code": code, "message": message })).ok();
+    CommandError { details, ..CommandError::new(ErrorCode::Forbidden, text) }
 }
 
 /// Returns a decision that is valid as long as the token.

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 /// Why a request has no result, and with that whether the backend may have acted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendFailure {
     /// The backend did not act: a bound was reached, no connection could be made, or it answered 429 or 503.
+    #[error("the backend cannot be reached, is overloaded, or has too many requests")]
     NotDone {
         /// After how long a client may try again.
         retry_after: Duration,
     },
     /// The backend refused the request with a 4xx status.
+    #[error("the backend refused the request with the status {status}")]
     Refused {
         /// The status.
         status: u16,
@@ -20,6 +22,7 @@ pub enum BackendFailure {
         message: Option<String>,
     },
     /// The backend may have acted.
+    #[error("the backend gave no usable response: {}", .0.as_str())]
     Unknown(UnknownReason),
 }
 

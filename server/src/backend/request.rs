@@ -1,6 +1,8 @@
 //! What a backend receives.
 
-use realtime_gateway_protocol::{CallId, DeviceId, MethodName, ObjectText, RawJson, ServiceName, SessionId, UserId};
+use realtime_gateway_protocol::{
+    CallId, ClientMessageId, DeviceId, MethodName, ObjectText, RawJson, ServiceName, SessionId, TopicName, UserId,
+};
 use sha2::{Digest as _, Sha256};
 
 /// The client for which a request is made.
@@ -27,17 +29,61 @@ pub struct BackendCall<'a> {
     pub call_id: Option<&'a CallId>,
 }
 
-/// Returns the body of the request for a call.
-pub(super) fn body(service: &ServiceName, caller: &Caller<'_>, call: &BackendCall<'_>) -> String {
+/// A publication of a client, about which the backend decides.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishRequest<'a> {
+    /// The topic.
+    pub topic: &'a TopicName,
+    /// The values of the parameters of the topic: a JSON object.
+    pub params: &'a RawJson,
+    /// The data, which is passed on byte for byte.
+    pub data: &'a RawJson,
+    /// The name of the publication, which a repeat of it has too.
+    pub client_message_id: Option<&'a ClientMessageId>,
+}
+
+/// The question whether a client may subscribe to a topic.
+#[derive(Debug, Clone, Copy)]
+pub struct SubscribeRequest<'a> {
+    /// The topic.
+    pub topic: &'a TopicName,
+    /// The values of the parameters of the topic: a JSON object.
+    pub params: &'a RawJson,
+}
+
+/// Begins the body of a request: what it is, and for which client.
+fn begin(kind: &str, service: &ServiceName, caller: &Caller<'_>) -> ObjectText {
     let mut text = ObjectText::default();
-    text.text("type", "call").text("service", service.as_str());
+    text.text("type", kind).text("service", service.as_str());
     text.text("userId", caller.user.as_str()).text("sessionId", caller.session.as_str());
     text.optional("deviceId", caller.device.map(|device| device.as_str()));
     if let Some(claims) = caller.claims {
         text.raw("claims", claims.as_str());
     }
+    text
+}
+
+/// Returns the body of the request for a call.
+pub(super) fn call(service: &ServiceName, caller: &Caller<'_>, call: &BackendCall<'_>) -> String {
+    let mut text = begin("call", service, caller);
     text.text("method", call.method.as_str()).raw("data", call.data.as_str());
     text.optional("callId", call.call_id.map(|id| id.as_str()));
+    text.into_string()
+}
+
+/// Returns the body of the request for a publication.
+pub(super) fn publish(service: &ServiceName, caller: &Caller<'_>, publish: &PublishRequest<'_>) -> String {
+    let mut text = begin("publish", service, caller);
+    text.text("topic", publish.topic.as_str()).raw("params", publish.params.as_str());
+    text.raw("data", publish.data.as_str());
+    text.optional("clientMessageId", publish.client_message_id.map(|id| id.as_str()));
+    text.into_string()
+}
+
+/// Returns the body of the request for a subscription.
+pub(super) fn subscribe(service: &ServiceName, caller: &Caller<'_>, subscribe: &SubscribeRequest<'_>) -> String {
+    let mut text = begin("subscribe", service, caller);
+    text.text("topic", subscribe.topic.as_str()).raw("params", subscribe.params.as_str());
     text.into_string()
 }
 
@@ -65,7 +111,7 @@ mod tests {
 
     #[test]
     fn body_has_caller_and_data_byte_for_byte() {
-        let written = with_call(Some("c1"), body);
+        let written = with_call(Some("c1"), call);
         assert_eq!(
             written,
             r#"{"type":"call","service":"orders","userId":"alice","sessionId":"s1","claims":{"tenant":"t"},"#

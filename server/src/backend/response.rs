@@ -30,6 +30,16 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<R
     RawJson::deserialize(deserializer).map(Some)
 }
 
+/// Whether a client may subscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscribeAnswer {
+    /// Whether it may.
+    pub allowed: bool,
+    /// For how many seconds this holds. Afterwards the backend is asked again.
+    pub ttl_seconds: Option<u64>,
+}
+
 /// The body of a refusal: `detail` is that of a problem document (RFC 9457).
 #[derive(Default, Deserialize)]
 struct Refusal {
@@ -49,19 +59,14 @@ pub(super) fn failure(error: &reqwest::Error) -> BackendFailure {
     }
 }
 
-/// Returns the `data` of a successful response.
+/// Returns the body of a successful response; `None` for 204.
 ///
 /// # Errors
 /// The failure that the status or the body means.
-pub(super) async fn data(response: Response) -> Result<RawJson, BackendFailure> {
+pub(super) async fn success(response: Response) -> Result<Option<Vec<u8>>, BackendFailure> {
     match response.status() {
-        StatusCode::NO_CONTENT => Ok(RawJson::default()),
-        status if status.is_success() => {
-            let body = body(response, MAX_BYTES).await?;
-            let invalid = || BackendFailure::Unknown(UnknownReason::InvalidResponse);
-            let success: Success = serde_json::from_slice(&body).map_err(|_| invalid())?;
-            success.data.ok_or_else(invalid)
-        }
+        StatusCode::NO_CONTENT => Ok(None),
+        status if status.is_success() => body(response, MAX_BYTES).await.map(Some),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             Err(BackendFailure::NotDone { retry_after: retry_after(&response) })
         }
@@ -70,6 +75,27 @@ pub(super) async fn data(response: Response) -> Result<RawJson, BackendFailure> 
         }
         _ => Err(BackendFailure::Unknown(UnknownReason::Status)),
     }
+}
+
+/// Returns the `data` of a body.
+///
+/// # Errors
+/// [`UnknownReason::InvalidResponse`].
+pub(super) fn data(body: &[u8]) -> Result<RawJson, BackendFailure> {
+    let success: Success = serde_json::from_slice(body).map_err(|_| invalid())?;
+    success.data.ok_or_else(invalid)
+}
+
+/// Returns the answer to the question whether a client may subscribe.
+///
+/// # Errors
+/// [`UnknownReason::InvalidResponse`].
+pub(super) fn subscribe_answer(body: &[u8]) -> Result<SubscribeAnswer, BackendFailure> {
+    serde_json::from_slice(body).map_err(|_| invalid())
+}
+
+fn invalid() -> BackendFailure {
+    BackendFailure::Unknown(UnknownReason::InvalidResponse)
 }
 
 /// Returns the delay of `Retry-After` in seconds. A date, which needs a clock that agrees with ours, gets the default.

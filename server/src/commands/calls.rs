@@ -21,7 +21,7 @@ use crate::{
     command_error::CommandError,
     config::LiveConfig,
     metrics::Metrics,
-    runtime::{clock::NodeClock, tasks::Tasks},
+    runtime::tasks::Tasks,
     session::Session,
 };
 
@@ -35,7 +35,6 @@ pub(crate) struct Calls {
     pub(crate) services: Arc<Services>,
     pub(crate) permissions: Arc<Permissions>,
     pub(crate) config: LiveConfig,
-    pub(crate) clock: NodeClock,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,
 }
@@ -91,14 +90,13 @@ impl Calls {
     }
 
     async fn result(&self, session: &Session, call: &Call, service: &dyn Service) -> Result<RawJson, CommandError> {
-        let caller = Caller {
-            user: session.user(),
-            session: session.id(),
-            device: session.client.device.as_ref(),
-            claims: None,
-        };
         let request = BackendCall { method: &call.method, data: &call.data, call_id: call.call_id.as_ref() };
         let time_limit = call.timeout_ms.map_or(TIME_LIMIT, Duration::from_millis);
-        service.call(ServiceCall { caller, request, time_limit, now: self.clock.wall() }).await
+        service.call(ServiceCall { caller: caller_of(session), request, time_limit }).await
     }
+}
+
+/// Returns the client of a session, for requests to a backend.
+pub(super) fn caller_of(session: &Session) -> Caller<'_> {
+    Caller { user: session.user(), session: session.id(), device: session.client.device.as_ref(), claims: None }
 }

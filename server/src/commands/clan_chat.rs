@@ -82,7 +82,7 @@ impl ClanChat {
     /// `forbidden`, and the errors of [`ClanChat::post`].
     pub(crate) async fn send(&self, session: &Session, chat: &SendChat) -> Result<MessageSent, CommandError> {
         let topic = Topic::Clan(chat.clan_id.clone());
-        self.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        self.permissions.check(session.requester(&session.identity()), Action::Publish, &topic).await?;
         let id = chat.client_message_id.as_ref();
         let message = Message {
             user: session.user(),
@@ -156,7 +156,9 @@ impl ClanChat {
     /// # Errors
     /// `forbidden`, and the errors of [`ClanChat::history`].
     pub(crate) async fn read(&self, session: &Session, get: &GetChatHistory) -> Result<ChatHistory, CommandError> {
-        self.permissions.check(&session.identity(), Action::Read, &Topic::Clan(get.clan_id.clone())).await?;
+        self.permissions
+            .check(session.requester(&session.identity()), Action::Read, &Topic::Clan(get.clan_id.clone()))
+            .await?;
         self.history(get).await
     }
 

@@ -4,20 +4,27 @@
 
 mod read;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gateway_contracts::{
     Call, CallPolicy, Contract, DataType, DeclaredTopic, ParameterValues, Policy, TopicHistory, TopicPresence,
 };
-use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{ErrorCode, MethodName, ObjectText, RawJson, ServiceName, TopicName, UserId};
 use serde_json::json;
 
-use super::service::{PresenceKind, Service, ServiceCall, TopicRetention, unknown_method};
+use super::{
+    ServiceContext,
+    service::{
+        PresenceKind, PublicationCheck, Service, ServiceCall, ServicePublication, TopicRetention, unknown_method,
+    },
+};
 use crate::{
-    auth::{Action, TopicAccess, TopicPolicy},
-    backend::{Backend, BackendFailure, UnknownReason},
+    auth::{Action, BackendPolicy, SubscribeDecisions, TopicAccess, TopicPolicy},
+    backend::{Backend, BackendFailure, PublishRequest, UnknownReason},
     command_error::CommandError,
+    metrics::Metrics,
+    runtime::clock::NodeClock,
     telemetry::log_limited,
 };
 
@@ -48,12 +55,18 @@ impl Declaration {
 pub struct DeclaredService {
     contract: Arc<Contract>,
     backend: Option<Arc<Backend>>,
+    /// The decisions of the backend about subscriptions.
+    decisions: Option<Arc<SubscribeDecisions>>,
+    clock: NodeClock,
+    metrics: Arc<Metrics>,
 }
 
 impl DeclaredService {
     /// Creates the service of a declaration.
-    pub fn new(declaration: Declaration) -> Self {
-        Self { contract: declaration.contract, backend: declaration.backend }
+    pub fn new(Declaration { contract, backend }: Declaration, context: &ServiceContext) -> Self {
+        let ServiceContext { clock, decision_times, metrics } = context.clone();
+        let decisions = backend.clone().map(|backend| SubscribeDecisions::new(backend, clock.clone(), decision_times));
+        Self { contract, backend, decisions: decisions.map(Arc::new), clock, metrics }
     }
 
     /// Returns the kind of a topic, and the values of its parameters.
@@ -76,7 +89,7 @@ fn failed(failure: BackendFailure) -> CommandError {
             CommandError::retry(ErrorCode::Unavailable, message, retry_after)
         }
         BackendFailure::Refused { status, code, message } => {
-            let text = message.clone().unwrap_or_else(|| format!("the backend refused the call ({code})"));
+            let text = message.clone().unwrap_or_else(|| format!("the backend refused this ({code})"));
             let details = details(json!({ "status": status, "code": code, "message": message }));
             CommandError { details, ..CommandError::new(ErrorCode::CallFailed, text) }
         }
@@ -86,6 +99,30 @@ fn failed(failure: BackendFailure) -> CommandError {
             CommandError { details, ..CommandError::new(ErrorCode::CallUnknown, message) }
         }
     }
+}
+
+/// Returns the error of a publication that the backend has not allowed.
+fn undecided(failure: BackendFailure) -> CommandError {
+    let message = "the backend of the service does not answer; try again";
+    match failure {
+        BackendFailure::NotDone { retry_after } => CommandError::retry(ErrorCode::Unavailable, message, retry_after),
+        BackendFailure::Unknown(_) => CommandError::retry(ErrorCode::Unavailable, message, Duration::from_secs(1)),
+        refused @ BackendFailure::Refused { .. } => CommandError { code: ErrorCode::Forbidden, ..failed(refused) },
+    }
+}
+
+/// Returns the values of the parameters of a topic as a JSON object.
+fn params(values: &ParameterValues<'_>) -> Result<RawJson, CommandError> {
+    let mut text = ObjectText::default();
+    for (name, value) in values.iter() {
+        text.text(name.as_str(), value);
+    }
+    RawJson::parse(&text.into_string()).map_err(CommandError::internal)
+}
+
+/// Contracts that need a backend and have none are refused when they are read.
+fn no_backend() -> CommandError {
+    CommandError::internal("a service without a backend has a topic that needs one")
 }
 
 fn forbidden(message: &'static str) -> CommandError {
@@ -116,11 +153,14 @@ impl Service for DeclaredService {
             Action::Subscribe | Action::Read => declared.subscribe,
             Action::Publish => declared.publish.as_ref().ok_or_else(no_publications)?.allow,
         };
-        let policy = match policy {
-            Policy::Grants => TopicPolicy::Grants,
-            Policy::User => TopicPolicy::User,
-            // Contracts that need a backend are refused when they are read.
-            Policy::Backend => return Err(forbidden("only the backend of the service can allow this")),
+        let policy = match (policy, action) {
+            (Policy::Grants, _) => TopicPolicy::Grants,
+            // The backend is asked about each publication, with its data.
+            (Policy::User, _) | (Policy::Backend, Action::Publish) => TopicPolicy::User,
+            (Policy::Backend, Action::Subscribe | Action::Read) => {
+                let decisions = self.decisions.clone().ok_or_else(no_backend)?;
+                TopicPolicy::Backend(BackendPolicy { decisions, params: params(&values)? })
+            }
         };
         let owner = values.user_id().map(UserId::new).transpose();
         let owner = owner.map_err(|_| forbidden("this topic belongs to no user"))?;
@@ -138,11 +178,51 @@ impl Service for DeclaredService {
         let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
         let publish = declared.publish.as_ref().ok_or_else(no_publications)?;
         validate(&publish.data, &data)?;
-        if publish.data != declared.event {
+        if publish.allow != Policy::Backend && publish.data != declared.event {
             // Data that matches one branch of the event could match another branch too, and then not the event.
             validate(&declared.event, &data)?;
         }
         Ok(data)
+    }
+
+    fn publication_check(&self, topic: &TopicName) -> PublicationCheck {
+        let publish = self.topic(topic).and_then(|(declared, _)| declared.publish.as_ref());
+        match publish.map(|publish| publish.allow) {
+            Some(Policy::Backend) => PublicationCheck::ByBackend,
+            Some(Policy::Grants | Policy::User) | None => PublicationCheck::InProcess,
+        }
+    }
+
+    async fn ask_about_publication(&self, publication: ServicePublication<'_>) -> Result<RawJson, CommandError> {
+        let ServicePublication { caller, topic, data, client_message_id } = publication;
+        let (declared, values) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let publish = declared.publish.as_ref().ok_or_else(no_publications)?;
+        validate(&publish.data, &data)?;
+        let backend = self.backend.as_ref().ok_or_else(no_backend)?;
+        let params = params(&values)?;
+        let decided = async {
+            let _slot = backend.slot()?;
+            let request = PublishRequest { topic, params: &params, data: &data, client_message_id };
+            backend.publish(&caller, &request, self.clock.wall()).await
+        };
+        let decided = decided.await.and_then(|replacement| {
+            let data = replacement.unwrap_or_else(|| data.clone());
+            match declared.event.validate(data.as_str()) {
+                Ok(()) => Ok(data),
+                Err(problem) => {
+                    let service = &self.contract.name;
+                    log_limited!(WARN, { %service, %problem }, "a publication that a backend has allowed is no event");
+                    Err(BackendFailure::Unknown(UnknownReason::InvalidResponse))
+                }
+            }
+        });
+        let outcome = match &decided {
+            Ok(_) => "allowed",
+            Err(BackendFailure::Refused { .. }) => "refused",
+            Err(BackendFailure::NotDone { .. } | BackendFailure::Unknown(_)) => "unavailable",
+        };
+        self.metrics.publication_decided(self.contract.name.as_str(), outcome);
+        decided.map_err(undecided)
     }
 
     fn presence(&self, topic: &TopicName) -> PresenceKind {
@@ -169,7 +249,8 @@ impl Service for DeclaredService {
         // Contracts with calls and without a backend are refused when they are read.
         let backend = self.backend.as_ref().ok_or_else(unknown_method)?;
         let _slot = backend.slot().map_err(failed)?;
-        let data = backend.call(&call.caller, &call.request, call.time_limit, call.now).await.map_err(failed)?;
+        let data =
+            backend.call(&call.caller, &call.request, call.time_limit, self.clock.wall()).await.map_err(failed)?;
         if let Err(problem) = declared.response.validate(data.as_str()) {
             let (service, method) = (&self.contract.name, call.request.method);
             log_limited!(WARN, { %service, %method, %problem }, "the response of a backend does not match its contract");

@@ -14,7 +14,7 @@ use realtime_gateway_protocol::{
 };
 use tokio::time::Instant;
 
-use super::{Calls, ClanChat, Notifications, Services, TypingUsers};
+use super::{Calls, ClanChat, Notifications, Publications, Services, TypingUsers};
 use crate::{
     auth::{AuthError, Permissions},
     command_error::CommandError,
@@ -42,6 +42,7 @@ pub(crate) struct Features {
     pub(crate) clan_chat: Arc<ClanChat>,
     pub(crate) services: Arc<Services>,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) publications: Arc<Publications>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) typing: Arc<TypingUsers>,

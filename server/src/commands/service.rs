@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use gateway_contracts::CallPolicy;
-use realtime_gateway_protocol::{ErrorCode, MethodName, RawJson, ServiceName, Timestamp, TopicName, UserId};
+use realtime_gateway_protocol::{ClientMessageId, ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
 
 use crate::{
     auth::{Action, TopicAccess},
@@ -53,8 +53,29 @@ pub struct ServiceCall<'a> {
     pub request: BackendCall<'a>,
     /// How long the client waits for the result.
     pub time_limit: Duration,
-    /// The time of the wall clock, for signatures.
-    pub now: Timestamp,
+}
+
+/// Who checks the data that clients publish to a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicationCheck {
+    /// The gateway, with [`Service::publish`].
+    InProcess,
+    /// A backend, with [`Service::ask_about_publication`]. The publications of a session are asked one after another, while
+    /// its other commands continue.
+    ByBackend,
+}
+
+/// A publication of a client, about which a backend decides.
+#[derive(Debug, Clone)]
+pub struct ServicePublication<'a> {
+    /// The client.
+    pub caller: Caller<'a>,
+    /// The topic.
+    pub topic: &'a TopicName,
+    /// The data of the client.
+    pub data: RawJson,
+    /// The id that a repeat of the publication has too.
+    pub client_message_id: Option<&'a ClientMessageId>,
 }
 
 /// Returns the error for a call that a service does not have.
@@ -153,6 +174,21 @@ pub trait Service: Send + Sync + 'static {
     async fn publish(&self, from: &UserId, topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {
         let _ = (from, topic, data);
         Err(CommandError::new(ErrorCode::Forbidden, "clients may not publish to this service"))
+    }
+
+    /// Returns who checks the data that clients publish to a topic. By default this is the gateway.
+    fn publication_check(&self, topic: &TopicName) -> PublicationCheck {
+        let _ = topic;
+        PublicationCheck::InProcess
+    }
+
+    /// Asks a backend about a publication and returns the data that subscribers receive. By default this is
+    /// [`Service::publish`].
+    ///
+    /// # Errors
+    /// The error that is sent to the client.
+    async fn ask_about_publication(&self, publication: ServicePublication<'_>) -> Result<RawJson, CommandError> {
+        self.publish(publication.caller.user, publication.topic, publication.data).await
     }
 
     /// Returns whether a topic has presence. By default it has none.

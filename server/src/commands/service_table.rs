@@ -19,9 +19,22 @@ use super::{
     services::{unknown_service, unknown_topic},
 };
 use crate::{
-    auth::{Action, TopicAccess, TopicPolicies},
+    auth::{Action, DecisionTimes, TopicAccess, TopicPolicies},
     command_error::CommandError,
+    metrics::Metrics,
+    runtime::clock::NodeClock,
 };
+
+/// What declared services need besides their contracts and backends.
+#[derive(Clone)]
+pub struct ServiceContext {
+    /// The clock of the node, for the signatures of requests to backends.
+    pub clock: NodeClock,
+    /// How long decisions of backends are used.
+    pub decision_times: DecisionTimes,
+    /// Counts the decisions of backends.
+    pub metrics: Arc<Metrics>,
+}
 
 /// The declared services in force.
 #[derive(Default)]
@@ -34,6 +47,7 @@ struct DeclaredServices {
 pub struct ServiceTable {
     in_code: BTreeMap<ServiceName, Arc<dyn Service>>,
     declared: RwLock<DeclaredServices>,
+    context: ServiceContext,
     /// Increases with every change of the declared services.
     revision: AtomicU64,
 }
@@ -46,9 +60,10 @@ impl ServiceTable {
     pub(crate) fn new(
         in_code: Vec<Arc<dyn Service>>,
         declarations: Vec<Declaration>,
+        context: ServiceContext,
     ) -> Result<Self, DeclaredServiceError> {
         let in_code = in_code.into_iter().map(|service| (service.name(), service)).collect();
-        let table = Self { in_code, declared: RwLock::default(), revision: AtomicU64::new(0) };
+        let table = Self { in_code, declared: RwLock::default(), context, revision: AtomicU64::new(0) };
         table.check_names(&declarations)?;
         table.replace_declared(declarations);
         Ok(table)
@@ -68,7 +83,7 @@ impl ServiceTable {
     /// Replaces the declared services.
     pub(crate) fn replace_declared(&self, declarations: Vec<Declaration>) {
         let service = |declared: &Declaration| {
-            let service: Arc<dyn Service> = Arc::new(DeclaredService::new(declared.clone()));
+            let service: Arc<dyn Service> = Arc::new(DeclaredService::new(declared.clone(), &self.context));
             (declared.contract.name.clone(), service)
         };
         let services = declarations.iter().map(service).collect();

@@ -10,8 +10,9 @@ use realtime_gateway_protocol::{
 
 use super::{
     ServiceTable,
+    calls::caller_of,
     history::{HistoryPage, PageOf, read_page},
-    service::{Commands, NewSubscription, PresenceKind, Service, TopicRetention},
+    service::{Commands, NewSubscription, PresenceKind, PublicationCheck, Service, ServicePublication, TopicRetention},
 };
 use crate::{
     auth::{Action, Permissions},
@@ -142,7 +143,7 @@ impl Services {
     ) -> Result<TopicPresence, CommandError> {
         self.find(&get.service, &get.topic)?;
         let topic = Topic::Service(get.service.clone(), get.topic.clone());
-        self.permissions.check(&session.identity(), Action::Read, &topic).await?;
+        self.permissions.check(session.requester(&session.identity()), Action::Read, &topic).await?;
         self.topic_presence(&get.service, &get.topic).await
     }
 
@@ -181,19 +182,62 @@ impl Services {
         if found.has_topic(topic) { Ok(found) } else { Err(unknown_topic()) }
     }
 
+    /// Returns who checks the data of a publication.
+    ///
+    /// # Errors
+    /// `unknown_service`.
+    pub(super) fn publication_check(&self, publish: &Publish) -> Result<PublicationCheck, CommandError> {
+        Ok(self.find(&publish.service, &publish.topic)?.publication_check(&publish.topic))
+    }
+
+    /// Checks whether a client may publish to a topic, or may ask the backend of the service whether it may.
+    ///
+    /// # Errors
+    /// `forbidden`, `unavailable`.
+    pub(super) async fn check_publisher(&self, session: &Session, publish: &Publish) -> Result<(), CommandError> {
+        let topic = Topic::Service(publish.service.clone(), publish.topic.clone());
+        self.permissions.check(session.requester(&session.identity()), Action::Publish, &topic).await.map(|_| ())
+    }
+
+    /// Asks the backend of the service about a publication whose client may ask it, and publishes what it returns. A
+    /// publication that is stored already is not asked about again.
+    ///
+    /// # Errors
+    /// The errors of the service, and the errors of [`Services::post`].
+    pub(super) async fn ask_and_publish(
+        &self,
+        session: &Session,
+        publish: Publish,
+    ) -> Result<MessageSent, CommandError> {
+        let Publish { service: name, topic, data, client_message_id } = publish;
+        let service = self.find(&name, &topic)?;
+        let (key, id) = (key_of(session, client_message_id.as_ref(), &data)?, client_message_id.as_ref());
+        if let Some(sent) = self.sent_before(name.clone(), topic.clone(), key.as_ref(), id).await? {
+            return Ok(sent);
+        }
+        let caller = caller_of(session);
+        let publication = ServicePublication { caller, topic: &topic, data, client_message_id: id };
+        let data = service.ask_about_publication(publication).await?;
+        let retention = service.retention(&topic);
+        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };
+        self.append(name, topic, event).await
+    }
+
     /// Publishes the event of a client (`publish`).
     ///
     /// # Errors
     /// `forbidden`, the errors of the service, and the errors of [`Services::post`].
     pub(crate) async fn publish(&self, session: &Session, publish: Publish) -> Result<MessageSent, CommandError> {
         let service = self.find(&publish.service, &publish.topic)?;
-        let topic = Topic::Service(publish.service.clone(), publish.topic.clone());
-        self.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        self.check_publisher(session, &publish).await?;
         let id = publish.client_message_id.as_ref();
-        let key = id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone()));
-        // Compute the digest from the client's data. The service may transform the same data differently each time.
-        let key = key.map(|key| Idempotency::new(key, &publish.data)).transpose().map_err(CommandError::internal)?;
-        let data = service.publish(session.user(), &publish.topic, publish.data).await?;
+        let key = key_of(session, id, &publish.data)?;
+        let data = match service.publish(session.user(), &publish.topic, publish.data).await {
+            Ok(data) => data,
+            Err(error) => {
+                return self.sent_before(publish.service, publish.topic, key.as_ref(), id).await?.ok_or(error);
+            }
+        };
         let retention = service.retention(&publish.topic);
         let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };
         let sent = self.append(publish.service, publish.topic, event).await;
@@ -213,10 +257,12 @@ impl Services {
         id: Option<ClientMessageId>,
     ) -> Result<MessageSent, CommandError> {
         let found = self.find(&service, &topic)?;
-        found.validate_event(&topic, &data)?;
-        let retention = found.retention(&topic);
         let key = id.clone().map(|id| Idempotency::new(IdempotencyKey::Backend(id), &data));
         let key = key.transpose().map_err(CommandError::internal)?;
+        if let Err(error) = found.validate_event(&topic, &data) {
+            return self.sent_before(service, topic, key.as_ref(), id.as_ref()).await?.ok_or(error);
+        }
+        let retention = found.retention(&topic);
         let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key, retention };
         self.append(service, topic, event).await
     }
@@ -228,7 +274,7 @@ impl Services {
     pub(crate) async fn read(&self, session: &Session, get: GetTopicHistory) -> Result<TopicHistory, CommandError> {
         self.find(&get.service, &get.topic)?;
         let topic = Topic::Service(get.service.clone(), get.topic.clone());
-        self.permissions.check(&session.identity(), Action::Read, &topic).await?;
+        self.permissions.check(session.requester(&session.identity()), Action::Read, &topic).await?;
         self.history(get).await
     }
 
@@ -246,6 +292,20 @@ impl Services {
         Ok(TopicHistory { service: get.service, topic: get.topic, epoch, events, has_more, trimmed })
     }
 
+    /// Returns the confirmation of a publication that is stored already. A repeat of it gets the same confirmation, also
+    /// if the service would not accept it any more.
+    async fn sent_before(
+        &self,
+        service: ServiceName,
+        topic: TopicName,
+        key: Option<&Idempotency>,
+        id: Option<&ClientMessageId>,
+    ) -> Result<Option<MessageSent>, CommandError> {
+        let Some(key) = key else { return Ok(None) };
+        let earlier = self.log.earlier_append(&Topic::Service(service.clone(), topic.clone()), key).await?;
+        Ok(earlier.map(|earlier| sent(service, topic, (earlier.id, earlier.offset), id, true)))
+    }
+
     async fn append(
         &self,
         service: ServiceName,
@@ -261,15 +321,37 @@ impl Services {
         let report = TopicReport { user_id: user, data };
         let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), &report)?;
         let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
-        Ok(MessageSent {
-            message_id: appended.id,
-            clan_id: None,
-            service: Some(service),
-            topic: Some(name),
-            offset: appended.offset,
-            client_message_id: client_message_id.cloned(),
-            duplicate: appended.duplicate.then_some(true),
-        })
+        Ok(sent(service, name, (appended.id, appended.offset), client_message_id, appended.duplicate))
+    }
+}
+
+/// Returns the idempotency key of a publication with a `clientMessageId`. The digest is that of the client's data, because
+/// a service may transform the same data differently each time.
+fn key_of(
+    session: &Session,
+    id: Option<&ClientMessageId>,
+    data: &RawJson,
+) -> Result<Option<Idempotency>, CommandError> {
+    let key = id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone()));
+    key.map(|key| Idempotency::new(key, data)).transpose().map_err(CommandError::internal)
+}
+
+/// Returns the confirmation of an event that is stored.
+fn sent(
+    service: ServiceName,
+    topic: TopicName,
+    (message_id, offset): (MessageId, u64),
+    client_message_id: Option<&ClientMessageId>,
+    duplicate: bool,
+) -> MessageSent {
+    MessageSent {
+        message_id,
+        clan_id: None,
+        service: Some(service),
+        topic: Some(topic),
+        offset,
+        client_message_id: client_message_id.cloned(),
+        duplicate: duplicate.then_some(true),
     }
 }
 

@@ -70,7 +70,7 @@ impl TypingUsers {
     /// `forbidden`, `unavailable` when the permission service does not answer.
     pub(crate) async fn send(self: &Arc<Self>, session: &Session, typing: SendTyping) -> Result<(), CommandError> {
         let topic = Topic::Clan(typing.clan_id.clone());
-        self.parts.permissions.check(&session.identity(), Action::Publish, &topic).await?;
+        self.parts.permissions.check(session.requester(&session.identity()), Action::Publish, &topic).await?;
         let key = (typing.clan_id, session.user().clone());
         if self.record(&key, typing.is_typing) {
             let first = self.step(&key);

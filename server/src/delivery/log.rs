@@ -16,7 +16,10 @@ use crate::{
     confirmation::in_time,
     metrics::Metrics,
     runtime::clock::NodeClock,
-    store::{Append, AppendNotice, Appended, Entry, NoticeEntry, Page, PageLimit, Retention, Store},
+    store::{
+        Append, AppendNotice, Appended, EarlierAppend, Entry, Idempotency, NoticeEntry, Page, PageLimit, Retention,
+        Store,
+    },
     topic::Topic,
 };
 
@@ -53,6 +56,18 @@ impl TopicLog {
             self.hub.publish(AppendNotice { topic, epoch, shard_count: appended.shard_count, entry });
         }
         Ok(appended)
+    }
+
+    /// Returns the append with the same idempotency key, if there was one within the window.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer in time, `conflict` when the append had other content.
+    pub(crate) async fn earlier_append(
+        &self,
+        topic: &Topic,
+        key: &Idempotency,
+    ) -> Result<Option<EarlierAppend>, CommandError> {
+        in_time(self.store.earlier_append(topic, key, self.now())).await
     }
 
     /// Reads a page of a log forwards.

@@ -8,7 +8,8 @@ use crate::{
     bus::{self, BackendBroker, Bus, BusEvents, InboundEvents, open::Opened},
     cluster::{BusEventHandler, Condition, ConditionParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts},
     commands::{
-        Calls, ClanChat, NotificationParts, Notifications, ServiceTable, Services, TypingParts, TypingUsers,
+        Calls, ClanChat, NotificationParts, Notifications, Publications, ServiceContext, ServiceTable, Services,
+        TypingParts, TypingUsers,
         inbound::BackendEvents,
         router::{Features, RouterParts},
         service::Service,
@@ -73,7 +74,9 @@ struct Core {
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
     let Prepared { auth, permissions, api_keys, certificates, metrics, declarations } = prepared;
-    let table = Arc::new(ServiceTable::new(services, declarations)?);
+    let decision_times = (&config.permissions).into();
+    let context = ServiceContext { clock: clock.clone(), decision_times, metrics: metrics.clone() };
+    let table = Arc::new(ServiceTable::new(services, declarations, context)?);
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
@@ -252,7 +255,12 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         services: services.clone(),
         permissions: permissions.clone(),
         config: base.config.clone(),
-        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+        tasks: base.tasks.clone(),
+    });
+    let publications = Arc::new(Publications {
+        services: services.clone(),
+        config: base.config.clone(),
         metrics: base.metrics.clone(),
         tasks: base.tasks.clone(),
     });
@@ -262,6 +270,7 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         clan_chat,
         services,
         calls,
+        publications,
         subscriptions: core.subscriptions.clone(),
         presence: core.presence.clone(),
         typing: Arc::new(TypingUsers::new(typing)),

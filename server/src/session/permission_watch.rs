@@ -64,7 +64,9 @@ impl Watched {
             tokio::time::sleep(grant.next.saturating_duration_since(Instant::now())).await;
             let Some((session, subscription)) = self.live() else { return };
             let permissions = &self.subscriptions.parts.permissions;
-            let checked = permissions.check(&session.identity(), Action::Subscribe, subscription.topic()).await;
+            let checked = permissions
+                .check(session.requester(&session.identity()), Action::Subscribe, subscription.topic())
+                .await;
             match grant.apply(checked, Instant::now()) {
                 Outcome::Holds => {}
                 Outcome::HoldsUntilExpiry => return,
@@ -86,7 +88,11 @@ impl Subscriptions {
         let identity = session.identity();
         stream::iter(session.subscriptions())
             .for_each_concurrent(CONCURRENT_CHECKS, async |subscription| {
-                let checked = self.parts.permissions.check(&identity, Action::Subscribe, subscription.topic()).await;
+                let checked = self
+                    .parts
+                    .permissions
+                    .check(session.requester(&identity), Action::Subscribe, subscription.topic())
+                    .await;
                 // A retryable error means that the service did not answer. The watch of the subscription retries it.
                 if let Err(error) = checked
                     && !error.code.is_retryable()
@@ -102,7 +108,10 @@ impl Subscriptions {
     /// Checks whether the policies permit a subscription after they have changed, and ends it otherwise.
     pub(super) async fn recheck(self: &Arc<Self>, session: &Arc<Session>, subscription: &Arc<Subscription>) {
         let permissions = &self.parts.permissions;
-        let granted = match permissions.check(&session.identity(), Action::Subscribe, subscription.topic()).await {
+        let granted = match permissions
+            .check(session.requester(&session.identity()), Action::Subscribe, subscription.topic())
+            .await
+        {
             Ok(granted) => granted,
             // The permission service has not answered. The subscription may have needed no grant before, so that no
             // watch retries the check.

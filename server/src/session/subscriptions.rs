@@ -76,7 +76,8 @@ impl Subscriptions {
         from: SubscribeFrom,
     ) -> Result<Arc<Subscription>, CommandError> {
         let revision = self.parts.permissions.revision();
-        let granted = self.parts.permissions.check(&session.identity(), Action::Subscribe, &topic).await?;
+        let granted =
+            self.parts.permissions.check(session.requester(&session.identity()), Action::Subscribe, &topic).await?;
         if session.subscription(&topic).is_none()
             && session.subscription_count() >= self.parts.config.get().limits.subscriptions
         {

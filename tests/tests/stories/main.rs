@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod backend_decisions;
 mod bad_tokens;
 mod blocked_log_output;
 mod blocks;

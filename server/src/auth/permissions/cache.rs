@@ -1,43 +1,46 @@
-//! Caches the decisions of a backend service. The oldest ones are evicted first.
+//! Caches the decisions of a service. The oldest ones are evicted first.
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::Hash,
     sync::Arc,
     time::Instant,
 };
 
-use super::callback::{Decision, PermissionQuery};
+use super::decisions::{Decision, Verdict};
 
-/// The decisions of a backend service.
-pub(super) struct Cache {
-    decisions: HashMap<Arc<PermissionQuery>, Decision>,
+/// The decisions of a service about queries.
+pub(super) struct Cache<Q> {
+    decisions: HashMap<Arc<Q>, Decision>,
     /// In the order in which the queries were first sent.
-    order: VecDeque<Arc<PermissionQuery>>,
+    order: VecDeque<Arc<Q>>,
     capacity: usize,
 }
 
-impl Cache {
+impl<Q: Eq + Hash> Cache<Q> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { decisions: HashMap::new(), order: VecDeque::new(), capacity }
     }
 
-    pub(super) fn get(&self, query: &PermissionQuery, now: Instant) -> Option<Decision> {
-        self.decisions.get(query).copied().filter(|decision| now < decision.cached_until)
+    pub(super) fn get(&self, query: &Q, now: Instant) -> Option<Decision> {
+        self.decisions.get(query).filter(|decision| now < decision.cached_until).cloned()
     }
 
     /// Returns a grant that has expired, but remains valid while the service is unavailable.
-    pub(super) fn stale(&mut self, query: &PermissionQuery, now: Instant) -> Option<&mut Decision> {
-        self.decisions.get_mut(query).filter(|decision| decision.allowed && now < decision.stale_until)
+    pub(super) fn stale(&mut self, query: &Q, now: Instant) -> Option<&mut Decision> {
+        self.decisions
+            .get_mut(query)
+            .filter(|decision| decision.verdict == Verdict::Allowed && now < decision.stale_until)
     }
 
     /// Removes a decision that a newer one contradicts.
-    pub(super) fn remove(&mut self, query: &PermissionQuery) {
+    pub(super) fn remove(&mut self, query: &Q) {
         if self.decisions.remove(query).is_some() {
             self.order.retain(|known| **known != *query);
         }
     }
 
-    pub(super) fn insert(&mut self, query: PermissionQuery, decision: Decision) {
+    pub(super) fn insert(&mut self, query: Q, decision: Decision) {
         if let Some(known) = self.decisions.get_mut(&query) {
             *known = decision;
             return;
@@ -60,26 +63,38 @@ mod tests {
     use realtime_gateway_protocol::{ClanId, UserId};
 
     use super::*;
-    use crate::{auth::Action, topic::Topic};
+    use crate::{
+        auth::{Action, permissions::callback::PermissionQuery},
+        topic::Topic,
+    };
 
     fn query(user: &str) -> PermissionQuery {
         let topic = Topic::Clan(ClanId::new("c").unwrap());
         PermissionQuery::Topic { user: UserId::new(user).unwrap(), action: Action::Read, topic }
     }
 
+    fn verdict(allowed: bool) -> Verdict {
+        if allowed { Verdict::Allowed } else { Verdict::Denied(None) }
+    }
+
     #[test]
     fn decisions_expire_and_the_oldest_are_evicted() {
         let now = Instant::now();
         let later = now + Duration::from_secs(9);
-        let decision =
-            |allowed| Decision { allowed, cached_until: later, recheck_at: later, stale_until: later, failures: 0 };
+        let decision = |allowed| Decision {
+            verdict: verdict(allowed),
+            cached_until: later,
+            recheck_at: later,
+            stale_until: later,
+            failures: 0,
+        };
         let mut cache = Cache::new(2);
         for user in ["a", "b", "a", "c"] {
             cache.insert(query(user), decision(user == "c"));
         }
         assert_eq!(cache.get(&query("a"), now), None, "evicted by c");
         assert!(cache.get(&query("b"), now).is_some());
-        assert!(cache.get(&query("c"), now).unwrap().allowed);
+        assert!(cache.get(&query("c"), now).unwrap().verdict == Verdict::Allowed);
         assert_eq!(cache.get(&query("c"), later), None, "expired");
         assert_eq!((cache.decisions.len(), cache.order.len()), (2, 2));
         cache.remove(&query("c"));
@@ -94,7 +109,13 @@ mod tests {
         for (user, allowed) in [("granted", true), ("refused", false)] {
             cache.insert(
                 query(user),
-                Decision { allowed, cached_until, recheck_at: cached_until, stale_until, failures: 0 },
+                Decision {
+                    verdict: verdict(allowed),
+                    cached_until,
+                    recheck_at: cached_until,
+                    stale_until,
+                    failures: 0,
+                },
             );
         }
         assert_eq!(cache.get(&query("granted"), cached_until), None);

@@ -23,6 +23,17 @@ fn alice(grants: Grants) -> Identity {
     }
 }
 
+/// Checks an action of an identity.
+async fn check(
+    permissions: &Permissions,
+    identity: &Identity,
+    action: Action,
+    topic: &Topic,
+) -> Result<Granted, CommandError> {
+    let session = SessionId::new("s1").unwrap();
+    permissions.check(Requester { identity, session: &session, device: None }, action, topic).await
+}
+
 fn clan(id: &str) -> Topic {
     Topic::Clan(ClanId::new(id).unwrap())
 }
@@ -44,7 +55,7 @@ fn from_backend(server: &TestServer) -> Permissions {
 }
 
 async fn code(permissions: &Permissions, topic: &Topic) -> Option<ErrorCode> {
-    permissions.check(&alice(Grants::default()), Action::Subscribe, topic).await.err().map(|error| error.code)
+    check(&permissions, &alice(Grants::default()), Action::Subscribe, topic).await.err().map(|error| error.code)
 }
 
 fn allowed_body() -> String {
@@ -71,7 +82,7 @@ async fn claims_grant_listed_or_all_clans_and_topics() {
         (&all, order("o2"), true),
         (&none, order("o1"), false),
     ] {
-        let checked = claims.check(identity, Action::Publish, &topic).await;
+        let checked = check(&claims, identity, Action::Publish, &topic).await;
         assert_eq!(checked.as_ref().ok(), allowed.then_some(&Granted { ask_again: None }), "{topic}");
         assert!(checked.err().is_none_or(|error| error.code == ErrorCode::Forbidden));
     }
@@ -92,7 +103,7 @@ async fn final_asterisk_of_a_grant_is_a_prefix() {
         // Clans have no prefixes.
         (clan("c1"), false),
     ] {
-        assert_eq!(claims.check(&identity, Action::Read, &topic).await.is_ok(), allowed, "{topic}");
+        assert_eq!(check(&claims, &identity, Action::Read, &topic).await.is_ok(), allowed, "{topic}");
     }
 }
 
@@ -149,11 +160,11 @@ async fn sends_one_request_with_user_action_and_topic() {
     let server = TestServer::start(allowed_body()).await;
     let permissions = from_backend(&server);
     for _ in 0..5 {
-        let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
+        let granted = check(&permissions, &alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
         let ask_again = granted.ask_again.unwrap().after;
         assert!(ask_again > Duration::from_secs(25) && ask_again <= Duration::from_secs(30), "{ask_again:?}");
     }
-    permissions.check(&alice(Grants::default()), Action::Read, &order("o1")).await.unwrap();
+    check(&permissions, &alice(Grants::default()), Action::Read, &order("o1")).await.unwrap();
     let expected = [
         json!({ "userId": "alice", "action": "subscribe", "service": "clan_chat", "topic": "c1" }),
         json!({ "userId": "alice", "action": "read", "service": "orders", "topic": "o1" }),
@@ -165,10 +176,10 @@ async fn sends_one_request_with_user_action_and_topic() {
 async fn decision_is_cached_for_its_ttl() {
     let server = TestServer::start(json!({ "allowed": true, "ttlSeconds": 3600 }).to_string()).await;
     let permissions = from_backend(&server);
-    let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("long")).await.unwrap();
+    let granted = check(&permissions, &alice(Grants::default()), Action::Subscribe, &clan("long")).await.unwrap();
     assert!(granted.ask_again.unwrap().after > Duration::from_secs(3500));
     server.respond_with(200, json!({ "allowed": true, "ttlSeconds": 0 }).to_string());
-    let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("none")).await.unwrap();
+    let granted = check(&permissions, &alice(Grants::default()), Action::Subscribe, &clan("none")).await.unwrap();
     assert!(
         granted.ask_again.unwrap().after > Duration::from_millis(500),
         "subscriptions are checked at most once a second"
@@ -233,7 +244,7 @@ async fn grant_remains_valid_for_the_grace_period_during_an_outage() {
     assert_eq!(code_after_request(&server, &permissions).await, None);
     let hits = server.hits();
     for _ in 0..20 {
-        let granted = permissions.check(&alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
+        let granted = check(&permissions, &alice(Grants::default()), Action::Subscribe, &clan("c1")).await.unwrap();
         let ask_again = granted.ask_again.unwrap();
         assert!(ask_again.after <= Duration::from_secs(1));
         let holds = ask_again.holds_until.saturating_duration_since(Instant::now());

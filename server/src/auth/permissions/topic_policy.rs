@@ -1,22 +1,41 @@
 //! The policies of the topics of services: who may use them besides users with a grant.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
-use realtime_gateway_protocol::{ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{RawJson, ServiceName, TopicName, UserId};
 
+use super::SubscribeDecisions;
 use crate::{auth::Action, command_error::CommandError};
 
 /// Who may perform an action on the topics of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TopicPolicy {
     /// Users with a grant: a claim of the token, or the permission service.
     Grants,
     /// Any authenticated user.
     User,
+    /// The users whom the backend of the service allows.
+    Backend(BackendPolicy),
+}
+
+/// A topic about which a backend decides.
+#[derive(Debug, Clone)]
+pub struct BackendPolicy {
+    /// The decisions of the backend.
+    pub decisions: Arc<SubscribeDecisions>,
+    /// The values of the parameters of the topic: a JSON object.
+    pub params: RawJson,
+}
+
+impl PartialEq for BackendPolicy {
+    /// Compares the parameters, and whether the decisions are those of one cache.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.decisions, &other.decisions) && self.params.as_str() == other.params.as_str()
+    }
 }
 
 /// Who may perform an action on one topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicAccess {
     /// The policy of the service.
     pub policy: TopicPolicy,

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use gateway_contracts::{Contract, ContractError, Deployment, Policy, TopicHistory};
+use gateway_contracts::{Contract, ContractError, Deployment, TopicHistory};
 use realtime_gateway_protocol::ServiceName;
 
 use super::Declaration;
@@ -104,13 +104,6 @@ fn backend_of(service: &ServiceName, backend: &ServiceBackend) -> Result<Backend
 /// Refuses what contracts may declare and this version cannot do.
 fn check_supported(contract: &Contract) -> Result<(), ContractError> {
     for (name, topic) in &contract.topics {
-        let problem = "is `backend`, which this version of the gateway cannot ask yet: choose `grants` or `user`";
-        if topic.subscribe == Policy::Backend {
-            return Err(contract.error(&format!("topics.{name}.subscribe"), problem));
-        }
-        if topic.publish.as_ref().is_some_and(|publish| publish.allow == Policy::Backend) {
-            return Err(contract.error(&format!("topics.{name}.publish"), problem));
-        }
         if topic.history == TopicHistory::Off {
             let problem = "is false, and this version of the gateway cannot deliver events without storing them yet: \
                            leave it out";

@@ -56,7 +56,15 @@ impl Setup {
 }
 
 fn games() -> DeclaredService {
-    DeclaredService::new(read_declarations(&Setup::new(CONTRACT).config).unwrap().remove(0))
+    DeclaredService::new(read_declarations(&Setup::new(CONTRACT).config).unwrap().remove(0), &context())
+}
+
+fn context() -> ServiceContext {
+    ServiceContext {
+        clock: NodeClock::default(),
+        decision_times: (&Config::default().permissions).into(),
+        metrics: Arc::new(Metrics::new().unwrap()),
+    }
 }
 
 fn topic(name: &str) -> TopicName {
@@ -112,7 +120,7 @@ async fn data_of_clients_matches_their_type_and_the_event() {
 fn presence_is_that_of_the_topic() {
     let games = |presence: &str| {
         let setup = Setup::new(&CONTRACT.replace("subscribe = \"user\"", presence));
-        DeclaredService::new(read_declarations(&setup.config).unwrap().remove(0))
+        DeclaredService::new(read_declarations(&setup.config).unwrap().remove(0), &context())
     };
     let open = topic("open");
     assert_eq!(games("").presence(&open), PresenceKind::Off);
@@ -128,8 +136,8 @@ fn presence_is_that_of_the_topic() {
 #[test]
 fn refuses_what_this_version_cannot_serve() {
     for (from, to, error) in [
-        ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` is `backend`"),
-        ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` is `backend`"),
+        ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` needs a backend"),
+        ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` needs a backend"),
         ("subscribe = \"user\"", "history = false", "line 15: `topics.open.history` is false"),
         (
             "max_entries = 7",
@@ -164,7 +172,7 @@ fn reads_the_secrets_of_a_backend() {
 fn service_in_code_keeps_its_name() {
     let declared = read_declarations(&Setup::new(CONTRACT).config).unwrap();
     let in_code: Vec<Arc<dyn Service>> = vec![Arc::new(games())];
-    let refused = ServiceTable::new(in_code, declared.clone()).unwrap_err();
+    let refused = ServiceTable::new(in_code, declared.clone(), context()).unwrap_err();
     assert!(matches!(refused, DeclaredServiceError::NameTaken(name) if name.as_str() == "games"));
-    assert_eq!(ServiceTable::new(Vec::new(), declared).unwrap().names().len(), 1);
+    assert_eq!(ServiceTable::new(Vec::new(), declared, context()).unwrap().names().len(), 1);
 }

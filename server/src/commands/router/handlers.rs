@@ -93,7 +93,7 @@ impl CommandHandler for CommandContext<'_> {
         let session = self.router.session()?;
         let features = &self.router.parts.features;
         let topic = Topic::Clan(get.clan_id.clone());
-        features.permissions.check(&session.identity(), Action::Read, &topic).await?;
+        features.permissions.check(session.requester(&session.identity()), Action::Read, &topic).await?;
         let roster = features.presence.clan_roster(&get.clan_id).await?;
         self.reply(roster)
     }
@@ -114,8 +114,11 @@ impl CommandHandler for CommandContext<'_> {
 
     async fn publish(self, publish: Publish) -> Self::Answer {
         let session = self.router.session()?;
-        let sent = self.router.parts.features.services.publish(&session, publish).await?;
-        self.reply(sent)
+        let publications = &self.router.parts.features.publications;
+        match publications.publish(session, self.request_id.clone(), publish).await? {
+            Some(sent) => self.reply(sent),
+            None => Ok(()),
+        }
     }
 
     async fn get_topic_history(self, get: GetTopicHistory) -> Self::Answer {

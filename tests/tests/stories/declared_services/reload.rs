@@ -123,7 +123,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
         (
             "backend",
             &|| contracts.edit("subscribe = \"user\"", "subscribe = \"backend\""),
-            format!("{file}, line 19: `topics.news.subscribe` is `backend`"),
+            format!("{file}, line 19: `topics.news.subscribe` needs a backend"),
         ),
         (
             "calls",
