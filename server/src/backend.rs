@@ -3,36 +3,34 @@
 //! A request is sent at most once. Its outcome says whether the backend may have acted, because a client must not repeat
 //! a call blindly that may have been carried out.
 
+mod broker;
+mod http;
 mod outcome;
 mod request;
 mod response;
 mod signature;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use realtime_gateway_protocol::{RawJson, ServiceName, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub use outcome::{BackendFailure, UnknownReason};
+pub use broker::{BrokerRequest, RequestBroker};
+pub use http::HttpBackend;
+pub use outcome::{BackendFailure, UnknownReason, refusal_details};
 pub use request::{BackendCall, Caller, PublishRequest, SubscribeRequest};
 pub use response::SubscribeAnswer;
-use signature::Signer;
 
-use crate::{config::Secret, crypto};
-
-/// The longest time for which a connection to a backend may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After how long a client may try again when the backend has no free slot or cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The properties of a backend that is reached by HTTP.
-pub struct HttpBackend<'a> {
-    /// The service.
-    pub service: ServiceName,
-    /// The URL of every request.
-    pub url: Secret,
-    /// The secrets of Standard Webhooks (`whsec_` and base64). Each signs every request.
-    pub secrets: &'a [Secret],
+/// The bounds of requests to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendBounds {
     /// The time limit of a request.
     pub timeout: Duration,
     /// The maximum number of concurrent requests of this node.
@@ -42,13 +40,16 @@ pub struct HttpBackend<'a> {
 /// The backend of a service.
 pub struct Backend {
     service: ServiceName,
-    url: Secret,
-    signer: Signer,
-    secrets: Vec<Secret>,
-    client: reqwest::Client,
-    timeout: Duration,
-    max_in_flight: usize,
+    transport: Transport,
+    bounds: BackendBounds,
     in_flight: Semaphore,
+}
+
+/// How requests reach the backend.
+enum Transport {
+    Http(HttpBackend),
+    /// The broker is opened after the contracts have been read.
+    Broker(OnceLock<Arc<dyn RequestBroker>>),
 }
 
 impl fmt::Debug for Backend {
@@ -59,29 +60,37 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
-    /// Prepares requests to a backend. Sends none yet.
-    ///
-    /// # Errors
-    /// A sentence when a secret is not valid or the HTTP client cannot be created.
-    pub fn new(backend: HttpBackend<'_>) -> Result<Self, String> {
-        let HttpBackend { service, url, secrets, timeout, max_in_flight } = backend;
-        let client = crypto::https_client()
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            // Idle connections are limited to the number that can be in use.
-            .pool_max_idle_per_host(max_in_flight)
-            // A redirect could send the signed body to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| error.without_url().to_string())?;
-        let in_flight = Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS));
-        let (signer, secrets) = (Signer::new(secrets)?, secrets.to_vec());
-        Ok(Self { service, url, signer, secrets, client, timeout, max_in_flight, in_flight })
+    /// Creates a backend that is reached by HTTP. Sends no request yet.
+    pub fn over_http(service: ServiceName, http: HttpBackend, bounds: BackendBounds) -> Self {
+        Self::new(service, Transport::Http(http), bounds)
+    }
+
+    /// Creates a backend that is reached over the broker of [`Backend::use_broker`].
+    pub fn over_broker(service: ServiceName, bounds: BackendBounds) -> Self {
+        Self::new(service, Transport::Broker(OnceLock::new()), bounds)
+    }
+
+    fn new(service: ServiceName, transport: Transport, bounds: BackendBounds) -> Self {
+        let in_flight = Semaphore::new(bounds.max_in_flight.min(Semaphore::MAX_PERMITS));
+        Self { service, transport, bounds, in_flight }
+    }
+
+    /// Sets the broker of a backend that is reached over one.
+    pub fn use_broker(&self, broker: &Arc<dyn RequestBroker>) {
+        if let Transport::Broker(used) = &self.transport {
+            // A gateway has one broker.
+            let _ = used.set(broker.clone());
+        }
     }
 
     /// Returns whether requests to another backend would be the same.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let properties = |backend: &Self| (backend.timeout, backend.max_in_flight);
-        self.url == other.url && self.secrets == other.secrets && properties(self) == properties(other)
+        let same_transport = match (&self.transport, &other.transport) {
+            (Transport::Http(one), Transport::Http(other)) => one.is_same_as(other),
+            (Transport::Broker(_), Transport::Broker(_)) => true,
+            (Transport::Http(_), Transport::Broker(_)) | (Transport::Broker(_), Transport::Http(_)) => false,
+        };
+        same_transport && self.bounds == other.bounds
     }
 
     /// Takes one of the slots for concurrent requests. It does not wait for one, so that the client learns immediately
@@ -110,9 +119,10 @@ impl Backend {
         now: Timestamp,
     ) -> Result<RawJson, BackendFailure> {
         let request = Request {
+            key: format!("call.{}.{}", self.service, call.method),
             body: request::call(&self.service, caller, call),
             idempotency_key: request::idempotency_key(&self.service, caller, call),
-            time_limit: time_limit.min(self.timeout),
+            time_limit: time_limit.min(self.bounds.timeout),
         };
         match self.send(request, now).await? {
             Some(body) => response::data(&body),
@@ -130,8 +140,8 @@ impl Backend {
         publish: &PublishRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<RawJson>, BackendFailure> {
-        let body = request::publish(&self.service, caller, publish);
-        let request = Request { body, idempotency_key: None, time_limit: self.timeout };
+        let (key, body) = (format!("publish.{}", self.service), request::publish(&self.service, caller, publish));
+        let request = Request { key, body, idempotency_key: None, time_limit: self.bounds.timeout };
         self.send(request, now).await?.map(|body| response::data(&body)).transpose()
     }
 
@@ -145,32 +155,29 @@ impl Backend {
         subscribe: &SubscribeRequest<'_>,
         now: Timestamp,
     ) -> Result<SubscribeAnswer, BackendFailure> {
-        let body = request::subscribe(&self.service, caller, subscribe);
-        let request = Request { body, idempotency_key: None, time_limit: self.timeout };
+        let (key, body) = (format!("subscribe.{}", self.service), request::subscribe(&self.service, caller, subscribe));
+        let request = Request { key, body, idempotency_key: None, time_limit: self.bounds.timeout };
         let body = self.send(request, now).await?.unwrap_or_default();
         response::subscribe_answer(&body)
     }
 
-    /// Sends a request and returns the body of the response; `None` for 204.
+    /// Sends a request and returns the body of the response; `None` for 204, or an empty reply over a broker.
     async fn send(&self, request: Request, now: Timestamp) -> Result<Option<Vec<u8>>, BackendFailure> {
-        let Request { body, idempotency_key, time_limit } = request;
-        let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
-        let mut request = self.client.post(&self.url.0).timeout(time_limit);
-        for (name, value) in self.signer.headers(&id, now, &body) {
-            request = request.header(name, value);
+        match &self.transport {
+            Transport::Http(http) => http.send(request, now).await,
+            Transport::Broker(broker) => {
+                let broker = broker.get().ok_or(BackendFailure::NotDone { retry_after: RETRY_AFTER })?;
+                let Request { key, body, time_limit, idempotency_key: _ } = request;
+                response::reply(&broker.request(BrokerRequest { key, body, time_limit }).await?)
+            }
         }
-        request = request.header("content-type", "application/json");
-        request = request.header("gateway-timeout-ms", time_limit.as_millis().to_string());
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        let response = request.body(body).send().await.map_err(|error| response::failure(&error))?;
-        response::success(response).await
     }
 }
 
 /// A request to a backend.
 struct Request {
+    /// The routing key over a broker.
+    key: String,
     body: String,
     idempotency_key: Option<String>,
     time_limit: Duration,

@@ -4,6 +4,7 @@
 
 mod bus_events;
 mod condition;
+mod contract_agreement;
 mod peers;
 mod reconciler;
 mod sweep;
@@ -11,6 +12,7 @@ mod sweep;
 pub(crate) use self::{
     bus_events::BusEventHandler,
     condition::{Condition, ConditionParts, Status, is_overflowing},
+    contract_agreement::{ContractAgreement, contracts_of},
     reconciler::{Reconciler, ReconcilerParts},
     sweep::{Sweeper, SweeperParts},
 };

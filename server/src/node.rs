@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use parking_lot::RwLock;
 use realtime_gateway_protocol::Timestamp;
 use tokio::sync::Notify;
 
@@ -22,6 +23,9 @@ use crate::{
     runtime::clock::NodeClock,
     store::{NodeName, NodeRecord},
 };
+
+/// The name of the setting with the contracts of declared services, each as `name:fingerprint`.
+pub const CONTRACTS: &str = "contracts";
 
 /// One gateway process in the cluster.
 pub struct Node {
@@ -38,6 +42,8 @@ pub struct Node {
     store_unavailable: AtomicBool,
     /// The address that clients connect to. It is set when the node listens.
     address: OnceLock<SocketAddr>,
+    /// The contracts of declared services, each as `name:fingerprint`.
+    contracts: RwLock<Arc<[String]>>,
     /// Requests a reconciliation before the next regular one.
     reconciliation_request: Notify,
 }
@@ -61,6 +67,7 @@ impl Node {
             draining: AtomicBool::new(false),
             store_unavailable: AtomicBool::new(false),
             address: OnceLock::new(),
+            contracts: RwLock::new(Arc::new([])),
             reconciliation_request: Notify::new(),
         }
     }
@@ -97,6 +104,11 @@ impl Node {
         self.address.get().copied().unwrap_or_else(|| self.config.get().listen)
     }
 
+    /// Records the contracts of declared services, each as `name:fingerprint`, for other nodes to compare.
+    pub(crate) fn set_contracts(&self, contracts: Vec<String>) {
+        *self.contracts.write() = contracts.into();
+    }
+
     /// Requests an immediate reconciliation. Several concurrent requests cause one reconciliation.
     pub(crate) fn request_reconciliation(&self) {
         self.reconciliation_request.notify_one();
@@ -109,6 +121,8 @@ impl Node {
 
     /// Returns the record of this node in the store, which other nodes read.
     pub(crate) fn record(&self) -> NodeRecord {
+        let mut settings = self.config.get().shared_settings();
+        settings.push(format!("{CONTRACTS}={}", self.contracts.read().join(",")));
         NodeRecord {
             id: self.name.id.to_string(),
             incarnation: self.name.incarnation.to_string(),
@@ -117,7 +131,7 @@ impl Node {
             started: self.started_at,
             connections: u64::try_from(self.metrics.connections_active.get()).unwrap_or(0),
             draining: self.is_draining(),
-            settings: self.config.get().shared_settings(),
+            settings,
         }
     }
 }

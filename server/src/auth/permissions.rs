@@ -13,8 +13,7 @@ use std::{
 };
 
 use gateway_contracts::CallPolicy;
-use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, RawJson, ServiceName, SessionId};
-use serde_json::json;
+use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, ServiceName, SessionId};
 
 use self::{
     callback::{Callback, PermissionQuery},
@@ -28,6 +27,7 @@ pub use self::{
 };
 use super::{Action, Grants, Identity};
 use crate::{
+    backend::refusal_details,
     command_error::CommandError,
     config::{self, PermissionSource},
     topic::Topic,
@@ -195,7 +195,7 @@ fn outcome(decision: Option<Decision>, no_answer: &'static str) -> Result<Grante
 /// Returns the error for a client that a backend has refused.
 fn refused(Refusal { status, code, message }: &Refusal) -> CommandError {
     let text = message.clone().unwrap_or_else(|| format!("the backend of the service does not allow this ({code})"));
-    let details = RawJson::encode(&json!({ "status": status, "code": code, "message": message })).ok();
+    let details = refusal_details(*status, code, message.as_deref());
     CommandError { details, ..CommandError::new(ErrorCode::Forbidden, text) }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use realtime_gateway_protocol::RawJson;
+use serde_json::json;
+
 /// Why a request has no result, and with that whether the backend may have acted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendFailure {
@@ -11,11 +14,11 @@ pub enum BackendFailure {
         /// After how long a client may try again.
         retry_after: Duration,
     },
-    /// The backend refused the request with a 4xx status.
-    #[error("the backend refused the request with the status {status}")]
+    /// The backend refused the request, over HTTP with a 4xx status.
+    #[error("the backend refused the request ({code})")]
     Refused {
-        /// The status.
-        status: u16,
+        /// The HTTP status. `None` over a broker.
+        status: Option<u16>,
         /// The `code` of the body, or `http_<status>`.
         code: String,
         /// The `message` or `detail` of the body, if it has one.
@@ -52,4 +55,13 @@ impl UnknownReason {
             Self::InvalidResponse => "invalid_response",
         }
     }
+}
+
+/// Returns the `details` of the error for a client that a backend has refused: `status`, `code` and `message`.
+pub fn refusal_details(status: Option<u16>, code: &str, message: Option<&str>) -> Option<RawJson> {
+    let mut details = json!({ "code": code, "message": message });
+    if let (Some(status), Some(members)) = (status, details.as_object_mut()) {
+        members.insert("status".into(), status.into());
+    }
+    RawJson::encode(&details).ok()
 }

@@ -77,6 +77,26 @@ pub(super) async fn success(response: Response) -> Result<Option<Vec<u8>>, Backe
     }
 }
 
+/// The body of a refusal over a broker.
+#[derive(Deserialize)]
+struct ErrorReply {
+    error: Refusal,
+}
+
+/// Returns the body of a successful reply over a broker; `None` for an empty one.
+///
+/// # Errors
+/// [`BackendFailure::Refused`] for `{"error": {"code", "message"}}`, [`UnknownReason::TooLarge`].
+pub(super) fn reply(body: &[u8]) -> Result<Option<Vec<u8>>, BackendFailure> {
+    if body.len() > MAX_BYTES {
+        return Err(BackendFailure::Unknown(UnknownReason::TooLarge));
+    }
+    if let Ok(ErrorReply { error }) = serde_json::from_slice(body) {
+        return Err(error.into_failure(None));
+    }
+    Ok((!body.is_empty()).then(|| body.to_vec()))
+}
+
 /// Returns the `data` of a body.
 ///
 /// # Errors
@@ -108,11 +128,19 @@ fn retry_after(response: &Response) -> Duration {
 async fn refusal(status: StatusCode, response: Response) -> BackendFailure {
     let body = body(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
     let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
-    let code = refusal.code.filter(|code| !code.is_empty()).map(|code| shortened(&code, MAX_CODE));
-    BackendFailure::Refused {
-        status: status.as_u16(),
-        code: code.unwrap_or_else(|| format!("http_{}", status.as_u16())),
-        message: refusal.message.or(refusal.detail).map(|message| shortened(&message, MAX_MESSAGE)),
+    refusal.into_failure(Some(status.as_u16()))
+}
+
+impl Refusal {
+    /// Returns the refusal with texts that fit into a message for the client.
+    fn into_failure(self, status: Option<u16>) -> BackendFailure {
+        let code = self.code.filter(|code| !code.is_empty()).map(|code| shortened(&code, MAX_CODE));
+        let default = || status.map_or_else(|| "refused".to_owned(), |status| format!("http_{status}"));
+        BackendFailure::Refused {
+            status,
+            code: code.unwrap_or_else(default),
+            message: self.message.or(self.detail).map(|message| shortened(&message, MAX_MESSAGE)),
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{
     BackendBroker, Bus, BusEvents, ClusterBus, EmbeddedBus, InboundEvents,
     backend_events::{self, BackendEvents},
-    rabbitmq::{self, Connections, RabbitBroker, RabbitError, StoreUse},
+    rabbitmq::{self, Connections, RabbitBroker, RabbitError, RabbitRequests, StoreUse},
 };
 use crate::{
+    backend::RequestBroker,
     config::Config,
     metrics::Metrics,
     runtime::{supervision::Supervisor, tasks::Tasks},
@@ -25,6 +26,8 @@ pub struct Opened {
     pub broker: BackendBroker,
     /// What backend services publish.
     pub inbound: InboundEvents,
+    /// Requests to the backends of declared services.
+    pub requests: Arc<dyn RequestBroker>,
 }
 
 /// Joins the bus between the nodes of a store. A store that one process has to itself gets a bus without other nodes.
@@ -68,8 +71,10 @@ pub async fn open(
     let broker = Arc::new(RabbitBroker::new(&connections));
     let parts = backend_events::Parts { broker, store, metrics, tasks: &tasks, supervisor };
     let (events, inbound) = BackendEvents::start(parts);
+    let (requests, channel) = RabbitRequests::new(&connections);
+    tasks.spawn_until_stopped(supervisor.watch_panics("requests to backends", channel.run()));
     given_up.disarm();
-    Ok(Some(Opened { broker: BackendBroker { events, connections, tasks }, inbound }))
+    Ok(Some(Opened { broker: BackendBroker { events, connections, tasks }, inbound, requests: Arc::new(requests) }))
 }
 
 /// Checks whether the broker that is configured can be used, and what it has of what the gateway declares.

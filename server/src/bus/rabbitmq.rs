@@ -18,6 +18,7 @@ mod probe;
 mod properties;
 mod publisher;
 mod redeclare;
+mod requests;
 mod returns;
 mod screen;
 mod stream;
@@ -31,6 +32,7 @@ pub use self::probe::Topology;
 pub(super) use self::{
     broker::RabbitBroker,
     connections::{Connections, Parts, StoreUse},
+    requests::RabbitRequests,
 };
 
 use std::sync::Arc;

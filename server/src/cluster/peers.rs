@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::store::NodeRecord;
+use crate::{node::CONTRACTS, store::NodeRecord};
 
 /// The differences that have been logged already.
 #[derive(Debug, Default)]
@@ -34,7 +34,9 @@ fn differences<'a>(own: &NodeRecord, nodes: &'a [NodeRecord]) -> Vec<(&'a NodeRe
             differences
                 .push((node, format!("version {} {sentence} {}; finish the upgrade", node.version, own.version)));
         }
-        for (key, ours) in own.settings.iter().filter_map(|line| line.split_once('=')) {
+        // Contracts differ for a moment during every rolling reload (`contract_agreement.rs`).
+        let settings = own.settings.iter().filter_map(|line| line.split_once('='));
+        for (key, ours) in settings.filter(|(key, _)| *key != CONTRACTS) {
             let theirs = node.settings.iter().filter_map(|line| line.split_once('=')).find(|(other, _)| *other == key);
             if let Some((_, theirs)) = theirs.filter(|(_, theirs)| *theirs != ours) {
                 differences.push((node, format!("{key} is {ours} here and {theirs} there; nodes must agree on it")));

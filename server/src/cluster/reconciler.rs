@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::peers::Peers;
+use super::{ContractAgreement, peers::Peers};
 use crate::{
     delivery::{hub::Hub, presence::Presence},
     node::Node,
@@ -36,6 +36,7 @@ pub(crate) struct ReconcilerParts {
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) clock: NodeClock,
+    pub(crate) agreement: Arc<ContractAgreement>,
 }
 
 /// Keeps a node consistent with the store and the other nodes.
@@ -124,7 +125,9 @@ impl Reconciler {
         self.parts.hub.compare(&shards, &reconciled.counts).await?;
         self.count += 1;
         if self.count.is_multiple_of(PEERS_EVERY) {
-            self.peers.compare(&self.parts.node.record(), &self.parts.store.nodes().await?);
+            let (own, nodes) = (self.parts.node.record(), self.parts.store.nodes().await?);
+            self.peers.compare(&own, &nodes);
+            self.parts.agreement.compare(&own, &nodes, Instant::now());
             self.reap().await?;
         }
         Ok(())

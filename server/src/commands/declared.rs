@@ -2,6 +2,7 @@
 //!
 //! `declared/read.rs` reads the contracts of a configuration.
 
+mod fingerprint;
 mod read;
 
 use std::{sync::Arc, time::Duration};
@@ -21,13 +22,14 @@ use super::{
 };
 use crate::{
     auth::{Action, BackendPolicy, SubscribeDecisions, TopicAccess, TopicPolicy},
-    backend::{Backend, BackendFailure, PublishRequest, UnknownReason},
+    backend::{Backend, BackendFailure, PublishRequest, UnknownReason, refusal_details},
     command_error::CommandError,
     metrics::Metrics,
     runtime::clock::NodeClock,
     telemetry::log_limited,
 };
 
+pub use fingerprint::fingerprints;
 pub use read::{DeclaredServiceError, read_declarations};
 
 /// A contract, and the backend of its service.
@@ -64,7 +66,10 @@ pub struct DeclaredService {
 impl DeclaredService {
     /// Creates the service of a declaration.
     pub fn new(Declaration { contract, backend }: Declaration, context: &ServiceContext) -> Self {
-        let ServiceContext { clock, decision_times, metrics } = context.clone();
+        let ServiceContext { clock, decision_times, broker, metrics } = context.clone();
+        if let (Some(backend), Some(broker)) = (&backend, &broker) {
+            backend.use_broker(broker);
+        }
         let decisions = backend.clone().map(|backend| SubscribeDecisions::new(backend, clock.clone(), decision_times));
         Self { contract, backend, decisions: decisions.map(Arc::new), clock, metrics }
     }
@@ -90,7 +95,7 @@ fn failed(failure: BackendFailure) -> CommandError {
         }
         BackendFailure::Refused { status, code, message } => {
             let text = message.clone().unwrap_or_else(|| format!("the backend refused this ({code})"));
-            let details = details(json!({ "status": status, "code": code, "message": message }));
+            let details = refusal_details(status, &code, message.as_deref());
             CommandError { details, ..CommandError::new(ErrorCode::CallFailed, text) }
         }
         BackendFailure::Unknown(reason) => {

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     auth::{Action, DecisionTimes, TopicAccess, TopicPolicies},
+    backend::RequestBroker,
     command_error::CommandError,
     metrics::Metrics,
     runtime::clock::NodeClock,
@@ -32,6 +33,8 @@ pub struct ServiceContext {
     pub clock: NodeClock,
     /// How long decisions of backends are used.
     pub decision_times: DecisionTimes,
+    /// The broker, for backends that are reached over it.
+    pub broker: Option<Arc<dyn RequestBroker>>,
     /// Counts the decisions of backends.
     pub metrics: Arc<Metrics>,
 }

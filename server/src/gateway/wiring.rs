@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::{Prepared, StartError, edge_context::GatewayEdgeContext};
 use crate::{
     auth::Permissions,
-    bus::{self, BackendBroker, Bus, BusEvents, InboundEvents, open::Opened},
-    cluster::{BusEventHandler, Condition, ConditionParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts},
+    bus::{self, BackendBroker, Bus, BusEvents, InboundEvents},
+    cluster::{
+        BusEventHandler, Condition, ConditionParts, ContractAgreement, Reconciler, ReconcilerParts, Sweeper,
+        SweeperParts,
+    },
     commands::{
         Calls, ClanChat, NotificationParts, Notifications, Publications, ServiceContext, ServiceTable, Services,
         TypingParts, TypingUsers,
+        declared::fingerprints,
         inbound::BackendEvents,
         router::{Features, RouterParts},
         service::Service,
@@ -74,19 +78,21 @@ struct Core {
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
     let Prepared { auth, permissions, api_keys, certificates, metrics, declarations } = prepared;
-    let decision_times = (&config.permissions).into();
-    let context = ServiceContext { clock: clock.clone(), decision_times, metrics: metrics.clone() };
-    let table = Arc::new(ServiceTable::new(services, declarations, context)?);
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
     let lease = Arc::new(if config.store.is_shared() { Lease::acquired_now() } else { Lease::default() });
     let opened = bus::open::open(&config, &name, store.clone(), metrics.clone(), &supervisor).await?;
-    let (broker, inbound) = opened.map(|Opened { broker, inbound }| (Arc::new(broker), inbound)).unzip();
+    let requests = opened.as_ref().map(|opened| opened.requests.clone());
+    let (broker, inbound) = opened.map(|opened| (Arc::new(opened.broker), opened.inbound)).unzip();
+    let decision_times = (&config.permissions).into();
+    let context = ServiceContext { clock: clock.clone(), decision_times, broker: requests, metrics: metrics.clone() };
+    let table = Arc::new(ServiceTable::new(services, declarations, context)?);
     let (bus, bus_events) = bus::open::join(&*store);
     let memory = MemoryBudget::new(config.limits.memory_budget());
     let config = LiveConfig::new(config);
     let node = Arc::new(Node::new(name, lease, &clock, config.clone(), metrics.clone()));
+    node.set_contracts(fingerprints(&table.declarations()));
     let permissions = Arc::new(permissions.with_policies(table.clone()));
     let base = Base { config, metrics, tasks, clock, store, bus, broker, node, permissions };
 
@@ -119,7 +125,8 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         config: base.config.clone(),
         metrics: base.metrics.clone(),
     }));
-    start_parts(&base, &core, &condition, &sweeper, bus_events).await?;
+    let agreement = Arc::<ContractAgreement>::default();
+    start_parts(&base, &core, &condition, (&sweeper, &agreement), bus_events).await?;
     let relief = MemoryRelief::new(memory.clone(), connections.clone(), base.metrics.clone());
     base.tasks.spawn_part("memory budget", relief.run());
     if let Some(inbound) = inbound {
@@ -129,6 +136,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let view = Arc::new(NodeView::new(NodeViewParts {
         node: base.node.clone(),
         condition: condition.clone(),
+        agreement,
         store: base.store.clone(),
         bus: base.bus.clone(),
         broker: base.broker.clone(),
@@ -283,7 +291,7 @@ async fn start_parts(
     base: &Base,
     core: &Core,
     condition: &Arc<Condition>,
-    sweeper: &Arc<Sweeper>,
+    (sweeper, agreement): (&Arc<Sweeper>, &Arc<ContractAgreement>),
     bus_events: BusEvents,
 ) -> Result<(), StartError> {
     let reconciler = Reconciler::begin(ReconcilerParts {
@@ -294,6 +302,7 @@ async fn start_parts(
         blocks: core.blocks.clone(),
         presence: core.presence.clone(),
         clock: base.clock.clone(),
+        agreement: agreement.clone(),
     });
     let reconciler = reconciler.await?;
     let events = BusEventHandler {

@@ -3,7 +3,7 @@
 mod clock;
 mod cluster;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -278,6 +278,7 @@ fn health_of(view: &NodeView, status: Status) -> Health {
     warnings.extend(config.keys_without_scopes());
     let cluster = ClusterHealth::of(parts.bus.status());
     warnings.extend(cluster.warning());
+    warnings.extend(parts.agreement.warning(Instant::now()));
     let (broker, outbox) = (parts.broker.as_ref(), parts.condition.outbox());
     let broker_status = broker.map(|broker| broker.status());
     warnings.extend(broker.into_iter().flat_map(|broker| broker.warnings()).map(|warning| warning.text));

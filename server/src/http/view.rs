@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     bus::{BackendBroker, Bus},
-    cluster::Condition,
+    cluster::{Condition, ContractAgreement},
     command_error::CommandError,
     commands::Services,
     config::{Config, LiveConfig},
@@ -20,6 +20,7 @@ use crate::{
 pub(crate) struct NodeViewParts {
     pub(crate) node: Arc<Node>,
     pub(crate) condition: Arc<Condition>,
+    pub(crate) agreement: Arc<ContractAgreement>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) broker: Option<Arc<BackendBroker>>,

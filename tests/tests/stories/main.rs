@@ -13,6 +13,7 @@ mod bad_tokens;
 mod blocked_log_output;
 mod blocks;
 mod calls;
+mod calls_over_rabbitmq;
 mod chat;
 mod check_broker;
 mod clock;

@@ -71,8 +71,8 @@ pub(super) enum Verdict {
 /// What a service says about a denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// The HTTP status.
-    pub(super) status: u16,
+    /// The HTTP status. `None` over a broker.
+    pub(super) status: Option<u16>,
     /// The code of the service.
     pub(super) code: String,
     /// The sentence of the service, if it gives one.

@@ -1,6 +1,6 @@
 //! A channel that publishes with confirmations.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -14,6 +14,7 @@ use super::{
     dead_letter::{Original, dead_letter_properties},
     error::AmqpError,
     link::Link,
+    requests::REPLY_TO,
     returns::{Answer, Completed, Published, Returns, completed_with},
     topology::close,
 };
@@ -80,6 +81,11 @@ impl RabbitPublisher {
             confirming: FuturesUnordered::new(),
             returns: Returns::default(),
         })
+    }
+
+    /// Returns the channel.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// Hands queued messages to lapin.
@@ -204,6 +210,47 @@ impl Publisher<OutboundEvent> for RabbitPublisher {
             .with_delivery_mode(PERSISTENT)
             .with_message_id(id.as_ref().into())
             .with_timestamp(at.millis() / 1_000);
+        self.queue.push_back((Publication { tag, id: Some(id) }, Content { key, body, properties }));
+    }
+
+    async fn settled(&mut self) -> Result<Vec<Settled>, ChannelError> {
+        match self.next_settled().await {
+            Ok(settled) => Ok(settled),
+            Err(error) => Err(self.failed(error).await),
+        }
+    }
+
+    async fn close(self) {
+        self.close_channel().await;
+    }
+
+    async fn abandon(self, reason: &'static str) {
+        self.link.fail(AmqpError::of(reason)).await;
+    }
+}
+
+/// A request to a backend, which replies on the channel that it came from.
+#[derive(Debug)]
+pub(super) struct RequestMessage {
+    /// The id, which the reply has as its correlation id.
+    pub(super) id: Arc<str>,
+    /// The routing key.
+    pub(super) key: Arc<str>,
+    /// A JSON object.
+    pub(super) body: Bytes,
+    /// After how long the broker drops it.
+    pub(super) expires_in: Duration,
+}
+
+impl Publisher<RequestMessage> for RabbitPublisher {
+    fn publish(&mut self, tag: u64, request: RequestMessage) {
+        let RequestMessage { id, key, body, expires_in } = request;
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_message_id(id.as_ref().into())
+            .with_correlation_id(id.as_ref().into())
+            .with_reply_to(REPLY_TO.into())
+            .with_expiration(expires_in.as_millis().to_string().into());
         self.queue.push_back((Publication { tag, id: Some(id) }, Content { key, body, properties }));
     }
 

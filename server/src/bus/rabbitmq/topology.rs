@@ -26,6 +26,8 @@ pub(super) struct Names {
     pub(super) inbound: String,
     /// Exchange of what the gateway publishes for backend services.
     pub(super) outbound: String,
+    /// Exchange of requests to the backends of declared services.
+    pub(super) calls: String,
     /// Exchange and queue of the dead letters.
     pub(super) dead_letter: String,
     /// Exclusive queue that proves that a node with a store of its own is the only one.
@@ -39,6 +41,7 @@ impl Names {
         Self {
             inbound: name("inbound"),
             outbound: name("outbound"),
+            calls: name("calls"),
             dead_letter: name("dead_letter"),
             single: name("single"),
         }
@@ -48,6 +51,11 @@ impl Names {
 /// Declares what is published to.
 pub(super) async fn declare_outbound(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
     exchange(channel, &names.outbound, ExchangeKind::Topic).await
+}
+
+/// Declares what requests to backends are published to.
+pub(super) async fn declare_calls(channel: &Channel, names: &Names) -> Result<(), AmqpError> {
+    exchange(channel, &names.calls, ExchangeKind::Topic).await
 }
 
 /// Declares the exchange and the queue of the dead letters.

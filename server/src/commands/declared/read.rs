@@ -8,7 +8,7 @@ use realtime_gateway_protocol::ServiceName;
 
 use super::Declaration;
 use crate::{
-    backend::{Backend, HttpBackend},
+    backend::{Backend, BackendBounds, HttpBackend},
     config::{BackendAddress, Config, DeclaredService, ServiceBackend},
 };
 
@@ -84,21 +84,18 @@ fn read(
 
 /// Prepares requests to a backend. The error begins with the key.
 fn backend_of(service: &ServiceName, backend: &ServiceBackend) -> Result<Backend, String> {
-    let BackendAddress::Http { url, .. } = &backend.address else {
-        return Err("url is `amqp`, and this version of the gateway sends requests over HTTP only: give an URL".into());
-    };
     if !backend.claims.is_empty() {
         return Err("claims: this version of the gateway cannot pass on claims yet: leave it out".into());
     }
-    let secrets = backend.address.read_secrets().map_err(|problem| format!("secret_file: {problem}"))?;
-    Backend::new(HttpBackend {
-        service: service.clone(),
-        url: url.clone(),
-        secrets: &secrets,
-        timeout: backend.timeout,
-        max_in_flight: backend.max_in_flight,
-    })
-    .map_err(|problem| format!("url: {problem}"))
+    let bounds = BackendBounds { timeout: backend.timeout, max_in_flight: backend.max_in_flight };
+    match &backend.address {
+        BackendAddress::Amqp => Ok(Backend::over_broker(service.clone(), bounds)),
+        BackendAddress::Http { url, .. } => {
+            let secrets = backend.address.read_secrets().map_err(|problem| format!("secret_file: {problem}"))?;
+            let http = HttpBackend::new(url.clone(), &secrets, bounds).map_err(|problem| format!("url: {problem}"))?;
+            Ok(Backend::over_http(service.clone(), http, bounds))
+        }
+    }
 }
 
 /// Refuses what contracts may declare and this version cannot do.

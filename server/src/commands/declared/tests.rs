@@ -63,6 +63,7 @@ fn context() -> ServiceContext {
     ServiceContext {
         clock: NodeClock::default(),
         decision_times: (&Config::default().permissions).into(),
+        broker: None,
         metrics: Arc::new(Metrics::new().unwrap()),
     }
 }

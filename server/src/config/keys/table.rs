@@ -198,7 +198,7 @@ pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
     "contract" live Path, sample("services/orders.service.toml"), contract,
         "The contract file of the service, whose name is that of the section. A relative path is relative to the configuration file, or to the working directory when a variable sets it.";
     "backend.url" live Url, sample("http://orders:8080/gateway"), backend_url,
-        "The backend of the service: an http:// or https:// URL, to which the gateway sends the calls of clients. amqp, for the broker of bus.url, is not possible yet.";
+        "The backend of the service: an http:// or https:// URL, to which the gateway sends the calls of clients, or amqp for the broker of bus.url.";
     "backend.secret_file" live Path, sample("/run/secrets/orders"), secret_file,
         "The file with the secrets that sign requests to an HTTP backend, one a line: whsec_ and the base64 of 24 to 64 bytes. Each of them signs, so that they can be rotated.";
     "backend.timeout" live Duration, default("2s"), timeout,

@@ -6,7 +6,7 @@ use realtime_gateway_protocol::ServiceName;
 use super::Running;
 use crate::{
     auth::{KeyError, KeySet},
-    commands::declared::{Declaration, DeclaredServiceError, read_declarations},
+    commands::declared::{Declaration, DeclaredServiceError, fingerprints, read_declarations},
     config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
@@ -148,6 +148,7 @@ impl Running {
         changed.dedup();
         if !changed.is_empty() {
             parts.services.table().replace_declared(declarations);
+            parts.node.set_contracts(fingerprints(&parts.services.table().declarations()));
             let (subscriptions, sessions) = (parts.subscriptions.clone(), parts.sessions.table().all());
             let services = changed.clone();
             parts.tasks.spawn_until_stopped(async move {

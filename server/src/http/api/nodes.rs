@@ -1,6 +1,6 @@
 //! Lists the live nodes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    cluster::contracts_of,
     http::{
         NodeView,
         body::JsonResponse,
@@ -41,6 +42,8 @@ struct LiveNode {
     started: Timestamp,
     /// Whether the node is shutting down.
     draining: bool,
+    /// The fingerprint of the contract of each declared service. Nodes with the same contracts have the same fingerprints.
+    contracts: BTreeMap<String, String>,
 }
 
 /// The route that lists the nodes.
@@ -48,8 +51,10 @@ pub(in crate::http) struct Nodes;
 
 impl From<NodeRecord> for LiveNode {
     fn from(record: NodeRecord) -> Self {
+        let contracts = contracts_of(&record).unwrap_or_default();
+        let contracts = contracts.into_iter().map(|(name, print)| (name.to_owned(), print.to_owned())).collect();
         let NodeRecord { id, address, connections, version, started, draining, .. } = record;
-        Self { id, address, connections, version, started, draining }
+        Self { id, address, connections, version, started, draining, contracts }
     }
 }
 

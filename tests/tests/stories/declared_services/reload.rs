@@ -159,3 +159,19 @@ async fn contract_that_cannot_be_served_changes_nothing() {
     restore();
     assert_eq!(reload(&gateway, RELOADED).await["contracts"], "");
 }
+
+#[tokio::test]
+async fn nodes_report_the_fingerprint_of_each_contract() {
+    let contracts = Contracts::new();
+    let gateway = contracts.gateway().await;
+    let fingerprint = async || gateway.api().get("/api/v1/nodes").await["nodes"][0]["contracts"]["orders"].clone();
+    let first = fingerprint().await;
+    assert_eq!(first.as_str().unwrap().len(), 16);
+    contracts.write("orders.service.toml", &format!("# A comment changes nothing.\n{CONTRACT}"));
+    reload(&gateway, RELOADED).await;
+    assert_eq!(fingerprint().await, first);
+    contracts.write("orders.schema.json", &SCHEMA.replace("\"minimum\": 1", "\"minimum\": 2"));
+    reload(&gateway, RELOADED).await;
+    let second = fingerprint().await;
+    assert!(second.is_string() && second != first, "the schema counts too");
+}
