@@ -8,7 +8,7 @@ use super::store_check::store;
 use crate::{
     bus::open::{Topology, probe},
     commands::declared::Declaration,
-    config::{Config, Durability, Loaded},
+    config::{Config, Durability, Flags, Loaded},
     edge::accept::{ServeError, can_bind},
     gateway::Prepared,
     runtime::descriptors,
@@ -21,6 +21,9 @@ use crate::{
 pub(super) struct Check {
     #[command(flatten)]
     source: super::Source,
+    /// Reads the configuration like `serve --dev`.
+    #[arg(long)]
+    dev: bool,
     /// Reads every row of the data file, verifies its checksum, and lets redb check its pages. The file is not changed.
     /// This takes as long as reading the file.
     #[arg(long)]
@@ -49,7 +52,7 @@ impl fmt::Display for Finding {
 
 impl Check {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let findings = match Loaded::read(&self.source.flags()) {
+        let findings = match Loaded::read(&Flags { dev: self.dev, ..self.source.flags() }) {
             Ok(loaded) => findings(&loaded, if self.deep { Depth::Deep } else { Depth::Quick }).await,
             Err(error) => vec![Finding::Error(error.to_string())],
         };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, DeviceId, ServiceName, Timestamp, TopicName, UserId};
+use realtime_gateway_protocol::{ClanId, DeviceId, MethodName, ServiceName, Timestamp, TopicName, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ struct MakeToken {
     clans: Option<BoundedList<ClanId, 1_000>>,
     /// The topics that the token grants, by service; `*` for all topics of a service.
     topics: Option<BTreeMap<ServiceName, BoundedList<TopicName, 1_000>>>,
+    /// The calls that the token grants, by service; `*` for all calls of a service.
+    calls: Option<BTreeMap<ServiceName, BoundedList<MethodName, 1_000>>>,
     /// The device id in the token.
     device_id: Option<DeviceId>,
 }
@@ -63,13 +65,13 @@ impl Dev {
         request: Body<MakeToken>,
         view: Data<&Arc<NodeView>>,
     ) -> Result<JsonResponse<Token>, Problem> {
-        let MakeToken { user_id, clans, topics, device_id } = request.0;
-        let topics = topics.unwrap_or_default().into_iter();
+        let MakeToken { user_id, clans, topics, calls, device_id } = request.0;
+        let (topics, calls) = (topics.unwrap_or_default().into_iter(), calls.unwrap_or_default().into_iter());
         let content = Mint {
             user: user_id,
             clans: clans.map(|clans| texts(&clans.0)).unwrap_or_default(),
             topics: topics.map(|(service, topics)| (service.to_string(), texts(&topics.0))).collect(),
-            calls: BTreeMap::new(),
+            calls: calls.map(|(service, calls)| (service.to_string(), texts(&calls.0))).collect(),
             device: device_id,
             ttl: TTL,
         };

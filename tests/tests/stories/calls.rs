@@ -298,3 +298,20 @@ async fn reload_replaces_backend_and_secret() {
     }
     assert_eq!(signatures.len(), 2);
 }
+
+#[tokio::test]
+async fn development_token_grants_calls() {
+    let (contract, backend) = (tempfile::tempdir().unwrap(), ServiceBackend::start().await);
+    let settings = Orders::settings(Settings::default(), &contract, backend.url());
+    let gateway = Gateway::dev_with(settings.set("permissions.source", "\"claims\"")).await;
+    for (calls, expected) in [(json!(["refund"]), true), (json!(["*"]), true), (json!(["cancel"]), false)] {
+        let wanted = json!({ "userId": "alice", "calls": { "orders": calls } });
+        let (status, made) = gateway.api().json(Method::POST, "/dev/token", Some(wanted)).await;
+        assert!(status.is_success(), "{made}");
+        let mut alice = Socket::open(&gateway, "/ws", made["token"].as_str()).await.unwrap();
+        alice.expect("connected").await;
+        // Without its data a call that is allowed is not sent, so no backend has to answer.
+        let reply = alice.request(call(json!({ "method": "refund", "data": {} }))).await;
+        assert_eq!(reply["code"], if expected { "invalid_message" } else { "forbidden" }, "{calls}");
+    }
+}
