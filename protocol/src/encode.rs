@@ -78,6 +78,9 @@ fn write_fields(text: &mut ObjectText, message: &ClientMessage) {
             if let Some(data) = &message.presence_data {
                 text.raw("presenceData", data.as_str());
             }
+            if let Some(server_side) = message.server_side {
+                text.flag("serverSide", server_side);
+            }
         }
         ClientMessage::Call(message) => {
             text.text("service", message.service.as_str()).text("method", message.method.as_str());

@@ -49,8 +49,9 @@ pub use message::{
     Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
     PresentUser, Publish, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping,
     ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
-    SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged,
-    TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
+    SubscriptionEnded, SubscriptionOrigin, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence,
+    TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat,
+    UnsubscribeNotifications,
 };
 pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};

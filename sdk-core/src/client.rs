@@ -71,9 +71,9 @@ impl Client {
 
     /// Returns the next item of a stream as a message, or an empty text if there is none.
     pub fn take(&mut self, stream: u64) -> String {
-        let Some((delivery, drained)) = self.streams.take(stream) else { return String::new() };
+        let Some((taken, drained)) = self.streams.take(stream) else { return String::new() };
         self.drained.extend(drained);
-        output::item(&delivery, drained.is_some())
+        output::item(&taken, drained.is_some())
     }
 
     /// Returns when the driver has to send `tick`, unless it sends another input before.
@@ -151,6 +151,11 @@ impl Client {
 
     fn subscribe(&mut self, message: &Message<'_>, output: &mut Output) {
         let stream = message.number("stream");
+        if message.text("command") == "server_subscriptions" {
+            self.streams.follow_server(stream, message.buffer());
+            let from = commands::positions(message.body());
+            return self.step(Input::Command(Command::FollowServer(StreamId(stream), from)), output);
+        }
         let (topic, mut options) = match commands::subscription(&message.text("command"), message.body()) {
             Ok(subscription) => subscription,
             Err(problem) => return output.subscribed(stream, Err(&Error::invalid(problem))),
@@ -201,7 +206,7 @@ impl Client {
             Action::Deliver(id, delivery) => {
                 let frame = match &delivery.event {
                     Event::Message(frame) => Some(frame.clone()),
-                    Event::Gap(_) => None,
+                    Event::Gap(_) | Event::TopicGap(..) => None,
                 };
                 let (ready, missed) = self.streams.push(id, delivery);
                 if let Some(stream) = ready {

@@ -1,11 +1,11 @@
 //! Events that streams deliver to the app.
 
 use realtime_gateway_protocol::{
-    Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, TopicPresence,
-    TopicPresenceChanged, Typing, Unknown,
+    Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, SubscriptionConfirmed,
+    SubscriptionEnded, TopicPresence, TopicPresenceChanged, Typing, Unknown,
 };
 
-use crate::{Frame, Gap, Position};
+use crate::{Frame, Gap, Position, Topic};
 
 /// The content of a delivery to a stream. The SDKs convert it into the typed events below.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Event {
     Message(Frame),
     /// Entries that could not be delivered.
     Gap(Gap),
+    /// Entries of one topic that could not be delivered, for the stream of all server-side subscriptions.
+    TopicGap(Topic, Gap),
 }
 
 /// A delivery to one stream.
@@ -49,7 +51,7 @@ impl ChatEvent {
     /// Converts an event of a clan's stream. Returns `None` for an event that a clan does not have.
     pub fn from_event(event: Event) -> Option<Self> {
         Some(match event {
-            Event::Gap(gap) => Self::Gap(gap),
+            Event::Gap(gap) | Event::TopicGap(_, gap) => Self::Gap(gap),
             Event::Message(frame) => match frame.message() {
                 ServerMessage::Chat(chat) => Self::Message(chat),
                 ServerMessage::ChatDeleted(deleted) => Self::Deleted(deleted),
@@ -83,11 +85,46 @@ impl TopicEvent {
     /// Converts an event of a topic's stream. Returns `None` for an event that a topic does not have.
     pub fn from_event(event: Event) -> Option<Self> {
         Some(match event {
-            Event::Gap(gap) => Self::Gap(gap),
+            Event::Gap(gap) | Event::TopicGap(_, gap) => Self::Gap(gap),
             Event::Message(frame) => match frame.message() {
                 ServerMessage::Event(published) => Self::Message(published),
                 ServerMessage::TopicPresence(presence) => Self::Presence(presence),
                 ServerMessage::TopicPresenceChanged(changed) => Self::PresenceChanged(changed),
+                ServerMessage::Unknown(unknown) => Self::Other(unknown),
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// An event of the server-side subscriptions of a client.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ServerSideEvent {
+    /// The server has subscribed the client to a topic.
+    Subscribed(SubscriptionConfirmed),
+    /// Data was published to one of the topics. `data` can be decoded into a type of the app.
+    Message(Published),
+    /// Events of a topic are missing here, and could not be recovered.
+    Gap(Topic, Gap),
+    /// The subscription to a topic has ended.
+    Ended(SubscriptionEnded),
+    /// The number of items that were dropped because the app reads too slowly.
+    Missed(u64),
+    /// A message of a later protocol version.
+    Other(Unknown),
+}
+
+impl ServerSideEvent {
+    /// Converts an event of the stream of server-side subscriptions. Returns `None` for an event that it does not have.
+    pub fn from_event(event: Event) -> Option<Self> {
+        Some(match event {
+            Event::Gap(_) => return None,
+            Event::TopicGap(topic, gap) => Self::Gap(topic, gap),
+            Event::Message(frame) => match frame.message() {
+                ServerMessage::SubscriptionConfirmed(confirmed) => Self::Subscribed(confirmed),
+                ServerMessage::Event(published) => Self::Message(published),
+                ServerMessage::SubscriptionEnded(ended) => Self::Ended(ended),
                 ServerMessage::Unknown(unknown) => Self::Other(unknown),
                 _ => return None,
             },

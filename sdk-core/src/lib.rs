@@ -11,7 +11,7 @@ pub mod tabs;
 mod topic;
 
 pub use error::{Error, ErrorKind, Outcome};
-pub use event::{ChatEvent, Delivery, Event, TopicEvent};
+pub use event::{ChatEvent, Delivery, Event, ServerSideEvent, TopicEvent};
 pub use frame::Frame;
 pub use position::{Gap, GapReason, Position};
 pub use realtime_gateway_protocol as protocol;

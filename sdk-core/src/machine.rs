@@ -21,6 +21,7 @@ mod queries;
 mod received;
 mod seen;
 mod sends;
+mod server_side;
 mod subscription;
 mod subscriptions;
 mod table;
@@ -47,6 +48,7 @@ use connection::{Connection, Stage};
 use pending::PendingCount;
 use queries::Queries;
 use sends::Sends;
+use server_side::ServerSide;
 use subscriptions::Subscriptions;
 use tokens::Tokens;
 use typing::Typing;
@@ -80,6 +82,7 @@ pub struct Machine {
     last_error: Option<Error>,
     tokens: Tokens,
     subscriptions: Subscriptions,
+    server_side: ServerSide,
     watchers: Vec<StreamId>,
     /// Counts once the app subscribes to notifications.
     pending: Option<PendingCount>,
@@ -116,6 +119,7 @@ impl Machine {
             last_error: None,
             tokens: Tokens::new(bounds),
             subscriptions: Subscriptions::default(),
+            server_side: ServerSide::default(),
             watchers: Vec::new(),
             pending: None,
             sends: Sends::default(),
@@ -185,6 +189,7 @@ impl Machine {
             connections,
             self.open_deadline(),
             self.subscriptions.deadline(working),
+            self.server_side.deadline(working),
             self.sends.deadline(pace),
             self.acks.deadline(working.is_some()),
             self.queries.deadline(pace),

@@ -55,7 +55,8 @@ impl Topic {
             Self::Notifications => SubscribeNotifications { recover }.into(),
             Self::Clan(clan_id) => SubscribeClanChat { clan_id, recover, history, presence }.into(),
             Self::Service(service, topic) => {
-                let subscribe = Subscribe { service, topic, recover, history, presence, presence_data: None };
+                let subscribe =
+                    Subscribe { service, topic, recover, history, presence, presence_data: None, server_side: None };
                 let mut draft = Draft::from(subscribe);
                 // As text, because a JSON parser would enlarge the WebAssembly build.
                 if let Some(data) = presence_data {

@@ -23,7 +23,7 @@ pub use clan_chat::{ClanChat, Receipt, SendChat, SubscribeChat};
 pub use history::{History, HistoryCommand};
 pub use notifications::Notifications;
 pub use service_topic::{Publish, ServiceTopic, SubscribeTopic};
-pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, TopicStream};
+pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, ServerSideStream, TopicStream};
 
 use crate::{
     Error, ErrorKind, Frame, Outcome, Position, State, Topic,
@@ -183,6 +183,24 @@ impl Client {
         let mailbox = self.mailbox(Overflow::Count);
         let stream = MessageStream::new(self.clone(), Arc::clone(&mailbox));
         self.op(Op::Watch(mailbox)).await?;
+        Ok(stream)
+    }
+
+    /// Returns a stream of the subscriptions that the server makes, by a claim of the token or through its HTTP API, and of
+    /// the events of all their topics.
+    ///
+    /// It begins with the subscriptions that exist. After a reconnection it continues where it was. Without such a stream,
+    /// the events of these topics are dropped, until the next one continues after the last that was read. Open it before
+    /// the client connects, and keep it.
+    ///
+    /// # Errors
+    /// When the client has ended, or is used outside a tokio runtime.
+    pub async fn server_subscriptions(&self) -> Result<ServerSideStream, Error> {
+        let mailbox = self.mailbox(Overflow::Count);
+        let stream = ServerSideStream::new(self.clone(), Arc::clone(&mailbox));
+        let (reply, answer) = oneshot::channel();
+        self.op(Op::FollowServer { mailbox, reply }).await?;
+        answer.await.map_err(|_| task_ended())??;
         Ok(stream)
     }
 

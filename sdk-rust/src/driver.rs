@@ -43,6 +43,10 @@ pub(crate) enum Op {
         mailbox: Arc<Mailbox>,
         reply: oneshot::Sender<Result<Option<Position>, Error>>,
     },
+    FollowServer {
+        mailbox: Arc<Mailbox>,
+        reply: oneshot::Sender<Result<Option<Position>, Error>>,
+    },
     Watch(Arc<Mailbox>),
     Typing(ClanId, bool),
     Call {
@@ -214,7 +218,8 @@ impl Task {
         let (stream, ticket) = (StreamId(self.last), Ticket(self.last));
         match op {
             // Dropped before the request arrived: no later sweep would find it.
-            Op::Subscribe { mailbox, .. } | Op::Watch(mailbox) if mailbox.is_dropped() => {}
+            Op::Subscribe { mailbox, .. } | Op::FollowServer { mailbox, .. } | Op::Watch(mailbox)
+                if mailbox.is_dropped() => {}
             Op::Connect => self.step(Input::Connect),
             Op::Resume(done) => {
                 self.step(Input::Resume);
@@ -227,6 +232,11 @@ impl Task {
                 self.streams.insert(stream, mailbox);
                 self.joining.insert(stream, reply);
                 self.step(Input::Command(Command::Subscribe { stream, topic, options, timeout }));
+            }
+            Op::FollowServer { mailbox, reply } => {
+                self.streams.insert(stream, mailbox);
+                self.joining.insert(stream, reply);
+                self.step(Input::Command(Command::FollowServer(stream, Vec::new())));
             }
             Op::Watch(mailbox) => {
                 self.streams.insert(stream, mailbox);

@@ -8,10 +8,10 @@ mod driver;
 #[cfg(feature = "tokio")]
 pub use client::{
     CallOptions, ChatStream, ClanChat, Client, ClientBuilder, History, HistoryCommand, MessageStream,
-    NotificationStream, Notifications, Publish, RawEvent, Receipt, SendChat, ServiceTopic, SubscribeChat,
-    SubscribeTopic, TopicStream,
+    NotificationStream, Notifications, Publish, RawEvent, Receipt, SendChat, ServerSideStream, ServiceTopic,
+    SubscribeChat, SubscribeTopic, TopicStream,
 };
 pub use realtime_gateway_sdk_core::{
-    ChatEvent, Delivery, Error, ErrorKind, Event, Frame, Gap, GapReason, Outcome, Position, State, Topic, TopicEvent,
-    machine, protocol,
+    ChatEvent, Delivery, Error, ErrorKind, Event, Frame, Gap, GapReason, Outcome, Position, ServerSideEvent, State,
+    Topic, TopicEvent, machine, protocol,
 };

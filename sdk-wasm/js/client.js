@@ -1,6 +1,6 @@
 // The client that an app holds.
 
-import { ClanChat, Notifications, ServiceTopic } from "./services.js";
+import { ClanChat, Notifications, ServiceTopic, serverSubscriptions } from "./services.js";
 import { Engine, guard } from "./engine.js";
 import { Requests } from "./requests.js";
 import { closedByApp, fault } from "./error.js";
@@ -86,6 +86,10 @@ export class GatewayClient {
 
   clanChat(clanId) {
     return new ClanChat(this.#internals(), clanId);
+  }
+
+  serverSubscriptions(options) {
+    return serverSubscriptions(this.#internals(), options);
   }
 
   topic(service, topic) {

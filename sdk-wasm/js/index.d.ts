@@ -4,7 +4,7 @@
 
 import type {
   Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, NotificationAcked, Presence,
-  PresenceChanged, ServerMessage, TopicHistory, TopicMessage, TopicPresence,
+  PresenceChanged, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, TopicHistory, TopicMessage, TopicPresence,
   TopicPresenceChanged, Typing,
 } from "./messages.js";
 
@@ -173,6 +173,23 @@ export type ChatEvent = Chat | ChatDeleted | Typing | Presence | PresenceChanged
 /** An event of a topic of a declared service. */
 export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | Gap;
 
+/** The number of items that were dropped because the app reads too slowly. Load the state of all topics again. */
+export interface Missed {
+  type: "missed";
+  count: number;
+}
+
+/**
+ * An item of the subscriptions that the server makes: a new subscription, an event, a gap of one topic, the end of a
+ * subscription, or items that were dropped. Ignore unknown values of `type`, because a later version may add some.
+ */
+export type ServerSideEvent =
+  | (SubscriptionConfirmed & { topic: string; origin: "server" })
+  | TopicMessage
+  | (Gap & { service: string; topic: string })
+  | SubscriptionEnded
+  | Missed;
+
 /** A notification that can be acknowledged. */
 export type NotificationEvent = Notification & {
   /** Acknowledges the notification, so that no device gets it again. Repeated after a lost connection. */
@@ -307,6 +324,12 @@ export class GatewayClient {
   clanChat(clanId: string): ClanChat;
   /** A topic of a declared service. */
   topic<T = unknown>(service: string, topic: string): ServiceTopic<T>;
+  /**
+   * Returns the subscriptions that the server makes, by a claim of the token or through its HTTP API, and the events of all
+   * their topics: each once and in the order of its topic, or an explicit gap. It begins with the subscriptions that
+   * exist, and continues after a reconnection. Open it before `connect()`, and keep it.
+   */
+  serverSubscriptions(options?: { signal?: AbortSignal }): AsyncIterableIterator<ServerSideEvent>;
   /**
    * Calls the backend of a declared service, and resolves with the data of its response. A call is never repeated. After
    * `call_unknown`, or any error whose outcome is `unknown`, the backend may have carried it out: repeat it only with the

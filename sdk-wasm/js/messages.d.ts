@@ -209,6 +209,8 @@ export interface Subscribe {
   presence?: boolean;
   /** What the others see of the user in this topic: any JSON value of at most 1 KiB. It replaces that of an earlier subscription of the user. For topics whose presence has data only. */
   presenceData?: unknown;
+  /** Whether this replays a subscription that the server has made, and makes none of the client's own. It needs no permission, and is `forbidden` if the server has made none. */
+  serverSide?: boolean;
   /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }
@@ -358,7 +360,7 @@ export interface Authenticated {
   requestId?: string;
 }
 
-/** A subscription was started or ended as requested. */
+/** A subscription was started or ended as requested, or was made by the server. */
 export interface SubscriptionConfirmed {
   type: "subscription_confirmed";
   /** `notifications`, `clan_chat` or a declared service. */
@@ -377,6 +379,8 @@ export interface SubscriptionConfirmed {
   recovered?: boolean;
   /** The number of notifications that are not acknowledged (for `notifications`, when subscribed). */
   pending?: number;
+  /** `server` when the server has made the subscription (for a declared service). Absent for one of the client's own. */
+  origin?: string;
   /** Chosen by the client and repeated in the reply to its command. */
   requestId?: string;
 }

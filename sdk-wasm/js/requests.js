@@ -44,7 +44,9 @@ export class Requests {
     this.onRequest();
     const n = ++this.#last;
     const seen = type === "subscribe_notifications" ? new Set() : undefined;
-    const entry = { stream, type, fields, until: Date.now() + timeoutMs, seen };
+    // The last position of each topic of the server-side subscriptions, after which another carrier continues.
+    const positions = type === "server_subscriptions" ? new Map() : undefined;
+    const entry = { stream, type, fields, until: Date.now() + timeoutMs, seen, positions };
     this.#streams.set(n, entry);
     this.#open(n, entry);
     return n;
@@ -55,7 +57,7 @@ export class Requests {
     for (;;) {
       const item = entry && this.#carrier?.take(entry.at);
       if (!item) return undefined;
-      if (item.position) entry.position = item.position;
+      if (item.position) keepPosition(entry, item);
       if (isFirst(entry.seen, item.event)) return item;
     }
   }
@@ -118,7 +120,8 @@ export class Requests {
 
   #open(n, entry) {
     clearTimeout(entry.timer);
-    const { stream, type, fields, position, until } = entry;
+    const { stream, type, position, until, positions } = entry;
+    const fields = positions ? JSON.stringify({ positions: [...positions.values()] }) : entry.fields;
     const carrier = this.#usable();
     if (!carrier) {
       // While no core has the request, its timeout has to be counted here.
@@ -156,6 +159,12 @@ export class Requests {
     queueMicrotask(() => this.#refusal && (this.#isOver ? this.finish(this.#refusal) : this.pause(this.#refusal)));
     return undefined;
   }
+}
+
+/** Records the position of a stream, or that of one topic of a stream of several. */
+function keepPosition(entry, { position, event: { service, topic } }) {
+  if (!entry.positions) entry.position = position;
+  else entry.positions.set(`${service} ${topic}`, `${service} ${topic} ${position.offset} ${position.epoch}`);
 }
 
 const rest = until => Math.max(0, until - Date.now());

@@ -114,6 +114,11 @@ export class ServiceTopic {
   }
 }
 
+/** Opens the stream of all subscriptions that the server makes. */
+export function serverSubscriptions(internals, { signal } = {}) {
+  return new Stream(internals.requests(), "server_subscriptions", {}, { signal }, event => event);
+}
+
 /**
  * Passes each notification to the callback without waiting for its end, so that a slow acknowledgement delays no other
  * notification.

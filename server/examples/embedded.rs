@@ -89,8 +89,15 @@ fn configuration(listen: &str) -> anyhow::Result<Config> {
 fn token(auth: &Auth, player: &str) -> anyhow::Result<String> {
     let topics = BTreeMap::from([("score".to_owned(), vec!["*".to_owned()])]);
     let user = UserId::new(player)?;
-    let claims =
-        Mint { user, clans: Vec::new(), topics, calls: BTreeMap::new(), device: None, ttl: Duration::from_secs(3600) };
+    let claims = Mint {
+        user,
+        clans: Vec::new(),
+        topics,
+        calls: BTreeMap::new(),
+        subscribe: Vec::new(),
+        device: None,
+        ttl: Duration::from_secs(3600),
+    };
     Ok(mint(auth, &claims)?.token)
 }
 

@@ -16,7 +16,9 @@ pub(crate) mod test_tokens;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{DeviceId, ErrorCode, RawJson, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, ErrorCode, RawJson, ServiceName, Timestamp, TopicName, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     command_error::CommandError,
@@ -58,6 +60,18 @@ pub struct Grants {
     pub topics: HashMap<String, Vec<String>>,
     /// `calls`: per service, the names of calls, or `*` for all.
     pub calls: HashMap<String, Vec<String>>,
+    /// `subscribe`: the topics to which a session with the token is subscribed without a command.
+    pub subscribe: Vec<ClaimedSubscription>,
+}
+
+/// A topic to which a token subscribes its sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ClaimedSubscription {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
 }
 
 /// Why a token was rejected. The texts go to logs and clients, and never repeat the token.

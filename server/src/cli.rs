@@ -2,22 +2,27 @@
 //! usage. `schema diff` exits with 1 for breaking changes only, and with 2 for every failure.
 
 mod accept_clock;
+mod act;
 mod check;
 mod codegen;
 mod config;
 mod contract_file;
 mod healthcheck;
+mod inspect;
 mod key;
 mod notify;
 mod process;
 mod reload;
+mod remote;
 mod running_gateway;
 mod schema;
 mod serve;
 mod services;
 mod store;
 mod store_check;
+mod tail;
 mod token;
+mod topic_name;
 
 use std::{
     ffi::OsString,
@@ -58,6 +63,18 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Sends one notification through the HTTP API of a running gateway.
     Notify(notify::Notify),
+    /// Lists the users who are connected to any node.
+    Users(inspect::Users),
+    /// Lists the sessions of a user on all nodes, with their subscriptions.
+    Sessions(inspect::Sessions),
+    /// Lists the topics that have subscribers on any node, or the subscribers of one topic.
+    Topics(inspect::Topics),
+    /// Disconnects a user from every node.
+    Kick(act::Kick),
+    /// Publishes an event to a topic of a service, or a message to a clan.
+    Publish(act::Publish),
+    /// Prints what goes through all nodes, without content.
+    Tail(tail::Tail),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
     /// Writes typed code for declared services: types of their data, and a function for each topic.
@@ -121,6 +138,12 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Check(check) => run(check.run()),
         Command::Healthcheck(healthcheck) => run(healthcheck.run()),
         Command::Notify(notify) => run(notify.run()),
+        Command::Users(users) => run(users.run()),
+        Command::Sessions(sessions) => run(sessions.run()),
+        Command::Topics(topics) => run(topics.run()),
+        Command::Kick(kick) => run(kick.run()),
+        Command::Publish(publish) => run(publish.run()),
+        Command::Tail(tail) => run(tail.run()),
         Command::Services(services) => services.run(),
         Command::Codegen(codegen) => run(codegen.run()),
         Command::Schema(schema) => schema.run(),

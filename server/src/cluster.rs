@@ -5,6 +5,8 @@
 mod bus_events;
 mod condition;
 mod contract_agreement;
+mod control;
+mod inspection;
 mod peers;
 mod reconciler;
 mod sweep;
@@ -13,6 +15,8 @@ pub(crate) use self::{
     bus_events::BusEventHandler,
     condition::{Condition, ConditionParts, Status, is_overflowing},
     contract_agreement::{ContractAgreement, contracts_of},
+    control::ControlMessageHandler,
+    inspection::{Inspector, InspectorParts, Page, SubscriptionSeen},
     reconciler::{Reconciler, ReconcilerParts},
     sweep::{Sweeper, SweeperParts},
 };

@@ -9,4 +9,5 @@ pub mod outbound;
 pub mod presence;
 pub mod recipient;
 pub(crate) mod reports;
+pub mod tail;
 pub mod turn;

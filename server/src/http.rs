@@ -38,7 +38,7 @@ use serde_json::Value;
 
 pub(crate) use self::view::{NodeView, NodeViewParts};
 use self::{
-    api::{Clans, Nodes, Notifications, Services, Users},
+    api::{Clans, Inspection, Nodes, Notifications, Services, Subscriptions, Tails, Users},
     demo::Demo,
     dev::Dev,
     document::describe,
@@ -51,9 +51,15 @@ use self::{
 };
 use crate::{
     auth::ApiKeys,
-    commands::{ClanChat, Notifications as NotificationService, Services as ServiceRegistry},
+    cluster::Inspector,
+    commands::{
+        ClanChat, Follower, Notifications as NotificationService, ServerSubscriptions, Services as ServiceRegistry,
+    },
     session::{Blocks, Sessions},
 };
+
+/// The media type of a response of lines of JSON without an end. The edge does not limit how long it takes.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
 
 /// The body of a response.
 pub type Body = BoxBody<Bytes, std::io::Error>;
@@ -91,6 +97,9 @@ pub(crate) struct RouteParts {
     pub(crate) notifications: Arc<NotificationService>,
     pub(crate) clan_chat: Arc<ClanChat>,
     pub(crate) services: Arc<ServiceRegistry>,
+    pub(crate) server_subscriptions: Arc<ServerSubscriptions>,
+    pub(crate) inspector: Arc<Inspector>,
+    pub(crate) follower: Arc<Follower>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) api_keys: Arc<ApiKeys>,
@@ -117,7 +126,10 @@ pub fn openapi_document() -> Value {
 
 /// Returns the routes that every gateway serves.
 fn all() -> impl OpenApi + 'static {
-    ((FullHealth, Probes, Scrape, Pages), (Notifications, Clans, Services, Users, Nodes))
+    (
+        (FullHealth, Probes, Scrape, Pages),
+        ((Notifications, Clans, Services, Users, Subscriptions), (Inspection, Tails, Nodes)),
+    )
 }
 
 fn endpoint(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpoint {
@@ -131,11 +143,23 @@ fn endpoint_with_demo(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpo
 }
 
 fn guarded(parts: &RouteParts, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {
-    let RouteParts { view, notifications, clan_chat, services, sessions, blocks, api_keys } = parts.clone();
+    let RouteParts {
+        view,
+        notifications,
+        clan_chat,
+        services,
+        server_subscriptions,
+        inspector,
+        follower,
+        sessions,
+        blocks,
+        api_keys,
+    } = parts.clone();
     let documents = Arc::new(DocumentSets::new(document, services.table().clone()));
     let cors = view.config().dev.then_some(cors::Loopback);
     let guard = Guard::new(routes, document, cors);
     let api = guard.data(notifications).data(clan_chat).data(services).data(sessions).data(blocks);
+    let api = api.data(server_subscriptions).data(inspector).data(follower);
     Endpoint(api.data(view).data(api_keys).data(documents).boxed())
 }
 

@@ -4,9 +4,11 @@ mod admission;
 mod blocks;
 pub mod connection_handler;
 mod connections;
+mod held_subscriptions;
 mod permission_watch;
 mod publication_turns;
 mod relief;
+mod server_topics;
 mod sessions;
 mod subscriptions;
 mod table;
@@ -23,11 +25,11 @@ use std::{
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{ClientInfo, Codec, DeviceId, RequestId, ServerMessage, SessionId, Timestamp, UserId};
 
-use self::publication_turns::{PublicationTurn, PublicationTurns};
 pub use self::{
     admission::UpgradeInfo,
     blocks::Blocks,
     connections::{ConnectionId, Connections},
+    held_subscriptions::Holder,
     sessions::Sessions,
     subscriptions::{SubscribeFrom, Subscriptions},
     table::SessionTable,
@@ -35,10 +37,16 @@ pub use self::{
 pub(crate) use self::{
     admission::{Admission, Admitted},
     blocks::{BLOCK_LIMIT, BlockParts},
+    held_subscriptions::{Found, Released},
     relief::MemoryRelief,
+    server_topics::ServerTopics,
     sessions::SessionParts,
     subscriptions::SubscriptionParts,
     tokens::TokenVerifier,
+};
+use self::{
+    held_subscriptions::HeldSubscriptions,
+    publication_turns::{PublicationTurn, PublicationTurns},
 };
 use crate::{
     auth::{Identity, Requester},
@@ -93,7 +101,10 @@ pub struct Session {
     identity: Mutex<Identity>,
     /// Whether the token has expired by the wall clock although the expiry timer has not fired yet.
     overdue: AtomicBool,
-    subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    subscriptions: HeldSubscriptions,
+    /// Held while a subscription is added or ended and the client is informed, so that both happen in the same order.
+    subscribe_order: Mutex<()>,
+    server_topics: ServerTopics,
     calls_in_flight: Arc<AtomicUsize>,
     publication_turns: PublicationTurns,
 }
@@ -117,13 +128,17 @@ impl Session {
         outbound: Arc<Outbound>,
         since: Timestamp,
     ) -> Self {
+        let server_topics = ServerTopics::default();
+        server_topics.claim(&identity);
         Self {
             recipient: Arc::new(Recipient::new(id, identity.user.clone(), outbound, client.codec)),
             client,
             since,
             identity: Mutex::new(identity),
             overdue: AtomicBool::new(false),
-            subscriptions: Mutex::default(),
+            subscriptions: HeldSubscriptions::default(),
+            subscribe_order: Mutex::default(),
+            server_topics,
             calls_in_flight: Arc::default(),
             publication_turns: PublicationTurns::default(),
         }
@@ -189,6 +204,7 @@ impl Session {
 
     /// Replaces the identity with that of a new token.
     pub fn renew(&self, identity: Identity) {
+        self.server_topics.claim(&identity);
         *self.identity.lock() = identity;
         self.overdue.store(false, Ordering::Release);
     }
@@ -229,43 +245,59 @@ impl Session {
         self.recipient.push_extension(message)
     }
 
+    /// Returns the topics to which the server subscribes the session.
+    pub(crate) fn server_topics(&self) -> &ServerTopics {
+        &self.server_topics
+    }
+
     /// Returns the session's subscription to a topic.
     pub fn subscription(&self, topic: &Topic) -> Option<Arc<Subscription>> {
-        self.subscriptions.lock().iter().find(|subscription| subscription.topic() == topic).cloned()
+        self.subscriptions.get(topic)
     }
 
     /// Returns all subscriptions of the session.
     pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
-        self.subscriptions.lock().clone()
+        self.subscriptions.all()
     }
 
-    /// Returns the number of subscriptions of the session.
-    pub fn subscription_count(&self) -> usize {
-        self.subscriptions.lock().len()
+    /// Returns the topics of the subscriptions that a holder has.
+    pub(crate) fn topics_of(&self, holder: Holder) -> Vec<Topic> {
+        self.subscriptions.topics_of(holder)
     }
 
-    /// Adds a subscription.
-    pub fn add(&self, subscription: Arc<Subscription>) {
-        self.subscriptions.lock().push(subscription);
+    /// Returns the number of subscriptions that a holder has.
+    pub fn subscription_count(&self, holder: Holder) -> usize {
+        self.subscriptions.count_of(holder)
     }
 
-    /// Removes the subscription to a topic and returns it. The caller has to end it.
-    pub fn remove(&self, topic: &Topic) -> Option<Arc<Subscription>> {
-        let mut subscriptions = self.subscriptions.lock();
-        let position = subscriptions.iter().position(|subscription| subscription.topic() == topic)?;
-        Some(subscriptions.swap_remove(position))
+    /// Returns whether a holder has the subscription to a topic.
+    pub(crate) fn is_subscribed_by(&self, topic: &Topic, holder: Holder) -> bool {
+        self.subscriptions.is_held_by(topic, holder)
     }
 
-    /// Removes exactly this subscription. Returns false when the session no longer has it, even if the session has a
-    /// newer subscription to the same topic.
+    /// Takes hold of the subscription to a topic, which `new` makes if there is none.
+    pub(crate) fn hold(
+        &self,
+        topic: &Topic,
+        holder: Holder,
+        new: impl FnOnce() -> Arc<Subscription>,
+    ) -> (Arc<Subscription>, Found) {
+        self.subscriptions.hold(topic, holder, new)
+    }
+
+    /// Releases the subscription to a topic for one holder. The caller has to end it if it is removed.
+    pub(crate) fn release(&self, topic: &Topic, holder: Holder) -> Released {
+        self.subscriptions.release(topic, holder)
+    }
+
+    /// Removes exactly this subscription for all holders. Returns false when the session no longer has it, even if the
+    /// session has a newer subscription to the same topic.
     pub fn remove_exactly(&self, subscription: &Arc<Subscription>) -> bool {
-        let mut subscriptions = self.subscriptions.lock();
-        let position = subscriptions.iter().position(|known| Arc::ptr_eq(known, subscription));
-        position.map(|position| subscriptions.swap_remove(position)).is_some()
+        self.subscriptions.remove_exactly(subscription)
     }
 
     /// Removes all subscriptions and returns them. The caller has to end them.
     pub fn remove_all(&self) -> Vec<Arc<Subscription>> {
-        std::mem::take(&mut *self.subscriptions.lock())
+        self.subscriptions.remove_all()
     }
 }

@@ -8,6 +8,7 @@ mod nodes;
 mod outbox;
 mod pending;
 mod presence;
+mod server_subscriptions;
 mod sessions;
 mod whole;
 
@@ -25,5 +26,8 @@ pub use nodes::{
 pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
 pub use pending::{Broadcast, Notified, Notify, Pending, Recipient};
 pub use presence::{Absent, Presence, PresenceChange, Present, PresentUser, UserPresence};
-pub use sessions::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions};
+pub use server_subscriptions::{ServerSubscription, ServerSubscriptions, SubscriptionFilter, SubscriptionOutcome};
+pub use sessions::{
+    Admission, ConnectedUser, ConnectedUsers, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, UserPage,
+};
 pub use whole::{Options, Store, StoreError, StoreStatus, Swept};

@@ -1,7 +1,7 @@
 //! Copies one store into another while neither is in use: for backup, restore, and migration from a data file to Redis.
 //!
 //! A copy contains entries with their offsets, the heads of empty logs, pending notifications, idempotency keys within
-//! the window, blocks of users, the outbox and the epoch. It does not contain sessions and presence, which end with
+//! the window, blocks of users, server-side subscriptions, the outbox and the epoch. It does not contain sessions and presence, which end with
 //! their nodes.
 
 use std::time::Duration;
@@ -11,7 +11,10 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId, topic::Topic};
 use tokio::sync::mpsc;
 
-use super::{Block, ContentDigest, Entry, Epoch, IdempotencyKey, LogBounds, OutboxEntry, StoreError, clock::after};
+use super::{
+    Block, ContentDigest, Entry, Epoch, IdempotencyKey, LogBounds, OutboxEntry, ServerSubscription, StoreError,
+    clock::after,
+};
 
 /// The maximum number of pages between the two stores.
 const PAGES: usize = 4;
@@ -103,6 +106,8 @@ pub enum Item {
     Event(OutboxEntry),
     /// The blocks of a user.
     Blocked(UserId, Vec<Block>),
+    /// The server-side subscriptions of a user.
+    Subscribed(UserId, Vec<ServerSubscription>),
     /// The store's epoch. It is the last item, so that an incomplete copy has a different epoch.
     Epoch(Epoch),
 }
@@ -124,6 +129,7 @@ impl Item {
             Self::Pending { body: PendingBody::Own(body), .. } | Self::Body { body, .. } => body.len(),
             Self::Event(entry) => entry.event.body.len(),
             Self::Blocked(_, blocks) => 512 * blocks.len(),
+            Self::Subscribed(_, subscriptions) => 256 * subscriptions.len(),
             _ => 0,
         };
         body + 128
@@ -219,6 +225,8 @@ pub struct Tally {
     pub events: u64,
     /// Users who are blocked.
     pub blocked: u64,
+    /// Server-side subscriptions.
+    pub subscriptions: u64,
 }
 
 /// Why a store was not copied.
@@ -265,6 +273,7 @@ impl Tally {
             Item::Pending { .. } => self.pending += 1,
             Item::Event(_) => self.events += 1,
             Item::Blocked(..) => self.blocked += 1,
+            Item::Subscribed(_, subscriptions) => self.subscriptions += subscriptions.len() as u64,
             Item::Body { .. } | Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}
         }
     }

@@ -10,6 +10,7 @@
 //! | [`Log`] | one log per topic: offsets without gaps, idempotency keys, retention, redactions |
 //! | [`Pending`] | the notifications that each user has not acknowledged, and broadcasts to many users |
 //! | [`Sessions`] | the live sessions, and which of them a new session evicts ([`admission`]) |
+//! | [`ServerSubscriptions`] | the topics to which every session of a user is subscribed |
 //! | [`Blocks`] | users and tokens that are blocked until a time |
 //! | [`Presence`] | the users who are present in each topic |
 //! | [`Nodes`] | leases, control messages between nodes, shard counters |
@@ -78,6 +79,7 @@ mod session_events;
 pub mod shards;
 pub mod single_node;
 mod space;
+mod subscription_row;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod wait;

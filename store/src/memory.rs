@@ -5,6 +5,7 @@ mod blocks;
 mod log;
 mod outbox;
 mod pending;
+mod server_subscriptions;
 mod sessions;
 mod sweep;
 
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Topic};
 use tokio::sync::watch;
 
-use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending};
+use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending, server_subscriptions::MemorySubscriptions};
 use super::{
     Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency,
     IdempotencyKey, Log, LogBounds, NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence,
@@ -61,9 +62,10 @@ struct State {
     expiries: BTreeSet<(Timestamp, UserId, u64)>,
     /// Ids of notifications in the order of arrival.
     ids: VecDeque<(Timestamp, UserId, NotificationId)>,
+    subscriptions: MemorySubscriptions,
     /// The outbox, if there is a broker.
     outbox: Option<MemoryOutbox>,
-    /// The approximate memory of logs and notifications, in bytes.
+    /// The approximate memory of logs, notifications and server-side subscriptions, in bytes.
     bytes: u64,
 }
 

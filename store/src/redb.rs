@@ -30,6 +30,7 @@ mod reader;
 pub mod repair;
 mod sealed;
 mod series;
+mod server_subscriptions;
 mod sessions;
 pub mod survey;
 mod sweep;

@@ -15,11 +15,12 @@
 //! | `notified:<user> <id>` | text | a known id; expires with the window, or with its notification if that is later |
 //! | `ages`, `expiries` | sorted set | when a log's oldest entry, and when a notification, ends |
 //! | `shards` | hash | the counters of shards |
-//! | `sessions:<user>` | text | the live sessions of a user, oldest first |
+//! | `sessions:<user>`, `connected` | text, sorted set | the live sessions of a user, oldest first; the users who have some |
 //! | `clan:<clan>`, `present:<clan>` | hash, sorted set | who is present in a clan, with the sessions of each node |
 //! | `users:<topic>`, `sorted_users:<topic>` | hash, sorted set | the same for a topic of a service |
 //! | `presence_data:<topic>` | hash | the data of each present user that has some |
 //! | `nodes`, `lease:<incarnation>`, `inbox:<incarnation>`, `held:<incarnation>` | hash, text, stream, set | a node: its record, its lease, its mailbox, and what is to be removed when it has stopped |
+//! | `subscriptions:<user>`, `subscription_ends` | text, sorted set | the server-side subscriptions of a user; when the first of each user ends |
 //! | `blocks:<user>`, `blocks_changed`, `blocks_until`, `blocks_revision` | text, sorted set, sorted set, number | the blocks of a user; who has some, by the revision of the last change and by when they may be forgotten |
 //! | `outbox`, `publisher` | stream, text | events for the broker, and who publishes them |
 //!
@@ -45,6 +46,7 @@ mod presence;
 mod request;
 mod scripts;
 mod server_info;
+mod server_subscriptions;
 mod sessions;
 mod stream_id;
 #[cfg(test)]

@@ -12,10 +12,11 @@ use std::{
 
 use async_trait::async_trait;
 use gateway_store::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, EarlierAppend,
-    Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry,
-    OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
-    SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence,
+    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
+    EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox,
+    OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest,
+    Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store,
+    StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
@@ -116,6 +117,31 @@ impl Sessions for CountingStore {
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
         self.inner.sessions_of(user).await
+    }
+
+    async fn connected_users(&self, page: UserPage) -> Result<ConnectedUsers, StoreError> {
+        self.inner.connected_users(page).await
+    }
+}
+
+#[async_trait]
+impl ServerSubscriptions for CountingStore {
+    async fn keep_subscription(
+        &self,
+        user: &UserId,
+        subscription: ServerSubscription,
+    ) -> Result<SubscriptionOutcome, StoreError> {
+        self.count();
+        self.inner.keep_subscription(user, subscription).await
+    }
+
+    async fn remove_subscriptions(&self, user: &UserId, filter: &SubscriptionFilter) -> Result<u64, StoreError> {
+        self.count();
+        self.inner.remove_subscriptions(user, filter).await
+    }
+
+    async fn subscriptions_of(&self, user: &UserId) -> Result<Vec<ServerSubscription>, StoreError> {
+        self.inner.subscriptions_of(user).await
     }
 }
 

@@ -84,7 +84,7 @@ server_messages! {
     Connected(Connected) = "connected" for AllClients,
     /// The identity was renewed.
     Authenticated(Authenticated) = "authenticated" for AllClients,
-    /// A subscription was started or ended as requested.
+    /// A subscription was started or ended as requested, or was made by the server.
     SubscriptionConfirmed(SubscriptionConfirmed) = "subscription_confirmed" for AllClients,
     /// A subscription was ended by the gateway.
     SubscriptionEnded(SubscriptionEnded) = "subscription_ended" for ClientsWithExtensions,

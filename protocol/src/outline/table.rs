@@ -68,6 +68,7 @@ pub(super) static CLIENT: &[(&str, &[Field])] = &[
         Field { name: "history", required: false, kind: Kind::Whole(&(0..=100)) },
         Field { name: "presence", required: false, kind: Kind::Flag },
         Field { name: "presenceData", required: false, kind: Kind::Any },
+        Field { name: "serverSide", required: false, kind: Kind::Flag },
     ]),
     ("unsubscribe", &[
         Field { name: "service", required: true, kind: Kind::Service },
@@ -132,6 +133,7 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "epoch", required: false, kind: Kind::Text },
         Field { name: "recovered", required: false, kind: Kind::Flag },
         Field { name: "pending", required: false, kind: Kind::Whole(&(0..=18446744073709551615)) },
+        Field { name: "origin", required: false, kind: Kind::Text },
     ]),
     ("subscription_ended", &[
         Field { name: "service", required: true, kind: Kind::Service },

@@ -108,9 +108,9 @@ fn topic_history() -> BoxedStrategy<ClientMessage> {
 }
 
 fn subscribe() -> BoxedStrategy<ClientMessage> {
-    (service(), id(), of(recover()), of(0..=100_u32), of(any::<bool>()), optional_json())
-        .prop_map(|(service, topic, recover, history, presence, presence_data)| {
-            Subscribe { service, topic, recover, history, presence, presence_data }.into()
+    (service(), id(), of(recover()), of(0..=100_u32), of(any::<bool>()), optional_json(), of(any::<bool>()))
+        .prop_map(|(service, topic, recover, history, presence, presence_data, server_side)| {
+            Subscribe { service, topic, recover, history, presence, presence_data, server_side }.into()
         })
         .boxed()
 }

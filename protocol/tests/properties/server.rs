@@ -11,8 +11,8 @@ use realtime_gateway_protocol::{
     AckConfirmed, Authenticated, CallResult, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode,
     ErrorReply, Event, Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence,
     PresenceChanged, PresenceStatus, PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason,
-    ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionReset, SubscriptionStatus, TopicHistory,
-    TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown,
+    ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin, SubscriptionReset, SubscriptionStatus,
+    TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown,
 };
 
 use crate::part::{
@@ -122,9 +122,10 @@ fn connected() -> BoxedStrategy<ServerMessage> {
 fn confirmed() -> BoxedStrategy<ServerMessage> {
     let status = word::<SubscriptionStatus>(SubscriptionStatus::KNOWN);
     let position = (of(position()), of(text()), of(any::<bool>()), of(any::<u64>()));
+    let position = (position, of(word::<SubscriptionOrigin>(SubscriptionOrigin::KNOWN)));
     (service(), status, of(id()), of(id()), position)
-        .prop_map(|(service, status, clan_id, topic, (offset, epoch, recovered, pending))| {
-            SubscriptionConfirmed { service, status, clan_id, topic, offset, epoch, recovered, pending }.into()
+        .prop_map(|(service, status, clan_id, topic, ((offset, epoch, recovered, pending), origin))| {
+            SubscriptionConfirmed { service, status, clan_id, topic, offset, epoch, recovered, pending, origin }.into()
         })
         .boxed()
 }

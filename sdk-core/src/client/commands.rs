@@ -1,10 +1,12 @@
 //! Converts commands of the app into commands of the machine, as the column `sdk` of the protocol's message table says.
 
+use std::borrow::Cow;
+
 use realtime_gateway_protocol::{ClientMessage, DecodeError, Handling, NotificationId, Outline, StoredId};
 
 use super::input::position;
 use crate::{
-    Topic,
+    Position, Topic,
     machine::{Command, Draft, Millis, Publication, SubscribeOptions, Ticket},
 };
 
@@ -48,6 +50,19 @@ pub(super) fn subscription(type_name: &str, fields: &str) -> Result<(Topic, Subs
     let history = outline.whole("history").and_then(|history| history.try_into().ok());
     let presence_data = outline.raw("presenceData").map(Into::into);
     Ok((topic, SubscribeOptions { from, history, presence: outline.flag("presence"), presence_data }))
+}
+
+/// Returns the positions of server-side subscriptions: `positions` is a list of texts, each with the service, the topic, the
+/// offset and the epoch, separated by spaces. What is no position is left out.
+pub(super) fn positions(fields: &str) -> Vec<(Topic, Position)> {
+    let Ok(outline) = Outline::of_object(fields) else { return Vec::new() };
+    let read = |text: &Cow<'_, str>| {
+        let mut parts = text.splitn(4, ' ');
+        let (service, topic) = (parts.next()?, parts.next()?);
+        let topic = Topic::Service(StoredId::from_stored(service).ok()?, StoredId::from_stored(topic).ok()?);
+        Some((topic, Position::new(parts.next()?.parse().ok()?, parts.next()?).ok()?))
+    };
+    outline.texts("positions").iter().filter_map(read).collect()
 }
 
 pub(super) fn problem(error: DecodeError) -> String {

@@ -4,8 +4,8 @@ use realtime_gateway_protocol::{CloseCode, NotificationId, ObjectText};
 
 use super::error;
 use crate::{
-    Delivery, Error, Event, Frame, Gap, GapReason, Position, State,
-    machine::{Attempt, Millis, Ticket},
+    Delivery, Error, Event, Frame, Gap, GapReason, Position, State, Topic,
+    machine::{Attempt, Millis, Taken, Ticket},
 };
 
 /// Messages for the driver, in order.
@@ -127,40 +127,44 @@ fn append(out: &mut String, mut head: ObjectText, body: &str) {
 /// The item for a message of a known type with an invalid field. The app must not handle such a message as valid.
 const UNREADABLE: &str = r#"{"type":"unreadable"}"#;
 
-/// Returns an item of a stream as a message. The body is the server message as it arrived, or a gap.
-pub(super) fn item(delivery: &Delivery, due: bool) -> String {
+/// Returns an item of a stream as a message. The body is the server message as it arrived, a gap, or the number of items
+/// that were dropped.
+pub(super) fn item(taken: &Taken, due: bool) -> String {
     let mut head = ObjectText::default();
     head.text("type", "item");
-    if let Some(at) = &delivery.position {
+    if let Taken::Delivery(Delivery { position: Some(at), .. }) = taken {
         head.raw("position", position(at).as_str());
     }
     if due {
         head.flag("due", true);
     }
-    let gap = match &delivery.event {
-        Event::Message(_) => None,
-        Event::Gap(missing) => Some(gap(missing)),
-    };
-    let body = match (&delivery.event, &gap) {
-        (_, Some(gap)) => gap.as_str(),
-        (Event::Message(frame), None) if frame.is_usable() => frame.text(),
-        _ => UNREADABLE,
+    let mut body = ObjectText::default();
+    let body = match taken {
+        Taken::Missed(count) => body.text("type", "missed").whole("count", *count).as_str(),
+        Taken::Delivery(Delivery { event: Event::Gap(missing), .. }) => gap(&mut body, missing).as_str(),
+        Taken::Delivery(Delivery { event: Event::TopicGap(topic, missing), .. }) => {
+            gap(&mut body, missing);
+            if let Topic::Service(service, topic) = topic {
+                body.text("service", service.as_str()).text("topic", topic.as_str());
+            }
+            body.as_str()
+        }
+        Taken::Delivery(Delivery { event: Event::Message(frame), .. }) if frame.is_usable() => frame.text(),
+        Taken::Delivery(_) => UNREADABLE,
     };
     let mut item = String::new();
     append(&mut item, head, body);
     item
 }
 
-fn gap(gap: &Gap) -> ObjectText {
+fn gap<'a>(text: &'a mut ObjectText, gap: &Gap) -> &'a mut ObjectText {
     let reason = match gap.reason {
         GapReason::Trimmed => "trimmed",
         GapReason::EpochChanged => "epoch_changed",
         GapReason::Slow => "slow",
     };
-    let mut text = ObjectText::default();
     text.text("type", "gap").whole("before", gap.before);
-    text.raw("after", position(&gap.after).as_str()).text("reason", reason);
-    text
+    text.raw("after", position(&gap.after).as_str()).text("reason", reason)
 }
 
 fn position(position: &Position) -> ObjectText {

@@ -13,7 +13,8 @@ const LINGER: Millis = 1_000;
 struct Stream {
     id: StreamId,
     number: u64,
-    topic: Topic,
+    /// The topic. `None` for the stream of all server-side subscriptions.
+    topic: Option<Topic>,
     options: SubscribeOptions,
     capacity: usize,
     buffer: Buffer,
@@ -45,7 +46,8 @@ impl Streams {
     /// Adds a stream, or reuses a lingering one of the same topic and options.
     pub(super) fn join(&mut self, number: u64, topic: &Topic, options: &SubscribeOptions, capacity: usize) -> Joined {
         let lingering = self.streams.iter_mut().find(|stream| {
-            let same = stream.topic == *topic && stream.options == *options && stream.capacity == capacity;
+            let same =
+                stream.topic.as_ref() == Some(topic) && stream.options == *options && stream.capacity == capacity;
             stream.lingers_until.is_some() && stream.unread && same
         });
         if let Some(stream) = lingering {
@@ -57,7 +59,7 @@ impl Streams {
         self.streams.push(Stream {
             id: StreamId(number),
             number,
-            topic: topic.clone(),
+            topic: Some(topic.clone()),
             options: options.clone(),
             capacity,
             buffer: Buffer::new(capacity, overflow),
@@ -66,6 +68,21 @@ impl Streams {
             lingers_until: None,
         });
         Joined::New
+    }
+
+    /// Adds a stream of all server-side subscriptions.
+    pub(super) fn follow_server(&mut self, number: u64, capacity: usize) {
+        self.streams.push(Stream {
+            id: StreamId(number),
+            number,
+            topic: None,
+            options: SubscribeOptions::default(),
+            capacity,
+            buffer: Buffer::new(capacity, Overflow::Count),
+            confirmed: None,
+            unread: true,
+            lingers_until: None,
+        });
     }
 
     /// Records that the app has left a stream. The stream lingers from now on.
@@ -128,16 +145,11 @@ impl Streams {
     }
 
     /// Returns the next item of a stream. Also returns the id of the stream if its slow reader has caught up now.
-    pub(super) fn take(&mut self, number: u64) -> Option<(Delivery, Option<StreamId>)> {
+    pub(super) fn take(&mut self, number: u64) -> Option<(Taken, Option<StreamId>)> {
         let stream = self.numbered(number)?;
-        match stream.buffer.take()? {
-            Taken::Delivery(delivery) => {
-                stream.unread = false;
-                Some((delivery, stream.buffer.take_drained().then_some(stream.id)))
-            }
-            // Only streams of all messages count missed deliveries.
-            Taken::Missed(_) => None,
-        }
+        let taken = stream.buffer.take()?;
+        stream.unread = false;
+        Some((taken, stream.buffer.take_drained().then_some(stream.id)))
     }
 
     fn stream(&mut self, id: StreamId) -> Option<&mut Stream> {

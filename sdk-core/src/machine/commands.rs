@@ -25,8 +25,10 @@ impl Machine {
                 self.subscriptions.join(stream, topic, options, until, &mut self.wire);
             }
             Command::Watch(stream) => self.watchers.push(stream),
+            Command::FollowServer(stream, from) => self.server_side.join(stream, from, &mut self.wire),
             Command::Drop(stream) => {
                 self.watchers.retain(|watcher| *watcher != stream);
+                self.server_side.leave(stream);
                 self.subscriptions.leave(stream, &mut self.wire);
             }
             Command::Missed(stream, id) => self.subscriptions.missed(stream, &id),
@@ -65,7 +67,9 @@ impl Machine {
     pub(super) fn handle_closed(&mut self, input: Input<'_>, error: &Error) {
         let Input::Command(command) = input else { return };
         match command {
-            Command::Subscribe { stream, .. } => self.wire.act(Action::Subscribed(stream, Err(error.clone()))),
+            Command::Subscribe { stream, .. } | Command::FollowServer(stream, _) => {
+                self.wire.act(Action::Subscribed(stream, Err(error.clone())))
+            }
             Command::Watch(stream) => self.wire.act(Action::Ended(stream, error.clone())),
             command => {
                 if let Some(ticket) = command.ticket() {

@@ -68,6 +68,12 @@ impl Machine {
                 }
                 self.subscriptions.confirmed(&topic, number, confirmation, &mut self.wire);
             }
+            (Some((number, PendingReply::Recover(topic))), Signal::Confirmed(confirmation)) => {
+                self.server_side.recovered(&topic, number, &confirmation, &mut self.wire);
+            }
+            (_, Signal::ServerSubscribed(topic, head)) => {
+                self.server_side.confirmed(attempt, &topic, &head, &frame, &mut self.wire);
+            }
             (Some((_, PendingReply::Send(topic, ticket))), Signal::Sent) => {
                 self.sends.confirmed(&topic, ticket, frame, &mut self.wire);
             }
@@ -75,12 +81,19 @@ impl Machine {
             (_, Signal::Ended(topic, refused)) => {
                 // An outage ends the subscriptions of many clients at the same time, so the retries need jitter.
                 let until = self.now + refused.retry_after.unwrap_or(0) + self.random.up_to(RETRY);
+                self.server_side.ended(attempt, &topic, &frame, &mut self.wire);
                 self.subscriptions.ended(attempt, &topic, &refused, until, &mut self.wire);
             }
-            (_, Signal::Reset(topic, to)) => self.subscriptions.reset(attempt, &topic, to, &mut self.wire),
+            (_, Signal::Reset(topic, to)) => {
+                self.server_side.reset(attempt, &topic, &to, &mut self.wire);
+                self.subscriptions.reset(attempt, &topic, to, &mut self.wire);
+            }
             (_, Signal::Acknowledged(ids)) => self.subscriptions.acknowledged(&ids),
             (_, Signal::ReconnectHint(after)) => self.reconnect_hint(attempt, after),
-            (_, Signal::Push(push)) => self.subscriptions.push(attempt, &push, &frame, &mut self.wire),
+            (_, Signal::Push(push)) => {
+                self.server_side.push(attempt, &push, &frame, &mut self.wire);
+                self.subscriptions.push(attempt, &push, &frame, &mut self.wire);
+            }
             _ => {}
         }
     }
@@ -97,6 +110,7 @@ impl Machine {
             Some((number, PendingReply::Subscribe(topic))) => {
                 self.subscriptions.refused(&topic, number, refused, now, &mut self.wire);
             }
+            Some((number, PendingReply::Recover(topic))) => self.server_side.refused(&topic, number, refused, now),
             Some((_, PendingReply::Send(topic, ticket))) => {
                 self.sends.refused(&topic, ticket, refused, now, &mut self.wire);
             }

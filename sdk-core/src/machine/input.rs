@@ -137,6 +137,9 @@ pub enum Command {
         /// When to give up, in milliseconds from now.
         timeout: Millis,
     },
+    /// A new stream of all subscriptions that the server makes, which continues after these positions of an earlier
+    /// client. Answered by [`Action::Subscribed`](super::Action::Subscribed).
+    FollowServer(StreamId, Vec<(Topic, Position)>),
     /// A new stream of every message that arrives.
     Watch(StreamId),
     /// The app has left a stream.

@@ -215,10 +215,14 @@ impl Machine {
                 PendingReply::Send(topic, ticket) => self.sends.lost(&topic, ticket),
                 PendingReply::Ack => self.acks.lost(),
                 PendingReply::Query(ticket) => self.queries.lost(ticket, &mut self.wire),
-                PendingReply::Authenticate | PendingReply::Subscribe(_) | PendingReply::Unsubscribe => {}
+                PendingReply::Authenticate
+                | PendingReply::Subscribe(_)
+                | PendingReply::Recover(_)
+                | PendingReply::Unsubscribe => {}
             }
         }
         self.subscriptions.connection_lost(attempt);
+        self.server_side.connection_lost(attempt);
         if connection.is_live() {
             self.tokens.connection_lost();
             if self.now >= connection.since + LASTING {
@@ -255,6 +259,7 @@ impl Machine {
         let attempt = connection.attempt;
         let Stage::Live { pacer, .. } = &mut connection.stage else { return };
         self.subscriptions.advance(self.now, attempt, &mut self.wire);
+        self.server_side.advance(self.now, attempt, &mut self.wire);
         self.acks.advance(self.now, attempt, &mut self.wire);
         self.sends.advance(self.now, attempt, pacer, &mut self.wire);
         self.queries.advance(self.now, attempt, pacer, &mut self.wire);
@@ -325,6 +330,7 @@ impl Machine {
     pub(super) fn close(&mut self, error: Error) {
         self.drop_connections(&error);
         self.subscriptions.close(&error, &mut self.wire);
+        self.server_side.close(&error, &mut self.wire);
         for stream in std::mem::take(&mut self.watchers) {
             self.wire.act(Action::Ended(stream, error.clone()));
         }
@@ -337,6 +343,7 @@ impl Machine {
             self.wire.act(Action::Close(connection.attempt, CloseCode::NORMAL));
             self.wire.take_unanswered(connection.attempt);
             self.subscriptions.connection_lost(connection.attempt);
+            self.server_side.connection_lost(connection.attempt);
         }
         self.sends.close(error, &mut self.wire);
         self.acks.close(error, &mut self.wire);

@@ -23,6 +23,8 @@ pub(crate) enum Signal {
     /// The identity was renewed until this time.
     Renewed(Timestamp),
     Confirmed(Confirmation),
+    /// The server has subscribed the client to a topic, whose log has this head.
+    ServerSubscribed(Topic, Position),
     Ended(Topic, Refusal),
     Reset(Topic, Position),
     /// Another session of the user has acknowledged these notifications.
@@ -139,6 +141,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
             })
         }
         "authenticated" => Signal::Renewed(time("expiresAt")?),
+        "subscription_confirmed" if by_server(outline) => Signal::ServerSubscribed(named(outline)?, position(outline)?),
         "subscription_confirmed" if outline.text("status")? == "subscribed" => Signal::Confirmed(Confirmation {
             head: position(outline),
             recovered: outline.flag("recovered"),
@@ -164,6 +167,11 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         _ => Signal::Other,
     };
     Some(signal)
+}
+
+/// Returns whether a confirmation is no reply, but announces a subscription that the server has made.
+fn by_server(outline: &Outline<'_>) -> bool {
+    outline.raw("requestId").is_none() && outline.text("origin").is_some_and(|origin| origin == "server")
 }
 
 fn notification_ids(outline: &Outline<'_>) -> Vec<NotificationId> {

@@ -10,6 +10,8 @@ use crate::{Delivery, Error, Event, Frame, Position, Topic};
 pub(crate) enum PendingReply {
     Authenticate,
     Subscribe(Topic),
+    /// A request of what a server-side subscription has missed.
+    Recover(Topic),
     Unsubscribe,
     Send(Topic, Ticket),
     Ack,

@@ -200,6 +200,7 @@ impl Run {
                     );
                     assert_eq!(gap.after, to);
                 }
+                Event::TopicGap(..) => panic!("no server-side subscriptions here"),
                 Event::Message(frame) => {
                     let from = at.clone().unwrap();
                     assert_eq!(from.epoch(), to.epoch());
@@ -281,7 +282,7 @@ fn position(log: &StreamLog) -> Option<Position> {
 pub(crate) fn notification(delivery: &Delivery) -> Option<NotificationId> {
     match &delivery.event {
         Event::Message(frame) => frame.notification_id(),
-        Event::Gap(_) => None,
+        Event::Gap(_) | Event::TopicGap(..) => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod chaos;
 mod ended;
 mod model;
 mod replay;
+mod server_side;
 mod stopping;
 mod stories;
 mod succession;

@@ -46,7 +46,7 @@ fn delivered(machine: &mut Machine, watcher: StreamId) -> Vec<ServerMessage> {
     });
     let messages = deliveries.map(|event| match event {
         Event::Message(frame) => frame.message(),
-        Event::Gap(gap) => panic!("{gap:?}"),
+        Event::Gap(gap) | Event::TopicGap(_, gap) => panic!("{gap:?}"),
     });
     messages.collect()
 }

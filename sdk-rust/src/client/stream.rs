@@ -12,7 +12,7 @@ use futures_util::Stream;
 use realtime_gateway_protocol::{Notification, ServerMessage};
 
 use super::Client;
-use crate::{ChatEvent, Error, Event, Position, TopicEvent, driver::Mailbox, machine::Taken};
+use crate::{ChatEvent, Error, Event, Position, ServerSideEvent, TopicEvent, driver::Mailbox, machine::Taken};
 
 /// The part that all streams have in common.
 struct Source {
@@ -58,7 +58,7 @@ fn notification(taken: Taken) -> Option<Notification> {
             ServerMessage::Notification(notification) => Some(notification),
             _ => None,
         },
-        Event::Gap(_) => None,
+        Event::Gap(_) | Event::TopicGap(..) => None,
     }
 }
 
@@ -77,8 +77,15 @@ fn raw_event(taken: Taken) -> Option<RawEvent> {
         Taken::Missed(count) => Some(RawEvent::Missed(count)),
         Taken::Delivery(delivery) => match delivery.event {
             Event::Message(frame) => Some(RawEvent::Message(frame.message())),
-            Event::Gap(_) => None,
+            Event::Gap(_) | Event::TopicGap(..) => None,
         },
+    }
+}
+
+fn server_side_event(taken: Taken) -> Option<ServerSideEvent> {
+    match taken {
+        Taken::Missed(count) => Some(ServerSideEvent::Missed(count)),
+        Taken::Delivery(delivery) => ServerSideEvent::from_event(delivery.event),
     }
 }
 
@@ -136,6 +143,11 @@ stream! {
 stream! {
     /// The events in a topic of a service: each event once and in order, or an explicit gap.
     TopicStream of TopicEvent, |taken| TopicEvent::from_event(event(taken)?)
+}
+stream! {
+    /// The subscriptions that the server makes, and the events of their topics: each event once and in the order of its
+    /// topic, or an explicit gap.
+    ServerSideStream of ServerSideEvent, server_side_event
 }
 stream! {
     /// The user's notifications, each once. Notifications that did not fit into the buffer are delivered again when there

@@ -9,8 +9,8 @@ use jsonwebtoken::{
 use realtime_gateway_protocol::{DeviceId, Timestamp, TokenId, UserId};
 use serde::Deserialize;
 
-use super::{AuthError, Grants, Identity, key::VerifyingKey};
-use crate::store::TokenClaims;
+use super::{AuthError, ClaimedSubscription, Grants, Identity, key::VerifyingKey};
+use crate::store::{ServerSubscription, TokenClaims};
 
 /// The claims of a token. All are optional, so that the error can name a missing one.
 #[derive(Debug, Deserialize)]
@@ -27,6 +27,7 @@ struct Claims {
     clans: Option<Vec<String>>,
     topics: Option<HashMap<String, Vec<String>>>,
     calls: Option<HashMap<String, Vec<String>>>,
+    subscribe: Option<Vec<ClaimedSubscription>>,
     device_id: Option<String>,
 }
 
@@ -102,10 +103,15 @@ fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> 
         issued_at: claims.iat.as_ref().and_then(serde_json::Value::as_f64).map(time),
         id: claims.jti.as_ref().and_then(serde_json::Value::as_str).and_then(|jti| TokenId::new(jti).ok()),
     };
+    let subscribe = claims.subscribe.unwrap_or_default();
+    if subscribe.len() > ServerSubscription::MAX_PER_USER {
+        return Err(AuthError::Invalid("its claim `subscribe` has more than 100 topics"));
+    }
     let grants = Grants {
         clans: claims.clans.unwrap_or_default(),
         topics: claims.topics.unwrap_or_default(),
         calls: claims.calls.unwrap_or_default(),
+        subscribe,
     };
     Ok(Identity { user, device, expires_at, grants: Arc::new(grants), token })
 }

@@ -9,6 +9,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
 use serde::Serialize;
 
+use super::ClaimedSubscription;
 use crate::{config, crypto};
 
 /// The content of a token to sign.
@@ -22,6 +23,8 @@ pub struct Mint {
     pub topics: BTreeMap<String, Vec<String>>,
     /// `calls`: calls per service. Empty for none.
     pub calls: BTreeMap<String, Vec<String>>,
+    /// `subscribe`: topics to which the sessions of the token are subscribed. Empty for none.
+    pub subscribe: Vec<ClaimedSubscription>,
     /// The device id (`deviceId`), if any.
     pub device: Option<DeviceId>,
     /// The lifetime.
@@ -67,6 +70,8 @@ struct Claims<'a> {
     topics: &'a BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     calls: &'a BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    subscribe: &'a [ClaimedSubscription],
     #[serde(skip_serializing_if = "Option::is_none")]
     device_id: Option<&'a str>,
 }
@@ -92,6 +97,7 @@ pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
         clans: &mint.clans,
         topics: &mint.topics,
         calls: &mint.calls,
+        subscribe: &mint.subscribe,
         device_id: mint.device.as_ref().map(DeviceId::as_str),
     };
     let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.0.as_bytes()))

@@ -13,7 +13,7 @@ use std::{
 };
 
 use gateway_contracts::CallPolicy;
-use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, ServiceName, SessionId};
+use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, ServiceName, SessionId, UserId};
 
 use self::{
     callback::{Callback, PermissionQuery},
@@ -146,6 +146,25 @@ impl Permissions {
                 ask(callback, PermissionQuery::Topic { user: identity.user.clone(), action, topic: topic.clone() })
                     .await
             }
+        }
+    }
+
+    /// Checks whether the server may subscribe a user to a topic. The user needs no grant, but the topic has to exist, and
+    /// must not belong to another user.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service has the topic, `forbidden` when it belongs to another user.
+    pub fn check_server_side(&self, user: &UserId, topic: &Topic) -> Result<(), CommandError> {
+        let owner = match topic {
+            Topic::User(owner) => Some(owner.clone()),
+            Topic::Clan(_) => None,
+            Topic::Service(service, name) => self.policies.owner(service, name)?,
+        };
+        match owner {
+            Some(owner) if owner != *user => {
+                Err(CommandError::new(ErrorCode::Forbidden, "the topic belongs to another user"))
+            }
+            _ => Ok(()),
         }
     }
 

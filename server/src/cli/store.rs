@@ -97,8 +97,8 @@ impl Copy {
         let tally = copied?;
         super::print(&format!(
             "copied {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events, {} \
-             blocked users\n",
-            tally.logs, tally.entries, tally.keys, tally.pending, tally.events, tally.blocked
+             blocked users, {} server-side subscriptions\n",
+            tally.logs, tally.entries, tally.keys, tally.pending, tally.events, tally.blocked, tally.subscriptions
         ))
     }
 }

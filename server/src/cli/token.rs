@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use crate::{
-    auth::{Mint, mint},
+    auth::{ClaimedSubscription, Mint, mint},
     config::Loaded,
 };
 use anyhow::bail;
@@ -27,6 +27,10 @@ pub(super) struct Token {
     /// The calls that the token allows, as SERVICE:CALL, separated by commas.
     #[arg(long, value_name = "S:C", value_delimiter = ',', value_parser = call)]
     calls: Vec<(ServiceName, MemberName)>,
+    /// The topics to which the sessions of the token are subscribed without a command, as SERVICE:TOPIC, separated by
+    /// commas.
+    #[arg(long, value_name = "S:T", value_delimiter = ',', value_parser = topic)]
+    subscribe: Vec<(ServiceName, TopicName)>,
     /// The lifetime of the token.
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     ttl: Duration,
@@ -42,7 +46,9 @@ impl Token {
         let loaded = Loaded::read(&self.source.flags())?;
         let clans = self.clans.iter().map(ToString::to_string).collect();
         let (topics, calls) = (by_service(&self.topics), by_service(&self.calls));
-        let wish = Mint { user: self.user, clans, topics, calls, device: None, ttl: self.ttl };
+        let claimed = |(service, topic)| ClaimedSubscription { service, topic };
+        let subscribe = self.subscribe.into_iter().map(claimed).collect();
+        let wish = Mint { user: self.user, clans, topics, calls, subscribe, device: None, ttl: self.ttl };
         let minted = mint(&loaded.config.auth, &wish)?;
         super::print(&format!("{}\n", minted.token))
     }

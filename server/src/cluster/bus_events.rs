@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use realtime_gateway_protocol::ServerMessage;
 
+use super::ControlMessageHandler;
 use crate::{
     bus::{BusEvent, BusEvents, EphemeralBroadcast},
     delivery::{
@@ -12,15 +13,14 @@ use crate::{
         presence::{Change, Presence},
     },
     node::Node,
-    session::Sessions,
 };
 
-/// Dispatches each bus event to the hub, presence or the sessions.
+/// Dispatches each bus event to the hub, presence, or the handler of control messages.
 pub(crate) struct BusEventHandler {
     pub(crate) node: Arc<Node>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) presence: Arc<Presence>,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) control: ControlMessageHandler,
 }
 
 impl BusEventHandler {
@@ -30,7 +30,7 @@ impl BusEventHandler {
             match event {
                 BusEvent::AppendNotice(notice) => self.hub.receive_notice(notice),
                 BusEvent::EphemeralBroadcast(broadcast) => self.deliver_ephemeral(broadcast),
-                BusEvent::ControlMessage(message) => self.sessions.handle_control(message),
+                BusEvent::ControlMessage(message) => self.control.handle(message),
                 BusEvent::Restored => self.recover_missed(),
             }
         }

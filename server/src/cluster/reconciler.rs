@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{ContractAgreement, peers::Peers};
+use super::{ContractAgreement, ControlMessageHandler, peers::Peers};
 use crate::{
     delivery::{hub::Hub, presence::Presence},
     node::Node,
@@ -33,6 +33,7 @@ pub(crate) struct ReconcilerParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) control: ControlMessageHandler,
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) clock: NodeClock,
@@ -118,7 +119,7 @@ impl Reconciler {
         // other nodes have taken over.
         self.parts.node.lease.renewed(sent);
         for message in reconciled.control_messages {
-            self.parts.sessions.handle_control(message);
+            self.parts.control.handle(message);
         }
         self.read = reconciled.read;
         self.parts.sessions.retry_record_removals().await?;
@@ -156,6 +157,8 @@ impl Reconciler {
             self.parts.blocks.reset_revision();
             self.parts.sessions.register_again().await?;
             self.parts.presence.store_again();
+            // Without its lease this node had no mailbox, so it may have missed changes.
+            self.parts.control.server_subscriptions.all_changed();
             self.unregistered = false;
         }
         self.parts.blocks.read_changes(reconciled.block_revision).await

@@ -138,6 +138,12 @@ fn no_publications() -> CommandError {
     forbidden("clients may not publish to this topic")
 }
 
+/// Returns the user to whom a topic with these values belongs, if any.
+fn owner(values: &ParameterValues<'_>) -> Result<Option<UserId>, CommandError> {
+    let owner = values.user_id().map(UserId::new).transpose();
+    owner.map_err(|_| forbidden("this topic belongs to no user"))
+}
+
 fn validate(data_type: &DataType, data: &RawJson) -> Result<(), CommandError> {
     data_type.validate(data.as_str()).map_err(CommandError::invalid_data)
 }
@@ -167,9 +173,12 @@ impl Service for DeclaredService {
                 TopicPolicy::Backend(BackendPolicy { decisions, params: params(&values)? })
             }
         };
-        let owner = values.user_id().map(UserId::new).transpose();
-        let owner = owner.map_err(|_| forbidden("this topic belongs to no user"))?;
-        Ok(TopicAccess { policy, owner })
+        Ok(TopicAccess { policy, owner: owner(&values)? })
+    }
+
+    fn owner(&self, topic: &TopicName) -> Result<Option<UserId>, CommandError> {
+        let (_, values) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        owner(&values)
     }
 
     fn retention(&self, topic: &TopicName) -> TopicRetention {

@@ -12,7 +12,7 @@ use realtime_gateway_protocol::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{ClanChat, NewMessage, Notifications, Services, notifications};
+use super::{ClanChat, NewMessage, Notifications, ServerSubscriptions, Services, notifications};
 use crate::{
     bus::{InboundEvent, InboundEvents, Verdict, routing::decode_word},
     command_error::CommandError,
@@ -20,6 +20,7 @@ use crate::{
     confirmation::in_time,
     node::Lease,
     session::{Blocks, Sessions},
+    store::SubscriptionFilter,
 };
 
 /// The number of events that are handled concurrently. The broker delivers the events of one topic one after the other.
@@ -89,6 +90,7 @@ pub(crate) struct BackendEvents {
     pub(crate) notifications: Arc<Notifications>,
     pub(crate) clan_chat: Arc<ClanChat>,
     pub(crate) services: Arc<Services>,
+    pub(crate) server_subscriptions: Arc<ServerSubscriptions>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) lease: Arc<Lease>,
@@ -152,8 +154,8 @@ impl BackendEvents {
             }
             ["control", "unsubscribe", user] => {
                 let (user, request): (UserId, EndSubscriptions) = (word("userId", user)?, read(event)?);
-                self.services.check(&request.service, request.topic.as_ref())?;
-                in_time(self.sessions.end_subscriptions(&user, &request.service, request.topic.as_ref())).await?;
+                let filter = SubscriptionFilter { service: request.service, topic: request.topic };
+                self.server_subscriptions.end(&user, &filter).await?;
                 Ok(())
             }
             _ => Err(Rejection::refused("unknown_key", "no kind of event has this routing key")),

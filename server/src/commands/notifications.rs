@@ -9,9 +9,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use realtime_gateway_protocol::{
-    AckConfirmed, NotificationAck, NotificationId, NotificationText, NotificationTitle, RawJson, ServiceName,
-    Timestamp, UserId,
-    stored::{StoredBody, StoredNotification},
+    AckConfirmed, Envelope, Notification, NotificationAck, NotificationId, NotificationText, NotificationTitle,
+    RawJson, ServerMessage, ServiceName, Timestamp, UserId, decode_server,
+    stored::{Delivery, StoredBody, StoredNotification},
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use crate::{
     config::LiveConfig,
     confirmation::in_time,
     delivery::{
+        entry::stored,
         hub::Hub,
         log::encode,
         reports::{EventSubject, Reports, StoreFieldsOnly},
@@ -31,9 +32,10 @@ use crate::{
     runtime::clock::NodeClock,
     session::{Session, Sessions},
     store::{
-        AppendNotice, Broadcast, ContentDigest, Entry, Event, NoticeEntry, Notified, Notify, Recipient, Store,
-        StoreError,
+        AppendNotice, Broadcast, ContentDigest, Entry, Event, NoticeEntry, Notified, Notify, PageLimit, Recipient,
+        Store, StoreError,
     },
+    telemetry::log_limited,
     topic::Topic,
 };
 
@@ -95,6 +97,33 @@ struct ReadyNotification {
     at: Timestamp,
     body: Bytes,
     expires: Timestamp,
+}
+
+/// The maximum size of a page of pending notifications, in bytes.
+const PENDING_PAGE_BYTES: usize = 256 * 1024;
+
+/// A page of the notifications that a user has not acknowledged.
+pub(crate) struct PendingPage {
+    /// The notifications, oldest first.
+    pub(crate) notifications: Vec<Notification>,
+    /// The number of all pending notifications of the user.
+    pub(crate) count: u64,
+    /// Whether there are more after this page.
+    pub(crate) has_more: bool,
+}
+
+/// Decodes a pending notification. An entry that cannot be decoded is left out, and the log says so.
+fn pending_notification(topic: &Topic, entry: &Entry) -> Option<Notification> {
+    let decoded = stored(topic, entry).compose(Delivery::First).map_err(|error| error.to_string());
+    let decoded = decoded.and_then(|composed| decode_server(&composed.text).map_err(|error| format!("{error:?}")));
+    match decoded {
+        Ok(Envelope { message: ServerMessage::Notification(notification), .. }) => Some(notification),
+        Ok(_) => None,
+        Err(error) => {
+            log_limited!(ERROR, { %error, offset = entry.offset }, "a notification cannot be decoded");
+            None
+        }
+    }
 }
 
 impl Notifications {
@@ -189,6 +218,25 @@ impl Notifications {
     }
 
     /// Encodes a notification for the store.
+    /// Returns a page of the notifications that a user has not acknowledged, oldest first.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer in time.
+    pub(crate) async fn pending(&self, user: &UserId, after: u64, at_most: usize) -> Result<PendingPage, CommandError> {
+        let topic = Topic::User(user.clone());
+        let limit = PageLimit { entries: at_most, bytes: PENDING_PAGE_BYTES };
+        let page = in_time(self.parts.store.read(&topic, after, limit)).await?;
+        let count = in_time(self.parts.store.pending_count(user)).await?;
+        let notifications = page.entries.iter().filter_map(|entry| pending_notification(&topic, entry)).collect();
+        let last = page.entries.last().map_or(after, |entry| entry.offset);
+        let has_more = !page.entries.is_empty()
+            && !in_time(self.parts.store.read(&topic, last, PageLimit { entries: 1, bytes: 1 }))
+                .await?
+                .entries
+                .is_empty();
+        Ok(PendingPage { notifications, count, has_more })
+    }
+
     fn ready(&self, new: NewNotification) -> Result<ReadyNotification, CommandError> {
         let id = new.id.map_or_else(new_id, Ok)?;
         let at = self.parts.clock.now();

@@ -14,7 +14,7 @@ use realtime_gateway_protocol::{
 };
 use tokio::time::Instant;
 
-use super::{Calls, ClanChat, Notifications, Publications, Services, TypingUsers};
+use super::{Calls, ClanChat, Notifications, Publications, ServerSubscriptions, Services, TypingUsers};
 use crate::{
     auth::{AuthError, Permissions},
     command_error::CommandError,
@@ -44,6 +44,7 @@ pub(crate) struct Features {
     pub(crate) calls: Arc<Calls>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) server_subscriptions: Arc<ServerSubscriptions>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) typing: Arc<TypingUsers>,
     pub(crate) permissions: Arc<Permissions>,

@@ -151,6 +151,15 @@ pub trait Service: Send + Sync + 'static {
         Ok(TopicAccess::GRANTS)
     }
 
+    /// Returns the only user to whom a topic that exists belongs, if any. The server can subscribe no other user to it. By
+    /// default this is the owner that [`access`](Self::access) returns.
+    ///
+    /// # Errors
+    /// The error of [`access`](Self::access).
+    fn owner(&self, topic: &TopicName) -> Result<Option<UserId>, CommandError> {
+        Ok(self.access(Action::Subscribe, topic)?.owner)
+    }
+
     /// Returns how long the entries of a topic are kept. By default this is as long as the gateway keeps them.
     fn retention(&self, topic: &TopicName) -> TopicRetention {
         let _ = topic;

@@ -11,7 +11,7 @@ use std::{
 
 use gateway_contracts::Contract;
 use parking_lot::RwLock;
-use realtime_gateway_protocol::{ServiceName, TopicName};
+use realtime_gateway_protocol::{ServiceName, TopicName, UserId};
 
 use super::{
     declared::{Declaration, DeclaredService, DeclaredServiceError},
@@ -128,6 +128,11 @@ impl TopicPolicies for ServiceTable {
     fn access(&self, service: &ServiceName, topic: &TopicName, action: Action) -> Result<TopicAccess, CommandError> {
         let service = self.get(service).ok_or_else(unknown_service)?;
         if service.has_topic(topic) { service.access(action, topic) } else { Err(unknown_topic()) }
+    }
+
+    fn owner(&self, service: &ServiceName, topic: &TopicName) -> Result<Option<UserId>, CommandError> {
+        let service = self.get(service).ok_or_else(unknown_service)?;
+        if service.has_topic(topic) { service.owner(topic) } else { Err(unknown_topic()) }
     }
 
     fn revision(&self) -> u64 {

@@ -28,6 +28,8 @@ use crate::{
     topic::Topic,
 };
 
+/// The error code when the server should subscribe a user to the topic of another user.
+pub(crate) const OTHER_USERS_TOPIC: &str = "other_users_topic";
 /// The maximum size of `presenceData`, in bytes as written.
 const MAX_PRESENCE_DATA_BYTES: usize = 1024;
 
@@ -161,6 +163,25 @@ impl Services {
             return Err(CommandError::field("topic", "this topic has no presence"));
         }
         self.presence.topic_roster(service, topic).await
+    }
+
+    /// Checks that the server may subscribe a user to a topic.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service with generic commands has the topic, [`OTHER_USERS_TOPIC`] when it belongs to
+    /// another user.
+    pub(super) fn check_server_side(
+        &self,
+        user: &UserId,
+        service: &ServiceName,
+        topic: &TopicName,
+    ) -> Result<(), CommandError> {
+        match self.find(service, topic)?.owner(topic)? {
+            Some(owner) if owner != *user => {
+                Err(CommandError::new(OTHER_USERS_TOPIC.into(), "the topic belongs to another user"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns a service that may have calls.

@@ -10,7 +10,11 @@ mod tests;
 
 pub use subscription::Subscription;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 use realtime_gateway_protocol::{UserId, stored::Delivery};
@@ -18,12 +22,12 @@ use realtime_gateway_protocol::{UserId, stored::Delivery};
 use self::{local_topic::LocalTopic, shards::Shards};
 use crate::{
     bus::Bus,
-    delivery::{frame::Frame, recipient::Recipient},
+    delivery::{frame::Frame, recipient::Recipient, tail::Tails},
     metrics::Metrics,
     node::Lease,
     runtime::tasks::Tasks,
     store::{AppendNotice, Entry, Epoch, Heads, LogBounds, Store, StoreError},
-    topic::{SHARDS, Topic},
+    topic::{SHARDS, Shard, Topic},
 };
 
 /// Encodes the frame of an entry. The hub itself is independent of the content of entries and frames.
@@ -51,6 +55,7 @@ pub struct Hub {
     tables: Vec<Mutex<HashMap<Topic, Arc<LocalTopic>>>>,
     shards: Shards,
     lease: Arc<Lease>,
+    tails: Arc<Tails>,
 }
 
 impl Hub {
@@ -65,7 +70,17 @@ impl Hub {
         lease: Arc<Lease>,
     ) -> Arc<Self> {
         let tables = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self { store, bus, encode, metrics, tasks, tables, shards: Shards::default(), lease })
+        Arc::new(Self {
+            store,
+            bus,
+            encode,
+            metrics,
+            tasks,
+            tables,
+            shards: Shards::default(),
+            lease,
+            tails: Arc::default(),
+        })
     }
 
     /// Publishes an appended entry: to the subscribers on this node immediately, to other nodes through the bus.
@@ -76,6 +91,7 @@ impl Hub {
 
     /// Handles an append notice, which may be late, repeated, or the first after lost ones.
     pub fn receive_notice(self: &Arc<Self>, notice: AppendNotice) {
+        self.tails.offer(&notice);
         if self.lease.is_lost() {
             // Do not record the notice as received, so that reconciliation finds the gap once the lease is held again.
             return;
@@ -142,6 +158,46 @@ impl Hub {
         self.local(topic)?.served()
     }
 
+    /// Returns the tails, which show the entries that go through this node.
+    pub(crate) fn tails(&self) -> &Arc<Tails> {
+        &self.tails
+    }
+
+    /// Makes other nodes send the notices of a shard to this node, until the result is dropped.
+    pub(crate) async fn bind_shard(self: &Arc<Self>, shard: Shard) -> ShardInterest {
+        let is_first = self.shards.bind(shard);
+        let interest = ShardInterest { hub: self.clone(), shard };
+        if is_first {
+            self.bus.bind(shard).await;
+        }
+        interest
+    }
+
+    /// Returns the first topics after one that have live subscribers on this node, in the order of their names, with the
+    /// number of these. The notifications of users are not among them.
+    pub(crate) fn subscribed_topics(&self, after: Option<&str>, at_most: usize) -> Vec<(String, u64)> {
+        let mut first = BTreeMap::new();
+        for table in &self.tables {
+            for (topic, local) in table.lock().iter().filter(|(topic, _)| !matches!(topic, Topic::User(_))) {
+                let name = topic.to_string();
+                if after.is_none_or(|after| *name > *after) {
+                    first.insert(name, local.clone());
+                    if first.len() > at_most {
+                        first.pop_last();
+                    }
+                }
+            }
+        }
+        let counted = first.into_iter().map(|(name, local)| (name, local.live().len() as u64));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Returns the user of each live subscription to a topic on this node.
+    pub(crate) fn subscribers(&self, topic: &Topic) -> Vec<UserId> {
+        let Some(local) = self.local(topic) else { return Vec::new() };
+        local.live().iter().map(|subscription| subscription.recipient().user.clone()).collect()
+    }
+
     /// Returns the number of topics with a subscriber on this node.
     pub fn topic_count(&self) -> usize {
         self.tables.iter().map(|table| table.lock().len()).sum()
@@ -165,6 +221,20 @@ impl Hub {
             if self.shards.release(shard) {
                 self.bus.release(shard);
             }
+        }
+    }
+}
+
+/// The interest of this node in the notices of a shard. Dropping it releases the shard.
+pub(crate) struct ShardInterest {
+    hub: Arc<Hub>,
+    shard: Shard,
+}
+
+impl Drop for ShardInterest {
+    fn drop(&mut self) {
+        if self.hub.shards.release(self.shard) {
+            self.hub.bus.release(self.shard);
         }
     }
 }

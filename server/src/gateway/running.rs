@@ -14,7 +14,7 @@ use crate::{
     auth::{ApiKeys, Authenticator},
     bus::{BackendBroker, Bus},
     cluster::Sweeper,
-    commands::Services,
+    commands::{ServerSubscriptions, Services},
     config::{Drain, InForce, LiveConfig, Loaded},
     confirmation::in_time,
     delivery::presence::Presence,
@@ -60,6 +60,8 @@ pub struct Parts {
     pub subscriptions: Arc<Subscriptions>,
     /// The services.
     pub services: Arc<Services>,
+    /// The subscriptions that the server makes.
+    pub server_subscriptions: Arc<ServerSubscriptions>,
     /// The presence of users in clans.
     pub presence: Arc<Presence>,
     /// The clock of the node.

@@ -7,12 +7,12 @@ use crate::{
     auth::Permissions,
     bus::{self, BackendBroker, Bus, BusEvents, InboundEvents},
     cluster::{
-        BusEventHandler, Condition, ConditionParts, ContractAgreement, Reconciler, ReconcilerParts, Sweeper,
-        SweeperParts,
+        BusEventHandler, Condition, ConditionParts, ContractAgreement, ControlMessageHandler, Inspector,
+        InspectorParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts,
     },
     commands::{
-        Calls, ClanChat, NotificationParts, Notifications, Publications, ServiceContext, ServiceTable, Services,
-        TypingParts, TypingUsers,
+        Calls, ClanChat, Follower, NotificationParts, Notifications, Publications, ServerSubscriptionParts,
+        ServerSubscriptions, ServiceContext, ServiceTable, Services, TypingParts, TypingUsers,
         declared::fingerprints,
         inbound::BackendEvents,
         router::{Features, RouterParts},
@@ -74,6 +74,15 @@ struct Core {
     blocks: Arc<Blocks>,
 }
 
+/// The parts above the core that keep the node consistent.
+struct Upkeep {
+    server_subscriptions: Arc<ServerSubscriptions>,
+    inspector: Arc<Inspector>,
+    agreement: Arc<ContractAgreement>,
+    condition: Arc<Condition>,
+    sweeper: Arc<Sweeper>,
+}
+
 /// Builds the parts and starts to serve.
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
@@ -126,7 +135,23 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         metrics: base.metrics.clone(),
     }));
     let agreement = Arc::<ContractAgreement>::default();
-    start_parts(&base, &core, &condition, (&sweeper, &agreement), bus_events).await?;
+    let inspector = Arc::new(Inspector::new(InspectorParts {
+        node: base.node.clone(),
+        store: base.store.clone(),
+        sessions: core.sessions.clone(),
+        hub: core.hub.clone(),
+        tasks: base.tasks.clone(),
+    }));
+    let follower = Arc::new(Follower {
+        hub: core.hub.clone(),
+        store: base.store.clone(),
+        clock: base.clock.clone(),
+        tasks: base.tasks.clone(),
+    });
+    let server_subscriptions = features.server_subscriptions.clone();
+    let upkeep = Upkeep { server_subscriptions, inspector: inspector.clone(), agreement, condition, sweeper };
+    start_parts(&base, &core, &upkeep, bus_events).await?;
+    let Upkeep { agreement, condition, sweeper, .. } = upkeep;
     let relief = MemoryRelief::new(memory.clone(), connections.clone(), base.metrics.clone());
     base.tasks.spawn_part("memory budget", relief.run());
     if let Some(inbound) = inbound {
@@ -153,6 +178,9 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         notifications: features.notifications.clone(),
         clan_chat: features.clan_chat.clone(),
         services: features.services.clone(),
+        server_subscriptions: features.server_subscriptions.clone(),
+        inspector,
+        follower,
         sessions: core.sessions.clone(),
         blocks: core.blocks.clone(),
         api_keys: api_keys.clone(),
@@ -171,6 +199,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         sessions: core.sessions.clone(),
         subscriptions: core.subscriptions.clone(),
         services: features.services.clone(),
+        server_subscriptions: features.server_subscriptions.clone(),
         presence: core.presence.clone(),
         clock: base.clock.clone(),
         sweeper,
@@ -248,7 +277,7 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
     let Base { config, metrics, tasks, clock, store, bus, permissions, .. } = base.clone();
     let hub = core.hub.clone();
     let notifications = Arc::new(Notifications::new(NotificationParts {
-        store,
+        store: store.clone(),
         hub: hub.clone(),
         sessions: core.sessions.clone(),
         reports: core.reports.clone(),
@@ -272,6 +301,14 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         metrics: base.metrics.clone(),
         tasks: base.tasks.clone(),
     });
+    let server_subscriptions = Arc::new(ServerSubscriptions::new(ServerSubscriptionParts {
+        store,
+        sessions: core.sessions.clone(),
+        subscriptions: core.subscriptions.clone(),
+        services: services.clone(),
+        clock: base.clock.clone(),
+        tasks: base.tasks.clone(),
+    }));
     let typing = TypingParts { hub, bus, permissions: permissions.clone(), tasks };
     Features {
         notifications,
@@ -280,6 +317,7 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         calls,
         publications,
         subscriptions: core.subscriptions.clone(),
+        server_subscriptions,
         presence: core.presence.clone(),
         typing: Arc::new(TypingUsers::new(typing)),
         permissions,
@@ -287,36 +325,34 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
 }
 
 /// Starts the parts that keep the node consistent with the store and the other nodes.
-async fn start_parts(
-    base: &Base,
-    core: &Core,
-    condition: &Arc<Condition>,
-    (sweeper, agreement): (&Arc<Sweeper>, &Arc<ContractAgreement>),
-    bus_events: BusEvents,
-) -> Result<(), StartError> {
+async fn start_parts(base: &Base, core: &Core, upkeep: &Upkeep, bus_events: BusEvents) -> Result<(), StartError> {
+    let Upkeep { server_subscriptions, inspector, agreement, condition, sweeper } = upkeep;
+    let control = ControlMessageHandler {
+        sessions: core.sessions.clone(),
+        server_subscriptions: server_subscriptions.clone(),
+        inspector: inspector.clone(),
+    };
     let reconciler = Reconciler::begin(ReconcilerParts {
         node: base.node.clone(),
         store: base.store.clone(),
         hub: core.hub.clone(),
         sessions: core.sessions.clone(),
+        control: control.clone(),
         blocks: core.blocks.clone(),
         presence: core.presence.clone(),
         clock: base.clock.clone(),
         agreement: agreement.clone(),
     });
     let reconciler = reconciler.await?;
-    let events = BusEventHandler {
-        node: base.node.clone(),
-        hub: core.hub.clone(),
-        presence: core.presence.clone(),
-        sessions: core.sessions.clone(),
-    };
+    let events =
+        BusEventHandler { node: base.node.clone(), hub: core.hub.clone(), presence: core.presence.clone(), control };
     let tasks = &base.tasks;
     tasks.spawn_part("reconciliation", reconciler.run());
     tasks.spawn_part("clock", sweeper.clone().watch_clock());
     tasks.spawn_part("sweep", sweeper.clone().sweep());
     tasks.spawn_part("bus listener", events.run(bus_events));
     tasks.spawn_part("condition", condition.clone().watch());
+    tasks.spawn_part("server-side subscriptions", server_subscriptions.clone().run());
     tasks.spawn_part("presence", core.presence.clone().run());
     Ok(())
 }
@@ -327,6 +363,7 @@ fn consume(base: &Base, core: &Core, features: &Features, inbound: InboundEvents
         notifications: features.notifications.clone(),
         clan_chat: features.clan_chat.clone(),
         services: features.services.clone(),
+        server_subscriptions: features.server_subscriptions.clone(),
         sessions: core.sessions.clone(),
         blocks: core.blocks.clone(),
         lease: base.node.lease.clone(),

@@ -1,9 +1,12 @@
 //! `/api/v1`: the API for backend services and operators.
 
 mod clans;
+mod inspection;
 mod nodes;
 mod notifications;
 mod services;
+mod subscriptions;
+mod tail;
 mod users;
 
 use realtime_gateway_protocol::{MessageId, MessageSent};
@@ -12,9 +15,12 @@ use serde::Serialize;
 
 pub(super) use self::{
     clans::Clans,
+    inspection::Inspection,
     nodes::Nodes,
     notifications::{Notifications, NotificationsAccepted, SendNotification, send},
     services::Services,
+    subscriptions::Subscriptions,
+    tail::Tails,
     users::Users,
 };
 

@@ -17,7 +17,7 @@ use super::{
     tags::Tag,
 };
 use crate::{
-    auth::{Mint, MintError, mint},
+    auth::{ClaimedSubscription, Mint, MintError, mint},
     command_error::CommandError,
     commands::Notifications,
 };
@@ -38,6 +38,8 @@ struct MakeToken {
     topics: Option<BTreeMap<ServiceName, BoundedList<TopicName, 1_000>>>,
     /// The calls that the token grants, by service; `*` for all calls of a service.
     calls: Option<BTreeMap<ServiceName, BoundedList<MethodName, 1_000>>>,
+    /// The topics to which the sessions of the token are subscribed without a command.
+    subscribe: Option<BoundedList<ClaimedSubscription, 100>>,
     /// The device id in the token.
     device_id: Option<DeviceId>,
 }
@@ -65,13 +67,14 @@ impl Dev {
         request: Body<MakeToken>,
         view: Data<&Arc<NodeView>>,
     ) -> Result<JsonResponse<Token>, Problem> {
-        let MakeToken { user_id, clans, topics, calls, device_id } = request.0;
+        let MakeToken { user_id, clans, topics, calls, subscribe, device_id } = request.0;
         let (topics, calls) = (topics.unwrap_or_default().into_iter(), calls.unwrap_or_default().into_iter());
         let content = Mint {
             user: user_id,
             clans: clans.map(|clans| texts(&clans.0)).unwrap_or_default(),
             topics: topics.map(|(service, topics)| (service.to_string(), texts(&topics.0))).collect(),
             calls: calls.map(|(service, calls)| (service.to_string(), texts(&calls.0))).collect(),
+            subscribe: subscribe.map(|subscribe| subscribe.0).unwrap_or_default(),
             device: device_id,
             ttl: TTL,
         };

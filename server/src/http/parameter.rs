@@ -1,5 +1,7 @@
 //! Parameters in the path and the query, as validated types.
 
+use std::time::Duration;
+
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -10,6 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{problem::Problem, schema};
+use crate::topic::Topic;
 
 /// A value that can be used as a parameter.
 pub(super) trait Parameter: Sized + Send {
@@ -124,6 +127,34 @@ impl Parameter for Position {
 
     fn schema() -> Value {
         json!({ "type": "integer", "minimum": 0, "maximum": MAX_OFFSET })
+    }
+}
+
+/// A topic, as `clan:<clanId>` or `service:<service>:<topic>`.
+impl Parameter for Topic {
+    const NAME: &'static str = "topic";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "clan:<clanId> or service:<service>:<topic>".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+/// A time that has passed, such as `10m`.
+pub(super) struct Ago(pub(super) Duration);
+
+impl Parameter for Ago {
+    const NAME: &'static str = "since";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map(Self).map_err(|_| "a duration such as 30s, 10m or 2h".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "examples": ["10m"] })
     }
 }
 

@@ -12,7 +12,12 @@ use realtime_gateway_protocol::{DecodeError, ErrorCode, RawJson};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{command_error::CommandError, session::BLOCK_LIMIT, telemetry::log_limited};
+use crate::{
+    command_error::CommandError,
+    commands::{OTHER_USERS_TOPIC, TAIL_LIMIT},
+    session::BLOCK_LIMIT,
+    telemetry::log_limited,
+};
 
 /// The media type of problem details.
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
@@ -44,8 +49,8 @@ pub(super) struct ProblemDetails<'a> {
     status: u16,
     /// What is wrong with this request, for people.
     detail: &'a str,
-    /// An error code for programs: one of the protocol, `not_found`, `method_not_allowed`, `unsupported_media_type` or
-    /// `block_limit`.
+    /// An error code for programs: one of the protocol, `not_found`, `method_not_allowed`, `unsupported_media_type`,
+    /// `block_limit`, `tail_limit` or `other_users_topic`.
     code: &'a ErrorCode,
     /// The time to wait before a retry, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +149,8 @@ impl From<CommandError> for Problem {
             ErrorCode::Conflict | ErrorCode::SubscriptionLimit | ErrorCode::SessionLimit => StatusCode::CONFLICT,
             ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT => StatusCode::CONFLICT,
+            ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT || **code == *TAIL_LIMIT => StatusCode::CONFLICT,
+            ErrorCode::Other(ref code) if **code == *OTHER_USERS_TOPIC => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ if error.invalid_data.is_some() => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::BAD_REQUEST,

@@ -20,6 +20,8 @@ pub(super) enum Tag {
     Services,
     /// Users' sessions and subscriptions.
     Users,
+    /// What goes on in all nodes.
+    Inspection,
     /// Available only with `--dev`.
     Development,
 }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{FutureExt, StreamExt, stream};
 use realtime_gateway_protocol::{ErrorCode, ServiceName};
 
-use super::{Session, Subscriptions};
+use super::{Holder, Session, Subscriptions};
 use crate::{
     auth::{Action, AskAgain, Granted},
     command_error::CommandError,
@@ -77,7 +77,7 @@ impl Watched {
 
     fn end(&self, error: &CommandError) {
         if let (Some(session), Some(subscription)) = (self.session.upgrade(), self.subscription.upgrade()) {
-            self.subscriptions.end(&session, &subscription, error);
+            self.subscriptions.end_for_client(&session, &subscription, error);
         }
     }
 }
@@ -86,7 +86,7 @@ impl Subscriptions {
     /// Ends the subscriptions that the current identity of a session does not permit.
     pub(crate) async fn check_all(&self, session: &Session) {
         let identity = session.identity();
-        stream::iter(session.subscriptions())
+        stream::iter(session.topics_of(Holder::Client).into_iter().filter_map(|topic| session.subscription(&topic)))
             .for_each_concurrent(CONCURRENT_CHECKS, async |subscription| {
                 let checked = self
                     .parts
@@ -97,7 +97,7 @@ impl Subscriptions {
                 if let Err(error) = checked
                     && !error.code.is_retryable()
                 {
-                    self.end(session, &subscription, &error);
+                    self.end_for_client(session, &subscription, &error);
                 }
             })
             .await;
@@ -108,6 +108,13 @@ impl Subscriptions {
     /// Checks whether the policies permit a subscription after they have changed, and ends it otherwise.
     pub(super) async fn recheck(self: &Arc<Self>, session: &Arc<Session>, subscription: &Arc<Subscription>) {
         let permissions = &self.parts.permissions;
+        // The server needs no permission, but the topic has to exist.
+        if let Err(error) = permissions.check_server_side(session.user(), subscription.topic()) {
+            return self.end(session, subscription, &error);
+        }
+        if !session.is_subscribed_by(subscription.topic(), Holder::Client) {
+            return;
+        }
         let granted = match permissions
             .check(session.requester(&session.identity()), Action::Subscribe, subscription.topic())
             .await
@@ -120,7 +127,7 @@ impl Subscriptions {
                 let holds_until = Instant::now() + stale_grace;
                 Granted { ask_again: Some(AskAgain { after: Duration::from_secs(1).min(stale_grace), holds_until }) }
             }
-            Err(error) => return self.end(session, subscription, &error),
+            Err(error) => return self.end_for_client(session, subscription, &error),
         };
         watch(self, session, subscription, granted);
     }

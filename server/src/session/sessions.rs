@@ -16,7 +16,10 @@ use crate::{
     confirmation::in_time,
     metrics::Metrics,
     node::Node,
-    store::{Admission as Decision, ControlMessage, SessionKey, SessionPolicy, SessionRecord, Store, StoreError},
+    store::{
+        Admission as Decision, ConnectedUsers, ControlMessage, SessionKey, SessionPolicy, SessionRecord, Store,
+        StoreError, UserPage,
+    },
     topic::Topic,
 };
 
@@ -119,6 +122,10 @@ impl Sessions {
                     session.push_extension(NotificationAcked { notification_ids: notification_ids.clone() });
                 }
             }
+            // `cluster/control.rs` handles it above this layer.
+            ControlMessage::SubscriptionsChanged { .. }
+            | ControlMessage::Inspect { .. }
+            | ControlMessage::Inspected { .. } => {}
             ControlMessage::BlocksChanged => self.parts.node.request_reconciliation(),
         }
     }
@@ -140,6 +147,18 @@ impl Sessions {
     /// `unavailable` when the store does not answer in time.
     pub(crate) async fn records_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, CommandError> {
         in_time(self.parts.store.sessions_of(user)).await
+    }
+
+    /// Returns a page of the users who have sessions on any node.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer in time.
+    pub(crate) async fn connected_users(
+        &self,
+        after: Option<UserId>,
+        at_most: usize,
+    ) -> Result<ConnectedUsers, CommandError> {
+        in_time(self.parts.store.connected_users(UserPage { after, at_most })).await
     }
 
     /// Disconnects a user on every node and returns the number of sessions that this ends.
@@ -212,6 +231,7 @@ impl Sessions {
         let error = CommandError::new(ErrorCode::Forbidden, "ended by an operator");
         let mut ended = 0;
         for session in self.table.of_user(user) {
+            session.server_topics().forget(|known| is_selected(known, service, topic));
             for subscription in session.subscriptions() {
                 if is_selected(subscription.topic(), service, topic) {
                     self.parts.subscriptions.end(&session, &subscription, &error);

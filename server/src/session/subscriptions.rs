@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use realtime_gateway_protocol::{
-    ErrorCode, Recover, RequestId, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionStatus,
+    ErrorCode, Recover, RequestId, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin,
+    SubscriptionStatus,
 };
 
-use super::{Session, permission_watch};
+use super::{Found, Holder, Released, Session, permission_watch};
 use crate::{
-    auth::{Action, Permissions},
+    auth::{Action, Granted, Permissions},
     command_error::CommandError,
     config::LiveConfig,
     confirmation::in_time,
@@ -31,6 +32,28 @@ pub struct SubscribeFrom {
     pub recover: Option<Recover>,
     /// The number of latest entries to send when nothing is recovered.
     pub history: u32,
+    /// Whether this replays a subscription that the server has made, and makes none of the client's own.
+    pub server_side: bool,
+}
+
+/// Why a session subscribes.
+#[derive(Debug)]
+enum Reason {
+    /// The client has asked for it, and has the permission.
+    Command(Granted),
+    /// The client has asked to replay a subscription that the server has made.
+    Replay,
+    /// The server subscribes the session.
+    Server,
+}
+
+impl Reason {
+    fn holder(&self) -> Holder {
+        match self {
+            Self::Command(_) => Holder::Client,
+            Self::Replay | Self::Server => Holder::Server,
+        }
+    }
 }
 
 /// How a subscription starts, and the `recovered` field of its confirmation.
@@ -63,7 +86,8 @@ impl Subscriptions {
         Self { delivered: Delivered::new(parts.hub.clone()), parts }
     }
 
-    /// Subscribes a session to a topic: sends the confirmation, replays the requested entries, and goes live.
+    /// Subscribes a session to a topic at the request of its client: sends the confirmation, replays the requested
+    /// entries, and goes live. A client without the permission can replay a subscription that the server has made.
     ///
     /// # Errors
     /// The error of the permission check, `subscription_limit`, or `unavailable` when the store does not answer in
@@ -76,55 +100,101 @@ impl Subscriptions {
         from: SubscribeFrom,
     ) -> Result<Arc<Subscription>, CommandError> {
         let revision = self.parts.permissions.revision();
-        let granted =
-            self.parts.permissions.check(session.requester(&session.identity()), Action::Subscribe, &topic).await?;
-        if session.subscription(&topic).is_none()
-            && session.subscription_count() >= self.parts.config.get().limits.subscriptions
+        let by_server = session.is_subscribed_by(&topic, Holder::Server);
+        let reason = if from.server_side {
+            if by_server { Reason::Replay } else { return Err(no_server_side_subscription()) }
+        } else {
+            match self.parts.permissions.check(session.requester(&session.identity()), Action::Subscribe, &topic).await
+            {
+                Ok(granted) => Reason::Command(granted),
+                Err(error) if error.code == ErrorCode::Forbidden && by_server => Reason::Replay,
+                Err(error) => return Err(error),
+            }
+        };
+        if matches!(reason, Reason::Command(_))
+            && !session.is_subscribed_by(&topic, Holder::Client)
+            && session.subscription_count(Holder::Client) >= self.parts.config.get().limits.subscriptions
         {
             let message = "too many subscriptions; unsubscribe from something first";
             return Err(CommandError::new(ErrorCode::SubscriptionLimit, message));
         }
+        self.begin(session, request_id, topic, from, (reason, revision)).await
+    }
+
+    /// Subscribes a session to a topic because the server wants it, and sends the confirmation. The session needs no
+    /// permission.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service has the topic, `forbidden` when it belongs to another user, `unavailable` when
+    /// the store does not answer in time.
+    pub(crate) async fn subscribe_for_server(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        topic: Topic,
+    ) -> Result<Arc<Subscription>, CommandError> {
+        let revision = self.parts.permissions.revision();
+        self.parts.permissions.check_server_side(session.user(), &topic)?;
+        self.begin(session, None, topic, SubscribeFrom::default(), (Reason::Server, revision)).await
+    }
+
+    /// Begins a subscription, or replays an existing one. `revision` is that of the policies that permitted it.
+    async fn begin(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request_id: Option<RequestId>,
+        topic: Topic,
+        from: SubscribeFrom,
+        (reason, revision): (Reason, u64),
+    ) -> Result<Arc<Subscription>, CommandError> {
         let delivered = self.delivered.before(&topic);
         let (interest, bounds, epoch) = in_time(self.parts.hub.register_interest(&topic)).await?;
         let pending = match &topic {
             Topic::User(user) => Some(in_time(self.parts.store.pending_count(user)).await?),
             _ => None,
         };
-        // Look the subscription up only after the last answer of the store: it may have been ended while waiting.
-        let existing = session.subscription(&topic);
-        let is_new = existing.is_none();
-        let beginning = match &topic {
-            Topic::User(_) => {
-                let start = existing.is_none().then(|| Start { position: 0, delivered, epoch: epoch.clone() });
-                Beginning { start, recovered: true }
+        let (subscription, found) = {
+            let _order = session.subscribe_order.lock();
+            // Look the subscription up only after the last answer of the store: it may have been ended while waiting.
+            if matches!(reason, Reason::Replay) && !session.is_subscribed_by(&topic, Holder::Server) {
+                return Err(no_server_side_subscription());
             }
-            _ => begin(&from, &epoch, bounds, existing.as_ref().map(|_| self.parts.hub.cursor(&topic).unwrap_or(0))),
+            let (subscription, found) =
+                session.hold(&topic, reason.holder(), || interest.subscribe(session.recipient()));
+            let exists = found != Found::Nothing;
+            let beginning = match &topic {
+                Topic::User(_) => {
+                    let start = (!exists).then(|| Start { position: 0, delivered, epoch: epoch.clone() });
+                    Beginning { start, recovered: true }
+                }
+                _ => beginning(&from, &epoch, bounds, exists.then(|| self.parts.hub.cursor(&topic).unwrap_or(0))),
+            };
+            if from.recover.is_some() {
+                self.parts.metrics.recovery(beginning.recovered);
+            }
+            session.reply(
+                request_id,
+                SubscriptionConfirmed {
+                    offset: Some(bounds.head),
+                    epoch: Some(epoch.to_string()),
+                    recovered: Some(beginning.recovered),
+                    pending,
+                    origin: (reason.holder() == Holder::Server).then_some(SubscriptionOrigin::Server),
+                    ..confirmation(&topic, SubscriptionStatus::Subscribed)
+                },
+            );
+            if let Some(start) = beginning.start {
+                interest.start(&subscription, start);
+            }
+            (subscription, found)
         };
-        if from.recover.is_some() {
-            self.parts.metrics.recovery(beginning.recovered);
-        }
-        let subscription = existing.unwrap_or_else(|| {
-            let subscription = interest.subscribe(session.recipient());
-            session.add(subscription.clone());
-            subscription
-        });
-        session.reply(
-            request_id,
-            SubscriptionConfirmed {
-                offset: Some(bounds.head),
-                epoch: Some(epoch.to_string()),
-                recovered: Some(beginning.recovered),
-                pending,
-                ..confirmation(&topic, SubscriptionStatus::Subscribed)
-            },
-        );
-        if let Some(start) = beginning.start {
-            interest.start(&subscription, start);
-        }
         if session.outbound().is_closed() {
             // The session ended during the requests to the store, perhaps before this subscription was added to it.
-            self.unsubscribe(session, &topic);
-        } else if is_new {
+            if session.remove_exactly(&subscription) {
+                self.release(&subscription);
+            }
+        } else if let Reason::Command(granted) = reason
+            && found != Found::Own
+        {
             permission_watch::watch(self, session, &subscription, granted);
         }
         if self.parts.permissions.revision() != revision {
@@ -135,17 +205,47 @@ impl Subscriptions {
         Ok(subscription)
     }
 
-    /// Ends a session's subscription to a topic. Returns false if it has none.
-    pub(crate) fn unsubscribe(&self, session: &Session, topic: &Topic) -> bool {
-        let Some(subscription) = session.remove(topic) else { return false };
-        self.release(&subscription);
-        true
+    /// Ends the client's subscription to a topic and confirms that to the client.
+    ///
+    /// # Errors
+    /// `forbidden` when the server has subscribed the session to the topic: its events continue.
+    pub(crate) fn unsubscribe_and_confirm(
+        &self,
+        session: &Session,
+        request_id: Option<RequestId>,
+        topic: &Topic,
+    ) -> Result<(), CommandError> {
+        let _order = session.subscribe_order.lock();
+        match session.release(topic, Holder::Client) {
+            Released::Removed(subscription) => self.release(&subscription),
+            Released::Nothing => {}
+            Released::Continues => {
+                let message = "the server has subscribed this session to the topic, so its events continue";
+                return Err(CommandError::new(ErrorCode::Forbidden, message));
+            }
+        }
+        session.reply(request_id, confirmation(topic, SubscriptionStatus::Unsubscribed));
+        Ok(())
     }
 
-    /// Ends a session's subscription to a topic and confirms that to the client.
-    pub(crate) fn unsubscribe_and_confirm(&self, session: &Session, request_id: Option<RequestId>, topic: &Topic) {
-        self.unsubscribe(session, topic);
-        session.reply(request_id, confirmation(topic, SubscriptionStatus::Unsubscribed));
+    /// Ends the server's hold of a subscription, and sends the client the reason unless it has subscribed itself.
+    pub(crate) fn end_for_server(&self, session: &Session, topic: &Topic, error: &CommandError) {
+        self.end_for(Holder::Server, session, topic, error);
+    }
+
+    /// Ends the client's hold of a subscription, and sends the client the reason unless the server holds it too.
+    pub(super) fn end_for_client(&self, session: &Session, subscription: &Arc<Subscription>, error: &CommandError) {
+        if !subscription.is_ended() {
+            self.end_for(Holder::Client, session, subscription.topic(), error);
+        }
+    }
+
+    fn end_for(&self, holder: Holder, session: &Session, topic: &Topic, error: &CommandError) {
+        let _order = session.subscribe_order.lock();
+        if let Released::Removed(subscription) = session.release(topic, holder) {
+            self.release(&subscription);
+            session.push_extension(ended_message(topic, error));
+        }
     }
 
     /// Removes an ended subscription from delivery and presence.
@@ -164,8 +264,9 @@ impl Subscriptions {
         }
     }
 
-    /// Ends a subscription that the session may no longer have, and sends the client the reason.
+    /// Ends a subscription that the session may no longer have for all its holders, and sends the client the reason.
     pub(crate) fn end(&self, session: &Session, subscription: &Arc<Subscription>, error: &CommandError) {
+        let _order = session.subscribe_order.lock();
         if session.remove_exactly(subscription) {
             self.release(subscription);
             session.push_extension(ended_message(subscription.topic(), error));
@@ -175,7 +276,7 @@ impl Subscriptions {
 
 /// Returns where a subscription starts, given the requested position and the entries that the log still contains.
 /// `served` is the position of the subscription if it exists already.
-fn begin(from: &SubscribeFrom, epoch: &Epoch, bounds: LogBounds, served: Option<u64>) -> Beginning {
+fn beginning(from: &SubscribeFrom, epoch: &Epoch, bounds: LogBounds, served: Option<u64>) -> Beginning {
     let start = |position| Some(Start { position, delivered: 0, epoch: epoch.clone() });
     if let Some(recover) = &from.recover {
         let is_in_log = recover.offset + 1 >= bounds.floor && recover.offset <= bounds.head;
@@ -193,6 +294,10 @@ fn begin(from: &SubscribeFrom, epoch: &Epoch, bounds: LogBounds, served: Option<
     Beginning { start, recovered: false }
 }
 
+fn no_server_side_subscription() -> CommandError {
+    CommandError::new(ErrorCode::Forbidden, "the server has not subscribed this session to the topic")
+}
+
 fn confirmation(topic: &Topic, status: SubscriptionStatus) -> SubscriptionConfirmed {
     let (clan_id, name) = match topic {
         Topic::User(_) => (None, None),
@@ -208,6 +313,7 @@ fn confirmation(topic: &Topic, status: SubscriptionStatus) -> SubscriptionConfir
         epoch: None,
         recovered: None,
         pending: None,
+        origin: None,
     }
 }
 

@@ -83,6 +83,29 @@ pub enum ControlMessage {
         /// The notifications.
         notification_ids: Vec<NotificationId>,
     },
+    /// The server-side subscriptions of a user have changed. The node reads them for its sessions of the user.
+    SubscriptionsChanged {
+        /// The user.
+        user_id: UserId,
+    },
+    /// Another node asks what this node's sessions do. The node replies with [`ControlMessage::Inspected`].
+    Inspect {
+        /// The number of the question, for its answer.
+        request: String,
+        /// The node that asks.
+        reply_to: String,
+        /// The question, as JSON of the gateway.
+        question: String,
+    },
+    /// The answer of another node to a question.
+    Inspected {
+        /// The number of the question.
+        request: String,
+        /// The node that answers.
+        node: String,
+        /// The answer, as JSON of the gateway. Empty if the node does not know the question.
+        answer: String,
+    },
     /// Blocks of users have changed. The node reads the changes now instead of with its next reconciliation.
     BlocksChanged,
 }

@@ -74,6 +74,33 @@ pub enum Admission {
     Blocked(Block),
 }
 
+/// A page of the users who have sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserPage {
+    /// The page begins after this user. `None` for the first page.
+    pub after: Option<UserId>,
+    /// The maximum number of users.
+    pub at_most: usize,
+}
+
+/// A user who has sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectedUser {
+    /// The user.
+    pub user: UserId,
+    /// The number of the user's sessions on all nodes.
+    pub sessions: u64,
+}
+
+/// The users of a page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectedUsers {
+    /// The users, in the order of the bytes of their ids.
+    pub users: Vec<ConnectedUser>,
+    /// Whether there are more users after them.
+    pub more: bool,
+}
+
 /// Sessions of all nodes. One atomic step decides which are admitted; [`admission`](crate::admission) has the rules.
 ///
 /// A record exists as long as its node holds its lease. With an outbox, the step that creates a record writes
@@ -96,4 +123,7 @@ pub trait Sessions {
 
     /// Returns the user's sessions, oldest first.
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError>;
+
+    /// Returns users who have sessions on any node.
+    async fn connected_users(&self, page: UserPage) -> Result<ConnectedUsers, StoreError>;
 }

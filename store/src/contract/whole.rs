@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use gateway_runtime::supervision::Supervisor;
 use realtime_gateway_protocol::Timestamp;
 
-use super::{Blocks, ClusterChannel, ClusterEvents, Log, NodeName, Nodes, Outbox, Pending, Presence, Sessions};
+use super::{
+    Blocks, ClusterChannel, ClusterEvents, Log, NodeName, Nodes, Outbox, Pending, Presence, ServerSubscriptions,
+    Sessions,
+};
 use crate::{ClockMark, SpaceLimits, SpaceStatus};
 
 /// Why an operation failed.
@@ -84,7 +87,9 @@ pub struct Swept {
 
 /// A store.
 #[async_trait]
-pub trait Store: Log + Pending + Sessions + Presence + Nodes + Outbox + Blocks + Send + Sync + 'static {
+pub trait Store:
+    Log + Pending + Sessions + ServerSubscriptions + Presence + Nodes + Outbox + Blocks + Send + Sync + 'static
+{
     /// Removes expired entries and notifications, a few hundred rows at a time so that writers do not wait long. A store
     /// with its own clock uses that clock, and removes nothing if `now` differs too much from it.
     async fn sweep(&self, now: Timestamp) -> Result<Swept, StoreError>;

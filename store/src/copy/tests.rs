@@ -13,7 +13,8 @@ use crate::{
     redb::{self, RedbStore},
     redis::{self, RedisOptions, RedisStore, TimeSource, tests::own_prefix},
     testing::conformance::{
-        ALL, ONE, Subject, WINDOW, broadcast, content, key, key_with, options, session, topic, user_topic,
+        ALL, ONE, Subject, WINDOW, broadcast, content, key, key_with, options, server_subscription, session, topic,
+        user_topic,
     },
 };
 
@@ -114,6 +115,13 @@ async fn fill(subject: &Subject) {
         let block = Block { tokens: BlockedTokens::All, until, since: subject.now(), reason: None };
         subject.store.block(&UserId::new(format!("blocked{n}")).unwrap(), block).await.unwrap();
     }
+    for n in 0..300 {
+        let until = (n % 2 == 0).then(|| Timestamp::from_millis(subject.now().millis() + 1_000_000_000 + n));
+        for name in ["order-1", "order-2"] {
+            let subscription = server_subscription(subject, name, until);
+            subject.store.keep_subscription(&UserId::new(format!("user{n}")).unwrap(), subscription).await.unwrap();
+        }
+    }
     let record = session(subject, "s");
     subject.store.open_session(record.clone(), ONE).await.unwrap();
     subject.store.close_session(&record.user, &record.id, CloseCode::NORMAL).await.unwrap();
@@ -142,6 +150,10 @@ async fn seen(store: &dyn Store) -> String {
     for n in 0..300 {
         let user = UserId::new(format!("blocked{n}")).unwrap();
         seen += &format!("{:?}\n", store.blocks_of(&user).await.unwrap());
+    }
+    for n in 0..300 {
+        let user = UserId::new(format!("user{n}")).unwrap();
+        seen += &format!("{:?}\n", store.subscriptions_of(&user).await.unwrap());
     }
     seen += &format!("{:?}\n", store.block_changes(0, 1_000).await.unwrap().users.len());
     for entry in store.read_outbox(0, 1_000, Duration::ZERO).await.unwrap() {
@@ -199,7 +211,10 @@ async fn there_and_back(from: StoreKind, to: StoreKind) {
     let (source, target) = (from.open(clock.clone()).await, to.open(clock.clone()).await);
     let now = subject.now();
     let tally = copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap();
-    assert_eq!(tally, Tally { logs: 3, entries: 703, keys: 700, pending: 9, events: 9, blocked: 300 });
+    assert_eq!(
+        tally,
+        Tally { logs: 3, entries: 703, keys: 700, pending: 9, events: 9, blocked: 300, subscriptions: 600 }
+    );
     // The copy into a store that is not empty fails and changes nothing.
     assert!(matches!(copy(&*source.copied, &*target.copied, WINDOW, now).await, Err(CopyError::NotEmpty)));
     target.store.close().await;

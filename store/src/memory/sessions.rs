@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::{CloseCode, SessionId, UserId};
 
 use super::{MemoryStore, State};
-use crate::{Admission, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, session_events};
+use crate::{
+    Admission, ConnectedUsers, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, UserPage,
+    session_events,
+};
 
 impl MemoryStore {
     /// Reports that a session replaced others.
@@ -55,5 +58,9 @@ impl Sessions for MemoryStore {
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
         self.while_open(|node| node.sessions.of(user))
+    }
+
+    async fn connected_users(&self, page: UserPage) -> Result<ConnectedUsers, StoreError> {
+        self.while_open(|node| node.sessions.users(&page))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use realtime_gateway_protocol::Timestamp;
 
-use super::State;
+use super::{State, server_subscriptions::MemorySubscriptions};
 use crate::{Swept, clock::after};
 
 /// The maximum number of rows that one sweep removes, so that it holds the lock only briefly.
@@ -56,6 +56,8 @@ impl State {
                 self.bytes = (self.bytes + notifications.bytes()).saturating_sub(before);
             }
         }
+        let increase = self.subscriptions.sweep(now, &mut rows);
+        self.bytes = self.bytes.saturating_add_signed(MemorySubscriptions::bytes(increase));
         swept.more = rows == 0;
         swept
     }

@@ -17,7 +17,7 @@ use super::{
     },
     log, migrations,
     operation::Request,
-    outbox,
+    outbox, server_subscriptions,
     tables::Tables,
 };
 use crate::{
@@ -36,6 +36,7 @@ impl Copied for RedbStore {
         self.read_file(|transaction| {
             let (logs, users) = (transaction.open_table(LOGS)?, transaction.open_table(USERS)?);
             let holds_nothing = logs.is_empty()? && users.is_empty()? && blocks::read_all(transaction)?.is_empty();
+            let holds_nothing = holds_nothing && server_subscriptions::read_all(transaction)?.is_empty();
             Ok(holds_nothing && transaction.open_table(OUTBOX)?.is_empty()?)
         })
         .await
@@ -93,6 +94,8 @@ fn dump(transaction: &ReadTransaction, damage: &Damage, pages: &mut Pages) -> Re
     dump_users(transaction, pages)?;
     let blocked = blocks::read_all(transaction)?.into_iter();
     blocked.map(|(user, blocks)| Item::Blocked(user, blocks)).try_for_each(|item| pages.add_blocking(item))?;
+    let subscribed = server_subscriptions::read_all(transaction)?.into_iter();
+    subscribed.map(|(user, list)| Item::Subscribed(user, list)).try_for_each(|item| pages.add_blocking(item))?;
     let mut after = 0;
     loop {
         let events = outbox::read(transaction, damage, after, EVENTS)?;
@@ -247,6 +250,7 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             tables.ids.insert(id.as_slice(), row.as_slice())?;
             tables.ids_by_time.insert((at.millis(), number, *offset), id.as_slice())?;
         }
+        Item::Subscribed(user, subscriptions) => server_subscriptions::write(tables, user, subscriptions)?,
         Item::Blocked(user, blocked) => blocks::write(tables, user, blocked)?,
         Item::Event(entry) => outbox::insert(tables, &entry.node, &entry.event, &entry.detail)?,
         Item::Epoch(epoch) => drop(tables.meta.insert(EPOCH, encode_epoch(epoch).as_slice())?),

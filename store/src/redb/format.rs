@@ -2,7 +2,7 @@
 //!
 //! Numbers in rows are little-endian. Every row begins with a byte for its layout, so that one kind of row can change
 //! without the others, and ends with a checksum over its table, its key and its content (`sealed.rs`). The tables
-//! `keys_by_time`, `ages`, `ids_by_time`, `expiries` and `bodies_by_time` are indexes without checksums; what an index says is
+//! `keys_by_time`, `ages`, `ids_by_time`, `expiries`, `bodies_by_time` and `subscription_ends` are indexes without checksums; what an index says is
 //! always verified with the row to which it refers. Times are in milliseconds since 1970. Logs and users have numbers,
 //! so that keys are short. Numbers are assigned in the order of the first write and are never reused.
 //!
@@ -24,6 +24,8 @@
 //! | `expiries` | time, user, offset | user's name |
 //! | `outbox` | sequence | [`OutboxRow`] |
 //! | `open_sessions` | session | [`OpenSessionRow`] |
+//! | `server_subscriptions` | user | the user's server-side subscriptions in JSON (`subscription_row.rs`), with a checksum |
+//! | `subscription_ends` | time at which the first of them ends, user | empty |
 //! | `blocks` | user | the user's blocks in JSON (`block_row.rs`), with a checksum |
 //! | `known` | hash of the name of a log or user | [`KnownRow`] |
 
@@ -60,6 +62,8 @@ pub(super) const EXPIRIES: Definition<Triple, &'static str> = TableDefinition::n
 pub(super) const OUTBOX: Definition<u64> = TableDefinition::new("outbox");
 pub(super) const KNOWN: Definition<u64> = TableDefinition::new("known");
 pub(super) const OPEN_SESSIONS: Definition<&'static str> = TableDefinition::new("open_sessions");
+pub(super) const SUBSCRIPTIONS: Definition<&'static str> = TableDefinition::new("server_subscriptions");
+pub(super) const SUBSCRIPTION_ENDS: Definition<(u64, &'static str), ()> = TableDefinition::new("subscription_ends");
 pub(super) const BLOCKS: Definition<&'static str> = TableDefinition::new("blocks");
 
 /// The numbers of the next log, the next user and the next body. They are stored because the lengths of the tables are

@@ -24,6 +24,7 @@ use super::{
     overlay::ReadOnlyFile,
     pending_page::PendingTables,
     reader::PageStart,
+    server_subscriptions,
     survey::{Depth, FoundLog, FoundUser, Survey, open},
 };
 use crate::{
@@ -104,6 +105,9 @@ fn dump(file: &ReadOnlyFile, survey: &Survey, pages: &mut Pages) -> Result<(), F
     let blocked = guard(|| blocks::read_each(&transaction)).unwrap_or_default();
     let readable = blocked.into_iter().flatten();
     readable.map(|(user, blocks)| Item::Blocked(user, blocks)).try_for_each(|item| pages.add_blocking(item))?;
+    let subscribed = guard(|| server_subscriptions::read_each(&transaction)).unwrap_or_default();
+    let readable = subscribed.into_iter().flatten();
+    readable.map(|(user, list)| Item::Subscribed(user, list)).try_for_each(|item| pages.add_blocking(item))?;
     let mut after = 0;
     // A damaged page of the outbox ends the copy of the outbox: its events and all later ones are lost.
     while let Ok(events) = guard(|| outbox::read(&transaction, &Damage::default(), after, PAGE.entries)) {

@@ -13,7 +13,10 @@ use super::{
     outbox,
     tables::Tables,
 };
-use crate::{Admission, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, session_events};
+use crate::{
+    Admission, ConnectedUsers, EventDetail, SessionPolicy, SessionRecord, Sessions, StoreError, UserPage,
+    session_events,
+};
 
 /// A request to record an opened session and the sessions that it replaces.
 struct Opened {
@@ -149,5 +152,9 @@ impl Sessions for RedbStore {
 
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
         self.while_open(|node| node.sessions.of(user))
+    }
+
+    async fn connected_users(&self, page: UserPage) -> Result<ConnectedUsers, StoreError> {
+        self.while_open(|node| node.sessions.users(&page))
     }
 }

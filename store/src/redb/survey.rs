@@ -10,12 +10,13 @@ use super::{
     fault::{Fault, guard},
     format::{
         BLOCKS, ENTRIES, FORMAT, IDS, IdRow, KEYS, KNOWN, KeyRow, KnownKind, KnownRow, LOGS, LogRow, META, NumbersRow,
-        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, USERS, UserRow,
+        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, SUBSCRIPTIONS, USERS, UserRow,
     },
     log_page, migrations,
     overlay::{self, ReadOnlyFile},
     pending_page::PendingTables,
     reader::PageStart,
+    server_subscriptions,
 };
 use crate::{LogBounds, Lost, PageLimit, open::OpenError};
 
@@ -157,6 +158,9 @@ impl Survey {
             self.rows(&transaction, "idempotency keys", KEYS, |key: &[u8], row| KeyRow::decode(key, row).is_ok());
             self.rows(&transaction, "notification ids", IDS, |key: &[u8], row| IdRow::decode(key, row).is_ok());
             self.rows(&transaction, "blocks of users", BLOCKS, |key: &str, row| blocks::decode(key, row).is_ok());
+            self.rows(&transaction, "server-side subscriptions", SUBSCRIPTIONS, |key: &str, row| {
+                server_subscriptions::decode(key, row).is_ok()
+            });
             self.rows(&transaction, "events", OUTBOX, |key: u64, row| OutboxRow::decode(key, row).is_ok());
             self.rows(&transaction, "open sessions", OPEN_SESSIONS, |key: &str, row| {
                 OpenSessionRow::decode(key, row).is_ok()

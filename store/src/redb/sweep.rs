@@ -12,6 +12,7 @@ use super::{
     log,
     operation::Request,
     pending::{self, Removed},
+    server_subscriptions,
     tables::Tables,
 };
 use crate::{Swept, clock::after};
@@ -30,11 +31,13 @@ pub(super) enum Kind {
     Keys,
     Ids,
     Bodies,
+    Subscriptions,
 }
 
 impl Kind {
     /// All kinds.
-    pub(super) const ALL: [Self; 5] = [Self::Entries, Self::Notifications, Self::Keys, Self::Ids, Self::Bodies];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Entries, Self::Notifications, Self::Keys, Self::Ids, Self::Bodies, Self::Subscriptions];
 }
 
 /// A request to sweep the rows of one kind that have expired at a time.
@@ -59,6 +62,7 @@ impl Request for Sweep {
             Kind::Notifications => expiries(tables, self.now, &mut rows, &mut swept)?,
             Kind::Keys => over.map_or(Ok(()), |over| keys(tables, over, &mut rows))?,
             Kind::Bodies => bodies::sweep(tables, self.now.millis(), &mut rows)?,
+            Kind::Subscriptions => server_subscriptions::sweep(tables, self.now, &mut rows)?,
             Kind::Ids => over.map_or(Ok(()), |over| ids(tables, over, &mut rows))?,
         }
         tables.changed = changed || rows < SWEEP_ROWS;

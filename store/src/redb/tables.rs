@@ -10,7 +10,7 @@ use super::{
     fault::Fault,
     format::{
         AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
-        NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, Pair, Triple, USERS,
+        NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, Pair, SUBSCRIPTION_ENDS, SUBSCRIPTIONS, Triple, USERS,
     },
     writer::{OutboxOptions, Shared},
 };
@@ -42,6 +42,8 @@ pub(super) struct Tables<'t> {
     pub(super) outbox: CountedTable<'t, u64, Bytes>,
     pub(super) open_sessions: CountedTable<'t, Text, Bytes>,
     pub(super) blocks: CountedTable<'t, Text, Bytes>,
+    pub(super) subscriptions: CountedTable<'t, Text, Bytes>,
+    pub(super) subscription_ends: CountedTable<'t, (u64, Text), ()>,
     pub(super) known: CountedTable<'t, u64, Bytes>,
     /// Where damage is recorded.
     pub(super) damage: &'t Damage,
@@ -82,6 +84,8 @@ impl<'t> Tables<'t> {
             outbox: CountedTable::new(transaction.open_table(OUTBOX)?, &growth),
             open_sessions: CountedTable::new(transaction.open_table(OPEN_SESSIONS)?, &growth),
             blocks: CountedTable::new(transaction.open_table(BLOCKS)?, &growth),
+            subscriptions: CountedTable::new(transaction.open_table(SUBSCRIPTIONS)?, &growth),
+            subscription_ends: CountedTable::new(transaction.open_table(SUBSCRIPTION_ENDS)?, &growth),
             known: CountedTable::new(transaction.open_table(KNOWN)?, &growth),
             damage: &shared.damage,
             epoch: shared.epoch.clone(),
@@ -149,7 +153,7 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [ENTRIES, PENDING, BODIES_BY_TIME] {
         transaction.open_table(table)?;
     }
-    for table in [LOGS, USERS, OPEN_SESSIONS, BLOCKS] {
+    for table in [LOGS, USERS, OPEN_SESSIONS, BLOCKS, SUBSCRIPTIONS] {
         transaction.open_table(table)?;
     }
     for table in [KEYS, IDS] {
@@ -160,6 +164,7 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
     }
     transaction.open_table(AGES)?;
     transaction.open_table(EXPIRIES)?;
+    transaction.open_table(SUBSCRIPTION_ENDS)?;
     for table in [OUTBOX, KNOWN, BODIES, BODY_USES] {
         transaction.open_table(table)?;
     }

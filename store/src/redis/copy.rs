@@ -22,9 +22,10 @@ use super::{
     request::{MAX_NUMBER, Reply, ScriptTime},
 };
 use crate::{
-    Block, ContentDigest, IdempotencyKey, LogBounds, PageLimit, StoreError, block_row,
+    Block, ContentDigest, IdempotencyKey, LogBounds, PageLimit, ServerSubscription, StoreError, block_row,
     clock::after,
     copy::{Copied, Item, Pages, PendingBody},
+    subscription_row,
 };
 
 /// How many keys or rows one request reads.
@@ -167,7 +168,7 @@ impl RedisStore {
         Ok(body.filter(|_| of.as_deref() == Some(id.as_str())).map(Bytes::from))
     }
 
-    /// Dumps idempotency keys, known ids of notifications, and blocks. Ignores keys of other kinds.
+    /// Dumps idempotency keys, known ids of notifications, blocks, and server-side subscriptions. Ignores keys of other kinds.
     async fn dump_other_keys(&self, keys: Vec<String>, pages: &mut Pages) -> Result<(), Fault> {
         for user in keys.iter().filter_map(|key| key.strip_prefix("blocks:")) {
             let user = UserId::from_stored(user).map_err(|_| Fault::UnexpectedReply)?;
@@ -175,6 +176,15 @@ impl RedisStore {
             let row: Option<String> = self.query(command.arg(self.key(&format!("blocks:{user}")))).await?;
             if let Some(row) = row {
                 pages.add(Item::Blocked(user, block_row::decode(&row).ok_or(Fault::UnexpectedReply)?)).await?;
+            }
+        }
+        for user in keys.iter().filter_map(|key| key.strip_prefix("subscriptions:")) {
+            let user = UserId::from_stored(user).map_err(|_| Fault::UnexpectedReply)?;
+            let mut command = cmd("GET");
+            let row: Option<String> = self.query(command.arg(self.key(&format!("subscriptions:{user}")))).await?;
+            if let Some(row) = row {
+                let subscriptions = subscription_row::decode(&row).ok_or(Fault::UnexpectedReply)?;
+                pages.add(Item::Subscribed(user, subscriptions)).await?;
             }
         }
         let keys: Vec<String> =
@@ -252,6 +262,7 @@ impl RedisStore {
                 self.write_known_id(writes, user, id, &row, after(*at, self.window));
             }
             Item::Blocked(user, blocks) => self.write_blocks(writes, user, blocks),
+            Item::Subscribed(user, subscriptions) => self.write_subscriptions(writes, user, subscriptions),
             Item::Event(entry) => {
                 let (kind, detail) = detail_of(&entry.detail);
                 let add = writes.cmd("XADD").arg(self.key("outbox")).arg("*").arg("n").arg(&*entry.node);
@@ -277,6 +288,15 @@ impl RedisStore {
         // Each change needs a revision of its own: nodes read changes page by page after a revision.
         let change = writes.cmd("EVAL").arg("redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[1]), ARGV[1])").arg(2);
         change.arg(self.key("blocks_revision")).arg(self.key("blocks_changed")).arg(user.as_str());
+    }
+
+    /// Adds the commands that write the server-side subscriptions of a user, in the format of `subscriptions.lua`.
+    fn write_subscriptions(&self, writes: &mut Pipeline, user: &UserId, subscriptions: &[ServerSubscription]) {
+        let row = subscription_row::encode(subscriptions);
+        writes.cmd("SET").arg(self.key(&format!("subscriptions:{user}"))).arg(row);
+        if let Some(end) = subscription_row::first_end(subscriptions) {
+            writes.cmd("ZADD").arg(self.key("subscription_ends")).arg(end.millis()).arg(user.as_str());
+        }
     }
 
     /// Adds the commands that remember an id until `until`, or for longer if the key exists with a longer expiry.

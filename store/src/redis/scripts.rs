@@ -3,15 +3,17 @@
 //! An entry of the table below is a struct of named arguments. Rust fills it in, and Lua has a local variable of the
 //! same name for each field: the order of the two cannot differ, because both come from this table (`arguments.rs`).
 
+mod script;
+
 use std::sync::LazyLock;
 
 use realtime_gateway_protocol::{
     NotificationId, Timestamp,
     topic::{Shard, Topic},
 };
-use redis::{Cmd, cmd};
-use sha1::{Digest, Sha1};
 
+pub(super) use self::script::Script;
+use self::script::Source;
 use super::{
     append_queue::EntryArguments,
     arguments::{Announcer, Argument, Arguments, Bindings, Digits, List, OutboxArguments, RecipientArguments},
@@ -21,53 +23,6 @@ use crate::{Event, Redaction};
 
 /// The beginning of every script, except `enter`.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
-
-/// A script: one operation of the store, in one atomic step.
-pub(super) struct Script {
-    source: LazyLock<Source>,
-}
-
-/// The text of a script.
-struct Source {
-    code: String,
-    /// The SHA-1 in hexadecimal digits, by which `EVALSHA` names the script.
-    hash: String,
-    /// The names of its arguments.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests"))]
-    names: Vec<String>,
-}
-
-impl Source {
-    /// Joins the prelude, the names of the arguments, and the pieces.
-    fn of(prelude: &str, bind: fn(&mut Bindings), pieces: &[&str]) -> Self {
-        // The prelude reads the first argument, the number of the request.
-        let mut bindings = Bindings::starting_at(if prelude.is_empty() { 1 } else { 2 });
-        bind(&mut bindings);
-        let (bound, names) = bindings.into_parts();
-        let code = [&[prelude, &bound], pieces].concat().join("\n");
-        let hash = Sha1::digest(&code).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { code, hash, names }
-    }
-}
-
-impl Script {
-    /// Returns the command that sends the whole text to Redis.
-    pub(super) fn load(&self) -> Cmd {
-        let mut command = cmd("SCRIPT");
-        command.arg("LOAD").arg(&self.source.code);
-        command
-    }
-
-    /// Returns the text of the script.
-    pub(super) fn code(&self) -> &str {
-        &self.source.code
-    }
-
-    /// Returns the SHA-1 of the text, in hexadecimal digits.
-    pub(super) fn hash(&self) -> &str {
-        &self.source.hash
-    }
-}
 
 /// Declares scripts. Each is a struct of its arguments, and a list of pieces of Lua code. The last piece is its own.
 macro_rules! scripts {
@@ -249,7 +204,7 @@ scripts! {
     }
 
     /// Removes expired rows.
-    Sweep<'a> = PRELUDE "marks" "logs" "bodies" "pending" "sweep" {
+    Sweep<'a> = PRELUDE "marks" "logs" "bodies" "pending" "subscriptions" "sweep" {
         incarnation: &'a str,
         now: ScriptTime,
         expected_time: Option<Timestamp>,
@@ -287,6 +242,12 @@ scripts! {
     /// Reads the sessions of a user.
     SessionsOf<'a> = PRELUDE "sessions_of" {
         user_id: &'a str,
+    }
+
+    /// Reads the users who have sessions.
+    ConnectedUsers<'a> = PRELUDE "sessions" "connected_users" {
+        after: &'a str,
+        max_users: u64,
     }
 
     /// Sets how many sessions a node has of a user in a topic. Empty `data` keeps the data of the user.
@@ -382,6 +343,31 @@ scripts! {
     ReadBlockChanges = PRELUDE "block_changes" {
         after: Digits,
         max_users: u64,
+    }
+
+    /// Keeps a server-side subscription of a user.
+    KeepSubscription<'a> = PRELUDE "mailboxes" "sessions" "subscriptions" "subscriptions_changed" "keep_subscription" {
+        database: &'a str,
+        version: Digits,
+        user_id: &'a str,
+        now: ScriptTime,
+        max_subscriptions: u64,
+        row: &'a str,
+    }
+
+    /// Removes server-side subscriptions of a user.
+    RemoveSubscriptions<'a> = PRELUDE "mailboxes" "sessions" "subscriptions" "subscriptions_changed" "remove_subscriptions" {
+        database: &'a str,
+        version: Digits,
+        user_id: &'a str,
+        now: ScriptTime,
+        service: &'a str,
+        topic: &'a str,
+    }
+
+    /// Reads the server-side subscriptions of a user.
+    SubscriptionsOf<'a> = PRELUDE "subscriptions_of" {
+        user_id: &'a str,
     }
 
     /// Confirms the clock of the server.

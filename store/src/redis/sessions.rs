@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, TokenId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{RedisStore, arguments::Digits, fault::Fault, scripts};
+use super::{RedisStore, arguments::Digits, fault::Fault, request::Reply, scripts};
 use crate::{
-    Admission, ControlMessage, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, StoreError, TokenClaims,
-    block_row::BlockRow,
+    Admission, ConnectedUser, ConnectedUsers, ControlMessage, OnExcess, SessionKey, SessionPolicy, SessionRecord,
+    Sessions, StoreError, TokenClaims, UserPage, block_row::BlockRow,
 };
 
 /// A session record as it is stored. The field names are short because every session has a row.
@@ -101,6 +101,19 @@ impl Sessions for RedisStore {
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionRecord>, StoreError> {
         let request = |_: &_| self.link.request(&scripts::SessionsOf { user_id: user.as_str() });
         Ok(decode_records(&self.link.run_script(request).await?.1.text()?)?)
+    }
+
+    async fn connected_users(&self, page: UserPage) -> Result<ConnectedUsers, StoreError> {
+        // No user id is empty.
+        let after = page.after.as_ref().map_or("", |after| after.as_str());
+        let users = || scripts::ConnectedUsers { after, max_users: page.at_most as u64 };
+        let (_, mut reply) = self.link.run_script(|_| self.link.request(&users())).await?;
+        let more = reply.number()? == 1;
+        let user = |reply: &mut Reply| Ok(ConnectedUser { user: reply.id()?, sessions: reply.number()? });
+        let mut users = reply.list()?.all(user)?;
+        // The row of a user may have been evicted.
+        users.retain(|user| user.sessions > 0);
+        Ok(ConnectedUsers { users, more })
     }
 }
 

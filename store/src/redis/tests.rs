@@ -11,6 +11,7 @@ mod nodes;
 mod outages;
 mod outbox;
 mod pairing;
+mod server_subscriptions;
 mod space;
 mod takeover;
 

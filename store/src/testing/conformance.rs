@@ -15,6 +15,7 @@ mod pending;
 mod presence;
 mod restore;
 mod retention;
+mod server_subscriptions;
 mod sessions;
 mod space;
 mod whole;
@@ -44,7 +45,7 @@ use crate::{
 
 pub use self::{
     admission::*, append::*, blocks::*, broadcast::*, nodes::*, outbox::*, paging::*, pending::*, presence::*,
-    restore::*, retention::*, sessions::*, space::*, whole::*,
+    restore::*, retention::*, server_subscriptions::*, sessions::*, space::*, whole::*,
 };
 
 /// The idempotency window of a subject's store.

@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
 
 use crate::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ControlMessage, EarlierAppend,
-    Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus,
-    Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SessionPolicy,
-    SessionRecord, Sessions, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, memory::MemoryStore,
+    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
+    EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry,
+    OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
+    ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store, StoreError,
+    StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, memory::MemoryStore,
 };
 
 /// How an operation fails.
@@ -91,6 +92,13 @@ delegate!(Sessions {
     async fn restore_session(record: SessionRecord, policy: SessionPolicy) -> Admission;
     async fn close_session(user: &UserId, session: &SessionId, code: CloseCode) -> ();
     async fn sessions_of(user: &UserId) -> Vec<SessionRecord>;
+    async fn connected_users(page: UserPage) -> ConnectedUsers;
+});
+
+delegate!(ServerSubscriptions {
+    async fn keep_subscription(user: &UserId, subscription: ServerSubscription) -> SubscriptionOutcome;
+    async fn remove_subscriptions(user: &UserId, filter: &SubscriptionFilter) -> u64;
+    async fn subscriptions_of(user: &UserId) -> Vec<ServerSubscription>;
 });
 
 delegate!(Blocks {

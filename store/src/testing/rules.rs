@@ -73,6 +73,7 @@ macro_rules! conformance {
             keeps_newest_of_restored_sessions
             does_not_restore_session_when_its_device_has_newer_one
             restoring_live_session_changes_nothing
+            pages_connected_users
             block_refuses_sessions_until_it_ends
             block_of_earlier_tokens_admits_later_ones
             block_of_one_token_admits_others
@@ -80,6 +81,11 @@ macro_rules! conformance {
             limits_blocks_of_user
             does_not_restore_blocked_session
             reads_block_changes_by_revision
+            keeps_server_subscriptions_in_order_until_removed
+            replaces_server_subscription_to_same_topic
+            limits_server_subscriptions_of_user
+            server_subscription_ends_at_its_time
+            sweep_removes_only_server_subscriptions_that_have_ended
             reports_arrival_and_departure_once
             returns_first_users_and_counts_all
             keeps_data_of_present_users

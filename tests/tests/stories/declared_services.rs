@@ -64,11 +64,11 @@ history = { max_entries = 3 }
 const EVENTS: &str = "/api/v1/services/orders/topics/order-42/events";
 
 /// A folder with contract files.
-struct Contracts(TempDir);
+pub(crate) struct Contracts(TempDir);
 
 impl Contracts {
     /// Creates a folder with the contract of the service `orders`.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let contracts = Self(tempfile::tempdir().unwrap());
         contracts.write("orders.service.toml", CONTRACT);
         contracts.write("orders.schema.json", SCHEMA);
@@ -80,18 +80,18 @@ impl Contracts {
     }
 
     /// Adds the service `orders` to settings.
-    fn settings(&self, settings: Settings) -> Settings {
+    pub(crate) fn settings(&self, settings: Settings) -> Settings {
         let path = self.0.path().join("orders.service.toml").display().to_string();
         settings.set("services.orders.contract", &format!("{path:?}"))
     }
 
     /// Replaces a part of the contract.
-    fn edit(&self, from: &str, to: &str) {
+    pub(crate) fn edit(&self, from: &str, to: &str) {
         assert!(CONTRACT.contains(from), "{from}");
         self.write("orders.service.toml", &CONTRACT.replace(from, to));
     }
 
-    async fn gateway(&self) -> Gateway {
+    pub(crate) async fn gateway(&self) -> Gateway {
         Gateway::with(self.settings(Settings::default())).await
     }
 }
@@ -100,7 +100,7 @@ fn token(user: &str, topics: &[&str]) -> Token {
     Token::for_user(user).claim("topics", json!({ "orders": topics }))
 }
 
-fn subscribe(topic: &str) -> Value {
+pub(crate) fn subscribe(topic: &str) -> Value {
     json!({ "type": "subscribe", "service": "orders", "topic": topic })
 }
 
@@ -108,7 +108,7 @@ fn publish(topic: &str, data: Value) -> Value {
     json!({ "type": "publish", "service": "orders", "topic": topic, "data": data })
 }
 
-fn comment(text: &str) -> Value {
+pub(crate) fn comment(text: &str) -> Value {
     json!({ "type": "comment", "text": text })
 }
 
@@ -148,11 +148,11 @@ fn logged(gateway: &Gateway, message: &str) -> (usize, Value) {
     (found.len(), found.last().map(|line| line["fields"].clone()).unwrap_or_default())
 }
 
-const RELOADED: &str = "the configuration was reloaded";
+pub(crate) const RELOADED: &str = "the configuration was reloaded";
 const REFUSED: &str = "the configuration was not reloaded";
 
 /// Sends SIGHUP, waits for a new log line with this message, and returns its fields.
-async fn reload(gateway: &Gateway, message: &str) -> Value {
+pub(crate) async fn reload(gateway: &Gateway, message: &str) -> Value {
     let before = logged(gateway, message).0;
     gateway.signal("HUP").await;
     eventually(message, || async { logged(gateway, message).0 > before }).await;

@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde_json::json;
 
 /// Two nodes that share a store under a prefix of their own.
-struct Pair {
-    near: Gateway,
-    far: Gateway,
+pub(crate) struct Pair {
+    pub(crate) near: Gateway,
+    pub(crate) far: Gateway,
     settings: Settings,
 }
 
@@ -17,7 +17,7 @@ impl Pair {
         Self::with(Settings::default()).await
     }
 
-    async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let store = tokio::task::spawn_blocking(|| redis::shared().url()).await.unwrap();
         let prefix = uuid::Uuid::now_v7().simple().to_string();
         let settings = settings.set("store.url", &format!("\"{store}\"")).set("store.prefix", &format!("\"{prefix}\""));

@@ -203,6 +203,9 @@ pub struct Subscribe {
     /// What the others see of the user in this topic: any JSON value of at most 1 KiB. It replaces that of an earlier subscription of the user. For topics whose presence has data only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence_data: Option<RawJson>,
+    /// Whether this replays a subscription that the server has made, and makes none of the client's own. It needs no permission, and is `forbidden` if the server has made none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side: Option<bool>,
 }
 
 /// Requests the users who are present in a topic. Reply: `topic_presence`.

@@ -15,7 +15,15 @@ open_enum! {
     }
 }
 
-/// A subscription was started or ended as requested.
+open_enum! {
+    /// Who has made a subscription.
+    pub enum SubscriptionOrigin {
+        /// The server, by a claim of the token or through its HTTP API.
+        Server = "server",
+    }
+}
+
+/// A subscription was started or ended as requested, or was made by the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "SubscriptionConfirmed")]
@@ -43,6 +51,9 @@ pub struct SubscriptionConfirmed {
     /// The number of notifications that are not acknowledged (for `notifications`, when subscribed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<u64>,
+    /// `server` when the server has made the subscription (for a declared service). Absent for one of the client's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<SubscriptionOrigin>,
 }
 
 /// A subscription was ended by the gateway.

@@ -119,6 +119,7 @@ impl Server {
             epoch: None,
             recovered: None,
             pending: None,
+            origin: None,
         }
     }
 

@@ -3,12 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use realtime_gateway_protocol::{DeviceId, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, ServiceName, Timestamp, TopicName, UserId};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    auth::{Grants, Mint, mint, test_tokens::*},
+    auth::{ClaimedSubscription, Grants, Mint, mint, test_tokens::*},
     config::{Auth, Secret},
 };
 
@@ -180,6 +180,7 @@ async fn minted_token_is_accepted_by_the_same_configuration() {
         clans: vec!["c1".into()],
         topics: [("dice".to_owned(), vec!["table-1".to_owned(), "*".to_owned()])].into(),
         calls: [("orders".to_owned(), vec!["cancel".to_owned()])].into(),
+        subscribe: vec![claimed("orders", "order-1")],
         device: Some(DeviceId::new("phone").unwrap()),
         ttl: Duration::from_secs(60),
     };
@@ -189,4 +190,9 @@ async fn minted_token_is_accepted_by_the_same_configuration() {
     assert_eq!((identity.user, identity.device), (request.user, request.device));
     assert_eq!(identity.grants.clans, ["c1"]);
     assert_eq!(identity.grants.topics["dice"], ["table-1", "*"]);
+    assert_eq!(identity.grants.subscribe, [claimed("orders", "order-1")]);
+}
+
+fn claimed(service: &str, topic: &str) -> ClaimedSubscription {
+    ClaimedSubscription { service: ServiceName::new(service).unwrap(), topic: TopicName::new(topic).unwrap() }
 }

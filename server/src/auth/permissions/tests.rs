@@ -116,6 +116,10 @@ impl TopicPolicies for Fixed {
         Ok(self.0.clone())
     }
 
+    fn owner(&self, _: &ServiceName, _: &TopicName) -> Result<Option<UserId>, CommandError> {
+        Ok(self.0.owner.clone())
+    }
+
     fn revision(&self) -> u64 {
         1
     }

@@ -57,6 +57,12 @@ pub trait TopicPolicies: Debug + Send + Sync {
     /// `unknown_service` when no service has the topic, `forbidden` when no client may perform the action.
     fn access(&self, service: &ServiceName, topic: &TopicName, action: Action) -> Result<TopicAccess, CommandError>;
 
+    /// Returns the only user to whom a topic belongs, if any.
+    ///
+    /// # Errors
+    /// `unknown_service` when no service has the topic.
+    fn owner(&self, service: &ServiceName, topic: &TopicName) -> Result<Option<UserId>, CommandError>;
+
     /// Returns a number that increases with every change.
     fn revision(&self) -> u64;
 }
@@ -68,6 +74,10 @@ pub(super) struct GrantsOnly;
 impl TopicPolicies for GrantsOnly {
     fn access(&self, _: &ServiceName, _: &TopicName, _: Action) -> Result<TopicAccess, CommandError> {
         Ok(TopicAccess::GRANTS)
+    }
+
+    fn owner(&self, _: &ServiceName, _: &TopicName) -> Result<Option<UserId>, CommandError> {
+        Ok(None)
     }
 
     fn revision(&self) -> u64 {

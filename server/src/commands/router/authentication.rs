@@ -100,6 +100,7 @@ impl Router {
         self.state = State::Authenticated { session: session.clone(), expires: self.session_end(expires_at) };
         self.send(request_id, Authenticated { user_id: session.user().clone(), expires_at });
         self.parts.features.subscriptions.check_all(session).await;
+        self.parts.features.server_subscriptions.synchronise(session).await;
         Ok(())
     }
 
@@ -111,10 +112,11 @@ impl Router {
         match self.parts.admission.open(*upgrade, identity, outbound).await {
             Ok(Admitted::Session(session)) => {
                 self.send(request_id, self.greeting(&session, expires_at));
-                self.state = State::Authenticated { session, expires: self.session_end(expires_at) };
+                self.state = State::Authenticated { session: session.clone(), expires: self.session_end(expires_at) };
                 if let Some(scheduled) = self.parts.connections.session_opened(self.connection) {
                     self.parts.connections.close_later(scheduled);
                 }
+                self.parts.features.server_subscriptions.synchronise(&session).await;
             }
             Ok(Admitted::Superseded) => {
                 self.outbound.close(CloseCode::REPLACED, "superseded by a newer connection attempt of this client");

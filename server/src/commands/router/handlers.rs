@@ -34,8 +34,7 @@ impl CommandContext<'_> {
 
     fn unsubscribe_from(self, topic: &Topic) -> Result<(), CommandError> {
         let session = self.router.session()?;
-        self.router.parts.features.subscriptions.unsubscribe_and_confirm(&session, self.request_id, topic);
-        Ok(())
+        self.router.parts.features.subscriptions.unsubscribe_and_confirm(&session, self.request_id, topic)
     }
 }
 
@@ -57,7 +56,8 @@ impl CommandHandler for CommandContext<'_> {
     }
 
     async fn subscribe_clan_chat(self, subscribe: SubscribeClanChat) -> Self::Answer {
-        let from = SubscribeFrom { recover: subscribe.recover, history: subscribe.history.unwrap_or(0) };
+        let from =
+            SubscribeFrom { recover: subscribe.recover, history: subscribe.history.unwrap_or(0), server_side: false };
         let joining = Joining { watches: subscribe.presence.unwrap_or(false), data: None };
         self.subscribe_to(Topic::Clan(subscribe.clan_id), from, joining).await
     }
@@ -102,7 +102,11 @@ impl CommandHandler for CommandContext<'_> {
         // Check the session first: a client without one must not find out which services exist.
         self.router.session()?;
         let joining = self.router.parts.features.services.joining(&subscribe)?;
-        let from = SubscribeFrom { recover: subscribe.recover, history: subscribe.history.unwrap_or(0) };
+        let from = SubscribeFrom {
+            recover: subscribe.recover,
+            history: subscribe.history.unwrap_or(0),
+            server_side: subscribe.server_side.unwrap_or(false),
+        };
         self.subscribe_to(Topic::Service(subscribe.service, subscribe.topic), from, joining).await
     }
 

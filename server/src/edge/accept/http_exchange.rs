@@ -35,7 +35,7 @@ use crate::{
         probe::Probe,
         upgrade::{self, Forwarding, Refusal},
     },
-    http::Body,
+    http::{Body, NDJSON},
     runtime::memory::{Charge, HANDSHAKE},
     session::UpgradeInfo,
 };
@@ -76,6 +76,8 @@ enum Progress {
     Handshake,
     /// The most recent plain request arrived at this time, so the handshake deadline no longer applies.
     Plain(Instant),
+    /// A response without an end is being sent. It ends with the socket, or when the gateway shuts down.
+    Endless,
     /// The response that grants a WebSocket is being sent.
     Upgrade(GrantedUpgrade),
 }
@@ -129,6 +131,7 @@ impl<R: EdgeContext> Exchange<R> {
                         Progress::Plain(since) if !is_stopping => {
                             since + RESPONSE_TIMEOUT + state.idle + RESPONSE_TIMEOUT
                         }
+                        Progress::Endless if !is_stopping => now + MAX_AGE,
                         Progress::Upgrade(_) if !is_stopping => state.accepted.deadline + RESPONSE_TIMEOUT,
                         _ => now,
                     };
@@ -284,6 +287,9 @@ impl<R: EdgeContext> State<R> {
         let scheme = if port.certificates.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let response = timeout(RESPONSE_TIMEOUT, port.endpoint.respond(request, self.accepted.peer, scheme)).await;
         let mut response = response.map_err(|_| Refusal::unavailable("no response in time", Duration::from_secs(1)))?;
+        if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == NDJSON) {
+            *self.progress.lock() = Progress::Endless;
+        }
         if after_response == AfterResponse::Close || now >= self.accepted.deadline + MAX_AGE {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

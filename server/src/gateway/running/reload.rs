@@ -150,9 +150,11 @@ impl Running {
             parts.services.table().replace_declared(declarations);
             parts.node.set_contracts(fingerprints(&parts.services.table().declarations()));
             let (subscriptions, sessions) = (parts.subscriptions.clone(), parts.sessions.table().all());
+            let server_subscriptions = parts.server_subscriptions.clone();
             let services = changed.clone();
             parts.tasks.spawn_until_stopped(async move {
                 subscriptions.recheck_services(sessions, &services).await;
+                server_subscriptions.services_changed(&services);
             });
         }
         changed

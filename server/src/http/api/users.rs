@@ -1,22 +1,22 @@
-//! Lists and ends users' sessions, ends subscriptions, and manages blocks.
+//! Lists and ends users' sessions, and manages blocks.
 
 use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use realtime_gateway_protocol::{
-    BlockReason, CloseCode, DeviceId, ServiceName, SessionId, Timestamp, TokenId, TopicName, UserId, backend::BlockUser,
+    BlockReason, CloseCode, DeviceId, SessionId, Timestamp, TokenId, UserId, backend::BlockUser,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    commands::Services,
+    cluster::{Inspector, SubscriptionSeen},
     confirmation::in_time,
     http::{
         body::{Body, JsonResponse},
         key::{Admin, Key, Read},
-        parameter::{Optional, Path, Query},
+        parameter::{Optional, Path},
         problem::Problem,
         tags::Tag,
     },
@@ -28,6 +28,9 @@ use crate::{
 #[derive(Debug, Serialize, JsonSchema)]
 struct Sessions {
     sessions: Vec<SessionSeen>,
+    /// With `subscriptions=true`: the nodes that did not answer in time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
 }
 
 /// A live session.
@@ -43,6 +46,19 @@ struct SessionSeen {
     device: Option<DeviceId>,
     /// When the session started.
     since: Timestamp,
+    /// With `subscriptions=true`: what the session is subscribed to. Missing when its node did not answer in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscriptions: Option<Vec<SessionTopic>>,
+}
+
+/// A subscription of a session.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct SessionTopic {
+    /// `user:<userId>` for notifications, `clan:<clanId>`, or `service:<service>:<topic>`.
+    topic: String,
+    /// Who has subscribed: `client`, `server`, or both.
+    by: Vec<&'static str>,
 }
 
 /// The result of ending sessions.
@@ -50,13 +66,6 @@ struct SessionSeen {
 struct Disconnected {
     /// The number of sessions that were ended.
     sessions: usize,
-}
-
-/// The result of ending subscriptions.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Unsubscribed {
-    /// The number of subscriptions ended on the node that handled the request. Other nodes end theirs within a second.
-    subscriptions: usize,
 }
 
 /// A block that is in force.
@@ -104,7 +113,15 @@ impl From<Block> for BlockSeen {
 
 impl From<SessionRecord> for SessionSeen {
     fn from(record: SessionRecord) -> Self {
-        Self { id: record.id, node: record.node.to_string(), device: record.device, since: record.since }
+        let (id, node, device) = (record.id, record.node.to_string(), record.device);
+        Self { id, node, device, since: record.since, subscriptions: None }
+    }
+}
+
+impl From<SubscriptionSeen> for SessionTopic {
+    fn from(SubscriptionSeen { topic, by_client, by_server }: SubscriptionSeen) -> Self {
+        let by = [("client", by_client), ("server", by_server)];
+        Self { topic, by: by.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect() }
     }
 }
 
@@ -119,10 +136,23 @@ impl Users {
         &self,
         _key: Key<Read>,
         #[oai(name = "userId")] user: Path<UserId>,
+        /// Whether to ask all nodes what the sessions are subscribed to.
+        subscriptions: Optional<bool>,
         sessions: Data<&Arc<session::Sessions>>,
+        inspector: Data<&Arc<Inspector>>,
     ) -> Result<JsonResponse<Sessions>, Problem> {
         let records = sessions.records_of(&user.0).await?;
-        Ok(JsonResponse(Sessions { sessions: records.into_iter().map(Into::into).collect() }))
+        let mut sessions: Vec<SessionSeen> = records.into_iter().map(Into::into).collect();
+        let mut missing = Vec::new();
+        if subscriptions.0.unwrap_or(false) {
+            let (mut found, nodes) = inspector.subscriptions(&user.0).await?;
+            for session in &mut sessions {
+                let topics = found.remove(&session.id);
+                session.subscriptions = topics.map(|topics| topics.into_iter().map(Into::into).collect());
+            }
+            missing = nodes;
+        }
+        Ok(JsonResponse(Sessions { sessions, missing }))
     }
 
     /// Disconnect a user.
@@ -142,27 +172,6 @@ impl Users {
         let code = if again { CloseCode::RECONNECT_REQUESTED } else { CloseCode::DISCONNECTED };
         let sessions = in_time(sessions.disconnect(&user.0, code)).await?;
         Ok(JsonResponse(Disconnected { sessions }))
-    }
-
-    /// End a user's subscriptions.
-    ///
-    /// Clients receive `subscription_ended`. Without `topic`, all subscriptions to the service end. 404
-    /// (`unknown_service`) when the gateway has no such service or topic.
-    #[oai(path = "/:userId/subscriptions", method = "delete", operation_id = "endSubscriptions")]
-    async fn unsubscribe(
-        &self,
-        _key: Key<Admin>,
-        #[oai(name = "userId")] user: Path<UserId>,
-        /// `notifications`, `clan_chat` or a declared service.
-        service: Query<ServiceName>,
-        /// The topic. For `clan_chat` it is the clan.
-        topic: Optional<TopicName>,
-        services: Data<&Arc<Services>>,
-        sessions: Data<&Arc<session::Sessions>>,
-    ) -> Result<JsonResponse<Unsubscribed>, Problem> {
-        services.check(&service.0, topic.0.as_ref())?;
-        let ended = sessions.end_subscriptions(&user.0, &service.0, topic.0.as_ref());
-        Ok(JsonResponse(Unsubscribed { subscriptions: in_time(ended).await? }))
     }
 
     /// Block a user.

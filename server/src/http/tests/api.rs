@@ -9,7 +9,7 @@ use super::{TestGateway, start_gateway};
 use crate::{
     auth::{Grants, Identity},
     delivery::outbound::{CloseReason, Outbound, Waiting},
-    session::{ConnectedClient, Session, SubscribeFrom},
+    session::{ConnectedClient, Holder, Session, SubscribeFrom},
     store::{PageLimit, TokenClaims},
     topic::Topic,
 };
@@ -134,9 +134,9 @@ async fn operator_ends_subscriptions_and_sessions() {
     let path = "/api/v1/users/a/subscriptions?service=clan_chat";
     assert_eq!(gateway.delete(&format!("{path}&topic=x")).await.ok(200), json!({ "subscriptions": 0 }));
     assert_eq!(gateway.delete(&format!("{path}&topic=c")).await.ok(200), json!({ "subscriptions": 1 }));
-    assert_eq!(session.subscription_count(), 1);
+    assert_eq!(session.subscription_count(Holder::Client), 1);
     assert_eq!(gateway.delete(path).await.ok(200), json!({ "subscriptions": 1 }));
-    assert_eq!(session.subscription_count(), 0);
+    assert_eq!(session.subscription_count(Holder::Client), 0);
 
     assert_eq!(gateway.delete("/api/v1/users/b/sessions").await.ok(200), json!({ "sessions": 0 }));
     assert_eq!(gateway.delete("/api/v1/users/a/sessions?reconnect=true").await.ok(200), json!({ "sessions": 1 }));

@@ -1,5 +1,6 @@
 -- Sessions: per user one text, a list of records in the order of arrival: i id, u user, d device, n node, c the node's
 -- incarnation, s since, k client instance, a attempt (20 digits, so that texts compare as numbers do).
+-- `connected` has the users with sessions, in the order of their bytes.
 local function load_sessions(user)
   local row = call('GET', prefix .. 'sessions:' .. user)
   return row and cjson.decode(row) or {}
@@ -7,8 +8,10 @@ end
 local function save_sessions(user, live)
   if #live == 0 then
     call('DEL', prefix .. 'sessions:' .. user)
+    call('ZREM', prefix .. 'connected', user)
   else
     call('SET', prefix .. 'sessions:' .. user, cjson.encode(live))
+    call('ZADD', prefix .. 'connected', 0, user)
   end
 end
 -- Encodes an id as one word of a routing key.

@@ -79,4 +79,10 @@ while rows > 0 do
   call('ZREM', prefix .. 'blocks_changed', user)
   rows = rows - 1
 end
+while rows > 0 do
+  local user = call('ZRANGEBYSCORE', prefix .. 'subscription_ends', '-inf', now, 'LIMIT', 0, 1)[1]
+  if not user then break end
+  save_subscriptions(user, live_subscriptions(user, now))
+  rows = rows - 1
+end
 return {request, epoch, entries, expired, rows == 0 and 1 or 0, total_pending(), 0}

@@ -3,7 +3,7 @@
 use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, UserId};
 
 use super::Subject;
-use crate::{Admission, OnExcess, SessionKey, SessionPolicy, SessionRecord, TokenClaims};
+use crate::{Admission, ConnectedUsers, OnExcess, SessionKey, SessionPolicy, SessionRecord, TokenClaims, UserPage};
 
 pub const ONE: SessionPolicy =
     SessionPolicy { max: 1, on_excess: OnExcess::Replace, key: SessionKey::User, max_devices: 10 };
@@ -157,4 +157,34 @@ pub async fn removes_closed_session(subject: &Subject) {
     }
     assert_eq!(live(subject).await, ["b"]);
     assert!(subject.store.sessions_of(&UserId::new("v").unwrap()).await.unwrap().is_empty());
+}
+
+pub async fn pages_connected_users(subject: &Subject) {
+    let page = async |after: Option<&str>, at_most| {
+        let after = after.map(|user| UserId::new(user).unwrap());
+        let ConnectedUsers { users, more } = subject.store.connected_users(UserPage { after, at_most }).await.unwrap();
+        let users: Vec<_> = users.into_iter().map(|found| (found.user.to_string(), found.sessions)).collect();
+        (users, more)
+    };
+    let found = |users: &[(&str, u64)], more| {
+        (users.iter().map(|(user, sessions)| ((*user).to_owned(), *sessions)).collect::<Vec<_>>(), more)
+    };
+    assert_eq!(page(None, 10).await, found(&[], false));
+    let policy = SessionPolicy { max: 2, ..ONE };
+    for (user, id) in [("b", "1"), ("a", "2"), ("é", "3"), ("B", "4"), ("a", "5")] {
+        let record = SessionRecord { user: UserId::new(user).unwrap(), ..session(subject, id) };
+        subject.store.open_session(record, policy).await.unwrap();
+    }
+    assert_eq!(page(None, 10).await, found(&[("B", 1), ("a", 2), ("b", 1), ("é", 1)], false));
+    assert_eq!(page(None, 2).await, found(&[("B", 1), ("a", 2)], true));
+    assert_eq!(page(Some("a"), 2).await, found(&[("b", 1), ("é", 1)], false));
+    assert_eq!(page(Some("aa"), 1).await, found(&[("b", 1)], true));
+    assert_eq!(page(Some("é"), 1).await, found(&[], false));
+    let close = async |user: &str, id: &str| {
+        let (user, id) = (UserId::new(user).unwrap(), SessionId::new(id).unwrap());
+        subject.store.close_session(&user, &id, CloseCode::NORMAL).await.unwrap();
+    };
+    close("a", "2").await;
+    close("b", "1").await;
+    assert_eq!(page(None, 10).await, found(&[("B", 1), ("a", 1), ("é", 1)], false));
 }

@@ -34,6 +34,7 @@ pub async fn closed_store_returns_unavailable(subject: &Subject) {
     assert!(subject.store.reconcile(reconcile_request(&[Shard(0)])).await.is_err());
     assert!(subject.store.pending_count(&user).await.is_err());
     assert!(subject.store.sessions_of(&user).await.is_err());
+    assert!(subject.store.subscriptions_of(&user).await.is_err());
     assert!(subject.store.sweep(subject.now()).await.is_err());
     assert!(!subject.store.status().writable);
 }

@@ -1,0 +1,29 @@
+//! Handles control messages of other nodes: those that arrive over the bus, and those that reconciliation finds in the
+//! mailbox.
+
+use std::sync::Arc;
+
+use super::Inspector;
+use crate::{commands::ServerSubscriptions, session::Sessions, store::ControlMessage};
+
+/// Dispatches each control message to the part that it is for. Messages are delivered at least once.
+#[derive(Clone)]
+pub(crate) struct ControlMessageHandler {
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) server_subscriptions: Arc<ServerSubscriptions>,
+    pub(crate) inspector: Arc<Inspector>,
+}
+
+impl ControlMessageHandler {
+    /// Handles a message.
+    pub(super) fn handle(&self, message: ControlMessage) {
+        match message {
+            ControlMessage::SubscriptionsChanged { user_id } => self.server_subscriptions.changed(user_id),
+            ControlMessage::Inspect { request, reply_to, question } => {
+                self.inspector.answer(request, reply_to, &question);
+            }
+            ControlMessage::Inspected { request, node, answer } => self.inspector.answered(&request, node, answer),
+            message => self.sessions.handle_control(message),
+        }
+    }
+}
