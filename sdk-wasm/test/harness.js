@@ -76,8 +76,8 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
     return JSON.parse(text);
   }
 
-  async token(userId, clans = ["*"]) {
-    return (await this.#post("/dev/token", { userId, clans })).token;
+  async token(userId, clans = ["*"], more = {}) {
+    return (await this.#post("/dev/token", { userId, clans, ...more })).token;
   }
 
   notify(userId, title) {

@@ -138,6 +138,13 @@ const STORIES = {
   async 'gateway.topic("dice"'(code, on) {
     await assert.rejects(run(code, on), { code: "unknown_service" });
   },
+  async "gateway.serverSubscriptions()"(code, on) {
+    // This gateway has no such service; server-side.test.js has one.
+    const running = run(code, on);
+    await on.app.connect();
+    on.app.close();
+    await running;
+  },
   async 'gateway.call<'(code, on) {
     await assert.rejects(run(code, on), { code: "unknown_service" });
   },

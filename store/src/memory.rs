@@ -3,6 +3,7 @@
 
 mod blocks;
 mod log;
+mod nodes;
 mod outbox;
 mod pending;
 mod server_subscriptions;
@@ -21,10 +22,8 @@ use tokio::sync::watch;
 
 use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending, server_subscriptions::MemorySubscriptions};
 use super::{
-    Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency,
-    IdempotencyKey, Log, LogBounds, NodeRecord, Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence,
-    PresenceChange, Present, Reaped, ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept,
-    UserPresence,
+    Append, Appended, Broadcast, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency, IdempotencyKey, Log,
+    LogBounds, Notified, Notify, Options, Page, PageLimit, Pending, SpaceLimits, Store, StoreError, StoreStatus, Swept,
     clock::Clock,
     shards::ShardCounts,
     single_node::SingleNode,
@@ -304,45 +303,6 @@ impl Pending for MemoryStore {
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
         let now = self.clock.now();
         self.step(|state| Ok(state.users.get(user).map_or(0, |notifications| notifications.count(now))))
-    }
-}
-
-#[async_trait]
-impl Presence for MemoryStore {
-    async fn set_present(
-        &self,
-        topic: &Topic,
-        user: &UserId,
-        presence: UserPresence,
-    ) -> Result<PresenceChange, StoreError> {
-        self.while_open(|node| node.set_present(topic, user, presence))
-    }
-
-    async fn present(&self, topic: &Topic, at_most: usize) -> Result<Present, StoreError> {
-        self.while_open(|node| node.present(topic, at_most))
-    }
-}
-
-#[async_trait]
-impl Nodes for MemoryStore {
-    async fn reconcile(&self, request: ReconcileRequest) -> Result<Reconciled, StoreError> {
-        self.while_open(|node| node.reconcile(request, &self.shards))
-    }
-
-    async fn post(&self, _node: &str, _message: &ControlMessage) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
-        self.while_open(SingleNode::nodes)
-    }
-
-    async fn reap(&self) -> Result<Reaped, StoreError> {
-        Ok(Reaped::default())
-    }
-
-    async fn resign(&self) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 
