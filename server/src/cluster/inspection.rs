@@ -30,6 +30,8 @@ use crate::{
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// The number of questions of this node that may wait for answers at a time.
 const MAX_WAITING: usize = 16;
+/// The number of answers that may wait to be read.
+const MAX_NODES: usize = 256;
 /// The maximum number of items in an answer.
 pub(crate) const MAX_ITEMS: usize = 200;
 
@@ -114,7 +116,7 @@ pub(crate) struct InspectorParts {
 pub(crate) struct Inspector {
     local: LocalInspector,
     /// The questions of this node that wait for answers.
-    waiting: Mutex<HashMap<String, mpsc::UnboundedSender<(String, String)>>>,
+    waiting: Mutex<HashMap<String, mpsc::Sender<(String, String)>>>,
     node: Arc<Node>,
     store: Arc<dyn Store>,
     tasks: Tasks,
@@ -212,15 +214,15 @@ impl Inspector {
     /// Handles the answer of another node.
     pub(super) fn answered(&self, request: &str, node: String, answer: String) {
         if let Some(waiting) = self.waiting.lock().get(request) {
-            // The asker may have given up just now.
-            let _ = waiting.send((node, answer));
+            // The asker may have given up just now, or there are more answers than nodes.
+            let _ = waiting.try_send((node, answer));
         }
     }
 
     async fn ask(&self, question: Question) -> Result<Answers, CommandError> {
         let text = serde_json::to_string(&question).map_err(CommandError::internal)?;
         let request = uuid::Uuid::now_v7().to_string();
-        let (sender, mut received) = mpsc::unbounded_channel();
+        let (sender, mut received) = mpsc::channel(MAX_NODES);
         let _waiting = {
             let mut waiting = self.waiting.lock();
             if waiting.len() >= MAX_WAITING {

@@ -90,7 +90,8 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     if has("security") {
         statuses.extend([401, 403]);
     }
-    if path.ends_with("/topics/{topic}/events") && has("requestBody") {
+    let is_checked = ["/topics/{topic}/events", "/subscriptions"].iter().any(|end| path.ends_with(end));
+    if is_checked && has("requestBody") {
         statuses.push(422);
     }
     if matches!(path, "/metrics" | "/contracts.json") {
@@ -99,8 +100,9 @@ fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     if path.starts_with("/dev") {
         statuses.push(403);
     }
-    let can_conflict = ["/block", "/messages", "/notifications", "/events"].iter().any(|end| path.ends_with(end));
-    if can_conflict && has("requestBody") {
+    let bounded = ["/block", "/messages", "/notifications", "/events", "/subscriptions"];
+    let can_conflict = bounded.iter().any(|end| path.ends_with(end)) && has("requestBody");
+    if can_conflict || path.ends_with("/tail") {
         statuses.push(409);
     }
     if may_be_missing {
@@ -136,10 +138,14 @@ fn described_problem(status: u16) -> Value {
         403 => "The API key lacks the scope, the page is not allowed to do this, or metrics are not public.",
         404 => "The resource does not exist.",
         408 => "The body did not arrive in time.",
-        409 => "The `id` was used before with other content, or the user has the maximum number of blocks.",
+        409 => {
+            "The `id` was used before with other content, or the user or the node has the maximum number of what is added."
+        }
         413 => "The body, or the message to store, is too large.",
         415 => "The body is not `application/json`, or is compressed.",
-        422 => "`data` does not match the schema of the service; `details` has the position and the keyword.",
+        422 => {
+            "`data` does not match the schema of the service; `details` has the position and the keyword. Or the topic belongs to another user."
+        }
         429 => {
             "The address has too many connections, opens them too often, or sends requests too often \
              (`limits.http_per_ip_per_second`). Requests with a valid API key are exempt from these limits: they count \

@@ -139,7 +139,7 @@ impl Parameter for Topic {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string" })
+        json!({ "type": "string", "pattern": "^(clan:.+|service:[a-z][a-z0-9_]*:.+)$", "examples": ["clan:clan123"] })
     }
 }
 
@@ -154,7 +154,7 @@ impl Parameter for Ago {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "examples": ["10m"] })
+        json!({ "type": "string", "pattern": "^([0-9]+ *[a-zA-Z]+ *)+$", "examples": ["10m"] })
     }
 }
 

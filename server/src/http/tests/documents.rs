@@ -98,7 +98,8 @@ fn every_operation_documents_its_scope_and_limits() {
             if path.starts_with("/api/") {
                 let scope = operation["security"][0]["apiKey"][0].as_str().unwrap();
                 let expected = match method.as_str() {
-                    "post" if path.ends_with("/block") => "admin",
+                    "post" if path.ends_with("/block") || path.ends_with("/subscriptions") => "admin",
+                    "get" if path.ends_with("/tail") => "admin",
                     "post" => "publish",
                     "delete" => "admin",
                     _ => "read",
@@ -130,7 +131,7 @@ fn openapi_document_is_consistent() {
             let statuses: Vec<&str> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
             let needs = |status: &str| assert!(statuses.contains(&status), "{method} {path} lacks {status}");
             assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{method} {path}");
-            if path.ends_with("/block") && method == "post" {
+            if (path.ends_with("/block") || path.ends_with("/subscriptions")) && method == "post" {
                 needs("409");
             }
             if operation["requestBody"].is_object() {

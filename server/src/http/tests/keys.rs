@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{TestGateway, execute, start_gateway};
 
 /// Every route below `/api/v1`, with the scope that it requires.
-const ROUTES: [(&str, &str, &str); 14] = [
+const ROUTES: [(&str, &str, &str); 22] = [
     ("POST", "/api/v1/notifications", "publish"),
     ("POST", "/api/v1/clans/c/messages", "publish"),
     ("GET", "/api/v1/clans/c/messages", "read"),
@@ -20,6 +20,15 @@ const ROUTES: [(&str, &str, &str); 14] = [
     ("POST", "/api/v1/users/u/block", "admin"),
     ("GET", "/api/v1/users/u/block", "read"),
     ("DELETE", "/api/v1/users/u/block", "admin"),
+    ("POST", "/api/v1/users/u/subscriptions", "admin"),
+    ("GET", "/api/v1/users/u/subscriptions", "read"),
+    ("GET", "/api/v1/users", "read"),
+    ("GET", "/api/v1/users/u/notifications", "read"),
+    ("GET", "/api/v1/topics", "read"),
+    ("GET", "/api/v1/services/orders/topics/t/subscribers", "read"),
+    ("GET", "/api/v1/clans/c/subscribers", "read"),
+    // A response that is no error would have no end.
+    ("GET", "/api/v1/tail?since=10m", "admin"),
     ("GET", "/api/v1/nodes", "read"),
 ];
 
