@@ -23,6 +23,12 @@ impl ControlMessageHandler {
                 self.inspector.answer(request, reply_to, &question);
             }
             ControlMessage::Inspected { request, node, answer } => self.inspector.answered(&request, node, answer),
+            ControlMessage::Unsubscribe { user_id, service, topic } => {
+                // A synchronisation that runs may still have a topic of the claim that ends here.
+                let user = user_id.clone();
+                self.sessions.handle_control(ControlMessage::Unsubscribe { user_id, service, topic });
+                self.server_subscriptions.changed(user);
+            }
             message => self.sessions.handle_control(message),
         }
     }

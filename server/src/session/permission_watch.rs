@@ -55,7 +55,9 @@ struct Watched {
 impl Watched {
     fn live(&self) -> Option<(Arc<Session>, Arc<Subscription>)> {
         let subscription = self.subscription.upgrade().filter(|subscription| !subscription.is_ended())?;
-        Some((self.session.upgrade()?, subscription))
+        // The client may have unsubscribed from what the server has subscribed to as well.
+        let session = self.session.upgrade()?;
+        session.is_subscribed_by(subscription.topic(), Holder::Client).then_some((session, subscription))
     }
 
     async fn recheck(&self, ask_again: AskAgain) {
