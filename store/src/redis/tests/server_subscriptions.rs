@@ -21,12 +21,13 @@ async fn notifies_nodes_with_sessions_of_the_user_in_the_same_step() {
     c.store.keep_subscription(&user, subscription).await.unwrap();
     let changed = ControlMessage::SubscriptionsChanged { user_id: user.clone() };
     // The mailbox has the message although no node listens to the channel in this test.
-    assert_eq!(a.reconcile().await.control_messages, [changed.clone()], "once for two sessions");
-    assert_eq!(b.reconcile().await.control_messages, [changed.clone()]);
+    let expected = std::slice::from_ref(&changed);
+    assert_eq!(a.reconcile().await.control_messages, expected, "once for two sessions");
+    assert_eq!(b.reconcile().await.control_messages, expected);
     assert!(c.reconcile().await.control_messages.is_empty());
     let filter = SubscriptionFilter { service, topic: None };
     assert_eq!(b.store.remove_subscriptions(&user, &filter).await.unwrap(), 1);
-    assert_eq!(a.reconcile().await.control_messages, [changed]);
+    assert_eq!(a.reconcile().await.control_messages, expected);
     assert_eq!(a.store.remove_subscriptions(&user, &filter).await.unwrap(), 0);
     assert!(b.reconcile().await.control_messages.len() == 1 && a.reconcile().await.control_messages.is_empty());
 }
