@@ -19,8 +19,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// Starts a tail, and waits until the gateway has opened it.
-    async fn start(gateway: &Gateway, arguments: &[&str]) -> Self {
+    /// Starts a tail. The gateway opens it a little later.
+    fn start(gateway: &Gateway, arguments: &[&str]) -> Self {
         let url = format!("http://{}", gateway.address());
         let mut child = Command::new(realtime_gateway_tests::gateway_program())
             .args(["tail", "--json", "--gateway", &url, "--api-key", Api::KEY])
@@ -38,7 +38,7 @@ impl Tail {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Sends messages to a clan until the tail shows one, and returns the last line and the number of messages.
+    /// Sends messages to a clan until the tail shows one, and returns its line.
     async fn after_opening(&mut self, socket: &mut Socket, clan: &str) -> Value {
         loop {
             socket.chat(clan, "are you there").await;
@@ -54,7 +54,7 @@ impl Tail {
 async fn shows_entries_of_all_nodes_without_content() {
     let pair = Pair::with(Settings::default()).await;
     let mut alice = Socket::connect(&pair.far, "alice").await;
-    let mut tail = Tail::start(&pair.near, &[]).await;
+    let mut tail = Tail::start(&pair.near, &[]);
     let first = tail.after_opening(&mut alice, "warmup").await;
     assert_eq!((&first["topic"], &first["type"]), (&json!("clan:warmup"), &json!("chat")));
     alice.chat("c", "a secret").await;
@@ -83,7 +83,7 @@ async fn begins_in_the_log_and_filters() {
         bob.chat("c", "of another user").await;
     }
     let arguments = ["--service", "clan_chat", "--topic", "c", "--since", "10m", "--user", "alice", "--content"];
-    let mut tail = Tail::start(&gateway, &arguments).await;
+    let mut tail = Tail::start(&gateway, &arguments);
     for n in 0..3 {
         let line = tail.next().await;
         assert_eq!((&line["message"]["content"], &line["offset"]), (&json!(format!("past {n}")), &json!(2 * n + 1)));

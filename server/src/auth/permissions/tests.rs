@@ -55,7 +55,7 @@ fn from_backend(server: &TestServer) -> Permissions {
 }
 
 async fn code(permissions: &Permissions, topic: &Topic) -> Option<ErrorCode> {
-    check(&permissions, &alice(Grants::default()), Action::Subscribe, topic).await.err().map(|error| error.code)
+    check(permissions, &alice(Grants::default()), Action::Subscribe, topic).await.err().map(|error| error.code)
 }
 
 fn allowed_body() -> String {
