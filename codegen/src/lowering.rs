@@ -9,12 +9,12 @@ pub(crate) use unions::{is_closed, is_word};
 
 use std::collections::BTreeMap;
 
-use gateway_contracts::{Contract, DataType, OrderedValue};
+use gateway_contracts::{Contract, DataType, OrderedValue, TopicHistory, TopicPresence};
 use serde_json::Value;
 
 use crate::{
     CodegenError, Warning,
-    model::{Call, Definition, Model, Service, Shape, Topic, Type, TypeId},
+    model::{Call, Definition, Model, Presence, Service, Shape, Topic, Type, TypeId},
     names::{is_name, pascal},
 };
 
@@ -105,6 +105,12 @@ impl<'a> Lowering<'a> {
             parameters: topic.pattern.parameters().to_vec(),
             event: id(&topic.event),
             publish: topic.publish.as_ref().map(|publish| id(&publish.data)),
+            keeps_history: matches!(topic.history, TopicHistory::Kept { .. }),
+            presence: match &topic.presence {
+                TopicPresence::Off => Presence::None,
+                TopicPresence::On => Presence::Plain,
+                TopicPresence::WithData(data) => Presence::WithData(id(data)),
+            },
         });
         let calls = self.contract.calls.iter().map(|(name, call)| Call {
             name: name.to_string(),

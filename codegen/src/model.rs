@@ -52,6 +52,18 @@ pub(crate) struct Topic {
     pub(crate) event: TypeId,
     /// What clients may publish, if they may.
     pub(crate) publish: Option<TypeId>,
+    pub(crate) keeps_history: bool,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a topic has presence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Presence {
+    None,
+    /// Without data of the users.
+    Plain,
+    /// With data of this type.
+    WithData(TypeId),
 }
 
 /// A call.

@@ -4,7 +4,7 @@ use super::{Emitter, literal, reserved};
 use crate::{
     CodegenError,
     generator::Options,
-    model::{Service, Topic},
+    model::{Presence, Service, Topic},
     names::{camel, pascal, unreserved},
 };
 
@@ -75,7 +75,8 @@ fn write_service(emitter: &mut Emitter<'_>, service: &Service, options: &Options
     for call in calls {
         let (request, response) = (emitter.name(call.request).to_owned(), emitter.name(call.response).to_owned());
         emitter.note(2, &format!("Calls `{}` of the backend service.", call.name));
-        let line = format!("{}(data: {request}, options?: CallOptions): Promise<{response}>;", member(&call.name));
+        let line =
+            format!("{}(data: {request}, options?: BackendCallOptions): Promise<{response}>;", member(&call.name));
         emitter.code.line(2, &line);
     }
     emitter.code.line(0, "}");
@@ -104,6 +105,8 @@ fn write_topic_type(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic)
     emitter.code.gap();
     emitter.note(0, &format!("A topic `{}` of the service `{}`.", topic.pattern, service.name));
     emitter.code.line(0, &format!("export interface {name} {{"));
+    emitter.code.line(2, "readonly gateway: GatewayClient;");
+    emitter.code.line(2, &format!("readonly service: {};", literal(&service.name)));
     emitter.note(2, "The name of the topic.");
     emitter.code.line(2, "readonly topic: string;");
     emitter.note(2, "Returns each event once and in order, or an explicit gap.");
@@ -114,8 +117,25 @@ fn write_topic_type(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic)
         let line = format!("publish(data: {}, options?: SendOptions): Sending;", emitter.name(publish));
         emitter.code.line(2, &line);
     }
+    if topic.keeps_history {
+        emitter.note(2, "Returns a page of the history. `limit` is 1 to 100, 50 by default.");
+        emitter.code.line(2, &format!("history(options?: HistoryOptions): Promise<TopicPage<{event}>>;"));
+    }
+    if let Some(presence) = presence_type(emitter, topic) {
+        emitter.note(2, "Returns the users who are present.");
+        emitter.code.line(2, &format!("presence(options?: CallOptions): Promise<{presence}>;"));
+    }
     emitter.code.line(0, "}");
     Ok(())
+}
+
+/// Returns the type of the roster of a topic with presence.
+fn presence_type(emitter: &Emitter<'_>, topic: &Topic) -> Option<String> {
+    match topic.presence {
+        Presence::None => None,
+        Presence::Plain => Some("PresenceOf".to_owned()),
+        Presence::WithData(data) => Some(format!("PresenceOf<{}>", emitter.name(data))),
+    }
 }
 
 fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
@@ -132,6 +152,8 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
     }
     let (event, service) = (emitter.name(topic.event).to_owned(), literal(&service.name));
     emitter.code.line(6, "return {");
+    emitter.code.line(8, "gateway,");
+    emitter.code.line(8, &format!("service: {service},"));
     emitter.code.line(8, "topic,");
     let line = format!("subscribe: options => gateway.topic<{event}>({service}, topic).subscribe(options),");
     emitter.code.line(8, &line);
@@ -139,6 +161,15 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
         let publish = emitter.name(publish).to_owned();
         emitter.code.line(8, "publish: (data, options) =>");
         let line = format!("gateway.topic<{publish}>({service}, topic).publish(data, options),");
+        emitter.code.line(10, &line);
+    }
+    if topic.keeps_history {
+        let line = format!("history: options => gateway.topic<{event}>({service}, topic).history(options),");
+        emitter.code.line(8, &line);
+    }
+    if let Some(presence) = presence_type(emitter, topic) {
+        emitter.code.line(8, "presence: options =>");
+        let line = format!("gateway.topic({service}, topic).presence(options) as Promise<{presence}>,");
         emitter.code.line(10, &line);
     }
     emitter.code.line(6, "};");

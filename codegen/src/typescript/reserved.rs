@@ -1,17 +1,29 @@
 //! Names that generated TypeScript must not use.
 
 /// What generated code imports from the npm package.
-pub(super) const IMPORTED: [&str; 7] =
-    ["CallOptions", "GatewayClient", "SendOptions", "Sending", "SubscribeOptions", "Subscription", "TopicEvent"];
+pub(super) const IMPORTED: [&str; 11] = [
+    "BackendCallOptions",
+    "CallOptions",
+    "GatewayClient",
+    "HistoryOptions",
+    "PresenceOf",
+    "SendOptions",
+    "Sending",
+    "SubscribeOptions",
+    "Subscription",
+    "TopicEvent",
+    "TopicPage",
+];
 
 /// Names of types that have a meaning of their own: those of the language that generated code or its users need, and
 /// those that are imported.
-pub(super) const TYPES: [&str; 46] = [
+pub(super) const TYPES: [&str; 50] = [
     "Array",
     "ArrayBuffer",
     "AsyncIterable",
     "AsyncIterator",
     "Awaited",
+    "BackendCallOptions",
     "BigInt",
     "Boolean",
     "CallOptions",
@@ -22,6 +34,7 @@ pub(super) const TYPES: [&str; 46] = [
     "Extract",
     "Function",
     "GatewayClient",
+    "HistoryOptions",
     "Infinity",
     "Iterable",
     "Iterator",
@@ -36,6 +49,7 @@ pub(super) const TYPES: [&str; 46] = [
     "Parameters",
     "Partial",
     "Pick",
+    "PresenceOf",
     "Promise",
     "PromiseLike",
     "Proxy",
@@ -52,6 +66,7 @@ pub(super) const TYPES: [&str; 46] = [
     "Subscription",
     "Symbol",
     "TopicEvent",
+    "TopicPage",
     "TypeError",
 ];
 

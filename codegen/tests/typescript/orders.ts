@@ -63,6 +63,14 @@ async function run(): Promise<void> {
   const result: CancelResult = await orders(gateway).cancel({ orderId: "42", reason: { kind: "changed_mind" } });
   const sent: string = orders(gateway).order("42").publish({ type: "comment", text: "hello" }).clientMessageId;
   orders(gateway).depot("eu", "1").publish({ lat: 1, lon: 2 }, { clientMessageId: sent });
+  const { events } = await orders(gateway).order("42").history({ before: 7, limit: 10 });
+  events.map(event => described(event.data));
+  const { users } = await orders(gateway).order("42").presence();
+  users.map(user => user.data?.page?.length);
+  // @ts-expect-error the topic has no history
+  await orders(gateway).depot("eu", "1").history();
+  // @ts-expect-error the topic has no presence
+  await orders(gateway).mine("anna").presence();
   // @ts-expect-error only comments are published
   orders(gateway).order("42").publish({ type: "placed", items: [] });
   // @ts-expect-error clients do not publish to it
