@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod document;
 mod documents;
+mod front_page;
 mod guard;
 mod health;
 mod key;
@@ -43,6 +44,7 @@ use self::{
     dev::Dev,
     document::describe,
     documents::DocumentSets,
+    front_page::FrontPage,
     guard::Guard,
     health::{FullHealth, Probes, PublicHealth},
     pages::Pages,
@@ -109,12 +111,13 @@ pub(crate) struct RouteParts {
 pub(crate) fn routes(parts: &RouteParts) -> Routes {
     let config = parts.view.config();
     let everything = match (config.dev, config.demo_enabled) {
-        (true, _) => endpoint_with_demo(parts, (all(), Dev)),
-        (false, true) => endpoint_with_demo(parts, all()),
-        (false, false) => endpoint(parts, all()),
+        (true, _) => endpoint_with_demo(parts, (all(), Dev), FrontPage::Demo),
+        (false, true) => endpoint_with_demo(parts, all(), FrontPage::Everything { demo: true }),
+        (false, false) => endpoint(parts, all(), FrontPage::Everything { demo: false }),
     };
     if config.internal_listen.is_some() {
-        return Routes { public: endpoint(parts, (PublicHealth, Probes)), internal: Some(everything) };
+        let public = endpoint(parts, (PublicHealth, Probes), FrontPage::Health);
+        return Routes { public, internal: Some(everything) };
     }
     Routes { public: everything, internal: None }
 }
@@ -132,14 +135,14 @@ fn all() -> impl OpenApi + 'static {
     )
 }
 
-fn endpoint(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpoint {
+fn endpoint(parts: &RouteParts, apis: impl OpenApi + 'static, page: FrontPage) -> Endpoint {
     let (service, document) = describe(apis);
-    guarded(parts, service.into_endpoint(), &document)
+    guarded(parts, page.wrap(service.into_endpoint()), &document)
 }
 
-fn endpoint_with_demo(parts: &RouteParts, apis: impl OpenApi + 'static) -> Endpoint {
+fn endpoint_with_demo(parts: &RouteParts, apis: impl OpenApi + 'static, page: FrontPage) -> Endpoint {
     let (service, document) = describe(apis);
-    guarded(parts, Demo::wrap(service.into_endpoint()), &document)
+    guarded(parts, page.wrap(Demo::wrap(service.into_endpoint())), &document)
 }
 
 fn guarded(parts: &RouteParts, routes: impl poem::Endpoint + 'static, document: &Value) -> Endpoint {

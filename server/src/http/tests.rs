@@ -2,6 +2,7 @@
 
 mod api;
 mod documents;
+mod front_page;
 mod health;
 mod keys;
 mod limits;
