@@ -5,6 +5,7 @@ import { errorCard } from "./codes.js";
 import { el, field, time, uniqueName } from "./dom.js";
 import { readToken } from "./gateway.js";
 import { Notifications } from "./notifications.js";
+import { Orders } from "./orders.js";
 import { Person } from "./person.js";
 
 /** The label and the style of each status. */
@@ -53,6 +54,7 @@ export class Panel {
     });
     this.#person.userId = userId;
     this.notifications = new Notifications(this.#person, otherId);
+    this.orders = new Orders(this.#person);
     this.element = el("section", { class: `person card ${side}`, id: `person-${side}`, "aria-labelledby": `title-${side}` },
       el("div", { class: "person-head" },
         el("span", { class: "avatar", "aria-hidden": "true" }, userId[0].toUpperCase()),
@@ -60,7 +62,7 @@ export class Panel {
         this.#pill),
       this.#session, this.#actions(), this.#identityForm(userId), this.#error,
       el("div", { class: "clan-bar" }, this.#tabs, this.#joinForm()), this.#rooms,
-      this.notifications.element);
+      this.orders.element, this.notifications.element);
     this.#state({ status: "idle" });
     for (const clan of this.clans) this.#addClan(clan);
   }
@@ -139,6 +141,7 @@ export class Panel {
     }
     if (userId !== this.#lastUser) {
       this.notifications.clear();
+      this.orders.clear();
       for (const chat of this.#chats.values()) chat.clear();
     }
     this.#lastUser = userId;
@@ -157,6 +160,7 @@ export class Panel {
     this.#lostAt = undefined;
     for (const chat of this.#chats.values()) chat.start();
     this.notifications.start();
+    this.orders.start();
   }
 
   #drop(milliseconds) {
@@ -190,6 +194,7 @@ export class Panel {
     if (!isLive && before !== status) {
       for (const chat of this.#chats.values()) chat.stop();
       this.notifications?.stop();
+      this.orders?.stop();
     }
     this.changed();
   }
@@ -201,6 +206,7 @@ export class Panel {
 
   #online(session) {
     if (!session) return;
+    this.orders.offer(session.services);
     this.#name(session.userId);
     this.#session.replaceChildren("Session ", el("code", { title: session.sessionId }, session.sessionId.slice(-8)), " · token until ", time(session.expiresAt));
     if (this.#lostAt !== undefined) {

@@ -104,4 +104,14 @@ export class Person {
   notifications() {
     return this.#client.notifications();
   }
+
+  /** A topic of a declared service. */
+  topic(service, topic) {
+    return this.#client.topic(service, topic);
+  }
+
+  /** Calls the backend of a declared service. */
+  call(service, method, data) {
+    return this.#client.call(service, method, data, { signal: this.signal });
+  }
 }

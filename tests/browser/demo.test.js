@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import axe from "axe-core";
 import { launch, open, shoot, users } from "../fixtures/browser/browser.js";
 import { Gateway, endAll, token } from "../fixtures/gateway.js";
+import { startWithOrders } from "../fixtures/orders.js";
 
 let browser;
 let gateway;
@@ -66,6 +67,38 @@ for (const [name, look] of Object.entries(LOOKS)) {
     await page.context().close();
   });
 }
+
+test("shows the example service: an order that is placed by a call, and its events", async (t) => {
+  const { gateway: withOrders, service } = await startWithOrders(t);
+  const page = await open(browser, withOrders.demo);
+  const [alice, bob] = users(page);
+  await alice.connect("alice");
+  await bob.connect("bob");
+  await alice.button("Place an order").click();
+  await alice.panel.getByText("tea, cups for 42.00 €").waitFor();
+  await bob.panel.getByLabel("Follow an order").fill("42");
+  await bob.button("Follow").click();
+  await bob.panel.getByText("tea, cups for 42.00 €").waitFor();
+  await bob.button("Ask to ring twice").click();
+  await alice.panel.getByText("Please ring twice").waitFor();
+  await accessible(page, "with an order");
+  await fits(page);
+  await shoot(page, "orders");
+  await alice.button("Cancel the order").click();
+  await alice.panel.getByText("42.00 € will be paid back.").waitFor();
+  await bob.panel.getByText("cancelled by alice").waitFor();
+  assert.deepEqual(service.calls.map(({ method }) => method), ["place", "cancel"]);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test("hides the example service where the gateway does not have it", async () => {
+  const page = await open(browser, gateway.demo);
+  const [alice] = users(page);
+  await alice.connect("alice-alone");
+  assert.equal(await alice.button("Place an order").isVisible(), false);
+  await page.context().close();
+});
 
 test("works with the keyboard only", async () => {
   const page = await open(browser, gateway.demo);

@@ -9,6 +9,8 @@ mod guarded;
 pub(crate) mod links;
 mod listen;
 #[cfg(unix)]
+mod orders;
+#[cfg(unix)]
 mod redis;
 
 use std::{
@@ -63,10 +65,39 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<Ex
     if arguments.nodes > 1 {
         return run_cluster(project, arguments, address, program);
     }
-    announce(address, &[])?.spawn().context("start the process that prints the links")?;
+    let mut announcement = announce(address, &[])?;
+    if arguments.program.is_some() {
+        announcement.arg("--without-sdk");
+    }
     let mut gateway = Command::new(program);
-    gateway.args(["serve", "--dev", "--listen", &address.to_string()]).args(rest).current_dir(project.root());
+    gateway.args(["serve", "--dev", "--listen", &address.to_string()]).args(&rest).current_dir(project.root());
+    add_example(project, address, &rest, &mut gateway, &mut announcement)?;
+    announcement.spawn().context("start the process that prints the links")?;
     become_program(gateway)
+}
+
+/// Adds the example service to the gateway, and its backend to the other process.
+#[cfg(unix)]
+fn add_example(
+    project: &Project,
+    address: SocketAddr,
+    arguments: &[&str],
+    gateway: &mut Command,
+    announcement: &mut Command,
+) -> anyhow::Result<()> {
+    if let Some(orders) = orders::Orders::prepare(project, address, arguments)? {
+        gateway.envs(orders.gateway_variables());
+        announcement.args(orders.backend_arguments());
+        announcement
+            .args(["--line", "orders        the example service in docs/examples/orders; the demo page shows it"]);
+    }
+    Ok(())
+}
+
+/// Does nothing: other systems do not report the end of the gateway, so the backend would run on.
+#[cfg(not(unix))]
+fn add_example(_: &Project, _: SocketAddr, _: &[&str], _: &mut Command, _: &mut Command) -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// Builds the gateway and returns the path of its program.

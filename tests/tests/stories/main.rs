@@ -24,6 +24,7 @@ mod damaged_entries;
 mod damaged_pages;
 mod declared_services;
 mod dev_cluster;
+mod dev_example;
 mod drain;
 mod error_codes;
 mod event_loops;

@@ -1,8 +1,10 @@
-//! `cargo xtask announce`: prints the links and example commands of a started gateway, and builds the browser SDK.
+//! `cargo xtask announce`: prints the links and example commands of a started gateway, builds the browser SDK, and runs
+//! the backend of the example service.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -30,15 +32,36 @@ pub(crate) struct Arguments {
     /// Does not build the browser SDK.
     #[arg(long)]
     without_sdk: bool,
+    /// The address of the example backend, which this process runs.
+    #[arg(long)]
+    backend: Option<SocketAddr>,
+    /// The file with the API key of the example backend.
+    #[arg(long)]
+    backend_key: Option<PathBuf>,
 }
 
 /// Waits until the gateway is ready, prints its links, and builds the browser SDK unless it is up to date. Prints
-/// nothing if the gateway exits first.
+/// nothing if the gateway exits first. Then runs the backend of the example service, if there is one, until the gateway
+/// exits.
 ///
 /// # Errors
 /// If standard output cannot be written, or the SDK cannot be built.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let gateway = Gateway::of_parent();
+    let backend = arguments.backend.zip(arguments.backend_key.as_ref());
+    #[cfg(unix)]
+    if let Some((address, key)) = backend {
+        super::orders::backend::start(arguments.address, address, key)?;
+    }
+    let result = print(project, arguments, &gateway);
+    // The backend of the example runs as long as the gateway.
+    while backend.is_some() && gateway.is_running() {
+        thread::sleep(INTERVAL);
+    }
+    result
+}
+
+fn print(project: &Project, arguments: &Arguments, gateway: &Gateway) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     while !arguments.node.iter().chain([&arguments.address]).all(|address| is_ready(*address)) {
         if !gateway.is_running() {

@@ -1,0 +1,56 @@
+//! `cargo xtask dev`: the gateway has the example service, whose backend answers calls and publishes events.
+
+use std::process::Stdio;
+
+use realtime_gateway_brokers::ReservedPort;
+use realtime_gateway_tests::{Socket, gateway_program, http_client, must};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
+
+#[tokio::test]
+async fn development_gateway_has_an_example_service_with_a_backend() {
+    let port = ReservedPort::take();
+    let address = format!("127.0.0.1:{}", port.number());
+    // `cargo xtask test` has built it, next to the tests.
+    let xtask = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("xtask");
+    let mut command = Command::new(xtask);
+    command.args(["dev", "--listen", &address, "--program"]).arg(gateway_program());
+    command.env("GATEWAY_STORE__URL", "memory").env_remove("RUST_LOG");
+    let mut gateway = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines();
+    while !must("the links", lines.next_line()).await.unwrap().unwrap().starts_with("  orders ") {}
+
+    let made = http_client().post(format!("http://{address}/dev/token")).json(&json!({ "userId": "alice" }));
+    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let mut alice = Socket::connect_to(&format!("ws://{address}/ws"), made["token"].as_str().unwrap()).await;
+    let call =
+        |method: &str, data: Value| json!({ "type": "call", "service": "orders", "method": method, "data": data });
+    alice.send_text(&call("place", json!({ "items": ["tea", "cups"] })).to_string()).await;
+    let order_id = alice.wait_for("call_result").await["data"]["orderId"].as_str().unwrap().to_owned();
+
+    let topic = format!("order-{order_id}");
+    let subscribe = json!({ "type": "subscribe", "service": "orders", "topic": topic, "history": 10 });
+    alice.send_text(&subscribe.to_string()).await;
+    assert_eq!(
+        alice.wait_for("event").await["data"],
+        json!({ "type": "placed", "items": ["tea", "cups"], "totalCents": 4_200 })
+    );
+    alice.send_text(&call("cancel", json!({ "orderId": order_id })).to_string()).await;
+    // The order may have been received meanwhile.
+    let mut event = alice.wait_for("event").await;
+    if event["data"]["status"] == "received" {
+        event = alice.wait_for("event").await;
+    }
+    assert_eq!(event["data"], json!({ "type": "status", "status": "cancelled", "by": "alice" }));
+    assert_eq!(alice.wait_for("call_result").await["data"], json!({ "refundCents": 4_200 }));
+    alice.send_text(&call("cancel", json!({ "orderId": order_id })).to_string()).await;
+    let refused = alice.wait_for("error").await;
+    assert_eq!((&refused["code"], &refused["details"]["code"]), (&json!("call_failed"), &json!("cancelled")));
+
+    gateway.kill().await.unwrap();
+    // The backend ends with the gateway: it held the other end of the output.
+    must("the end of the output", async { while lines.next_line().await.unwrap().is_some() {} }).await;
+}
