@@ -4,7 +4,8 @@ import { ClanChat, Notifications, ServiceTopic, serverSubscriptions } from "./se
 import { Engine, guard } from "./engine.js";
 import { Requests } from "./requests.js";
 import { closedByApp, fault } from "./error.js";
-import { canShare, makeId } from "./group.js";
+import { canShare } from "./group.js";
+import { makeId } from "./id.js";
 import { checked } from "./options.js";
 import { Tab } from "./tab.js";
 
@@ -119,6 +120,7 @@ export class GatewayClient {
   /** Returns the internal interface for the services. */
   #internals() {
     return {
+      client: this,
       requests: () => this.#working(),
       call: (type, fields, options) => this.#call("call", type, fields, options),
       badge: listener => {

@@ -33,8 +33,3 @@ export function groupName({ url, deviceId }, user, version = VERSION) {
   const [major] = /^0\.\d+|^\d+|$/.exec(version);
   return JSON.stringify(["realtime-gateway", major, address(url), deviceId ?? null, user]);
 }
-
-/** Returns 128 random bits in hexadecimal digits. `randomUUID` is not available without a secure context. */
-export function makeId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
-}

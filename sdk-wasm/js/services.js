@@ -1,7 +1,7 @@
 // The services of a client: clan chat, notifications, topics of declared services.
 
 import { guard } from "./engine.js";
-import { makeId } from "./group.js";
+import { makeId } from "./id.js";
 import { Stream } from "./stream.js";
 
 export class ClanChat {
@@ -91,6 +91,10 @@ export class ServiceTopic {
     this.#internals = internals;
     this.service = service;
     this.topic = topic;
+  }
+
+  get gateway() {
+    return this.#internals.client;
   }
 
   subscribe({ history, from, presence, presenceData, ...options } = {}) {

@@ -6,7 +6,7 @@ import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { project, run } from "./project.js";
+import { link, project, run } from "./project.js";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const tests = join(here, "../codegen/tests");
@@ -15,6 +15,7 @@ const golden = readdirSync(join(tests, "golden"));
 /** Makes a project with the generated code of all contracts, and compiles it. */
 function compiled(t) {
   const folder = project(t);
+  link(folder, ["vue"]);
   for (const name of golden) cpSync(join(tests, "golden", name, "gateway.gen.ts"), join(folder, name, "gateway.gen.ts"));
   for (const name of readdirSync(join(tests, "typescript"))) cpSync(join(tests, "typescript", name), join(folder, name));
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
@@ -34,7 +35,7 @@ function compiled(t) {
   return folder;
 }
 
-test("generated code compiles in strict mode, and its handles check the values of parameters", t => {
+test("generated code and hooks with it compile in strict mode, and its handles check the values of parameters", t => {
   const folder = compiled(t);
   assert.ok(golden.length >= 3);
   const code = `

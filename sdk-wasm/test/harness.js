@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { GatewayClient } from "./sdk.js";
 
-const PROGRAM = process.env.GATEWAY ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
+/** The program of the gateway. */
+export const PROGRAM = process.env.GATEWAY ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
 
 export class Gateway {
   #folder = mkdtempSync(join(tmpdir(), "gateway-js-"));

@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { buildSync } from "esbuild";
-import { project, run } from "./project.js";
+import { PROGRAM } from "./harness.js";
+import { link, project, run } from "./project.js";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const pkg = join(here, "pkg");
@@ -36,8 +37,10 @@ test("the packed package works in a fresh project, with WebAssembly and without"
 
 test("importing it and making a client does nothing, as a server that renders pages needs", t => {
   const folder = project(t);
+  link(folder, ["react", "vue"]);
   for (const name of ["realtime-gateway", "realtime-gateway/no-wasm"]) {
     const code = `
+      await Promise.all([import("react"), import("vue")]);
       const touched = [];
       const touch = name => new Proxy(function () {}, {
         apply: () => touched.push(name), construct: () => touched.push(name) && {}, get: (_, key) => touched.push(name + "." + String(key)),
@@ -47,6 +50,7 @@ test("importing it and making a client does nothing, as a server that renders pa
         Object.defineProperty(globalThis, name, { value: touch(name), configurable: true, writable: true });
       }
       const sdk = await import(${JSON.stringify(name)});
+      await Promise.all([import("realtime-gateway/react"), import("realtime-gateway/vue")]);
       const gateway = new sdk.GatewayClient({ url: "/ws", token: () => touched.push("token") });
       gateway.on("state", () => touched.push("state"));
       gateway.clanChat("c");
@@ -62,24 +66,51 @@ test("the types hold in strict mode, with every documented snippet", t => {
   copyFileSync(join(here, "test/types.ts"), join(folder, "types.ts"));
   // The same for those who require it: the compiler takes the declarations of that.
   copyFileSync(join(here, "test/types.ts"), join(folder, "required.cts"));
+  link(folder, ["react", "@types/react", "vue"]);
   const snippets = ["README.md", "../docs/sdk-typescript.md"].flatMap(path => {
     const text = readFileSync(join(here, path), "utf8");
-    return [...text.matchAll(/^```(?:ts|tsx)\n(.*?)^```/gms)].map(([, code]) => code);
+    return [...text.matchAll(/^```(tsx?)\n(.*?)^```/gms)].map(([, language, code]) => ({ language, code }));
   });
   assert.ok(snippets.length >= 12, `${snippets.length} snippets`);
   for (const name of ["snippets.d.ts", "modules.d.ts"]) copyFileSync(join(here, "test", name), join(folder, name));
-  snippets.forEach((code, index) => writeFileSync(join(folder, `snippet${index}.ts`), `${code}\nexport {};\n`));
+  snippets.forEach(({ language, code }, index) => writeFileSync(join(folder, `snippet${index}.${language}`), `${code}\nexport {};\n`));
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
     compilerOptions: {
       strict: true, noEmit: true, target: "ES2022", module: "NodeNext", moduleResolution: "NodeNext",
-      lib: ["ES2022", "DOM", "DOM.Iterable"], types: [],
+      lib: ["ES2022", "DOM", "DOM.Iterable"], types: [], jsx: "react-jsx",
       exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true,
     },
-    include: ["*.ts", "*.cts"],
+    include: ["*.ts", "*.tsx", "*.cts"],
   }));
   const tsc = join(modules, "typescript/bin/tsc");
   try {
     execFileSync("node", [tsc, "-p", folder], { encoding: "utf8" });
+  } catch (error) {
+    assert.fail(error.stdout);
+  }
+});
+
+test("the documented front ends for React and Vue compile in strict mode, with generated code", t => {
+  const folder = project(t);
+  link(folder, ["react", "@types/react", "vue"]);
+  const page = readFileSync(join(here, "../docs/sdk-react-vue.md"), "utf8");
+  const files = [...page.matchAll(/^```\w+\n(?:\/\/|<!--) (src\/\S+).*\n([^]*?)^```/gm)];
+  assert.ok(files.length >= 7, `${files.length} files`);
+  mkdirSync(join(folder, "src"));
+  for (const [, name, code] of files) writeFileSync(join(folder, name), code);
+  writeFileSync(join(folder, "src/session.ts"), "export declare function getJwt(signal: AbortSignal): Promise<string>;\n");
+  const contract = join(here, "../docs/examples/orders/orders.service.toml");
+  execFileSync(PROGRAM, ["codegen", "--lang", "typescript", "--out", join(folder, "src"), contract]);
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
+    compilerOptions: {
+      strict: true, noEmit: true, target: "ES2022", module: "ESNext", moduleResolution: "Bundler", jsx: "react-jsx",
+      lib: ["ES2022", "DOM", "DOM.Iterable"], types: [],
+      exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noUnusedLocals: true, isolatedModules: true,
+    },
+    include: ["src"],
+  }));
+  try {
+    execFileSync("node", [join(modules, "vue-tsc/bin/vue-tsc.js"), "-p", folder], { encoding: "utf8" });
   } catch (error) {
     assert.fail(error.stdout);
   }
@@ -117,6 +148,14 @@ test("it can be required, with and without WebAssembly", t => {
     imported.then(imported => console.log(typeof required.FakeGateway, typeof imported.FakeGateway));
   `;
   assert.equal(run(folder, both, { name: "app.cjs" }), "function function\n");
+  link(folder, ["react", "vue"]);
+  const hooks = `
+    for (const name of ["react", "vue"]) {
+      const required = require("realtime-gateway/" + name);
+      import("realtime-gateway/" + name).then(imported => console.log(Object.keys(required).sort().join() === Object.keys(imported).sort().join()));
+    }
+  `;
+  assert.equal(run(folder, hooks, { name: "app.cjs" }), "true\ntrue\n");
 });
 
 /** A unit test of an app, without its imports. */
@@ -178,7 +217,7 @@ function brotli(...files) {
 function bundled(t, entry) {
   const folder = mkdtempSync(join(tmpdir(), "gateway-bundle-"));
   t.after(() => rmSync(folder, { recursive: true }));
-  const options = { bundle: true, minify: true, splitting: true, format: "esm", logLevel: "error" };
+  const options = { bundle: true, minify: true, splitting: true, format: "esm", logLevel: "error", external: ["react", "vue"] };
   buildSync({ ...options, entryPoints: [join(pkg, entry)], outdir: folder });
   return readdirSync(folder).map(name => join(folder, name));
 }
@@ -193,6 +232,13 @@ test("the size that an app gets, next to that of others", t => {
   t.diagnostic(`without wasm      ${kib(brotli(...bundled(t, "no-wasm/index.js")))}`);
   t.diagnostic(`centrifuge        ${kib(brotli(join(modules, "centrifuge/dist/centrifuge.js")))}`);
   t.diagnostic(`socket.io-client  ${kib(brotli(join(modules, "socket.io-client/dist/socket.io.min.js")))}`);
+  for (const name of ["react", "vue"]) {
+    const size = brotli(...bundled(t, `${name}/index.js`));
+    t.diagnostic(`/${name.padEnd(16)} ${kib(size)}, without ${name} itself`);
+    assert.ok(size <= VIEWS_LIMIT_KIB * 1024, `realtime-gateway/${name} is ${kib(size)}`);
+  }
+  const page = readFileSync(join(here, "../docs/sdk-react-vue.md"), "utf8");
+  assert.ok(page.includes(`${VIEWS_LIMIT_KIB} KiB each with brotli`), "the page states the bound");
   assert.ok(total <= LIMIT_KIB * 1024, `the default entry is ${kib(total)}, and the documentation promises ${LIMIT_KIB}`);
   for (const path of ["README.md", "../docs/sdk-typescript.md"]) {
     assert.ok(readFileSync(join(here, path), "utf8").includes(`at most ${LIMIT_KIB} KiB`), `${path} states the bound`);
@@ -201,3 +247,5 @@ test("the size that an app gets, next to that of others", t => {
 
 /** What the default entry may come to, with brotli 11. */
 const LIMIT_KIB = 64;
+/** What the entry for React or Vue may come to by itself. */
+const VIEWS_LIMIT_KIB = 6;

@@ -1,9 +1,9 @@
 // A project of an app, in which the packed package is installed.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const pkg = fileURLToPath(new URL("../pkg", import.meta.url));
@@ -16,6 +16,15 @@ export function project(t) {
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${filename}`], { cwd: folder });
   return folder;
+}
+
+/** Adds packages to it that are installed for the tests. */
+export function link(folder, names) {
+  for (const name of names) {
+    const target = join(folder, "node_modules", name);
+    mkdirSync(dirname(target), { recursive: true });
+    symlinkSync(fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url)), target);
+  }
 }
 
 /** Runs a module in it, which has to end by itself, and returns what that has printed. */

@@ -1,5 +1,4 @@
-// Every snippet of docs/sdk-typescript.md does what the page says, against a real gateway. (React's hook runs in the
-// browser tests, inside a React app.)
+// Every snippet of docs/sdk-typescript.md does what the page says, against a real gateway.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -155,15 +154,6 @@ const STORIES = {
     assert.equal((await seen[0])[0].content, "hello");
     assert.equal((await seen[1])[0].offset, 1);
   },
-  async 'from "vue"'(code, on) {
-    const ended = [];
-    const useBadge = await run(code, on, { ref: value => ({ value }), onUnmounted: end => ended.push(end) }, "useBadge");
-    await on.gateway.notify("ada", "one");
-    const count = useBadge();
-    await on.app.notifications().subscribe().next();
-    assert.equal(count.value, 1);
-    ended.forEach(end => end());
-  },
   async 'gateway.request("ping")'(code, on) {
     const seen = on.called("log");
     assert.equal((await run(code, on, {}, "pong")).type, "pong");
@@ -195,8 +185,8 @@ const STORIES = {
   },
 };
 
-/** Those that run elsewhere: in a React app in Chromium, and with the package installed; what the page on testing does, testing.test.js does too. */
-const ELSEWHERE = ['from "react"', 'from "realtime-gateway/testing"', 'from "realtime-gateway/no-wasm"'];
+/** Those that run elsewhere, with the package installed; what the page on testing does, testing.test.js does too. */
+const ELSEWHERE = ['from "realtime-gateway/testing"', 'from "realtime-gateway/no-wasm"'];
 
 for (const [index, code] of SNIPPETS.entries()) {
   const title = code.split("\n").find(line => line && !line.startsWith("import")) ?? code.trim();

@@ -3,7 +3,9 @@
 import { GatewayClient, GatewayError, UnauthorizedError, type ChatEvent, type ErrorCode, type ServerMessage, type Sending } from "realtime-gateway";
 
 import { GatewayClient as WithoutWasm } from "realtime-gateway/no-wasm";
+import { useClanChat } from "realtime-gateway/react";
 import { FakeGateway } from "realtime-gateway/testing";
+import { useTopic } from "realtime-gateway/vue";
 
 const same: GatewayClient = new WithoutWasm({ url: "/ws", token: "t" });
 const gateway = new GatewayClient({ url: new URL("wss://gateway.test/ws"), token: "t" });
@@ -53,6 +55,9 @@ const fake = new FakeGateway({ services: ["scores"] });
 const faked: GatewayClient = new GatewayClient(fake.clientOptions("ada", { claims: { clans: ["c"] }, bufferSize: 3 }));
 const content: Promise<string> = fake.received("chat").then(({ message }) => message.content);
 fake.publish("scores", "match-7", { home: 1 }).offset.toFixed();
+// Hooks and composables, also for those who require them.
+const shown: string[] = useClanChat(gateway, "c", { history: 10 }).messages.map(message => message.content);
+const scores: number | undefined = useTopic(gateway.topic<number>("scores", "match-7")).events.value[0]?.data;
 // @ts-expect-error no such command
 fake.refuse("shout", { code: "forbidden" });
-export { later, name, error, same, off, next, faked, content };
+export { later, name, error, same, off, next, faked, content, shown, scores };

@@ -134,9 +134,6 @@ async function project(t) {
     await symlink(fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url)), join(folder, "node_modules", name));
   }
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  // The hook is the documentation's own.
-  const [, hook] = /^## React\n\n```ts\n(.*?)^```$/ms.exec(DOCUMENTATION);
-  await writeFile(join(folder, "useClanChat.ts"), `import { gateway } from "./gateway.js";\n${hook}`);
   return folder;
 }
 

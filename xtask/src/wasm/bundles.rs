@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::package::files;
+use super::package::{PARTS, files};
 use crate::{command, project::Project};
 
 /// The options for every script. The language level is that of the browsers that support the features of the
@@ -16,13 +16,14 @@ const ESBUILD: [&str; 4] = ["--minify", "--sourcemap", "--target=es2022", "--log
 /// If esbuild fails.
 pub(super) fn write(project: &Project, folder: &Path) -> anyhow::Result<()> {
     // Modules are not bundled: a page without a bundler loads them directly, and a bundler can remove unused ones.
-    for (from, to) in [("src", "."), ("src/testing", "testing"), ("src/no-wasm", "no-wasm")] {
-        modules(project, folder, from, to, None)?;
+    for part in PARTS {
+        modules(project, folder, &format!("src/{part}"), if part.is_empty() { "." } else { part }, None)?;
     }
     // The variant without WebAssembly differs only in the module that loads the core.
     modules(project, folder, "src", "no-wasm", Some("load.js"))?;
-    for module in ["index", "no-wasm/index", "testing/index"] {
+    for module in ["index", "no-wasm/index", "testing/index", "react/index", "vue/index"] {
         let mut bundle = esbuild(project, folder);
+        bundle.args(["--external:react", "--external:vue"]);
         bundle.args([&format!("{module}.js"), "--bundle", "--format=cjs", &format!("--outfile={module}.cjs")]);
         command::run(&mut bundle)?;
     }

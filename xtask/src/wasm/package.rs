@@ -13,6 +13,9 @@ use crate::{browser, command, project::Project};
 /// The folder of the package's sources.
 const FOLDER: &str = "sdk-wasm";
 
+/// The folders of the sources in JavaScript, which are those of the package.
+pub(super) const PARTS: [&str; 6] = ["", "no-wasm/", "testing/", "views/", "react/", "vue/"];
+
 /// Files of the repository that are copied into the package.
 const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
 
@@ -52,7 +55,7 @@ pub(super) fn write(project: &Project, wasm: &Path, machine: &str) -> anyhow::Re
         let content = text_of(&root.join(path))?.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
         put(path.rsplit('/').next().unwrap_or(path), content.as_bytes())?;
     }
-    for part in ["", "no-wasm/", "testing/"] {
+    for part in PARTS {
         for path in files(&root.join("sdk-wasm/js").join(part))? {
             let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
             let text = text_of(&path)?.replace("__VERSION__", env!("CARGO_PKG_VERSION"));
