@@ -1,9 +1,9 @@
-// An identity provider: it signs a token for each user who signs in, and serves its public keys as a JWKS (RFC 7517).
+// An identity provider: it signs a token for each user who signs in, and serves its public keys as a JWKS (RFC 7517),
+// which gateways find by OpenID Connect Discovery.
 //
 //   node identity-provider.mjs --port 8080
 //
-//   GATEWAY_AUTH__JWKS_URL=http://127.0.0.1:8080/.well-known/jwks.json \
-//   GATEWAY_AUTH__ISSUER=http://127.0.0.1:8080 GATEWAY_AUTH__AUDIENCE=realtime gateway serve
+//   GATEWAY_AUTH__OIDC_ISSUER=http://127.0.0.1:8080 GATEWAY_AUTH__AUDIENCE=realtime gateway serve
 //
 //   curl -s 127.0.0.1:8080/token -H 'content-type: application/json' -d '{"user":"alice","password":"rabbit"}'
 //   curl -s 127.0.0.1:8080/rotate -X POST        # a new key signs from now on; clients stay signed in
@@ -86,6 +86,8 @@ async function body(request) {
 
 async function answer(issuer, request) {
   switch (`${request.method} ${request.url}`) {
+    case "GET /.well-known/openid-configuration":
+      return [200, { issuer, jwks_uri: `${issuer}/.well-known/jwks.json`, id_token_signing_alg_values_supported: ["ES256"] }];
     case "GET /.well-known/jwks.json":
       return [200, keys.publicKeys];
     case "POST /token": {

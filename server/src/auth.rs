@@ -6,7 +6,9 @@ mod claims;
 mod fetch;
 mod jwks;
 mod jwt;
+mod kept_claims;
 mod key;
+mod key_source;
 mod mint;
 mod permissions;
 #[cfg(test)]
@@ -28,25 +30,28 @@ use crate::{
 
 pub use api_keys::ApiKeys;
 pub use bad_tokens::BadTokens;
-pub use jwt::{Authenticator, KeySet};
+pub use jwt::{Authenticator, FetchedKeys, KeySet};
+pub use kept_claims::KeptClaims;
 pub use key::KeyError;
 pub use mint::{Mint, MintError, Minted, mint};
 pub use permissions::{
-    AskAgain, BackendPolicy, DecisionTimes, Granted, Permissions, PermissionsError, Requester, SubscribeDecisions,
-    TopicAccess, TopicPolicies, TopicPolicy,
+    AskAgain, BackendPolicy, CallbackSettings, DecisionTimes, Granted, PermissionObserver, PermissionOutcome,
+    Permissions, PermissionsError, Requester, SubscribeDecisions, TopicAccess, TopicPolicies, TopicPolicy,
 };
 
 /// A verified identity, valid until its token expires.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The token's `sub`.
+    /// The user of the token (`auth.claims.user`).
     pub user: UserId,
-    /// The token's `deviceId`, if it has one.
+    /// The device of the token (`auth.claims.device`), if it has one.
     pub device: Option<DeviceId>,
     /// The token's `exp`.
     pub expires_at: Timestamp,
     /// The grants in the token's claims.
     pub grants: Arc<Grants>,
+    /// The claims for the permission service and for backends. `None` when no claim is configured for them.
+    pub claims: Option<Arc<KeptClaims>>,
     /// The claims that blocks refer to.
     pub token: TokenClaims,
 }

@@ -24,6 +24,9 @@ pub use http::HttpBackend;
 pub use outcome::{BackendFailure, UnknownReason, refusal_details};
 pub use request::{BackendCall, Caller, PublishRequest, SubscribeRequest};
 pub use response::SubscribeAnswer;
+pub(crate) use signature::Signer;
+
+use crate::config::ClaimPath;
 
 /// After how long a client may try again when the backend has no free slot or cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -43,6 +46,7 @@ pub struct Backend {
     transport: Transport,
     bounds: BackendBounds,
     in_flight: Semaphore,
+    claims: Vec<ClaimPath>,
 }
 
 /// How requests reach the backend.
@@ -72,7 +76,18 @@ impl Backend {
 
     fn new(service: ServiceName, transport: Transport, bounds: BackendBounds) -> Self {
         let in_flight = Semaphore::new(bounds.max_in_flight.min(Semaphore::MAX_PERMITS));
-        Self { service, transport, bounds, in_flight }
+        Self { service, transport, bounds, in_flight, claims: Vec::new() }
+    }
+
+    /// Sets the claims of the client's token that requests contain.
+    #[must_use]
+    pub fn with_claims(self, claims: &[ClaimPath]) -> Self {
+        Self { claims: claims.to_vec(), ..self }
+    }
+
+    /// Returns the claims of the client's token that requests contain.
+    pub fn claims(&self) -> &[ClaimPath] {
+        &self.claims
     }
 
     /// Sets the broker of a backend that is reached over one.
@@ -90,7 +105,7 @@ impl Backend {
             (Transport::Broker(_), Transport::Broker(_)) => true,
             (Transport::Http(_), Transport::Broker(_)) | (Transport::Broker(_), Transport::Http(_)) => false,
         };
-        same_transport && self.bounds == other.bounds
+        same_transport && self.bounds == other.bounds && self.claims == other.claims
     }
 
     /// Takes one of the slots for concurrent requests. It does not wait for one, so that the client learns immediately

@@ -2,7 +2,9 @@
 
 mod agreement;
 mod api_key;
+mod auth;
 mod check;
+mod claims;
 mod dotenv;
 mod draft;
 mod environment;
@@ -15,10 +17,12 @@ mod keys;
 mod live;
 mod load;
 pub(crate) mod origin;
+mod providers;
 mod random;
 mod services;
 mod setting;
 mod show;
+mod webhook_secret;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -27,6 +31,8 @@ use gateway_store::{OnExcess, SessionKey};
 use realtime_gateway_protocol::ServiceName;
 
 pub use api_key::{ApiKey, Scope};
+pub use auth::Auth;
+pub use claims::{ClaimMapping, ClaimPath, TopicTemplate, WordTemplate};
 pub use environment::Environment;
 pub(crate) use environment::command_line;
 pub use error::ConfigError;
@@ -155,29 +161,6 @@ pub struct Store {
     pub min_free_percent: u16,
 }
 
-/// `auth.*`
-#[derive(Debug, Clone)]
-pub struct Auth {
-    /// The secrets for HS256, HS384 and HS512, of at least 32 bytes each.
-    pub jwt_secrets: Vec<Secret>,
-    /// The public keys for RS, PS, ES and EdDSA, in PEM.
-    pub jwt_public_keys: Vec<String>,
-    /// The URL from which keys are fetched (RFC 7517).
-    pub jwks_url: Option<String>,
-    /// The required `iss` of tokens, if set.
-    pub issuer: Option<String>,
-    /// The required `aud` of tokens, if set.
-    pub audience: Option<String>,
-    /// The accepted difference between the clocks of the gateway and the issuer.
-    pub leeway: Duration,
-    /// The time after the upgrade within which a client has to authenticate.
-    pub timeout: Duration,
-    /// How long a session receives pushes after its token has expired.
-    pub expiry_grace: Duration,
-    /// Keys of the HTTP API.
-    pub api_keys: Vec<ApiKey>,
-}
-
 /// `permissions.*`
 #[derive(Debug, Clone)]
 pub struct Permissions {
@@ -191,6 +174,10 @@ pub struct Permissions {
     pub stale_grace: Duration,
     /// The maximum number of concurrent requests to the service.
     pub max_in_flight: usize,
+    /// The secrets of Standard Webhooks. Each signs every request; without any, requests are not signed.
+    pub secrets: Vec<Secret>,
+    /// The claims of the client's token that requests contain.
+    pub claims: Vec<ClaimPath>,
 }
 
 /// The source of permissions.
@@ -325,23 +312,15 @@ impl Default for Config {
             },
             outbox_max_entries: 1_000_000,
             idempotency_window: Duration::from_secs(24 * 3600),
-            auth: Auth {
-                jwt_secrets: Vec::new(),
-                jwt_public_keys: Vec::new(),
-                jwks_url: None,
-                issuer: None,
-                audience: None,
-                leeway: Duration::from_secs(5),
-                timeout: Duration::from_secs(10),
-                expiry_grace: Duration::from_secs(10),
-                api_keys: Vec::new(),
-            },
+            auth: Auth::default(),
             permissions: Permissions {
                 source: PermissionSource::Claims,
                 timeout: Duration::from_secs(1),
                 cache_ttl: Duration::from_secs(30),
                 stale_grace: Duration::from_secs(5 * 60),
                 max_in_flight: 64,
+                secrets: Vec::new(),
+                claims: Vec::new(),
             },
             origins_allowed: Vec::new(),
             proxies_trusted: Vec::new(),

@@ -1,6 +1,7 @@
 //! The metrics of the gateway. The handles are looked up once, when the metrics are created.
 
 mod families;
+mod permissions;
 mod rates;
 
 use std::{collections::HashSet, time::Duration};
@@ -80,6 +81,8 @@ pub struct Metrics {
     calls_total: IntCounterVec,
     publication_decisions_total: IntCounterVec,
     call_duration_seconds: Histogram,
+    permission_requests_total: IntCounterVec,
+    permission_request_duration_seconds: Histogram,
     pub memory_budget_bytes: IntGauge,
     pub memory_used_bytes: IntGauge,
     pub memory_closed_total: IntCounter,
@@ -219,6 +222,9 @@ impl Metrics {
                 &["service", "outcome"],
             )?,
             call_duration_seconds: make.short("call_duration_seconds", "Duration of calls to the backends of services")?,
+            permission_requests_total: make.counters("permission_requests_total", "Requests to permissions.url", "outcome")?,
+            permission_request_duration_seconds: make
+                .short("permission_request_duration_seconds", "Duration of requests to permissions.url")?,
             memory_budget_bytes: make.gauge("memory_budget_bytes", "The memory budget (limits.outbound_total)")?,
             memory_used_bytes: make.gauge(
                 "memory_used_bytes",

@@ -49,7 +49,7 @@ use self::{
     publication_turns::{PublicationTurn, PublicationTurns},
 };
 use crate::{
-    auth::{Identity, Requester},
+    auth::{Identity, KeptClaims, Requester},
     delivery::{
         hub::Subscription,
         outbound::{Outbound, Pushed},
@@ -200,6 +200,11 @@ impl Session {
     /// Returns the client of the session with the identity that it has now.
     pub fn requester<'a>(&'a self, identity: &'a Identity) -> Requester<'a> {
         Requester { identity, session: self.id(), device: self.client.device.as_ref() }
+    }
+
+    /// Returns the claims of the latest token that are kept for the permission service and for backends.
+    pub fn claims(&self) -> Option<Arc<KeptClaims>> {
+        self.identity.lock().claims.clone()
     }
 
     /// Replaces the identity with that of a new token.

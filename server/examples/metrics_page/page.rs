@@ -17,14 +17,14 @@ const AREAS: [(&str, &[&str]); 7] = [
         &["messages", "command", "call", "delivery", "errors", "rate", "recoveries", "bytes", "socket"],
     ),
     ("Memory and slow clients", &["slow", "outbound", "memory"]),
-    ("Security", &["auth", "security"]),
+    ("Security", &["auth", "permission", "security"]),
     ("Nodes, broker and outbox", &["hub", "cluster", "epoch", "bus", "dead", "outbox"]),
     ("Store and notifications", &["store", "pending", "notifications", "deletion"]),
     ("Process", &[""]),
 ];
 
 /// The labels: the metric without `gateway_`, the label, and its values.
-pub(crate) const LABELS: [(&str, &str, &str); 24] = [
+pub(crate) const LABELS: [(&str, &str, &str); 25] = [
     ("build_info", "version", "the version of the gateway"),
     ("build_info", "commit", "the commit that it was built from, or `unknown`"),
     ("client_info", "name", "the name that the client library sends, or `other` beyond 100 different clients"),
@@ -69,6 +69,12 @@ pub(crate) const LABELS: [(&str, &str, &str); 24] = [
         "auth_failures_total",
         "reason",
         "`invalid`, `expired`, `blocked`, `throttled`, `unavailable` (could not be checked)",
+    ),
+    (
+        "permission_requests_total",
+        "outcome",
+        "`allowed`, `denied`, `failed` (no usable answer in time), `not_sent` (`permissions.max_in_flight` others did not \
+         end in time)",
     ),
     (
         "security_events_total",

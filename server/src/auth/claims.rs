@@ -1,45 +1,38 @@
-//! Reads the claims of a token and turns them into an identity.
+//! Verifies a token with keys and turns its claims into an identity.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+mod reader;
+
+use std::{sync::Arc, time::SystemTime};
 
 use jsonwebtoken::{
     Header, decode,
     errors::{Error, ErrorKind},
 };
-use realtime_gateway_protocol::{DeviceId, Timestamp, TokenId, UserId};
-use serde::Deserialize;
+use realtime_gateway_protocol::{Timestamp, TokenId};
+use serde_json::Value;
 
-use super::{AuthError, ClaimedSubscription, Grants, Identity, key::VerifyingKey};
-use crate::store::{ServerSubscription, TokenClaims};
+use self::reader::Claims;
+use super::{AuthError, Identity, key::VerifyingKey};
+use crate::store::TokenClaims;
 
-/// The claims of a token. All are optional, so that the error can name a missing one.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Claims {
-    sub: Option<String>,
-    /// Seconds since 1970, possibly with a fraction (RFC 7519, section 2, NumericDate).
-    exp: Option<f64>,
-    /// A NumericDate too. Any other type counts as absent; a block of earlier tokens includes tokens without `iat`.
-    #[serde(default)]
-    iat: Option<serde_json::Value>,
-    #[serde(default)]
-    jti: Option<serde_json::Value>,
-    clans: Option<Vec<String>>,
-    topics: Option<HashMap<String, Vec<String>>>,
-    calls: Option<HashMap<String, Vec<String>>>,
-    subscribe: Option<Vec<ClaimedSubscription>>,
-    device_id: Option<String>,
+pub(super) use self::reader::ClaimReader;
+
+/// A token that is not verified yet, and the reader of its claims.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unverified<'a> {
+    pub(super) header: &'a Header,
+    pub(super) text: &'a str,
+    pub(super) reader: &'a ClaimReader,
 }
 
 /// Tries the keys that fit the token's header. Returns `None` when none of them made the signature.
 pub(super) fn verify_with<'a>(
     keys: impl IntoIterator<Item = &'a VerifyingKey>,
-    header: &Header,
-    token: &str,
+    token: Unverified<'_>,
 ) -> Option<Result<Identity, AuthError>> {
-    keys.into_iter().filter(|key| fits(key, header)).find_map(|key| {
-        match decode::<Claims>(token, &key.decoding, &key.validation) {
-            Ok(data) => Some(identity(data.claims, key.validation.leeway)),
+    keys.into_iter().filter(|key| fits(key, token.header)).find_map(|key| {
+        match decode::<Claims>(token.text, &key.decoding, &key.validation) {
+            Ok(data) => Some(identity(&data.claims, token.reader, key.validation.leeway)),
             Err(error) if is_key_mismatch(&error) => None,
             Err(error) => Some(Err(rejection(&error))),
         }
@@ -76,7 +69,6 @@ fn rejection(error: &Error) -> AuthError {
         ErrorKind::InvalidAudience => "its audience (aud) is not the configured one",
         ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
             "exp" => "it has no exp",
-            "sub" => "it has no sub",
             "iss" => "it has no iss",
             _ => "it has no aud",
         },
@@ -84,36 +76,24 @@ fn rejection(error: &Error) -> AuthError {
     })
 }
 
-fn identity(claims: Claims, leeway_seconds: u64) -> Result<Identity, AuthError> {
-    let user = UserId::new(claims.sub.unwrap_or_default())
-        .map_err(|_| AuthError::Invalid("its sub is not an identifier of 1 to 128 bytes"))?;
-    if user.is_system() {
-        return Err(AuthError::Invalid("its sub is `system`, which is reserved for the gateway"));
-    }
-    let device = claims.device_id.map(DeviceId::new).transpose();
-    let device = device.map_err(|_| AuthError::Invalid("its deviceId is not an identifier of 1 to 128 bytes"))?;
-    let expires_at = time(claims.exp.unwrap_or_default());
+fn identity(claims: &Claims, reader: &ClaimReader, leeway_seconds: u64) -> Result<Identity, AuthError> {
+    let (user, device) = (reader.user(claims)?, reader.device(claims)?);
+    // Seconds since 1970, possibly with a fraction (RFC 7519, section 2, NumericDate).
+    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
+    let expires_at = time(seconds("exp").ok_or(AuthError::Invalid("it has no exp"))?);
     // The library compares whole seconds, so it accepts a token for up to a second after the leeway has ended. A
     // session that starts then would end immediately.
     let now = Timestamp::from(SystemTime::now()).millis();
     if now >= expires_at.millis().saturating_add(leeway_seconds.saturating_mul(1000)) {
         return Err(AuthError::Expired);
     }
+    // An `iat` or `jti` of another type counts as absent; a block of earlier tokens includes tokens without `iat`.
     let token = TokenClaims {
-        issued_at: claims.iat.as_ref().and_then(serde_json::Value::as_f64).map(time),
-        id: claims.jti.as_ref().and_then(serde_json::Value::as_str).and_then(|jti| TokenId::new(jti).ok()),
+        issued_at: seconds("iat").map(time),
+        id: claims.get("jti").and_then(Value::as_str).and_then(|jti| TokenId::new(jti).ok()),
     };
-    let subscribe = claims.subscribe.unwrap_or_default();
-    if subscribe.len() > ServerSubscription::MAX_PER_USER {
-        return Err(AuthError::Invalid("its claim `subscribe` has more than 100 topics"));
-    }
-    let grants = Grants {
-        clans: claims.clans.unwrap_or_default(),
-        topics: claims.topics.unwrap_or_default(),
-        calls: claims.calls.unwrap_or_default(),
-        subscribe,
-    };
-    Ok(Identity { user, device, expires_at, grants: Arc::new(grants), token })
+    let grants = Arc::new(reader.grants(claims)?);
+    Ok(Identity { user, device, expires_at, grants, claims: reader.kept(claims).map(Arc::new), token })
 }
 
 /// Converts a NumericDate to a timestamp. The conversion saturates; timestamps end with the year 9999.

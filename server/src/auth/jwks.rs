@@ -12,18 +12,18 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use jsonwebtoken::{AlgorithmFamily, Header, jwk::Jwk};
+use jsonwebtoken::{AlgorithmFamily, jwk::Jwk};
 use parking_lot::Mutex;
-use reqwest::redirect::{Action, Attempt, Policy};
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use self::unknown_kids::UnknownKids;
 use super::{
     AuthError, Identity, KeyError,
-    claims::verify_with,
+    claims::{Unverified, verify_with},
     fetch::body,
     key::{Rules, VerifyingKey},
+    key_source::KeySource,
 };
 use crate::{crypto, runtime::tasks::Tasks, telemetry::log_limited};
 
@@ -35,12 +35,10 @@ const MAX_KEYS: usize = 1_000;
 /// The largest set against which a token without a `kid` is checked, because every key of its algorithm has to be
 /// tried.
 const MAX_KEYS_WITHOUT_KID: usize = 100;
-/// The time limit of a fetch.
+/// The time limit of a request. For an issuer, a fetch is two requests.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the verification of a token waits for a fetch. The fetch continues in the background.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The most redirects that are followed.
-const MAX_REDIRECTS: usize = 3;
 
 /// The error for a token whose key the provider does not serve.
 const NO_KEY: AuthError = AuthError::Invalid("no key made its signature");
@@ -49,14 +47,25 @@ const NO_KEY: AuthError = AuthError::Invalid("no key made its signature");
 type CachedKeys = Arc<[VerifyingKey]>;
 type Fetch = Shared<BoxFuture<'static, Option<CachedKeys>>>;
 
+/// Why keys are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The cached keys are old, or there are none yet.
+    Schedule,
+    /// A token needs keys that are not cached.
+    Token,
+}
+
 /// The schedule of fetches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FetchSchedule {
-    /// The shortest time between two successful fetches, so that made-up `kid`s do not load the provider.
+    /// The shortest time between two successful fetches that tokens cause, so that made-up `kid`s do not load the
+    /// provider.
     pub(super) min_interval: Duration,
     /// The delay before the first retry after a failed fetch.
     pub(super) retry_delay: Duration,
-    /// The age after which cached keys are fetched again, so that withdrawn keys are dropped.
+    /// The age after which cached keys are fetched again, so that withdrawn keys are dropped and new ones are known
+    /// before a token names them.
     pub(super) max_age: Duration,
 }
 
@@ -65,7 +74,7 @@ impl Default for FetchSchedule {
         Self {
             min_interval: Duration::from_secs(30),
             retry_delay: Duration::from_secs(1),
-            max_age: Duration::from_secs(10 * 60),
+            max_age: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -80,21 +89,9 @@ impl FetchSchedule {
     }
 }
 
-/// Follows redirects within the origin of the first request only, which also rules out a downgrade from https to http.
-fn follow(attempt: Attempt<'_>) -> Action {
-    let is_same_origin = attempt.previous().first().is_some_and(|first| first.origin() == attempt.url().origin());
-    if !is_same_origin {
-        attempt.error("it redirects to another origin; set auth.jwks_url to where it leads")
-    } else if attempt.previous().len() > MAX_REDIRECTS {
-        attempt.error("it redirects more than 3 times")
-    } else {
-        attempt.follow()
-    }
-}
-
-/// The keys served at one URL.
+/// The keys of one source.
 pub(super) struct Jwks {
-    url: String,
+    source: KeySource,
     rules: Rules,
     schedule: FetchSchedule,
     client: reqwest::Client,
@@ -107,8 +104,8 @@ struct State {
     keys: CachedKeys,
     /// When the request for the current `keys` was sent; `None` before the first response.
     requested: Option<Instant>,
-    /// Whether the last fetch succeeded.
-    healthy: bool,
+    /// Why the last fetch failed; `None` when it succeeded.
+    problem: Option<String>,
     next_fetch: Instant,
     /// The number of failed fetches in a row.
     failures: u32,
@@ -124,27 +121,56 @@ impl std::fmt::Debug for Jwks {
 }
 
 impl Jwks {
-    pub(super) fn new(url: &str, rules: Rules, schedule: FetchSchedule) -> Result<Self, KeyError> {
+    pub(super) fn new(source: KeySource, rules: Rules, schedule: FetchSchedule) -> Result<Self, KeyError> {
         let client = crypto::https_client()
             .timeout(FETCH_TIMEOUT)
-            .redirect(Policy::custom(follow))
+            .redirect(source.redirects())
             .build()
-            .map_err(|error| KeyError::Jwks(error.without_url().to_string()))?;
+            .map_err(|error| KeyError::Client(error.without_url().to_string()))?;
         let state = State {
             keys: Arc::from([]),
             requested: None,
-            healthy: true,
+            problem: None,
             next_fetch: Instant::now(),
             failures: 0,
             fetch: None,
             unknown_kids: UnknownKids::default(),
         };
-        Ok(Self { url: url.to_owned(), rules, schedule, client, tasks: Tasks::default(), state: Mutex::new(state) })
+        Ok(Self { source, rules, schedule, client, tasks: Tasks::default(), state: Mutex::new(state) })
     }
 
     /// Returns whether the cache can be kept under a new configuration.
-    pub(super) fn matches_config(&self, url: &str, rules: &Rules) -> bool {
-        self.url == url && self.rules == *rules
+    pub(super) fn matches_config(&self, source: &KeySource, rules: &Rules) -> bool {
+        self.source == *source && self.rules == *rules
+    }
+
+    /// Returns where the keys come from.
+    pub(super) fn source(&self) -> &KeySource {
+        &self.source
+    }
+
+    /// Starts a fetch if the cached keys are old and none is under way.
+    pub(super) fn refresh(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if !self.is_fresh(&state) {
+            // A task drives the fetch.
+            drop(self.join_or_start(&mut state, Cause::Schedule));
+        }
+    }
+
+    /// Fetches the keys now unless they are fresh.
+    ///
+    /// # Errors
+    /// The problem, when no keys are available.
+    pub(super) async fn fetch_now(self: &Arc<Self>) -> Result<(), String> {
+        if self.keys().await.is_empty() {
+            return Err(self.state.lock().problem.clone().unwrap_or_else(|| "no keys are available".into()));
+        }
+        Ok(())
+    }
+
+    fn is_fresh(&self, state: &State) -> bool {
+        state.requested.is_some_and(|requested| requested.elapsed() < self.schedule.max_age)
     }
 
     /// Returns the cached keys, and fetches them first when there are none. Old keys stay in use until newer ones
@@ -152,8 +178,7 @@ impl Jwks {
     pub(super) async fn keys(self: &Arc<Self>) -> CachedKeys {
         let (keys, fetch) = {
             let mut state = self.state.lock();
-            let fresh = state.requested.is_some_and(|requested| requested.elapsed() < self.schedule.max_age);
-            let fetch = if fresh { None } else { self.join_or_start(&mut state) };
+            let fetch = if self.is_fresh(&state) { None } else { self.join_or_start(&mut state, Cause::Token) };
             (Arc::clone(&state.keys), fetch)
         };
         match fetch {
@@ -166,7 +191,8 @@ impl Jwks {
     ///
     /// # Errors
     /// Returns [`AuthError::Unavailable`] when it is unknown whether the provider serves the token's key.
-    pub(super) async fn verify(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
+    pub(super) async fn verify(self: &Arc<Self>, token: Unverified<'_>) -> Result<Identity, AuthError> {
+        let header = token.header;
         // A JWKS contains public keys only.
         if AlgorithmFamily::Hmac.algorithms().contains(&header.alg) {
             return Err(NO_KEY);
@@ -174,14 +200,14 @@ impl Jwks {
         let received_at = Instant::now();
         let Ok(keys) = timeout(WAIT_TIMEOUT, self.keys()).await else { return Err(AuthError::Unavailable) };
         if header.kid.is_none() && keys.len() > MAX_KEYS_WITHOUT_KID {
-            return Err(AuthError::Invalid("it has no kid, and auth.jwks_url serves more than 100 keys"));
+            return Err(AuthError::Invalid("it has no kid, and its provider has more than 100 keys"));
         }
-        if let Some(outcome) = verify_with(keys.iter(), header, token) {
+        if let Some(outcome) = verify_with(keys.iter(), token) {
             return outcome;
         }
         match header.kid.as_deref().filter(|kid| !keys.iter().any(|key| key.kid.as_deref() == Some(kid))) {
-            Some(kid) => self.verify_with_new_kid(kid, header, token, received_at).await,
-            None => self.verify_with_replaced_key(header, token).await,
+            Some(kid) => self.verify_with_new_kid(kid, token, received_at).await,
+            None => self.verify_with_replaced_key(token).await,
         }
     }
 
@@ -189,44 +215,43 @@ impl Jwks {
     async fn verify_with_new_kid(
         self: &Arc<Self>,
         kid: &str,
-        header: &Header,
-        token: &str,
+        token: Unverified<'_>,
         received_at: Instant,
     ) -> Result<Identity, AuthError> {
         let (first_seen, fetch) = {
             let mut state = self.state.lock();
-            (state.unknown_kids.first_seen(kid, received_at), self.join_or_start(&mut state))
+            (state.unknown_kids.first_seen(kid, received_at), self.join_or_start(&mut state, Cause::Token))
         };
         if let Some(fetch) = fetch {
             let keys = timeout(WAIT_TIMEOUT, fetch).await.ok().flatten().ok_or(AuthError::Unavailable)?;
-            if let Some(outcome) = verify_with(keys.iter(), header, token) {
+            if let Some(outcome) = verify_with(keys.iter(), token) {
                 return outcome;
             }
         }
         let state = self.state.lock();
         // A set that was requested before the first token with this kid arrived may predate the rotation.
-        let settled = state.healthy && state.requested.is_some_and(|requested| requested >= first_seen);
+        let settled = state.problem.is_none() && state.requested.is_some_and(|requested| requested >= first_seen);
         Err(if settled { NO_KEY } else { AuthError::Unavailable })
     }
 
     /// Verifies a token without a `kid`, or with a cached `kid` whose key did not make the signature. Most such tokens
     /// are forged. A key that the provider replaced under the same `kid` takes effect with the next fetch.
-    async fn verify_with_replaced_key(self: &Arc<Self>, header: &Header, token: &str) -> Result<Identity, AuthError> {
-        let fetch = self.join_or_start(&mut self.state.lock());
+    async fn verify_with_replaced_key(self: &Arc<Self>, token: Unverified<'_>) -> Result<Identity, AuthError> {
+        let fetch = self.join_or_start(&mut self.state.lock(), Cause::Token);
         let fetched = match fetch {
             Some(fetch) => timeout(WAIT_TIMEOUT, fetch).await.ok().flatten(),
             None => None,
         };
-        if let Some(outcome) = fetched.and_then(|keys| verify_with(keys.iter(), header, token)) {
+        if let Some(outcome) = fetched.and_then(|keys| verify_with(keys.iter(), token)) {
             return outcome;
         }
         let state = self.state.lock();
-        let settled = state.healthy && state.requested.is_some();
-        Err(if header.kid.is_some() || settled { NO_KEY } else { AuthError::Unavailable })
+        let settled = state.problem.is_none() && state.requested.is_some();
+        Err(if token.header.kid.is_some() || settled { NO_KEY } else { AuthError::Unavailable })
     }
 
     /// Joins the current fetch, or starts a new one when the schedule allows it.
-    fn join_or_start(self: &Arc<Self>, state: &mut State) -> Option<Fetch> {
+    fn join_or_start(self: &Arc<Self>, state: &mut State, cause: Cause) -> Option<Fetch> {
         if let Some(fetch) = state.fetch.as_ref().and_then(WeakShared::upgrade) {
             return Some(fetch);
         }
@@ -237,38 +262,44 @@ impl Jwks {
         // Provisional: the fetch sets the final time when it completes. This applies if it is cancelled or panics.
         state.next_fetch = now + self.schedule.retry_delay;
         let jwks = Arc::clone(self);
-        let fetch = async move { jwks.fetch().await }.boxed().shared();
+        let fetch = async move { jwks.fetch(cause).await }.boxed().shared();
         state.fetch = fetch.downgrade();
         let driver = fetch.clone();
         self.tasks.spawn(async move { drop(driver.await) });
         Some(fetch)
     }
 
-    async fn fetch(&self) -> Option<CachedKeys> {
+    async fn fetch(&self, cause: Cause) -> Option<CachedKeys> {
         let requested = Instant::now();
         let response = self.request().await;
-        let mut state = self.state.lock();
+        let (mut state, source) = (self.state.lock(), self.source.name());
         state.fetch = None;
-        state.healthy = response.is_ok();
-        match response {
+        match &response {
             Ok(keys) => {
                 state.failures = 0;
-                state.keys = keys;
+                state.problem = None;
+                state.keys = Arc::clone(keys);
                 state.requested = Some(requested);
-                log_limited!(INFO, { keys = state.keys.len() }, "fetched the keys that verify tokens");
+                log_limited!(INFO, { source, keys = keys.len() }, "fetched the keys that verify tokens");
             }
             Err(reason) => {
                 state.failures = state.failures.saturating_add(1);
-                log_limited!(WARN, { reason, cached = state.keys.len() }, "cannot fetch the keys at auth.jwks_url");
+                state.problem = Some(reason.clone());
+                log_limited!(WARN, { source, reason, cached = state.keys.len() }, "cannot fetch the keys that verify tokens");
             }
         }
-        let pause = self.schedule.delay(state.failures);
+        let pause = match (cause, state.failures) {
+            // So that a key which the provider adds right after a scheduled fetch is not unknown for the whole interval.
+            (Cause::Schedule, 0) => Duration::ZERO,
+            (_, failures) => self.schedule.delay(failures),
+        };
         state.next_fetch = Instant::now() + pause;
-        state.healthy.then(|| Arc::clone(&state.keys))
+        response.ok()
     }
 
     async fn request(&self) -> Result<CachedKeys, String> {
-        let body = body(self.client.get(&self.url).send().await, MAX_BYTES).await?;
+        let url = self.source.url(&self.client).await?;
+        let body = body(self.client.get(url).send().await, MAX_BYTES).await?;
         let keys = parse(&body, &self.rules)?;
         if keys.is_empty() { Err("the response has no public key for signatures".into()) } else { Ok(keys.into()) }
     }

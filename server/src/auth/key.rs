@@ -11,27 +11,35 @@ use crate::config;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No key is configured.
-    #[error("no key verifies tokens: set auth.jwt_secret, auth.jwt_public_keys or auth.jwks_url")]
+    #[error("no key verifies tokens: set auth.jwt_secret, auth.jwt_public_keys, auth.oidc_issuer or auth.jwks_url")]
     None,
     /// An entry of `auth.jwt_public_keys`, counted from 1, is invalid.
     #[error("auth.jwt_public_keys, entry {0}: {1}")]
     Pem(usize, &'static str),
     /// The HTTP client that fetches keys cannot be created.
-    #[error("auth.jwks_url: {0}")]
-    Jwks(String),
+    #[error("the keys of an identity provider cannot be fetched: {0}")]
+    Client(String),
 }
 
 /// The requirements for tokens, regardless of the key that signed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rules {
     issuer: Option<String>,
-    audience: Option<String>,
+    /// Empty for any audience.
+    audiences: Vec<String>,
     leeway: u64,
 }
 
 impl Rules {
+    /// Returns the rules for tokens of configured keys and of `auth.jwks_url`.
     pub(super) fn new(auth: &config::Auth) -> Self {
-        Self { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway.as_secs() }
+        let audiences = if auth.accepts_any_audience() { Vec::new() } else { auth.audiences.clone() };
+        Self { issuer: auth.issuer.clone(), audiences, leeway: auth.leeway.as_secs() }
+    }
+
+    /// Returns the rules for tokens of an identity provider.
+    pub(super) fn of_issuer(auth: &config::Auth, issuer: &str) -> Self {
+        Self { issuer: Some(issuer.to_owned()), ..Self::new(auth) }
     }
 
     fn validation(&self, algorithms: &[Algorithm]) -> Validation {
@@ -40,16 +48,17 @@ impl Rules {
             leeway: self.leeway,
             validate_nbf: true,
             // A token with an `aud` is acceptable if no audience is configured.
-            validate_aud: self.audience.is_some(),
+            validate_aud: !self.audiences.is_empty(),
             ..Validation::default()
         };
-        let mut required = vec!["exp", "sub"];
+        // The user is checked with the other claims, because it need not be `sub`.
+        let mut required = vec!["exp"];
         if let Some(issuer) = &self.issuer {
             validation.set_issuer(&[issuer]);
             required.push("iss");
         }
-        if let Some(audience) = &self.audience {
-            validation.set_audience(&[audience]);
+        if !self.audiences.is_empty() {
+            validation.set_audience(&self.audiences);
             required.push("aud");
         }
         validation.set_required_spec_claims(&required);

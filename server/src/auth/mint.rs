@@ -93,7 +93,7 @@ pub fn mint(auth: &config::Auth, mint: &Mint) -> Result<Minted, MintError> {
         iat: now,
         exp,
         iss: auth.issuer.as_deref(),
-        aud: auth.audience.as_deref(),
+        aud: auth.audiences.iter().find(|audience| *audience != "*").map(String::as_str),
         clans: &mint.clans,
         topics: &mint.topics,
         calls: &mint.calls,

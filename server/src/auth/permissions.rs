@@ -4,6 +4,8 @@
 mod cache;
 mod callback;
 mod decisions;
+mod observer;
+mod query;
 mod subscribe_decisions;
 mod topic_policy;
 
@@ -16,12 +18,15 @@ use gateway_contracts::CallPolicy;
 use realtime_gateway_protocol::{DeviceId, ErrorCode, MethodName, ServiceName, SessionId, UserId};
 
 use self::{
-    callback::{Callback, PermissionQuery},
+    callback::Callback,
     decisions::{Decision, Decisions, Refusal, Verdict},
+    query::Subject,
     topic_policy::GrantsOnly,
 };
 pub use self::{
+    callback::CallbackSettings,
     decisions::DecisionTimes,
+    observer::{PermissionObserver, PermissionOutcome},
     subscribe_decisions::SubscribeDecisions,
     topic_policy::{BackendPolicy, TopicAccess, TopicPolicies, TopicPolicy},
 };
@@ -62,7 +67,7 @@ pub struct Requester<'a> {
 
 /// Why the source of permissions cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("permissions.url: {0}")]
+#[error("{0}")]
 pub struct PermissionsError(String);
 
 /// Decides what an identity may do.
@@ -83,13 +88,13 @@ impl Permissions {
     /// Prepares the configured source. Sends no request to a backend service yet.
     ///
     /// # Errors
-    /// Returns a [`PermissionsError`] when the HTTP client cannot be created.
+    /// Returns a [`PermissionsError`] when the HTTP client cannot be created, or a secret is not valid.
     pub fn new(permissions: &config::Permissions) -> Result<Self, PermissionsError> {
         let source = match &permissions.source {
             PermissionSource::Claims => Source::Claims,
             PermissionSource::AllowAll => Source::AllowAll,
             PermissionSource::Http(url) => {
-                let callback = Callback::new(url, permissions).map_err(PermissionsError)?;
+                let callback = Callback::new(url, permissions)?;
                 Source::Callback(Arc::new(Decisions::new(callback, permissions.into())))
             }
         };
@@ -100,6 +105,20 @@ impl Permissions {
     #[must_use]
     pub fn with_policies(self, policies: Arc<dyn TopicPolicies>) -> Self {
         Self { policies, ..self }
+    }
+
+    /// Reports requests to the permission service to an observer.
+    pub fn report_to(&self, observer: Arc<dyn PermissionObserver>) {
+        if let Source::Callback(callback) = &self.source {
+            callback.decider().report_to(observer);
+        }
+    }
+
+    /// Replaces what may change while the gateway runs of the requests to the permission service.
+    pub fn replace(&self, settings: CallbackSettings) {
+        if let Source::Callback(callback) = &self.source {
+            callback.decider().replace(settings);
+        }
     }
 
     /// Returns a number that increases when the policies change. Decisions from before may no longer hold.
@@ -143,8 +162,7 @@ impl Permissions {
             Source::AllowAll => permanent_decision(true),
             Source::Claims => permanent_decision(identity.grants.include(topic)),
             Source::Callback(callback) => {
-                ask(callback, PermissionQuery::Topic { user: identity.user.clone(), action, topic: topic.clone() })
-                    .await
+                ask(callback, requester, Subject::Topic { action, topic: topic.clone() }).await
             }
         }
     }
@@ -175,7 +193,7 @@ impl Permissions {
     /// As [`Permissions::check`].
     pub async fn check_call(
         &self,
-        identity: &Identity,
+        requester: Requester<'_>,
         policy: CallPolicy,
         service: &ServiceName,
         method: &MethodName,
@@ -185,17 +203,22 @@ impl Permissions {
         }
         let granted = match &self.source {
             Source::AllowAll => permanent_decision(true),
-            Source::Claims => permanent_decision(identity.grants.include_call(service, method)),
+            Source::Claims => permanent_decision(requester.identity.grants.include_call(service, method)),
             Source::Callback(callback) => {
-                let (user, service, method) = (identity.user.clone(), service.clone(), method.clone());
-                ask(callback, PermissionQuery::Call { user, service, method }).await
+                let subject = Subject::Call { service: service.clone(), method: method.clone() };
+                ask(callback, requester, subject).await
             }
         };
         granted.map(|_| ())
     }
 }
 
-async fn ask(callback: &Arc<Decisions<Callback>>, query: PermissionQuery) -> Result<Granted, CommandError> {
+async fn ask(
+    callback: &Arc<Decisions<Callback>>,
+    requester: Requester<'_>,
+    subject: Subject,
+) -> Result<Granted, CommandError> {
+    let query = callback.decider().query(requester, subject);
     outcome(callback.decide(query).await, "the permission service does not answer; try again")
 }
 

@@ -45,11 +45,7 @@ impl HttpBackend {
     /// Sends a request and returns the body of the response; `None` for 204. `now` is the time of the signature.
     pub(super) async fn send(&self, request: Request, now: Timestamp) -> Result<Option<Vec<u8>>, BackendFailure> {
         let Request { body, idempotency_key, time_limit, key: _ } = request;
-        let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
-        let mut request = self.client.post(&self.url.0).timeout(time_limit);
-        for (name, value) in self.signer.headers(&id, now, &body) {
-            request = request.header(name, value);
-        }
+        let mut request = self.signer.sign(self.client.post(&self.url.0).timeout(time_limit), now, &body);
         request = request.header("content-type", "application/json");
         request = request.header("gateway-timeout-ms", time_limit.as_millis().to_string());
         if let Some(key) = idempotency_key {

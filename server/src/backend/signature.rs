@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use realtime_gateway_protocol::Timestamp;
+use reqwest::RequestBuilder;
 use ring::hmac;
 
 use crate::config::Secret;
@@ -11,7 +12,7 @@ const SECRET_PREFIX: &str = "whsec_";
 
 /// Signs requests with every secret of a service, so that a secret can be replaced without a gap: a backend accepts a
 /// request when one of its signatures is valid.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     keys: Vec<hmac::Key>,
 }
 
@@ -20,7 +21,7 @@ impl Signer {
     ///
     /// # Errors
     /// A sentence when a secret is not `whsec_` and base64.
-    pub(super) fn new(secrets: &[Secret]) -> Result<Self, String> {
+    pub(crate) fn new(secrets: &[Secret]) -> Result<Self, String> {
         let key = |secret: &Secret| {
             let encoded = secret.0.strip_prefix(SECRET_PREFIX).unwrap_or(&secret.0);
             STANDARD.decode(encoded).map(|bytes| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
@@ -29,8 +30,15 @@ impl Signer {
         Ok(Self { keys: keys.map_err(|_| "a secret is not `whsec_` and base64".to_owned())? })
     }
 
+    /// Adds the headers to a request with a body: an id of its own, the time and the signatures.
+    pub(crate) fn sign(&self, request: RequestBuilder, now: Timestamp, body: &str) -> RequestBuilder {
+        let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
+        let headers = self.headers(&id, now, body);
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
     /// Returns the headers of a request.
-    pub(super) fn headers(&self, id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
+    fn headers(&self, id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
         let timestamp = (now.millis() / 1000).to_string();
         let content = [id, &timestamp, body].join(".");
         let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, content.as_bytes())));

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::store_check::store;
 use crate::{
+    auth::FetchedKeys,
     bus::open::{Topology, probe},
     commands::declared::Declaration,
     config::{Config, Durability, Flags, Loaded},
@@ -102,11 +103,16 @@ async fn prepared(config: &Config) -> Vec<Finding> {
     if prepared.certificates.is_some() {
         findings.push(Finding::Fine("tls.cert and tls.key can be used".into()));
     }
-    findings.push(if prepared.auth.fetch_keys().await {
-        Finding::Fine("the keys that verify tokens are there".into())
-    } else {
-        Finding::Warning("auth.jwks_url gives no keys now: its tokens are refused until it does".into())
-    });
+    let fetched = prepared.auth.fetch_keys().await;
+    if fetched.iter().all(|keys| keys.problem.is_none()) {
+        findings.push(Finding::Fine("the keys that verify tokens are there".into()));
+    }
+    findings.extend(fetched.into_iter().filter_map(|FetchedKeys { source, problem }| {
+        let problem = problem?;
+        Some(Finding::Warning(format!(
+            "{source} gives no keys now: its tokens are answered with unavailable until it does ({problem})"
+        )))
+    }));
     findings
 }
 

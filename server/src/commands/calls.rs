@@ -56,7 +56,9 @@ impl Calls {
         if call.timeout_ms == Some(0) {
             return Err(CommandError::field("timeoutMs", "at least 1 is expected"));
         }
-        self.permissions.check_call(&session.identity(), policy, &call.service, &call.method).await?;
+        self.permissions
+            .check_call(session.requester(&session.identity()), policy, &call.service, &call.method)
+            .await?;
         let Some(under_way) = session.begin_call(self.config.get().limits.calls_in_flight) else {
             let message = "too many calls of this session are under way; wait for a result";
             return Err(CommandError::retry(ErrorCode::Unavailable, message, RETRY_AFTER));
@@ -92,11 +94,13 @@ impl Calls {
     async fn result(&self, session: &Session, call: &Call, service: &dyn Service) -> Result<RawJson, CommandError> {
         let request = BackendCall { method: &call.method, data: &call.data, call_id: call.call_id.as_ref() };
         let time_limit = call.timeout_ms.map_or(TIME_LIMIT, Duration::from_millis);
-        service.call(ServiceCall { caller: caller_of(session), request, time_limit }).await
+        let claims = session.claims();
+        let (caller, kept_claims) = (caller_of(session), claims.as_deref());
+        service.call(ServiceCall { caller, kept_claims, request, time_limit }).await
     }
 }
 
-/// Returns the client of a session, for requests to a backend.
+/// Returns the client of a session, for requests to a backend. The service adds the claims.
 pub(super) fn caller_of(session: &Session) -> Caller<'_> {
     Caller { user: session.user(), session: session.id(), device: session.client.device.as_ref(), claims: None }
 }

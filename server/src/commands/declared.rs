@@ -21,8 +21,8 @@ use super::{
     },
 };
 use crate::{
-    auth::{Action, BackendPolicy, SubscribeDecisions, TopicAccess, TopicPolicy},
-    backend::{Backend, BackendFailure, PublishRequest, UnknownReason, refusal_details},
+    auth::{Action, BackendPolicy, KeptClaims, SubscribeDecisions, TopicAccess, TopicPolicy},
+    backend::{Backend, BackendFailure, Caller, PublishRequest, UnknownReason, refusal_details},
     command_error::CommandError,
     metrics::Metrics,
     runtime::clock::NodeClock,
@@ -208,12 +208,14 @@ impl Service for DeclaredService {
     }
 
     async fn ask_about_publication(&self, publication: ServicePublication<'_>) -> Result<RawJson, CommandError> {
-        let ServicePublication { caller, topic, data, client_message_id } = publication;
+        let ServicePublication { caller, kept_claims, topic, data, client_message_id } = publication;
         let (declared, values) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
         let publish = declared.publish.as_ref().ok_or_else(no_publications)?;
         validate(&publish.data, &data)?;
         let backend = self.backend.as_ref().ok_or_else(no_backend)?;
         let params = params(&values)?;
+        let claims = KeptClaims::for_request(kept_claims, backend.claims());
+        let caller = Caller { claims: claims.as_ref(), ..caller };
         let decided = async {
             let _slot = backend.slot()?;
             let request = PublishRequest { topic, params: &params, data: &data, client_message_id };
@@ -263,8 +265,9 @@ impl Service for DeclaredService {
         // Contracts with calls and without a backend are refused when they are read.
         let backend = self.backend.as_ref().ok_or_else(unknown_method)?;
         let _slot = backend.slot().map_err(failed)?;
-        let data =
-            backend.call(&call.caller, &call.request, call.time_limit, self.clock.wall()).await.map_err(failed)?;
+        let claims = KeptClaims::for_request(call.kept_claims, backend.claims());
+        let caller = Caller { claims: claims.as_ref(), ..call.caller };
+        let data = backend.call(&caller, &call.request, call.time_limit, self.clock.wall()).await.map_err(failed)?;
         if let Err(problem) = declared.response.validate(data.as_str()) {
             let (service, method) = (&self.contract.name, call.request.method);
             log_limited!(WARN, { %service, %method, %problem }, "the response of a backend does not match its contract");

@@ -7,7 +7,7 @@ use gateway_contracts::CallPolicy;
 use realtime_gateway_protocol::{ClientMessageId, ErrorCode, MethodName, RawJson, ServiceName, TopicName, UserId};
 
 use crate::{
-    auth::{Action, TopicAccess},
+    auth::{Action, KeptClaims, TopicAccess},
     backend::{BackendCall, Caller},
     command_error::CommandError,
     delivery::{hub::Subscription, presence::Joining},
@@ -49,6 +49,8 @@ pub struct TopicRetention {
 pub struct ServiceCall<'a> {
     /// The client.
     pub caller: Caller<'a>,
+    /// The claims of its token that are kept. `None` when the configuration names none.
+    pub kept_claims: Option<&'a KeptClaims>,
     /// The method and its data.
     pub request: BackendCall<'a>,
     /// How long the client waits for the result.
@@ -70,6 +72,8 @@ pub enum PublicationCheck {
 pub struct ServicePublication<'a> {
     /// The client.
     pub caller: Caller<'a>,
+    /// The claims of its token that are kept. `None` when the configuration names none.
+    pub kept_claims: Option<&'a KeptClaims>,
     /// The topic.
     pub topic: &'a TopicName,
     /// The data of the client.

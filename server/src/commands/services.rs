@@ -236,8 +236,9 @@ impl Services {
         if let Some(sent) = self.sent_before(name.clone(), topic.clone(), key.as_ref(), id).await? {
             return Ok(sent);
         }
-        let caller = caller_of(session);
-        let publication = ServicePublication { caller, topic: &topic, data, client_message_id: id };
+        let claims = session.claims();
+        let (caller, kept_claims) = (caller_of(session), claims.as_deref());
+        let publication = ServicePublication { caller, kept_claims, topic: &topic, data, client_message_id: id };
         let data = service.ask_about_publication(publication).await?;
         let retention = service.retention(&topic);
         let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use gateway_store::redis::check_url;
 
-use super::{Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin};
+use super::{
+    Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin, providers, webhook_secret,
+};
 
 /// The minimum length of a secret: that of the hash of HS256 (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -28,6 +30,7 @@ pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
     let rules = [
         addresses(config),
         keys(config),
+        providers::errors(&config.auth, config.dev),
         versions(config),
         names(config),
         permissions(draft),
@@ -67,7 +70,8 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
         ),
     ];
     let found = found.into_iter().filter_map(|(holds, notice)| holds.then_some(notice));
-    found.map(str::to_owned).chain(config.keys_without_scopes()).collect()
+    let found = found.map(str::to_owned).chain(config.keys_without_scopes());
+    found.chain(providers::notices(config)).collect()
 }
 
 fn addresses(config: &Config) -> Result<(), String> {
@@ -85,10 +89,11 @@ fn addresses(config: &Config) -> Result<(), String> {
 
 fn keys(config: &Config) -> Result<(), String> {
     let auth = &config.auth;
-    if auth.jwt_secrets.is_empty() && auth.jwt_public_keys.is_empty() && auth.jwks_url.is_none() {
+    let has_keys = !auth.jwt_secrets.is_empty() || !auth.jwt_public_keys.is_empty();
+    if !has_keys && auth.jwks_url.is_none() && auth.oidc_issuers.is_empty() {
         return Err("no key verifies tokens: set auth.jwt_secret \
-                    (GATEWAY_AUTH__JWT_SECRET=\"$(openssl rand -base64 48)\"), auth.jwt_public_keys or \
-                    auth.jwks_url, or try it out with --dev"
+                    (GATEWAY_AUTH__JWT_SECRET=\"$(openssl rand -base64 48)\"), auth.jwt_public_keys, \
+                    auth.oidc_issuer or auth.jwks_url, or try it out with --dev"
             .into());
     }
     if !config.dev && auth.jwt_secrets.iter().any(|secret| secret.0.len() < MIN_SECRET_BYTES) {
@@ -154,6 +159,10 @@ fn names(config: &Config) -> Result<(), String> {
 
 fn permissions(draft: &Draft) -> Result<(), String> {
     let config = &draft.config;
+    for (index, secret) in config.permissions.secrets.iter().enumerate() {
+        webhook_secret::check(&secret.0)
+            .map_err(|problem| format!("permissions.secret, entry {}: {problem}", index + 1))?;
+    }
     match &config.permissions.source {
         PermissionSource::AllowAll if !config.dev => {
             Err("permissions.source `allow_all` is for --dev only: use `claims` or `http`".into())

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 use realtime_gateway_protocol::ServiceName;
 
 use super::{
-    Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random,
+    ClaimPath, Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random,
     services::{self, ServiceDraft},
 };
 
@@ -82,6 +82,18 @@ impl Draft {
         };
         let has_broker = !self.config.bus.is_embedded();
         self.config.services = services::complete(&self.services, has_broker).map_err(ConfigError::Rule)?;
+        self.config.auth.kept_claims = self.kept_claims();
         Ok(())
+    }
+
+    /// Returns the claims that requests to the permission service and to backends contain.
+    fn kept_claims(&self) -> Vec<ClaimPath> {
+        let is_asked = matches!(self.config.permissions.source, PermissionSource::Http(_));
+        let of_permissions = self.config.permissions.claims.iter().filter(|_| is_asked);
+        let backends = self.config.services.values().filter_map(|service| service.backend.as_ref());
+        let mut claims: Vec<_> = of_permissions.chain(backends.flat_map(|backend| &backend.claims)).cloned().collect();
+        claims.sort();
+        claims.dedup();
+        claims
     }
 }

@@ -3,17 +3,12 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use realtime_gateway_protocol::ServiceName;
 
-use super::Secret;
+use super::{ClaimPath, Secret, webhook_secret};
 
 /// The allowed values of `backend.timeout`.
 const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
-/// The allowed sizes of a secret in bytes, as Standard Webhooks defines them.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// The prefix of a secret of Standard Webhooks.
-const SECRET_PREFIX: &str = "whsec_";
 
 /// A declared service, `services.NAME.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +29,7 @@ pub struct ServiceBackend {
     /// The maximum number of concurrent requests of a node.
     pub max_in_flight: usize,
     /// The claims of a client's token that requests contain.
-    pub claims: Vec<String>,
+    pub claims: Vec<ClaimPath>,
 }
 
 /// How the backend of a service is reached.
@@ -62,15 +57,8 @@ impl BackendAddress {
         let text = fs::read_to_string(secret_file).map_err(|error| format!("{file}: cannot be read: {error}"))?;
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
         let secrets = lines.filter(|(_, line)| !line.is_empty()).map(|(index, line)| {
-            let is_secret = |text: &str| STANDARD.decode(text).is_ok_and(|bytes| SECRET_BYTES.contains(&bytes.len()));
-            match line.strip_prefix(SECRET_PREFIX).filter(|text| is_secret(text)) {
-                Some(_) => Ok(Secret(line.to_owned())),
-                None => Err(format!(
-                    "{file}, line {}: is not `{SECRET_PREFIX}` and the base64 of 24 to 64 bytes \
-                     (echo {SECRET_PREFIX}$(openssl rand -base64 32))",
-                    index + 1
-                )),
-            }
+            let checked = webhook_secret::check(line).map(|()| Secret(line.to_owned()));
+            checked.map_err(|problem| format!("{file}, line {}: {problem}", index + 1))
         });
         let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
         if secrets.is_empty() { Err(format!("{file}: contains no secret")) } else { Ok(secrets) }
@@ -94,7 +82,7 @@ pub(super) struct ServiceDraft {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) timeout: Duration,
     pub(super) max_in_flight: usize,
-    pub(super) claims: Vec<String>,
+    pub(super) claims: Vec<ClaimPath>,
 }
 
 impl Default for ServiceDraft {
@@ -172,7 +160,9 @@ impl ServiceDraft {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    use super::{super::webhook_secret::PREFIX as SECRET_PREFIX, *};
 
     fn draft(backend_url: Option<&str>) -> ServiceDraft {
         ServiceDraft {
@@ -200,7 +190,7 @@ mod tests {
         let millis = Duration::from_millis;
         for (draft, problem) in [
             (ServiceDraft { contract: None, ..draft(None) }, "contract is not set"),
-            (ServiceDraft { claims: vec!["tenant".into()], ..draft(None) }, "backend.url is not set"),
+            (ServiceDraft { claims: vec![ClaimPath::of("tenant")], ..draft(None) }, "backend.url is not set"),
             (ServiceDraft { secret_file: Some("s".into()), ..draft(None) }, "backend.url is not set"),
             (draft(Some("http://orders")), "backend.secret_file is not set"),
             (draft(Some("ftp://orders")), "backend.url is neither"),

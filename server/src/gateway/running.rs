@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    auth::{ApiKeys, Authenticator},
+    auth::{ApiKeys, Authenticator, Permissions},
     bus::{BackendBroker, Bus},
     cluster::Sweeper,
     commands::{ServerSubscriptions, Services},
@@ -36,6 +36,8 @@ const END_AFTER_FAILURE: Duration = Duration::from_secs(10);
 pub struct Parts {
     /// The verifier of tokens.
     pub auth: Arc<Authenticator>,
+    /// The source of permissions.
+    pub permissions: Arc<Permissions>,
     /// The keys of the HTTP API.
     pub api_keys: Arc<ApiKeys>,
     /// The configuration in force.

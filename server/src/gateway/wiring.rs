@@ -102,6 +102,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let config = LiveConfig::new(config);
     let node = Arc::new(Node::new(name, lease, &clock, config.clone(), metrics.clone()));
     node.set_contracts(fingerprints(&table.declarations()));
+    permissions.report_to(metrics.clone());
     let permissions = Arc::new(permissions.with_policies(table.clone()));
     let base = Base { config, metrics, tasks, clock, store, bus, broker, node, permissions };
 
@@ -152,6 +153,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let upkeep = Upkeep { server_subscriptions, inspector: inspector.clone(), agreement, condition, sweeper };
     start_parts(&base, &core, &upkeep, bus_events).await?;
     let Upkeep { agreement, condition, sweeper, .. } = upkeep;
+    base.tasks.spawn_part("keys of identity providers", auth.clone().keep_keys_fresh());
     let relief = MemoryRelief::new(memory.clone(), connections.clone(), base.metrics.clone());
     base.tasks.spawn_part("memory budget", relief.run());
     if let Some(inbound) = inbound {
@@ -187,6 +189,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     });
     let parts = Parts {
         auth,
+        permissions: base.permissions.clone(),
         api_keys: api_keys.clone(),
         config: base.config.clone(),
         store: base.store.clone(),

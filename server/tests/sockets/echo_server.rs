@@ -216,6 +216,7 @@ impl EdgeContext for EchoContext {
                 device: None,
                 expires_at: Timestamp::from(std::time::SystemTime::now()),
                 grants: Arc::new(Grants::default()),
+                claims: None,
                 token: TokenClaims::default(),
             }),
             "old" => Err(AuthError::Expired),

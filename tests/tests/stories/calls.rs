@@ -315,3 +315,25 @@ async fn development_token_grants_calls() {
         assert_eq!(reply["code"], if expected { "invalid_message" } else { "forbidden" }, "{calls}");
     }
 }
+
+#[tokio::test]
+async fn backend_receives_the_configured_claims_only() {
+    let claims = r#"["tenant", "https://example.com/plan", "absent"]"#;
+    let mut orders = Orders::with(Settings::default().set("services.orders.backend.claims", claims)).await;
+    let token = Token::for_user("alice").claim("tenant", json!({ "id": 7 })).claim("email", json!("a@example.com"));
+    let token = token.claim("https://example.com/plan", json!("pro")).claim("deviceId", json!("phone"));
+    let mut alice = Socket::connect_with(&orders.gateway, &token).await;
+    alice.send(call(json!({}))).await;
+    let request = orders.backend.next().await;
+    let body = request.body();
+    assert_eq!(body["claims"], json!({ "https://example.com/plan": "pro", "tenant": { "id": 7 } }));
+    assert_eq!(body["deviceId"], "phone");
+    request.answer(200, &json!({ "data": null })).await;
+    alice.expect("call_result").await;
+    let mut bob = Socket::connect(&orders.gateway, "bob").await;
+    bob.send(call(json!({}))).await;
+    let request = orders.backend.next().await;
+    assert_eq!(request.body()["claims"], json!({}), "the token has none of them");
+    request.answer(200, &json!({ "data": null })).await;
+    bob.expect("call_result").await;
+}

@@ -1,10 +1,14 @@
 //! The examples of docs/examples that decide who a user is and what a user may do, each next to a real gateway.
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use realtime_gateway_tests::{ExampleProgram, Gateway, Settings, Socket, Token, http_client};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 /// The example of an identity provider, and the line with its addresses.
 pub(crate) async fn start_identity_provider() -> (ExampleProgram, Value) {
@@ -19,10 +23,8 @@ pub(crate) async fn start_identity_provider() -> (ExampleProgram, Value) {
 async fn identity_provider() -> (ExampleProgram, String, Gateway) {
     let (provider, listening) = start_identity_provider().await;
     let setting = |name: &str| format!("\"{}\"", listening[name].as_str().unwrap());
-    let settings = Settings::default()
-        .set("auth.jwks_url", &setting("jwksUrl"))
-        .set("auth.issuer", &setting("issuer"))
-        .set("auth.audience", &setting("audience"));
+    let settings =
+        Settings::default().set("auth.oidc_issuer", &setting("issuer")).set("auth.audience", &setting("audience"));
     let gateway = Gateway::with(settings).await;
     (provider, listening["issuer"].as_str().unwrap().to_owned(), gateway)
 }
@@ -72,32 +74,32 @@ async fn rotation_at_the_identity_provider_interrupts_no_client() {
 }
 
 #[tokio::test]
-async fn rejects_token_of_another_issuer() {
-    let (_provider, _, gateway) = identity_provider().await;
-    let other = Token::for_user("alice").claim("iss", json!("https://another.example")).claim("aud", json!("realtime"));
+async fn rejects_token_that_names_the_identity_provider_and_is_signed_by_another_key() {
+    let (_provider, issuer, gateway) = identity_provider().await;
+    let other = Token::for_user("alice").claim("iss", json!(issuer)).claim("aud", json!("realtime"));
     let refused = Socket::open(&gateway, "/ws", Some(&other.text())).await;
     assert_eq!(refused.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
-const PASSWORD: &str = "a password of the stories";
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Writes the file of clans, with a time of its own: two writes may fall into one tick of the file system's clock.
 fn write_members(path: &Path, clans: &Value) {
     let before = std::fs::metadata(path).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     std::fs::write(path, clans.to_string()).unwrap();
     let file = std::fs::File::options().write(true).open(path).unwrap();
-    file.set_modified((before + std::time::Duration::from_millis(10)).max(SystemTime::now())).unwrap();
+    file.set_modified((before + Duration::from_millis(10)).max(SystemTime::now())).unwrap();
 }
 
-/// The example of a permission callback, and a gateway that asks it with this password.
-async fn permission_callback(members: &Path, password: &str) -> (ExampleProgram, Gateway) {
+/// The example of a permission callback, and a gateway that signs its questions with this secret.
+async fn permission_callback(members: &Path, secret: &str) -> (ExampleProgram, Gateway) {
     let mut command = ExampleProgram::python_command("permission_callback.py");
-    command.env("PERMISSIONS_PASSWORD", PASSWORD).args(["--port", "0", "--ttl", "1", "--members"]).arg(members);
+    let secrets = format!("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{SECRET}");
+    command.env("GATEWAY_PERMISSIONS__SECRET", secrets).args(["--port", "0", "--ttl", "1", "--members"]).arg(members);
     let mut callback = ExampleProgram::start(command);
-    let address = callback.line().await["listening"].as_str().unwrap().to_owned();
-    let url = format!("\"http://gateway:{}@{address}/permissions\"", password.replace(' ', "%20"));
+    let url = format!("\"http://{}/permissions\"", callback.line().await["listening"].as_str().unwrap());
     let settings = Settings::default().set("permissions.source", "\"http\"").set("permissions.url", &url);
-    (callback, Gateway::with(settings).await)
+    (callback, Gateway::with(settings.set("permissions.secret", &format!("\"{secret}\""))).await)
 }
 
 #[tokio::test]
@@ -105,12 +107,14 @@ async fn permission_callback_decides_who_reads_and_who_writes() {
     let dir = tempfile::tempdir().unwrap();
     let members = dir.path().join("members.json");
     write_members(&members, &json!({ "c": { "alice": "member", "bob": "guest" } }));
-    let (mut callback, gateway) = permission_callback(&members, PASSWORD).await;
+    let (mut callback, gateway) = permission_callback(&members, SECRET).await;
     let (mut alice, mut bob) = (Socket::connect(&gateway, "alice").await, Socket::connect(&gateway, "bob").await);
     bob.join("c").await;
-    let asked = callback.line().await;
-    let question =
-        json!({ "userId": "bob", "action": "subscribe", "service": "clan_chat", "topic": "c", "allowed": true });
+    let mut asked = callback.line().await;
+    assert!(asked["sessionId"].take().is_string(), "{asked}");
+    let question = json!({
+        "userId": "bob", "sessionId": null, "action": "subscribe", "service": "clan_chat", "topic": "c", "allowed": true,
+    });
     assert_eq!(asked, question);
     alice.chat("c", "hello").await;
     assert_eq!(bob.wait_for("chat").await["content"], "hello");
@@ -123,13 +127,49 @@ async fn permission_callback_decides_who_reads_and_who_writes() {
 }
 
 #[tokio::test]
-async fn permission_callback_answers_no_gateway_with_another_password() {
+async fn permission_callback_answers_no_gateway_with_another_secret() {
     let dir = tempfile::tempdir().unwrap();
     let members = dir.path().join("members.json");
     write_members(&members, &json!({ "c": { "alice": "member" } }));
-    let (_callback, gateway) = permission_callback(&members, "a password that was guessed").await;
+    let (_callback, gateway) = permission_callback(&members, "whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB").await;
     let mut alice = Socket::connect(&gateway, "alice").await;
     let chat = json!({ "type": "chat", "clanId": "c", "content": "x" });
     assert_eq!(alice.request(chat).await["code"], "unavailable");
-    assert!(!gateway.log().iter().any(|line| line.contains("guessed")), "the password is in no log line");
+    assert!(!gateway.log().iter().any(|line| line.contains("BBBBBBBB")), "the secret is in no log line");
+}
+
+/// Runs a program that signs a token with the secret of the gateways under test.
+async fn signed_by(mut command: Command) -> String {
+    let environment = [
+        ("GATEWAY_AUTH__JWT_SECRET", realtime_gateway_tests::SECRET),
+        ("GATEWAY_AUTH__ISSUER", "https://backend.example.com"),
+        ("GATEWAY_AUTH__AUDIENCE", "realtime"),
+    ];
+    // Go compiles its standard library first.
+    let ended = tokio::time::timeout(Duration::from_secs(300), command.envs(environment).kill_on_drop(true).output());
+    let output = ended.await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(printed["expiresAt"].is_u64(), "{printed}");
+    printed["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn examples_sign_tokens_that_the_gateway_accepts() {
+    let settings =
+        Settings::default().set("auth.issuer", "\"https://backend.example.com\"").set("auth.audience", "\"realtime\"");
+    let gateway = Gateway::with(settings).await;
+    let mut in_node = ExampleProgram::node_command("sign-token.mjs");
+    let mut in_python = ExampleProgram::python_command("sign_token.py");
+    let mut in_go = ExampleProgram::go_command("sign_token.go");
+    for command in [&mut in_node, &mut in_python] {
+        command.args(["--user", "alice.o'hara\"1", "--clans", "clan123", "--topics", "orders:order-42"]);
+    }
+    in_go.args(["-user", "alice.o'hara\"1", "-clans", "clan123", "-topics", "orders:order-42"]);
+    for command in [in_node, in_python, in_go] {
+        let mut alice = connected(&gateway, &signed_by(command).await).await;
+        assert_eq!(alice.chat("clan123", "hello").await["type"], "message_sent");
+        let other = alice.request(json!({ "type": "chat", "clanId": "another", "content": "x" })).await;
+        assert_eq!(other["code"], "forbidden");
+    }
 }

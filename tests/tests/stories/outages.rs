@@ -22,8 +22,14 @@ impl GatewayWithIdentityProvider {
     }
 
     async fn with(kids: &[&str], settings: Settings) -> Self {
+        Self::behind(LinkState::Healthy, kids, settings).await
+    }
+
+    /// Starts a gateway whose link to the identity provider is in this state.
+    async fn behind(state: LinkState, kids: &[&str], settings: Settings) -> Self {
         let provider = StubHttpServer::start(key_set(kids)).await;
         let link = FaultProxy::to(provider.address()).await;
+        link.set(state);
         let url = format!("\"http://{}/keys\"", link.address());
         let gateway = Gateway::with(settings.set("auth.jwks_url", &url)).await;
         Self { provider, link, gateway }
@@ -68,7 +74,7 @@ async fn connect_until_admitted(gateway: &Gateway, token: &str) -> Socket {
 #[tokio::test]
 async fn answers_unavailable_while_identity_provider_is_unreachable() {
     let GatewayWithIdentityProvider { link, gateway, provider: _provider } =
-        GatewayWithIdentityProvider::start(&["k1"]).await;
+        GatewayWithIdentityProvider::behind(LinkState::Refused, &["k1"], Settings::default()).await;
     let token = Token::for_user("alice").from_provider("k1");
     for state in [LinkState::Refused, LinkState::Stalled] {
         link.set(state);
@@ -97,13 +103,19 @@ async fn answers_unavailable_while_identity_provider_is_unreachable() {
 async fn answers_unavailable_for_new_key_until_next_fetch() {
     let GatewayWithIdentityProvider { provider, gateway, link: _line } =
         GatewayWithIdentityProvider::start(&["old"]).await;
-    let (old, new) = (Token::for_user("alice").from_provider("old"), Token::for_user("bob").from_provider("new"));
-    Socket::open(&gateway, "/ws", Some(&old)).await.unwrap().expect("connected").await;
-    provider.set_response(key_set(&["new"]));
-    let status = Socket::open(&gateway, "/ws", Some(&new)).await.unwrap_err();
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    expect_rejection_by_query_and_message(&gateway, &new, ("unavailable", 1013)).await;
+    let token = |kid: &str| Token::for_user(kid).from_provider(kid);
+    // The keys are fetched at the start.
+    provider.wait_for_requests(1).await;
+    Socket::open(&gateway, "/ws", Some(&token("old"))).await.unwrap().expect("connected").await;
     assert_eq!(provider.request_count(), 1);
+    // The first unknown key is fetched immediately, the next one not before the interval between fetches has passed.
+    provider.set_response(key_set(&["new"]));
+    Socket::open(&gateway, "/ws", Some(&token("new"))).await.unwrap().expect("connected").await;
+    provider.set_response(key_set(&["newest"]));
+    let status = Socket::open(&gateway, "/ws", Some(&token("newest"))).await.unwrap_err();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    expect_rejection_by_query_and_message(&gateway, &token("newest"), ("unavailable", 1013)).await;
+    assert_eq!(provider.request_count(), 2);
 }
 
 #[tokio::test]
@@ -118,10 +130,9 @@ async fn rejects_key_that_is_missing_from_fresh_key_set() {
 #[tokio::test]
 async fn closes_session_with_1013_when_fresh_token_cannot_be_verified() {
     let settings = Settings::default().set("auth.leeway", "\"0s\"").set("auth.expiry_grace", "\"1s\"");
-    let GatewayWithIdentityProvider { link, gateway, provider: _provider } =
-        GatewayWithIdentityProvider::with(&["k1"], settings).await;
+    let GatewayWithIdentityProvider { link: _line, gateway, provider: _provider } =
+        GatewayWithIdentityProvider::behind(LinkState::Refused, &["k1"], settings).await;
     let mut socket = Socket::connect_with(&gateway, &Token::for_user("alice").valid_for(Duration::from_secs(3))).await;
-    link.set(LinkState::Refused);
     let fresh = Token::for_user("alice").from_provider("k1");
     let refused = socket.request(json!({ "type": "authenticate", "token": fresh })).await;
     assert_eq!(refused["code"], "unavailable");

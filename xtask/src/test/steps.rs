@@ -74,6 +74,7 @@ pub(super) const ALL: &[Step] = &[
         Tool::NODE,
         Tool::NPM,
         Tool::NPM_EXAMPLES,
+        Tool::GO,
         Tool::FAKETIME,
         Tool::HAPROXY,
         Tool::NGINX,

@@ -118,7 +118,7 @@ async fn rejects_a_key_set_over_the_limit_as_a_whole() {
     }
     assert_eq!(server.hits(), 1);
     let without = verify(&large, ES256, None).await.err();
-    assert_eq!(without, Some(AuthError::Invalid("it has no kid, and auth.jwks_url serves more than 100 keys")));
+    assert_eq!(without, Some(AuthError::Invalid("it has no kid, and its provider has more than 100 keys")));
     let too_many = [names, vec!["one more".into()]].concat();
     let refused = parse(set(&too_many).as_bytes(), &Rules::new(&auth())).err().unwrap();
     assert_eq!(refused, "the response has 1001 keys, and at most 1000 are read");

@@ -60,17 +60,11 @@ impl<Q: Eq + Hash> Cache<Q> {
 mod tests {
     use std::time::Duration;
 
-    use realtime_gateway_protocol::{ClanId, UserId};
-
     use super::*;
-    use crate::{
-        auth::{Action, permissions::callback::PermissionQuery},
-        topic::Topic,
-    };
+    use crate::auth::permissions::query::{PermissionKey, tests};
 
-    fn query(user: &str) -> PermissionQuery {
-        let topic = Topic::Clan(ClanId::new("c").unwrap());
-        PermissionQuery::Topic { user: UserId::new(user).unwrap(), action: Action::Read, topic }
+    fn query(user: &str) -> PermissionKey {
+        tests::query(&tests::identity(user, &[]), "s", None, &[]).key
     }
 
     fn verdict(allowed: bool) -> Verdict {

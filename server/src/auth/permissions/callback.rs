@@ -1,22 +1,29 @@
 //! Asks the permission service (`permissions.url`).
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use async_trait::async_trait;
-use realtime_gateway_protocol::{MethodName, ServiceName, UserId};
+use parking_lot::RwLock;
+use realtime_gateway_protocol::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::decisions::{Answer, Decider, Verdict};
+use super::{
+    PermissionObserver, PermissionOutcome, PermissionsError, Requester,
+    decisions::{Answer, Decider, Verdict},
+    query::{PermissionKey, PermissionQuery, Subject},
+};
 use crate::{
-    auth::{Action, fetch::body},
-    config::{self, Secret},
+    auth::fetch::body,
+    backend::Signer,
+    config::{self, ClaimPath, Secret},
     crypto,
-    topic::Topic,
 };
 
 /// The most queries that may wait for a request slot. Further ones fail immediately.
@@ -24,36 +31,23 @@ const MAX_WAITING: usize = 10_000;
 /// The largest response that is read, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// A query to the permission service.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum PermissionQuery {
-    /// May a user perform an action on a topic?
-    Topic { user: UserId, action: Action, topic: Topic },
-    /// May a user use a call of a service?
-    Call { user: UserId, service: ServiceName, method: MethodName },
+/// What a reload replaces of the requests to the permission service.
+pub struct CallbackSettings {
+    /// Signs each request, if secrets are configured.
+    signer: Option<Signer>,
+    /// The claims that each request contains.
+    claims: Vec<ClaimPath>,
 }
 
-impl PermissionQuery {
-    /// Returns the body of the request.
-    fn body(&self) -> serde_json::Value {
-        match self {
-            Self::Topic { user, action, topic } => {
-                let action = match action {
-                    Action::Subscribe => "subscribe",
-                    Action::Publish => "publish",
-                    Action::Read => "read",
-                };
-                let name = match topic {
-                    Topic::User(user) => user.as_str(),
-                    Topic::Clan(clan) => clan.as_str(),
-                    Topic::Service(_, topic) => topic.as_str(),
-                };
-                json!({ "userId": user, "action": action, "service": topic.service(), "topic": name })
-            }
-            Self::Call { user, service, method } => {
-                json!({ "userId": user, "action": "call", "service": service, "method": method })
-            }
-        }
+impl CallbackSettings {
+    /// Prepares the settings of a configuration.
+    ///
+    /// # Errors
+    /// A [`PermissionsError`] when a secret is not valid.
+    pub fn new(permissions: &config::Permissions) -> Result<Self, PermissionsError> {
+        let signer = (!permissions.secrets.is_empty()).then(|| Signer::new(&permissions.secrets)).transpose();
+        let signer = signer.map_err(|problem| PermissionsError(format!("permissions.secret: {problem}")))?;
+        Ok(Self { signer, claims: permissions.claims.clone() })
     }
 }
 
@@ -61,6 +55,9 @@ impl PermissionQuery {
 pub(super) struct Callback {
     url: Secret,
     client: reqwest::Client,
+    settings: RwLock<Arc<CallbackSettings>>,
+    /// Receives what becomes of requests, once it is set.
+    observer: OnceLock<Arc<dyn PermissionObserver>>,
     /// The time limit of a request, and of the wait for a request slot.
     timeout: Duration,
     in_flight: Semaphore,
@@ -76,21 +73,52 @@ struct Body {
 }
 
 impl Callback {
-    pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, String> {
+    pub(super) fn new(url: &Secret, permissions: &config::Permissions) -> Result<Self, PermissionsError> {
         let client = crypto::https_client()
             .timeout(permissions.timeout)
             // Idle connections are limited to the number that can be in use.
             .pool_max_idle_per_host(permissions.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| error.without_url().to_string())?;
+            .map_err(|error| PermissionsError(format!("permissions.url: {}", error.without_url())))?;
         Ok(Self {
             url: url.clone(),
             client,
+            settings: RwLock::new(Arc::new(CallbackSettings::new(permissions)?)),
+            observer: OnceLock::new(),
             timeout: permissions.timeout,
             in_flight: Semaphore::new(permissions.max_in_flight.min(Semaphore::MAX_PERMITS)),
             waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// Reports requests to an observer. The first one stays.
+    pub(super) fn report_to(&self, observer: Arc<dyn PermissionObserver>) {
+        let _ = self.observer.set(observer);
+    }
+
+    /// Replaces the settings for further requests.
+    pub(super) fn replace(&self, settings: CallbackSettings) {
+        *self.settings.write() = Arc::new(settings);
+    }
+
+    /// Returns a query about a client, with the claims that are configured.
+    pub(super) fn query(&self, requester: Requester<'_>, subject: Subject) -> PermissionQuery {
+        let settings = Arc::clone(&self.settings.read());
+        PermissionQuery::new(requester, &settings.claims, subject)
+    }
+
+    async fn fetch(&self, query: &PermissionQuery) -> Result<Answer, String> {
+        let (text, settings) = (query.body(), Arc::clone(&self.settings.read()));
+        let mut request = self.client.post(&self.url.0).header("content-type", "application/json");
+        if let Some(signer) = &settings.signer {
+            // The service compares the time with its wall clock.
+            request = signer.sign(request, Timestamp::from(SystemTime::now()), &text);
+        }
+        let body = body(request.body(text).send().await, MAX_BYTES).await?;
+        let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;
+        let verdict = if body.allowed { Verdict::Allowed } else { Verdict::Denied(None) };
+        Ok(Answer { verdict, ttl: body.ttl_seconds.map(Duration::from_secs) })
     }
 
     /// Waits for one of the `permissions.max_in_flight` request slots, for at most `permissions.timeout`.
@@ -111,17 +139,34 @@ impl Callback {
 #[async_trait]
 impl Decider for Callback {
     type Query = PermissionQuery;
+    type Key = PermissionKey;
 
-    fn key(&self) -> String {
+    fn key_of(query: &PermissionQuery) -> PermissionKey {
+        query.key.clone()
+    }
+
+    fn name(&self) -> String {
         "permissions.url".into()
     }
 
     async fn ask(&self, query: &PermissionQuery) -> Result<Answer, String> {
-        let _slot = self.acquire_slot().await?;
-        let body = body(self.client.post(&self.url.0).json(&query.body()).send().await, MAX_BYTES).await?;
-        let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;
-        let verdict = if body.allowed { Verdict::Allowed } else { Verdict::Denied(None) };
-        Ok(Answer { verdict, ttl: body.ttl_seconds.map(Duration::from_secs) })
+        let observer = self.observer.get();
+        let slot = self.acquire_slot().await;
+        if let (Err(_), Some(observer)) = (&slot, observer) {
+            observer.permission_request_not_sent();
+        }
+        let _slot = slot?;
+        let began = Instant::now();
+        let answer = self.fetch(query).await;
+        if let Some(observer) = observer {
+            let outcome = match &answer {
+                Ok(Answer { verdict: Verdict::Allowed, .. }) => PermissionOutcome::Allowed,
+                Ok(_) => PermissionOutcome::Denied,
+                Err(_) => PermissionOutcome::Failed,
+            };
+            observer.permission_request_ended(outcome, began.elapsed());
+        }
+        answer
     }
 }
 

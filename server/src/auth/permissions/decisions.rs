@@ -38,10 +38,15 @@ const MIN_RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 #[async_trait]
 pub(super) trait Decider: Send + Sync + 'static {
     /// A query.
-    type Query: Clone + Eq + Hash + Send + Sync + 'static;
+    type Query: Send + Sync + 'static;
+    /// What tells the decisions about queries apart.
+    type Key: Clone + Eq + Hash + Send + Sync + 'static;
 
-    /// Returns the configuration key of the service, for the log.
-    fn key(&self) -> String;
+    /// Returns the key of the decision about a query.
+    fn key_of(query: &Self::Query) -> Self::Key;
+
+    /// Returns the name of the service in the log: its configuration key.
+    fn name(&self) -> String;
 
     /// Sends a query.
     ///
@@ -142,19 +147,19 @@ type PendingRequest = BoxFuture<'static, Option<Decision>>;
 pub(super) struct Decisions<D: Decider> {
     decider: D,
     times: DecisionTimes,
-    state: Mutex<State<D::Query>>,
+    state: Mutex<State<D::Key>>,
     is_failing: AtomicBool,
 }
 
-struct State<Q> {
-    cache: Cache<Q>,
+struct State<K> {
+    cache: Cache<K>,
     /// Requests in progress. Each is cancelled when its last caller goes away.
-    pending: HashMap<Q, WeakShared<PendingRequest>>,
+    pending: HashMap<K, WeakShared<PendingRequest>>,
 }
 
 impl<D: Decider> std::fmt::Debug for Decisions<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decisions").field("of", &self.decider.key()).finish_non_exhaustive()
+        f.debug_struct("Decisions").field("of", &self.decider.name()).finish_non_exhaustive()
     }
 }
 
@@ -165,12 +170,17 @@ impl<D: Decider> Decisions<D> {
         Self { decider, times, state: Mutex::new(state), is_failing: AtomicBool::new(false) }
     }
 
+    /// Returns the service that decides.
+    pub(super) fn decider(&self) -> &D {
+        &self.decider
+    }
+
     /// Returns the decision, from the cache if possible. Returns `None` when the service does not answer and no earlier
     /// grant is valid.
     pub(super) async fn decide(self: &Arc<Self>, query: D::Query) -> Option<Decision> {
         let request = {
             let mut state = self.state.lock();
-            if let Some(decision) = state.cache.get(&query, Instant::now()) {
+            if let Some(decision) = state.cache.get(&D::key_of(&query), Instant::now()) {
                 return Some(decision);
             }
             self.join_or_start(&mut state, query)
@@ -178,25 +188,27 @@ impl<D: Decider> Decisions<D> {
         request.await
     }
 
-    fn join_or_start(self: &Arc<Self>, state: &mut State<D::Query>, query: D::Query) -> Shared<PendingRequest> {
-        if let Some(request) = state.pending.get(&query).and_then(WeakShared::upgrade) {
+    fn join_or_start(self: &Arc<Self>, state: &mut State<D::Key>, query: D::Query) -> Shared<PendingRequest> {
+        let key = D::key_of(&query);
+        if let Some(request) = state.pending.get(&key).and_then(WeakShared::upgrade) {
             return request;
         }
         if state.pending.len() >= PENDING_SWEEP_SIZE {
             state.pending.retain(|_, request| request.upgrade().is_some());
         }
-        let (decisions, sent_query) = (Arc::clone(self), query.clone());
-        let request = async move { decisions.request(sent_query).await }.boxed().shared();
+        let decisions = Arc::clone(self);
+        let request = async move { decisions.request(query).await }.boxed().shared();
         if let Some(weak) = request.downgrade() {
-            state.pending.insert(query, weak);
+            state.pending.insert(key, weak);
         }
         request
     }
 
     async fn request(&self, query: D::Query) -> Option<Decision> {
         let outcome = self.decider.ask(&query).await;
+        let key = D::key_of(&query);
         let mut state = self.state.lock();
-        state.pending.remove(&query);
+        state.pending.remove(&key);
         // Log only transitions: once when an outage begins, and once when it ends.
         let failed_before = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {
@@ -205,14 +217,14 @@ impl<D: Decider> Decisions<D> {
                 if failed_before {
                     log_limited!(
                         INFO,
-                        { service = self.decider.key() },
+                        { service = self.decider.name() },
                         "a service that decides about permissions responds again"
                     );
                 }
                 if decision.cached_until > Instant::now() {
-                    state.cache.insert(query, decision.clone());
+                    state.cache.insert(key, decision.clone());
                 } else {
-                    state.cache.remove(&query);
+                    state.cache.remove(&key);
                 }
                 Some(decision)
             }
@@ -220,13 +232,13 @@ impl<D: Decider> Decisions<D> {
                 if !failed_before {
                     log_limited!(
                         WARN,
-                        { reason, service = self.decider.key(), stale_grace = ?self.times.stale_grace },
+                        { reason, service = self.decider.name(), stale_grace = ?self.times.stale_grace },
                         "a service that decides about permissions does not respond: earlier grants remain valid for \
                          permissions.stale_grace, and every other action is denied"
                     );
                 }
                 let now = Instant::now();
-                state.cache.stale(&query, now).map(|decision| decision.postpone(now))
+                state.cache.stale(&key, now).map(|decision| decision.postpone(now))
             }
         }
     }

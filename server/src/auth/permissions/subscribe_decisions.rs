@@ -1,11 +1,7 @@
 //! Decisions of the backend of a declared service about who may subscribe to its topics and read their history and
 //! presence (`subscribe = "backend"`).
 
-use std::{
-    hash::{Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use realtime_gateway_protocol::{DeviceId, RawJson, SessionId, TopicName, UserId};
@@ -13,8 +9,10 @@ use realtime_gateway_protocol::{DeviceId, RawJson, SessionId, TopicName, UserId}
 use super::{
     Requester,
     decisions::{Answer, Decider, Decision, DecisionTimes, Decisions, Refusal, Verdict},
+    query::{ClaimsDigest, digest},
 };
 use crate::{
+    auth::KeptClaims,
     backend::{Backend, BackendFailure, Caller, SubscribeRequest},
     runtime::clock::NodeClock,
 };
@@ -43,6 +41,7 @@ impl SubscribeDecisions {
             topic: topic.clone(),
             device: requester.device.cloned(),
             params,
+            claims: KeptClaims::for_request(requester.identity.claims.as_deref(), self.0.decider().backend.claims()),
         };
         self.0.decide(query).await
     }
@@ -62,40 +61,30 @@ struct SubscribeQuery {
     topic: TopicName,
     device: Option<DeviceId>,
     params: RawJson,
+    claims: Option<RawJson>,
 }
 
-impl SubscribeQuery {
-    /// The parts that tell queries apart. A session has one device, and a topic one list of parameters.
-    fn identity(&self) -> (&UserId, &SessionId, &TopicName) {
-        (&self.user, &self.session, &self.topic)
-    }
-}
-
-impl PartialEq for SubscribeQuery {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-
-impl Eq for SubscribeQuery {}
-
-impl Hash for SubscribeQuery {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
-    }
-}
+/// What tells queries apart. A session has one device, and a topic one list of parameters; a new token may bring other
+/// claims.
+type SubscribeKey = (UserId, SessionId, TopicName, Option<ClaimsDigest>);
 
 #[async_trait]
 impl Decider for Asked {
     type Query = SubscribeQuery;
+    type Key = SubscribeKey;
 
-    fn key(&self) -> String {
+    fn key_of(query: &SubscribeQuery) -> SubscribeKey {
+        let claims = query.claims.as_ref().map(digest);
+        (query.user.clone(), query.session.clone(), query.topic.clone(), claims)
+    }
+
+    fn name(&self) -> String {
         format!("services.{}.backend", self.backend.service())
     }
 
     async fn ask(&self, query: &SubscribeQuery) -> Result<Answer, String> {
-        let SubscribeQuery { user, session, topic, device, params } = query;
-        let caller = Caller { user, session, device: device.as_ref(), claims: None };
+        let SubscribeQuery { user, session, topic, device, params, claims } = query;
+        let caller = Caller { user, session, device: device.as_ref(), claims: claims.as_ref() };
         let answer = async {
             let _slot = self.backend.slot()?;
             self.backend.may_subscribe(&caller, &SubscribeRequest { topic, params }, self.clock.wall()).await

@@ -2,25 +2,17 @@
 
 use std::collections::HashMap;
 
-use realtime_gateway_protocol::{ClanId, ServiceName, Timestamp, TopicName, UserId};
+use realtime_gateway_protocol::{ClanId, ServiceName, TopicName, UserId};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{query::tests::identity, *};
 use crate::{
     auth::test_http::TestServer,
     config::{Config, Secret},
-    store::TokenClaims,
 };
 
 fn alice(grants: Grants) -> Identity {
-    let user = UserId::new("alice").unwrap();
-    Identity {
-        user,
-        device: None,
-        expires_at: Timestamp::default(),
-        grants: Arc::new(grants),
-        token: TokenClaims::default(),
-    }
+    Identity { grants: Arc::new(grants), ..identity("alice", &[]) }
 }
 
 /// Checks an action of an identity.
@@ -170,8 +162,8 @@ async fn sends_one_request_with_user_action_and_topic() {
     }
     check(&permissions, &alice(Grants::default()), Action::Read, &order("o1")).await.unwrap();
     let expected = [
-        json!({ "userId": "alice", "action": "subscribe", "service": "clan_chat", "topic": "c1" }),
-        json!({ "userId": "alice", "action": "read", "service": "orders", "topic": "o1" }),
+        json!({ "userId": "alice", "sessionId": "s1", "action": "subscribe", "service": "clan_chat", "topic": "c1" }),
+        json!({ "userId": "alice", "sessionId": "s1", "action": "read", "service": "orders", "topic": "o1" }),
     ];
     assert_eq!(server.requests(), expected);
 }

@@ -84,16 +84,13 @@ fn read(
 
 /// Prepares requests to a backend. The error begins with the key.
 fn backend_of(service: &ServiceName, backend: &ServiceBackend) -> Result<Backend, String> {
-    if !backend.claims.is_empty() {
-        return Err("claims: this version of the gateway cannot pass on claims yet: leave it out".into());
-    }
     let bounds = BackendBounds { timeout: backend.timeout, max_in_flight: backend.max_in_flight };
     match &backend.address {
-        BackendAddress::Amqp => Ok(Backend::over_broker(service.clone(), bounds)),
+        BackendAddress::Amqp => Ok(Backend::over_broker(service.clone(), bounds).with_claims(&backend.claims)),
         BackendAddress::Http { url, .. } => {
             let secrets = backend.address.read_secrets().map_err(|problem| format!("secret_file: {problem}"))?;
             let http = HttpBackend::new(url.clone(), &secrets, bounds).map_err(|problem| format!("url: {problem}"))?;
-            Ok(Backend::over_http(service.clone(), http, bounds))
+            Ok(Backend::over_http(service.clone(), http, bounds).with_claims(&backend.claims))
         }
     }
 }

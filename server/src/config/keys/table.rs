@@ -89,10 +89,12 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "Public keys in PEM: RSA (RS, PS), P-256 and P-384 (ES), Ed25519 (EdDSA).";
     "auth.jwks_url" live Url, sample("https://id.example.com/.well-known/jwks.json"), config.auth.jwks_url,
         "Public keys of an identity provider: cached, and fetched again for an unknown kid at most every 30 s. Until then a token with an unknown kid is answered with unavailable. At most 1000 keys.";
+    "auth.oidc_issuer" live Texts, sample("https://id.example.com/realms/app"), config.auth.oidc_issuers,
+        "Identity providers (OpenID Connect). The keys of each are found at <issuer>/.well-known/openid-configuration, and fetched again every 5 minutes and for an unknown kid. The iss of a token selects the provider, and has to equal its issuer exactly. https only, except with --dev or on this machine. Needs auth.audience. See docs/auth.md.";
     "auth.issuer" live Text, sample("https://id.example.com/"), config.auth.issuer,
-        "When set, the required iss of tokens.";
-    "auth.audience" live Text, sample("realtime"), config.auth.audience,
-        "When set, the required aud of tokens.";
+        "When set, the required iss of tokens that none of auth.oidc_issuer has issued.";
+    "auth.audience" live Texts, sample("realtime"), config.auth.audiences,
+        "When set, aud of a token has to name one of these. * accepts any audience, and tokens without one: only for providers that issue tokens for this application alone.";
     "auth.leeway" live Duration, default("5s"), config.auth.leeway,
         "The accepted difference between the clocks of the gateway and the issuer: a token is accepted, and its session lasts, this much longer than exp.";
     "auth.timeout" fixed Duration, default("10s"), config.auth.timeout,
@@ -101,10 +103,30 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "How long a session receives pushes after its token has expired.";
     "auth.api_keys" live Tables, sample(r#"[{"name": "backend", "sha256": "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "scopes": ["publish", "read", "admin"]}]"#), config.auth.api_keys,
         "Keys of the HTTP API, by their SHA-256: gateway key new creates a key and this line. A key without scopes has all of them, which causes a warning. A key with services, such as [\"orders\"], may only use the routes of these services.";
+    "auth.claims.user" live Text, default("sub"), config.auth.claims.user,
+        "The claim with the user: its name, or a path such as realm_access.roles through nested objects. A name that contains a dot stands in double quotes; a text that begins with https:// is one name. So are the other paths of auth.claims.";
+    "auth.claims.device" live Text, default("deviceId"), config.auth.claims.device,
+        "The claim with the device. It may be missing.";
+    "auth.claims.clans" live Text, default("clans"), config.auth.claims.clans,
+        "The claim with the clans that a token grants: a list of words, or a text with spaces between them. * stands for all clans.";
+    "auth.claims.clans_template" live Text, sample("clan:{value}"), config.auth.claims.clans_template,
+        "When set, only words of this form are clans, and the clan is what stands for {value}.";
+    "auth.claims.topics" live Text, default("topics"), config.auth.claims.topics,
+        "The claim with the topics that a token grants: an object with a list for each service.";
+    "auth.claims.topics_template" live Text, sample("topic:{service}:{value}"), config.auth.claims.topics_template,
+        "When set, that claim is a list of words, such as roles, and those of this form are topics.";
+    "auth.claims.calls" live Text, default("calls"), config.auth.claims.calls,
+        "The claim with the calls that a token grants: an object with a list for each service.";
+    "auth.claims.calls_template" live Text, sample("call:{service}:{value}"), config.auth.claims.calls_template,
+        "When set, that claim is a list of words, such as roles, and those of this form are calls.";
     "permissions.source" fixed Choice(PermissionChoice::NAMES), default("claims"), permission_source,
         "The source of permissions: the clans, topics and calls claims of the token, a permission service, or allow_all (with --dev only).";
     "permissions.url" fixed Url, sample("https://backend.example.com/permissions"), permission_url,
-        "The permission service for source http: it receives POST {userId, action, service, topic} and answers {allowed, ttlSeconds?}.";
+        "The permission service for source http: it receives POST {userId, sessionId, deviceId?, action, service, topic, claims?} and answers {allowed, ttlSeconds?}. For calls of services the action is call, and method stands in place of topic.";
+    "permissions.secret" live Secrets, sample("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), config.permissions.secrets,
+        "When set, requests to permissions.url are signed as Standard Webhooks defines it: whsec_ and the base64 of 24 to 64 bytes. Each of several secrets signs, so that they can be rotated; permissions.secret_file has one a line.";
+    "permissions.claims" live Texts, sample("tenant,https://example.com/plan"), config.permissions.claims,
+        "The claims of the client's token that requests to permissions.url contain: names or paths, as in auth.claims.user. A reload applies to a client with its next token.";
     "permissions.timeout" fixed Duration, default("1s"), config.permissions.timeout,
         "The time limit of that request. No answer means no, except within permissions.stale_grace.";
     "permissions.cache_ttl" fixed Duration, default("30s"), config.permissions.cache_ttl,
@@ -206,5 +228,5 @@ pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
     "backend.max_in_flight" live Number, default("256"), max_in_flight,
         "The maximum number of concurrent requests of a node to the backend.";
     "backend.claims" live Texts, sample("tenant"), claims,
-        "The claims of the client's token that are passed on to the backend. Not possible yet.";
+        "The claims of the client's token that are passed on to the backend: names or paths, as in auth.claims.user. A reload applies to a client with its next token.";
 };

@@ -5,9 +5,9 @@ use realtime_gateway_protocol::ServiceName;
 
 use super::Running;
 use crate::{
-    auth::{KeyError, KeySet},
+    auth::{CallbackSettings, KeyError, KeySet, PermissionsError},
     commands::declared::{Declaration, DeclaredServiceError, fingerprints, read_declarations},
-    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Store},
+    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Permissions, Store},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
     telemetry::{LogFilter, Telemetry, TelemetryError},
@@ -20,6 +20,8 @@ pub(super) enum ReloadError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error(transparent)]
+    Permissions(#[from] PermissionsError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -50,6 +52,7 @@ pub(super) async fn read(in_force: &InForce) -> Result<Newer, ReloadError> {
 /// The validated parts that replace the current ones.
 struct Replacement {
     keys: KeySet,
+    callback: CallbackSettings,
     certificates: Option<Certificates>,
     filter: LogFilter,
 }
@@ -86,6 +89,7 @@ impl Running {
     fn validate(&self, newer: &Config) -> Result<Replacement, ReloadError> {
         Ok(Replacement {
             keys: self.parts.auth.prepare(&newer.auth)?,
+            callback: CallbackSettings::new(&newer.permissions)?,
             // Validate certificates even if they need a restart to take effect: the restart would fail with invalid
             // ones.
             certificates: newer.tls.as_ref().map(Certificates::read).transpose()?,
@@ -96,11 +100,12 @@ impl Running {
     /// Replaces everything that can change without a restart. Only the first step can fail, so a failure changes
     /// nothing.
     fn replace(&self, newer: &Config, replacement: Replacement, telemetry: &Telemetry) -> Result<(), ReloadError> {
-        let Replacement { keys, certificates, filter } = replacement;
+        let Replacement { keys, callback, certificates, filter } = replacement;
         telemetry.set_filter(filter)?;
         let parts = &self.parts;
         let current = parts.config.get();
         parts.auth.replace(keys);
+        parts.permissions.replace(callback);
         parts.api_keys.reload(&newer.auth.api_keys);
         let tls = match (&self.certificates, certificates) {
             (Some(in_force), Some(certificates)) => {
@@ -120,6 +125,11 @@ impl Running {
                 max_bytes: newer.store.max_bytes,
                 min_free_percent: newer.store.min_free_percent,
                 ..current.store.clone()
+            },
+            permissions: Permissions {
+                secrets: newer.permissions.secrets.clone(),
+                claims: newer.permissions.claims.clone(),
+                ..current.permissions.clone()
             },
             origins_allowed: newer.origins_allowed.clone(),
             docs_services: newer.docs_services,

@@ -98,7 +98,7 @@ fn session(gateway: &TestGateway) -> Arc<Session> {
     let parts = &gateway.running.parts;
     let grants = Arc::new(Grants { clans: vec!["*".into()], ..Grants::default() });
     let (user, token) = (UserId::new("a").unwrap(), TokenClaims::default());
-    let identity = Identity { user, device: None, expires_at: parts.clock.now(), grants, token };
+    let identity = Identity { user, device: None, expires_at: parts.clock.now(), grants, claims: None, token };
     let outbound = Arc::new(Outbound::new(1 << 20));
     let session = Arc::new(Session::new(
         SessionId::new("s").unwrap(),

@@ -1,6 +1,7 @@
 //! Tests the sections of declared services.
 
 use super::*;
+use crate::config::ClaimPath;
 
 #[test]
 fn reads_declared_services_with_paths_relative_to_the_file() {
@@ -19,7 +20,7 @@ fn reads_declared_services_with_paths_relative_to_the_file() {
     assert_eq!(services[0].contract, setup.directory.path().join("services/orders.service.toml"));
     assert_eq!(services[1].contract, Path::new("rooms.service.toml"), "relative to the working directory");
     let backend = services[0].backend.as_ref().unwrap();
-    assert_eq!((backend.timeout.as_secs(), backend.claims.as_slice()), (3, ["tenant".to_owned()].as_slice()));
+    assert_eq!((backend.timeout.as_secs(), backend.claims.as_slice()), (3, [ClaimPath::of("tenant")].as_slice()));
     let shown = loaded.show();
     assert!(shown.contains("[services.orders]") && shown.contains("backend.url = \"http://***@orders/x\""), "{shown}");
     assert!(shown.contains("# environment GATEWAY_SERVICES__ORDERS__BACKEND__TIMEOUT"), "{shown}");
