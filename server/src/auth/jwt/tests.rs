@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     auth::{ClaimedSubscription, Grants, Mint, mint, test_tokens::*},
-    config::{Auth, Secret},
+    config::{Auth, ClaimMapping, ClaimPath, Secret, TopicTemplate, WordTemplate},
 };
 
 async fn verify(auth: &Auth, token: &str) -> Result<Identity, AuthError> {
@@ -200,4 +200,35 @@ async fn minted_token_is_accepted_by_the_same_configuration() {
 
 fn claimed(service: &str, topic: &str) -> ClaimedSubscription {
     ClaimedSubscription { service: ServiceName::new(service).unwrap(), topic: TopicName::new(topic).unwrap() }
+}
+
+#[tokio::test]
+async fn minted_token_has_its_claims_where_the_configuration_reads_them() {
+    let path = |text: &str| ClaimPath::parse(text).unwrap();
+    let roles = path("realm_access.roles");
+    let claims = ClaimMapping {
+        user: path("profile.id"),
+        device: path("https://example.com/device"),
+        clans: roles.clone(),
+        clans_template: Some(WordTemplate::parse("clan:{value}").unwrap()),
+        topics: roles.clone(),
+        topics_template: Some(TopicTemplate::parse("topic:{service}:{value}").unwrap()),
+        calls: path("profile.calls"),
+        calls_template: None,
+    };
+    let auth = Auth { claims, ..auth_with_secret() };
+    let request = Mint {
+        user: UserId::new("alice").unwrap(),
+        clans: vec!["red".into(), "*".into()],
+        topics: [("dice".to_owned(), vec!["table-1".to_owned()])].into(),
+        calls: [("orders".to_owned(), vec!["cancel".to_owned()])].into(),
+        subscribe: Vec::new(),
+        device: Some(DeviceId::new("phone").unwrap()),
+        ttl: Duration::from_secs(60),
+    };
+    let identity = verify(&auth, &mint(&auth, &request).ok().unwrap().token).await.unwrap();
+    assert_eq!((identity.user, identity.device), (request.user, request.device));
+    assert_eq!(identity.grants.clans, request.clans);
+    assert_eq!(identity.grants.topics["dice"], ["table-1"]);
+    assert_eq!(identity.grants.calls["orders"], ["cancel"]);
 }

@@ -36,6 +36,11 @@ impl WordTemplate {
     pub fn value<'a>(&self, word: &'a str) -> Option<&'a str> {
         word.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str()).filter(|value| !value.is_empty())
     }
+
+    /// Returns the word that has this value.
+    pub fn word(&self, value: &str) -> String {
+        format!("{}{value}{}", self.before, self.after)
+    }
 }
 
 impl Written for WordTemplate {
@@ -44,7 +49,7 @@ impl Written for WordTemplate {
     }
 
     fn write(&self, _: Kind) -> toml::Value {
-        format!("{}{VALUE}{}", self.before, self.after).into()
+        self.word(VALUE).into()
     }
 }
 
@@ -84,6 +89,11 @@ impl TopicTemplate {
         let rest = word.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
         rest.split_once(self.between.as_str()).filter(|(service, value)| !service.is_empty() && !value.is_empty())
     }
+
+    /// Returns the word that has this service and this value.
+    pub fn word(&self, service: &str, value: &str) -> String {
+        format!("{}{service}{}{value}{}", self.before, self.between, self.after)
+    }
 }
 
 impl Written for TopicTemplate {
@@ -92,7 +102,7 @@ impl Written for TopicTemplate {
     }
 
     fn write(&self, _: Kind) -> toml::Value {
-        format!("{}{SERVICE}{}{VALUE}{}", self.before, self.between, self.after).into()
+        self.word(SERVICE, VALUE).into()
     }
 }
 
