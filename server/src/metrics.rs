@@ -1,8 +1,8 @@
 //! The metrics of the gateway. The handles are looked up once, when the metrics are created.
 
 mod families;
-mod permissions;
 mod rates;
+mod requests;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -332,17 +332,6 @@ impl Metrics {
     /// Counts a command or connection that was refused by a rate limit.
     pub fn rate_limited(&self, limit: &str) {
         self.rate_limited_total.with_label_values(&[limit]).inc();
-    }
-
-    /// Counts a call that has ended. The outcome is `succeeded` or the code of the error.
-    pub fn call_ended(&self, service: &str, outcome: &str, time: Duration) {
-        self.calls_total.with_label_values(&[service, outcome]).inc();
-        self.call_duration_seconds.observe(time.as_secs_f64());
-    }
-
-    /// Counts a decision of a backend about a publication: `allowed`, `refused` or `unavailable`.
-    pub fn publication_decided(&self, service: &str, outcome: &str) {
-        self.publication_decisions_total.with_label_values(&[service, outcome]).inc();
     }
 
     /// Records the duration of a command.
