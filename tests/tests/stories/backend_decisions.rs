@@ -1,6 +1,6 @@
 //! The backend of a declared service decides who may subscribe to a topic, and what is published to it.
 
-use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, eventually};
+use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, Token, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -358,4 +358,26 @@ async fn repeat_of_stored_publication_is_confirmed_after_contract_has_become_str
     assert_eq!((status, &repeat["offset"]), (StatusCode::ACCEPTED, &first["offset"]), "{repeat}");
     assert_eq!(alice.request(publish("open-1", "hello", "m1")).await["duplicate"], true);
     assert_eq!(alice.request(publish("open-1", "new", "m2")).await["code"], "invalid_message");
+}
+
+#[tokio::test]
+async fn backend_decides_with_the_configured_claims_of_the_latest_token() {
+    let mut forum = Forum::with(Settings::default().set("services.forum.backend.claims", "[\"role\"]")).await;
+    let token = |role: &str| Token::for_user("alice").claim("role", json!(role)).claim("email", json!("a@example.com"));
+    let mut alice = Socket::connect_with(&forum.gateway, &token("guest")).await;
+    for role in ["guest", "moderator"] {
+        let renewed = alice.request(json!({ "type": "authenticate", "token": token(role).text() })).await;
+        assert_eq!(renewed["type"], "authenticated");
+        // The decision for the earlier claims does not hold for these.
+        alice.send(json!({ "type": "topic_history", "service": "forum", "topic": "room-eu-1" })).await;
+        let request = forum.request("subscribe").await;
+        assert_eq!(request.body()["claims"], json!({ "role": role }));
+        request.answer(200, &json!({ "allowed": true, "ttlSeconds": 600 })).await;
+        alice.expect("topic_history").await;
+        alice.send(publish("open-1", "hello", role)).await;
+        let request = forum.request("publish").await;
+        assert_eq!(request.body()["claims"], json!({ "role": role }));
+        request.answer(200, &json!({ "data": post("hello") })).await;
+        alice.expect("message_sent").await;
+    }
 }
