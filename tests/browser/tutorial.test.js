@@ -24,7 +24,7 @@ async function open(address) {
       await page.getByRole("textbox", { name: "Comment" }).fill(text);
       await page.getByRole("textbox", { name: "Comment" }).press("Enter");
     },
-    hears: (text) => page.locator("li[data-status=sent]").getByText(text, { exact: true }).waitFor(),
+    receives: (text) => page.locator("li[data-status=sent]").getByText(text, { exact: true }).waitFor(),
     comments: () => page.getByRole("listitem").allTextContents(),
   };
 }
@@ -43,7 +43,7 @@ test("the tutorial followed to the letter gives live polls", async (t) => {
   for (const window of [one, two]) await window.shows("1 yes, 0 no, 0 comments");
   await two.comment("Coffee, please");
   for (const window of [one, two]) {
-    await window.hears("Coffee, please");
+    await window.receives("Coffee, please");
     await window.shows("1 yes, 0 no, 1 comments");
   }
 
@@ -52,7 +52,7 @@ test("the tutorial followed to the letter gives live polls", async (t) => {
   await two.button("No").click();
   await two.page.getByRole("alert").waitFor();
   await one.comment("Tea");
-  await two.hears("Tea");
+  await two.receives("Tea");
   await tutorial.starts("python3 backend.py", "ready");
   for (const window of [one, two]) await window.shows("0 yes, 0 no, 1 comments");
 
@@ -61,7 +61,7 @@ test("the tutorial followed to the letter gives live polls", async (t) => {
   await one.comment("Is it on?");
   await tutorial.starts("gateway serve --dev", "listening");
   for (const window of [one, two]) {
-    await window.hears("Is it on?");
+    await window.receives("Is it on?");
     assert.deepEqual(await window.comments(), ["Coffee, please", "Tea", "Is it on?"]);
   }
 });

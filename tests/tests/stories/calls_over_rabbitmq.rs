@@ -128,7 +128,7 @@ async fn replies_arrive_in_any_order_and_late_ones_are_dropped() {
     orders.backend.reply(&two, r#"{"data":null}"#).await;
     assert_eq!(alice.expect("call_result").await["requestId"], two.body["callId"]);
     orders.backend.reply(&late, r#"{"data":null}"#).await;
-    // A second reply to the same request is nobody's.
+    // A second reply to the same request has no caller.
     orders.backend.reply(&two, r#"{"data":null}"#).await;
     orders.backend.reply(&one, r#"{"data":null}"#).await;
     assert_eq!(alice.expect("call_result").await["requestId"], one.body["callId"]);
