@@ -24,6 +24,8 @@ pub mod open;
 mod rabbitmq;
 
 pub use backend_broker::BackendBroker;
+pub(crate) use backend_events::event_body;
+pub(crate) use backoff::random as random_share;
 pub use broker_status::{BrokerStatus, BrokerWarning};
 pub use cluster::ClusterBus;
 pub use embedded::EmbeddedBus;

@@ -23,6 +23,7 @@ mod store_check;
 mod tail;
 mod token;
 mod topic_name;
+mod webhooks;
 
 use std::{
     ffi::OsString,
@@ -77,6 +78,8 @@ enum Command {
     Tail(tail::Tail),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
+    /// Lists webhooks and their dead letters, and sends dead letters again, through the HTTP API of a running gateway.
+    Webhooks(webhooks::Webhooks),
     /// Writes typed code for declared services: types of their data, and a function for each topic.
     ///
     /// Reads contract files, or /contracts.json of a running gateway. A file that exists is replaced as a whole, and only
@@ -145,6 +148,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Publish(publish) => run(publish.run()),
         Command::Tail(tail) => run(tail.run()),
         Command::Services(services) => services.run(),
+        Command::Webhooks(webhooks) => run(webhooks.run()),
         Command::Codegen(codegen) => run(codegen.run()),
         Command::Schema(schema) => schema.run(),
         Command::Store(store) => run(store.run()),

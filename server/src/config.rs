@@ -22,12 +22,14 @@ mod random;
 mod services;
 mod setting;
 mod show;
+mod signing_secrets;
 mod webhook_secret;
+mod webhooks;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use gateway_store::Durability;
-use gateway_store::{OnExcess, SessionKey};
+use gateway_store::{OnExcess, SessionKey, WebhookName};
 use realtime_gateway_protocol::ServiceName;
 
 pub use api_key::{ApiKey, Scope};
@@ -41,6 +43,8 @@ pub use live::LiveConfig;
 pub use load::{Flags, Loaded, Source};
 pub(crate) use random::hexadecimal;
 pub use services::{BackendAddress, DeclaredService, DocsServices, ServiceBackend};
+pub use signing_secrets::read_signing_secrets;
+pub use webhooks::{Webhook, filters};
 
 /// A secret text. Its `Debug` output is masked, so that it cannot appear in logs, errors or pages.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -107,6 +111,8 @@ pub struct Config {
     pub docs_services: DocsServices,
     /// `services.*`: the declared services, by name.
     pub services: BTreeMap<ServiceName, DeclaredService>,
+    /// `webhooks.*`: the receivers of events over HTTP, by name.
+    pub webhooks: BTreeMap<WebhookName, Webhook>,
 }
 
 /// `log.*`
@@ -363,6 +369,7 @@ impl Default for Config {
             tls: None,
             docs_services: DocsServices::Private,
             services: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
         }
     }
 }

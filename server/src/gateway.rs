@@ -31,6 +31,7 @@ use crate::{
         open::{OpenError, open},
     },
     telemetry::Telemetry,
+    webhooks::WebhookError,
 };
 
 /// The time limit for removing the node's records from the store when the gateway did not start. Redis may be
@@ -72,6 +73,9 @@ pub enum StartError {
     /// A declared service cannot be served.
     #[error(transparent)]
     DeclaredService(#[from] DeclaredServiceError),
+    /// A webhook cannot be used.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The gateway was asked to shut down while it started.
     #[error("the gateway was asked to shut down while it started")]
     GivenUp,

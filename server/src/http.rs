@@ -39,7 +39,7 @@ use serde_json::Value;
 
 pub(crate) use self::view::{NodeView, NodeViewParts};
 use self::{
-    api::{Clans, Inspection, Nodes, Notifications, Services, Subscriptions, Tails, Users},
+    api::{Clans, Inspection, Nodes, Notifications, Services, Subscriptions, Tails, Users, Webhooks},
     demo::Demo,
     dev::Dev,
     document::describe,
@@ -58,6 +58,7 @@ use crate::{
         ClanChat, Follower, Notifications as NotificationService, ServerSubscriptions, Services as ServiceRegistry,
     },
     session::{Blocks, Sessions},
+    webhooks::Webhooks as WebhookSenders,
 };
 
 /// The media type of a response of lines of JSON without an end. The edge does not limit how long it takes.
@@ -104,6 +105,7 @@ pub(crate) struct RouteParts {
     pub(crate) follower: Arc<Follower>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) blocks: Arc<Blocks>,
+    pub(crate) webhooks: Arc<WebhookSenders>,
     pub(crate) api_keys: Arc<ApiKeys>,
 }
 
@@ -131,7 +133,7 @@ pub fn openapi_document() -> Value {
 fn all() -> impl OpenApi + 'static {
     (
         (FullHealth, Probes, Scrape, Pages),
-        ((Notifications, Clans, Services, Users, Subscriptions), (Inspection, Tails, Nodes)),
+        ((Notifications, Clans, Services, Users, Subscriptions), (Inspection, Tails, Nodes, Webhooks)),
     )
 }
 
@@ -156,13 +158,14 @@ fn guarded(parts: &RouteParts, routes: impl poem::Endpoint + 'static, document: 
         follower,
         sessions,
         blocks,
+        webhooks,
         api_keys,
     } = parts.clone();
     let documents = Arc::new(DocumentSets::new(document, services.table().clone()));
     let cors = view.config().dev.then_some(cors::Loopback);
     let guard = Guard::new(routes, document, cors);
     let api = guard.data(notifications).data(clan_chat).data(services).data(sessions).data(blocks);
-    let api = api.data(server_subscriptions).data(inspector).data(follower);
+    let api = api.data(server_subscriptions).data(inspector).data(follower).data(webhooks);
     Endpoint(api.data(view).data(api_keys).data(documents).boxed())
 }
 

@@ -18,6 +18,8 @@ pub mod delivery;
 
 pub mod node;
 
+pub mod webhooks;
+
 pub mod bus;
 pub mod store;
 

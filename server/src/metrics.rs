@@ -3,6 +3,7 @@
 mod families;
 mod rates;
 mod requests;
+mod webhooks;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -14,6 +15,7 @@ use self::families::{Counters, Histograms, Maker};
 pub use self::{
     families::{Family, Kind},
     rates::Rates,
+    webhooks::WebhookMetrics,
 };
 use crate::{
     auth::AuthError,
@@ -80,6 +82,7 @@ pub struct Metrics {
     pub draining: IntGauge,
     calls_total: IntCounterVec,
     publication_decisions_total: IntCounterVec,
+    pub webhooks: WebhookMetrics,
     call_duration_seconds: Histogram,
     permission_requests_total: IntCounterVec,
     permission_request_duration_seconds: Histogram,
@@ -221,6 +224,7 @@ impl Metrics {
                 "Decisions of the backends of services about publications",
                 &["service", "outcome"],
             )?,
+            webhooks: WebhookMetrics::new(&make)?,
             call_duration_seconds: make.short("call_duration_seconds", "Duration of calls to the backends of services")?,
             permission_requests_total: make.counters("permission_requests_total", "Requests to permissions.url", "outcome")?,
             permission_request_duration_seconds: make
@@ -327,11 +331,6 @@ impl Metrics {
     pub fn security_event(&self, event: SecurityEvent<'_>) {
         self.security_events_total.of(event.kind.name()).inc();
         telemetry::log_security(event);
-    }
-
-    /// Counts a command or connection that was refused by a rate limit.
-    pub fn rate_limited(&self, limit: &str) {
-        self.rate_limited_total.with_label_values(&[limit]).inc();
     }
 
     /// Records the duration of a command.

@@ -267,7 +267,7 @@ fn copies_store_to_redis_and_back() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/tests/fixtures");
     let fixture = fs::read_dir(fixtures).unwrap().next().unwrap().unwrap().path();
     fs::copy(fixture, sandbox.folder.path().join("old.redb")).unwrap();
-    let summary = "copied 1 logs with 3 entries, 5 idempotency keys, 1 pending notifications, 0 events, 0 blocked users, 0 server-side subscriptions\n";
+    let summary = "copied 1 logs with 3 entries, 5 idempotency keys, 1 pending notifications, 0 events, 0 events of webhooks, 0 blocked users, 0 server-side subscriptions\n";
     let copied = sandbox.run(&["store", "copy", "redb:old.redb", &server.url()]);
     assert_eq!((copied.code(), copied.out().as_str()), (0, summary), "{}", copied.err());
     let full = sandbox.run(&["store", "copy", "redb:old.redb", &server.url()]).refusal();

@@ -22,6 +22,7 @@ async fn main() -> anyhow::Result<()> {
         window: Duration::from_secs(3_600),
         node: NodeName::new("fixture"),
         outbox: None,
+        webhooks: [].into(),
         space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     };

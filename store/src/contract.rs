@@ -10,6 +10,7 @@ mod pending;
 mod presence;
 mod server_subscriptions;
 mod sessions;
+mod webhooks;
 mod whole;
 
 pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, TokenClaims};
@@ -23,11 +24,15 @@ pub use log::{
 pub use nodes::{
     ControlMessage, LEASE, LeaseRenewal, NodeName, NodeRecord, Nodes, Reaped, ReconcileRequest, Reconciled, StoreTime,
 };
-pub use outbox::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus};
+pub use outbox::{Event, EventDetail, EventSource, Outbox, OutboxEntry, OutboxStatus};
 pub use pending::{Broadcast, Notified, Notify, Pending, Recipient};
 pub use presence::{Absent, Presence, PresenceChange, Present, PresentUser, UserPresence};
 pub use server_subscriptions::{ServerSubscription, ServerSubscriptions, SubscriptionFilter, SubscriptionOutcome};
 pub use sessions::{
     Admission, ConnectedUser, ConnectedUsers, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, UserPage,
+};
+pub use webhooks::{
+    DeadEvent, DeadReason, Death, EventPattern, EventSources, Settled, Settlement, WaitingEvent, WebhookFilter,
+    WebhookName, WebhookStatus, Webhooks,
 };
 pub use whole::{Options, Store, StoreError, StoreStatus, Swept};

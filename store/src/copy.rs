@@ -1,7 +1,8 @@
 //! Copies one store into another while neither is in use: for backup, restore, and migration from a data file to Redis.
 //!
 //! A copy contains entries with their offsets, the heads of empty logs, pending notifications, idempotency keys within
-//! the window, blocks of users, server-side subscriptions, the outbox and the epoch. It does not contain sessions and presence, which end with
+//! the window, blocks of users, server-side subscriptions, the outbox, the events and dead letters of webhooks, and the
+//! epoch. It does not contain sessions and presence, which end with
 //! their nodes.
 
 use std::time::Duration;
@@ -12,8 +13,8 @@ use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId, to
 use tokio::sync::mpsc;
 
 use super::{
-    Block, ContentDigest, Entry, Epoch, IdempotencyKey, LogBounds, OutboxEntry, ServerSubscription, StoreError,
-    clock::after,
+    Block, ContentDigest, DeadEvent, Entry, Epoch, IdempotencyKey, LogBounds, OutboxEntry, ServerSubscription,
+    StoreError, WaitingEvent, WebhookName, clock::after,
 };
 
 /// The maximum number of pages between the two stores.
@@ -104,6 +105,10 @@ pub enum Item {
     },
     /// An event in the outbox. Events are in ascending order.
     Event(OutboxEntry),
+    /// An event that waits for a webhook. Events of a webhook are in ascending order.
+    Waiting(WebhookName, WaitingEvent),
+    /// A dead letter of a webhook. Dead letters of a webhook are in ascending order.
+    Dead(WebhookName, DeadEvent),
     /// The blocks of a user.
     Blocked(UserId, Vec<Block>),
     /// The server-side subscriptions of a user.
@@ -127,7 +132,9 @@ impl Item {
         let body = match self {
             Self::Entry(_, entry) => entry.body.len(),
             Self::Pending { body: PendingBody::Own(body), .. } | Self::Body { body, .. } => body.len(),
-            Self::Event(entry) => entry.event.body.len(),
+            Self::Event(entry)
+            | Self::Waiting(_, WaitingEvent { entry, .. })
+            | Self::Dead(_, DeadEvent { entry, .. }) => entry.event.body.len(),
             Self::Blocked(_, blocks) => 512 * blocks.len(),
             Self::Subscribed(_, subscriptions) => 256 * subscriptions.len(),
             _ => 0,
@@ -223,6 +230,8 @@ pub struct Tally {
     pub pending: u64,
     /// Events that wait for the broker.
     pub events: u64,
+    /// Events that wait for webhooks, and dead letters of webhooks.
+    pub webhook_events: u64,
     /// Users who are blocked.
     pub blocked: u64,
     /// Server-side subscriptions.
@@ -272,6 +281,7 @@ impl Tally {
             Item::Repeat { .. } => self.keys += 1,
             Item::Pending { .. } => self.pending += 1,
             Item::Event(_) => self.events += 1,
+            Item::Waiting(..) | Item::Dead(..) => self.webhook_events += 1,
             Item::Blocked(..) => self.blocked += 1,
             Item::Subscribed(_, subscriptions) => self.subscriptions += subscriptions.len() as u64,
             Item::Body { .. } | Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}

@@ -15,6 +15,7 @@
 //! | [`Presence`] | the users who are present in each topic |
 //! | [`Nodes`] | leases, control messages between nodes, shard counters |
 //! | [`Outbox`] | events for backend services, written in the step that they report |
+//! | [`Webhooks`] | the same events for receivers over HTTP, and those that a receiver did not take |
 //!
 //! Every operation is one atomic step: concurrent calls behave as if they ran one after the other. `Ok` means that the
 //! operation has taken effect and survives all that the store promises to survive. `Err(StoreError::Unavailable)` means

@@ -9,6 +9,7 @@ mod pending;
 mod server_subscriptions;
 mod sessions;
 mod sweep;
+mod webhooks;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -20,7 +21,10 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Topic};
 use tokio::sync::watch;
 
-use self::{log::MemoryLog, outbox::MemoryOutbox, pending::UserPending, server_subscriptions::MemorySubscriptions};
+use self::{
+    log::MemoryLog, outbox::MemoryOutbox, pending::UserPending, server_subscriptions::MemorySubscriptions,
+    webhooks::MemoryWebhooks,
+};
 use super::{
     Append, Appended, Broadcast, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency, IdempotencyKey, Log,
     LogBounds, Notified, Notify, Options, Page, PageLimit, Pending, SpaceLimits, Store, StoreError, StoreStatus, Swept,
@@ -42,13 +46,13 @@ pub struct MemoryStore {
     shards: ShardCounts,
     node: SingleNode,
     space: SpaceGate,
-    /// Incremented when an event is written. Wakes the reader of the outbox.
+    /// Incremented when an event is written. Wakes the readers of the outbox and of webhooks.
     written: watch::Sender<u64>,
     state: Mutex<State>,
 }
 
 /// Everything that is stored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     closed: bool,
     logs: HashMap<Topic, MemoryLog>,
@@ -64,6 +68,8 @@ struct State {
     subscriptions: MemorySubscriptions,
     /// The outbox, if there is a broker.
     outbox: Option<MemoryOutbox>,
+    /// The events of webhooks.
+    webhooks: MemoryWebhooks,
     /// The approximate memory of logs, notifications and server-side subscriptions, in bytes.
     bytes: u64,
 }
@@ -71,7 +77,20 @@ struct State {
 impl MemoryStore {
     /// Creates an empty store.
     pub fn new(options: Options, clock: Clock) -> Self {
-        let outbox = options.outbox.map(|limit| MemoryOutbox::new(limit, options.node.id.clone()));
+        let node = options.node.id.clone();
+        let state = State {
+            closed: false,
+            logs: HashMap::new(),
+            users: HashMap::new(),
+            ages: BTreeSet::new(),
+            keys: VecDeque::new(),
+            expiries: BTreeSet::new(),
+            ids: VecDeque::new(),
+            subscriptions: MemorySubscriptions::default(),
+            outbox: options.outbox.map(|limit| MemoryOutbox::new(limit, node.clone())),
+            webhooks: MemoryWebhooks::new(node, options.webhooks),
+            bytes: 0,
+        };
         Self {
             epoch: uuid::Uuid::now_v7().to_string().into(),
             clock,
@@ -80,7 +99,7 @@ impl MemoryStore {
             node: SingleNode::new(options.node),
             space: SpaceGate::new(options.space, "the memory"),
             written: watch::Sender::new(0),
-            state: Mutex::new(State { outbox, ..State::default() }),
+            state: Mutex::new(state),
         }
     }
 
@@ -93,11 +112,13 @@ impl MemoryStore {
         step(&mut state)
     }
 
-    /// Writes events to the outbox, in the same step as the changes that they report.
+    /// Writes events to the outbox and for webhooks, in the same step as the changes that they report.
     fn report(&self, state: &mut State, events: impl IntoIterator<Item = (Event, EventDetail)>) {
-        let Some(outbox) = &mut state.outbox else { return };
         for (event, detail) in events {
-            outbox.write(event, detail);
+            state.webhooks.write(&event, &detail);
+            if let Some(outbox) = &mut state.outbox {
+                outbox.write(event, detail);
+            }
         }
         self.written.send_modify(|written| *written += 1);
     }
@@ -339,35 +360,4 @@ impl Store for MemoryStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::testing::{
-        conformance::{Subject, broadcast, options, user_topic},
-        model,
-    };
-
-    async fn open(options: Options) -> Subject {
-        subject(options)
-    }
-
-    fn subject(options: Options) -> Subject {
-        Subject::new(|clock| Arc::new(MemoryStore::new(options, clock)))
-    }
-
-    #[tokio::test]
-    async fn recipients_of_broadcast_share_its_bytes() {
-        let subject = subject(options());
-        subject.store.notify_all(broadcast(&subject, &["u", "v"], "a")).await;
-        let body = async |name| subject.read(&user_topic(name), 0).await.entries[0].body.as_ptr();
-        assert_eq!(body("u").await, body("v").await);
-    }
-
-    crate::conformance!(open);
-
-    #[test]
-    fn agrees_with_model() {
-        model::check(256, async || subject(options()));
-    }
-}
+mod tests;

@@ -37,6 +37,7 @@ mod sweep;
 mod tables;
 #[cfg(test)]
 pub(super) mod tests;
+mod webhooks;
 mod writer;
 
 use std::{
@@ -46,7 +47,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Topic};
 use redb::{ReadTransaction, ReadableTableMetadata};
 use tokio::sync::watch;
@@ -64,7 +65,7 @@ use self::{
     queue::Refused,
     reader::{PageStart, Reader},
     sweep::Sweep,
-    writer::{OutboxOptions, Shared},
+    writer::Shared,
 };
 use super::{
     Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord,
@@ -104,9 +105,7 @@ impl RedbStore {
         let damaged = |fault: Fault| OpenError::Damaged { path: path.into(), reason: fault.to_string() };
         let (epoch, pending, outbox_last, blocked) = file.read(read).map_err(damaged)?;
         let row_bytes = row_bytes(&file).map_err(damaged)?;
-        let node = options.node.id.clone();
         let damage = Damage::default();
-        let outbox = options.outbox.map(|limit| OutboxOptions { node, bound: OutboxBound::new(limit) });
         let shared = Arc::new(Shared {
             file,
             damage,
@@ -124,7 +123,9 @@ impl RedbStore {
             keys: 0.into(),
             compactions: 0.into(),
             connections: 0.into(),
-            outbox,
+            node: options.node.id.clone(),
+            outbox: options.outbox.map(OutboxBound::new),
+            webhook_filters: RwLock::new(options.webhooks.clone()),
             outbox_last: outbox_last.into(),
             reported: watch::Sender::new(0),
         });

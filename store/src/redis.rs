@@ -23,6 +23,7 @@
 //! | `subscriptions:<user>`, `subscription_ends` | text, sorted set | the server-side subscriptions of a user; when the first of each user ends |
 //! | `blocks:<user>`, `blocks_changed`, `blocks_until`, `blocks_revision` | text, sorted set, sorted set, number | the blocks of a user; who has some, by the revision of the last change and by when they may be forgotten |
 //! | `outbox`, `publisher` | stream, text | events for the broker, and who publishes them |
+//! | `webhook:<name>`, `webhook_dead:<name>`, `webhook_dead_ids:<name>`, `webhook_sender:<name>` | stream, stream, hash, text | a webhook: waiting events, dead letters, their rows by the ids of their events, and who sends |
 //!
 //! Nodes receive each other's entries and control messages from the Pub/Sub channels `shard:<number>` and
 //! `node:<incarnation>`, with the same prefix (`cluster.rs`).
@@ -51,6 +52,7 @@ mod sessions;
 mod stream_id;
 #[cfg(test)]
 pub(super) mod tests;
+mod webhooks;
 
 use std::{
     path::PathBuf,
@@ -74,6 +76,7 @@ use self::{
     link::Link,
     request::ScriptTime,
     scripts::AcceptClock,
+    webhooks::WebhookLines,
 };
 use super::{
     ClusterChannel, ClusterEvents, LEASE, NodeName, Options, SpaceLimits, Store, StoreError, StoreStatus, Swept,
@@ -134,6 +137,8 @@ pub struct RedisStore {
     lease: Duration,
     /// The limit of the outbox, as scripts take it; empty if no outbox is kept.
     max_events: String,
+    /// The webhooks for which events are written.
+    webhooks: Arc<WebhookLines>,
     clock: Clock,
     time: TimeSource,
     /// Whether `clock` follows the clock of Redis.
@@ -177,10 +182,12 @@ impl RedisStore {
         }
         let membership = Arc::new(Membership::new(clock.now()));
         let max_events = options.outbox.map(|max| max.to_string()).unwrap_or_default();
+        let webhooks = Arc::new(WebhookLines::new(&options.webhooks));
         let (node, window) = (options.node, options.window);
         let arguments = QueueArguments {
             node: node.clone(),
             max_events: max_events.clone(),
+            webhooks: webhooks.clone(),
             database: database.clone(),
             kept_for: window,
         };
@@ -194,6 +201,7 @@ impl RedisStore {
             window,
             lease: redis.lease,
             max_events,
+            webhooks,
             clock,
             time: redis.time,
             follows: AtomicBool::new(false),
@@ -217,7 +225,7 @@ impl RedisStore {
 
     /// Returns the outbox arguments of a script that may write events.
     fn outbox(&self) -> OutboxArguments<'_> {
-        OutboxArguments { node: &self.node.id, limit: &self.max_events }
+        OutboxArguments { node: &self.node.id, limit: &self.max_events, webhooks: self.webhooks.get() }
     }
 
     /// Returns the time that a script has to use.

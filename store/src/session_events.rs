@@ -3,7 +3,7 @@
 use realtime_gateway_protocol::{CloseCode, DeviceId, SessionId, Timestamp, UserId, routing::encode_word};
 use serde::Serialize;
 
-use super::Event;
+use super::{Event, EventSource};
 
 /// The body of `session.opened.<userId>`.
 #[derive(Serialize)]
@@ -42,5 +42,6 @@ fn event(what: &str, user: &UserId, session: &SessionId, at: Timestamp, body: &i
         at,
         // Strings and numbers can always be encoded as JSON.
         body: serde_json::to_vec(body).unwrap_or_default().into(),
+        source: EventSource::Client,
     }
 }

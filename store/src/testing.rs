@@ -12,4 +12,4 @@ pub mod failing;
 pub mod model;
 pub mod rules;
 
-pub use conformance::{OUTBOX, Subject, WINDOW, options, options_with_outbox};
+pub use conformance::{OUTBOX, Subject, WINDOW, options, options_with_outbox, options_with_webhooks};

@@ -13,10 +13,11 @@ use std::{
 use async_trait::async_trait;
 use gateway_store::{
     Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
-    EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox,
-    OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest,
-    Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store,
-    StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence,
+    DeadEvent, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options,
+    Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
+    ReconcileRequest, Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions,
+    Settled, Settlement, SpaceLimits, Store, StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept,
+    UserPage, UserPresence, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
@@ -228,6 +229,54 @@ impl Outbox for CountingStore {
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
         self.inner.outbox_status().await
+    }
+}
+
+#[async_trait]
+impl Webhooks for CountingStore {
+    fn set_webhooks(&self, webhooks: Arc<[WebhookFilter]>) {
+        self.inner.set_webhooks(webhooks);
+    }
+
+    async fn lease_webhook(&self, webhook: &WebhookName, ttl: Duration) -> Result<bool, StoreError> {
+        self.inner.lease_webhook(webhook, ttl).await
+    }
+
+    async fn read_webhook(
+        &self,
+        webhook: &WebhookName,
+        limit: PageLimit,
+        wait: Duration,
+    ) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.inner.read_webhook(webhook, limit, wait).await
+    }
+
+    async fn settle_webhook(&self, webhook: &WebhookName, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.count();
+        self.inner.settle_webhook(webhook, settlement).await
+    }
+
+    async fn webhook_status(&self, webhook: &WebhookName) -> Result<WebhookStatus, StoreError> {
+        self.inner.webhook_status(webhook).await
+    }
+
+    async fn read_dead(
+        &self,
+        webhook: &WebhookName,
+        after: Option<Arc<str>>,
+        limit: PageLimit,
+    ) -> Result<Option<Vec<DeadEvent>>, StoreError> {
+        self.inner.read_dead(webhook, after, limit).await
+    }
+
+    async fn remove_dead(&self, webhook: &WebhookName, ids: &[Arc<str>]) -> Result<u64, StoreError> {
+        self.count();
+        self.inner.remove_dead(webhook, ids).await
+    }
+
+    async fn replay_dead(&self, webhook: &WebhookName, ids: &[Arc<str>], at: Timestamp) -> Result<u64, StoreError> {
+        self.count();
+        self.inner.replay_dead(webhook, ids, at).await
     }
 }
 

@@ -18,13 +18,13 @@ const AREAS: [(&str, &[&str]); 7] = [
     ),
     ("Memory and slow clients", &["slow", "outbound", "memory"]),
     ("Security", &["auth", "permission", "security"]),
-    ("Nodes, broker and outbox", &["hub", "cluster", "epoch", "bus", "dead", "outbox"]),
+    ("Nodes, broker and outbox", &["hub", "cluster", "epoch", "bus", "dead", "outbox", "webhook"]),
     ("Store and notifications", &["store", "pending", "notifications", "deletion"]),
     ("Process", &[""]),
 ];
 
 /// The labels: the metric without `gateway_`, the label, and its values.
-pub(crate) const LABELS: [(&str, &str, &str); 25] = [
+pub(crate) const LABELS: [(&str, &str, &str); 29] = [
     ("build_info", "version", "the version of the gateway"),
     ("build_info", "commit", "the commit that it was built from, or `unknown`"),
     ("client_info", "name", "the name that the client library sends, or `other` beyond 100 different clients"),
@@ -51,6 +51,15 @@ pub(crate) const LABELS: [(&str, &str, &str); 25] = [
     ("publication_decisions_total", "outcome", "`allowed`, `refused`, or `unavailable` without a usable answer"),
     ("calls_total", "service", "the service"),
     ("calls_total", "outcome", "`succeeded`, or the error code, as in [protocol.md](protocol.md#error-codes)"),
+    ("webhook_events_total", "webhook", "the name of the webhook"),
+    (
+        "webhook_events_total",
+        "outcome",
+        "`taken`; `repeated` (to be sent again, once for each attempt); `refused`, `expired` and `overflow` (dead \
+         letters); `deleted` (dead letters beyond `max_dead`)",
+    ),
+    ("webhook_waiting", "webhook", "the name of the webhook"),
+    ("webhook_dead", "webhook", "the name of the webhook"),
     ("errors_total", "code", "the error code, as in [protocol.md](protocol.md#error-codes)"),
     ("closes_total", "code", "the close code, as in [protocol.md](protocol.md#close-codes)"),
     (

@@ -38,7 +38,7 @@ impl Signer {
     }
 
     /// Returns the headers of a request.
-    fn headers(&self, id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
+    pub(crate) fn headers(&self, id: &str, now: Timestamp, body: &str) -> [(&'static str, String); 3] {
         let timestamp = (now.millis() / 1000).to_string();
         let content = [id, &timestamp, body].join(".");
         let signature = |key| format!("v1,{}", STANDARD.encode(hmac::sign(key, content.as_bytes())));

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::event_body::event_body;
 use self::{
     backend_health::BackendHealth, dead_letter_publisher::DeadLetterPublisher, inbound_consumer::InboundConsumer,
     outbox_publisher::OutboxPublisher,

@@ -97,8 +97,15 @@ impl Copy {
         let tally = copied?;
         super::print(&format!(
             "copied {} logs with {} entries, {} idempotency keys, {} pending notifications, {} events, {} \
-             blocked users, {} server-side subscriptions\n",
-            tally.logs, tally.entries, tally.keys, tally.pending, tally.events, tally.blocked, tally.subscriptions
+             events of webhooks, {} blocked users, {} server-side subscriptions\n",
+            tally.logs,
+            tally.entries,
+            tally.keys,
+            tally.pending,
+            tally.events,
+            tally.webhook_events,
+            tally.blocked,
+            tally.subscriptions
         ))
     }
 }
@@ -133,6 +140,7 @@ impl Opened {
             window: config.idempotency_window,
             node,
             outbox: Some(u64::MAX),
+            webhooks: [].into(),
             space: SpaceLimits::default(),
             supervisor,
         };

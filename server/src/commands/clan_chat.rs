@@ -24,7 +24,7 @@ use crate::{
     },
     ids::new_id,
     session::Session,
-    store::{Append, Idempotency, IdempotencyKey, PageLimit, Redaction},
+    store::{Append, EventSource, Idempotency, IdempotencyKey, PageLimit, Redaction},
     topic::Topic,
 };
 
@@ -59,6 +59,7 @@ struct Message<'a> {
     client_message_id: Option<&'a ClientMessageId>,
     /// The idempotency key, which makes retries safe.
     key: Option<IdempotencyKey>,
+    source: EventSource,
 }
 
 /// The content of a message that is compared when the message is retried.
@@ -91,6 +92,7 @@ impl ClanChat {
             data: chat.data.as_ref(),
             client_message_id: id,
             key: id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone())),
+            source: EventSource::Client,
         };
         let sent = self.append(&chat.clan_id, message).await;
         sent.map_err(|error| error.for_command_with_id(id))
@@ -110,6 +112,7 @@ impl ClanChat {
             data: message.data.as_ref(),
             client_message_id: message.id.as_ref(),
             key: message.id.clone().map(IdempotencyKey::Backend),
+            source: EventSource::Backend,
         };
         self.append(&clan, ready).await
     }
@@ -137,7 +140,7 @@ impl ClanChat {
             message_type: &message.message_type,
             data: message.data,
         };
-        let event = self.log.reports.event(id.as_str(), &EventSubject::Chat(clan), &report)?;
+        let event = self.log.reports.event(id.as_str(), &EventSubject::Chat(clan), message.source, &report)?;
         let (topic, retention) = (Topic::Clan(clan.clone()), self.log.retention());
         let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
         Ok(MessageSent {

@@ -32,8 +32,8 @@ use crate::{
     runtime::clock::NodeClock,
     session::{Session, Sessions},
     store::{
-        AppendNotice, Broadcast, ContentDigest, Entry, Event, NoticeEntry, Notified, Notify, PageLimit, Recipient,
-        Store, StoreError,
+        AppendNotice, Broadcast, ContentDigest, Entry, Event, EventSource, NoticeEntry, Notified, Notify, PageLimit,
+        Recipient, Store, StoreError,
     },
     telemetry::log_limited,
     topic::Topic,
@@ -203,8 +203,12 @@ impl Notifications {
         let mut ids = ack.notification_ids.unwrap_or_default();
         ids.extend(ack.notification_id);
         let event_id = Uuid::now_v7().to_string();
-        let event =
-            self.parts.reports.event(&event_id, &EventSubject::Acknowledged(session.user()), &StoreFieldsOnly {})?;
+        let event = self.parts.reports.event(
+            &event_id,
+            &EventSubject::Acknowledged(session.user()),
+            EventSource::Client,
+            &StoreFieldsOnly {},
+        )?;
         let started = Instant::now();
         let acked = in_time(self.parts.store.acknowledge(session.user(), &ids, event)).await?;
         self.parts.metrics.store_took("acknowledge", started.elapsed());
@@ -252,7 +256,8 @@ impl Notifications {
 
     /// Returns the event that reports the notifications of a user that were dropped because of `max_pending`.
     fn dropped_event(&self, user: &UserId) -> Result<Option<Event>, CommandError> {
-        self.parts.reports.event(&Uuid::now_v7().to_string(), &EventSubject::Dropped(user), &StoreFieldsOnly {})
+        let (id, subject) = (Uuid::now_v7().to_string(), EventSubject::Dropped(user));
+        self.parts.reports.event(&id, &subject, EventSource::Client, &StoreFieldsOnly {})
     }
 
     /// Publishes a stored notification to the sessions of its user, unless it is a duplicate.

@@ -24,7 +24,7 @@ use crate::{
     },
     ids::new_id,
     session::Session,
-    store::{Append, Idempotency, IdempotencyKey},
+    store::{Append, EventSource, Idempotency, IdempotencyKey},
     topic::Topic,
 };
 
@@ -341,7 +341,8 @@ impl Services {
         let topic = Topic::Service(service.clone(), name.clone());
         let retention = self.log.retention_of(retention.max_entries, retention.max_age);
         let report = TopicReport { user_id: user, data };
-        let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), &report)?;
+        let source = if user.is_some() { EventSource::Client } else { EventSource::Backend };
+        let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), source, &report)?;
         let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
         Ok(sent(service, name, (appended.id, appended.offset), client_message_id, appended.duplicate))
     }

@@ -1,6 +1,6 @@
 //! The settings that all nodes have to agree on, and values that are derived from several settings or from the machine.
 
-use super::{Bus, Config, Limits, Store};
+use super::{Bus, Config, Limits, Store, filters};
 use gateway_store::{
     NodeName, Options, SpaceLimits,
     open::{Location, StoreUrl},
@@ -34,6 +34,7 @@ impl Config {
             window: self.idempotency_window,
             node: node.clone(),
             outbox,
+            webhooks: filters(&self.webhooks),
             space: self.store.space_limits(),
             supervisor: Supervisor::default(),
         }

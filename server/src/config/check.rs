@@ -6,6 +6,7 @@ use gateway_store::redis::check_url;
 
 use super::{
     Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin, providers, webhook_secret,
+    webhooks,
 };
 
 /// The minimum length of a secret: that of the hash of HS256 (RFC 7518, section 3.2).
@@ -70,7 +71,8 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
         ),
     ];
     let found = found.into_iter().filter_map(|(holds, notice)| holds.then_some(notice));
-    let found = found.map(str::to_owned).chain(config.keys_without_scopes());
+    let unencrypted = if config.dev { Vec::new() } else { webhooks::unencrypted(&config.webhooks) };
+    let found = found.map(str::to_owned).chain(config.keys_without_scopes()).chain(unencrypted);
     found.chain(providers::notices(config)).collect()
 }
 

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 
+use gateway_store::WebhookName;
 use realtime_gateway_protocol::ServiceName;
 
 use super::{
     ClaimPath, Config, ConfigError, LogFormat, PermissionSource, Secret, Tls, random,
     services::{self, ServiceDraft},
+    webhooks::{self, WebhookDraft},
 };
 
 /// The value of `permissions.source`, without the URL.
@@ -30,6 +32,7 @@ pub(super) struct Draft {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) services: BTreeMap<ServiceName, ServiceDraft>,
+    pub(super) webhooks: BTreeMap<WebhookName, WebhookDraft>,
 }
 
 impl Default for Draft {
@@ -45,6 +48,7 @@ impl Default for Draft {
             tls_cert: None,
             tls_key: None,
             services: BTreeMap::new(),
+            webhooks: BTreeMap::new(),
         }
     }
 }
@@ -83,6 +87,7 @@ impl Draft {
         let has_broker = !self.config.bus.is_embedded();
         self.config.services = services::complete(&self.services, has_broker).map_err(ConfigError::Rule)?;
         self.config.auth.kept_claims = self.kept_claims();
+        self.config.webhooks = webhooks::complete(&self.webhooks).map_err(ConfigError::Rule)?;
         Ok(())
     }
 

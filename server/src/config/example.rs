@@ -6,9 +6,10 @@ use std::fmt::Write;
 
 use super::{
     draft::Draft,
-    keys::{KEYS, Key, Kind, SAMPLE_SERVICE, SERVICE_KEYS, variable},
+    keys::{KEYS, Key, Kind, SAMPLE_SERVICE, SAMPLE_WEBHOOK, SERVICE_KEYS, WEBHOOK_KEYS, variable},
     services::ServiceDraft,
     setting::{Raw, Setting},
+    webhooks::WebhookDraft,
 };
 pub use page::markdown;
 
@@ -40,6 +41,11 @@ pub fn toml() -> String {
         let value = written_for((key.field)(&mut ServiceDraft::default()), key.kind, key.sample);
         let _ = write!(text, "\n{}#{} = {value}\n", comment(key), key.name);
     }
+    let _ = write!(text, "\n# A receiver of events over HTTP, with a name of its own.\n#[{SAMPLE_WEBHOOK}]\n");
+    for key in WEBHOOK_KEYS {
+        let value = written_for((key.field)(&mut WebhookDraft::default()), key.kind, key.sample);
+        let _ = write!(text, "\n{}#{} = {value}\n", comment(key), key.name);
+    }
     text
 }
 
@@ -54,6 +60,10 @@ pub fn env() -> String {
     }
     for key in SERVICE_KEYS {
         let variable = variable(&format!("{SAMPLE_SERVICE}.{}", key.name));
+        let _ = write!(text, "\n{}#{variable}={}\n", comment(key), quoted(key.sample));
+    }
+    for key in WEBHOOK_KEYS {
+        let variable = variable(&format!("{SAMPLE_WEBHOOK}.{}", key.name));
         let _ = write!(text, "\n{}#{variable}={}\n", comment(key), quoted(key.sample));
     }
     text

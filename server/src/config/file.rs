@@ -87,12 +87,15 @@ impl ConfigFile<'_> {
                 (Named::Service(service, key), value) => {
                     (EntryKey::Service(service, key), Raw::Toml(self.resolved(key.kind, value)), false)
                 }
+                (Named::Webhook(webhook, key), value) => {
+                    (EntryKey::Webhook(webhook, key), Raw::Toml(self.resolved(key.kind, value)), false)
+                }
                 (Named::Section, Value::Table(table)) => {
                     self.collect(&name, table)?;
                     continue;
                 }
                 (Named::Section, _) => return Err(wrong(&format!("is a section: write [{name}]"))),
-                (Named::NoServiceName, _) => return Err(wrong(keys::NO_SERVICE_NAME)),
+                (Named::NoSectionName(problem), _) => return Err(wrong(problem)),
                 (Named::Unknown, _) => {
                     let nearest = keys::nearest(&name);
                     return Err(ConfigError::Unknown { source_name: source, key: name, nearest });

@@ -56,6 +56,9 @@ impl InForce {
         if self.latest.config.services != newer.config.services {
             changes.push(Change { key: "services", live: true });
         }
+        if self.latest.config.webhooks != newer.config.webhooks {
+            changes.push(Change { key: "webhooks", live: true });
+        }
         changes
     }
 

@@ -2,14 +2,17 @@
 
 mod table;
 
+use gateway_store::WebhookName;
 use realtime_gateway_protocol::ServiceName;
 
-use super::{draft::Draft, services::ServiceDraft, setting::Setting};
+use super::{draft::Draft, services::ServiceDraft, setting::Setting, webhooks::WebhookDraft};
 
-pub(super) use table::{KEYS, SERVICE_KEYS};
+pub(super) use table::{KEYS, SERVICE_KEYS, WEBHOOK_KEYS};
 
 /// The section of a declared service in the generated files.
 pub(super) const SAMPLE_SERVICE: &str = "services.orders";
+/// The section of a webhook in the generated files.
+pub(super) const SAMPLE_WEBHOOK: &str = "webhooks.shop";
 
 /// The format of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,8 @@ pub(super) enum Kind {
     Texts,
     /// A list of tables, written as JSON outside of TOML files.
     Tables,
-    /// A path. In a contract section it is relative to the file that contains it, otherwise to the working directory.
+    /// A path. In a section with a name of its own it is relative to the file that contains it, otherwise to the working
+    /// directory.
     Path,
     /// A text that is never shown.
     Secret,
@@ -93,8 +97,10 @@ pub(super) enum Named {
     Section,
     /// A key of the section of a declared service.
     Service(ServiceName, &'static Key<ServiceDraft>),
-    /// A section whose name no service can have.
-    NoServiceName,
+    /// A key of the section of a webhook.
+    Webhook(WebhookName, &'static Key<WebhookDraft>),
+    /// A section whose name no service or webhook can have. The text is the end of a sentence that starts with the key.
+    NoSectionName(&'static str),
     Unknown,
 }
 
@@ -110,26 +116,46 @@ pub(super) fn named(name: &str) -> Named {
     if let Some(name) = name.strip_prefix(SERVICES) {
         return named_in_service(name);
     }
-    if name == SERVICES.trim_end_matches('.') {
+    if let Some(name) = name.strip_prefix(WEBHOOKS) {
+        return named_in_webhook(name);
+    }
+    if name == SERVICES.trim_end_matches('.') || name == WEBHOOKS.trim_end_matches('.') {
         return Named::Section;
     }
     if KEYS.iter().any(|key| key.section() == name) { Named::Section } else { Named::Unknown }
 }
 
-/// The problem of a section whose name no service can have, as the end of a sentence that starts with the key.
-pub(super) const NO_SERVICE_NAME: &str =
+/// The problem of a section whose name no service can have.
+const NO_SERVICE_NAME: &str =
     "is not in a section [services.NAME] whose name matches [a-z][a-z0-9_]{0,31}, the name in the contract";
+
+/// The problem of a section whose name no webhook can have.
+const NO_WEBHOOK_NAME: &str =
+    "is not in a section [webhooks.NAME] whose name matches [a-z][a-z0-9_]{0,31} and has no `__`";
 
 /// The beginning of the keys of declared services.
 const SERVICES: &str = "services.";
+/// The beginning of the keys of webhooks.
+const WEBHOOKS: &str = "webhooks.";
 
 /// Returns the meaning of a name below `services`.
 fn named_in_service(name: &str) -> Named {
     let (service, name) = name.split_once('.').unwrap_or((name, ""));
-    let Ok(service) = ServiceName::new(service) else { return Named::NoServiceName };
+    let Ok(service) = ServiceName::new(service) else { return Named::NoSectionName(NO_SERVICE_NAME) };
     match SERVICE_KEYS.iter().find(|key| key.name == name) {
         Some(key) => Named::Service(service, key),
         None if name.is_empty() || SERVICE_KEYS.iter().any(|key| key.section() == name) => Named::Section,
+        None => Named::Unknown,
+    }
+}
+
+/// Returns the meaning of a name below `webhooks`.
+fn named_in_webhook(name: &str) -> Named {
+    let (webhook, name) = name.split_once('.').unwrap_or((name, ""));
+    let Some(webhook) = WebhookName::new(webhook) else { return Named::NoSectionName(NO_WEBHOOK_NAME) };
+    match WEBHOOK_KEYS.iter().find(|key| key.name == name) {
+        Some(key) => Named::Webhook(webhook, key),
+        None if name.is_empty() => Named::Section,
         None => Named::Unknown,
     }
 }
@@ -144,6 +170,11 @@ pub(super) fn nearest(name: &str) -> String {
             strsim::damerau_levenshtein(known, key).min(strsim::damerau_levenshtein(part, key) + 1)
         };
         return format!("{SERVICES}{service}.{}", known.min_by_key(distance).unwrap_or_default());
+    }
+    if let Some((webhook, key)) = name.strip_prefix(WEBHOOKS).and_then(|name| name.split_once('.')) {
+        let known = WEBHOOK_KEYS.iter().map(|key| key.name);
+        let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(known, key)).unwrap_or_default();
+        return format!("{WEBHOOKS}{webhook}.{nearest}");
     }
     let files = KEYS.iter().filter(|key| key.may_be_a_file()).map(|key| format!("{}_file", key.name));
     let known = KEYS.iter().map(|key| key.name.to_owned()).chain(files);
@@ -173,6 +204,7 @@ mod tests {
             ("heartbeat.intervall", "heartbeat.interval"),
             ("services.orders.contrct", "services.orders.contract"),
             ("services.orders.backend.urll", "services.orders.backend.url"),
+            ("webhooks.shop.event", "webhooks.shop.events"),
             ("services.orders.url", "services.orders.backend.url"),
             ("services.orders.backend.max_inflight", "services.orders.backend.max_in_flight"),
         ];

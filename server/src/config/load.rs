@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use gateway_store::WebhookName;
 use realtime_gateway_protocol::ServiceName;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     random,
     services::ServiceDraft,
     setting::{Raw, Setting},
+    webhooks::WebhookDraft,
 };
 
 /// The source of a value.
@@ -75,6 +77,8 @@ pub(super) enum EntryKey {
     Fixed(&'static Key),
     /// A key of a declared service.
     Service(ServiceName, &'static Key<ServiceDraft>),
+    /// A key of a webhook.
+    Webhook(WebhookName, &'static Key<WebhookDraft>),
 }
 
 impl EntryKey {
@@ -83,6 +87,7 @@ impl EntryKey {
         match self {
             Self::Fixed(key) => key.name.to_owned(),
             Self::Service(service, key) => format!("services.{service}.{}", key.name),
+            Self::Webhook(webhook, key) => format!("webhooks.{webhook}.{}", key.name),
         }
     }
 
@@ -90,6 +95,7 @@ impl EntryKey {
         match self {
             Self::Fixed(key) => key.kind,
             Self::Service(_, key) => key.kind,
+            Self::Webhook(_, key) => key.kind,
         }
     }
 
@@ -97,6 +103,7 @@ impl EntryKey {
         match self {
             Self::Fixed(key) => (key.field)(draft),
             Self::Service(service, key) => (key.field)(draft.services.entry(service.clone()).or_default()),
+            Self::Webhook(webhook, key) => (key.field)(draft.webhooks.entry(webhook.clone()).or_default()),
         }
     }
 }
@@ -205,13 +212,17 @@ fn from_environment(environment: &Environment, notices: &mut Vec<String>) -> Res
                 let key = EntryKey::Service(service, key);
                 entries.push(Entry { key, raw: Raw::Text(value.to_owned()), source, from_file: false });
             }
+            Named::Webhook(webhook, key) => {
+                let key = EntryKey::Webhook(webhook, key);
+                entries.push(Entry { key, raw: Raw::Text(value.to_owned()), source, from_file: false });
+            }
             Named::File(key) => {
                 let paths: Vec<String> = value.split(',').map(|path| path.trim().to_owned()).collect();
                 let raw = contents(&source, &name, &paths)?;
                 entries.push(Entry { key: EntryKey::Fixed(key), raw, source, from_file: true });
             }
-            Named::NoServiceName => {
-                let problem = keys::NO_SERVICE_NAME.to_owned();
+            Named::NoSectionName(problem) => {
+                let problem = problem.to_owned();
                 return Err(ConfigError::Value { source_name: source, key: name, problem });
             }
             // Orchestrators set such variables for a service with the name "gateway". GATEWAY_API_KEY is for `notify`.

@@ -1,11 +1,11 @@
 //! Declared services: the sections `[services.NAME]`. The contract and the secrets are files, which the gateway reads
 //! when it starts and with each reload.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use realtime_gateway_protocol::ServiceName;
 
-use super::{ClaimPath, Secret, webhook_secret};
+use super::{ClaimPath, Secret, signing_secrets::read_signing_secrets};
 
 /// The allowed values of `backend.timeout`.
 const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(30);
@@ -53,15 +53,7 @@ impl BackendAddress {
     /// A sentence that names the file and the line, and contains no secret.
     pub fn read_secrets(&self) -> Result<Vec<Secret>, String> {
         let Self::Http { secret_file, .. } = self else { return Ok(Vec::new()) };
-        let file = secret_file.display();
-        let text = fs::read_to_string(secret_file).map_err(|error| format!("{file}: cannot be read: {error}"))?;
-        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
-        let secrets = lines.filter(|(_, line)| !line.is_empty()).map(|(index, line)| {
-            let checked = webhook_secret::check(line).map(|()| Secret(line.to_owned()));
-            checked.map_err(|problem| format!("{file}, line {}: {problem}", index + 1))
-        });
-        let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
-        if secrets.is_empty() { Err(format!("{file}: contains no secret")) } else { Ok(secrets) }
+        read_signing_secrets(secret_file)
     }
 }
 
@@ -160,9 +152,7 @@ impl ServiceDraft {
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-
-    use super::{super::webhook_secret::PREFIX as SECRET_PREFIX, *};
+    use super::*;
 
     fn draft(backend_url: Option<&str>) -> ServiceDraft {
         ServiceDraft {
@@ -205,28 +195,5 @@ mod tests {
         }
         let amqp = ServiceDraft { secret_file: Some("s".into()), ..draft(Some("amqp")) };
         assert!(amqp.complete(true).unwrap_err().starts_with("backend.secret_file is not used"));
-    }
-
-    #[test]
-    fn reads_one_secret_a_line_and_never_shows_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("secret");
-        let address = BackendAddress::Http { url: Secret("http://orders".into()), secret_file: file.clone() };
-        let secret = |bytes: usize| format!("{SECRET_PREFIX}{}", STANDARD.encode(vec![7; bytes]));
-        fs::write(&file, format!("\u{feff}{}\r\n\n{}\n", secret(24), secret(64))).unwrap();
-        assert_eq!(address.read_secrets().unwrap(), [Secret(secret(24)), Secret(secret(64))]);
-        for (text, problem) in [
-            (String::new(), "contains no secret"),
-            (format!("{}\n{}", secret(24), secret(23)), "line 2: is not `whsec_`"),
-            (secret(65), "line 1: is not `whsec_`"),
-            (STANDARD.encode([7; 32]), "line 1: is not `whsec_`"),
-        ] {
-            fs::write(&file, &text).unwrap();
-            let error = address.read_secrets().unwrap_err();
-            assert!(error.contains(problem), "{error}");
-            assert!(!error.contains(&STANDARD.encode([7; 18])), "{error}");
-        }
-        fs::remove_file(&file).unwrap();
-        assert!(address.read_secrets().unwrap_err().contains("cannot be read"));
     }
 }

@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::{
     Loaded, Source,
-    keys::{KEYS, Key, Kind, SERVICE_KEYS},
+    keys::{KEYS, Key, Kind, SERVICE_KEYS, WEBHOOK_KEYS},
     setting::Setting,
 };
 
@@ -27,6 +27,13 @@ impl Loaded {
             let _ = writeln!(text, "\n[services.{service}]");
             for key in SERVICE_KEYS {
                 let name = format!("services.{service}.{}", key.name);
+                text.push_str(&self.line(&name, key.name, key, (key.field)(draft)));
+            }
+        }
+        for (webhook, draft) in &mut draft.webhooks {
+            let _ = writeln!(text, "\n[webhooks.{webhook}]");
+            for key in WEBHOOK_KEYS {
+                let name = format!("webhooks.{webhook}.{}", key.name);
                 text.push_str(&self.line(&name, key.name, key, (key.field)(draft)));
             }
         }

@@ -1,5 +1,5 @@
-//! Events that report client actions to backend services. Each is written to the outbox in the same transaction as the
-//! action that it reports. Without a broker no service could read them, so none are created.
+//! Events that report client actions to backend services. Each is written to the outbox and for webhooks in the same
+//! transaction as the action that it reports. Without a broker and webhooks no service could read them, so none are created.
 
 use std::sync::Arc;
 
@@ -9,7 +9,13 @@ use realtime_gateway_protocol::{
 };
 use serde::Serialize;
 
-use crate::{bus::routing::encode_word, command_error::CommandError, runtime::clock::NodeClock, store::Event};
+use crate::{
+    bus::routing::encode_word,
+    command_error::CommandError,
+    config::LiveConfig,
+    runtime::clock::NodeClock,
+    store::{Event, EventSource},
+};
 
 /// The body of a `chat.message.<clanId>` event. The store adds `offset` and `epoch`.
 #[derive(Serialize)]
@@ -61,25 +67,22 @@ impl EventSubject<'_> {
 #[derive(Clone)]
 pub(crate) struct Reports {
     clock: NodeClock,
-    readers: EventReaders,
-}
-
-/// Whether backend services can read events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EventReaders {
-    /// A broker delivers events to backend services.
-    Broker,
-    /// There is no broker.
-    None,
+    /// Says whether there is a broker, and which webhooks there are.
+    config: LiveConfig,
 }
 
 impl Reports {
     /// Creates a factory of events, which creates none if there are no readers.
-    pub(crate) fn new(clock: NodeClock, readers: EventReaders) -> Self {
-        Self { clock, readers }
+    pub(crate) fn new(clock: NodeClock, config: LiveConfig) -> Self {
+        Self { clock, config }
     }
 
-    /// Creates an event, or returns `None` when there are no readers. Receivers use `id` to detect duplicates.
+    fn has_readers(&self) -> bool {
+        let config = self.config.get();
+        !config.bus.is_embedded() || !config.webhooks.is_empty()
+    }
+
+    /// Creates an event, or returns `None` when there are no readers. `source` is who has caused it. Receivers use `id` to detect duplicates.
     ///
     /// # Errors
     /// `internal` when the body cannot be serialized to JSON.
@@ -87,12 +90,14 @@ impl Reports {
         &self,
         id: &str,
         subject: &EventSubject<'_>,
+        source: EventSource,
         body: &impl Serialize,
     ) -> Result<Option<Event>, CommandError> {
-        if self.readers == EventReaders::None {
+        if !self.has_readers() {
             return Ok(None);
         }
         let body = serde_json::to_vec(body).map(Bytes::from).map_err(CommandError::internal)?;
-        Ok(Some(Event { id: Arc::from(id), key: subject.routing_key().into(), at: self.clock.now(), body }))
+        let (id, key, at) = (Arc::from(id), subject.routing_key().into(), self.clock.now());
+        Ok(Some(Event { id, key, at, body, source }))
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     edge::accept::Certificates,
     metrics::Metrics,
+    webhooks::{WebhookTable, read_webhooks},
 };
 
 /// The parts that use nothing outside the process except the files that the configuration names.
@@ -21,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) metrics: Arc<Metrics>,
     /// The declared services.
     pub(crate) declarations: Vec<Declaration>,
+    /// The webhooks.
+    pub(crate) webhooks: WebhookTable,
 }
 
 impl Prepared {
@@ -35,15 +38,19 @@ impl Prepared {
         let certificates = problems.keep(config.tls.as_ref().map(Certificates::read).transpose());
         let metrics = problems.keep(Metrics::new());
         let declarations = problems.keep_all(read_declarations(config));
-        match (auth, permissions, certificates, metrics, declarations) {
-            (Some(auth), Some(permissions), Some(certificates), Some(metrics), Some(declarations)) => Ok(Self {
-                declarations,
-                auth: Arc::new(auth),
-                permissions,
-                api_keys: Arc::new(ApiKeys::new(&config.auth.api_keys)),
-                certificates,
-                metrics: Arc::new(metrics),
-            }),
+        let webhooks = problems.keep_all(read_webhooks(&config.webhooks));
+        match (auth, permissions, certificates, metrics, declarations, webhooks) {
+            (Some(auth), Some(permissions), Some(certificates), Some(metrics), Some(declarations), Some(webhooks)) => {
+                Ok(Self {
+                    declarations,
+                    webhooks,
+                    auth: Arc::new(auth),
+                    permissions,
+                    api_keys: Arc::new(ApiKeys::new(&config.auth.api_keys)),
+                    certificates,
+                    metrics: Arc::new(metrics),
+                })
+            }
             _ => Err(problems.0),
         }
     }

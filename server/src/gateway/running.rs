@@ -24,6 +24,7 @@ use crate::{
     session::{Connections, Sessions, Subscriptions},
     store::Store,
     telemetry::Telemetry,
+    webhooks::Webhooks,
 };
 
 /// The drain after a part has failed. It is short, because the remaining parts may not work for long.
@@ -48,6 +49,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// The broker of backend services, if one is configured.
     pub broker: Option<Arc<BackendBroker>>,
+    /// The senders of webhooks.
+    pub webhooks: Arc<Webhooks>,
     /// The name, the lease and the drain state of the node.
     pub node: Arc<Node>,
     /// The tasks of the gateway.
@@ -168,9 +171,12 @@ impl Running {
     /// Leaves the cluster: removes the records of this node, publishes the last events, and closes the connections.
     async fn leave(&self) {
         self.resign().await;
-        if let Some(broker) = &self.parts.broker {
-            broker.close().await;
-        }
+        let broker = async {
+            if let Some(broker) = &self.parts.broker {
+                broker.close().await;
+            }
+        };
+        tokio::join!(broker, self.parts.webhooks.close());
         self.parts.bus.close().await;
     }
 

@@ -24,7 +24,7 @@ use crate::{
         hub::Hub,
         log::TopicLog,
         presence::{Presence, PresenceParts},
-        reports::{EventReaders, Reports},
+        reports::Reports,
     },
     edge::accept::Listening,
     gateway::running::{Parts, Running},
@@ -37,6 +37,7 @@ use crate::{
         Subscriptions, TokenVerifier,
     },
     store::{NodeName, Store},
+    webhooks::{WebhookParts, Webhooks},
 };
 
 /// The inputs from which the parts of a gateway are built.
@@ -86,7 +87,7 @@ struct Upkeep {
 /// Builds the parts and starts to serve.
 pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     let Materials { config, name, services, prepared, store, clock, supervisor } = materials;
-    let Prepared { auth, permissions, api_keys, certificates, metrics, declarations } = prepared;
+    let Prepared { auth, permissions, api_keys, certificates, metrics, declarations, webhooks } = prepared;
     descriptors::raise(config.limits.connections, config.permissions.max_in_flight);
     let tasks = Tasks::supervised_by(&supervisor);
     let given_up = tasks.stop_on_drop();
@@ -160,6 +161,15 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         consume(&base, &core, &features, inbound);
     }
 
+    let webhooks = Arc::new(Webhooks::start(
+        WebhookParts {
+            store: base.store.clone(),
+            clock: base.clock.clone(),
+            metrics: base.metrics.clone(),
+            supervisor: supervisor.clone(),
+        },
+        &webhooks,
+    ));
     let view = Arc::new(NodeView::new(NodeViewParts {
         node: base.node.clone(),
         condition: condition.clone(),
@@ -185,6 +195,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         follower,
         sessions: core.sessions.clone(),
         blocks: core.blocks.clone(),
+        webhooks: webhooks.clone(),
         api_keys: api_keys.clone(),
     });
     let parts = Parts {
@@ -195,6 +206,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
         store: base.store.clone(),
         bus: base.bus.clone(),
         broker: base.broker.clone(),
+        webhooks,
         node: base.node.clone(),
         tasks: base.tasks.clone(),
         memory: memory.clone(),
@@ -243,11 +255,10 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
 
 /// Builds the delivery and session layers.
 fn core(base: &Base) -> Core {
-    let Base { config, metrics, tasks, clock, store, bus, broker, node, permissions } = base.clone();
+    let Base { config, metrics, tasks, clock, store, bus, node, permissions, .. } = base.clone();
     let lease = node.lease.clone();
     let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
-    let readers = if broker.is_some() { EventReaders::Broker } else { EventReaders::None };
-    let reports = Reports::new(clock.clone(), readers);
+    let reports = Reports::new(clock.clone(), config.clone());
     let presence = Arc::new(Presence::new(PresenceParts {
         store: store.clone(),
         bus,

@@ -8,6 +8,7 @@ mod services;
 mod subscriptions;
 mod tail;
 mod users;
+mod webhooks;
 
 use realtime_gateway_protocol::{MessageId, MessageSent};
 use schemars::JsonSchema;
@@ -22,6 +23,7 @@ pub(super) use self::{
     subscriptions::Subscriptions,
     tail::Tails,
     users::Users,
+    webhooks::Webhooks,
 };
 
 /// A message or event that is stored and will reach every subscriber.

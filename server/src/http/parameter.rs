@@ -1,6 +1,6 @@
 //! Parameters in the path and the query, as validated types.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
@@ -12,7 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{problem::Problem, schema};
-use crate::topic::Topic;
+use crate::{store::WebhookName, topic::Topic};
 
 /// A value that can be used as a parameter.
 pub(super) trait Parameter: Sized + Send {
@@ -155,6 +155,34 @@ impl Parameter for Ago {
 
     fn schema() -> Value {
         json!({ "type": "string", "pattern": "^([0-9]+ *[a-zA-Z]+ *)+$", "examples": ["10m"] })
+    }
+}
+
+impl Parameter for WebhookName {
+    const NAME: &'static str = "webhook";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::new(text).ok_or_else(|| "a name that matches [a-z][a-z0-9_]{0,31} and has no `__`".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$" })
+    }
+}
+
+/// The id of an event.
+pub(super) struct EventId(pub(super) Arc<str>);
+
+impl Parameter for EventId {
+    const NAME: &'static str = "after";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_id = !text.is_empty() && text.len() <= 512;
+        is_id.then(|| Self(text.into())).ok_or_else(|| "1 to 512 bytes".to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1 })
     }
 }
 

@@ -151,6 +151,7 @@ impl From<CommandError> for Problem {
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Other(ref code) if **code == *BLOCK_LIMIT || **code == *TAIL_LIMIT => StatusCode::CONFLICT,
             ErrorCode::Other(ref code) if **code == *OTHER_USERS_TOPIC => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::Other(ref code) if **code == *"not_found" => StatusCode::NOT_FOUND,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ if error.invalid_data.is_some() => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::BAD_REQUEST,

@@ -22,6 +22,8 @@ pub(super) enum Tag {
     Users,
     /// What goes on in all nodes.
     Inspection,
+    /// Webhooks and their dead letters.
+    Webhooks,
     /// Available only with `--dev`.
     Development,
 }

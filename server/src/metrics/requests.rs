@@ -12,6 +12,11 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
+    /// Counts a command or connection that was refused by a rate limit.
+    pub fn rate_limited(&self, limit: &str) {
+        self.rate_limited_total.with_label_values(&[limit]).inc();
+    }
+
     /// Counts a call that has ended. The outcome is `succeeded` or the code of the error.
     pub fn call_ended(&self, service: &str, outcome: &str, time: Duration) {
         self.calls_total.with_label_values(&[service, outcome]).inc();

@@ -22,6 +22,7 @@ fn open(path: &Path) -> RedbStore {
         window: Duration::from_secs(3_600),
         node: NodeName::new("test"),
         outbox: None,
+        webhooks: [].into(),
         space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     };

@@ -9,7 +9,7 @@ use realtime_gateway_protocol::{NotificationId, Timestamp};
 
 use super::{Epoch, StoreError};
 
-/// An event for backend services. A store without an outbox (`bus.url = embedded`) ignores events.
+/// An event for backend services. A store without an outbox (`bus.url = embedded`) and without webhooks ignores events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The id, by which consumers recognise repeats: an event is published at least once.
@@ -20,6 +20,17 @@ pub struct Event {
     pub at: Timestamp,
     /// A JSON object with the fields that the caller knows. The [`EventDetail`] has the fields that only the store knows.
     pub body: Bytes,
+    /// Who caused it.
+    pub source: EventSource,
+}
+
+/// Who caused an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSource {
+    /// A client, or the gateway itself.
+    Client,
+    /// A backend service.
+    Backend,
 }
 
 /// The detail that the store adds to an event.

@@ -8,7 +8,7 @@ use realtime_gateway_protocol::Timestamp;
 
 use super::{
     Blocks, ClusterChannel, ClusterEvents, Log, NodeName, Nodes, Outbox, Pending, Presence, ServerSubscriptions,
-    Sessions,
+    Sessions, WebhookFilter, Webhooks,
 };
 use crate::{ClockMark, SpaceLimits, SpaceStatus};
 
@@ -35,6 +35,8 @@ pub struct Options {
     pub node: NodeName,
     /// The maximum number of events in the outbox. `None` without a broker: then the store has no outbox.
     pub outbox: Option<u64>,
+    /// The webhooks for which events are written.
+    pub webhooks: Arc<[WebhookFilter]>,
     /// The limits beyond which the store refuses new entries.
     pub space: SpaceLimits,
     /// Supervises the background tasks and threads of the store.
@@ -88,7 +90,7 @@ pub struct Swept {
 /// A store.
 #[async_trait]
 pub trait Store:
-    Log + Pending + Sessions + ServerSubscriptions + Presence + Nodes + Outbox + Blocks + Send + Sync + 'static
+    Log + Pending + Sessions + ServerSubscriptions + Presence + Nodes + Outbox + Webhooks + Blocks + Send + Sync + 'static
 {
     /// Removes expired entries and notifications, a few hundred rows at a time so that writers do not wait long. A store
     /// with its own clock uses that clock, and removes nothing if `now` differs too much from it.

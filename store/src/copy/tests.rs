@@ -8,13 +8,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    Append, Block, BlockedTokens, Durability, Event, Notify, Options, Redaction, Retention, Store,
+    Append, Block, BlockedTokens, DeadReason, Durability, Event, EventSource, Notify, Options, Redaction, Retention,
+    Store,
     clock::Clock,
     redb::{self, RedbStore},
     redis::{self, RedisOptions, RedisStore, TimeSource, tests::own_prefix},
     testing::conformance::{
-        ALL, ONE, Subject, WINDOW, broadcast, content, key, key_with, options, server_subscription, session, topic,
-        user_topic,
+        ALL, ONE, Subject, WINDOW, broadcast, content, give_up, key, key_with, options_with_webhooks, report,
+        server_subscription, session, topic, user_topic, webhook,
     },
 };
 
@@ -34,7 +35,7 @@ struct Both {
 
 impl StoreKind {
     async fn open(&self, clock: Clock) -> Both {
-        let options = Options { outbox: Some(1_000), ..options() };
+        let options = Options { outbox: Some(1_000), ..options_with_webhooks() };
         match self {
             Self::File(path) => {
                 let store = Arc::new(RedbStore::open(path, Durability::Os, options, clock).unwrap());
@@ -74,6 +75,7 @@ fn event(subject: &Subject, id: &str) -> Event {
         key: format!("chat.{id}").into(),
         at: subject.now(),
         body: Bytes::from(format!("{{\"{id}\":1}}")),
+        source: EventSource::Client,
     }
 }
 
@@ -122,6 +124,8 @@ async fn fill(subject: &Subject) {
             subject.store.keep_subscription(&UserId::new(format!("user{n}")).unwrap(), subscription).await.unwrap();
         }
     }
+    report(subject, &["w1", "w2", "w3"]).await;
+    give_up(subject, 2, DeadReason::Refused, 10).await;
     let record = session(subject, "s");
     subject.store.open_session(record.clone(), ONE).await.unwrap();
     subject.store.close_session(&record.user, &record.id, CloseCode::NORMAL).await.unwrap();
@@ -158,6 +162,15 @@ async fn seen(store: &dyn Store) -> String {
     seen += &format!("{:?}\n", store.block_changes(0, 1_000).await.unwrap().users.len());
     for entry in store.read_outbox(0, 1_000, Duration::ZERO).await.unwrap() {
         seen += &format!("{:?} {:?} {:?}\n", entry.node, entry.event, entry.detail);
+    }
+    for name in ["chat", "all"] {
+        for event in store.read_webhook(&webhook(name), ALL, Duration::ZERO).await.unwrap() {
+            seen += &format!("{:?} {:?} {:?}\n", event.entry.event, event.entry.detail, event.since);
+        }
+        for dead in store.read_dead(&webhook(name), None, ALL).await.unwrap().unwrap() {
+            let DeadEvent { entry, reason, attempts, failed_at } = dead;
+            seen += &format!("{:?} {:?} {reason:?} {attempts} {failed_at:?}\n", entry.event, entry.detail);
+        }
     }
     seen
 }
@@ -213,7 +226,16 @@ async fn there_and_back(from: StoreKind, to: StoreKind) {
     let tally = copy(&*source.copied, &*target.copied, WINDOW, now).await.unwrap();
     assert_eq!(
         tally,
-        Tally { logs: 3, entries: 703, keys: 700, pending: 9, events: 9, blocked: 300, subscriptions: 600 }
+        Tally {
+            logs: 4,
+            entries: 706,
+            keys: 700,
+            pending: 9,
+            events: 12,
+            webhook_events: 15,
+            blocked: 300,
+            subscriptions: 600
+        }
     );
     // The copy into a store that is not empty fails and changes nothing.
     assert!(matches!(copy(&*source.copied, &*target.copied, WINDOW, now).await, Err(CopyError::NotEmpty)));

@@ -19,9 +19,10 @@ use super::{
     operation::Request,
     outbox, server_subscriptions,
     tables::Tables,
+    webhooks,
 };
 use crate::{
-    Entry, IdempotencyKey, LogBounds, StoreError,
+    Entry, IdempotencyKey, LogBounds, PageLimit, StoreError, WebhookName,
     clock::after,
     copy::{Copied, Item, Pages, PendingBody},
     damage::Damage,
@@ -29,6 +30,8 @@ use crate::{
 
 /// The number of events that are read together.
 const EVENTS: usize = 256;
+/// The size of the pages in which events of webhooks are read.
+const WEBHOOK_PAGE: PageLimit = PageLimit { entries: EVENTS, bytes: 1024 * 1024 };
 
 #[async_trait]
 impl Copied for RedbStore {
@@ -37,7 +40,8 @@ impl Copied for RedbStore {
             let (logs, users) = (transaction.open_table(LOGS)?, transaction.open_table(USERS)?);
             let holds_nothing = logs.is_empty()? && users.is_empty()? && blocks::read_all(transaction)?.is_empty();
             let holds_nothing = holds_nothing && server_subscriptions::read_all(transaction)?.is_empty();
-            Ok(holds_nothing && transaction.open_table(OUTBOX)?.is_empty()?)
+            let no_events = transaction.open_table(OUTBOX)?.is_empty()? && webhooks::names(transaction)?.is_empty();
+            Ok(holds_nothing && no_events)
         })
         .await
     }
@@ -103,7 +107,35 @@ fn dump(transaction: &ReadTransaction, damage: &Damage, pages: &mut Pages) -> Re
         after = last.sequence;
         events.into_iter().try_for_each(|event| pages.add_blocking(Item::Event(event)))?;
     }
+    for webhook in webhooks::names(transaction)? {
+        dump_webhook(transaction, &webhook, damage, pages)?;
+    }
     Ok(pages.add_blocking(Item::Epoch(migrations::epoch(transaction)?))?)
+}
+
+/// Sends the waiting events and dead letters of a webhook.
+pub(super) fn dump_webhook(
+    transaction: &ReadTransaction,
+    webhook: &WebhookName,
+    damage: &Damage,
+    pages: &mut Pages,
+) -> Result<(), Fault> {
+    let mut after = 0;
+    loop {
+        let events = webhooks::read_waiting(transaction, damage, (webhook, after), WEBHOOK_PAGE)?;
+        let Some(last) = events.last() else { break };
+        after = last.entry.sequence;
+        let mut items = events.into_iter().map(|event| Item::Waiting(webhook.clone(), event));
+        items.try_for_each(|item| pages.add_blocking(item))?;
+    }
+    after = 0;
+    loop {
+        let dead = webhooks::read_dead(transaction, damage, (webhook, after), WEBHOOK_PAGE)?;
+        let Some(last) = dead.last() else { return Ok(()) };
+        after = last.entry.sequence;
+        let mut items = dead.into_iter().map(|letter| Item::Dead(webhook.clone(), letter));
+        items.try_for_each(|item| pages.add_blocking(item))?;
+    }
 }
 
 fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fault> {
@@ -253,6 +285,8 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
         Item::Subscribed(user, subscriptions) => server_subscriptions::write(tables, user, subscriptions)?,
         Item::Blocked(user, blocked) => blocks::write(tables, user, blocked)?,
         Item::Event(entry) => outbox::insert(tables, &entry.node, &entry.event, &entry.detail)?,
+        Item::Waiting(webhook, event) => webhooks::enqueue(tables, webhook, event)?,
+        Item::Dead(webhook, dead) => webhooks::bury(tables, webhook, dead)?,
         Item::Epoch(epoch) => drop(tables.meta.insert(EPOCH, encode_epoch(epoch).as_slice())?),
     }
     Ok(())

@@ -27,6 +27,7 @@
 //! | `server_subscriptions` | user | the user's server-side subscriptions in JSON (`subscription_row.rs`), with a checksum |
 //! | `subscription_ends` | time at which the first of them ends, user | empty |
 //! | `blocks` | user | the user's blocks in JSON (`block_row.rs`), with a checksum |
+//! | `webhooks`, `webhook_waiting`, `webhook_dead`, `webhook_dead_ids` | | events for webhooks: `webhooks/rows.rs` |
 //! | `known` | hash of the name of a log or user | [`KnownRow`] |
 
 use realtime_gateway_protocol::Timestamp;

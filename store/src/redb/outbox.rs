@@ -12,8 +12,12 @@ use super::{
     format::{OUTBOX, OutboxRow, time},
     operation::Request,
     tables::Tables,
+    webhooks,
 };
-use crate::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError, damage::Damage, wait::Wait};
+use crate::{
+    Event, EventDetail, EventSource, Outbox, OutboxEntry, OutboxStatus, StoreError, damage::Damage,
+    outbox_bound::OutboxBound, wait::Wait,
+};
 
 /// How many of the oldest events are tried to find one that can be read.
 const OLDEST_ROWS: usize = 64;
@@ -22,17 +26,32 @@ const PLAIN: u64 = 0;
 const ENTRY: u64 = 1;
 const NOTIFICATIONS: u64 = 2;
 
-/// Writes an event, if there is an outbox and room in it.
+/// Writes an event for the webhooks that take it, and to the outbox, if there is one with room.
 pub(super) fn write(tables: &mut Tables<'_>, event: &Event, detail: &EventDetail) -> Result<(), Fault> {
-    let Some(outbox) = tables.outbox_options else { return Ok(()) };
-    if !outbox.bound.admits(tables.outbox.len()?) {
+    webhooks::write(tables, event, detail)?;
+    let Some(bound) = tables.outbox_bound else { return Ok(()) };
+    if !bound.admits(tables.outbox.len()?) {
         return Ok(());
     }
-    insert(tables, &outbox.node, event, detail)
+    let node = tables.node.clone();
+    insert(tables, &node, event, detail)
 }
 
 /// Writes an event of a node, even if the outbox is full.
 pub(super) fn insert(tables: &mut Tables<'_>, node: &str, event: &Event, detail: &EventDetail) -> Result<(), Fault> {
+    tables.changed = true;
+    tables.outbox_last += 1;
+    let sequence = tables.outbox_last;
+    tables.outbox.insert(sequence, encode_row(sequence, node, event, detail).as_slice())?;
+    Ok(())
+}
+
+/// Encodes an event as a row of the outbox.
+pub(super) fn encode(sequence: u64, entry: &OutboxEntry) -> Vec<u8> {
+    encode_row(sequence, &entry.node, &entry.event, &entry.detail)
+}
+
+fn encode_row(sequence: u64, node: &str, event: &Event, detail: &EventDetail) -> Vec<u8> {
     // Identifiers contain no white space, so line breaks can separate them.
     let (kind, offset, more) = match detail {
         EventDetail::None => (PLAIN, 0, String::new()),
@@ -51,11 +70,7 @@ pub(super) fn insert(tables: &mut Tables<'_>, node: &str, event: &Event, detail:
         more: &more,
         body: &event.body,
     };
-    tables.changed = true;
-    tables.outbox_last += 1;
-    let sequence = tables.outbox_last;
-    tables.outbox.insert(sequence, row.encode(sequence).as_slice())?;
-    Ok(())
+    row.encode(sequence)
 }
 
 /// Returns the sequence of the last event in the file, or 0 if there is none.
@@ -86,7 +101,8 @@ pub(super) fn read(
     Ok(events)
 }
 
-fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
+/// Decodes a row of the outbox.
+pub(super) fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
     let row = OutboxRow::decode(sequence, bytes)?;
     let notification = |id: &str| NotificationId::from_stored(id).map_err(|_| Fault::Damaged);
     let detail = match row.kind {
@@ -96,7 +112,7 @@ fn entry(sequence: u64, bytes: &[u8]) -> Result<OutboxEntry, Fault> {
         _ => return Err(Fault::Damaged),
     };
     let body = bytes::Bytes::copy_from_slice(row.body);
-    let event = Event { id: row.id.into(), key: row.key.into(), at: time(row.at), body };
+    let event = Event { id: row.id.into(), key: row.key.into(), at: time(row.at), body, source: EventSource::Client };
     Ok(OutboxEntry { sequence, node: row.node.into(), event, detail })
 }
 
@@ -140,7 +156,7 @@ impl Outbox for RedbStore {
     }
 
     async fn outbox_status(&self) -> Result<OutboxStatus, StoreError> {
-        let overflowed = self.shared.outbox.as_ref().map_or(0, |outbox| outbox.bound.overflowed());
+        let overflowed = self.shared.outbox.as_ref().map_or(0, OutboxBound::overflowed);
         self.read_file(move |transaction| {
             let table = transaction.open_table(OUTBOX)?;
             let mut oldest = None;

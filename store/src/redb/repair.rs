@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     DataFile, blocks,
-    copy::{SharedBodies, key_from},
+    copy::{SharedBodies, dump_webhook, key_from},
     fault::{Fault, guard},
     file::Change,
     format::{ENTRIES, EPOCH, IDS, IdRow, KEYS, KeyRow, META, PendingRow, RowBody, encode_epoch, text, time},
@@ -26,6 +26,7 @@ use super::{
     reader::PageStart,
     server_subscriptions,
     survey::{Depth, FoundLog, FoundUser, Survey, open},
+    webhooks,
 };
 use crate::{
     ContentDigest, Durability, Entry, Epoch, LogBounds, PageLimit, StoreError,
@@ -114,6 +115,13 @@ fn dump(file: &ReadOnlyFile, survey: &Survey, pages: &mut Pages) -> Result<(), F
         let Some(last) = events.last() else { break };
         after = last.sequence;
         events.into_iter().try_for_each(|event| pages.add_blocking(Item::Event(event)))?;
+    }
+    // The same holds for the events of a webhook.
+    for webhook in guard(|| webhooks::names(&transaction)).unwrap_or_default() {
+        let dumped = guard(|| dump_webhook(&transaction, &webhook, &Damage::default(), pages));
+        if let Err(Fault::Abandoned(abandoned)) = dumped {
+            return Err(abandoned.into());
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Sessions of a store with an outbox. Admission is decided in memory. The file records the open sessions, so that each is
+//! Sessions of a store with readers of events. Admission is decided in memory. The file records the open sessions, so that each is
 //! reported as opened once and as closed once even if the process is killed.
 
 use async_trait::async_trait;
@@ -107,7 +107,7 @@ impl RedbStore {
             let now = self.clock.now();
             let admission = self.while_open(|node| node.admit(&record, now, || decide(&record)))?;
             let written = match &admission {
-                Admission::Admitted(evicted) if self.shared.outbox.is_some() => {
+                Admission::Admitted(evicted) if self.shared.has_event_readers() => {
                     let evicted = evicted.iter().map(|old| old.id.clone()).collect();
                     Some(self.queue(Opened { record, evicted, at: self.clock.now() })?)
                 }
@@ -141,11 +141,11 @@ impl Sessions for RedbStore {
         let written = {
             let _order = self.session_order.lock();
             self.while_open(|node| node.sessions.close(user, session))?;
-            match self.shared.outbox {
-                // Do this even if the session is not in memory any more: an earlier write to the file may have failed.
-                Some(_) => self.queue(Closed { session: session.clone(), code, at: self.clock.now() })?,
-                None => return Ok(()),
+            if !self.shared.has_event_readers() {
+                return Ok(());
             }
+            // Do this even if the session is not in memory any more: an earlier write to the file may have failed.
+            self.queue(Closed { session: session.clone(), code, at: self.clock.now() })?
         };
         self.committed(written).await
     }

@@ -17,6 +17,7 @@ use super::{
     pending_page::PendingTables,
     reader::PageStart,
     server_subscriptions,
+    webhooks::{self, DEAD, DeadRow, WAITING, WaitingRow},
 };
 use crate::{LogBounds, Lost, PageLimit, open::OpenError};
 
@@ -162,6 +163,11 @@ impl Survey {
                 server_subscriptions::decode(key, row).is_ok()
             });
             self.rows(&transaction, "events", OUTBOX, |key: u64, row| OutboxRow::decode(key, row).is_ok());
+            // A file of an earlier version does not have these tables.
+            if !webhooks::names(&transaction).is_ok_and(|names| names.is_empty()) {
+                self.rows(&transaction, "events of webhooks", WAITING, |key, row| WaitingRow::decode(key, row).is_ok());
+                self.rows(&transaction, "dead letters of webhooks", DEAD, |key, row| DeadRow::decode(key, row).is_ok());
+            }
             self.rows(&transaction, "open sessions", OPEN_SESSIONS, |key: &str, row| {
                 OpenSessionRow::decode(key, row).is_ok()
             });

@@ -1,6 +1,11 @@
 //! All tables of the file in one write transaction.
 
-use std::{cell::Cell, rc::Rc, sync::atomic::Ordering, time::Duration};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -12,9 +17,10 @@ use super::{
         AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
         NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, Pair, SUBSCRIPTION_ENDS, SUBSCRIPTIONS, Triple, USERS,
     },
-    writer::{OutboxOptions, Shared},
+    webhooks::{DEAD, DEAD_IDS, WAITING, WEBHOOKS},
+    writer::Shared,
 };
-use crate::{Epoch, damage::Damage, space::SpaceGate};
+use crate::{Epoch, WebhookFilter, damage::Damage, outbox_bound::OutboxBound, space::SpaceGate};
 
 type Bytes = &'static [u8];
 type Text = &'static str;
@@ -51,8 +57,18 @@ pub(super) struct Tables<'t> {
     pub(super) epoch: Epoch,
     /// The idempotency window.
     pub(super) window: Duration,
-    /// The options of the outbox. `None` without a broker.
-    pub(super) outbox_options: Option<&'t OutboxOptions>,
+    pub(super) webhooks: CountedTable<'t, Text, Bytes>,
+    pub(super) webhook_waiting: CountedTable<'t, (Text, u64), Bytes>,
+    pub(super) webhook_dead: CountedTable<'t, (Text, u64), Bytes>,
+    pub(super) webhook_dead_ids: CountedTable<'t, (Text, Text), u64>,
+    /// The node that writes events.
+    pub(super) node: Arc<str>,
+    /// The limit of the outbox. `None` without a broker.
+    pub(super) outbox_bound: Option<&'t OutboxBound>,
+    /// The webhooks for which events are written.
+    pub(super) webhook_filters: Arc<[WebhookFilter]>,
+    /// Whether an event for a webhook was added.
+    pub(super) webhook_events_added: bool,
     /// The sequence of the last event in the outbox.
     pub(super) outbox_last: u64,
     /// Whether anything was written, so that the transaction has to be committed.
@@ -90,7 +106,14 @@ impl<'t> Tables<'t> {
             damage: &shared.damage,
             epoch: shared.epoch.clone(),
             window: shared.window,
-            outbox_options: shared.outbox.as_ref(),
+            webhooks: CountedTable::new(transaction.open_table(WEBHOOKS)?, &growth),
+            webhook_waiting: CountedTable::new(transaction.open_table(WAITING)?, &growth),
+            webhook_dead: CountedTable::new(transaction.open_table(DEAD)?, &growth),
+            webhook_dead_ids: CountedTable::new(transaction.open_table(DEAD_IDS)?, &growth),
+            node: shared.node.clone(),
+            outbox_bound: shared.outbox.as_ref(),
+            webhook_filters: shared.webhook_filters.read().clone(),
+            webhook_events_added: false,
             outbox_last: shared.outbox_last.load(Ordering::Relaxed),
             changed: false,
             space: &shared.space,
@@ -168,5 +191,10 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [OUTBOX, KNOWN, BODIES, BODY_USES] {
         transaction.open_table(table)?;
     }
+    transaction.open_table(WEBHOOKS)?;
+    for table in [WAITING, DEAD] {
+        transaction.open_table(table)?;
+    }
+    transaction.open_table(DEAD_IDS)?;
     Ok(())
 }

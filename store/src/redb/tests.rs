@@ -11,6 +11,7 @@ mod outbox;
 mod panics;
 mod path;
 mod space;
+mod webhooks;
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     Durability, Options,
     clock::Clock,
-    testing::conformance::{Subject, options, options_with_outbox},
+    testing::conformance::{Subject, options, options_with_outbox, options_with_webhooks},
 };
 
 /// The environment variable with the path on which a child process of a test works.
@@ -142,4 +143,5 @@ mod os {
 
 mod with_outbox {
     crate::conformance!(outbox: super::subject_with(super::Durability::Os, super::options_with_outbox()));
+    crate::conformance!(webhooks: super::subject_with(super::Durability::Os, super::options_with_webhooks()));
 }

@@ -15,7 +15,7 @@ use gateway_runtime::{
     log_limited,
     supervision::{Supervisor, panic_message},
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use realtime_gateway_protocol::Timestamp;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 use tokio::sync::watch;
@@ -30,7 +30,9 @@ use super::{
     sessions,
     tables::Tables,
 };
-use crate::{Epoch, StoreError, damage::Damage, outbox_bound::OutboxBound, shards::ShardCounts, space::SpaceGate};
+use crate::{
+    Epoch, StoreError, WebhookFilter, damage::Damage, outbox_bound::OutboxBound, shards::ShardCounts, space::SpaceGate,
+};
 
 /// The delay after the first failed commit before the file is written again. It doubles with each failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -70,22 +72,24 @@ pub(super) struct Shared {
     pub(super) compactions: AtomicU64,
     /// Connections of this node, from its last reconciliation.
     pub(super) connections: AtomicU64,
-    /// The options of the outbox, if there is a broker.
-    pub(super) outbox: Option<OutboxOptions>,
+    /// The node that writes events.
+    pub(super) node: Arc<str>,
+    /// The limit of the outbox, if there is a broker.
+    pub(super) outbox: Option<OutboxBound>,
+    /// The webhooks for which events are written.
+    pub(super) webhook_filters: RwLock<Arc<[WebhookFilter]>>,
     /// The sequence of the last event in the outbox.
     pub(super) outbox_last: AtomicU64,
-    /// Incremented after events were committed. Wakes the reader of the outbox.
+    /// Incremented after events were committed. Wakes the readers of the outbox and of webhooks.
     pub(super) reported: watch::Sender<u64>,
 }
 
-/// The node that writes to the outbox, and the limit of the outbox.
-#[derive(Debug)]
-pub(super) struct OutboxOptions {
-    pub(super) node: Arc<str>,
-    pub(super) bound: OutboxBound,
-}
-
 impl Shared {
+    /// Returns whether events are written for any reader.
+    pub(super) fn has_event_readers(&self) -> bool {
+        self.outbox.is_some() || !self.webhook_filters.read().is_empty()
+    }
+
     /// Reports the sessions that the previous process left open as closed, before anything else is written.
     pub(super) fn report_interrupted_sessions(&self, now: Timestamp) -> Result<(), Fault> {
         let reported = guard(|| {
@@ -199,6 +203,7 @@ struct Committed {
     /// The growth of all rows in bytes.
     growth: i64,
     outbox_last: u64,
+    webhook_events_added: bool,
     change: Change,
 }
 
@@ -252,6 +257,7 @@ impl Writer {
                 keys: tables.keys.len()? + tables.ids.len()?,
                 growth: tables.growth(),
                 outbox_last: tables.outbox_last,
+                webhook_events_added: tables.webhook_events_added,
                 change,
             };
             Ok((committed, change))
@@ -267,7 +273,8 @@ impl Writer {
         shared.pending.store(committed.pending, Ordering::Relaxed);
         shared.keys.store(committed.keys, Ordering::Relaxed);
         shared.add_growth(committed.growth);
-        if shared.outbox_last.swap(committed.outbox_last, Ordering::Relaxed) != committed.outbox_last {
+        let outbox_last = shared.outbox_last.swap(committed.outbox_last, Ordering::Relaxed);
+        if committed.webhook_events_added || outbox_last != committed.outbox_last {
             shared.reported.send_modify(|reported| *reported += 1);
         }
         if committed.change == Change::Made {

@@ -16,6 +16,7 @@ use super::{
     millis,
     request::{Request, ScriptTime},
     scripts::AppendAll,
+    webhooks::WebhookLines,
 };
 use crate::{Append, Epoch, NodeName};
 
@@ -98,6 +99,7 @@ impl Item for EntryArguments<'_> {
         "event_key",
         "event_at",
         "event_body",
+        "event_source",
     ];
 
     fn add(&self, request: &mut Request) {
@@ -120,6 +122,8 @@ pub(super) struct QueueArguments {
     pub(super) node: NodeName,
     /// The limit of the outbox, as scripts take it; empty if no outbox is kept.
     pub(super) max_events: String,
+    /// The webhooks for which events are written.
+    pub(super) webhooks: Arc<WebhookLines>,
     pub(super) database: String,
     /// How long an idempotency key is stored.
     pub(super) kept_for: Duration,
@@ -211,7 +215,11 @@ async fn run(link: &Link, arguments: &QueueArguments, batch: &[Waiting]) -> Resu
     let now = batch.last().map_or(ScriptTime::Server, |last| last.prepared.time);
     let request = |epoch: &Epoch| {
         link.request(&AppendAll {
-            outbox: OutboxArguments { node: &arguments.node.id, limit: &arguments.max_events },
+            outbox: OutboxArguments {
+                node: &arguments.node.id,
+                limit: &arguments.max_events,
+                webhooks: arguments.webhooks.get(),
+            },
             database: &arguments.database,
             announcer: &arguments.node.incarnation,
             expected_epoch: epoch,

@@ -1,7 +1,7 @@
 //! The named arguments of scripts. Rust adds them in the order in which a struct declares them, and Lua reads them by
 //! the same names: [`Bindings`] writes the Lua code that gives each its name, from the same declaration (`scripts.rs`).
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use realtime_gateway_protocol::{
     NotificationId, Timestamp,
@@ -11,8 +11,9 @@ use realtime_gateway_protocol::{
 use super::{
     request::{Request, ScriptTime},
     scripts::Script,
+    stream_id::id_of,
 };
-use crate::{Event, Recipient, Redaction};
+use crate::{Death, Event, EventSource, Recipient, Redaction};
 
 /// All arguments of a script.
 pub(super) trait Arguments {
@@ -183,7 +184,7 @@ impl Argument for Option<Timestamp> {
     }
 }
 
-/// An event: `<name>_id`, `<name>_key`, `<name>_at` and `<name>_body`, which are empty for `None`.
+/// An event: `<name>_id`, `<name>_key`, `<name>_at`, `<name>_body` and `<name>_source`, which are empty for `None`.
 impl Argument for Option<&Event> {
     fn bind(name: &str, bindings: &mut Bindings) {
         for part in EVENT {
@@ -198,6 +199,10 @@ impl Argument for Option<&Event> {
                 request.text(&event.key);
                 request.number(event.at.millis());
                 request.bytes(&event.body);
+                request.text(match event.source {
+                    EventSource::Client => "client",
+                    EventSource::Backend => "backend",
+                });
             }
             None => EVENT.iter().for_each(|_| request.text("")),
         }
@@ -205,7 +210,7 @@ impl Argument for Option<&Event> {
 }
 
 /// The suffixes of the names of an event's arguments.
-const EVENT: [&str; 4] = ["id", "key", "at", "body"];
+const EVENT: [&str; 5] = ["id", "key", "at", "body", "source"];
 
 /// A redaction: `<name>_offset` and `<name>_body`, which are empty for `None`.
 impl Argument for Option<&Redaction> {
@@ -228,23 +233,28 @@ impl Argument for Option<&Redaction> {
     }
 }
 
-/// The arguments of `events.lua`: `<name>_node` and `<name>_limit`, which is empty if no outbox is kept.
+/// The arguments of `events.lua`: `<name>_node`, `<name>_limit`, which is empty if no outbox is kept, and
+/// `<name>_webhooks`.
 pub(super) struct OutboxArguments<'a> {
     /// The id of the node that writes events.
     pub(super) node: &'a str,
     /// How many events the outbox may hold, as digits.
     pub(super) limit: &'a str,
+    /// The webhooks for which events are written, as [`encode`](super::webhooks::encode) returns them.
+    pub(super) webhooks: Arc<str>,
 }
 
 impl Argument for OutboxArguments<'_> {
     fn bind(name: &str, bindings: &mut Bindings) {
         bindings.local(&format!("{name}_node"), "", "");
         bindings.local(&format!("{name}_limit"), "", "");
+        bindings.local(&format!("{name}_webhooks"), "", "");
     }
 
     fn add(&self, request: &mut Request) {
         request.text(self.node);
         request.text(self.limit);
+        request.text(&self.webhooks);
     }
 }
 
@@ -314,6 +324,35 @@ impl Item for String {
     }
 }
 
+/// The id of an event.
+impl Item for Arc<str> {
+    fn add(&self, request: &mut Request) {
+        request.text(self);
+    }
+}
+
+/// What becomes of a waiting event of a webhook.
+pub(super) enum SettledEvent {
+    /// It was taken, and is removed.
+    Taken(u64),
+    /// It becomes a dead letter.
+    Dead(Death),
+}
+
+impl Item for SettledEvent {
+    const FIELDS: &'static [&'static str] = &["id", "reason", "attempts"];
+
+    fn add(&self, request: &mut Request) {
+        let (sequence, reason, attempts) = match self {
+            Self::Taken(sequence) => (*sequence, "", 0),
+            Self::Dead(Death { sequence, reason, attempts }) => (*sequence, reason.as_str(), *attempts),
+        };
+        request.text(&id_of(sequence));
+        request.text(reason);
+        request.number(attempts.into());
+    }
+}
+
 /// A recipient of a broadcast.
 pub(super) struct RecipientArguments<'a> {
     pub(super) recipient: &'a Recipient,
@@ -325,7 +364,7 @@ pub(super) struct RecipientArguments<'a> {
 
 impl Item for RecipientArguments<'_> {
     const FIELDS: &'static [&'static str] =
-        &["user", "shard", "is_subscribed", "event_id", "event_key", "event_at", "event_body"];
+        &["user", "shard", "is_subscribed", "event_id", "event_key", "event_at", "event_body", "event_source"];
 
     fn add(&self, request: &mut Request) {
         request.text(self.recipient.user.as_str());
@@ -336,33 +375,4 @@ impl Item for RecipientArguments<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_arguments_in_order_of_their_values() {
-        let mut bindings = Bindings::starting_at(2);
-        <&str>::bind("topic", &mut bindings);
-        u64::bind("window", &mut bindings);
-        List::<RecipientArguments>::bind("recipients", &mut bindings);
-        let (code, names) = bindings.into_parts();
-        assert_eq!(names, ["topic", "window", "recipients"]);
-        assert!(
-            code.starts_with("local topic = ARGV[2]\nlocal window = tonumber(ARGV[3])\nlocal function recipients()\n")
-        );
-        // The first row begins at 4, and each has seven fields.
-        assert!(code.contains("local index, row = 4, {}"), "{code}");
-        assert!(code.contains("index = index + 7"), "{code}");
-        assert!(code.contains("row.user, row.shard, row.is_subscribed, row.event_id"), "{code}");
-    }
-
-    #[test]
-    fn names_single_values_of_a_list() {
-        let mut bindings = Bindings::starting_at(4);
-        List::<Shard>::bind("shards", &mut bindings);
-        let code = bindings.into_parts().0;
-        let expected = "local function shards()\n  local index = 3\n  return function() index = index + 1 return \
-                        ARGV[index] end\nend\n";
-        assert_eq!(code, expected);
-    }
-}
+mod tests;

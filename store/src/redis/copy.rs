@@ -20,9 +20,11 @@ use super::{
     log::{PageStart, stored_digest, stored_name},
     outbox::detail_of,
     request::{MAX_NUMBER, Reply, ScriptTime},
+    stream_id::id_of,
 };
 use crate::{
-    Block, ContentDigest, IdempotencyKey, LogBounds, PageLimit, ServerSubscription, StoreError, block_row,
+    Block, ContentDigest, IdempotencyKey, LogBounds, OutboxEntry, PageLimit, ServerSubscription, StoreError,
+    WebhookName, block_row,
     clock::after,
     copy::{Copied, Item, Pages, PendingBody},
     subscription_row,
@@ -81,11 +83,16 @@ impl RedisStore {
 
     async fn dump_all(&self, pages: &mut Pages) -> Result<(), Fault> {
         // A scan may return a key twice, and a log or a user must be dumped before its entries.
-        let (mut logs, mut users) = (BTreeSet::new(), BTreeSet::new());
+        let (mut logs, mut users, mut webhooks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut cursor = Some(0);
         while let Some(keys) = self.scan_keys(&mut cursor).await? {
             logs.extend(keys.iter().filter_map(|key| key.strip_prefix("log:").map(str::to_owned)));
             users.extend(keys.iter().filter_map(|key| key.strip_prefix("user:").map(str::to_owned)));
+            let webhook = |key: &String| {
+                let name = key.strip_prefix("webhook:").or_else(|| key.strip_prefix("webhook_dead:"))?;
+                WebhookName::new(name)
+            };
+            webhooks.extend(keys.iter().filter_map(webhook));
         }
         for topic in logs {
             self.dump_log(topic.parse().map_err(|_| Fault::UnexpectedReply)?, pages).await?;
@@ -107,9 +114,34 @@ impl RedisStore {
                 pages.add(Item::Event(event)).await?;
             }
         }
+        for webhook in webhooks {
+            self.dump_webhook(&webhook, pages).await?;
+        }
         let mut command = cmd("HGET");
         let epoch: String = self.query(command.arg(self.key("store")).arg("epoch")).await?;
         Ok(pages.add(Item::Epoch(epoch.into())).await?)
+    }
+
+    /// Dumps the waiting events and dead letters of a webhook.
+    async fn dump_webhook(&self, webhook: &WebhookName, pages: &mut Pages) -> Result<(), Fault> {
+        let mut after = 0;
+        loop {
+            let events = self.read_waiting(webhook, after, PAGE).await?;
+            let Some(last) = events.last() else { break };
+            after = last.entry.sequence;
+            for event in events {
+                pages.add(Item::Waiting(webhook.clone(), event)).await?;
+            }
+        }
+        let mut after = String::new();
+        loop {
+            let dead = self.dead_page(webhook, &after, PAGE).await?.unwrap_or_default();
+            let Some(last) = dead.last() else { return Ok(()) };
+            after = last.entry.event.id.to_string();
+            for letter in dead {
+                pages.add(Item::Dead(webhook.clone(), letter)).await?;
+            }
+        }
     }
 
     async fn dump_log(&self, topic: Topic, pages: &mut Pages) -> Result<(), Fault> {
@@ -263,16 +295,17 @@ impl RedisStore {
             }
             Item::Blocked(user, blocks) => self.write_blocks(writes, user, blocks),
             Item::Subscribed(user, subscriptions) => self.write_subscriptions(writes, user, subscriptions),
-            Item::Event(entry) => {
-                let (kind, detail) = detail_of(&entry.detail);
-                let add = writes.cmd("XADD").arg(self.key("outbox")).arg("*").arg("n").arg(&*entry.node);
-                add.arg("i")
-                    .arg(&*entry.event.id)
-                    .arg("k")
-                    .arg(&*entry.event.key)
-                    .arg("t")
-                    .arg(entry.event.at.millis());
-                add.arg("b").arg(&entry.event.body[..]).arg("d").arg(kind).arg("v").arg(detail);
+            Item::Event(entry) => drop(add_event(writes, &self.key("outbox"), "*", entry)),
+            Item::Waiting(webhook, event) => {
+                let (key, id) = (self.key(&format!("webhook:{webhook}")), id_of(event.entry.sequence));
+                add_event(writes, &key, &id, &event.entry).arg("s").arg(event.since.millis());
+            }
+            Item::Dead(webhook, dead) => {
+                let (key, id) = (self.key(&format!("webhook_dead:{webhook}")), id_of(dead.entry.sequence));
+                let add = add_event(writes, &key, &id, &dead.entry).arg("r").arg(dead.reason.as_str());
+                add.arg("c").arg(dead.attempts).arg("f").arg(dead.failed_at.millis());
+                let ids = writes.cmd("HSET").arg(self.key(&format!("webhook_dead_ids:{webhook}")));
+                ids.arg(&*dead.entry.event.id).arg(id);
             }
             Item::Epoch(epoch) => {
                 writes.cmd("HSET").arg(self.key("store")).arg("epoch").arg(&**epoch);
@@ -306,6 +339,15 @@ impl RedisStore {
         writes.cmd("SET").arg(&key).arg(row).arg("XX").arg("KEEPTTL");
         writes.cmd("SET").arg(&key).arg(row).arg("NX").arg("PX").arg(expiry(left));
     }
+}
+
+/// Adds the command that writes an event to a stream. Further fields can be added to it.
+fn add_event<'a>(writes: &'a mut Pipeline, key: &str, id: &str, entry: &OutboxEntry) -> &'a mut Pipeline {
+    let OutboxEntry { node, event, detail, .. } = entry;
+    let (kind, detail) = detail_of(detail);
+    let add = writes.cmd("XADD").arg(key).arg(id).arg("n").arg(&**node).arg("i").arg(&*event.id);
+    add.arg("k").arg(&*event.key).arg("t").arg(event.at.millis());
+    add.arg("b").arg(&event.body[..]).arg("d").arg(kind).arg("v").arg(detail)
 }
 
 type PendingRow = (u64, Timestamp, Timestamp, NotificationId, PendingBody);

@@ -52,8 +52,8 @@ pub(super) struct Link {
     /// The newest generation of a connection that has to be replaced.
     broken_generation: AtomicU64,
     broken: Notify,
-    /// The connection for blocking requests, while no request uses it.
-    blocking: Mutex<Option<(MultiplexedConnection, DriverTask)>>,
+    /// The connections for blocking requests that no request uses now. There are as many as there were at the same time.
+    blocking: Mutex<Vec<(MultiplexedConnection, DriverTask)>>,
     queue_space: Semaphore,
     tasks: Tasks,
     last_error: Mutex<Option<Arc<str>>>,
@@ -263,7 +263,7 @@ impl Link {
 
     /// Sends a command that blocks for `within` at most, on a connection of its own.
     pub(super) async fn send_blocking(self: &Arc<Self>, command: &Cmd, within: Duration) -> Result<Value, Fault> {
-        let kept = self.blocking.lock().take();
+        let kept = self.blocking.lock().pop();
         let (mut connection, driver) = match kept {
             Some(kept) => kept,
             None if !self.is_connected() => {
@@ -273,7 +273,7 @@ impl Link {
         };
         let querying = command.query_async(&mut connection);
         let reply = timeout(within + DEADLINE, querying).await.map_err(|_| Fault::TimedOut)??;
-        *self.blocking.lock() = Some((connection, driver));
+        self.blocking.lock().push((connection, driver));
         Ok(reply)
     }
 

@@ -16,7 +16,7 @@ use super::{
     scripts,
     stream_id::{id_of, number_of},
 };
-use crate::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError};
+use crate::{Event, EventDetail, EventSource, Outbox, OutboxEntry, OutboxStatus, StoreError};
 
 /// How many events one script removes at most.
 const MAX_REMOVED_PER_SCRIPT: usize = 500;
@@ -95,7 +95,11 @@ pub(super) fn detail_of(detail: &EventDetail) -> (&'static str, String) {
 fn decode_entry(reply: &mut Reply) -> Result<OutboxEntry, Fault> {
     let mut row = reply.list()?;
     let sequence = number_of(&row.text()?)?;
-    let mut fields = row.list()?;
+    decode_event(sequence, &mut row.list()?)
+}
+
+/// Decodes the fields of an event. Leaves those that follow them.
+pub(super) fn decode_event(sequence: u64, fields: &mut Reply) -> Result<OutboxEntry, Fault> {
     let mut field = || {
         fields.bytes()?;
         fields.bytes()
@@ -115,6 +119,6 @@ fn decode_entry(reply: &mut Reply) -> Result<OutboxEntry, Fault> {
         _ => EventDetail::None,
     };
     let at = Timestamp::from_millis(text(&at)?.parse().map_err(|_| Fault::UnexpectedReply)?);
-    let event = Event { id: text(&id)?.into(), key: text(&key)?.into(), at, body };
+    let event = Event { id: text(&id)?.into(), key: text(&key)?.into(), at, body, source: EventSource::Client };
     Ok(OutboxEntry { sequence, node: text(&node)?.into(), event, detail })
 }

@@ -4,8 +4,10 @@
 //! same name for each field: the order of the two cannot differ, because both come from this table (`arguments.rs`).
 
 mod script;
+#[macro_use]
+mod table;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use realtime_gateway_protocol::{
     NotificationId, Timestamp,
@@ -16,59 +18,15 @@ pub(super) use self::script::Script;
 use self::script::Source;
 use super::{
     append_queue::EntryArguments,
-    arguments::{Announcer, Argument, Arguments, Bindings, Digits, List, OutboxArguments, RecipientArguments},
+    arguments::{
+        Announcer, Argument, Arguments, Bindings, Digits, List, OutboxArguments, RecipientArguments, SettledEvent,
+    },
     request::{Request, ScriptTime},
 };
 use crate::{Event, Redaction};
 
 /// The beginning of every script, except `enter`.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
-
-/// Declares scripts. Each is a struct of its arguments, and a list of pieces of Lua code. The last piece is its own.
-macro_rules! scripts {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident $(<$life:lifetime>)? = $prelude:ident $($piece:literal)+ {
-            $($argument:ident: $kind:ty,)*
-        }
-    )+) => {
-        $(
-            $(#[$doc])*
-            pub(super) struct $name $(<$life>)? {
-                $(pub(super) $argument: $kind,)*
-            }
-
-            impl $(<$life>)? Arguments for $name $(<$life>)? {
-                fn script() -> &'static Script {
-                    static SCRIPT: Script = Script {
-                        source: LazyLock::new(|| {
-                            let pieces = [$(include_str!(concat!("lua/", $piece, ".lua"))),+];
-                            Source::of($prelude, <$name as Arguments>::bind, &pieces)
-                        }),
-                    };
-                    &SCRIPT
-                }
-
-                #[allow(unused_variables, reason = "some scripts have no arguments")]
-                fn bind(bindings: &mut Bindings) {
-                    $(<$kind as Argument>::bind(stringify!($argument), bindings);)*
-                }
-
-                #[allow(unused_variables, reason = "some scripts have no arguments")]
-                fn add(&self, request: &mut Request) {
-                    $(self.$argument.add(request);)*
-                }
-            }
-        )+
-
-        /// All scripts, so that a new connection can load them together.
-        pub(super) const ALL: &[fn() -> &'static Script] = &[$(<$name as Arguments>::script),+];
-
-        #[cfg(test)]
-        const PIECES: &[(&str, &[&str])] =
-            &[$((stringify!($name), &[$(include_str!(concat!("lua/", $piece, ".lua"))),+])),+];
-    };
-}
 
 /// The empty prelude of `enter`, which runs before there is an epoch.
 const NONE: &str = "";
@@ -317,6 +275,49 @@ scripts! {
 
     /// Reads how many events the outbox holds.
     ReadOutboxStatus = PRELUDE "outbox_status" {}
+
+    /// Takes or renews the lease of a webhook.
+    LeaseWebhook<'a> = PRELUDE "lease_webhook" {
+        webhook: &'a str,
+        incarnation: &'a str,
+        lease: Digits,
+    }
+
+    /// Reads waiting events of a webhook.
+    ReadWebhook<'a> = PRELUDE "webhook_page" "read_webhook" {
+        webhook: &'a str,
+        after: &'a str,
+        max_entries: u64,
+        max_bytes: u64,
+    }
+
+    /// Removes waiting events of a webhook, or makes them dead letters.
+    SettleWebhook<'a> = PRELUDE "webhook_dead" "settle_webhook" {
+        webhook: &'a str,
+        at: Timestamp,
+        max_dead: u64,
+        events: List<'a, SettledEvent>,
+    }
+
+    /// Counts the events of a webhook.
+    ReadWebhookStatus<'a> = PRELUDE "webhook_status" {
+        webhook: &'a str,
+    }
+
+    /// Reads dead letters of a webhook.
+    ReadDead<'a> = PRELUDE "webhook_page" "read_dead" {
+        webhook: &'a str,
+        after: &'a str,
+        max_entries: u64,
+        max_bytes: u64,
+    }
+
+    /// Deletes dead letters, or makes them waiting events again.
+    TakeDead<'a> = PRELUDE "webhook_dead" "take_dead" {
+        webhook: &'a str,
+        since: Option<Timestamp>,
+        ids: List<'a, Arc<str>>,
+    }
 
     /// Keeps a block of a user.
     KeepBlock<'a> = PRELUDE "blocks" "block" {

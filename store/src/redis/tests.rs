@@ -14,6 +14,7 @@ mod pairing;
 mod server_subscriptions;
 mod space;
 mod takeover;
+mod webhooks;
 
 use std::{
     sync::Arc,
@@ -30,7 +31,7 @@ use crate::{
     SessionRecord, Store, TokenClaims,
     clock::Clock,
     testing::{
-        conformance::{Subject, options, options_with_outbox, reconcile_request},
+        conformance::{Subject, options, options_with_outbox, options_with_webhooks, reconcile_request},
         model,
     },
 };
@@ -78,6 +79,7 @@ fn agrees_with_model() {
 }
 
 crate::conformance!(outbox: subject_with(options_with_outbox()).await);
+crate::conformance!(webhooks: subject_with(options_with_webhooks()).await);
 
 /// One of several nodes that share a Redis.
 struct TestNode {

@@ -18,6 +18,7 @@ mod retention;
 mod server_subscriptions;
 mod sessions;
 mod space;
+mod webhooks;
 mod whole;
 
 use std::{
@@ -45,7 +46,7 @@ use crate::{
 
 pub use self::{
     admission::*, append::*, blocks::*, broadcast::*, nodes::*, outbox::*, paging::*, pending::*, presence::*,
-    restore::*, retention::*, server_subscriptions::*, sessions::*, space::*, whole::*,
+    restore::*, retention::*, server_subscriptions::*, sessions::*, space::*, webhooks::*, whole::*,
 };
 
 /// The idempotency window of a subject's store.
@@ -56,6 +57,7 @@ pub fn options() -> Options {
         window: WINDOW,
         node: NodeName::new("n"),
         outbox: None,
+        webhooks: [].into(),
         space: SpaceLimits::default(),
         supervisor: Supervisor::default(),
     }

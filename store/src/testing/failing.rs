@@ -1,6 +1,6 @@
 //! A store for tests: a test can make one of its operations panic or hang.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -8,10 +8,11 @@ use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp,
 
 use crate::{
     Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
-    EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry,
-    OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest, Reconciled,
-    ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, SpaceLimits, Store, StoreError,
-    StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, memory::MemoryStore,
+    DeadEvent, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox,
+    OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest,
+    Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement,
+    SpaceLimits, Store, StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage,
+    UserPresence, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks, memory::MemoryStore,
 };
 
 /// How an operation fails.
@@ -127,6 +128,16 @@ delegate!(Outbox {
     async fn remove_from_outbox(sequences: &[u64]) -> ();
     async fn outbox_status() -> OutboxStatus;
 });
+
+delegate!(Webhooks {
+    async fn lease_webhook(webhook: &WebhookName, ttl: Duration) -> bool;
+    async fn read_webhook(webhook: &WebhookName, limit: PageLimit, wait: Duration) -> Vec<WaitingEvent>;
+    async fn settle_webhook(webhook: &WebhookName, settlement: Settlement) -> Settled;
+    async fn webhook_status(webhook: &WebhookName) -> WebhookStatus;
+    async fn read_dead(webhook: &WebhookName, after: Option<Arc<str>>, limit: PageLimit) -> Option<Vec<DeadEvent>>;
+    async fn remove_dead(webhook: &WebhookName, ids: &[Arc<str>]) -> u64;
+    async fn replay_dead(webhook: &WebhookName, ids: &[Arc<str>], at: Timestamp) -> u64;
+} fn set_webhooks(&self, webhooks: Arc<[WebhookFilter]>) { self.store.set_webhooks(webhooks) });
 
 #[async_trait]
 impl Store for FailingStore {

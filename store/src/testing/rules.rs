@@ -9,7 +9,8 @@ use std::future::Future;
 ///
 /// With a name in front, the macro makes a part of the tests, each on the subject that an expression returns: `core:`
 /// what every store does; `outbox:` events for backend services, on a store that is opened with
-/// [`options_with_outbox`](super::options_with_outbox); `space:` what a store does that counts its bytes itself.
+/// [`options_with_outbox`](super::options_with_outbox); `webhooks:` events for webhooks, on a store that is opened with
+/// [`options_with_webhooks`](super::options_with_webhooks); `space:` what a store does that counts its bytes itself.
 #[macro_export]
 macro_rules! conformance {
     (core: $subject:expr) => {
@@ -111,6 +112,21 @@ macro_rules! conformance {
             reports_session_as_opened_once_and_closed_once
         );
     };
+    (webhooks: $subject:expr) => {
+        $crate::conformance!(@tests $subject;
+            writes_event_for_each_webhook_that_takes_it
+            writes_event_of_repeat_once
+            settles_events_of_one_webhook_only
+            limits_page_of_waiting_events
+            wakes_reader_that_waits_for_event_of_webhook
+            keeps_events_that_are_given_up
+            deletes_oldest_dead_letters_beyond_limit
+            removes_dead_letters
+            replays_dead_letters_after_waiting_events
+            later_dead_letter_replaces_one_with_same_id
+            events_of_removed_webhook_stay
+        );
+    };
     (space: $subject:expr) => {
         $crate::conformance!(@tests $subject;
             refuses_only_new_entries_beyond_space_limit
@@ -135,6 +151,7 @@ macro_rules! conformance {
         $crate::conformance!(core: $subject($crate::testing::options()).await);
         $crate::conformance!(space: $subject($crate::testing::options()).await);
         $crate::conformance!(outbox: $subject($crate::testing::options_with_outbox()).await);
+        $crate::conformance!(webhooks: $subject($crate::testing::options_with_webhooks()).await);
     };
 }
 

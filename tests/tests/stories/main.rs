@@ -70,3 +70,4 @@ mod topic_history;
 mod topic_presence;
 mod two_nodes;
 mod typing;
+mod webhooks;

@@ -11,7 +11,7 @@ use super::{
 const ROOT: &str = "server/src/";
 
 /// The modules of the server, from the top layer to the bottom layer.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "cli",
     "gateway",
     "edge",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 23] = [
     "session",
     "delivery",
     "node",
+    "webhooks",
     "bus",
     "ids",
     "confirmation",

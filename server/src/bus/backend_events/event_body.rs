@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::store::{EventDetail, OutboxEntry};
 
 /// Returns `{id, at, nodeId, …}` as JSON.
-pub(super) fn event_body(entry: &OutboxEntry) -> Vec<u8> {
+pub(crate) fn event_body(entry: &OutboxEntry) -> Vec<u8> {
     let common = json!({ "id": &*entry.event.id, "at": entry.event.at, "nodeId": &*entry.node });
     let detail = match &entry.detail {
         EventDetail::None => json!({}),
@@ -36,11 +36,17 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::store::Event;
+    use crate::store::{Event, EventSource};
 
     fn read<T: DeserializeOwned>(body_text: &str, detail: EventDetail) -> T {
         let at = Timestamp::from_millis(1_800_000_000_000);
-        let event = Event { id: "e1".into(), key: "k".into(), at, body: body_text.to_owned().into() };
+        let event = Event {
+            id: "e1".into(),
+            key: "k".into(),
+            at,
+            body: body_text.to_owned().into(),
+            source: EventSource::Client,
+        };
         let bytes = event_body(&OutboxEntry { sequence: 1, node: "n\"1".into(), event, detail });
         decode_object(std::str::from_utf8(&bytes).unwrap()).unwrap()
     }

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::timeout};
 use super::*;
 use crate::{
     bus::memory_broker::MemoryBroker,
-    store::{Event, EventDetail, Outbox, OutboxEntry, OutboxStatus, StoreError},
+    store::{Event, EventDetail, EventSource, Outbox, OutboxEntry, OutboxStatus, StoreError},
 };
 
 /// An outbox in memory.
@@ -31,7 +31,13 @@ impl FakeOutbox {
         self.appended.send_modify(|appended| {
             *appended += 1;
             let (sequence, id) = (*appended, format!("e{appended}").into());
-            let event = Event { id, key: "chat.message.a".into(), at: Timestamp::from_millis(1), body: "{}".into() };
+            let event = Event {
+                id,
+                key: "chat.message.a".into(),
+                at: Timestamp::from_millis(1),
+                body: "{}".into(),
+                source: EventSource::Client,
+            };
             let entry = OutboxEntry { sequence, node: "n".into(), event, detail: EventDetail::None };
             self.entries.lock().insert(sequence, entry);
         });

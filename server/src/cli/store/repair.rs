@@ -54,7 +54,14 @@ impl Repair {
         let window = Config::default().idempotency_window;
         // No limit: all events that wait for the broker have to be copied.
         let (node, supervisor, clock) = (NodeName::new("repair"), Supervisor::default(), NodeClock::default());
-        let options = Options { window, node, outbox: Some(u64::MAX), space: SpaceLimits::default(), supervisor };
+        let options = Options {
+            window,
+            node,
+            outbox: Some(u64::MAX),
+            webhooks: [].into(),
+            space: SpaceLimits::default(),
+            supervisor,
+        };
         let target = RedbStore::open(&partial, Durability::Fsync, options, clock.for_store())?;
         let copied = copy(&salvage, &target, window, clock.now()).await;
         let epoch = target.epoch();

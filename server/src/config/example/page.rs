@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::keys::{KEYS, Key, Kind, SERVICE_KEYS};
+use crate::config::keys::{KEYS, Key, Kind, SERVICE_KEYS, WEBHOOK_KEYS};
 
 /// What the page says before the tables, in Markdown. Its links lead from docs/.
 const INTRODUCTION: &str = include_str!("introduction.txt");
@@ -18,7 +18,10 @@ const FORMATS: [(&str, &str); 12] = [
     ("switch", "`true` or `false`."),
     ("list", "Several texts: an array in TOML, separated by commas in a variable."),
     ("tables", "Several tables: `[[auth.api_keys]]` in TOML, a JSON array in a variable."),
-    ("path", "A path, relative to the working directory; in `services.NAME`, to the file that contains it."),
+    (
+        "path",
+        "A path, relative to the working directory; in `services.NAME` and `webhooks.NAME`, to the file that contains it.",
+    ),
     ("secret", "A text that no log and no output contains. `secrets` is a list of them."),
     ("URL", "A URL. A password in it is not shown."),
 ];
@@ -41,6 +44,10 @@ pub fn markdown() -> String {
     text.push_str(&heading("services.NAME"));
     for key in SERVICE_KEYS {
         text.push_str(&row(&format!("services.NAME.{}", key.name), key, false));
+    }
+    text.push_str(&heading("webhooks.NAME"));
+    for key in WEBHOOK_KEYS {
+        text.push_str(&row(&format!("webhooks.NAME.{}", key.name), key, false));
     }
     text
 }

@@ -8,7 +8,9 @@ use gateway_store::{OnExcess, SessionKey};
 
 use crate::{
     config::setting::Named,
-    config::{DocsServices, Durability, LogFormat, draft::PermissionChoice, services::ServiceDraft},
+    config::{
+        DocsServices, Durability, LogFormat, draft::PermissionChoice, services::ServiceDraft, webhooks::WebhookDraft,
+    },
 };
 
 /// The default value of a key.
@@ -229,4 +231,26 @@ pub(in crate::config) static SERVICE_KEYS: &[Key<ServiceDraft>] = keys! {
         "The maximum number of concurrent requests of a node to the backend.";
     "backend.claims" live Texts, sample("tenant"), claims,
         "The claims of the client's token that are passed on to the backend: names or paths, as in auth.claims.user. A reload applies to a client with its next token.";
+};
+
+/// The keys of a webhook, in its section `[webhooks.NAME]`, in the order in which they are shown.
+pub(in crate::config) static WEBHOOK_KEYS: &[Key<WebhookDraft>] = keys! {
+    "url" live Url, sample("https://api.example.com/hooks/gateway"), url,
+        "The http:// or https:// URL that takes events by POST. Redirects are not followed.";
+    "secret_file" live Path, sample("/run/secrets/hooks"), secret_file,
+        "The file with the secrets that sign requests, one a line: whsec_ and the base64 of 24 to 64 bytes. Each of them signs, so that they can be rotated. A reload reads it again.";
+    "events" live Texts, sample("chat.message,notification.*,session.*,service.orders"), events,
+        "The events that are sent: the first words of their routing keys, with * for any one word. Everything below these words is covered.";
+    "backend_events" live Switch, default("false"), backend_events,
+        "Whether events that backend services have published are sent too.";
+    "max_batch" live Number, default("100"), max_batch,
+        "The maximum number of events in one request, 1 to 1000. A request has at most 1 MiB.";
+    "timeout" live Duration, default("15s"), timeout,
+        "The time limit of a request, 100ms to 60s.";
+    "retry_for" live Duration, default("24h"), retry_for,
+        "How long after it has happened an event is sent, 1s to 30d. An older one becomes a dead letter.";
+    "max_waiting" live Number, default("1000000"), max_waiting,
+        "The maximum number of events that wait. Beyond it the oldest become dead letters.";
+    "max_dead" live Number, default("100000"), max_dead,
+        "The maximum number of dead letters. Beyond it the oldest are deleted.";
 };

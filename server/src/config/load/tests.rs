@@ -1,6 +1,7 @@
 //! Tests the layers, the source of each value, and every error text.
 
 mod services;
+mod webhooks;
 
 use super::*;
 use crate::config::{Change, InForce, LogFormat, PermissionSource};

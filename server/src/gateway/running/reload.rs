@@ -7,10 +7,11 @@ use super::Running;
 use crate::{
     auth::{CallbackSettings, KeyError, KeySet, PermissionsError},
     commands::declared::{Declaration, DeclaredServiceError, fingerprints, read_declarations},
-    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Permissions, Store},
+    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Permissions, Store, filters},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
     telemetry::{LogFilter, Telemetry, TelemetryError},
+    webhooks::{WebhookError, WebhookTable, read_webhooks},
 };
 
 /// The reason why a configuration was not reloaded.
@@ -28,25 +29,29 @@ pub(super) enum ReloadError {
     Log(#[from] TelemetryError),
     #[error(transparent)]
     DeclaredService(#[from] DeclaredServiceError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error("the contracts could not be read: the thread that reads them ended")]
     Ended,
 }
 
-/// A newer configuration, with the contracts of its declared services.
+/// A newer configuration, with the contracts of its declared services and the secrets of its webhooks.
 pub(super) struct Newer {
     loaded: Loaded,
     declarations: Vec<Declaration>,
+    webhooks: WebhookTable,
 }
 
 /// Reads the configuration and the contracts again, on blocking threads.
 pub(super) async fn read(in_force: &InForce) -> Result<Newer, ReloadError> {
     let loaded = in_force.read_again().await?;
     let config = loaded.config.clone();
-    let declarations = tokio::task::spawn_blocking(move || read_declarations(&config)).await;
-    let declarations = declarations.map_err(|_| ReloadError::Ended)?;
+    let read = move || (read_declarations(&config), read_webhooks(&config.webhooks));
+    let (declarations, webhooks) = tokio::task::spawn_blocking(read).await.map_err(|_| ReloadError::Ended)?;
     // One problem is reported at a time, as for the rest of the configuration.
     let declarations = declarations.map_err(|mut errors| errors.swap_remove(0))?;
-    Ok(Newer { loaded, declarations })
+    let webhooks = webhooks.map_err(|mut errors| errors.swap_remove(0))?;
+    Ok(Newer { loaded, declarations, webhooks })
 }
 
 /// The validated parts that replace the current ones.
@@ -60,10 +65,11 @@ struct Replacement {
 impl Running {
     /// Applies a configuration as far as possible without a restart, and logs the keys that need one.
     pub(super) fn reload(&self, in_force: &mut InForce, read: Result<Newer, ReloadError>, telemetry: &Telemetry) {
-        let reloaded = read.and_then(|Newer { loaded, declarations }| {
+        let reloaded = read.and_then(|Newer { loaded, declarations, webhooks }| {
             self.parts.services.table().check_names(&declarations)?;
             let replacement = self.validate(&loaded.config)?;
             self.replace(&loaded.config, replacement, telemetry)?;
+            self.parts.webhooks.reload(&webhooks);
             Ok((loaded, self.replace_declared(declarations)))
         });
         let (newer, services) = match reloaded {
@@ -116,6 +122,7 @@ impl Running {
             _ => current.tls.clone(),
         };
         parts.store.set_space_limits(newer.store.space_limits());
+        parts.store.set_webhooks(filters(&newer.webhooks));
         descriptors::raise(newer.limits.connections, current.permissions.max_in_flight);
         parts.memory.set_limit(newer.limits.memory_budget());
         parts.config.replace(Config {
@@ -134,6 +141,7 @@ impl Running {
             origins_allowed: newer.origins_allowed.clone(),
             docs_services: newer.docs_services,
             services: newer.services.clone(),
+            webhooks: newer.webhooks.clone(),
             tls,
             auth: Auth { timeout: current.auth.timeout, expiry_grace: current.auth.expiry_grace, ..newer.auth.clone() },
             ..Config::clone(&current)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Durability, RedbStore};
 use crate::{
-    Append, Event, Options, Outbox, OutboxEntry, Sessions, Store,
+    Append, Event, EventSource, Options, Outbox, OutboxEntry, Sessions, Store,
     clock::Clock,
     testing::conformance::{ONE, Subject, options, options_with_outbox, session},
 };
@@ -57,7 +57,13 @@ async fn keeps_order_of_events_after_reopening() {
     let subject = Subject::new(|clock| {
         Arc::new(RedbStore::open(&path, Durability::Fsync, options_with_outbox(), clock).unwrap())
     });
-    let event = Event { id: "e".into(), key: "chat.message.a".into(), at: subject.now(), body: "{}".into() };
+    let event = Event {
+        id: "e".into(),
+        key: "chat.message.a".into(),
+        at: subject.now(),
+        body: "{}".into(),
+        source: EventSource::Client,
+    };
     let append = |body: &str| Append { event: Some(event.clone()), ..subject.entry("a", body) };
     subject.append(append("1")).await;
     subject.store.close().await;

@@ -12,6 +12,6 @@ for id in ids() do
 end
 drop_if_empty(user)
 if #acknowledged > 0 and event_id ~= '' then
-  report(event_id, event_key, event_at, event_body, 'notifications', cjson.encode(acknowledged))
+  report(event_id, event_key, event_at, event_body, 'notifications', cjson.encode(acknowledged), event_source)
 end
 return {request, epoch, overflowed, total_pending(), acknowledged}

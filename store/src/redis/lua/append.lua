@@ -42,6 +42,6 @@ keep_mark(topic, log.row, log.mark, log.head)
 if other_age or not log.due then index_age(log) end
 if repeated then call('SET', repeated, at .. ' ' .. head .. ' ' .. id .. ' ' .. content, 'PX', kept_for) end
 local count = call('HINCRBY', prefix .. 'shards', shard, 1)
-if event_id ~= '' then report(event_id, event_key, event_at, event_body, 'entry', head .. ' ' .. epoch) end
+if event_id ~= '' then report(event_id, event_key, event_at, event_body, 'entry', head .. ' ' .. epoch, event_source) end
 announce(topic, shard, announcer_is_subscribed, count, head, at, body)
 return {request, epoch, log.head, id, 0, count, overflowed}

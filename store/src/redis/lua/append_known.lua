@@ -32,7 +32,8 @@ local function append_known(entry)
   end
   local count = call('HINCRBY', prefix .. 'shards', entry.shard, 1)
   if entry.event_id ~= '' then
-    report(entry.event_id, entry.event_key, entry.event_at, entry.event_body, 'entry', head .. ' ' .. epoch)
+    report(entry.event_id, entry.event_key, entry.event_at, entry.event_body, 'entry', head .. ' ' .. epoch,
+      entry.event_source)
   end
   announce(topic, entry.shard, entry.is_subscribed == '1', count, head, at, body)
   return number, count

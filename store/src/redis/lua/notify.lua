@@ -1,5 +1,6 @@
 -- Stores a notification. The event reports the notifications that it drops.
-local event = {event_id = event_id, event_key = event_key, event_at = event_at, event_body = event_body}
+local event = {event_id = event_id, event_key = event_key, event_at = event_at, event_body = event_body,
+  event_source = event_source}
 if expected_epoch ~= epoch then return {-request, epoch} end
 local new = {
   now = now, window = window, kept_for = kept_for, id = id, content = content, expires = expires, max_pending = max_pending,

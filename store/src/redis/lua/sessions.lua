@@ -22,13 +22,13 @@ local function opened(record, now)
   hold(record.c, 's ' .. record.i .. ' ' .. record.u)
   local body = '{"sessionId":' .. cjson.encode(record.i)
   if record.d then body = body .. ',"deviceId":' .. cjson.encode(record.d) end
-  report('opened-' .. record.i, 'session.opened.' .. word(record.u), now, body .. '}', 'none', '')
+  report('opened-' .. record.i, 'session.opened.' .. word(record.u), now, body .. '}', 'none', '', 'client')
 end
 local function closed(record, code, now)
   call('SREM', prefix .. 'held:' .. record.c, 's ' .. record.i .. ' ' .. record.u)
   local duration = math.max(tonumber(now) - tonumber(record.s), 0)
   local body = '{"sessionId":' .. cjson.encode(record.i) .. ',"code":' .. code .. ',"durationMs":' .. text(duration)
-  report('closed-' .. record.i, 'session.closed.' .. word(record.u), now, body .. '}', 'none', '')
+  report('closed-' .. record.i, 'session.closed.' .. word(record.u), now, body .. '}', 'none', '', 'client')
 end
 -- Returns the sessions without those whose ids are keys of `removed`.
 local function without(live, removed)

@@ -47,7 +47,8 @@ local function store(new, name, shard, is_subscribed, event, body, add)
   call('ZADD', prefix .. 'expiries', expires, head .. ' ' .. name)
   local shard_count = call('HINCRBY', prefix .. 'shards', shard, 1)
   if #dropped > 0 and event.event_id ~= '' then
-    report(event.event_id, event.event_key, event.event_at, event.event_body, 'notifications', cjson.encode(dropped))
+    report(event.event_id, event.event_key, event.event_at, event.event_body, 'notifications', cjson.encode(dropped),
+      event.event_source)
   end
   announce('user:' .. name, shard, is_subscribed, shard_count, head, at, body)
   return user.head + 1, 0, shard_count, dropped

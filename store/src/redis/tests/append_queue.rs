@@ -8,7 +8,7 @@ use realtime_gateway_brokers::redis::{Persistence, shared};
 
 use super::{RedisOptions, RedisServer, TestNode, options_for, outbox::all, own_prefix};
 use crate::{
-    Append, Appended, Event, Log, Outbox, PageLimit, StoreError,
+    Append, Appended, Event, EventSource, Log, Outbox, PageLimit, StoreError,
     testing::conformance::{content, entry_at, key, topic},
 };
 
@@ -109,7 +109,13 @@ async fn appends_of_one_script_write_their_events() {
     let node = node_with_logs(&own_prefix()).await;
     let event = |n: usize| {
         let (id, at) = (n.to_string().into(), std::time::SystemTime::now().into());
-        Some(Event { id, key: "chat.message.a".into(), at, body: Bytes::from_static(b"{}") })
+        Some(Event {
+            id,
+            key: "chat.message.a".into(),
+            at,
+            body: Bytes::from_static(b"{}"),
+            source: EventSource::Client,
+        })
     };
     append_all(&node, (0..20).map(|n| Append { event: event(n), ..entry(n % 4, &n.to_string()) })).await;
     let ids: Vec<_> = all(&node.store).await.iter().map(|entry| entry.event.id.to_string()).collect();

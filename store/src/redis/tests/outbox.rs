@@ -7,7 +7,7 @@ use realtime_gateway_protocol::Timestamp;
 
 use super::{RedisOptions, RedisStore, TestNode, eventually, own_prefix};
 use crate::{
-    Append, Event, EventDetail, Log, Nodes, Options, Outbox, OutboxEntry,
+    Append, Event, EventDetail, EventSource, Log, Nodes, Options, Outbox, OutboxEntry,
     clock::Clock,
     testing::conformance::{entry_at, options, topic},
 };
@@ -19,7 +19,13 @@ pub(super) async fn all(store: &RedisStore) -> Vec<OutboxEntry> {
 
 fn event(id: &str) -> Option<Event> {
     let at = Timestamp::from_millis(1_800_000_000_000);
-    Some(Event { id: id.into(), key: "chat.message.a".into(), at, body: Bytes::from_static(b"{}") })
+    Some(Event {
+        id: id.into(),
+        key: "chat.message.a".into(),
+        at,
+        body: Bytes::from_static(b"{}"),
+        source: EventSource::Client,
+    })
 }
 
 async fn report(store: &RedisStore, id: &str) {

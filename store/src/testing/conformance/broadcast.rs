@@ -6,7 +6,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{NotificationId, Timestamp, UserId, topic::Shard};
 
 use super::{Subject, WINDOW, bodies, content, counts, offsets, user_topic};
-use crate::{Broadcast, Event, EventDetail, Notified, Recipient, StoreError};
+use crate::{Broadcast, Event, EventDetail, EventSource, Notified, Recipient, StoreError};
 
 /// More recipients than a store handles in one step.
 const MANY: usize = 600;
@@ -204,7 +204,8 @@ pub async fn reports_notifications_dropped_by_broadcast(subject: &Subject) {
         all.max_pending = 1;
         for recipient in &mut all.recipients {
             let (id, body) = (format!("{named}-{}", recipient.user).into(), Bytes::from_static(b"{}"));
-            recipient.dropped_event = Some(Event { id, key: "dropped".into(), at: subject.now(), body });
+            recipient.dropped_event =
+                Some(Event { id, key: "dropped".into(), at: subject.now(), body, source: EventSource::Client });
         }
         all
     };

@@ -7,14 +7,14 @@ use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp,
 use serde_json::{Value, json};
 
 use super::{OUTBOX, Subject, key, sessions};
-use crate::{Admission, Append, Event, EventDetail, Notify, OutboxEntry};
+use crate::{Admission, Append, Event, EventDetail, EventSource, Notify, OutboxEntry};
 
 /// How long a read may wait. Events that are there are returned immediately.
 const SOON: Duration = Duration::from_secs(10);
 
 fn event(subject: &Subject, id: &str) -> Event {
     let (key, body) = (format!("chat.message.{id}").into(), Bytes::from(format!("{{\"n\":\"{id}\"}}")));
-    Event { id: id.into(), key, at: subject.now(), body }
+    Event { id: id.into(), key, at: subject.now(), body, source: EventSource::Client }
 }
 
 fn reported(subject: &Subject, clan: &str, id: &str) -> Append {

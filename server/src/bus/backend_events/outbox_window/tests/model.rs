@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use realtime_gateway_protocol::Timestamp;
 
 use super::super::*;
-use crate::store::{Event, EventDetail};
+use crate::store::{Event, EventDetail, EventSource};
 
 /// How long another node keeps the lease that it has taken.
 pub(super) const OTHER_LEASE: Duration = Duration::from_secs(3);
@@ -115,7 +115,13 @@ impl Model {
     fn append(&mut self) {
         self.appended += 1;
         let (sequence, id) = (self.appended, format!("e{}", self.appended).into());
-        let event = Event { id, key: "chat.message.a".into(), at: Timestamp::from_millis(1), body: "{}".into() };
+        let event = Event {
+            id,
+            key: "chat.message.a".into(),
+            at: Timestamp::from_millis(1),
+            body: "{}".into(),
+            source: EventSource::Client,
+        };
         self.outbox.insert(sequence, OutboxEntry { sequence, node: "n".into(), event, detail: EventDetail::None });
     }
 
