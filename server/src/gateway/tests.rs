@@ -139,6 +139,7 @@ async fn supervises_every_part() {
         "inbound consumer",
         "inbound events",
         "internal port",
+        "keys of identity providers",
         "memory budget",
         "outbox publisher",
         "port",
@@ -149,6 +150,7 @@ async fn supervises_every_part() {
         "redis appends",
         "redis broadcasts",
         "redis link",
+        "server-side subscriptions",
         "sweep",
     ];
     assert_eq!(running.parts.tasks.supervisor().parts(), expected);
@@ -162,10 +164,12 @@ async fn supervises_every_part() {
         "clock",
         "condition",
         "internal port",
+        "keys of identity providers",
         "memory budget",
         "port",
         "presence",
         "reconciliation",
+        "server-side subscriptions",
         "store writer",
         "sweep",
     ];

@@ -79,7 +79,7 @@ fn describe_scope(operation: &mut Value) {
 fn problems_of(path: &str, operation: &Value) -> Vec<u16> {
     let mut statuses = Vec::new();
     let has = |key: &str| operation.get(key).is_some_and(|value| !value.is_null());
-    let named = ["{messageId}", "{service}", "{name}", "/subscriptions"];
+    let named = ["{messageId}", "{service}", "{name}", "{webhook}", "/subscriptions"];
     let may_be_missing = named.iter().any(|part| path.contains(part));
     if has("requestBody") {
         statuses.extend([400, 408, 413, 415]);

@@ -139,7 +139,9 @@ impl Parameter for Topic {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^(clan:.+|service:[a-z][a-z0-9_]*:.+)$", "examples": ["clan:clan123"] })
+        let id = r"[^\u0000-\u0020\u007f]{1,128}";
+        let pattern = format!("^(clan:{id}|service:[a-z][a-z0-9_]{{0,31}}:{id})$");
+        json!({ "type": "string", "pattern": pattern, "examples": ["clan:clan123"] })
     }
 }
 
@@ -166,7 +168,7 @@ impl Parameter for WebhookName {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$" })
+        json!({ "type": "string", "pattern": "^[a-z](_?[a-z0-9])*_?$", "maxLength": 32 })
     }
 }
 
@@ -182,7 +184,7 @@ impl Parameter for EventId {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "minLength": 1 })
+        json!({ "type": "string", "pattern": "^.{1,512}$" })
     }
 }
 

@@ -25,15 +25,17 @@ async fn every_response_conforms_to_openapi_document() {
     // Posting a repeated id returns the existing message even after its deletion, so deleting it again is 404. The
     // schemas do not express mutually exclusive fields (`userId` or `userIds`, `before` or `after`, `issuedBefore` or
     // `jti`), because client generators cannot read such schemas, nor that `until` lies in the future, nor which topics
-    // have presence. So these operations may answer 400 to requests that the document allows.
+    // have presence, nor all rules for the ids in the text of a topic. So these operations may answer 400 to requests that the document allows.
     let config = gateway.dir().join("schemathesis.toml");
-    let rules = ["sendNotification", "getMessages", "getEvents", "getTopicPresence", "blockUser"].map(|operation| {
-        let statuses = r#"["2xx", "400", "401", "403", "404", "409", "5xx"]"#;
-        format!(
-            "[[operations]]\ninclude-operation-id = \"{operation}\"\n\
+    let rules = ["sendNotification", "getMessages", "getEvents", "getTopicPresence", "getTopics", "blockUser"].map(
+        |operation| {
+            let statuses = r#"["2xx", "400", "401", "403", "404", "409", "5xx"]"#;
+            format!(
+                "[[operations]]\ninclude-operation-id = \"{operation}\"\n\
              checks.positive_data_acceptance.expected-statuses = {statuses}\n"
-        )
-    });
+            )
+        },
+    );
     std::fs::write(&config, rules.concat()).unwrap();
     let output = Command::new(program)
         .arg("--config-file")
@@ -44,6 +46,8 @@ async fn every_response_conforms_to_openapi_document() {
         // No schema says that field names, and strings in unknown fields, must not contain U+0000.
         .args(["--generation-allow-x00", "false"])
         .args(["--exclude-checks", "ensure_resource_availability"])
+        // Its response has no end.
+        .args(["--exclude-operation-id", "tail"])
         .current_dir(gateway.dir())
         .stdin(Stdio::null())
         .output()

@@ -99,6 +99,7 @@ fn every_operation_documents_its_scope_and_limits() {
                 let scope = operation["security"][0]["apiKey"][0].as_str().unwrap();
                 let expected = match method.as_str() {
                     "post" if path.ends_with("/block") || path.ends_with("/subscriptions") => "admin",
+                    "post" if path.ends_with("/replay") => "admin",
                     "get" if path.ends_with("/tail") => "admin",
                     "post" => "publish",
                     "delete" => "admin",

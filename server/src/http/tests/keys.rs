@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{TestGateway, execute, start_gateway};
 
 /// Every route below `/api/v1`, with the scope that it requires.
-const ROUTES: [(&str, &str, &str); 22] = [
+const ROUTES: [(&str, &str, &str); 26] = [
     ("POST", "/api/v1/notifications", "publish"),
     ("POST", "/api/v1/clans/c/messages", "publish"),
     ("GET", "/api/v1/clans/c/messages", "read"),
@@ -30,6 +30,10 @@ const ROUTES: [(&str, &str, &str); 22] = [
     // A response that is no error would have no end.
     ("GET", "/api/v1/tail?since=10m", "admin"),
     ("GET", "/api/v1/nodes", "read"),
+    ("GET", "/api/v1/webhooks", "read"),
+    ("GET", "/api/v1/webhooks/shop/dead", "read"),
+    ("DELETE", "/api/v1/webhooks/shop/dead", "admin"),
+    ("POST", "/api/v1/webhooks/shop/dead/replay", "admin"),
 ];
 
 #[tokio::test]
