@@ -83,14 +83,24 @@ impl ServiceTable {
         }
     }
 
-    /// Replaces the declared services.
+    /// Replaces the declared services. One whose declaration is the same continues, with its requests under way and the
+    /// decisions of its backend.
     pub(crate) fn replace_declared(&self, declarations: Vec<Declaration>) {
+        let mut in_force = self.declared.write();
+        let kept = |declared: &Declaration| {
+            let is_same = in_force
+                .declarations
+                .iter()
+                .any(|before| before.contract.name == declared.contract.name && before.is_same_as(declared));
+            in_force.services.get(&declared.contract.name).filter(|_| is_same).cloned()
+        };
         let service = |declared: &Declaration| {
-            let service: Arc<dyn Service> = Arc::new(DeclaredService::new(declared.clone(), &self.context));
-            (declared.contract.name.clone(), service)
+            let new = || Arc::new(DeclaredService::new(declared.clone(), &self.context)) as Arc<dyn Service>;
+            (declared.contract.name.clone(), kept(declared).unwrap_or_else(new))
         };
         let services = declarations.iter().map(service).collect();
-        *self.declared.write() = DeclaredServices { services, declarations: declarations.into() };
+        *in_force = DeclaredServices { services, declarations: declarations.into() };
+        drop(in_force);
         // After the replacement: a task that has seen the new revision sees the new services too.
         self.revision.fetch_add(1, Ordering::Release);
     }

@@ -135,7 +135,8 @@ impl RabbitPublisher {
         }
     }
 
-    async fn next_settled(&mut self) -> Result<Vec<Settled>, AmqpError> {
+    /// Sends queued messages, and returns those that the broker has settled, as [`Publisher::settled`] does.
+    pub(super) async fn next_settled(&mut self) -> Result<Vec<Settled>, AmqpError> {
         loop {
             let completed = self.completed().await?;
             let settled = if completed.iter().all(|(publication, _)| publication.id.is_some()) {
@@ -242,8 +243,9 @@ pub(super) struct RequestMessage {
     pub(super) expires_in: Duration,
 }
 
-impl Publisher<RequestMessage> for RabbitPublisher {
-    fn publish(&mut self, tag: u64, request: RequestMessage) {
+impl RabbitPublisher {
+    /// Queues a request, which [`RabbitPublisher::next_settled`] sends.
+    pub(super) fn publish_request(&mut self, tag: u64, request: RequestMessage) {
         let RequestMessage { id, key, body, expires_in } = request;
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
@@ -252,21 +254,6 @@ impl Publisher<RequestMessage> for RabbitPublisher {
             .with_reply_to(REPLY_TO.into())
             .with_expiration(expires_in.as_millis().to_string().into());
         self.queue.push_back((Publication { tag, id: Some(id) }, Content { key, body, properties }));
-    }
-
-    async fn settled(&mut self) -> Result<Vec<Settled>, ChannelError> {
-        match self.next_settled().await {
-            Ok(settled) => Ok(settled),
-            Err(error) => Err(self.failed(error).await),
-        }
-    }
-
-    async fn close(self) {
-        self.close_channel().await;
-    }
-
-    async fn abandon(self, reason: &'static str) {
-        self.link.fail(AmqpError::of(reason)).await;
     }
 }
 

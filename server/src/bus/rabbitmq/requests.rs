@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     backend::{BackendFailure, BrokerRequest, RequestBroker, UnknownReason},
-    bus::broker::{Outcome, Publisher, Settled},
+    bus::broker::{Outcome, Settled},
     telemetry::log_limited,
 };
 
@@ -204,9 +204,7 @@ impl RequestChannel {
                     Some(queued) => open.send(queued, &self.waiting),
                     None => return Ok(()),
                 },
-                settled = Publisher::<RequestMessage>::settled(&mut open.publisher) => {
-                    open.settle(settled.map_err(|error| AmqpError::of(&error.to_string()))?, &self.waiting);
-                }
+                settled = open.publisher.next_settled() => open.settle(settled?, &self.waiting),
                 reply = open.replies.next() => match reply {
                     Some(Ok(reply)) => self.receive(reply),
                     Some(Err(error)) => return Err(error.into()),
@@ -233,8 +231,10 @@ impl Open {
         let BrokerRequest { key, body, time_limit: _ } = request;
         self.next_tag += 1;
         self.unsettled.insert(self.next_tag, id.clone());
-        self.publisher
-            .publish(self.next_tag, RequestMessage { id, key: key.into(), body: body.into(), expires_in: left });
+        self.publisher.publish_request(
+            self.next_tag,
+            RequestMessage { id, key: key.into(), body: body.into(), expires_in: left },
+        );
     }
 
     /// Ends the requests that no backend has received.

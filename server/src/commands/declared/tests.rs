@@ -177,3 +177,16 @@ fn service_in_code_keeps_its_name() {
     assert!(matches!(refused, DeclaredServiceError::NameTaken(name) if name.as_str() == "games"));
     assert_eq!(ServiceTable::new(Vec::new(), declared, context()).unwrap().names().len(), 1);
 }
+
+#[test]
+fn reload_keeps_a_service_whose_declaration_is_the_same() {
+    let games = Setup::new(CONTRACT);
+    let read = |setup: &Setup| read_declarations(&setup.config).unwrap();
+    let table = ServiceTable::new(Vec::new(), read(&games), context()).unwrap();
+    let service = || table.get(&ServiceName::new("games").unwrap()).unwrap();
+    let before = service();
+    table.replace_declared(read(&games));
+    assert!(Arc::ptr_eq(&before, &service()), "the decisions of its backend are kept");
+    table.replace_declared(read(&Setup::new(&CONTRACT.replace("max_entries = 7", "max_entries = 8"))));
+    assert!(!Arc::ptr_eq(&before, &service()));
+}
