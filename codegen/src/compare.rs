@@ -123,7 +123,11 @@ impl Changes<'_> {
         match (old, new) {
             _ if old == new => {}
             (_, TopicHistory::Off) => self.add(key, "the topic no longer has a history".to_owned(), true),
-            (TopicHistory::Off, _) => self.add(key, "the topic has a history".to_owned(), false),
+            // Apps get `event` instead of `ephemeral_event`, which they do not expect.
+            (TopicHistory::Off, _) => {
+                let text = "the topic has a history, so that its events are no longer ephemeral";
+                self.add(key, text.to_owned(), true);
+            }
             _ => self.add(key, "entries are kept for another time or number".to_owned(), false),
         }
     }

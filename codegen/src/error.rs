@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use gateway_contracts::ContractError;
+
 /// The reason why no code can be generated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodegenError {
@@ -26,6 +28,9 @@ pub enum CodegenError {
     /// There is no contract.
     #[error("there is no contract to generate code from")]
     NoContracts,
+    /// The schema of the built-in messages is refused.
+    #[error("the types of the built-in messages cannot be read: {0}")]
+    Messages(#[from] ContractError),
 }
 
 /// A part of a contract that the generated code does not express. It is valid, and the gateway enforces it.

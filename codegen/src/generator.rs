@@ -1,6 +1,7 @@
-//! The entry of code generation: contracts and options in, files and warnings out.
+//! The entry of code generation: contracts, or the built-in messages, and options in; files and warnings out.
 
-use gateway_contracts::Contract;
+use gateway_contracts::{Contract, Schema};
+use realtime_gateway_protocol::message_definitions;
 
 use crate::{
     CodegenError, Warning, lowering,
@@ -32,6 +33,14 @@ impl Language {
     /// Returns the language with this name on the command line.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.word() == word)
+    }
+
+    /// Returns the name of the file with the types of the built-in messages.
+    pub fn messages_file_name(self) -> &'static str {
+        match self {
+            Self::TypeScript => "messages.d.ts",
+            Self::Rust => "gateway_messages.rs",
+        }
     }
 
     /// Returns the name of the generated file.
@@ -73,7 +82,17 @@ pub struct Generator {
 pub(crate) struct Options<'a> {
     /// The command that writes the file again.
     pub(crate) command: &'a str,
+    pub(crate) content: Content,
     has_calls: bool,
+}
+
+/// What a file contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The types and handles of contracts.
+    Contracts,
+    /// The types of the built-in messages. In a language that separates declarations from code, these are declarations.
+    Messages,
 }
 
 impl Options<'_> {
@@ -115,8 +134,22 @@ impl Generator {
         if contracts.is_empty() {
             return Err(CodegenError::NoContracts);
         }
-        let mut model = lowering::lower(contracts)?;
-        let options = Options { command: &self.command, has_calls: self.has_calls };
+        let (file_name, model) = (self.language.file_name(), lowering::lower(contracts)?);
+        self.emit(file_name, model, Content::Contracts)
+    }
+
+    /// Generates the types of the built-in messages: those that every gateway has, without contracts.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal, or the messages of the protocol have no valid schema.
+    pub fn generate_messages(&self) -> Result<Generated, CodegenError> {
+        let schema = Schema::from_text("the protocol", message_definitions().to_string())?;
+        let (file_name, model) = (self.language.messages_file_name(), lowering::lower_schema(&schema)?);
+        self.emit(file_name, model, Content::Messages)
+    }
+
+    fn emit(&self, file_name: &str, mut model: Model, content: Content) -> Result<Generated, CodegenError> {
+        let options = Options { command: &self.command, content, has_calls: self.has_calls };
         let content = match self.language {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
@@ -125,7 +158,7 @@ impl Generator {
         if self.language == Language::TypeScript {
             warnings.append(&mut model.long_integers);
         }
-        let files = vec![GeneratedFile { name: self.language.file_name().to_owned(), content }];
+        let files = vec![GeneratedFile { name: file_name.to_owned(), content }];
         Ok(Generated { files, warnings })
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use unions::{is_closed, is_word};
 
 use std::collections::BTreeMap;
 
-use gateway_contracts::{Contract, DataType, OrderedValue, TopicHistory, TopicPresence};
+use gateway_contracts::{Contract, DataType, OrderedValue, Schema, TopicHistory, TopicPresence};
 use serde_json::Value;
 
 use crate::{
@@ -30,21 +30,60 @@ const STRUCTURAL: [&str; 8] =
 /// # Errors
 /// [`CodegenError::InvalidName`] for an `x-name` that is no name.
 pub(crate) fn lower(contracts: &[Contract]) -> Result<Model, CodegenError> {
-    let mut model = Model {
-        services: Vec::new(),
-        definitions: Vec::new(),
-        order: Vec::new(),
-        warnings: Vec::new(),
-        long_integers: Vec::new(),
-    };
+    let mut model = Model::default();
     for contract in contracts {
-        let file = contract.schema.file().display().to_string();
-        let mut lowering = Lowering { contract, file, ids: BTreeMap::new(), model: &mut model };
-        lowering.definitions()?;
-        let service = lowering.service();
-        model.services.push(service);
+        let ids = lower_types(&contract.schema, &mut model)?;
+        model.services.push(service(contract, &ids));
     }
     Ok(model)
+}
+
+/// Turns the types of a schema into a model without services.
+///
+/// # Errors
+/// [`CodegenError::InvalidName`] for an `x-name` that is no name.
+pub(crate) fn lower_schema(schema: &Schema) -> Result<Model, CodegenError> {
+    let mut model = Model::default();
+    lower_types(schema, &mut model)?;
+    Ok(model)
+}
+
+/// Adds the types of a schema to a model, and returns their ids.
+fn lower_types<'a>(schema: &'a Schema, model: &mut Model) -> Result<BTreeMap<&'a str, TypeId>, CodegenError> {
+    let file = schema.file().display().to_string();
+    let mut lowering = Lowering { schema, file, ids: BTreeMap::new(), model };
+    lowering.definitions()?;
+    Ok(lowering.ids)
+}
+
+fn service(contract: &Contract, ids: &BTreeMap<&str, TypeId>) -> Service {
+    let id = |data: &DataType| ids.get(data.name()).copied().unwrap_or(TypeId(0));
+    let topics = contract.topics.iter().map(|(name, topic)| Topic {
+        name: name.to_string(),
+        pattern: topic.pattern.to_string(),
+        first_literal: topic.pattern.first_literal().to_owned(),
+        parameters: topic.pattern.parameters().to_vec(),
+        event: id(&topic.event),
+        publish: topic.publish.as_ref().map(|publish| id(&publish.data)),
+        keeps_history: matches!(topic.history, TopicHistory::Kept { .. }),
+        presence: match &topic.presence {
+            TopicPresence::Off => Presence::None,
+            TopicPresence::On => Presence::Plain,
+            TopicPresence::WithData(data) => Presence::WithData(id(data)),
+        },
+    });
+    let calls = contract.calls.iter().map(|(name, call)| Call {
+        name: name.to_string(),
+        request: id(&call.request),
+        response: id(&call.response),
+    });
+    Service {
+        name: contract.name.as_str().to_owned(),
+        title: contract.title.clone(),
+        file: contract.file.display().to_string(),
+        topics: topics.collect(),
+        calls: calls.collect(),
+    }
 }
 
 /// Appends names to a JSON pointer.
@@ -63,16 +102,16 @@ enum Lowered {
     Nullable(Box<Lowered>),
 }
 
-struct Lowering<'a> {
-    contract: &'a Contract,
+struct Lowering<'a, 'm> {
+    schema: &'a Schema,
     file: String,
     ids: BTreeMap<&'a str, TypeId>,
-    model: &'a mut Model,
+    model: &'m mut Model,
 }
 
-impl<'a> Lowering<'a> {
+impl<'a> Lowering<'a, '_> {
     fn definitions(&mut self) -> Result<(), CodegenError> {
-        let schemas: Vec<_> = self.contract.schema.definitions().collect();
+        let schemas: Vec<_> = self.schema.definitions().collect();
         // The ids come first, because types refer to each other in any order.
         for (name, schema) in &schemas {
             let at = pointer("/$defs", &[name]);
@@ -94,36 +133,6 @@ impl<'a> Lowering<'a> {
             self.define(id, shape);
         }
         Ok(())
-    }
-
-    fn service(&self) -> Service {
-        let id = |data: &DataType| self.ids.get(data.name()).copied().unwrap_or(TypeId(0));
-        let topics = self.contract.topics.iter().map(|(name, topic)| Topic {
-            name: name.to_string(),
-            pattern: topic.pattern.to_string(),
-            first_literal: topic.pattern.first_literal().to_owned(),
-            parameters: topic.pattern.parameters().to_vec(),
-            event: id(&topic.event),
-            publish: topic.publish.as_ref().map(|publish| id(&publish.data)),
-            keeps_history: matches!(topic.history, TopicHistory::Kept { .. }),
-            presence: match &topic.presence {
-                TopicPresence::Off => Presence::None,
-                TopicPresence::On => Presence::Plain,
-                TopicPresence::WithData(data) => Presence::WithData(id(data)),
-            },
-        });
-        let calls = self.contract.calls.iter().map(|(name, call)| Call {
-            name: name.to_string(),
-            request: id(&call.request),
-            response: id(&call.response),
-        });
-        Service {
-            name: self.contract.name.as_str().to_owned(),
-            title: self.contract.title.clone(),
-            file: self.contract.file.display().to_string(),
-            topics: topics.collect(),
-            calls: calls.collect(),
-        }
     }
 
     fn position(&self, at: &str) -> String {

@@ -1,10 +1,11 @@
-//! The intermediate form of contracts, from which the emitters of all languages write code.
+//! The intermediate form of contracts and of the built-in messages, from which the emitters of all languages write code.
 
 use gateway_contracts::Parameter;
 
 use crate::Warning;
 
-/// The contracts of one generated file.
+/// The content of one generated file: that of contracts, or the built-in messages.
+#[derive(Default)]
 pub(crate) struct Model {
     pub(crate) services: Vec<Service>,
     /// The types. A [`TypeId`] is an index.

@@ -78,8 +78,11 @@ fn push_value(topic: &mut String, name: &str, value: &str, after: &str) -> Resul
 /// The modules that generated code names, each with the names in it.
 const IMPORTS: [(&str, &[&str]); 5] = [
     ("std::collections", &["BTreeMap"]),
-    ("realtime_gateway_sdk::protocol", &["Event", "RawJson"]),
-    ("realtime_gateway_sdk", &["CallOptions", "Client", "Error", "Publish", "ServiceTopic", "SubscribeTopic"]),
+    ("realtime_gateway_sdk::protocol", &["EphemeralEvent", "Event", "GetTopicHistory", "RawJson", "TopicPresence"]),
+    (
+        "realtime_gateway_sdk",
+        &["CallOptions", "Client", "Error", "History", "Publish", "ServiceTopic", "SubscribeTopic"],
+    ),
     ("serde::de", &["self", "DeserializeOwned"]),
     ("serde", &["Deserialize", "Deserializer", "Serialize", "Serializer"]),
 ];
@@ -114,13 +117,12 @@ fn imports(file: &mut Code, code: &Code) {
     for (module, names) in IMPORTS {
         let is_used = |name: &&str| if *name == "self" { code.contains("de::") } else { code.names(name) };
         let used: Vec<&str> = names.iter().copied().filter(is_used).collect();
-        let line = match used.as_slice() {
+        match used.as_slice() {
             [] => continue,
-            ["self"] => format!("use {module};"),
-            [name] => format!("use {module}::{name};"),
-            names => format!("use {module}::{{{}}};", names.join(", ")),
-        };
-        file.line(0, &line);
+            ["self"] => file.line(0, &format!("use {module};")),
+            [name] => file.line(0, &format!("use {module}::{name};")),
+            names => file.import(module, names),
+        }
         if is_first && module.starts_with("std") {
             file.gap();
         }

@@ -13,18 +13,22 @@ const REFRESH: &str = "REFRESH=1 cargo test -p realtime-gateway-codegen --test g
 /// A folder of golden files.
 struct Case {
     folder: &'static str,
+    /// The paths of the contracts from the folder of the tests, without `.service.toml`.
     contracts: &'static [&'static str],
     has_calls: bool,
 }
 
-const CASES: [Case; 3] = [
-    Case { folder: "orders", contracts: &["orders"], has_calls: true },
-    Case { folder: "hostile", contracts: &["hostile"], has_calls: true },
-    Case { folder: "without_calls", contracts: &["orders", "status"], has_calls: false },
+const CASES: [Case; 4] = [
+    Case { folder: "orders", contracts: &["contracts/orders"], has_calls: true },
+    Case { folder: "hostile", contracts: &["contracts/hostile"], has_calls: true },
+    Case { folder: "without_calls", contracts: &["contracts/orders", "contracts/status"], has_calls: false },
+    // The contract of the example service. `tests/tests/stories/generated_code.rs` and `sdk-wasm/test/generated.test.js`
+    // use its code with a running gateway.
+    Case { folder: "example", contracts: &["../../docs/examples/orders/orders"], has_calls: true },
 ];
 
-fn contract(name: &str) -> Contract {
-    Contract::read(Path::new(&format!("{TESTS}/contracts/{name}.service.toml"))).unwrap()
+fn contract(path: &str) -> Contract {
+    Contract::read(Path::new(&format!("{TESTS}/{path}.service.toml"))).unwrap()
 }
 
 fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generated {
@@ -59,7 +63,7 @@ fn generated_code_is_up_to_date() {
 fn generated_code_is_the_same_from_a_url() {
     for case in &CASES {
         let contracts = contracts(case);
-        let document = Contract::document(&contracts);
+        let document = Contract::document(&contracts, &serde_json::json!([]));
         let read = Contract::read_document(&document, Path::new("https://gateway.test/contracts.json")).unwrap();
         for language in Language::ALL {
             let files = generate(case, &contracts, language).files;
@@ -86,6 +90,7 @@ fn generated_rust_has_the_form_of_rustfmt() {
     for case in &CASES {
         assert_eq!(rustfmt_differences(&format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder)), "");
     }
+    assert_eq!(rustfmt_differences(&format!("{TESTS}/messages/gateway_messages.rs")), "");
 }
 
 /// Returns a schema and tables whose names have this length.

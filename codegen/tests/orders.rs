@@ -106,9 +106,15 @@ fn topics_are_built_from_valid_values_only() {
 async fn handles_are_typed(client: &Client) -> Result<(), realtime_gateway_sdk::Error> {
     let orders = orders(client);
     let order = orders.order("42")?;
-    let mut events = order.subscribe().history(10).await?;
+    let mut events = order.subscribe_with(&Viewer { page: None }).history(10).await?;
     while let Some(realtime_gateway_sdk::TopicEvent::Message(event)) = events.next().await {
         let _: OrderEvent = order.decode(&event)?;
+    }
+    for event in order.history().limit(10).await?.events {
+        let _: OrderEvent = order.decode(&event)?;
+    }
+    for user in order.presence().await?.users {
+        let _: Option<Viewer> = user.data.map(|data| order.decode_presence(&data)).transpose()?;
     }
     order.publish(&OrderComment { text: "hello".into(), replies: None, quoted: None }).await?;
     let reason = CancelReason::ChangedMind(ChangedMind {});

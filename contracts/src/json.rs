@@ -56,10 +56,11 @@ impl Contract {
         serde_json::to_string(&contract).unwrap_or_default()
     }
 
-    /// Returns the document `/contracts.json`, which lists contracts.
-    pub fn document<C: Borrow<Self>>(contracts: &[C]) -> String {
+    /// Returns the document `/contracts.json`, which lists contracts, and in `builtIn` the built-in services of the gateway.
+    /// Readers of contracts ignore those.
+    pub fn document<C: Borrow<Self>>(contracts: &[C], built_in: &Value) -> String {
         let contracts: Vec<String> = contracts.iter().map(|contract| contract.borrow().to_json()).collect();
-        format!("{{\"contracts\":[{}]}}", contracts.join(","))
+        format!("{{\"builtIn\":{built_in},\"contracts\":[{}]}}", contracts.join(","))
     }
 
     /// Reads a contract that [`Contract::to_json`] has written. `source` is the file or address that errors name.

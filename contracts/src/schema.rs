@@ -72,6 +72,14 @@ impl Schema {
         Self::parse(SourceFile::read(path, MAX_SCHEMA_BYTES)?)
     }
 
+    /// Validates the text of a schema that is not in a file. The name takes the place of the path.
+    ///
+    /// # Errors
+    /// A [`ContractError`] with the first problem. Its key is the JSON pointer of the position.
+    pub fn from_text(name: &str, text: impl Into<String>) -> Result<Self, ContractError> {
+        Self::parse(SourceFile { path: name.into(), text: text.into() })
+    }
+
     /// Validates the text of a schema.
     pub(crate) fn parse(file: SourceFile) -> Result<Self, ContractError> {
         let root = unique_json::parse(&file.text, MAX_DEPTH).map_err(|error| {

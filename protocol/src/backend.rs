@@ -8,8 +8,8 @@ pub use inbound::{
     UnblockUser,
 };
 pub use outbound::{
-    ChatMessageStored, NotificationsAcknowledged, NotificationsDropped, ServiceEventStored, SessionClosed,
-    SessionOpened,
+    ChatMessageStored, NotificationUnacknowledged, NotificationsAcknowledged, NotificationsDropped, ServiceEventStored,
+    SessionClosed, SessionOpened,
 };
 
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -99,6 +99,7 @@ kinds! {
     Outbound "chat.message.{clanId}" ChatMessageStored "A chat message was stored in a clan.";
     Outbound "notification.acked.{userId}" NotificationsAcknowledged "A user has acknowledged notifications.";
     Outbound "notification.dropped.{userId}" NotificationsDropped "Notifications were dropped unacknowledged, because more than `notifications.max_pending` were pending.";
+    Outbound "notification.unacked.{userId}" NotificationUnacknowledged "A user has not acknowledged a notification for `escalateAfterSeconds`. It is reported once, and stays pending until its end.";
     Outbound "session.opened.{userId}" SessionOpened "A session of a user was opened.";
     Outbound "session.closed.{userId}" SessionClosed "A session of a user was closed.";
     Outbound "service.{service}.{topic}" ServiceEventStored "An event was published to a topic of a declared service.";

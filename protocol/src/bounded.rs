@@ -1,6 +1,6 @@
 //! Newtypes for the bounded texts and times of notifications and blocks.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -88,7 +88,7 @@ bounded_text!(
 /// Ten years, in seconds.
 const MAX_SECONDS: u64 = 10 * 365 * 86_400;
 
-/// A time to live in seconds: 1 second to 10 years.
+/// A time in seconds, such as a time to live: 1 second to 10 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TtlSeconds(u64);
 
@@ -96,6 +96,11 @@ impl TtlSeconds {
     /// Returns the number of seconds.
     pub fn get(self) -> u64 {
         self.0
+    }
+
+    /// Returns the time.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
     }
 }
 

@@ -21,7 +21,6 @@ pub fn files() -> Vec<(&'static str, String)> {
         ("protocol/schema/asyncapi.json", pretty(&crate::asyncapi_document(&[]))),
         ("protocol/src/outline/table.rs", crate::field_table::table()),
         ("fuzz/protocol.dict", dictionary()),
-        ("sdk-wasm/js/messages.d.ts", crate::typescript::declarations()),
         ("sdk-wasm/js/testing/fields.js", crate::field_table::script()),
         ("docs/protocol.md", crate::page::protocol_page_markdown()),
     ]

@@ -277,6 +277,26 @@ impl UserId {
     }
 }
 
+// Users, clans and topics have identifiers of the same rules, because each names the topic of its log.
+
+impl From<&UserId> for TopicName {
+    fn from(user: &UserId) -> Self {
+        Self(user.0.clone())
+    }
+}
+
+impl From<&ClanId> for TopicName {
+    fn from(clan: &ClanId) -> Self {
+        Self(clan.0.clone())
+    }
+}
+
+impl From<&TopicName> for UserId {
+    fn from(topic: &TopicName) -> Self {
+        Self(topic.0.clone())
+    }
+}
+
 impl ServiceName {
     /// Names that a declared service must not have.
     pub const RESERVED: [&'static str; 5] = ["user", "clan", "notifications", "clan_chat", "system"];

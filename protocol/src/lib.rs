@@ -9,6 +9,7 @@ mod close_code;
 mod codec;
 pub mod compatibility;
 mod decode;
+mod definitions;
 mod encode;
 mod error_code;
 mod example;
@@ -28,13 +29,14 @@ mod text;
 mod text_rule;
 mod timestamp;
 pub mod topic;
-mod typescript;
+mod trace_context;
 
 pub use asyncapi::asyncapi_document;
 pub use bounded::{BlockReason, NotificationText, NotificationTitle, TtlSeconds};
 pub use close_code::{CloseCode, Reconnect, close_code_document};
 pub use codec::{Codec, Payload};
 pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};
+pub use definitions::message_definitions;
 pub use encode::{encode_client, encode_server};
 pub use error_code::ErrorCode;
 pub use id::{
@@ -44,11 +46,11 @@ pub use id::{
 pub use json::{ChatData, RawJson};
 pub use message::{
     AckConfirmed, Audience, Authenticate, Authenticated, Call, CallResult, Chat, ChatDeleted, ChatHistory, ClientInfo,
-    ClientMessage, CommandHandler, Connected, Envelope, ErrorReply, Event, GetChatHistory, GetPresence,
+    ClientMessage, CommandHandler, Connected, Envelope, EphemeralEvent, ErrorReply, Event, GetChatHistory, GetPresence,
     GetTopicHistory, GetTopicPresence, Handling, HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER,
     Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
-    PresentUser, Publish, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat, SendTyping,
-    ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
+    PresentUser, Publish, PublishAccepted, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat,
+    SendTyping, ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
     SubscriptionEnded, SubscriptionOrigin, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence,
     TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat,
     UnsubscribeNotifications,
@@ -60,6 +62,7 @@ pub use schema::{client_schema, server_schema};
 pub use text::{ChatContent, TextError};
 pub use text_rule::is_unseen;
 pub use timestamp::Timestamp;
+pub use trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// The protocol version, which `connected.protocolVersion` contains.
 pub const PROTOCOL_VERSION: u32 = 1;

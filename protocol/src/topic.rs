@@ -35,6 +35,15 @@ impl Topic {
         }
     }
 
+    /// Returns the name of this topic within its service: the id of the user or clan, or the name of the topic.
+    pub fn name(&self) -> TopicName {
+        match self {
+            Self::User(user) => user.into(),
+            Self::Clan(clan) => clan.into(),
+            Self::Service(_, topic) => topic.clone(),
+        }
+    }
+
     /// Returns the shard of this topic. It depends only on the name, so that all nodes agree.
     pub fn shard(&self) -> Shard {
         let mut hash = Fnv1a(0xcbf2_9ce4_8422_2325);

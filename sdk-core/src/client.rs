@@ -10,7 +10,7 @@ mod input;
 mod output;
 mod streams;
 
-use realtime_gateway_protocol::CloseCode;
+use realtime_gateway_protocol::{CloseCode, MAX_OFFSET};
 
 use crate::{
     Error, ErrorKind, Event, Outcome, State,
@@ -50,14 +50,15 @@ impl Client {
         })
     }
 
-    /// Handles one message of the driver at `now`, in milliseconds of a clock that never runs backwards. Returns the
-    /// messages for the driver, one after the other.
+    /// Handles one message of the driver at `now`, in milliseconds of a clock that never runs backwards and is at most
+    /// 2^53 - 1. Returns the messages for the driver, one after the other.
     ///
     /// # Errors
     /// [`InputError`] if the input is not a message of this interface. The input has no effect then.
     pub fn handle(&mut self, now: Millis, input: &str) -> Result<String, InputError> {
         let message = Message::read(input)?;
-        self.now = self.now.max(now);
+        // A later time would overflow where a wait is added.
+        self.now = self.now.max(now.min(MAX_OFFSET));
         let mut output = Output::default();
         self.dispatch(&message, &mut output)?;
         for stream in std::mem::take(&mut self.drained) {
@@ -83,6 +84,7 @@ impl Client {
         deadlines.into_iter().flatten().min()
     }
 
+    #[inline(never)]
     fn dispatch(&mut self, message: &Message<'_>, output: &mut Output) -> Result<(), InputError> {
         let connection = Attempt(message.number("connection"));
         let input = match message.type_name() {
@@ -127,6 +129,7 @@ impl Client {
     /// Handles a command of the app. A `call` is repeated if that is safe. A `request` may be any command and is never
     /// repeated. A command marked `doubtful` may have been executed for an earlier client already, so its failure does not
     /// prove that it was not executed.
+    #[inline(never)]
     fn call(&mut self, message: &Message<'_>, output: &mut Output) {
         let (ticket, timeout) = (Ticket(message.number("call")), message.timeout());
         if message.flag("doubtful") {
@@ -149,6 +152,7 @@ impl Client {
         }
     }
 
+    #[inline(never)]
     fn subscribe(&mut self, message: &Message<'_>, output: &mut Output) {
         let stream = message.number("stream");
         if message.text("command") == "server_subscriptions" {
@@ -187,6 +191,7 @@ impl Client {
     }
 
     /// Writes an action to the output. Returns a command that has to be passed to the machine immediately.
+    #[inline(never)]
     fn act(&mut self, action: Action, output: &mut Output) -> Option<Command> {
         match action {
             Action::Open(attempt) => output.open(attempt),

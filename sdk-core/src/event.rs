@@ -1,8 +1,8 @@
 //! Events that streams deliver to the app.
 
 use realtime_gateway_protocol::{
-    Chat, ChatDeleted, Event as Published, Presence, PresenceChanged, ServerMessage, SubscriptionConfirmed,
-    SubscriptionEnded, TopicPresence, TopicPresenceChanged, Typing, Unknown,
+    Chat, ChatDeleted, EphemeralEvent, Event as Published, Presence, PresenceChanged, ServerMessage,
+    SubscriptionConfirmed, SubscriptionEnded, TopicPresence, TopicPresenceChanged, Typing, Unknown,
 };
 
 use crate::{Frame, Gap, Position, Topic};
@@ -71,6 +71,8 @@ impl ChatEvent {
 pub enum TopicEvent {
     /// Data was published. `data` can be decoded into a type of the app.
     Message(Published),
+    /// Data was published to a topic without history. Nothing says whether others were missed.
+    Ephemeral(EphemeralEvent),
     /// The users who are present (only if the subscription includes presence).
     Presence(TopicPresence),
     /// A user became present or absent, or has other presence data.
@@ -88,6 +90,7 @@ impl TopicEvent {
             Event::Gap(gap) | Event::TopicGap(_, gap) => Self::Gap(gap),
             Event::Message(frame) => match frame.message() {
                 ServerMessage::Event(published) => Self::Message(published),
+                ServerMessage::EphemeralEvent(published) => Self::Ephemeral(published),
                 ServerMessage::TopicPresence(presence) => Self::Presence(presence),
                 ServerMessage::TopicPresenceChanged(changed) => Self::PresenceChanged(changed),
                 ServerMessage::Unknown(unknown) => Self::Other(unknown),
@@ -105,6 +108,8 @@ pub enum ServerSideEvent {
     Subscribed(SubscriptionConfirmed),
     /// Data was published to one of the topics. `data` can be decoded into a type of the app.
     Message(Published),
+    /// Data was published to a topic without history.
+    Ephemeral(EphemeralEvent),
     /// Events of a topic are missing here, and could not be recovered.
     Gap(Topic, Gap),
     /// The subscription to a topic has ended.
@@ -124,6 +129,7 @@ impl ServerSideEvent {
             Event::Message(frame) => match frame.message() {
                 ServerMessage::SubscriptionConfirmed(confirmed) => Self::Subscribed(confirmed),
                 ServerMessage::Event(published) => Self::Message(published),
+                ServerMessage::EphemeralEvent(published) => Self::Ephemeral(published),
                 ServerMessage::SubscriptionEnded(ended) => Self::Ended(ended),
                 ServerMessage::Unknown(unknown) => Self::Other(unknown),
                 _ => return None,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+mod digest;
 mod error;
 mod event;
 mod frame;
@@ -10,6 +11,7 @@ mod state;
 pub mod tabs;
 mod topic;
 
+pub use digest::DIGEST;
 pub use error::{Error, ErrorKind, Outcome};
 pub use event::{ChatEvent, Delivery, Event, ServerSideEvent, TopicEvent};
 pub use frame::Frame;

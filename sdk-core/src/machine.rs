@@ -2,6 +2,9 @@
 //!
 //! A driver passes every event to [`Machine::handle`], then carries out the actions that [`Machine::poll`] returns until
 //! it returns none, and passes [`Input::Tick`] at [`Machine::deadline`].
+//!
+//! Handlers are marked `#[inline(never)]`, because the compiler inlines what has one caller, and the JVM does not compile the
+//! one function of 20,000 bytes that they would become. `sdk-c/test/module.test.js` finds a function that is too long.
 
 mod acks;
 mod action;
@@ -153,6 +156,7 @@ impl Machine {
         self.advance();
     }
 
+    #[inline(never)]
     fn take(&mut self, input: Input<'_>) {
         match input {
             Input::Connect | Input::Resume => self.wanted = true,

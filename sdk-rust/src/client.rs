@@ -22,7 +22,7 @@ pub use call::CallOptions;
 pub use clan_chat::{ClanChat, Receipt, SendChat, SubscribeChat};
 pub use history::{History, HistoryCommand};
 pub use notifications::Notifications;
-pub use service_topic::{Publish, ServiceTopic, SubscribeTopic};
+pub use service_topic::{Publish, Published, ServiceTopic, SubscribeTopic};
 pub use stream::{ChatStream, MessageStream, NotificationStream, RawEvent, ServerSideStream, TopicStream};
 
 use crate::{

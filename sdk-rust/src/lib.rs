@@ -8,7 +8,7 @@ mod driver;
 #[cfg(feature = "tokio")]
 pub use client::{
     CallOptions, ChatStream, ClanChat, Client, ClientBuilder, History, HistoryCommand, MessageStream,
-    NotificationStream, Notifications, Publish, RawEvent, Receipt, SendChat, ServerSideStream, ServiceTopic,
+    NotificationStream, Notifications, Publish, Published, RawEvent, Receipt, SendChat, ServerSideStream, ServiceTopic,
     SubscribeChat, SubscribeTopic, TopicStream,
 };
 pub use realtime_gateway_sdk_core::{

@@ -29,6 +29,6 @@ if (!silenced.some(name => name.includes("panic_fmt"))) {
 }
 
 /** The paths of source files, as panics name them; nothing else reads them, and they show who built this where. */
-const PATHS = /(?:\/rustc\/[0-9a-f]{40}|\/rust\/deps|\/(?:[\w.-]+\/)*registry\/src|sdk-core\/src|sdk-wasm\/src|protocol\/src)\/[\w./-]+\.rs(?=\0)/g;
+const PATHS = /(?:\/rustc\/[0-9a-f]{40}|\/rust\/deps|\/(?:[\w.-]+\/)*registry\/src|sdk-(?:c|core|wasm)\/src|protocol\/src)\/[\w./-]+\.rs(?=\0)/g;
 const binary = Buffer.from(module.emitBinary()).toString("latin1");
 writeFileSync(to, Buffer.from(binary.replace(PATHS, path => "\0".repeat(path.length)), "latin1"));

@@ -3,8 +3,8 @@
  */
 
 import type {
-  Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, ErrorCode, MessageSent, Notification, NotificationAcked, Presence,
-  PresenceChanged, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, TopicHistory, TopicMessage, TopicPresence,
+  Chat, ChatDeleted, ChatHistory, ClientMessage, Connected, EphemeralEvent, ErrorCode, MessageSent, Notification, NotificationAcked,
+  Presence, PresenceChanged, PublishAccepted, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, TopicHistory, TopicMessage, TopicPresence,
   TopicPresenceChanged, Typing,
 } from "./messages.js";
 
@@ -173,6 +173,9 @@ export type ChatEvent = Chat | ChatDeleted | Typing | Presence | PresenceChanged
 /** An event of a topic of a declared service. */
 export type TopicEvent<T = unknown> = (Omit<TopicMessage, "data"> & { data: T }) | Gap;
 
+/** An event of a topic without history. Nothing says what was missed. */
+export type EphemeralTopicEvent<T = unknown> = Omit<EphemeralEvent, "data"> & { data: T };
+
 /** The number of items that were dropped because the app reads too slowly. Load the state of all topics again. */
 export interface Missed {
   type: "missed";
@@ -186,6 +189,7 @@ export interface Missed {
 export type ServerSideEvent =
   | (SubscriptionConfirmed & { topic: string; origin: "server" })
   | TopicMessage
+  | EphemeralEvent
   | (Gap & { service: string; topic: string })
   | SubscriptionEnded
   | Missed;
@@ -213,17 +217,23 @@ export interface Subscription<T> extends AsyncIterableIterator<T> {
 
 /** The options of a subscription to a log. Without `timeoutMs` it waits indefinitely for a connection. */
 export interface SubscribeOptions extends CallOptions {
-  /** Begin with this many past entries, 0 to 100. */
+  /** Begin with this many past entries, 0 to 100. A topic without history ignores it, and `from`. */
   history?: number;
   /** Continue after the position of an earlier subscription. */
   from?: Position;
 }
 
-/** The immediate result of `send` and `publish`: the id of the message, and a promise of its confirmation. */
-export interface Sending extends Promise<MessageSent> {
+/**
+ * The immediate result of `send` and `publish`: the id of the message, and a promise of its confirmation. That of a topic
+ * without history is `PublishAccepted`.
+ */
+export interface Sending<R = MessageSent> extends Promise<R> {
   /** Returned in `chat.clientMessageId`, so that an app can match an optimistically shown message. */
   readonly clientMessageId: string;
 }
+
+/** The immediate result of `publish` in a topic without history. */
+export type EphemeralSending = Sending<PublishAccepted>;
 
 /** The options of a send. */
 export interface SendOptions extends CallOptions {
@@ -301,8 +311,11 @@ export type PresenceOf<D = unknown> = Omit<TopicPresence, "users"> & {
   users: (Omit<TopicPresence["users"][number], "data"> & { data?: D })[];
 };
 
-/** A topic of a declared service. */
-export interface ServiceTopic<T = unknown> {
+/** A user became present in a topic, left it, or shows other data. */
+export type PresenceChangeOf<D = unknown> = Omit<TopicPresenceChanged, "data"> & { data?: D };
+
+/** A topic of a declared service. For one without history, `E` is `EphemeralTopicEvent<T>`. */
+export interface ServiceTopic<T = unknown, E extends TopicEvent<T> | EphemeralTopicEvent<T> = TopicEvent<T>> {
   /** The client that the topic belongs to. */
   readonly gateway: GatewayClient;
   readonly service: string;
@@ -312,11 +325,14 @@ export interface ServiceTopic<T = unknown> {
    * changes. `presenceData` is what others see of the user: JSON of at most 1 KiB, which replaces earlier data.
    */
   subscribe(options: SubscribeOptions & { presence: true; presenceData?: unknown }):
-    Subscription<TopicEvent<T> | TopicPresence | TopicPresenceChanged>;
-  subscribe(options?: SubscribeOptions & { presence?: false; presenceData?: unknown }): Subscription<TopicEvent<T>>;
-  /** Publishes any JSON. It is repeated after a reconnect if necessary, and stored once. */
-  publish(data: T, options?: SendOptions): Sending;
-  /** Returns a page of the history. `limit` is 1 to 100, 50 by default. */
+    Subscription<E | TopicPresence | TopicPresenceChanged>;
+  subscribe(options?: SubscribeOptions & { presence?: false; presenceData?: unknown }): Subscription<E>;
+  /**
+   * Publishes any JSON. It is repeated after a reconnect if necessary, and stored once. In a topic without history, a
+   * repeat may arrive as a copy with the same `clientMessageId`.
+   */
+  publish(data: T, options?: SendOptions): E extends EphemeralTopicEvent ? EphemeralSending : Sending;
+  /** Returns a page of the history, if the topic has one. `limit` is 1 to 100, 50 by default. */
   history(options?: HistoryOptions): Promise<TopicPage<T>>;
   /** Returns the users who are present. */
   presence(options?: CallOptions): Promise<TopicPresence>;
@@ -344,7 +360,10 @@ export class GatewayClient {
   /** The chat of a clan. */
   clanChat(clanId: string): ClanChat;
   /** A topic of a declared service. */
-  topic<T = unknown>(service: string, topic: string): ServiceTopic<T>;
+  topic<T = unknown, E extends TopicEvent<T> | EphemeralTopicEvent<T> = TopicEvent<T>>(
+    service: string,
+    topic: string,
+  ): ServiceTopic<T, E>;
   /**
    * Returns the subscriptions that the server makes, by a claim of the token or through its HTTP API, and the events of all
    * their topics: each once and in the order of its topic, or an explicit gap. It begins with the subscriptions that

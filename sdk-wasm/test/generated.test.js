@@ -1,18 +1,27 @@
-// The code that `gateway codegen` generates: it compiles with the packed package, and its handles check their values.
+// The code that `gateway codegen` generates: it compiles with the packed package, and works with a running gateway.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { test } from "node:test";
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { WebSocket } from "ws";
+import { CONTRACT, publish, startWithOrders } from "../../tests/fixtures/orders.js";
+import { token } from "../../tests/fixtures/gateway.js";
 import { link, project, run } from "./project.js";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const tests = join(here, "../codegen/tests");
 const golden = readdirSync(join(tests, "golden"));
 
-/** Makes a project with the generated code of all contracts, and compiles it. */
+/** The folder of a project with the generated code of all contracts, compiled. */
+let folder;
+const cleanups = [];
+before(() => (folder = compiled({ after: cleanup => cleanups.push(cleanup) })));
+after(() => cleanups.forEach(cleanup => cleanup()));
+
 function compiled(t) {
   const folder = project(t);
   link(folder, ["vue"]);
@@ -35,8 +44,7 @@ function compiled(t) {
   return folder;
 }
 
-test("generated code and hooks with it compile in strict mode, and its handles check the values of parameters", t => {
-  const folder = compiled(t);
+test("generated code and hooks with it compile in strict mode, and its handles check the values of parameters", () => {
   assert.ok(golden.length >= 3);
   const code = `
     import assert from "node:assert/strict";
@@ -74,9 +82,55 @@ test("generated code and hooks with it compile in strict mode, and its handles c
   assert.equal(run(folder, code), "done\n");
 });
 
-test("generated code imports nothing when it runs", t => {
-  const folder = compiled(t);
+test("generated code imports nothing when it runs", () => {
   for (const name of golden) {
     assert.doesNotMatch(readFileSync(join(folder, "out", name, "gateway.gen.js"), "utf8"), /^\s*(import|enum)\b|require\(/m);
   }
+});
+
+/** Returns the code of `codegen/tests/typescript/example.ts`, and clients of the installed package. */
+async function example(t, gateway) {
+  const { GatewayClient } = await import(join(folder, "node_modules/realtime-gateway/index.js"));
+  const clients = ["alice", "bob"].map(user => new GatewayClient({
+    url: `ws://${gateway.address}/ws`, token: token(user, [], 600), webSocket: WebSocket,
+  }));
+  t.after(() => clients.forEach(client => client.close()));
+  return { ...await import(join(folder, "out/example.js")), clients };
+}
+
+test("generated code subscribes, publishes, calls, and reads history and presence", async t => {
+  const { gateway, service } = await startWithOrders(t);
+  const { useService, clients } = await example(t, gateway);
+  assert.deepEqual(await useService(...clients), {
+    first: "placed tea",
+    joined: "Bob",
+    present: ["Alice", "Bob"],
+    page: ["comment Please ring."],
+    refundCents: 4_200,
+    refusal: "call_failed",
+    events: ["comment Please ring.", "status cancelled"],
+  });
+  assert.deepEqual(service.calls.map(({ method, data, callId }) => [method, data, callId?.length > 0]), [
+    ["place", { items: ["tea"] }, true],
+    ["cancel", { orderId: "42" }, true],
+    ["cancel", { orderId: "43" }, true],
+  ]);
+});
+
+test("generated code reads what a newer contract adds", async t => {
+  const newer = mkdtempSync(join(tmpdir(), "gateway-newer-"));
+  t.after(() => rmSync(newer, { recursive: true }));
+  cpSync(dirname(CONTRACT), newer, { recursive: true });
+  const file = join(newer, "orders.schema.json");
+  const schema = JSON.parse(readFileSync(file, "utf8"));
+  schema.$defs.OrderReturned = { type: "object", required: ["type"], properties: { type: { const: "returned" } } };
+  schema.$defs.OrderEvent.oneOf.push({ $ref: "#/$defs/OrderReturned" });
+  schema.$defs.OrderStatus.properties.status.enum.push("lost");
+  writeFileSync(file, JSON.stringify(schema));
+
+  const { gateway } = await startWithOrders(t, { contract: join(newer, "orders.service.toml") });
+  const { readEvents, clients: [alice] } = await example(t, gateway);
+  await publish(gateway, "42", { type: "returned", weight: 1.5 });
+  await publish(gateway, "42", { type: "status", status: "lost", later: 1 });
+  assert.deepEqual(await readEvents(alice, "42", 2), ['unknown {"type":"returned","weight":1.5}', "status lost"]);
 });

@@ -10,7 +10,7 @@ import { WebSocket } from "ws";
 import { GatewayClient } from "./sdk.js";
 
 /** The program of the gateway. */
-export const PROGRAM = process.env.GATEWAY ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
+export const PROGRAM = process.env.GATEWAY_PROGRAM ?? new URL("../../target/debug/gateway", import.meta.url).pathname;
 
 export class Gateway {
   #folder = mkdtempSync(join(tmpdir(), "gateway-js-"));

@@ -35,6 +35,7 @@ declare global {
   function setOne(userId: string, online: boolean): void;
   function setBadge(count: number): void;
   function showPlayers(users: { userId: string; sessions: number; data?: unknown }[]): void;
+  function moveMarker(place: { lat: number; lon: number }): void;
   function setScore(home: number, away: number): void;
   function toast(title: string): void;
   function log(...what: unknown[]): void;

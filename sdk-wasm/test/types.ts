@@ -54,7 +54,8 @@ new GatewayClient({ url: "/ws" });
 const fake = new FakeGateway({ services: ["scores"] });
 const faked: GatewayClient = new GatewayClient(fake.clientOptions("ada", { claims: { clans: ["c"] }, bufferSize: 3 }));
 const content: Promise<string> = fake.received("chat").then(({ message }) => message.content);
-fake.publish("scores", "match-7", { home: 1 }).offset.toFixed();
+const published = fake.publish("scores", "match-7", { home: 1 });
+if (published.type === "event") published.offset.toFixed();
 // Hooks and composables, also for those who require them.
 const shown: string[] = useClanChat(gateway, "c", { history: 10 }).messages.map(message => message.content);
 const scores: number | undefined = useTopic(gateway.topic<number>("scores", "match-7")).events.value[0]?.data;

@@ -2,62 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeGateway } from "../pkg/testing/index.js";
 import { CallView } from "../pkg/views/call-view.js";
 import { chatSource } from "../pkg/views/chat-view.js";
 import { Log } from "../pkg/views/log.js";
 import { notificationsSource } from "../pkg/views/notifications-view.js";
 import { topicSource } from "../pkg/views/topic-view.js";
-import { GatewayClient } from "./sdk.js";
 import { becomes } from "./harness.js";
-
-/** A fake gateway, and a client of it that ends with the test. */
-function stage(t, options = {}) {
-  const fake = new FakeGateway({ services: ["scores"] });
-  const client = new GatewayClient(fake.clientOptions("ada", options));
-  t.after(() => {
-    client.close();
-    fake.close();
-  });
-  return { fake, client };
-}
-
-/** What a component does with a source: it shows the newest fields, and waits for a condition. */
-class Component {
-  notified = 0;
-  #waiting = [];
-
-  constructor(source, wants) {
-    this.source = source;
-    this.unmount = source.subscribe(() => {
-      this.notified += 1;
-      this.#check();
-    }, wants);
-  }
-
-  get fields() {
-    return this.source.snapshot();
-  }
-
-  get view() {
-    return this.source.view();
-  }
-
-  /** Resolves with the fields once they meet the condition. */
-  until(condition) {
-    return new Promise(resolve => {
-      this.#waiting.push({ condition, resolve });
-      this.#check();
-    });
-  }
-
-  #check() {
-    const fields = this.source.snapshot();
-    const isMet = ({ condition }) => condition(fields);
-    this.#waiting.filter(isMet).forEach(({ resolve }) => resolve(fields));
-    this.#waiting = this.#waiting.filter(waiter => !isMet(waiter));
-  }
-}
+import { Component, stage } from "./component.js";
+import { GatewayClient } from "./sdk.js";
 
 const contents = ({ messages }) => messages.map(message => message.content);
 const isLive = ({ status }) => status === "live";
@@ -455,7 +407,31 @@ test("a topic shows events, publications and presence data", async t => {
   assert.equal((await topic.view.publish(circular)).error.code, "invalid");
 });
 
-test("a topic without history is live with what comes", async t => {
+test("a topic without history shows what comes, in order and up to the limit", async t => {
+  const { fake, client } = stage(t);
+  fake.publish("scores", "live-7", { home: 0 });
+  const topic = new Component(topicSource(client.topic("scores", "live-7")), { limit: 3 });
+  await topic.until(isLive);
+  for (const home of [1, 2]) fake.publish("scores", "live-7", { home });
+  const publishing = topic.view.publish({ home: 3 });
+  const { key } = topic.fields.events.at(-1);
+  const { value } = await publishing;
+  assert.equal(value.type, "publish_accepted");
+  await topic.until(({ events }) => events.length === 3 && events.every(({ status }) => status === "sent"));
+  assert.equal(topic.fields.events.at(-1).key, key, "an own event keeps its key");
+  await fake.received("subscribe");
+  fake.disconnect();
+  await fake.received("subscribe");
+  await client.topic("scores", "live-7").subscribe().ready;
+  fake.publish("scores", "live-7", { home: 4 });
+  const { events, hasOlder } = await topic.until(fields => fields.events.at(-1).data.home === 4);
+  assert.deepEqual(events.map(({ data }) => data.home), [2, 3, 4]);
+  assert.equal(new Set(events.map(({ key }) => key)).size, 3);
+  assert.equal(hasOlder, false, "there is nothing to load");
+  assert.equal(sent(fake, "topic_history").length, 0);
+});
+
+test("a topic whose history is refused is live with what comes", async t => {
   const { fake, client } = stage(t);
   fake.publish("scores", "m7", { home: 0 });
   fake.refuse("topic_history", { code: "invalid_message" });

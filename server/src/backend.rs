@@ -8,6 +8,7 @@ mod http;
 mod outcome;
 mod request;
 mod response;
+mod retry_after;
 mod signature;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use realtime_gateway_protocol::{RawJson, ServiceName, Timestamp};
+use realtime_gateway_protocol::{RawJson, ServiceName, Timestamp, TraceContext};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use broker::{BrokerRequest, RequestBroker};
@@ -24,9 +25,10 @@ pub use http::HttpBackend;
 pub use outcome::{BackendFailure, UnknownReason, refusal_details};
 pub use request::{BackendCall, Caller, PublishRequest, SubscribeRequest};
 pub use response::SubscribeAnswer;
+pub(crate) use retry_after::retry_after;
 pub(crate) use signature::Signer;
 
-use crate::config::ClaimPath;
+use crate::{config::ClaimPath, telemetry::trace};
 
 /// After how long a client may try again when the backend has no free slot or cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -138,6 +140,7 @@ impl Backend {
             body: request::call(&self.service, caller, call),
             idempotency_key: request::idempotency_key(&self.service, caller, call),
             time_limit: time_limit.min(self.bounds.timeout),
+            trace: trace::current(),
         };
         match self.send(request, now).await? {
             Some(body) => response::data(&body),
@@ -156,7 +159,7 @@ impl Backend {
         now: Timestamp,
     ) -> Result<Option<RawJson>, BackendFailure> {
         let (key, body) = (format!("publish.{}", self.service), request::publish(&self.service, caller, publish));
-        let request = Request { key, body, idempotency_key: None, time_limit: self.bounds.timeout };
+        let request = self.question(key, body);
         self.send(request, now).await?.map(|body| response::data(&body)).transpose()
     }
 
@@ -171,9 +174,15 @@ impl Backend {
         now: Timestamp,
     ) -> Result<SubscribeAnswer, BackendFailure> {
         let (key, body) = (format!("subscribe.{}", self.service), request::subscribe(&self.service, caller, subscribe));
-        let request = Request { key, body, idempotency_key: None, time_limit: self.bounds.timeout };
+        let request = self.question(key, body);
         let body = self.send(request, now).await?.unwrap_or_default();
         response::subscribe_answer(&body)
+    }
+
+    /// Returns a request for a decision.
+    fn question(&self, key: String, body: String) -> Request {
+        let (time_limit, trace) = (self.bounds.timeout, trace::current());
+        Request { key, body, idempotency_key: None, time_limit, trace }
     }
 
     /// Sends a request and returns the body of the response; `None` for 204, or an empty reply over a broker.
@@ -182,8 +191,8 @@ impl Backend {
             Transport::Http(http) => http.send(request, now).await,
             Transport::Broker(broker) => {
                 let broker = broker.get().ok_or(BackendFailure::NotDone { retry_after: RETRY_AFTER })?;
-                let Request { key, body, time_limit, idempotency_key: _ } = request;
-                response::reply(&broker.request(BrokerRequest { key, body, time_limit }).await?)
+                let Request { key, body, time_limit, trace, idempotency_key: _ } = request;
+                response::reply(&broker.request(BrokerRequest { key, body, trace, time_limit }).await?)
             }
         }
     }
@@ -196,4 +205,5 @@ struct Request {
     body: String,
     idempotency_key: Option<String>,
     time_limit: Duration,
+    trace: Option<TraceContext>,
 }

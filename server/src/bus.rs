@@ -7,6 +7,7 @@
 //! broadcast is ephemeral, and a control message is in the node's mailbox in the store. Events of backend services are
 //! never lost.
 
+mod activity;
 mod backend_broker;
 mod backend_events;
 mod backoff;
@@ -23,6 +24,7 @@ mod node_bus;
 pub mod open;
 mod rabbitmq;
 
+pub use activity::{Activity, ActivityKind};
 pub use backend_broker::BackendBroker;
 pub(crate) use backend_events::event_body;
 pub(crate) use backoff::random as random_share;
@@ -34,6 +36,7 @@ pub use rabbitmq::RabbitError;
 pub use realtime_gateway_protocol::routing;
 
 use bytes::Bytes;
+use realtime_gateway_protocol::TraceContext;
 use tokio::sync::{mpsc, oneshot};
 
 /// An event that a backend service has published for clients.
@@ -45,6 +48,8 @@ pub struct InboundEvent {
     pub id: Option<String>,
     /// JSON.
     pub body: Bytes,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
     /// Where to send the verdict. Dropping it stands for [`Verdict::Retry`].
     pub verdict: oneshot::Sender<Verdict>,
 }

@@ -3,6 +3,7 @@
 
 mod accept_clock;
 mod act;
+mod bench;
 mod check;
 mod codegen;
 mod config;
@@ -76,6 +77,13 @@ enum Command {
     Publish(act::Publish),
     /// Prints what goes through all nodes, without content.
     Tail(tail::Tail),
+    /// Puts load on a running gateway, and reports latency, throughput, loss and order.
+    ///
+    /// Clients connect and subscribe to clans, and some of them send chat messages at a rate. The messages are stored like
+    /// all others, in clans named bench-1, bench-2 and so on. All clients share one core of this machine; for higher rates
+    /// start several on other machines, each with a --name of its own. Exits with 1 if a message was lost, doubled, out of
+    /// order or not confirmed, or if a connection ended.
+    Bench(bench::Bench),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
     /// Lists webhooks and their dead letters, and sends dead letters again, through the HTTP API of a running gateway.
@@ -147,6 +155,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Kick(kick) => run(kick.run()),
         Command::Publish(publish) => run(publish.run()),
         Command::Tail(tail) => run(tail.run()),
+        Command::Bench(bench) => run(bench.run()),
         Command::Services(services) => services.run(),
         Command::Webhooks(webhooks) => run(webhooks.run()),
         Command::Codegen(codegen) => run(codegen.run()),

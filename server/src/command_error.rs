@@ -49,7 +49,7 @@ impl CommandError {
 
     /// As [`CommandError::invalid_data`], for data in another field.
     pub fn invalid_data_of(field: &str, problem: InvalidData) -> Self {
-        let InvalidData { pointer, keyword } = &problem;
+        let InvalidData { pointer, keyword, .. } = &problem;
         let details = serde_json::json!({ "field": field, "pointer": pointer, "keyword": keyword });
         let details = RawJson::encode(&details).ok();
         let message = format!("{field}: {problem}");

@@ -274,6 +274,8 @@ pub struct History {
 pub struct Notifications {
     /// How long a notification without its own time to live is kept.
     pub ttl: Duration,
+    /// After what time without an acknowledgement a notification without its own time is escalated.
+    pub escalate_after: Option<Duration>,
     /// The maximum number of pending notifications of a user.
     pub max_pending: u64,
 }
@@ -358,7 +360,11 @@ impl Default for Config {
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),
             history: History { max_entries: 1_000, max_age: Duration::from_secs(7 * 24 * 3600), limit_entries: 10_000 },
-            notifications: Notifications { ttl: Duration::from_secs(30 * 24 * 3600), max_pending: 1_000 },
+            notifications: Notifications {
+                ttl: Duration::from_secs(30 * 24 * 3600),
+                escalate_after: None,
+                max_pending: 1_000,
+            },
             drain: Drain {
                 delay: Duration::from_secs(5),
                 spread: Duration::from_secs(30),

@@ -58,6 +58,7 @@ use crate::{
         ClanChat, Follower, Notifications as NotificationService, ServerSubscriptions, Services as ServiceRegistry,
     },
     session::{Blocks, Sessions},
+    telemetry::trace::{self, in_trace},
     webhooks::Webhooks as WebhookSenders,
 };
 
@@ -75,7 +76,8 @@ impl Endpoint {
     pub async fn respond(&self, request: Request<Incoming>, peer: SocketAddr, scheme: Scheme) -> Response<Body> {
         let peer = poem::Addr::from(peer);
         let request: poem::Request = (request, LocalAddr(peer.clone()), RemoteAddr(peer), scheme).into();
-        self.0.get_response(request).await.into()
+        let trace = trace::of_headers(request.headers());
+        in_trace(trace, self.0.get_response(request)).await.into()
     }
 }
 

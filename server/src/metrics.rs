@@ -3,6 +3,7 @@
 mod families;
 mod rates;
 mod requests;
+mod subscriptions;
 mod webhooks;
 
 use std::{collections::HashSet, time::Duration};
@@ -20,7 +21,6 @@ pub use self::{
 use crate::{
     auth::AuthError,
     telemetry::{self, SecurityEvent, SecurityKind},
-    topic::Topic,
 };
 
 /// The maximum number of client names and versions that are counted separately. Others count as `other`.
@@ -51,6 +51,7 @@ pub struct Metrics {
     pub delivery_latency_seconds: Histogram,
     pub outbound_queue_bytes: IntGauge,
     pub slow_consumers_total: IntCounter,
+    pub ephemeral_dropped_total: IntCounter,
     pub rate_limited_total: IntCounterVec,
     pub recoveries_total: IntCounterVec,
     pub hub_gap_reads_total: IntCounter,
@@ -78,6 +79,7 @@ pub struct Metrics {
     pub store_damaged_entries_total: IntCounter,
     pub pending_notifications: IntGauge,
     pub notifications_dropped_total: IntCounterVec,
+    pub notifications_escalated_total: IntCounter,
     pub deletion_paused: IntGauge,
     pub draining: IntGauge,
     calls_total: IntCounterVec,
@@ -159,6 +161,8 @@ impl Metrics {
             outbound_queue_bytes: make.gauge("outbound_queue_bytes", "Bytes in the outbound queues of clients")?,
             slow_consumers_total: make
                 .counter("slow_consumers_total", "Connections closed because they read too slowly")?,
+            ephemeral_dropped_total: make
+                .counter("ephemeral_dropped_total", "Typing indicators and events that slow clients were not sent")?,
             rate_limited_total: make.counters(
                 "rate_limited_total",
                 "Commands and HTTP requests refused by rate limits",
@@ -215,6 +219,8 @@ impl Metrics {
                 "Notifications dropped before they were acknowledged",
                 "reason",
             )?,
+            notifications_escalated_total: make
+                .counter("notifications_escalated_total", "Notifications that were not acknowledged in time")?,
             deletion_paused: make
                 .gauge("deletion_paused", "Whether deletion is paused because the clock has jumped")?,
             draining: make.gauge("draining", "Whether the node shuts down gracefully")?,
@@ -265,24 +271,6 @@ impl Metrics {
             tracing::error!(%error, "the metrics could not be written");
         }
         String::from_utf8_lossy(&text).into_owned()
-    }
-
-    /// Counts a subscription that has started.
-    pub fn subscription_began(&self, topic: &Topic) {
-        self.subscriptions(topic).inc();
-    }
-
-    /// Counts a subscription that has ended.
-    pub fn subscription_ended(&self, topic: &Topic) {
-        self.subscriptions(topic).dec();
-    }
-
-    fn subscriptions(&self, topic: &Topic) -> IntGauge {
-        match topic {
-            Topic::User(_) => self.notification_subscriptions.clone(),
-            Topic::Clan(_) => self.clan_subscriptions.clone(),
-            Topic::Service(service, _) => self.subscriptions_active.with_label_values(&[service.as_str()]),
-        }
     }
 
     /// Counts a message that a client sent.

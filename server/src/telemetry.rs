@@ -1,11 +1,12 @@
 //! Logs: written to standard error as text or JSON, with a level that can be changed while the gateway runs. Logging
 //! never blocks a task, because `telemetry/log_writer.rs` writes on its own thread. `log_limit` of the runtime crate
-//! prevents clients from flooding the log.
+//! prevents clients from flooding the log. `telemetry/trace.rs` passes on the trace that a request belongs to.
 
 mod escape;
 mod log_writer;
 mod panics;
 mod security;
+pub(crate) mod trace;
 
 use std::{
     io::{self, IsTerminal},
@@ -78,7 +79,7 @@ pub fn init(log: &Log) -> Result<Telemetry, TelemetryError> {
     let fields = debug_fn(escape::write_field).delimited(" ");
     let lines = fmt::layer().with_writer(writer.clone()).log_internal_errors(false).fmt_fields(fields);
     let lines = match log.format {
-        LogFormat::Json => json.with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => json.with_current_span(true).with_span_list(false).boxed(),
         LogFormat::Pretty if io::stderr().is_terminal() => lines.boxed(),
         LogFormat::Pretty => lines.with_ansi(false).boxed(),
     };

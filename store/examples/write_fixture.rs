@@ -52,6 +52,7 @@ async fn main() -> anyhow::Result<()> {
                 at,
                 body: format!("{{\"title\":\"{title}\"}}").into(),
                 expires: Timestamp::from_millis(u64::MAX),
+                escalate_at: None,
                 max_pending: 10,
                 dropped_event: None,
             })

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod cluster;
+mod escalations;
 mod idempotency;
 mod log;
 mod nodes;
@@ -17,9 +18,11 @@ pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, Token
 pub use cluster::{
     AppendNotice, ClusterChannel, ClusterConnection, ClusterEvent, ClusterEvents, ClusterStatus, NoticeEntry,
 };
+pub use escalations::{DueEscalation, DueEscalations, Escalation, Escalations};
 pub use idempotency::{Idempotency, IdempotencyKey, Repeat};
 pub use log::{
-    Append, Appended, EarlierAppend, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, Redaction, Retention,
+    Append, Appended, EarlierAppend, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, RecentLogs, Redaction,
+    Retention,
 };
 pub use nodes::{
     ControlMessage, LEASE, LeaseRenewal, NodeName, NodeRecord, Nodes, Reaped, ReconcileRequest, Reconciled, StoreTime,
@@ -32,7 +35,7 @@ pub use sessions::{
     Admission, ConnectedUser, ConnectedUsers, OnExcess, SessionKey, SessionPolicy, SessionRecord, Sessions, UserPage,
 };
 pub use webhooks::{
-    DeadEvent, DeadReason, Death, EventPattern, EventSources, Settled, Settlement, WaitingEvent, WebhookFilter,
-    WebhookName, WebhookStatus, Webhooks,
+    Attempts, DeadEvent, DeadReason, Death, EventPattern, EventSources, Settled, Settlement, WaitingEvent,
+    WebhookFilter, WebhookName, WebhookStatus, Webhooks,
 };
 pub use whole::{Options, Store, StoreError, StoreStatus, Swept};

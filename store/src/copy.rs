@@ -1,9 +1,8 @@
 //! Copies one store into another while neither is in use: for backup, restore, and migration from a data file to Redis.
 //!
-//! A copy contains entries with their offsets, the heads of empty logs, pending notifications, idempotency keys within
-//! the window, blocks of users, server-side subscriptions, the outbox, the events and dead letters of webhooks, and the
-//! epoch. It does not contain sessions and presence, which end with
-//! their nodes.
+//! A copy contains entries with their offsets, the heads of empty logs, pending notifications and when they are escalated,
+//! idempotency keys within the window, blocks of users, server-side subscriptions, the outbox, the events and dead letters
+//! of webhooks, and the epoch. It does not contain sessions and presence, which end with their nodes.
 
 use std::time::Duration;
 
@@ -78,6 +77,15 @@ pub enum Item {
         expires: Timestamp,
         /// The digest of its content.
         body: PendingBody,
+    },
+    /// When a pending notification is escalated. It follows the notification.
+    Escalation {
+        /// The user.
+        user: UserId,
+        /// The offset of the notification.
+        offset: u64,
+        /// When it is due.
+        due: Timestamp,
     },
     /// The shared body of a broadcast. It precedes the first notification that refers to it.
     Body {
@@ -284,7 +292,11 @@ impl Tally {
             Item::Waiting(..) | Item::Dead(..) => self.webhook_events += 1,
             Item::Blocked(..) => self.blocked += 1,
             Item::Subscribed(_, subscriptions) => self.subscriptions += subscriptions.len() as u64,
-            Item::Body { .. } | Item::User { .. } | Item::Notified { .. } | Item::Epoch(_) => {}
+            Item::Body { .. }
+            | Item::Escalation { .. }
+            | Item::User { .. }
+            | Item::Notified { .. }
+            | Item::Epoch(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 //! lock.
 
 mod blocks;
+mod escalations;
 mod log;
 mod nodes;
 mod outbox;
@@ -13,6 +14,7 @@ mod webhooks;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +29,8 @@ use self::{
 };
 use super::{
     Append, Appended, Broadcast, EarlierAppend, Epoch, Event, EventDetail, Heads, Idempotency, IdempotencyKey, Log,
-    LogBounds, Notified, Notify, Options, Page, PageLimit, Pending, SpaceLimits, Store, StoreError, StoreStatus, Swept,
+    LogBounds, Notified, Notify, Options, Page, PageLimit, Pending, RecentLogs, SpaceLimits, Store, StoreError,
+    StoreStatus, Swept,
     clock::Clock,
     shards::ShardCounts,
     single_node::SingleNode,
@@ -63,6 +66,8 @@ struct State {
     keys: VecDeque<(Timestamp, Topic, IdempotencyKey)>,
     /// When each pending notification expires.
     expiries: BTreeSet<(Timestamp, UserId, u64)>,
+    /// When each pending notification is escalated, if it is to be.
+    escalations: BTreeSet<(Timestamp, UserId, u64)>,
     /// Ids of notifications in the order of arrival.
     ids: VecDeque<(Timestamp, UserId, NotificationId)>,
     subscriptions: MemorySubscriptions,
@@ -85,6 +90,7 @@ impl MemoryStore {
             ages: BTreeSet::new(),
             keys: VecDeque::new(),
             expiries: BTreeSet::new(),
+            escalations: BTreeSet::new(),
             ids: VecDeque::new(),
             subscriptions: MemorySubscriptions::default(),
             outbox: options.outbox.map(|limit| MemoryOutbox::new(limit, node.clone())),
@@ -133,19 +139,22 @@ impl MemoryStore {
             let (shard_count, epoch) = (self.shards.get(shard), self.epoch.clone());
             return Ok(Notified { offset, duplicate: true, dropped: Vec::new(), shard_count, epoch });
         }
-        self.reserve(state, &notify.body)?;
+        self.reserve(state, notify.body.len())?;
         let notifications = state.users.entry(notify.user.clone()).or_default();
         let before = notifications.bytes();
         let (offset, removed) = notifications.store(&notify, self.window);
         state.bytes = (state.bytes + notifications.bytes()).saturating_sub(before);
         let mut dropped = Vec::new();
         for (offset, old) in removed {
-            state.expiries.remove(&(old.expires, notify.user.clone(), offset));
+            state.forget_times(&notify.user, offset, &old);
             if old.expires > notify.at {
                 dropped.push(old.id);
             }
         }
         state.expiries.insert((notify.expires, notify.user.clone(), offset));
+        if let Some(due) = notify.escalate_at {
+            state.escalations.insert((due, notify.user.clone(), offset));
+        }
         state.ids.push_back((notify.at, notify.user, notify.id));
         if let Some(event) = notify.dropped_event.filter(|_| !dropped.is_empty()) {
             self.report(state, [(event, EventDetail::Notifications(dropped.clone()))]);
@@ -154,10 +163,10 @@ impl MemoryStore {
         Ok(Notified { offset, duplicate: false, dropped, shard_count, epoch })
     }
 
-    /// Reserves space for a new entry.
-    fn reserve(&self, state: &State, body: &[u8]) -> Result<(), StoreError> {
+    /// Reserves space for new entries with bodies of this many bytes.
+    fn reserve(&self, state: &State, body_bytes: usize) -> Result<(), StoreError> {
         self.space.observe(Usage { used: state.bytes, medium: None });
-        self.space.reserve(1_024 + body.len() as u64).map_err(StoreError::Full)
+        self.space.reserve(1_024 + body_bytes as u64).map_err(StoreError::Full)
     }
 
     /// Runs a step on the state of the node, unless the store is closed.
@@ -213,7 +222,7 @@ impl Log for MemoryStore {
             }
             // Deletions are accepted even without space, because they free space.
             if append.redaction.is_none() {
-                self.reserve(state, &append.body)?;
+                self.reserve(state, append.body.len())?;
             }
             let log = match state.logs.get_mut(&append.topic) {
                 Some(log) => log,
@@ -268,6 +277,13 @@ impl Log for MemoryStore {
         })
     }
 
+    async fn recent_logs(&self, since: Timestamp, _after: Option<Arc<str>>) -> Result<RecentLogs, StoreError> {
+        self.step(|state| {
+            let recent = state.logs.iter().filter(|(_, log)| log.newest().is_some_and(|at| at >= since));
+            Ok(RecentLogs { topics: recent.map(|(topic, _)| topic.clone()).collect(), next: None })
+        })
+    }
+
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
         let now = self.clock.now();
         self.step(|state| {
@@ -304,16 +320,18 @@ impl Pending for MemoryStore {
         self.step(|state| {
             let Some(notifications) = state.users.get_mut(user) else { return Ok(Vec::new()) };
             let before = notifications.bytes();
-            let mut acknowledged = Vec::new();
+            let mut removed = Vec::new();
             for id in ids {
-                if let Some((offset, pending)) = notifications.remove_by_id(id, now, self.window) {
-                    state.expiries.remove(&(pending.expires, user.clone(), offset));
-                    if pending.expires > now {
-                        acknowledged.push(pending.id);
-                    }
-                }
+                removed.extend(notifications.remove_by_id(id, now, self.window));
             }
             state.bytes = (state.bytes + notifications.bytes()).saturating_sub(before);
+            let mut acknowledged = Vec::new();
+            for (offset, pending) in removed {
+                state.forget_times(user, offset, &pending);
+                if pending.expires > now {
+                    acknowledged.push(pending.id);
+                }
+            }
             if let Some(event) = event.filter(|_| !acknowledged.is_empty()) {
                 self.report(state, [(event, EventDetail::Notifications(acknowledged.clone()))]);
             }

@@ -12,6 +12,7 @@ mod compaction;
 mod copy;
 mod counted;
 mod disk;
+mod escalations;
 mod fault;
 mod file;
 mod format;
@@ -27,6 +28,7 @@ mod pending_page;
 mod probe;
 mod queue;
 mod reader;
+mod recent_logs;
 pub mod repair;
 mod sealed;
 mod series;
@@ -69,7 +71,7 @@ use self::{
 };
 use super::{
     Append, Appended, Broadcast, ControlMessage, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord,
-    Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
+    Nodes, Notified, Notify, Options, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, RecentLogs,
     ReconcileRequest, Reconciled, SpaceLimits, Store, StoreError, StoreStatus, Swept, UserPresence, clock::Clock,
     damage::Damage, open::OpenError, outbox_bound::OutboxBound, shards::ShardCounts, single_node::SingleNode,
     space::SpaceGate,
@@ -248,6 +250,10 @@ impl Log for RedbStore {
 
     async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
         self.page(topic, PageStart::Before(before), limit).await
+    }
+
+    async fn recent_logs(&self, since: Timestamp, after: Option<Arc<str>>) -> Result<RecentLogs, StoreError> {
+        self.read_file(move |transaction| recent_logs::read(transaction, since, after.as_deref())).await
     }
 
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {

@@ -37,6 +37,7 @@ mod cluster;
 mod connect;
 mod copy;
 mod enter;
+mod escalations;
 mod fault;
 mod link;
 mod log;

@@ -12,12 +12,13 @@ use std::{
 
 use async_trait::async_trait;
 use gateway_store::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
-    DeadEvent, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options,
-    Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped,
-    ReconcileRequest, Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions,
-    Settled, Settlement, SpaceLimits, Store, StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept,
-    UserPage, UserPresence, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks,
+    Admission, Append, Appended, Attempts, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers,
+    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, Escalations, Event, Heads,
+    Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit,
+    Pending, Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled, ServerSubscription,
+    ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement, SpaceLimits, Store, StoreError,
+    StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, WaitingEvent, WebhookFilter,
+    WebhookName, WebhookStatus, Webhooks,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
@@ -67,6 +68,10 @@ impl Log for CountingStore {
         self.inner.read_back(topic, before, limit).await
     }
 
+    async fn recent_logs(&self, since: Timestamp, after: Option<Arc<str>>) -> Result<RecentLogs, StoreError> {
+        self.inner.recent_logs(since, after).await
+    }
+
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {
         self.inner.heads(topics).await
     }
@@ -96,6 +101,18 @@ impl Pending for CountingStore {
 
     async fn pending_count(&self, user: &UserId) -> Result<u64, StoreError> {
         self.inner.pending_count(user).await
+    }
+}
+
+#[async_trait]
+impl Escalations for CountingStore {
+    async fn due_escalations(&self, limit: PageLimit) -> Result<DueEscalations, StoreError> {
+        self.inner.due_escalations(limit).await
+    }
+
+    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<u64, StoreError> {
+        self.count();
+        self.inner.escalate(escalations).await
     }
 }
 
@@ -249,6 +266,10 @@ impl Webhooks for CountingStore {
         wait: Duration,
     ) -> Result<Vec<WaitingEvent>, StoreError> {
         self.inner.read_webhook(webhook, limit, wait).await
+    }
+
+    async fn keep_attempts(&self, webhook: &WebhookName, attempts: &[Attempts]) -> Result<(), StoreError> {
+        self.inner.keep_attempts(webhook, attempts).await
     }
 
     async fn settle_webhook(&self, webhook: &WebhookName, settlement: Settlement) -> Result<Settled, StoreError> {

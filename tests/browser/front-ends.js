@@ -124,6 +124,30 @@ export function hotReload(name, source) {
 
 /** Defines the tests of a framework. */
 export function frontEnd(name) {
+  test(`${name}: a page that has loaded a row shows what came after it, and learns that events are lost`, async (t) => {
+    const [{ gateway }, origin] = [await startWithOrders(t), await served(t, name)];
+    const change = (status) => publish(gateway, "7", { type: "status", status });
+    await change("received");
+    const position = await change("packed");
+    await change("shipped");
+    const ada = await App.open(browser, gateway, origin, "ada");
+    await ada.set({ row: { orderId: "7", status: "packed", position } });
+    const shown = ada.page.getByLabel("Status of 7");
+    await shown.filter({ hasText: "shipped" }).waitFor();
+    await ada.page.evaluate(() => app.cut(true));
+    await change("delivered");
+    await ada.page.evaluate(() => app.cut(false));
+    await shown.filter({ hasText: "delivered" }).waitFor();
+    assert.deepEqual(await ada.sent(/topic_history/), [], "what came after the position comes as events");
+    assert.equal(await ada.page.evaluate(() => app.reloads), 0);
+
+    await ada.set({ row: { orderId: "8", status: "packed", position: { ...position, epoch: "another" } } });
+    await ada.page.waitForFunction(() => app.reloads === 1);
+    await ada.set({ row: { orderId: "7", status: "packed", position } });
+    await shown.filter({ hasText: "delivered" }).waitFor();
+    await ada.end();
+  });
+
   test(`${name}: chat, notifications, a topic and a call`, async (t) => {
     const [{ gateway, service }, origin] = [await startWithOrders(t), await served(t, name)];
     const [ada, bob] = await Promise.all(["ada", "bob"].map((user) => App.open(browser, gateway, origin, user)));

@@ -47,9 +47,13 @@ pub(crate) fn is_there(project: &Project) -> bool {
 
 /// Returns whether the SDK's package is newer than all its sources.
 pub(crate) fn is_sdk_fresh(project: &Project) -> bool {
-    let newest = |paths: &[&str]| paths.iter().filter_map(|path| changed(&project.root().join(path))).max();
-    let built = newest(&["sdk-wasm/pkg/package.json"]);
-    built.is_some() && newest(&SDK_SOURCES) <= built
+    is_fresh(project, &project.root().join("sdk-wasm/pkg/package.json"), &SDK_SOURCES)
+}
+
+/// Returns whether a file is newer than all sources, which are files and folders.
+pub(crate) fn is_fresh(project: &Project, built: &Path, sources: &[&str]) -> bool {
+    let newest = sources.iter().filter_map(|path| changed(&project.root().join(path))).max();
+    changed(built).is_some_and(|built| newest <= Some(built))
 }
 
 /// Builds the SDK's package unless it is up to date.

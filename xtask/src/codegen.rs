@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, project::Project};
+use crate::{command, core_module, go_sdk, project::Project, tidy::core_digest};
 
 /// Files that programs of the server package print: the path, and the arguments of `cargo run`.
 const PRINTED: [(&str, &[&str]); 5] = [
@@ -27,14 +27,25 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-protocol", "--example", "export"]))?;
     writeln!(out, "wrote the exports of the protocol")?;
+    // After the exports, which are sources of the core.
+    core_digest::write(project)?;
+    writeln!(out, "wrote sdk-core/src/digest.rs")?;
+    command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
+    writeln!(out, "wrote sdk-wasm/js/messages.d.ts and codegen/tests/messages/")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;
+    core_module::write_header(project)?;
+    writeln!(out, "wrote sdk-c/include/gateway_core.h")?;
     for (path, program) in PRINTED {
         let mut gateway = project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server"]);
         let printed = command::output(gateway.args(program))?;
         fs::write(project.root().join(path), printed).with_context(|| format!("write {path}"))?;
         writeln!(out, "wrote {path}")?;
+    }
+    // Last, because it needs Go and Rust for wasm32, which the others do not.
+    if go_sdk::write(project)? {
+        writeln!(out, "wrote the core and the messages of sdk-go/")?;
     }
     Ok(ExitCode::SUCCESS)
 }

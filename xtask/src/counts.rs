@@ -1,4 +1,4 @@
-//! Counts passed and failed tests, from the report file of nextest and the summaries of rustdoc and Node.
+//! Counts passed and failed tests, from the report file of nextest, the summaries of rustdoc and Node, and the lines of Go.
 
 use std::ops::Add;
 
@@ -42,6 +42,8 @@ pub(crate) enum Format {
     Rustdoc,
     /// Node's test runner, as TAP or readable text: a block of lines at the end of each run.
     Node,
+    /// `go test -v`: one line per test. The lines of its parts are indented.
+    Go,
 }
 
 /// Adds up the summaries of a test runner. Tests may print similar lines, and runners repeat the output of failed
@@ -79,6 +81,9 @@ impl Tally {
         match self.format {
             Format::Rustdoc => self.counts = self.counts + of_rustdoc(line).unwrap_or_default(),
             Format::Node => self.read_node(line),
+            Format::Go if line.starts_with("--- PASS: ") => self.counts.passed += 1,
+            Format::Go if line.starts_with("--- FAIL: ") => self.counts.failed += 1,
+            Format::Go => {}
         }
     }
 
@@ -174,6 +179,13 @@ mod tests {
         // The block of a runner inside a test is indented, and a test may print parts of one.
         let inner = block("    #", "") + "# tests 9\n# pass 9\nand so on\n# pass 9\n# duration_ms 1";
         assert_eq!(counted(Format::Node, &block("#", &inner)), once);
+    }
+
+    #[test]
+    fn counts_tests_of_go() {
+        let text = "=== RUN   TestA\n--- PASS: TestA (0.00s)\n    --- FAIL: TestB/part (0.00s)\n--- FAIL: TestB (0.00s)\n\
+                    --- SKIP: TestC (0.00s)\nFAIL\n";
+        assert_eq!(counted(Format::Go, text), Counts { passed: 1, failed: 1 });
     }
 
     #[test]

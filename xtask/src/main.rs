@@ -1,4 +1,4 @@
-//! The project's development commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen`, `wasm` and `release`.
+//! The project's development commands: `cargo xtask dev`, `test`, `bench`, `fuzz`, `codegen`, `core`, `wasm` and `release`.
 
 mod bench;
 mod browser;
@@ -6,11 +6,13 @@ mod clients;
 mod codegen;
 mod command;
 mod commits;
+mod core_module;
 mod counts;
 mod deploy;
 mod dev;
 mod fuzz;
 mod github;
+mod go_sdk;
 mod history;
 mod metadata;
 mod policy;
@@ -52,6 +54,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Writes all generated files.
     Codegen,
+    /// Builds the core of the SDKs as a WebAssembly module, for Go and the JVM, in `target/core/`.
+    Core,
     /// Builds the npm package of the browser SDK into `sdk-wasm/pkg/`.
     Wasm,
     /// Makes what a release publishes: programs, packages, checksums and bills of materials. Publishes nothing.
@@ -78,6 +82,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Bench(arguments) => bench::run(&project, &arguments),
         Task::Fuzz(arguments) => fuzz::run(&project, &arguments),
         Task::Codegen => codegen::run(&project),
+        Task::Core => core_module::run(&project),
         Task::Wasm => wasm::run(&project),
         Task::Release(arguments) => release::run(&project, &arguments),
         Task::Announce(arguments) => dev::links::run(&project, &arguments),

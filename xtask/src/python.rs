@@ -1,5 +1,5 @@
 //! Programs from PyPI that run the tests, drive the gateway and check files, in a virtual environment under
-//! `target/venv`, and those that compile releases, in one under `target/release-venv`.
+//! `target/venv`, those that compile releases, in one under `target/release-venv`, and Go, in one under `target/go-venv`.
 
 use std::{
     fs::{self, File},
@@ -22,6 +22,8 @@ const OF_TESTS: Requirements =
     Requirements { path: "xtask/requirements.txt", text: include_str!("../requirements.txt") };
 const OF_RELEASES: Requirements =
     Requirements { path: "xtask/release-requirements.txt", text: include_str!("../release-requirements.txt") };
+const OF_GO: Requirements =
+    Requirements { path: "xtask/go-requirements.txt", text: include_str!("../go-requirements.txt") };
 
 /// The copy of the requirements in the environment, which records what is installed.
 const STAMP: &str = "requirements.txt";
@@ -44,6 +46,11 @@ impl Environment {
     /// Returns the environment with which releases are compiled. It may not exist yet.
     pub(crate) fn of_release(project: &Project) -> Self {
         Self { directory: project.target().join("release-venv"), requirements: OF_RELEASES }
+    }
+
+    /// Returns the environment with Go, for systems whose own is too old. It may not exist yet.
+    pub(crate) fn of_go(project: &Project) -> Self {
+        Self { directory: project.target().join("go-venv"), requirements: OF_GO }
     }
 
     /// Returns the path of the list of its packages.

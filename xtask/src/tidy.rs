@@ -4,6 +4,7 @@
 mod boundaries;
 mod code;
 mod code_map;
+pub(crate) mod core_digest;
 mod exceptions;
 mod files;
 mod layers;
@@ -22,7 +23,7 @@ use crate::project::Project;
 use tree::Tree;
 
 /// All rules; each checks the whole tree and returns its findings.
-const RULES: [fn(&Tree) -> Vec<Finding>; 14] = [
+const RULES: [fn(&Tree) -> Vec<Finding>; 15] = [
     files::length,
     files::opening,
     files::names,
@@ -31,6 +32,7 @@ const RULES: [fn(&Tree) -> Vec<Finding>; 14] = [
     boundaries::pure,
     code_map::names_existing_paths,
     code_map::names_every_folder,
+    core_digest::is_fresh,
     exceptions::reasons,
     links::have_targets,
     manifests::inherit_lints,

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{browser, command, project::Project, python::Environment, rust_target, semver, wasm};
+use crate::{browser, command, core_module, go_sdk, project::Project, python::Environment, rust_target, semver, wasm};
 
 /// A tool that must be installed before the steps that use it.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,22 +42,30 @@ enum Source {
     ReleasePython,
     /// The standard library of Rust for this target, by rustup.
     RustTarget,
+    /// A Go that is new enough for the SDK: the system's, or that of `xtask/go-requirements.txt` in `target/go-venv`.
+    Go,
     /// A program that Go compiles from this module, in `target/tools`.
     GoModule(&'static str),
-    /// A program that cargo compiles from this version of a crate, in `target/tools`, once the project has a release.
+    /// A program that cargo compiles from this version of a crate, in `target/tools`.
+    Crate(&'static str),
+    /// The same, once the project has a release.
     CrateAfterRelease(&'static str),
 }
 
 impl Tool {
     pub(crate) const ACTIONLINT: Self =
         Self { name: "actionlint", source: Source::GoModule("github.com/rhysd/actionlint/cmd/actionlint@v1.7.7") };
+    pub(crate) const CBINDGEN: Self =
+        Self { name: core_module::CBINDGEN, source: Source::Crate(core_module::CBINDGEN_VERSION) };
     pub(crate) const CENTRIFUGO: Self =
         Self { name: "centrifugo", source: Source::GoModule("github.com/centrifugal/centrifugo/v6@v6.9.1") };
     pub(crate) const CHROMIUM: Self = Self { name: "chromium", source: Source::Chromium };
     pub(crate) const FAKETIME: Self = Self::program("faketime", "faketime");
     pub(crate) const GO: Self = Self::program("go", "golang-go");
+    pub(crate) const GO_OF_SDK: Self = Self { name: "Go 1.24 or later", source: Source::Go };
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
     pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");
+    pub(crate) const KOTLIN: Self = Self::npm("Kotlin compiler", "tests/fixtures/kotlin");
     pub(crate) const MUSL_AARCH64: Self = Self { name: "aarch64-unknown-linux-musl", source: Source::RustTarget };
     pub(crate) const MUSL_X86_64: Self = Self { name: "x86_64-unknown-linux-musl", source: Source::RustTarget };
     pub(crate) const NGINX: Self = Self::program("nginx", "nginx-light");
@@ -75,6 +83,8 @@ impl Tool {
         Self { name: semver::PROGRAM, source: Source::CrateAfterRelease(semver::VERSION) };
     pub(crate) const SENTINEL: Self = Self::program("redis-sentinel", "redis-sentinel");
     pub(crate) const SHELLCHECK: Self = Self::program("shellcheck", "shellcheck");
+    pub(crate) const STATICCHECK: Self =
+        Self { name: go_sdk::STATICCHECK, source: Source::GoModule("honnef.co/go/tools/cmd/staticcheck@v0.8.2") };
     pub(crate) const SYSTEMD_ANALYZE: Self = Self::program("systemd-analyze", "systemd");
     pub(crate) const VENV: Self = Self { name: "Python 3 with venv", source: Source::Venv };
     pub(crate) const WASM: Self = Self { name: "Rust for wasm32", source: Source::Wasm };
@@ -104,20 +114,24 @@ impl Tool {
             Source::Wasm => wasm::has_toolchain(project),
             Source::ReleasePython => Environment::of_release(project).is_fresh(),
             Source::RustTarget => rust_target::is_installed(project, self.name),
-            Source::GoModule(_) => built(project, self.name).is_file(),
+            Source::Go => go_sdk::program(project).is_some(),
+            Source::GoModule(_) | Source::Crate(_) => built(project, self.name).is_file(),
             Source::CrateAfterRelease(_) => {
                 semver::last_release(project).is_none() || built(project, self.name).is_file()
             }
         }
     }
 
-    /// Compiles a Go program that no step needs, with its output in this terminal.
+    /// Compiles a program of Go or Rust, with its output in this terminal.
     ///
     /// # Errors
-    /// If Go cannot compile it, or the tool is not a program of Go.
+    /// If it cannot be compiled, or the tool is no such program.
     pub(crate) fn compile(&self, project: &Project) -> anyhow::Result<()> {
-        let Source::GoModule(module) = self.source else { bail!("{} is not a program of Go", self.name) };
-        command::run(&mut go_install(project, module))
+        match self.source {
+            Source::GoModule(module) => command::run(&mut go_install(project, module)),
+            Source::Crate(version) => command::run(&mut cargo_install(project, self.name, version)),
+            _ => bail!("{} is not a program of Go or Rust", self.name),
+        }
     }
 
     /// Returns the Debian package that contains the tool.
@@ -131,7 +145,9 @@ impl Tool {
             | Source::Wasm
             | Source::ReleasePython
             | Source::RustTarget
+            | Source::Go
             | Source::GoModule(_)
+            | Source::Crate(_)
             | Source::CrateAfterRelease(_) => None,
         }
     }
@@ -139,9 +155,20 @@ impl Tool {
 
 /// Returns the command with which Go compiles a program into `target/tools/bin`.
 fn go_install(project: &Project, module: &str) -> Command {
-    let mut go = project.program("go", &["install", module]);
+    // The newest Go there is: an old one cannot compile all of them.
+    let program = go_sdk::program(project).unwrap_or_else(|| "go".into());
+    let mut go = project.program(&program.to_string_lossy(), &["install", module]);
     go.env("GOBIN", project.target().join("tools/bin"));
     go
+}
+
+/// Returns the command with which cargo compiles a program into `target/tools/bin`.
+fn cargo_install(project: &Project, name: &str, version: &str) -> Command {
+    let mut cargo = project.program("cargo", &["install", "--locked", "--root"]);
+    cargo.arg(project.target().join("tools")).arg(format!("{name}@{version}"));
+    // So that its build output does not mix with that of this project.
+    cargo.env_remove("CARGO_TARGET_DIR");
+    cargo
 }
 
 /// Returns the path of a program that is compiled for the tests of this project. It may not exist yet.
@@ -202,8 +229,11 @@ impl Missing {
                     format!("PyPI, into target/release-venv: {}", Environment::of_release(project).requirements())
                 }
                 Source::RustTarget => "rustup target".to_owned(),
+                Source::Go => format!("PyPI, into target/go-venv: {}", Environment::of_go(project).requirements()),
                 Source::GoModule(module) => format!("Go, into target/tools: {module}"),
-                Source::CrateAfterRelease(version) => format!("cargo, into target/tools: version {version}"),
+                Source::Crate(version) | Source::CrateAfterRelease(version) => {
+                    format!("cargo, into target/tools: version {version}")
+                }
             };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {:<34} {source}", tool.name);
@@ -225,11 +255,12 @@ impl Missing {
             Source::Npm(folder) => Some(format!("npm ci --prefix {folder} {}", browser::NPM_CI.join(" "))),
             Source::Wasm => Some(wasm::SETUP.to_owned()),
             Source::ReleasePython => Some(Environment::of_release(project).command()),
+            Source::Go => Some(Environment::of_go(project).command()),
             Source::RustTarget => Some(format!("rustup target add {}", tool.name)),
             Source::GoModule(module) => {
                 Some(format!("GOBIN={} go install {module}", project.target().join("tools/bin").display()))
             }
-            Source::CrateAfterRelease(version) => {
+            Source::Crate(version) | Source::CrateAfterRelease(version) => {
                 let root = project.target().join("tools");
                 Some(format!("cargo install --locked --root {} {}@{version}", root.display(), tool.name))
             }
@@ -254,13 +285,11 @@ impl Missing {
                 Source::Npm(folder) => browser::npm_ci(project, folder, log)?,
                 Source::Wasm => wasm::set_up(project, log)?,
                 Source::ReleasePython => Environment::of_release(project).create(log)?,
+                Source::Go => Environment::of_go(project).create(log)?,
                 Source::RustTarget => rust_target::add(project, tool.name, log)?,
                 Source::GoModule(module) => run_logged(&mut go_install(project, module), log)?,
-                Source::CrateAfterRelease(version) => {
-                    // Without `CARGO_TARGET_DIR`, so that its build output does not mix with that of this project.
-                    let mut cargo = project.program("cargo", &["install", "--locked", "--root"]);
-                    cargo.arg(project.target().join("tools")).arg(format!("{}@{version}", tool.name));
-                    run_logged(cargo.env_remove("CARGO_TARGET_DIR"), log)?;
+                Source::Crate(version) | Source::CrateAfterRelease(version) => {
+                    run_logged(&mut cargo_install(project, tool.name, version), log)?;
                 }
             }
         }

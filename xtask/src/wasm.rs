@@ -16,26 +16,25 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    browser, command,
+    browser, command, core_module,
     counts::{Counts, Format},
     project::Project,
 };
+pub(crate) use package::install_node_modules;
 use progress::Progress;
-use toolchain::Toolchain;
-
-pub(crate) use toolchain::SETUP;
+pub(crate) use toolchain::{SETUP, Toolchain};
 
 /// The path of the crate's file in the target directory.
 const WASM: &str = "wasm32-unknown-unknown/wasm/realtime_gateway_wasm.wasm";
 
 /// The threshold for inlining code of one crate into another. Of 0, 5, 10, 15, 20, 30 and 40, this one gives the fewest
 /// bytes after brotli: more inlining duplicates code, and less inlining needs more calls.
-const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=30"];
+pub(crate) const RUSTC: [&str; 2] = ["--", "-Cllvm-args=-inline-threshold=30"];
 
 /// Optimizes for size, with only the features that all browsers of recent years have. The compiler declares two more
 /// features that it does not use. Without them the module runs in older browsers and can be translated to JavaScript.
 /// Functions with one caller are not inlined: inlined they are fewer bytes, but compress worse.
-const WASM_OPT: [&str; 13] = [
+pub(crate) const WASM_OPT: [&str; 13] = [
     "-Oz",
     "--converge",
     // The stack is at the lowest addresses, so no struct begins in the first KiB.
@@ -75,9 +74,10 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
         return Ok(Counts::default());
     }
     browser::ensure_sdk(project)?;
-    package::install_node_modules(project)?;
+    install_node_modules(project)?;
+    core_module::write_seeded_inputs(project)?;
     let mut npm = project.program("npm", &["test"]);
-    npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY", project.gateway());
+    npm.current_dir(project.root().join("sdk-wasm")).env("GATEWAY_PROGRAM", project.gateway());
     command::run_counted(&mut npm, Format::Node)
 }
 
@@ -98,13 +98,13 @@ fn build(project: &Project, progress: &mut Progress) -> anyhow::Result<()> {
     progress.step(&format!("compiling the browser SDK to WebAssembly, with {toolchain}"))?;
     // A target directory of its own: two compilers must not invalidate each other's artefacts.
     let target = project.target().join("wasm-build");
-    let mut build = toolchain.cargo(project)?;
+    let mut build = toolchain.cargo(project, "realtime-gateway-wasm")?;
     command::run(build.args(RUSTC).env("CARGO_TARGET_DIR", &target))?;
 
     let scratch = target.join("package");
     fs::create_dir_all(&scratch).with_context(|| format!("make {}", scratch.display()))?;
     progress.step("installing the npm packages that make it small")?;
-    package::install_node_modules(project)?;
+    install_node_modules(project)?;
     progress.step("making it small with wasm-opt")?;
     let (quiet, small) = (scratch.join("quiet.wasm"), scratch.join("gateway.wasm"));
     command::run(project.program("node", &["sdk-wasm/build/quiet-panics.js"]).arg(target.join(WASM)).arg(&quiet))?;

@@ -10,7 +10,7 @@ use crate::{
     names::pascal,
 };
 
-impl<'a> Lowering<'a> {
+impl<'a> Lowering<'a, '_> {
     pub(super) fn array(&mut self, schema: OrderedValue<'a>, at: &str, name: &str) -> Result<Lowered, CodegenError> {
         if schema.value().get("prefixItems").is_some() {
             return Ok(self.untyped(at, "has a type for each position, by `prefixItems`"));

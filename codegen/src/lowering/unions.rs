@@ -10,7 +10,7 @@ use crate::{
     names::pascal,
 };
 
-impl<'a> Lowering<'a> {
+impl<'a> Lowering<'a, '_> {
     pub(super) fn alternatives(
         &mut self,
         schema: OrderedValue<'a>,
@@ -44,8 +44,7 @@ impl<'a> Lowering<'a> {
             }
             _ => {
                 let schemas: Vec<_> = others.iter().map(|(_, branch)| **branch).collect();
-                let root = &self.contract.schema;
-                let tags = if keyword == "oneOf" { tags::of(&schemas, root) } else { None };
+                let tags = if keyword == "oneOf" { tags::of(&schemas, self.schema) } else { None };
                 let Some((tag, words)) = tags else {
                     return Ok(self.untyped(
                         at,

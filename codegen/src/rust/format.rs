@@ -27,6 +27,18 @@ impl Code {
         self.line(indent + 4, tail);
     }
 
+    /// Writes the import of several names of a module. The names fit into one line.
+    pub(super) fn import(&mut self, module: &str, names: &[&str]) {
+        let names = names.join(", ");
+        let line = format!("use {module}::{{{names}}};");
+        if fits(0, &line) {
+            return self.line(0, &line);
+        }
+        self.line(0, &format!("use {module}::{{"));
+        self.line(4, &format!("{names},"));
+        self.line(0, "};");
+    }
+
     /// Writes an attribute with arguments.
     pub(super) fn attribute(&mut self, indent: usize, name: &str, arguments: &[String]) {
         let line = arguments.join(", ");

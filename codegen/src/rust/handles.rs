@@ -4,7 +4,7 @@ use super::{Emitter, LANGUAGE, format::literal, reserved};
 use crate::{
     CodegenError,
     generator::Options,
-    model::{Call, Service, Topic},
+    model::{Call, Presence, Service, Topic},
     names::{Scope, pascal, snake, unreserved},
 };
 
@@ -147,7 +147,8 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> R
     emitter.note(4, "# Errors");
     emitter.note(4, "When the data does not match the type.");
     let event = emitter.name(topic.event).to_owned();
-    let parameters = ["&self".to_owned(), "event: &Event".to_owned()];
+    let message = if topic.keeps_history { "Event" } else { "EphemeralEvent" };
+    let parameters = ["&self".to_owned(), format!("event: &{message}")];
     emitter.code.signature(4, "pub fn decode", &parameters, &format!(" -> Result<{event}, Error>"));
     emitter.code.line(8, "event.data.decode().map_err(Error::invalid)");
     emitter.code.line(4, "}");
@@ -159,6 +160,49 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> R
         emitter.code.line(8, "self.topic.publish(data)");
         emitter.code.line(4, "}");
     }
+    if topic.keeps_history {
+        emitter.code.gap();
+        emitter
+            .note(4, "Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.");
+        emitter.code.line(4, "pub fn history(&self) -> History<GetTopicHistory> {");
+        emitter.code.line(8, "self.topic.history()");
+        emitter.code.line(4, "}");
+    }
+    write_presence(emitter, topic.presence);
     emitter.code.line(0, "}");
     Ok(())
+}
+
+/// Writes the methods of a topic with presence.
+fn write_presence(emitter: &mut Emitter<'_>, presence: Presence) {
+    let data = match presence {
+        Presence::None => return,
+        Presence::Plain => None,
+        Presence::WithData(data) => Some(emitter.name(data).to_owned()),
+    };
+    emitter.code.gap();
+    let more = if data.is_some() { " [`Self::decode_presence`] returns the data of a user." } else { "" };
+    emitter.note(4, &format!("Returns the users who are present.{more}"));
+    emitter.note(4, "");
+    emitter.note(4, "# Errors");
+    emitter.note(4, "The refusal of the gateway, or that no answer came in time.");
+    emitter.code.line(4, "pub async fn presence(&self) -> Result<TopicPresence, Error> {");
+    emitter.code.line(8, "self.topic.presence().await");
+    emitter.code.line(4, "}");
+    let Some(data) = data else { return };
+    emitter.code.gap();
+    emitter.note(4, "Subscribes with presence, when it is awaited. The other users see this data of the user.");
+    let parameters = ["&self".to_owned(), format!("data: &{data}")];
+    emitter.code.signature(4, "pub fn subscribe_with", &parameters, " -> SubscribeTopic");
+    emitter.code.line(8, "self.topic.subscribe().presence().presence_data(data)");
+    emitter.code.line(4, "}");
+    emitter.code.gap();
+    emitter.note(4, "Returns the data of a user who is present, or of a change of presence.");
+    emitter.note(4, "");
+    emitter.note(4, "# Errors");
+    emitter.note(4, "When the data does not match the type.");
+    let parameters = ["&self".to_owned(), "data: &RawJson".to_owned()];
+    emitter.code.signature(4, "pub fn decode_presence", &parameters, &format!(" -> Result<{data}, Error>"));
+    emitter.code.line(8, "data.decode().map_err(Error::invalid)");
+    emitter.code.line(4, "}");
 }

@@ -1,7 +1,7 @@
 //! Names that generated Rust must not use.
 
 /// Names of types and variants that have a meaning of their own: those of the prelude, and those that are imported.
-pub(super) const TYPES: [&str; 50] = [
+pub(super) const TYPES: [&str; 54] = [
     "AsMut",
     "AsRef",
     "BTreeMap",
@@ -17,6 +17,7 @@ pub(super) const TYPES: [&str; 50] = [
     "Deserializer",
     "DoubleEndedIterator",
     "Drop",
+    "EphemeralEvent",
     "Eq",
     "Err",
     "Error",
@@ -29,7 +30,9 @@ pub(super) const TYPES: [&str; 50] = [
     "From",
     "FromIterator",
     "Future",
+    "GetTopicHistory",
     "Hash",
+    "History",
     "Into",
     "IntoFuture",
     "IntoIterator",
@@ -51,6 +54,7 @@ pub(super) const TYPES: [&str; 50] = [
     "Some",
     "String",
     "ToOwned",
+    "TopicPresence",
     "Vec",
 ];
 

@@ -3,14 +3,16 @@
 use super::{Emitter, literal, property};
 use crate::{
     CodegenError,
+    generator::Content,
     model::{Definition, Enum, Object, Shape, TypeId, Union},
 };
 
 /// Writes all types.
-pub(super) fn write(emitter: &mut Emitter<'_>) -> Result<(), CodegenError> {
+pub(super) fn write(emitter: &mut Emitter<'_>, content: Content) -> Result<(), CodegenError> {
     let model = emitter.model;
     let is_open = |definition: &Definition| matches!(&definition.shape, Shape::Union(union) if !union.is_closed);
-    if model.in_order().any(|(_, definition)| is_open(definition)) {
+    let has_code = content == Content::Contracts;
+    if has_code && model.in_order().any(|(_, definition)| is_open(definition)) {
         emitter.code.gap();
         emitter.scope.add("UnlistedTag", "the generated type of unknown tags")?;
         emitter.scope.add("UnknownTag", "the generated type of unknown tags")?;
@@ -30,7 +32,8 @@ pub(super) fn write(emitter: &mut Emitter<'_>) -> Result<(), CodegenError> {
         emitter.code.gap();
         match &definition.shape {
             Shape::Object(object) => self::object(emitter, id, definition, object),
-            Shape::Union(union) => self::union(emitter, id, definition, union)?,
+            Shape::Union(union) if has_code => self::union(emitter, id, definition, union)?,
+            Shape::Union(union) => known_branches(emitter, id, definition, union),
             Shape::Enum(words) => enumeration(emitter, id, definition, words),
             Shape::Alias(value) => {
                 emitter.comment(0, &definition.notes, &[]);
@@ -96,6 +99,15 @@ fn union(emitter: &mut Emitter<'_>, id: TypeId, definition: &Definition, union: 
     emitter.code.line(2, "}");
     emitter.code.line(0, "}");
     Ok(())
+}
+
+/// Writes a union as its known branches. Declarations have no function that recognises the others.
+fn known_branches(emitter: &mut Emitter<'_>, id: TypeId, definition: &Definition, union: &Union) {
+    let name = emitter.name(id).to_owned();
+    let branches: Vec<String> = union.branches.iter().map(|it| emitter.name(it.value).to_owned()).collect();
+    let more = format!("Ignore unknown values of `{}`, because a later version may add some.", union.tag);
+    emitter.comment(0, &definition.notes, if union.is_closed { &[] } else { std::slice::from_ref(&more) });
+    alternatives(emitter, &name, &branches);
 }
 
 /// Writes a type that is one of several.

@@ -109,32 +109,73 @@ fn write_topic_type(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic)
     emitter.code.line(2, &format!("readonly service: {};", literal(&service.name)));
     emitter.note(2, "The name of the topic.");
     emitter.code.line(2, "readonly topic: string;");
-    emitter.note(2, "Returns each event once and in order, or an explicit gap.");
     let event = emitter.name(topic.event).to_owned();
-    emitter.code.line(2, &format!("subscribe(options?: SubscribeOptions): Subscription<TopicEvent<{event}>>;"));
+    write_subscribe_type(emitter, topic, &event);
     if let Some(publish) = topic.publish {
-        emitter.note(2, "Publishes data. It is repeated after a reconnect if necessary, and stored once.");
-        let line = format!("publish(data: {}, options?: SendOptions): Sending;", emitter.name(publish));
+        let about = if topic.keeps_history {
+            "Publishes data. It is repeated after a reconnect if necessary, and stored once."
+        } else {
+            "Publishes data to the current subscribers. A repeat after a reconnect may arrive as a copy."
+        };
+        emitter.note(2, about);
+        let line = format!("publish(data: {}, options?: SendOptions): {};", emitter.name(publish), sending(topic));
         emitter.code.line(2, &line);
     }
     if topic.keeps_history {
         emitter.note(2, "Returns a page of the history. `limit` is 1 to 100, 50 by default.");
         emitter.code.line(2, &format!("history(options?: HistoryOptions): Promise<TopicPage<{event}>>;"));
     }
-    if let Some(presence) = presence_type(emitter, topic) {
+    if let Some(Shown { arguments, .. }) = shown(emitter, topic) {
         emitter.note(2, "Returns the users who are present.");
-        emitter.code.line(2, &format!("presence(options?: CallOptions): Promise<{presence}>;"));
+        emitter.code.line(2, &format!("presence(options?: CallOptions): Promise<PresenceOf{arguments}>;"));
     }
     emitter.code.line(0, "}");
     Ok(())
 }
 
-/// Returns the type of the roster of a topic with presence.
-fn presence_type(emitter: &Emitter<'_>, topic: &Topic) -> Option<String> {
+/// Writes the type of `subscribe`. Presence events come only if they are requested.
+fn write_subscribe_type(emitter: &mut Emitter<'_>, topic: &Topic, event: &str) {
+    let (text, item) = if topic.keeps_history {
+        ("Returns each event once and in order, or an explicit gap.", "TopicEvent")
+    } else {
+        let text = "Returns what is published from now on, as `ephemeral_event`. Nothing says what was missed.";
+        (text, "EphemeralTopicEvent")
+    };
+    let Some(Shown { arguments, option }) = shown(emitter, topic) else {
+        emitter.note(2, text);
+        let line = format!("subscribe(options?: SubscribeOptions): Subscription<{item}<{event}>>;");
+        return emitter.code.line(2, &line);
+    };
+    emitter.note(2, &format!("{text} `presence` adds the users who are present."));
+    emitter.code.line(2, &format!("subscribe(options: SubscribeOptions & {{ presence: true{option} }}):"));
+    let items = format!("{item}<{event}> | PresenceOf{arguments} | PresenceChangeOf{arguments}");
+    emitter.code.line(4, &format!("Subscription<{items}>;"));
+    // The last one is the type that others infer from the handle.
+    emitter.code.line(2, &format!("subscribe(options?: SubscribeOptions & {{ presence?: false{option} }}):"));
+    emitter.code.line(4, &format!("Subscription<{item}<{event}>>;"));
+}
+
+/// What users show of themselves in a topic with presence.
+struct Shown {
+    /// The type arguments of `PresenceOf`.
+    arguments: String,
+    /// The further option of `subscribe`.
+    option: String,
+}
+
+/// Returns the type of the result of publishing to a topic.
+fn sending(topic: &Topic) -> &'static str {
+    if topic.keeps_history { "Sending" } else { "EphemeralSending" }
+}
+
+fn shown(emitter: &Emitter<'_>, topic: &Topic) -> Option<Shown> {
     match topic.presence {
         Presence::None => None,
-        Presence::Plain => Some("PresenceOf".to_owned()),
-        Presence::WithData(data) => Some(format!("PresenceOf<{}>", emitter.name(data))),
+        Presence::Plain => Some(Shown { arguments: String::new(), option: String::new() }),
+        Presence::WithData(data) => {
+            let data = emitter.name(data);
+            Some(Shown { arguments: format!("<{data}>"), option: format!("; presenceData?: {data}") })
+        }
     }
 }
 
@@ -155,21 +196,33 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
     emitter.code.line(8, "gateway,");
     emitter.code.line(8, &format!("service: {service},"));
     emitter.code.line(8, "topic,");
-    let line = format!("subscribe: options => gateway.topic<{event}>({service}, topic).subscribe(options),");
-    emitter.code.line(8, &line);
+    let of = |data: &str| {
+        let item = if topic.keeps_history { String::new() } else { format!(", EphemeralTopicEvent<{data}>") };
+        format!("gateway.topic<{data}{item}>({service}, topic)")
+    };
+    let shown = shown(emitter, topic);
+    if shown.is_some() {
+        emitter.code.line(8, "subscribe: (options?: SubscribeOptions) =>");
+        let line = format!("gateway.topic({service}, topic).subscribe(options) as Subscription<never>,");
+        emitter.code.line(10, &line);
+    } else if topic.keeps_history {
+        emitter.code.line(8, &format!("subscribe: options => {}.subscribe(options),", of(&event)));
+    } else {
+        emitter.code.line(8, "subscribe: options =>");
+        emitter.code.line(10, &format!("{}.subscribe(options),", of(&event)));
+    }
     if let Some(publish) = topic.publish {
         let publish = emitter.name(publish).to_owned();
         emitter.code.line(8, "publish: (data, options) =>");
-        let line = format!("gateway.topic<{publish}>({service}, topic).publish(data, options),");
-        emitter.code.line(10, &line);
+        emitter.code.line(10, &format!("{}.publish(data, options),", of(&publish)));
     }
     if topic.keeps_history {
         let line = format!("history: options => gateway.topic<{event}>({service}, topic).history(options),");
         emitter.code.line(8, &line);
     }
-    if let Some(presence) = presence_type(emitter, topic) {
+    if let Some(Shown { arguments, .. }) = shown {
         emitter.code.line(8, "presence: options =>");
-        let line = format!("gateway.topic({service}, topic).presence(options) as Promise<{presence}>,");
+        let line = format!("gateway.topic({service}, topic).presence(options) as Promise<PresenceOf{arguments}>,");
         emitter.code.line(10, &line);
     }
     emitter.code.line(6, "};");

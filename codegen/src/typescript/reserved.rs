@@ -1,11 +1,14 @@
 //! Names that generated TypeScript must not use.
 
 /// What generated code imports from the npm package.
-pub(super) const IMPORTED: [&str; 11] = [
+pub(super) const IMPORTED: [&str; 14] = [
     "BackendCallOptions",
     "CallOptions",
+    "EphemeralSending",
+    "EphemeralTopicEvent",
     "GatewayClient",
     "HistoryOptions",
+    "PresenceChangeOf",
     "PresenceOf",
     "SendOptions",
     "Sending",
@@ -17,7 +20,7 @@ pub(super) const IMPORTED: [&str; 11] = [
 
 /// Names of types that have a meaning of their own: those of the language that generated code or its users need, and
 /// those that are imported.
-pub(super) const TYPES: [&str; 50] = [
+pub(super) const TYPES: [&str; 53] = [
     "Array",
     "ArrayBuffer",
     "AsyncIterable",
@@ -29,6 +32,8 @@ pub(super) const TYPES: [&str; 50] = [
     "CallOptions",
     "Capitalize",
     "Date",
+    "EphemeralSending",
+    "EphemeralTopicEvent",
     "Error",
     "Exclude",
     "Extract",
@@ -49,6 +54,7 @@ pub(super) const TYPES: [&str; 50] = [
     "Parameters",
     "Partial",
     "Pick",
+    "PresenceChangeOf",
     "PresenceOf",
     "Promise",
     "PromiseLike",

@@ -1,11 +1,11 @@
 // What the hooks and composables promise for generated code, held by the compiler.
 
-import type { GatewayClient, MessageSent } from "realtime-gateway";
+import type { GatewayClient, MessageSent, PublishAccepted } from "realtime-gateway";
 import * as react from "realtime-gateway/react";
 import type { ChatMessage, Result } from "realtime-gateway/react";
 import * as vue from "realtime-gateway/vue";
 import {
-  knownOrderEvent, orders, type CancelRequest, type CancelResult, type OrderComment, type OrderEvent, type OrderSummary, type Viewer,
+  knownOrderEvent, orders, type CancelRequest, type CancelResult, type CourierPosition, type OrderComment, type OrderEvent, type OrderSummary, type Viewer,
 } from "./orders/gateway.gen.js";
 
 declare const gateway: GatewayClient;
@@ -32,7 +32,7 @@ export function inReact(orderId: string | undefined): void {
   holds<Equal<typeof viewer, Viewer | undefined>>();
   // @ts-expect-error not what the contract says
   react.useTopic(orders(gateway).order("42"), { presenceData: { page: 7 } });
-  const published: Promise<Result<MessageSent>> = order.publish({ type: "comment", text: "hello" });
+  const published: Promise<Result<MessageSent | PublishAccepted>> = order.publish({ type: "comment", text: "hello" });
   // @ts-expect-error only comments are published
   void order.publish({ type: "placed", items: [] });
   // @ts-expect-error fields are read-only
@@ -41,6 +41,9 @@ export function inReact(orderId: string | undefined): void {
   holds<Equal<(typeof mine.events)[number]["data"], OrderSummary>>();
   // @ts-expect-error clients do not publish to it
   void mine.publish({ orderId: "42", status: "shipped" });
+  const depot = react.useTopic(orders(gateway).depot("eu", "1"));
+  holds<Equal<(typeof depot.events)[number]["data"], CourierPosition>>();
+  void depot.publish({ lat: 1, lon: 2 });
   const cancel = react.useCall(orders(gateway).cancel);
   holds<Equal<typeof cancel.data, CancelResult | undefined>>();
   void cancel.call({ orderId: "42", reason: { kind: "changed_mind" } }).then(result => {

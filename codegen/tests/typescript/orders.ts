@@ -65,8 +65,23 @@ async function run(): Promise<void> {
   orders(gateway).depot("eu", "1").publish({ lat: 1, lon: 2 }, { clientMessageId: sent });
   const { events } = await orders(gateway).order("42").history({ before: 7, limit: 10 });
   events.map(event => described(event.data));
+  for await (const item of orders(gateway).order("42").subscribe({ presence: true, presenceData: { page: "a" } })) {
+    if (item.type === "event") described(item.data);
+    else if (item.type === "topic_presence_changed") item.data?.page?.length;
+  }
+  // @ts-expect-error not what the contract says
+  orders(gateway).order("42").subscribe({ presence: true, presenceData: { page: 7 } });
+  // @ts-expect-error the topic has no presence
+  orders(gateway).mine("anna").subscribe({ presence: true });
   const { users } = await orders(gateway).order("42").presence();
   users.map(user => user.data?.page?.length);
+  for await (const item of orders(gateway).depot("eu", "1").subscribe()) {
+    if (item.type === "ephemeral_event") item.data.lat.toFixed();
+    // @ts-expect-error it has no offset
+    item.offset.toFixed();
+  }
+  const { topic } = await orders(gateway).depot("eu", "1").publish({ lat: 1, lon: 2 });
+  topic.toUpperCase();
   // @ts-expect-error the topic has no history
   await orders(gateway).depot("eu", "1").history();
   // @ts-expect-error the topic has no presence

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 
 use super::{explain::UNION, validator::INTEGER_FORMAT};
 use crate::{MAX_DEPTH, unique_json, unique_json::JsonProblem};
@@ -23,13 +23,37 @@ pub(super) struct Validators {
 }
 
 /// The first problem of data, without the value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the data does not match its schema: {pointer}: {keyword}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidData {
     /// The JSON pointer of the value, empty for the data itself.
     pub pointer: String,
     /// The keyword of the schema that refuses the value, or `duplicate` for the second of two equal member names.
     pub keyword: String,
+    /// The member that the schema requires and the value lacks, for the keyword `required`.
+    pub missing: Option<String>,
+}
+
+impl InvalidData {
+    fn new(pointer: String, keyword: &str) -> Self {
+        Self { pointer, keyword: keyword.into(), missing: None }
+    }
+}
+
+impl std::error::Error for InvalidData {}
+
+impl fmt::Display for InvalidData {
+    /// Writes a sentence with the position, the keyword and names of the schema.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value")?;
+        if !self.pointer.is_empty() {
+            write!(f, " at {}", self.pointer)?;
+        }
+        write!(f, " does not match its schema ({}", self.keyword)?;
+        match &self.missing {
+            Some(member) => write!(f, ": {member} is missing)"),
+            None => f.write_str(")"),
+        }
+    }
 }
 
 impl DataType {
@@ -48,22 +72,26 @@ impl DataType {
     /// The first problem. Text that is not JSON has the keyword `json`, and data that is nested too deeply `depth`.
     pub fn validate(&self, data: &str) -> Result<(), InvalidData> {
         let value = unique_json::parse(data, MAX_DEPTH).map_err(|error| match error.problem {
-            JsonProblem::Syntax(_) => InvalidData { pointer: String::new(), keyword: "json".into() },
-            JsonProblem::Duplicate { pointer } => InvalidData { pointer, keyword: "duplicate".into() },
-            JsonProblem::Depth { pointer } => InvalidData { pointer, keyword: "depth".into() },
+            JsonProblem::Syntax(_) => InvalidData::new(String::new(), "json"),
+            JsonProblem::Duplicate { pointer } => InvalidData::new(pointer, "duplicate"),
+            JsonProblem::Depth { pointer } => InvalidData::new(pointer, "depth"),
         })?;
         if self.validators.decide.is_valid(&value) {
             return Ok(());
         }
         let Err(error) = self.validators.explain.validate(&value) else {
-            return Err(InvalidData { pointer: String::new(), keyword: "schema".into() });
+            return Err(InvalidData::new(String::new(), "schema"));
         };
         let keyword = match error.kind().keyword() {
             INTEGER_FORMAT => "format",
             UNION => "oneOf",
             keyword => keyword,
         };
-        Err(InvalidData { pointer: error.instance_path().as_str().to_owned(), keyword: keyword.to_owned() })
+        let missing = match error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
+            _ => None,
+        };
+        Err(InvalidData { missing, ..InvalidData::new(error.instance_path().as_str().to_owned(), keyword) })
     }
 }
 

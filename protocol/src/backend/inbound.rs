@@ -25,6 +25,8 @@ pub struct NewNotification {
     pub data: Option<RawJson>,
     /// How long the notification is kept unacknowledged, in seconds. `notifications.ttl` when absent.
     pub ttl_seconds: Option<TtlSeconds>,
+    /// When given, `notification.unacked` reports the notification if it is not acknowledged after this time, in seconds. Below the time to live. `notifications.escalate_after` when absent.
+    pub escalate_after_seconds: Option<TtlSeconds>,
 }
 
 /// The type of a backend service's chat message: any type that this version knows.

@@ -24,6 +24,10 @@ macro_rules! bodies {
                 pub at: Timestamp,
                 /// The node on which the event happened.
                 pub node_id: String,
+                /// The `traceparent` (W3C Trace Context) of the request that caused the event, if it had one.
+                pub traceparent: Option<String>,
+                /// The `tracestate` that came with it.
+                pub tracestate: Option<String>,
                 $($fields)*
             }
         )+
@@ -61,6 +65,20 @@ bodies! {
     NotificationsDropped {
         /// The notifications, the oldest first.
         pub notification_ids: Vec<NotificationId>,
+    }
+
+    /// `notification.unacked.{userId}`
+    NotificationUnacknowledged {
+        /// The notification.
+        pub notification_id: NotificationId,
+        /// The headline.
+        pub title: String,
+        /// The text.
+        pub message: String,
+        /// Additional data of the backend service.
+        pub data: Option<RawJson>,
+        /// When the gateway accepted the notification.
+        pub created_at: Timestamp,
     }
 
     /// `session.opened.{userId}`

@@ -162,23 +162,23 @@ client_messages! {
         handler: get_presence, sdk: Query;
     /// Subscribes to a topic of a declared service.
     Subscribe = "subscribe" -> ["subscription_confirmed"],
-        rate: Control, subject: |subscribe| Subject::Topic(subscribe.topic.clone()), extensions: |_| true,
+        rate: Control, subject: |subscribe| Subject::Topic(subscribe.service.clone(), subscribe.topic.clone()), extensions: |_| true,
         handler: subscribe, sdk: Subscribe;
     /// Ends the subscription to a topic of a declared service.
     Unsubscribe = "unsubscribe" -> ["subscription_confirmed"],
-        rate: Control, subject: |unsubscribe| Subject::Topic(unsubscribe.topic.clone()), extensions: |_| true,
+        rate: Control, subject: |unsubscribe| Subject::Topic(unsubscribe.service.clone(), unsubscribe.topic.clone()), extensions: |_| true,
         handler: unsubscribe, sdk: Session;
     /// Publishes to a topic of a declared service.
-    Publish = "publish" -> ["message_sent"],
-        rate: Message, subject: |publish| Subject::Topic(publish.topic.clone()), extensions: |_| true,
+    Publish = "publish" -> ["message_sent", "publish_accepted"],
+        rate: Message, subject: |publish| Subject::Topic(publish.service.clone(), publish.topic.clone()), extensions: |_| true,
         handler: publish, sdk: Publish;
     /// Requests a page of a topic's history: the latest events, or those before or after an offset (not both).
     GetTopicHistory = "topic_history" -> ["topic_history"],
-        rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
+        rate: Message, subject: |get| Subject::Topic(get.service.clone(), get.topic.clone()), extensions: |_| true,
         handler: get_topic_history, sdk: Query;
     /// Requests the users who are present in a topic.
     GetTopicPresence = "topic_presence" -> ["topic_presence"],
-        rate: Message, subject: |get| Subject::Topic(get.topic.clone()), extensions: |_| true,
+        rate: Message, subject: |get| Subject::Topic(get.service.clone(), get.topic.clone()), extensions: |_| true,
         handler: get_topic_presence, sdk: Query;
     /// Calls a method of a declared service: a request to its backend.
     Call = "call" -> ["call_result"],

@@ -102,6 +102,8 @@ server_messages! {
     Typing(Typing) = "typing" for AllClients,
     /// A `chat` or `publish` is stored.
     MessageSent(MessageSent) = "message_sent" for AllClients,
+    /// A `publish` to a topic without history is sent.
+    PublishAccepted(PublishAccepted) = "publish_accepted" for AllClients,
     /// Notifications are acknowledged.
     AckConfirmed(AckConfirmed) = "ack_confirmed" for AllClients,
     /// A page of a clan's history.
@@ -112,6 +114,8 @@ server_messages! {
     PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithExtensions,
     /// An event that was published to a topic of a declared service.
     Event(Event) = "event" for AllClients,
+    /// An event that was published to a topic without history.
+    EphemeralEvent(EphemeralEvent) = "ephemeral_event" for AllClients,
     /// A page of a topic's history.
     TopicHistory(TopicHistory) = "topic_history" for AllClients,
     /// The users who are present in a topic.

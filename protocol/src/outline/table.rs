@@ -192,6 +192,11 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "clientMessageId", required: false, kind: Kind::Id },
         Field { name: "duplicate", required: false, kind: Kind::Flag },
     ]),
+    ("publish_accepted", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "clientMessageId", required: false, kind: Kind::Id },
+    ]),
     ("ack_confirmed", &[
         Field { name: "notificationIds", required: true, kind: Kind::List(&Kind::Id) },
     ]),
@@ -230,6 +235,14 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "topic", required: true, kind: Kind::Id },
         Field { name: "data", required: true, kind: Kind::Any },
         Field { name: "offset", required: true, kind: Kind::Whole(&(1..=9007199254740991)) },
+        Field { name: "publishedAt", required: true, kind: Kind::Time },
+        Field { name: "userId", required: false, kind: Kind::Id },
+        Field { name: "clientMessageId", required: false, kind: Kind::Id },
+    ]),
+    ("ephemeral_event", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "data", required: true, kind: Kind::Any },
         Field { name: "publishedAt", required: true, kind: Kind::Time },
         Field { name: "userId", required: false, kind: Kind::Id },
         Field { name: "clientMessageId", required: false, kind: Kind::Id },

@@ -28,10 +28,11 @@ pub(super) fn commands() -> Vec<Block> {
     ];
     for (word, variant) in schema::variants(&schema) {
         let replies: Vec<String> = replies(word).iter().map(|reply| link("server", reply)).collect();
-        // Only one command has two replies: `authenticate`.
-        let answer = match replies.join(" the first time, afterwards ").as_str() {
-            "" => "No reply on success.".to_owned(),
-            replies => format!("Reply: {replies}."),
+        let answer = match (word, replies.as_slice()) {
+            (_, []) => "No reply on success.".to_owned(),
+            ("authenticate", [first, later]) => format!("Reply: {first} the first time, afterwards {later}."),
+            ("publish", [stored, sent]) => format!("Reply: {stored}, or {sent} for a topic without history."),
+            (_, replies) => format!("Reply: {}.", replies.join(" or ")),
         };
         section(&mut blocks, Side::Client, word, variant, &answer);
     }

@@ -8,11 +8,12 @@ use proptest::{
     strategy::Union,
 };
 use realtime_gateway_protocol::{
-    AckConfirmed, Authenticated, CallResult, Chat, ChatDeleted, ChatHistory, Connected, Envelope, ErrorCode,
-    ErrorReply, Event, Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence,
-    PresenceChanged, PresenceStatus, PresentUser, RawJson, ReconnectHint, ReconnectReason, RequestId, ResetReason,
-    ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin, SubscriptionReset, SubscriptionStatus,
-    TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown,
+    AckConfirmed, Authenticated, CallResult, Chat, ChatDeleted, ChatHistory, Connected, Envelope, EphemeralEvent,
+    ErrorCode, ErrorReply, Event, Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence,
+    PresenceChanged, PresenceStatus, PresentUser, PublishAccepted, RawJson, ReconnectHint, ReconnectReason, RequestId,
+    ResetReason, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin, SubscriptionReset,
+    SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing,
+    Unknown,
 };
 
 use crate::part::{
@@ -64,6 +65,12 @@ fn known() -> impl Strategy<Value = ServerMessage> {
             .prop_map(|(clan_id, user_id, status)| PresenceChanged { clan_id, user_id, status }.into())
             .boxed(),
         event().prop_map(Into::into).boxed(),
+        event().prop_map(|event| ephemeral(event).into()).boxed(),
+        (service(), id(), of(id()))
+            .prop_map(|(service, topic, client_message_id)| {
+                PublishAccepted { service, topic, client_message_id }.into()
+            })
+            .boxed(),
         (service(), id(), text(), vec(event(), 0..3), any::<bool>(), of(any::<bool>()))
             .prop_map(|(service, topic, epoch, events, has_more, trimmed)| {
                 TopicHistory { service, topic, epoch, events, has_more, trimmed }.into()
@@ -174,6 +181,11 @@ fn event() -> impl Strategy<Value = Event> {
             client_message_id,
         },
     )
+}
+
+fn ephemeral(event: Event) -> EphemeralEvent {
+    let Event { service, topic, data, published_at, user_id, client_message_id, .. } = event;
+    EphemeralEvent { service, topic, data, published_at, user_id, client_message_id }
 }
 
 fn topic_presence() -> BoxedStrategy<ServerMessage> {

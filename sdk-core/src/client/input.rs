@@ -85,7 +85,9 @@ impl<'a> Message<'a> {
 
     /// Returns the number of items that a stream buffers.
     pub(crate) fn buffer(&self) -> usize {
-        usize::try_from(self.head.whole("buffer").unwrap_or(DEFAULT_BUFFER)).unwrap_or(usize::MAX)
+        // 32 bits on every platform, so that what follows from it is the same on every platform.
+        let items = self.head.whole("buffer").unwrap_or(DEFAULT_BUFFER).min(u32::MAX.into());
+        usize::try_from(items).unwrap_or(usize::MAX)
     }
 }
 

@@ -69,6 +69,7 @@ impl Output {
 
     /// Reports a new state. The body is the greeting while there is a connection. `reconnects` is whether there was a
     /// connection or an error before; `next` is the time of the next attempt.
+    #[inline(never)]
     pub(super) fn state(&mut self, state: &State<Frame>, reconnects: bool, next: Option<Millis>) {
         let trying = if reconnects { "reconnecting" } else { "connecting" };
         let (status, greeting, cause) = match state {

@@ -33,6 +33,7 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
+    #[inline(never)]
     pub(crate) fn push(
         &mut self,
         ticket: Ticket,

@@ -64,6 +64,7 @@ impl Machine {
     }
 
     /// Refuses every command after the client has ended.
+    #[inline(never)]
     pub(super) fn handle_closed(&mut self, input: Input<'_>, error: &Error) {
         let Input::Command(command) = input else { return };
         match command {
@@ -80,6 +81,7 @@ impl Machine {
     }
 
     /// Handles commands while the client is paused: streams wait, and every other command is refused.
+    #[inline(never)]
     pub(super) fn handle_paused(&mut self, input: Input<'_>, error: &Error) {
         match input {
             Input::Resume => self.resume(),

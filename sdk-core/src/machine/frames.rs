@@ -32,6 +32,7 @@ impl Machine {
     }
 
     /// Keeps the count of pending notifications.
+    #[inline(never)]
     fn count_pending(&mut self, signal: &Signal) {
         let Some(pending) = &mut self.pending else { return };
         let acknowledged = match signal {
@@ -57,6 +58,7 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     fn message(&mut self, attempt: Attempt, pending: Option<(Number, PendingReply)>, signal: Signal, frame: Frame) {
         match (pending, signal) {
             (_, Signal::Greeting(greeting)) => self.connected(attempt, greeting, frame),
@@ -72,7 +74,7 @@ impl Machine {
                 self.server_side.recovered(&topic, number, &confirmation, &mut self.wire);
             }
             (_, Signal::ServerSubscribed(topic, head)) => {
-                self.server_side.confirmed(attempt, &topic, &head, &frame, &mut self.wire);
+                self.server_side.confirmed(attempt, &topic, head, &frame, &mut self.wire);
             }
             (Some((_, PendingReply::Send(topic, ticket))), Signal::Sent) => {
                 self.sends.confirmed(&topic, ticket, frame, &mut self.wire);
@@ -99,6 +101,7 @@ impl Machine {
     }
 
     /// Handles an `error`: the reply to a command, or a problem of the session.
+    #[inline(never)]
     fn refusal(&mut self, attempt: Attempt, pending: Option<(Number, PendingReply)>, refused: &Refusal) {
         let now = self.now;
         tracing::debug!(code = %refused.code, "the gateway refused a command");
@@ -129,6 +132,7 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     fn identity_refused(&mut self, attempt: Attempt, refused: &Refusal) {
         let now = self.now;
         let Some(connection) = self.connection(attempt) else { return };

@@ -111,6 +111,15 @@ pub struct OpenFailure {
     pub retry_after: Option<String>,
 }
 
+impl OpenFailure {
+    /// Returns the delay of the `Retry-After` header. A date is ignored, because the core has no wall clock; the backoff
+    /// applies then.
+    pub(super) fn wait(&self) -> Option<Millis> {
+        let seconds = self.retry_after.as_ref()?.trim_ascii().parse::<Millis>().ok()?;
+        Some(seconds.saturating_mul(1_000))
+    }
+}
+
 /// The options of a new stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
@@ -150,7 +159,7 @@ pub enum Command {
     Drained(StreamId),
     /// Publishes a message. The machine adds a `clientMessageId` if the app gave none.
     Send {
-        /// Resolved with `message_sent`.
+        /// Resolved with `message_sent`, or `publish_accepted` in a topic without history.
         ticket: Ticket,
         /// The message.
         publication: Publication,

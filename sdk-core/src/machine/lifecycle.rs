@@ -21,6 +21,7 @@ const TOKEN_REFUSED: &str = "the token was refused, and a fresh one too";
 
 impl Machine {
     /// Performs everything that is due. It is called at the end of every input.
+    #[inline(never)]
     pub(super) fn advance(&mut self) {
         self.check_connections();
         self.open();
@@ -32,6 +33,7 @@ impl Machine {
         self.report_state();
     }
 
+    #[inline(never)]
     fn check_connections(&mut self) {
         for index in 0..self.connections.len() {
             let Some(connection) = self.connections.get_mut(index) else { break };
@@ -128,6 +130,7 @@ impl Machine {
     }
 
     /// Handles the result of the token provider.
+    #[inline(never)]
     pub(super) fn token(&mut self, result: Result<String, TokenFailure>) {
         match result {
             Err(TokenFailure::SignedOut(reason)) => self.pause(Error::closed(CloseCode::UNAUTHORIZED, reason)),
@@ -147,6 +150,7 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     pub(super) fn connected(&mut self, attempt: Attempt, greeting: Greeting, frame: Frame) {
         let now = self.now;
         self.tokens.accepted(greeting.expires_at, Some(greeting.server_time), now);
@@ -168,9 +172,10 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     pub(super) fn open_failed(&mut self, attempt: Attempt, failure: OpenFailure) {
         let Some(connection) = self.connection(attempt) else { return };
-        connection.retry_after = failure.retry_after.as_deref().and_then(retry_after);
+        connection.retry_after = failure.wait();
         self.last_error = Some(Error::new(ErrorKind::Connection(failure.message.clone()), Outcome::NotSent));
         if failure.status == Some(403) {
             // The gateway refuses the origin. A retry would be refused too.
@@ -207,6 +212,7 @@ impl Machine {
 
     /// Handles the loss of a connection: its unanswered commands return to their queues, and the close code decides what
     /// follows.
+    #[inline(never)]
     fn lost(&mut self, attempt: Attempt, code: CloseCode) {
         let Some(index) = self.connections.iter().position(|connection| connection.attempt == attempt) else { return };
         let connection = self.connections.remove(index);
@@ -249,6 +255,7 @@ impl Machine {
     }
 
     /// Sends what is queued on the connection in use.
+    #[inline(never)]
     fn send_pending(&mut self) {
         if self.tokens.expired() {
             return;
@@ -275,6 +282,7 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     fn expire(&mut self) {
         let timed_out = ErrorKind::TimedOut(self.blocking_error().map(Box::new));
         let late = Error::new(timed_out, Outcome::Unknown);
@@ -327,6 +335,7 @@ impl Machine {
     }
 
     /// Closes the client permanently.
+    #[inline(never)]
     pub(super) fn close(&mut self, error: Error) {
         self.drop_connections(&error);
         self.subscriptions.close(&error, &mut self.wire);
@@ -350,6 +359,7 @@ impl Machine {
         self.queries.close(error, &mut self.wire);
     }
 
+    #[inline(never)]
     fn report_state(&mut self) {
         let state = if let Some(error) = self.closed.as_ref().or(self.paused.as_ref()) {
             State::Closed(error.clone())
@@ -382,12 +392,6 @@ fn authenticate(config: &super::Config, instance: &str, attempt: Attempt, token:
         attempt: Some(attempt.number()),
     };
     Authenticate { token, device_id: config.device_id.clone(), client: Some(client) }
-}
-
-/// Returns the delay of a `Retry-After` header in milliseconds. A date is ignored, because the core has no wall clock; the
-/// backoff applies then.
-fn retry_after(header: &str) -> Option<Millis> {
-    header.trim_ascii().parse::<Millis>().ok().map(|seconds| seconds.saturating_mul(1_000))
 }
 
 /// Returns the meaning of a close code as text.

@@ -38,13 +38,14 @@ impl Member {
 
     /// Delivers a log entry, unless it is a duplicate.
     pub(crate) fn entry(&mut self, offset: u64, frame: &Frame, wire: &mut Wire) {
-        let Some(position) = &self.position else { return };
-        if offset <= position.offset {
-            return;
+        // Without a position, the subscription was confirmed by a node for which the topic has no history.
+        if let Some(position) = &mut self.position {
+            if offset <= position.offset {
+                return;
+            }
+            *position = position.at(offset);
         }
-        let position = position.at(offset);
-        self.position = Some(position.clone());
-        wire.deliver(self.stream, Some(position), Event::Message(frame.clone()));
+        wire.deliver(self.stream, self.position.clone(), Event::Message(frame.clone()));
     }
 
     /// Delivers a notification, unless it is a duplicate.

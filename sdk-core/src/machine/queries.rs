@@ -39,6 +39,7 @@ pub(crate) struct Queries {
 }
 
 impl Queries {
+    #[inline(never)]
     pub(crate) fn push(&mut self, ticket: Ticket, body: Body, until: Millis) -> Result<(), Error> {
         if self.waiting.len() >= MAX_WAITING {
             return Err(Error::new(ErrorKind::QueueFull, Outcome::NotSent));

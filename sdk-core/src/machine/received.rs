@@ -23,13 +23,13 @@ pub(crate) enum Signal {
     /// The identity was renewed until this time.
     Renewed(Timestamp),
     Confirmed(Confirmation),
-    /// The server has subscribed the client to a topic, whose log has this head.
-    ServerSubscribed(Topic, Position),
+    /// The server has subscribed the client to a topic, whose log has this head. A topic without history has none.
+    ServerSubscribed(Topic, Option<Position>),
     Ended(Topic, Refusal),
     Reset(Topic, Position),
     /// Another session of the user has acknowledged these notifications.
     Acknowledged(Vec<NotificationId>),
-    /// A `chat` or `publish` is stored.
+    /// A `chat` or `publish` is stored, or sent to current subscribers.
     Sent,
     /// The gateway has stored the acknowledgements of these notifications.
     AckConfirmed(Vec<NotificationId>),
@@ -97,6 +97,7 @@ pub(crate) enum PushKind {
 impl Received {
     /// Decodes a frame. Returns `None` if it is not a message. A known message with an invalid field counts as unknown, but
     /// its offset still advances the position.
+    #[inline(never)]
     pub(crate) fn read(text: &str) -> Option<Self> {
         let outline = Outline::of_server(text)
             .map_err(|error| tracing::warn!(code = %error.code(), "the gateway sent a frame that cannot be read"))
@@ -141,7 +142,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
             })
         }
         "authenticated" => Signal::Renewed(time("expiresAt")?),
-        "subscription_confirmed" if by_server(outline) => Signal::ServerSubscribed(named(outline)?, position(outline)?),
+        "subscription_confirmed" if by_server(outline) => Signal::ServerSubscribed(named(outline)?, position(outline)),
         "subscription_confirmed" if outline.text("status")? == "subscribed" => Signal::Confirmed(Confirmation {
             head: position(outline),
             recovered: outline.flag("recovered"),
@@ -150,7 +151,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         "subscription_ended" => Signal::Ended(named(outline)?, refused(outline)?),
         "subscription_reset" => Signal::Reset(named(outline)?, position(outline)?),
         "notification_acked" => Signal::Acknowledged(notification_ids(outline)),
-        "message_sent" => Signal::Sent,
+        "message_sent" | "publish_accepted" => Signal::Sent,
         "ack_confirmed" => Signal::AckConfirmed(notification_ids(outline)),
         "reconnect" => Signal::ReconnectHint(outline.whole("afterMs")?),
         "error" => Signal::Refused(refused(outline)?),
@@ -163,7 +164,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         "topic_presence" | "topic_presence_changed" => {
             Signal::Push(Push { topic: named(outline)?, offset: None, kind: PushKind::Presence })
         }
-        "event" => placed(outline)?,
+        "event" | "ephemeral_event" => placed(outline)?,
         _ => Signal::Other,
     };
     Some(signal)

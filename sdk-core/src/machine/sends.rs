@@ -44,6 +44,7 @@ pub(crate) struct Sends {
 impl Sends {
     /// Queues a publication. If the app has set no client message id, one is composed of `instance` and the turn, which is
     /// unique among all clients.
+    #[inline(never)]
     pub(crate) fn push(
         &mut self,
         ticket: Ticket,
@@ -103,6 +104,7 @@ impl Sends {
 
     /// Handles the refusal of the first publication of a topic. If the refusal is retryable, it waits, and the ones behind
     /// it wait too.
+    #[inline(never)]
     pub(crate) fn refused(&mut self, topic: &Topic, ticket: Ticket, refused: &Refusal, now: Millis, wire: &mut Wire) {
         let Some(head) = self.head(topic, ticket) else { return };
         let refusal = refused.error();

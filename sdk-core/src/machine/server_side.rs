@@ -14,8 +14,8 @@ use crate::{Error, Event, Frame, Gap, GapReason, Position, Topic};
 
 /// A topic to which the server has subscribed the client, now or on an earlier connection.
 struct Tracked {
-    /// The last entry that was delivered.
-    position: Position,
+    /// The last entry that was delivered. `None` for a topic without history.
+    position: Option<Position>,
     /// The message that announced the subscription. `None` for a topic whose position the app has given.
     confirmation: Option<Frame>,
     /// The connection on which the subscription exists.
@@ -37,11 +37,12 @@ pub(crate) struct ServerSide {
 impl ServerSide {
     /// Adds a stream. It begins with the subscriptions that exist. The positions are those of an earlier client, after
     /// which the stream continues.
+    #[inline(never)]
     pub(crate) fn join(&mut self, stream: StreamId, from: Vec<(Topic, Position)>, wire: &mut Wire) {
         wire.act(Action::Subscribed(stream, Ok(None)));
         for (topic, position) in from {
             if self.topics.get(&topic).is_none() {
-                self.topics.insert(topic, Tracked::at(position));
+                self.topics.insert(topic, Tracked::at(Some(position)));
             }
         }
         for confirmation in self.topics.values().filter(|tracked| tracked.held.is_some()) {
@@ -57,12 +58,13 @@ impl ServerSide {
         self.streams.retain(|other| *other != stream);
     }
 
-    /// Handles a subscription that the server has made, with the head of its log.
+    /// Handles a subscription that the server has made, with the head of its log, if it has one.
+    #[inline(never)]
     pub(crate) fn confirmed(
         &mut self,
         attempt: Attempt,
         topic: &Topic,
-        head: &Position,
+        head: Option<Position>,
         frame: &Frame,
         wire: &mut Wire,
     ) {
@@ -77,7 +79,12 @@ impl ServerSide {
         tracked.confirmation = Some(frame.clone());
         tracked.held = Some(attempt);
         tracked.pending = None;
-        tracked.behind |= tracked.position.epoch != head.epoch || tracked.position.offset < head.offset;
+        match (&tracked.position, head) {
+            (Some(at), Some(head)) => tracked.behind |= at.epoch != head.epoch || at.offset < head.offset,
+            (None, head @ Some(_)) => tracked.position = head,
+            // Nothing can be requested.
+            (_, None) => tracked.behind = false,
+        }
     }
 
     /// Requests what was missed, if a stream can take it.
@@ -91,7 +98,7 @@ impl ServerSide {
                 let subscribe = Subscribe {
                     service: service.clone(),
                     topic: name.clone(),
-                    recover: Some(tracked.position.clone().into()),
+                    recover: tracked.position.clone().map(Into::into),
                     history: None,
                     presence: None,
                     presence_data: None,
@@ -129,24 +136,29 @@ impl ServerSide {
     }
 
     /// Handles a push of a topic.
+    #[inline(never)]
     pub(crate) fn push(&mut self, attempt: Attempt, push: &Push, frame: &Frame, wire: &mut Wire) {
         let Some(tracked) = self.topics.get_mut(&push.topic).filter(|tracked| tracked.held == Some(attempt)) else {
             return;
         };
-        let (Some(offset), PushKind::Other) = (push.offset, &push.kind) else { return };
-        if tracked.behind || offset <= tracked.position.offset {
-            return;
+        let PushKind::Other = &push.kind else { return };
+        let mut position = None;
+        if let (Some(offset), Some(at)) = (push.offset, &mut tracked.position) {
+            if tracked.behind || offset <= at.offset {
+                return;
+            }
+            if self.streams.is_empty() {
+                tracked.behind = true;
+                return;
+            }
+            *at = at.at(offset);
+            position = Some(at.clone());
         }
-        if self.streams.is_empty() {
-            tracked.behind = true;
-            return;
-        }
-        tracked.position = tracked.position.at(offset);
-        let position = tracked.position.clone();
-        self.deliver(Some(position), &Event::Message(frame.clone()), wire);
+        self.deliver(position, &Event::Message(frame.clone()), wire);
     }
 
     /// Handles that the server, or the gateway, has ended the subscription to a topic.
+    #[inline(never)]
     pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, frame: &Frame, wire: &mut Wire) {
         if self.topics.get(topic).is_some_and(|tracked| tracked.held == Some(attempt)) {
             self.topics.remove(topic);
@@ -158,8 +170,7 @@ impl ServerSide {
     pub(crate) fn reset(&mut self, attempt: Attempt, topic: &Topic, to: &Position, wire: &mut Wire) {
         let is_live = |tracked: &&Tracked| tracked.held == Some(attempt) && !tracked.behind;
         let Some(tracked) = self.topics.get(topic).filter(is_live) else { return };
-        let at = &tracked.position;
-        if at.epoch != to.epoch || at.offset < to.offset {
+        if tracked.position.as_ref().is_some_and(|at| at.epoch != to.epoch || at.offset < to.offset) {
             self.gap(topic, to, wire);
         }
     }
@@ -187,7 +198,7 @@ impl ServerSide {
     /// Moves a topic to another position, and delivers the gap up to it.
     fn gap(&mut self, topic: &Topic, to: &Position, wire: &mut Wire) {
         let Some(tracked) = self.topics.get_mut(topic) else { return };
-        let from = std::mem::replace(&mut tracked.position, to.clone());
+        let Some(from) = tracked.position.replace(to.clone()) else { return };
         let reason = if from.epoch == to.epoch { GapReason::Trimmed } else { GapReason::EpochChanged };
         let gap = Gap { before: from.offset, after: to.clone(), reason };
         self.deliver(Some(to.clone()), &Event::TopicGap(topic.clone(), gap), wire);
@@ -201,7 +212,7 @@ impl ServerSide {
 }
 
 impl Tracked {
-    fn at(position: Position) -> Self {
+    fn at(position: Option<Position>) -> Self {
         Self { position, confirmation: None, held: None, behind: false, pending: None, not_before: 0 }
     }
 

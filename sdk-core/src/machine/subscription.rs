@@ -187,9 +187,7 @@ impl Subscription {
                 member.gap(head, wire);
             }
         }
-        if let Some(head) = head {
-            self.head = Some(head);
-        }
+        self.head = head;
     }
 
     /// Handles the refusal of the subscription. Returns whether this ends every stream of the topic.

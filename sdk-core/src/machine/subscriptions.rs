@@ -23,6 +23,7 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
+    #[inline(never)]
     pub(crate) fn join(
         &mut self,
         stream: StreamId,
@@ -95,12 +96,14 @@ impl Subscriptions {
         self.topics.values().all(|topic| topic.settled_on(attempt))
     }
 
+    #[inline(never)]
     pub(crate) fn confirmed(&mut self, topic: &Topic, number: Number, confirmation: Confirmation, wire: &mut Wire) {
         if let Some(topic) = self.topics.get_mut(topic) {
             topic.confirmed(number, confirmation, wire);
         }
     }
 
+    #[inline(never)]
     pub(crate) fn refused(&mut self, topic: &Topic, number: Number, refused: &Refusal, now: Millis, wire: &mut Wire) {
         if let Some(subscription) = self.topics.get_mut(topic)
             && subscription.refused(number, refused, now, wire)
@@ -110,6 +113,7 @@ impl Subscriptions {
         self.forget_empty(wire);
     }
 
+    #[inline(never)]
     pub(crate) fn push(&mut self, attempt: Attempt, push: &Push, frame: &Frame, wire: &mut Wire) {
         if let PushKind::Notification(id) = &push.kind
             && self.acknowledged.contains(id)
@@ -129,6 +133,7 @@ impl Subscriptions {
 
     /// Handles the end of a subscription by the gateway. After a temporary end it is requested again at `until`; otherwise
     /// its streams end too.
+    #[inline(never)]
     pub(crate) fn ended(&mut self, attempt: Attempt, topic: &Topic, refused: &Refusal, until: Millis, wire: &mut Wire) {
         let Some(subscription) = self.topics.get_mut(topic).filter(|subscription| subscription.ended_on(attempt))
         else {

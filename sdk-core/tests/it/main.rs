@@ -19,4 +19,5 @@ mod tabs;
 mod transcripts;
 mod vectors;
 mod waking;
+mod without_history;
 mod world;

@@ -6,18 +6,20 @@ use realtime_gateway_sdk_core::{Event, GapReason, ServerSideEvent, Topic};
 use serde_json::{Value, json};
 
 /// A machine whose frames are collected.
-struct Driven {
+pub(crate) struct Driven {
     machine: Machine,
     now: u64,
-    sent: Vec<(Attempt, Value)>,
+    pub(crate) sent: Vec<(Attempt, Value)>,
     opened: Vec<Attempt>,
     items: Vec<ServerSideEvent>,
+    /// What the driver would carry out besides.
+    pub(crate) actions: Vec<Action>,
 }
 
-const STREAM: StreamId = StreamId(1);
+pub(crate) const STREAM: StreamId = StreamId(1);
 
 impl Driven {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let machine = Machine::new(Config {
             seed: [1, 2],
             device_id: None,
@@ -25,10 +27,10 @@ impl Driven {
             client_version: "0".into(),
             reconnection: Reconnection::default(),
         });
-        Self { machine, now: 0, sent: vec![], opened: vec![], items: vec![] }
+        Self { machine, now: 0, sent: vec![], opened: vec![], items: vec![], actions: vec![] }
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(crate) fn input(&mut self, input: Input<'_>) {
         self.machine.handle(self.now, input);
         while let Some(action) = self.machine.poll() {
             match action {
@@ -36,17 +38,17 @@ impl Driven {
                 Action::RequestToken => self.machine.handle(self.now, Input::Token(Ok("t".into()))),
                 Action::SendFrame(attempt, text) => self.sent.push((attempt, serde_json::from_str(&text).unwrap())),
                 Action::Deliver(STREAM, delivery) => self.items.extend(ServerSideEvent::from_event(delivery.event)),
-                _ => {}
+                other => self.actions.push(other),
             }
         }
     }
 
-    fn frame(&mut self, attempt: Attempt, message: Value) {
+    pub(crate) fn frame(&mut self, attempt: Attempt, message: Value) {
         self.input(Input::Frame(attempt, &message.to_string()));
     }
 
     /// Opens a connection and authenticates it.
-    fn connect(&mut self) -> Attempt {
+    pub(crate) fn connect(&mut self) -> Attempt {
         self.input(Input::Connect);
         let mut deadline = self.machine.deadline();
         while self.opened.is_empty() {
@@ -70,23 +72,31 @@ impl Driven {
         attempt
     }
 
-    fn follow(&mut self) {
+    /// Lets time pass until a command is sent.
+    pub(crate) fn run_until_sent(&mut self) {
+        while self.sent.is_empty() {
+            self.now = self.machine.deadline().unwrap();
+            self.input(Input::Tick);
+        }
+    }
+
+    pub(crate) fn follow(&mut self) {
         self.input(Input::Command(Command::FollowServer(STREAM, vec![])));
     }
 
-    fn taken(&mut self) -> Vec<ServerSideEvent> {
+    pub(crate) fn taken(&mut self) -> Vec<ServerSideEvent> {
         std::mem::take(&mut self.items)
     }
 }
 
-fn confirmed(topic: &str, offset: u64) -> Value {
+pub(crate) fn confirmed(topic: &str, offset: u64) -> Value {
     json!({
         "type": "subscription_confirmed", "service": "orders", "topic": topic, "status": "subscribed", "offset": offset,
         "epoch": "e", "recovered": false, "origin": "server",
     })
 }
 
-fn event(topic: &str, offset: u64) -> Value {
+pub(crate) fn event(topic: &str, offset: u64) -> Value {
     json!({
         "type": "event", "service": "orders", "topic": topic, "messageId": format!("m{offset}"), "data": offset,
         "publishedAt": "2029-01-01T00:00:00.000Z", "offset": offset,
@@ -101,7 +111,7 @@ fn offsets(events: &[ServerSideEvent]) -> Vec<u64> {
     events.iter().filter_map(offset).collect()
 }
 
-fn topic() -> Topic {
+pub(crate) fn topic() -> Topic {
     Topic::Service(ServiceName::new("orders").unwrap(), TopicName::new("order-1").unwrap())
 }
 

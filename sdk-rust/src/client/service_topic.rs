@@ -43,14 +43,14 @@ impl ServiceTopic {
     /// Publishes a value that serialises to JSON when it is awaited. Publications to one topic are sent in the order in
     /// which they were first awaited.
     ///
-    /// It is repeated after a lost connection, as in [`ClanChat::send`](super::ClanChat::send). Dropping the future does
-    /// not cancel the publication.
+    /// It is repeated after a lost connection, as in [`ClanChat::send`](super::ClanChat::send). In a topic without history,
+    /// the repeat may arrive as a copy with the same client message id. Dropping the future does not cancel the publication.
     pub fn publish(&self, data: &impl Serialize) -> Publish {
         let data = RawJson::encode(data).map_err(Error::invalid);
         Publish { topic: self.clone(), data, client_message_id: None, timeout: None }
     }
 
-    /// Reads a page of the history when it is awaited, by default the latest page.
+    /// Reads a page of the history when it is awaited, by default the latest page. The topic must have a history.
     pub fn history(&self) -> History<GetTopicHistory> {
         let (service, topic) = (self.service.clone(), self.topic.clone());
         let get = GetTopicHistory { service, topic, before: None, after: None, limit: HistoryLimit::default() };
@@ -79,13 +79,13 @@ pub struct SubscribeTopic {
 }
 
 impl SubscribeTopic {
-    /// Begin with this many past entries, 0 to 100.
+    /// Begin with this many past entries, 0 to 100. A topic without history ignores it.
     pub fn history(mut self, entries: u32) -> Self {
         self.options.history = Some(entries);
         self
     }
 
-    /// Continue after the position of an earlier stream.
+    /// Continue after the position of an earlier stream. A topic without history ignores it.
     pub fn from(mut self, position: Position) -> Self {
         self.options.from = Some(position);
         self
@@ -125,6 +125,17 @@ impl IntoFuture for SubscribeTopic {
     }
 }
 
+/// The gateway's confirmation of a publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Published {
+    /// The event is stored, and will reach every subscriber.
+    Stored(Receipt),
+    /// The topic has no history: the event was sent to the current subscribers, and may not reach all of them. Holds the
+    /// client message id.
+    Sent(Option<ClientMessageId>),
+}
+
 /// The options of a publication: see [`ServiceTopic::publish`].
 #[must_use = "nothing is published until this is awaited"]
 pub struct Publish {
@@ -150,7 +161,7 @@ impl Publish {
 }
 
 impl IntoFuture for Publish {
-    type Output = Result<Receipt, Error>;
+    type Output = Result<Published, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -158,7 +169,11 @@ impl IntoFuture for Publish {
             let ServiceTopic { client, service, topic } = self.topic;
             let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
             let message = protocol::Publish { service, topic, data: self.data?, client_message_id: id };
-            Receipt::of(&client, message, self.timeout).await
+            match client.perform(Call::Send(message.into()), self.timeout).await? {
+                ServerMessage::MessageSent(sent) => Ok(Published::Stored(sent.into())),
+                ServerMessage::PublishAccepted(accepted) => Ok(Published::Sent(accepted.client_message_id)),
+                other => Err(unexpected(&other)),
+            }
         })
     }
 }

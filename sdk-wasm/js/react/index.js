@@ -30,8 +30,8 @@ export function useNotifications(gateway) {
 /** Returns the events of a topic, and publishes. The topic is one of the SDK or of generated code. */
 export function useTopic(topic, options) {
   // Generated code makes another handle for each rendering.
-  const key = topic && topicKey(topic.service, topic.topic);
-  const source = useMemo(() => (topic ? topicSource(topic) : new NoSource(NO_TOPIC)), [topic?.gateway, key]);
+  const key = topic && topicKey(topic, options?.from);
+  const source = useMemo(() => (topic ? topicSource(topic, options?.from) : new NoSource(NO_TOPIC)), [topic?.gateway, key]);
   return useSource(source, NO_TOPIC, ["publish", "repeat", "discard", "loadOlder", "retry"], options);
 }
 

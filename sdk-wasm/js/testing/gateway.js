@@ -29,7 +29,7 @@ export class FakeGateway {
   #epochs = 1;
 
   constructor(options = {}) {
-    this.#options = { services: [], sessionsPerUser: 1, ...options };
+    this.#options = { services: [], sessionsPerUser: 1, keepsHistory: () => true, ...options };
   }
 
   /** Returns the options for a client of this user. */
@@ -67,9 +67,11 @@ export class FakeGateway {
   }
 
   publish(service, topic, data, { userId, clientMessageId } = {}) {
-    return this.#append(service, topic, offset => clean({
-      type: "event", service, topic, data, offset, publishedAt: now(), userId, clientMessageId,
-    }));
+    const event = { service, topic, data, publishedAt: now(), userId, clientMessageId };
+    if (this.keepsHistory(service, topic)) return this.#append(service, topic, offset => clean({ type: "event", ...event, offset }));
+    const message = checked(clean({ type: "ephemeral_event", ...event }));
+    for (const session of this.#sessions) session.entry(key(service, topic), message);
+    return message;
   }
 
   answer(service, method, handler) {
@@ -194,6 +196,10 @@ export class FakeGateway {
 
   get services() {
     return this.#options.services;
+  }
+
+  keepsHistory(service, topic) {
+    return service === "clan_chat" || this.#options.keepsHistory(service, topic);
   }
 
   get script() {

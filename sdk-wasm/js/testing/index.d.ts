@@ -1,7 +1,7 @@
 /** A gateway in memory, for the unit tests of an app: no server, no network, no clock. */
 
 import type { ClientOptions } from "../index.js";
-import type { Chat, ChatDeleted, ClientMessage, ErrorCode, Notification, Presence, TopicMessage } from "../messages.js";
+import type { Chat, ChatDeleted, ClientMessage, EphemeralEvent, ErrorCode, Notification, Presence, TopicMessage } from "../messages.js";
 
 /** The options of a fake gateway. */
 export interface FakeGatewayOptions {
@@ -9,6 +9,8 @@ export interface FakeGatewayOptions {
   services?: string[];
   /** How many sessions a user may have before the oldest is replaced; 1 by default, as for the real gateway. */
   sessionsPerUser?: number;
+  /** Whether a topic of a declared service has a history; by default all have. */
+  keepsHistory?: (service: string, topic: string) => boolean;
 }
 
 /** The claims of a token; everything is permitted by default. */
@@ -63,7 +65,7 @@ export class FakeGateway {
   /** Deletes a message. */
   deleteChat(clanId: string, messageId: string): ChatDeleted;
   /** Publishes to a topic of a declared service. */
-  publish(service: string, topic: string, data: unknown, options?: { userId?: string; clientMessageId?: string }): TopicMessage;
+  publish(service: string, topic: string, data: unknown, options?: { userId?: string; clientMessageId?: string }): TopicMessage | EphemeralEvent;
   /**
    * Answers the calls of a service, as its backend does. What the function throws is the error: `code` (`call_failed` by
    * default), `message` and `details`.

@@ -75,7 +75,8 @@ export class Session {
       case "chat_history":
         return reply(this.#history("clan_chat", clanId, message));
       case "topic_history":
-        return reply(this.#history(service, topic, message));
+        if (this.#gateway.keepsHistory(service, topic)) return reply(this.#history(service, topic, message));
+        return refuse({ code: "invalid_message", message: "topic: this topic has no history", details: { field: "topic" } });
       case "presence":
       case "topic_presence":
         return reply(this.#gateway.roster(...about));
@@ -124,8 +125,10 @@ export class Session {
     const log = this.#gateway.log(service, topic);
     const recovered = recover !== undefined && recover.epoch === this.#gateway.epoch && log.reaches(recover.offset);
     const { epoch } = this.#gateway;
-    reply({ type: "subscription_confirmed", ...place(service, topic), status: "subscribed", offset: log.head, epoch, recovered });
-    const past = recovered ? log.after(recover.offset) : history > 0 ? log.entries.slice(-history) : [];
+    const keeps = this.#gateway.keepsHistory(service, topic);
+    const position = keeps ? { offset: log.head, epoch, recovered } : {};
+    reply({ type: "subscription_confirmed", ...place(service, topic), status: "subscribed", ...position });
+    const past = !keeps ? [] : recovered ? log.after(recover.offset) : history > 0 ? log.entries.slice(-history) : [];
     for (const entry of past) this.push(entry);
     const begin = () => this.subscriptions.set(key(service, topic), { service, topic, presence });
     this.#gateway.changesPresence(service, topic, this.userId, begin, presenceData);
@@ -152,9 +155,13 @@ export class Session {
 
   #send(service, topic, message, reply) {
     const { clientMessageId, content, messageType = "TEXT", data } = message;
+    const sent = { userId: this.userId, clientMessageId };
+    if (!this.#gateway.keepsHistory(service, topic)) {
+      this.#gateway.publish(service, topic, data, sent);
+      return reply(clean({ type: "publish_accepted", service, topic, clientMessageId }));
+    }
     const log = this.#gateway.log(service, topic);
     const before = log.sent(this.userId, clientMessageId);
-    const sent = { userId: this.userId, clientMessageId };
     const entry = before ?? (service === "clan_chat"
       ? this.#gateway.chat(topic, { ...sent, content, messageType, data })
       : this.#gateway.publish(service, topic, data, sent));

@@ -1,8 +1,8 @@
 /** What the hooks for React and the composables for Vue show, and what their actions return. */
 
 import type {
-  BackendCallOptions, CallOptions, Chat, Connected, GatewayClient, GatewayError, MessageSent, Notification, SendOptions, Sending, Status,
-  SubscribeOptions, Subscription, TopicMessage,
+  BackendCallOptions, CallOptions, Chat, Connected, GatewayClient, GatewayError, MessageSent, Notification, Position,
+  PublishAccepted, SendOptions, Sending, Status, SubscribeOptions, Subscription, TopicMessage,
 } from "../index.js";
 
 /** The result of an action. An action never throws, and its promise is never rejected. */
@@ -76,6 +76,12 @@ export interface LogViewOptions {
 export interface TopicViewOptions<D = unknown> extends LogViewOptions {
   /** What others see of the user: JSON of at most 1 KiB. Implies `presence`. */
   readonly presenceData?: D;
+  /**
+   * The position after which `events` begins, instead of with `history`: that of the data which the page has loaded, such
+   * as a row of a database. Components with another position have events of their own. Keep it until the page loads its
+   * data again: another position begins again.
+   */
+  readonly from?: Position | undefined;
 }
 
 /** The fields of every view of a log, whose users show data of `D`. */
@@ -151,23 +157,25 @@ export interface TopicHandle {
   readonly service: string;
   readonly topic: string;
   subscribe(options?: SubscribeOptions): Subscription<any>;
-  publish?(data: never, options?: SendOptions): Sending;
+  publish?(data: never, options?: SendOptions): Sending<any>;
 }
 
 /** The data of the events of a topic. */
 export type EventData<H> =
   H extends { subscribe(options?: SubscribeOptions): Subscription<infer E> }
-    ? Extract<E, { type: "event" }> extends { data: infer D } ? D : unknown
+    ? Extract<E, { type: "event" | "ephemeral_event" }> extends { data: infer D } ? D : unknown
     : unknown;
 
 /** The data that clients may publish to a topic, or `never`. */
-export type PublishData<H> = H extends { publish(data: infer D, options?: SendOptions): Sending } ? D : never;
+export type PublishData<H> = H extends { publish(data: infer D, options?: SendOptions): Sending<any> } ? D : never;
 
 /** The `presenceData` of a topic. */
 export type PresenceData<H> = H extends { presence(options?: CallOptions): Promise<{ users: { data?: infer D }[] }> } ? D : unknown;
 
 /** An event of a topic, as the gateway has stored it. */
-export interface SentEvent<T = unknown> extends Readonly<Omit<TopicMessage, "data">> {
+export interface SentEvent<T = unknown> extends Readonly<Omit<TopicMessage, "data" | "type">> {
+  /** In a topic without history it is `ephemeral_event`, and `offset` is only the place in the list. */
+  readonly type: "event" | "ephemeral_event";
   /** The key of the event in a list. */
   readonly key: string;
   readonly status: "sent";
@@ -186,12 +194,17 @@ export interface UnsentEvent<P = unknown> extends Unsent {
 export interface TopicFields<T = unknown, P = T, D = unknown> extends LogFields<D> {
   /** The events in their order, then those that are not confirmed. Each object stays the same until it changes. */
   readonly events: readonly ([P] extends [never] ? SentEvent<T> : SentEvent<T> | UnsentEvent<P>)[];
+  /**
+   * Whether no event was lost: `false` when events after `from`, or events of a longer outage, are no longer in the
+   * history. Data to which the page adds the events is then out of date. Load it again, with its new position.
+   */
+  readonly isComplete: boolean;
 }
 
 /** The actions of a topic to which clients publish `P`. */
 export interface TopicActions<P = unknown> extends LogActions {
   /** Publishes, which is shown immediately. */
-  publish(data: P, options?: Omit<SendOptions, "signal">): Promise<Result<MessageSent>>;
+  publish(data: P, options?: Omit<SendOptions, "signal">): Promise<Result<MessageSent | PublishAccepted>>;
 }
 
 /** A call of generated code (`orders(gateway).cancel`), or a function that makes one. */

@@ -39,6 +39,9 @@ export class LogView extends SubscribedView {
   #want = merged([]);
   /** Entries from this offset on are loaded, as far as they exist. */
   #loadedFrom = 1;
+  /** A reload of the entries goes back to this offset at most. */
+  #beginsAfter = 0;
+  #hasLost = false;
   #hasOlder = false;
   #isLoadingOlder = false;
   #extra = 0;
@@ -47,8 +50,16 @@ export class LogView extends SubscribedView {
   /** Ids of entries that were deleted while a page of the history was on its way. */
   #deleted = new Set();
 
+  /** The position after which the view begins, instead of with the newest entries. */
+  from;
+
   // A subclass has `handle`, the clan or topic of the SDK, `page(options)`, which returns `{entries, hasMore}` of its
   // history, and `entryOf(event)`, which returns the entry of an event for the list.
+
+  /** Whether no entry was lost: what the history still has is read again after a gap. */
+  get isComplete() {
+    return !this.#hasLost;
+  }
 
   get isNeeded() {
     return !this.#drafts.isEmpty;
@@ -74,7 +85,7 @@ export class LogView extends SubscribedView {
   open() {
     this.#want = merged(this.wants);
     const { presence, presenceData } = this.#want;
-    return this.handle.subscribe({ from: this.#position, presence, presenceData });
+    return this.handle.subscribe({ from: this.#position ?? this.from, presence, presenceData });
   }
 
   /** Gets what a further component wants in addition: more history, presence, or other data of the user. */
@@ -83,7 +94,7 @@ export class LogView extends SubscribedView {
     const isMore = want.presence && (!before.presence || JSON.stringify(want.presenceData) !== JSON.stringify(before.presenceData));
     if (isMore) this.reopen();
     else this.#want = { ...want, presence: before.presence, presenceData: before.presenceData };
-    if (want.history > before.history && this.#position) {
+    if (want.history > before.history && this.#position && !this.from) {
       void this.#load(this.#position.offset, Math.max(want.history, this.log.size));
     }
   }
@@ -92,7 +103,13 @@ export class LogView extends SubscribedView {
     // The subscription was confirmed before, or the service keeps no history.
     if (this.#position || !stream.position) return this.#reload ? undefined : this.#live();
     this.#position = stream.position;
-    void this.#load(stream.position.offset, this.#want.history);
+    if (!this.from) return void this.#load(stream.position.offset, this.#want.history);
+    // What is after the position comes as events. If some of it is lost, a gap says so.
+    const { offset } = this.from;
+    this.#beginsAfter = offset;
+    this.#loadedFrom = offset + 1;
+    this.#hasOlder = offset > 0;
+    this.#live();
   }
 
   received(event, position) {
@@ -152,6 +169,7 @@ export class LogView extends SubscribedView {
       this.#extra += page.entries.length;
       this.#hasOlder = page.hasMore && page.entries.length > 0;
       this.#loadedFrom = page.entries[0]?.offset ?? before;
+      this.#beginsAfter = Math.min(this.#beginsAfter, this.#loadedFrom - 1);
     }
     this.#forgetDeleted();
     this.acted();
@@ -170,6 +188,8 @@ export class LogView extends SubscribedView {
     this.stopped();
     this.#position = undefined;
     this.#hasOlder = false;
+    this.#hasLost = false;
+    this.#beginsAfter = 0;
     this.#extra = 0;
     this.#forgetDeleted();
     this.log.clear();
@@ -205,7 +225,10 @@ export class LogView extends SubscribedView {
 
   #gap({ before, after, reason }) {
     const { history } = this.#want;
+    // The app has read too slowly: the history has what is missing.
+    if (reason !== "slow") this.#hasLost = true;
     if (reason === "epoch_changed") {
+      this.#beginsAfter = 0;
       // Offsets of two epochs cannot be compared.
       const shown = this.log.size;
       this.log.clear();
@@ -220,12 +243,13 @@ export class LogView extends SubscribedView {
   async #load(upTo, count) {
     this.#reload?.abort();
     const reload = (this.#reload = new AbortController());
-    const { entries, hasMore } = await this.#newest(upTo, count, reload.signal);
+    const newest = await this.#newest(upTo, count, reload.signal);
     if (reload.signal.aborted) return;
+    const entries = newest.entries.filter(({ offset }) => offset > this.#beginsAfter);
     this.#reload = undefined;
     this.log.replaceUpTo(upTo, this.#present(entries));
     this.#loadedFrom = entries[0]?.offset ?? upTo + 1;
-    this.#hasOlder = hasMore;
+    this.#hasOlder = newest.hasMore || entries.length < newest.entries.length;
     this.#trim();
     this.#forgetDeleted();
     this.#live();
@@ -290,7 +314,8 @@ export class LogView extends SubscribedView {
 
   #trim() {
     if (this.#reload || !this.log.keep(this.#want.limit + this.#extra)) return;
-    this.#hasOlder = true;
+    // Without a position the topic has no history.
+    this.#hasOlder = this.#position !== undefined;
     this.#loadedFrom = this.log.oldest;
   }
 }

@@ -15,6 +15,11 @@ export class Log {
     return this.#entries[0]?.offset;
   }
 
+  /** The place after all entries, for one without an offset. It is before the next offset, in case the topic has a history again. */
+  get next() {
+    return (this.#entries.at(-1)?.offset ?? 0) + 2 ** -20;
+  }
+
   /** Returns the entries, oldest first. It is the same array until one changes. */
   list() {
     return (this.#list ??= [...this.#entries]);

@@ -8,22 +8,25 @@ const NONE = Object.freeze([]);
 /** The fields before there is a subscription. */
 export const NO_TOPIC = Object.freeze({
   status: "loading", error: undefined, events: NONE, hasOlder: false, isLoadingOlder: false, online: NONE, onlineCount: 0,
+  isComplete: true,
 });
 
-/** Returns the source of a topic, given by the SDK or by generated code. */
-export const topicSource = ({ gateway, service, topic }) =>
-  new Source(gateway, topicKey(service, topic), forget => new TopicView(gateway.topic(service, topic), forget), NO_TOPIC);
+/** Returns the source of a topic, given by the SDK or by generated code. A view that begins elsewhere is another one. */
+export const topicSource = ({ gateway, service, topic }, from) =>
+  new Source(gateway, topicKey({ service, topic }, from), forget => new TopicView(gateway.topic(service, topic), forget, from), NO_TOPIC);
 
-export const topicKey = (service, topic) => JSON.stringify(["topic", service, topic]);
+export const topicKey = ({ service, topic }, from) => JSON.stringify(["topic", service, topic, from?.epoch, from?.offset]);
 
 class TopicView extends LogView {
-  constructor(handle, forget) {
+  constructor(handle, forget, from) {
     super(NO_TOPIC, handle.gateway, forget);
     this.handle = handle;
+    // The response to a publication may be given as it is: it has more than the position.
+    this.from = from && { offset: from.offset, epoch: from.epoch };
   }
 
   fields() {
-    return { ...super.fields(), events: this.items() };
+    return { ...super.fields(), events: this.items(), isComplete: this.isComplete };
   }
 
   entryOf(event) {
@@ -43,6 +46,7 @@ class TopicView extends LogView {
 
   receivedEntry(event) {
     if (event.type === "event") this.add(event, this.isOwn(event));
+    else if (event.type === "ephemeral_event") this.add({ ...event, offset: this.log.next }, this.isOwn(event));
   }
 
   publish(data, { clientMessageId, timeoutMs } = {}) {

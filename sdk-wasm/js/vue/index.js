@@ -30,13 +30,13 @@ export function useNotifications(gateway) {
 
 /** Returns the events of a topic, and publishes. The topic is one of the SDK or of generated code. */
 export function useTopic(topic, options) {
-  const handle = computed(() => toValue(topic));
+  const [handle, from] = [computed(() => toValue(topic)), computed(() => toValue(options)?.from)];
   const [client, key] = [
     computed(() => handle.value?.gateway),
-    computed(() => handle.value && topicKey(handle.value.service, handle.value.topic)),
+    computed(() => handle.value && topicKey(handle.value, from.value)),
   ];
   // Generated code makes another handle for each evaluation.
-  const source = computed(() => (client.value && key.value ? topicSource(handle.value) : new NoSource(NO_TOPIC)));
+  const source = computed(() => (client.value && key.value ? topicSource(handle.value, from.value) : new NoSource(NO_TOPIC)));
   return useSource(source, NO_TOPIC, ["publish", "repeat", "discard", "loadOlder", "retry"], options);
 }
 

@@ -24,7 +24,9 @@ pub(crate) struct Client {
 /// Returns a token for a user.
 pub(crate) fn token(user: &str) -> String {
     let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(3600);
-    let claims = serde_json::json!({ "sub": user, "clans": ["*"], "exp": exp.as_secs() });
+    let claims = serde_json::json!({
+        "sub": user, "clans": ["*"], "topics": { "forms": ["*"] }, "exp": exp.as_secs(),
+    });
     gateway::crypto::install();
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
@@ -81,6 +83,16 @@ impl Client {
         client
     }
 
+    /// Subscribes to a topic of a declared service.
+    pub(crate) async fn subscribe_topic(&mut self, service: &str, topic: &str) {
+        self.request(&format!(r#"{{"type":"subscribe","service":"{service}","topic":"{topic}"}}"#)).await;
+    }
+
+    /// Sends encoded frames.
+    pub(crate) async fn send(&mut self, frames: &[u8]) {
+        self.stream.write_all(frames).await.unwrap();
+    }
+
     /// Sends a command and waits for the next frame, which is its reply.
     async fn request(&mut self, command: &str) {
         self.stream.write_all(&text(command)).await.unwrap();
@@ -103,6 +115,14 @@ impl Client {
     /// Encodes a message of 128 bytes for the client's room.
     pub(crate) fn chat_frame(&self) -> Vec<u8> {
         self.frame_of(&"x".repeat(128))
+    }
+
+    /// Encodes a message whose frame has this length, for the client's room.
+    pub(crate) fn frame_of_length(&self, length: usize) -> Vec<u8> {
+        let frame = |content| self.frame_of(&"x".repeat(content));
+        // The header has the same length for both: that of a payload of 126 bytes to 64 KiB.
+        let shortest = frame(128);
+        frame(length + 128 - shortest.len())
     }
 
     /// Encodes a message with this content, which needs no escapes, for the client's room.

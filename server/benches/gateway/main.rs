@@ -15,6 +15,7 @@ mod append;
 mod bare;
 mod client;
 mod cluster;
+mod declared;
 mod frames;
 mod nodes;
 mod scenarios;
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
     }
     if wanted("append") {
         rows.extend(runtime.block_on(append::run()));
+    }
+    if wanted("declared") {
+        rows.push(runtime.block_on(declared::run()));
     }
     if wanted("nodes") {
         rows.extend(runtime.block_on(nodes::run()));

@@ -61,11 +61,22 @@ impl Server {
         Self::configured(dir, &url, "")
     }
 
+    /// Starts the gateway with a memory store, and with declared services whose contracts are written into its folder.
+    pub(crate) fn with_services(tables: &str, write: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path());
+        Self::configured_with(dir, "memory", "", tables)
+    }
+
     fn configured(dir: TempDir, url: &str, more: &str) -> Self {
+        Self::configured_with(dir, url, more, "")
+    }
+
+    fn configured_with(dir: TempDir, url: &str, more: &str, tables: &str) -> Self {
         let config = format!(
             "{more}listen = \"127.0.0.1:0\"\nlog.format = \"json\"\nstore.url = \"{url}\"\nauth.jwt_secret = \"{SECRET}\"\n\
              limits.messages_per_second = 1000000\nlimits.burst = 1000000\nlimits.connections_per_ip = 20000\n\
-             limits.connects_per_ip_per_minute = 1000000\nlimits.outbound_queue = \"16MiB\"\n"
+             limits.connects_per_ip_per_minute = 1000000\nlimits.outbound_queue = \"16MiB\"\n{tables}"
         );
         fs::write(dir.path().join("gateway.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));

@@ -126,6 +126,11 @@ impl Permissions {
         self.policies.revision()
     }
 
+    /// Returns whether the messages of a topic are stored, so that clients have a position in it.
+    pub fn keeps_history(&self, topic: &Topic) -> bool {
+        self.policies.keeps_history(topic)
+    }
+
     /// Checks whether an identity may perform an action on a topic. Waits only for a backend service, for at most
     /// `permissions.timeout`.
     ///
@@ -139,23 +144,17 @@ impl Permissions {
         topic: &Topic,
     ) -> Result<Granted, CommandError> {
         let identity = requester.identity;
-        // Notifications belong to their user alone, regardless of the configured source.
-        if let Topic::User(owner) = topic {
-            return permanent_decision(*owner == identity.user);
+        let access = self.policies.access(topic, action)?;
+        // The owner of a topic does not depend on the configured source.
+        if access.owner.is_some_and(|owner| owner != identity.user) {
+            return permanent_decision(false);
         }
-        if let Topic::Service(service, name) = topic {
-            let access = self.policies.access(service, name, action)?;
-            // The owner of a topic does not depend on the configured source either.
-            if access.owner.is_some_and(|owner| owner != identity.user) {
-                return permanent_decision(false);
-            }
-            match access.policy {
-                TopicPolicy::Grants => {}
-                TopicPolicy::User => return permanent_decision(true),
-                TopicPolicy::Backend(BackendPolicy { decisions, params }) => {
-                    let decision = decisions.decide(requester, name, params).await;
-                    return outcome(decision, "the backend of the service does not answer; try again");
-                }
+        match access.policy {
+            TopicPolicy::Grants => {}
+            TopicPolicy::User => return permanent_decision(true),
+            TopicPolicy::Backend(BackendPolicy { decisions, params }) => {
+                let decision = decisions.decide(requester, &topic.name(), params).await;
+                return outcome(decision, "the backend of the service does not answer; try again");
             }
         }
         match &self.source {
@@ -173,12 +172,7 @@ impl Permissions {
     /// # Errors
     /// `unknown_service` when no service has the topic, `forbidden` when it belongs to another user.
     pub fn check_server_side(&self, user: &UserId, topic: &Topic) -> Result<(), CommandError> {
-        let owner = match topic {
-            Topic::User(owner) => Some(owner.clone()),
-            Topic::Clan(_) => None,
-            Topic::Service(service, name) => self.policies.owner(service, name)?,
-        };
-        match owner {
+        match self.policies.owner(topic)? {
             Some(owner) if owner != *user => {
                 Err(CommandError::new(ErrorCode::Forbidden, "the topic belongs to another user"))
             }

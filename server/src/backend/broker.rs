@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use realtime_gateway_protocol::TraceContext;
 
 use super::BackendFailure;
 
@@ -25,6 +26,8 @@ pub struct BrokerRequest {
     pub key: String,
     /// The body, a JSON object.
     pub body: String,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
     /// How long to wait for the reply. The broker drops a request that no backend has taken by then.
     pub time_limit: Duration,
 }

@@ -1,10 +1,10 @@
 //! Signed requests to a backend over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{Timestamp, TraceContext};
 
-use super::{BackendBounds, BackendFailure, Request, response, signature::Signer};
+use super::{BackendBounds, BackendFailure, Request, response, retry_after, signature::Signer};
 use crate::{config::Secret, crypto};
 
 /// The longest time for which a connection to a backend may take to open.
@@ -44,14 +44,19 @@ impl HttpBackend {
 
     /// Sends a request and returns the body of the response; `None` for 204. `now` is the time of the signature.
     pub(super) async fn send(&self, request: Request, now: Timestamp) -> Result<Option<Vec<u8>>, BackendFailure> {
-        let Request { body, idempotency_key, time_limit, key: _ } = request;
+        let Request { body, idempotency_key, time_limit, trace, key: _ } = request;
         let mut request = self.signer.sign(self.client.post(&self.url.0).timeout(time_limit), now, &body);
         request = request.header("content-type", "application/json");
         request = request.header("gateway-timeout-ms", time_limit.as_millis().to_string());
         if let Some(key) = idempotency_key {
             request = request.header("idempotency-key", key);
         }
+        for (name, value) in trace.iter().flat_map(TraceContext::headers) {
+            request = request.header(name, value);
+        }
+        let sent = Instant::now();
         let response = request.body(body).send().await.map_err(|error| response::failure(&error))?;
-        response::success(response).await
+        let retry_after = retry_after(response.headers(), now, sent);
+        response::success(response, retry_after).await
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use realtime_gateway_protocol::RawJson;
-use reqwest::{Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use super::{BackendFailure, UnknownReason};
@@ -59,16 +59,20 @@ pub(super) fn failure(error: &reqwest::Error) -> BackendFailure {
     }
 }
 
-/// Returns the body of a successful response; `None` for 204.
+/// Returns the body of a successful response; `None` for 204. `retry_after` is what its `Retry-After` says.
 ///
 /// # Errors
 /// The failure that the status or the body means.
-pub(super) async fn success(response: Response) -> Result<Option<Vec<u8>>, BackendFailure> {
+pub(super) async fn success(
+    response: Response,
+    retry_after: Option<Duration>,
+) -> Result<Option<Vec<u8>>, BackendFailure> {
     match response.status() {
         StatusCode::NO_CONTENT => Ok(None),
         status if status.is_success() => body(response, MAX_BYTES).await.map(Some),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Err(BackendFailure::NotDone { retry_after: retry_after(&response) })
+            let retry_after = retry_after.map_or(super::RETRY_AFTER, |wait| wait.min(MAX_RETRY_AFTER));
+            Err(BackendFailure::NotDone { retry_after })
         }
         status if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT => {
             Err(refusal(status, response).await)
@@ -116,12 +120,6 @@ pub(super) fn subscribe_answer(body: &[u8]) -> Result<SubscribeAnswer, BackendFa
 
 fn invalid() -> BackendFailure {
     BackendFailure::Unknown(UnknownReason::InvalidResponse)
-}
-
-/// Returns the delay of `Retry-After` in seconds. A date, which needs a clock that agrees with ours, gets the default.
-fn retry_after(response: &Response) -> Duration {
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    seconds.map_or(super::RETRY_AFTER, |seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 /// Reads a refusal. A body that cannot be read does not make it less certain.

@@ -9,7 +9,7 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{Timestamp, TraceContext};
 use tokio::sync::watch;
 
 /// A broker between the gateway and backend services.
@@ -99,6 +99,8 @@ pub struct OutboundEvent {
     pub at: Timestamp,
     /// A JSON object.
     pub body: Bytes,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// A message that the broker has settled.
@@ -146,6 +148,8 @@ pub struct Delivery<O> {
     pub id: Option<String>,
     /// The body.
     pub body: Bytes,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
     /// What of the message cannot be read, in a sentence without content. Such an event can never be accepted.
     pub unreadable: Option<String>,
     /// What the driver keeps for a dead letter.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Bus, BusEvents, EphemeralBroadcast, ephemeral};
+use super::{Activity, Bus, BusEvents, EphemeralBroadcast, activity, ephemeral};
 use crate::{
     store::{AppendNotice, ClusterChannel, ClusterStatus, Store},
-    topic::Shard,
+    topic::{Shard, Topic},
 };
 
 /// A node's end of the bus.
@@ -29,6 +29,10 @@ impl Bus for ClusterBus {
 
     fn broadcast_ephemeral(&self, broadcast: &EphemeralBroadcast) {
         self.0.broadcast(&broadcast.topic, ephemeral::encode(&broadcast.message));
+    }
+
+    fn broadcast_activity(&self, activity: &Activity) {
+        self.0.broadcast(&Topic::User(activity.user_id.clone()), activity::encode(activity));
     }
 
     async fn bind(&self, shard: Shard) {

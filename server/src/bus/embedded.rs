@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{Bus, BusEvent, BusEvents, EphemeralBroadcast};
+use super::{Activity, Bus, BusEvent, BusEvents, EphemeralBroadcast};
 use crate::{
     store::{AppendNotice, ClusterStatus},
     topic::Shard,
@@ -59,6 +59,10 @@ impl Bus for EmbeddedBus {
 
     fn broadcast_ephemeral(&self, broadcast: &EphemeralBroadcast) {
         self.send(|| BusEvent::EphemeralBroadcast(broadcast.clone()));
+    }
+
+    fn broadcast_activity(&self, activity: &Activity) {
+        self.send(|| BusEvent::Activity(Box::new(activity.clone())));
     }
 
     async fn bind(&self, _shard: Shard) {}

@@ -9,12 +9,16 @@ pub(super) fn encode(message: &ServerMessage) -> Bytes {
     encode_server(&Envelope::without_request_id(message.clone())).into()
 }
 
-/// Decodes a message. Returns `None` for anything but `typing` and changes of presence.
+/// Decodes a message. Returns `None` for anything but `typing`, events without history and changes of
+/// presence.
 pub(super) fn decode(bytes: &[u8]) -> Option<ServerMessage> {
     let message = decode_server(std::str::from_utf8(bytes).ok()?).ok()?.message;
     let is_ephemeral = matches!(
         message,
-        ServerMessage::Typing(_) | ServerMessage::PresenceChanged(_) | ServerMessage::TopicPresenceChanged(_)
+        ServerMessage::Typing(_)
+            | ServerMessage::EphemeralEvent(_)
+            | ServerMessage::PresenceChanged(_)
+            | ServerMessage::TopicPresenceChanged(_)
     );
     is_ephemeral.then_some(message)
 }
@@ -22,14 +26,27 @@ pub(super) fn decode(bytes: &[u8]) -> Option<ServerMessage> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use realtime_gateway_protocol::{ClanId, PresenceChanged, PresenceStatus, Typing, UserId};
+    use realtime_gateway_protocol::{
+        ClanId, EphemeralEvent, PresenceChanged, PresenceStatus, RawJson, ServiceName, Timestamp, TopicName, Typing,
+        UserId,
+    };
 
     use super::*;
 
-    fn messages() -> [ServerMessage; 2] {
+    fn messages() -> [ServerMessage; 3] {
         let (user_id, clan_id) = (UserId::new("u\"é").unwrap(), ClanId::new("c").unwrap());
         let typing = Typing { user_id: user_id.clone(), clan_id: clan_id.clone(), is_typing: true };
-        [typing.into(), PresenceChanged { clan_id, user_id, status: PresenceStatus::Offline }.into()]
+        let event = EphemeralEvent {
+            service: ServiceName::new("s").unwrap(),
+            topic: TopicName::new("t").unwrap(),
+            // It passes as it was written.
+            data: RawJson::parse("{ \"b\": 1.00, \"a\":\"\\u00e9\" }").unwrap(),
+            published_at: Timestamp::from_millis(1_700_000_000_123),
+            user_id: None,
+            client_message_id: None,
+        };
+        let changed = PresenceChanged { clan_id, user_id, status: PresenceStatus::Offline };
+        [typing.into(), changed.into(), event.into()]
     }
 
     #[test]

@@ -5,18 +5,19 @@ use futures_util::{FutureExt, StreamExt};
 use realtime_gateway_protocol::ServerMessage;
 use tokio::sync::mpsc;
 
-use super::ephemeral;
+use super::{Activity, activity, ephemeral};
 use crate::{
     store::{AppendNotice, ClusterEvent, ClusterEvents, ClusterStatus, ControlMessage},
     topic::{Shard, Topic},
 };
 
-/// An ephemeral message for a topic's subscribers on other nodes: typing, or a change of presence.
+/// An ephemeral message for a topic's subscribers on other nodes: typing, an event of a topic without history, or a change
+/// of presence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EphemeralBroadcast {
     /// The topic.
     pub topic: Topic,
-    /// `typing` or `presence_changed`.
+    /// `typing`, `ephemeral_event`, `presence_changed` or `topic_presence_changed`.
     pub message: ServerMessage,
 }
 
@@ -27,6 +28,8 @@ pub enum BusEvent {
     AppendNotice(AppendNotice),
     /// An ephemeral message.
     EphemeralBroadcast(EphemeralBroadcast),
+    /// What a session of another node did.
+    Activity(Box<Activity>),
     /// A message for this node alone. The store returns it from a reconciliation if the bus does not deliver it.
     ControlMessage(ControlMessage),
     /// The bus is connected, for the first time or again: earlier messages may have been missed.
@@ -44,6 +47,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Sends an ephemeral message to the other nodes that are bound to its topic's shard. Never waits.
     fn broadcast_ephemeral(&self, broadcast: &EphemeralBroadcast);
+
+    /// Sends what a session did to the other nodes that are bound to the shard of its user. Never waits.
+    fn broadcast_activity(&self, activity: &Activity);
 
     /// Binds this node to a shard, because a local subscriber is in it now. Resolves once its messages arrive, which
     /// requires that the node receives its [`BusEvents`] meanwhile, or immediately while the bus is disconnected.
@@ -109,10 +115,10 @@ impl BusEvents {
 fn decoded(event: ClusterEvent) -> Option<BusEvent> {
     Some(match event {
         ClusterEvent::AppendNotice(notice) => BusEvent::AppendNotice(notice),
-        ClusterEvent::Ephemeral { topic, message } => {
-            let message = ephemeral::decode(&message)?;
-            BusEvent::EphemeralBroadcast(EphemeralBroadcast { topic, message })
-        }
+        ClusterEvent::Ephemeral { topic, message } => match ephemeral::decode(&message) {
+            Some(message) => BusEvent::EphemeralBroadcast(EphemeralBroadcast { topic, message }),
+            None => BusEvent::Activity(Box::new(activity::decode(&message)?)),
+        },
         ClusterEvent::ControlMessage(message) => BusEvent::ControlMessage(message),
         ClusterEvent::Restored => BusEvent::Restored,
     })

@@ -26,6 +26,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod trace;
 mod warnings;
 
 pub use self::probe::Topology;

@@ -68,6 +68,10 @@ impl Publish {
         let path = format!("{}/{path}", self.topic.path());
         let accepted = gateway.call(Method::POST, &path, &[], Some(&body)).await?;
         let member = |name| accepted.get(name).cloned().unwrap_or_default();
+        if accepted.is_null() {
+            // The topic has no history.
+            return print("sent to the current subscribers\n");
+        }
         print(&format!("{} at offset {}\n", member("messageId").as_str().unwrap_or("published"), member("offset")))
     }
 }

@@ -1,17 +1,18 @@
-//! `gateway services`: lists the declared services of the configuration.
+//! `gateway services`: lists the built-in services, and the declared ones of the configuration.
 
 use std::{fmt::Write, process::ExitCode};
 
 use anyhow::anyhow;
 use clap::Args;
-use gateway_contracts::{CallPolicy, Contract, DeclaredTopic, TopicHistory};
+use gateway_contracts::{CallPolicy, Contract, DeclaredTopic, TopicHistory, TopicPresence};
 
 use crate::{
-    commands::declared::read_declarations,
+    commands::{built_in::BuiltInService, declared::read_declarations},
     config::{Flags, Loaded},
 };
 
-/// Lists the declared services of the configuration, with their topics. Reads their contracts as `serve` does.
+/// Lists the built-in services, and the declared ones of the configuration, with their topics. Reads contracts as `serve`
+/// does.
 #[derive(Debug, Args)]
 pub(super) struct Services {
     #[command(flatten)]
@@ -28,11 +29,26 @@ impl Services {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
             anyhow!(lines.join("\n"))
         })?;
+        let mut text: String = BuiltInService::all().iter().map(built_in).collect();
+        text.extend(declarations.iter().map(|declared| listed(&declared.contract)));
         if declarations.is_empty() {
-            return super::print("no declared services: a section [services.NAME] declares one\n");
+            text.push_str("no declared services: a section [services.NAME] declares one\n");
         }
-        super::print(&declarations.iter().map(|declared| listed(&declared.contract)).collect::<String>())
+        super::print(&text)
     }
+}
+
+fn built_in(service: &BuiltInService) -> String {
+    let presence = if service.has_presence { "  presence" } else { "" };
+    format!(
+        "{}: {} (built in)\n  {}  events {}  subscribe {}{presence}  commands {}\n",
+        service.name,
+        service.title,
+        service.topic,
+        service.events.join(", "),
+        service.subscribe,
+        service.commands.join(", "),
+    )
 }
 
 fn listed(contract: &Contract) -> String {
@@ -65,10 +81,31 @@ fn in_words(topic: &DeclaredTopic) -> String {
             format!("{entries}, {age}")
         }
     };
+    let presence = match &topic.presence {
+        TopicPresence::Off => String::new(),
+        TopicPresence::On => "  presence".to_owned(),
+        TopicPresence::WithData(data) => format!("  presence with {data}"),
+    };
     format!(
-        "{}  event {}  subscribe {}  {publish}  history {history}",
+        "{}  event {}  subscribe {}  {publish}  history {history}{presence}",
         topic.pattern,
         topic.event,
         topic.subscribe.word()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn lists_every_rule_of_a_topic() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/orders/orders.service.toml");
+        let text = listed(&Contract::read(&file).unwrap());
+        let line = "order  order-{orderId}  event OrderEvent  subscribe user  publish OrderComment (user)  \
+                    history 200, 2days  presence with Viewer\n";
+        assert!(text.contains(line), "{text}");
+    }
 }

@@ -12,13 +12,13 @@ use super::{print, printable, remote::Remote};
 /// The longest line that is printed, in bytes. The gateway sends shorter ones.
 const MAX_LINE: usize = 4 * 1024 * 1024;
 
-/// Prints the messages, events and notifications that go through a gateway, without their content.
+/// Prints what goes through a gateway, without content: messages, events, notifications, sessions, calls, typing, presence.
 ///
 /// Any node shows what goes through all of them. It needs a key of the scope `admin`. A reader that is too slow misses
 /// some, which is printed as a number.
 #[derive(Debug, Args)]
 pub(super) struct Tail {
-    /// Shows only what concerns this user: their notifications, and what they have published.
+    /// Shows only what concerns this user: notifications, sessions, calls, presence, and what the user has published.
     #[arg(long, value_name = "ID")]
     user: Option<UserId>,
     /// Shows only this service: `notifications`, `clan_chat` or a declared service.
@@ -27,7 +27,8 @@ pub(super) struct Tail {
     /// Shows only this topic of the service. For `clan_chat` it is the clan.
     #[arg(long, value_name = "T", requires = "service")]
     topic: Option<TopicName>,
-    /// Begins with the entries of the log since this long ago, such as `10m`. Needs --topic, or --user without --service.
+    /// Begins with the entries of the logs since this long ago, such as `10m`: the newest 10,000 at most. Sessions, calls,
+    /// typing and presence are not stored.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     since: Option<Duration>,
     /// Shows the content, too.
@@ -70,20 +71,36 @@ fn shown(line: &str) -> String {
     let Ok(entry) = serde_json::from_str::<Value>(line) else { return format!("{}\n", printable(line.trim())) };
     let text = |name: &str| entry.get(name).and_then(Value::as_str).map(printable);
     if let Some(dropped) = entry.get("dropped") {
-        return format!("... {dropped} entries were dropped, because they were not read in time\n");
+        return format!("... {dropped} lines were dropped, because they were not read in time\n");
+    }
+    if entry.get("cut").is_some() {
+        return "... older entries are not shown; name a service, a topic or a shorter time\n".to_owned();
     }
     let number = |name: &str| entry.get(name).map_or_else(|| "?".to_owned(), Value::to_string);
-    let mut shown = format!(
-        "{} {} #{} {} {} bytes",
-        text("at").unwrap_or_else(|| "-".to_owned()),
-        text("topic").unwrap_or_default(),
-        number("offset"),
-        text("type").unwrap_or_else(|| "too large to show".to_owned()),
-        number("bytes"),
-    );
-    if let Some(user) = text("userId") {
-        shown += &format!(" by {user}");
-    }
+    let at = text("at").unwrap_or_else(|| "-".to_owned());
+    let type_name = text("type").unwrap_or_else(|| "too large to show".to_owned());
+    let by = text("userId").map(|user| format!(" by {user}")).unwrap_or_default();
+    let on = || format!("session {} on {}", text("sessionId").unwrap_or_default(), text("node").unwrap_or_default());
+    let mut shown = match (text("topic"), &*type_name) {
+        (Some(topic), _) => {
+            let offset = entry.get("offset").map(|offset| format!(" #{offset}")).unwrap_or_default();
+            let status = text("status").map(|status| format!(" {status}")).unwrap_or_default();
+            format!("{at} {topic}{offset} {type_name}{status} {} bytes{by}", number("bytes"))
+        }
+        (None, "call") => {
+            let part = |name: &str| text(name).unwrap_or_default();
+            let (service, method, outcome) = (part("service"), part("method"), part("outcome"));
+            format!("{at} call {service}.{method} {outcome} {} ms{by}, {}", number("durationMs"), on())
+        }
+        (None, "session_ended") => {
+            let reason = text("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{at} session_ended {} after {} ms{by}, {}{reason}", number("code"), number("durationMs"), on())
+        }
+        (None, _) => {
+            let device = text("deviceId").map(|device| format!(", device {device}")).unwrap_or_default();
+            format!("{at} {type_name}{by}, {}{device}", on())
+        }
+    };
     if let Some(message) = entry.get("message") {
         shown += &format!(" {}", printable(&message.to_string()));
     }
@@ -98,6 +115,27 @@ mod tests {
     fn shows_entries_and_drops_without_control_characters() {
         let line = r#"{"at":"2026-11-30T12:00:00.000Z","topic":"clan:c","offset":3,"type":"chat","bytes":9,"userId":"a\u001b"}"#;
         assert_eq!(shown(line), "2026-11-30T12:00:00.000Z clan:c #3 chat 9 bytes by a\\u{1b}\n");
-        assert!(shown(r#"{"dropped":7}"#).contains("7 entries were dropped"));
+        for (line, expected) in [
+            (
+                r#"{"at":"T","node":"n","userId":"a","sessionId":"s","type":"session_opened","deviceId":"d"}"#,
+                "T session_opened by a, session s on n, device d\n",
+            ),
+            (
+                r#"{"at":"T","node":"n","userId":"a","sessionId":"s","type":"session_ended","code":4409,"reason":"replaced","durationMs":5}"#,
+                "T session_ended 4409 after 5 ms by a, session s on n: replaced\n",
+            ),
+            (
+                r#"{"at":"T","node":"n","userId":"a","sessionId":"s","type":"call","service":"orders","method":"cancel","outcome":"forbidden","durationMs":0}"#,
+                "T call orders.cancel forbidden 0 ms by a, session s on n\n",
+            ),
+            (
+                r#"{"at":"T","topic":"clan:c","type":"typing","bytes":9,"userId":"a","status":"started"}"#,
+                "T clan:c typing started 9 bytes by a\n",
+            ),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
+        assert!(shown(r#"{"cut":true}"#).contains("older entries"));
+        assert!(shown(r#"{"dropped":7}"#).contains("7 lines were dropped"));
     }
 }

@@ -30,6 +30,7 @@ impl BusEventHandler {
             match event {
                 BusEvent::AppendNotice(notice) => self.hub.receive_notice(notice),
                 BusEvent::EphemeralBroadcast(broadcast) => self.deliver_ephemeral(broadcast),
+                BusEvent::Activity(activity) => self.control.activity.receive(*activity),
                 BusEvent::ControlMessage(message) => self.control.handle(message),
                 BusEvent::Restored => self.recover_missed(),
             }
@@ -44,11 +45,13 @@ impl BusEventHandler {
     }
 
     fn deliver_ephemeral(&self, broadcast: EphemeralBroadcast) {
+        self.hub.tails().offer_message(&broadcast);
         match broadcast.message {
             ServerMessage::Typing(typing) => {
                 let user = typing.user_id.clone();
-                self.hub.send_ephemeral(&broadcast.topic, &Frame::encode_push(typing.into()), &user);
+                self.hub.send_about(&broadcast.topic, &Frame::encode_push(typing.into()), &user);
             }
+            ServerMessage::EphemeralEvent(event) => self.hub.receive_broadcast(&broadcast.topic, event),
             // Ignore other messages: a later version of the gateway may broadcast more kinds.
             message => {
                 if let Some(change) = Change::of_message(message) {

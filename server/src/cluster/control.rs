@@ -1,10 +1,12 @@
 //! Handles control messages of other nodes: those that arrive over the bus, and those that reconciliation finds in the
 //! mailbox.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::Inspector;
-use crate::{commands::ServerSubscriptions, session::Sessions, store::ControlMessage};
+use crate::{
+    commands::ServerSubscriptions, delivery::activity_feed::ActivityFeed, session::Sessions, store::ControlMessage,
+};
 
 /// Dispatches each control message to the part that it is for. Messages are delivered at least once.
 #[derive(Clone)]
@@ -12,6 +14,7 @@ pub(crate) struct ControlMessageHandler {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) server_subscriptions: Arc<ServerSubscriptions>,
     pub(crate) inspector: Arc<Inspector>,
+    pub(crate) activity: Arc<ActivityFeed>,
 }
 
 impl ControlMessageHandler {
@@ -23,6 +26,9 @@ impl ControlMessageHandler {
                 self.inspector.answer(request, reply_to, &question);
             }
             ControlMessage::Inspected { request, node, answer } => self.inspector.answered(&request, node, answer),
+            ControlMessage::ActivityWanted { milliseconds } => {
+                self.activity.send_for(Duration::from_millis(milliseconds));
+            }
             ControlMessage::Unsubscribe { user_id, service, topic } => {
                 // A synchronisation that runs may still have a topic of the claim that ends here.
                 let user = user_id.clone();

@@ -18,11 +18,14 @@ use super::{
 use crate::{
     auth::Permissions,
     backend::{BackendCall, Caller},
+    bus::ActivityKind,
     command_error::CommandError,
     config::LiveConfig,
+    delivery::activity_feed::ActivityFeed,
     metrics::Metrics,
     runtime::tasks::Tasks,
     session::Session,
+    telemetry::trace,
 };
 
 /// How long a client waits for the result of a call without a `timeoutMs`, unless its service waits less.
@@ -37,6 +40,7 @@ pub(crate) struct Calls {
     pub(crate) config: LiveConfig,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,
+    pub(crate) activity: Arc<ActivityFeed>,
 }
 
 impl Calls {
@@ -51,24 +55,35 @@ impl Calls {
         request_id: Option<RequestId>,
         call: Call,
     ) -> Result<(), CommandError> {
-        let service = self.services.with_calls(&call.service)?;
-        let policy = service.call_policy(&call.method)?;
-        if call.timeout_ms == Some(0) {
-            return Err(CommandError::field("timeoutMs", "at least 1 is expected"));
-        }
-        self.permissions
-            .check_call(session.requester(&session.identity()), policy, &call.service, &call.method)
-            .await?;
+        let service = match self.permitted(&session, &call).await {
+            Ok(service) => service,
+            Err(error) => {
+                self.report(&session, &call, error.code.as_str(), Duration::ZERO);
+                return Err(error);
+            }
+        };
         let Some(under_way) = session.begin_call(self.config.get().limits.calls_in_flight) else {
             let message = "too many calls of this session are under way; wait for a result";
             return Err(CommandError::retry(ErrorCode::Unavailable, message, RETRY_AFTER));
         };
         let calls = Arc::clone(self);
-        self.tasks.spawn(async move {
+        self.tasks.spawn(trace::carried(async move {
             calls.carry_out(&session, request_id, call, &*service).await;
             drop(under_way);
-        });
+        }));
         Ok(())
+    }
+
+    /// Returns the service of a call that the session may make.
+    async fn permitted(&self, session: &Session, call: &Call) -> Result<Arc<dyn Service>, CommandError> {
+        let service = self.services.with_calls(&call.service)?;
+        let policy = service.call_policy(&call.method)?;
+        if call.timeout_ms == Some(0) {
+            return Err(CommandError::field("timeoutMs", "at least 1 is expected"));
+        }
+        let identity = session.identity();
+        self.permissions.check_call(session.requester(&identity), policy, &call.service, &call.method).await?;
+        Ok(service)
     }
 
     async fn carry_out(&self, session: &Session, request_id: Option<RequestId>, call: Call, service: &dyn Service) {
@@ -78,6 +93,7 @@ impl Calls {
         let result = result.unwrap_or_else(|_| Err(CommandError::internal("a service has panicked")));
         let outcome = result.as_ref().map_or_else(|error| error.code.as_str(), |_| "succeeded");
         self.metrics.call_ended(call.service.as_str(), outcome, began.elapsed());
+        self.report(session, &call, outcome, began.elapsed());
         match result {
             Ok(data) => {
                 let Call { service, method, call_id, .. } = call;
@@ -89,6 +105,16 @@ impl Calls {
                 session.reply(request_id, refused(Some("call"), &error, subject));
             }
         }
+    }
+
+    /// Reports a call that has ended to operators who follow what goes on.
+    fn report(&self, session: &Session, call: &Call, outcome: &str, took: Duration) {
+        self.activity.report(session.user(), session.id(), || ActivityKind::Call {
+            service: call.service.clone(),
+            method: call.method.clone(),
+            outcome: outcome.to_owned(),
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
     }
 
     async fn result(&self, session: &Session, call: &Call, service: &dyn Service) -> Result<RawJson, CommandError> {

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use realtime_gateway_protocol::{
     ChatContent, ChatData, ChatHistory, ClanId, ClientMessageId, GetChatHistory, MessageId, MessageSent, MessageType,
-    SendChat, ServiceName, UserId,
+    SendChat, UserId,
     stored::{StoredBody, StoredChat, StoredDeletion},
 };
 use serde::Serialize;
 
 use super::{
+    Stored,
     history::{HistoryPage, PageOf, messages_of, read_page},
-    service::{Commands, NewSubscription, Service},
 };
 use crate::{
     auth::{Action, Permissions},
     command_error::CommandError,
     delivery::{
         log::TopicLog,
-        presence::Presence,
         reports::{ChatReport, EventSubject},
     },
     ids::new_id,
@@ -43,11 +41,10 @@ pub struct NewMessage {
     pub id: Option<ClientMessageId>,
 }
 
-/// The service of clan chat.
+/// The code behind the contract of clan chat (`built_in.rs`).
 pub struct ClanChat {
     log: TopicLog,
     permissions: Arc<Permissions>,
-    presence: Arc<Presence>,
 }
 
 /// A message that will be appended to the log of its clan.
@@ -73,8 +70,8 @@ struct Content<'a> {
 
 impl ClanChat {
     /// Creates the clan chat service.
-    pub(crate) fn new(log: TopicLog, permissions: Arc<Permissions>, presence: Arc<Presence>) -> Self {
-        Self { log, permissions, presence }
+    pub(crate) fn new(log: TopicLog, permissions: Arc<Permissions>) -> Self {
+        Self { log, permissions }
     }
 
     /// Sends the message of a client (`chat`).
@@ -94,8 +91,8 @@ impl ClanChat {
             key: id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone())),
             source: EventSource::Client,
         };
-        let sent = self.append(&chat.clan_id, message).await;
-        sent.map_err(|error| error.for_command_with_id(id))
+        let stored = self.append(&chat.clan_id, message).await;
+        stored.map(|stored| stored.sent).map_err(|error| error.for_command_with_id(id))
     }
 
     /// Sends the message of a backend service.
@@ -103,7 +100,7 @@ impl ClanChat {
     /// # Errors
     /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id was used for
     /// another message.
-    pub async fn post(&self, clan: ClanId, message: NewMessage) -> Result<MessageSent, CommandError> {
+    pub async fn post(&self, clan: ClanId, message: NewMessage) -> Result<Stored, CommandError> {
         let system = system_user()?;
         let ready = Message {
             user: message.user.as_ref().unwrap_or(&system),
@@ -117,7 +114,7 @@ impl ClanChat {
         self.append(&clan, ready).await
     }
 
-    async fn append(&self, clan: &ClanId, message: Message<'_>) -> Result<MessageSent, CommandError> {
+    async fn append(&self, clan: &ClanId, message: Message<'_>) -> Result<Stored, CommandError> {
         let id: MessageId = new_id()?;
         let at = self.log.now();
         let body = StoredBody::Chat(StoredChat {
@@ -143,7 +140,7 @@ impl ClanChat {
         let event = self.log.reports.event(id.as_str(), &EventSubject::Chat(clan), message.source, &report)?;
         let (topic, retention) = (Topic::Clan(clan.clone()), self.log.retention());
         let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
-        Ok(MessageSent {
+        let sent = MessageSent {
             message_id: appended.id,
             clan_id: Some(clan.clone()),
             service: None,
@@ -151,7 +148,8 @@ impl ClanChat {
             offset: appended.offset,
             client_message_id: message.client_message_id.cloned(),
             duplicate: appended.duplicate.then_some(true),
-        })
+        };
+        Ok(Stored { sent, epoch: appended.epoch })
     }
 
     /// Returns a page of history to a client (`chat_history`).
@@ -216,20 +214,4 @@ impl ClanChat {
 
 fn system_user() -> Result<UserId, CommandError> {
     UserId::new(UserId::SYSTEM).map_err(CommandError::internal)
-}
-
-#[async_trait]
-impl Service for ClanChat {
-    fn name(&self) -> ServiceName {
-        ServiceName::clan_chat()
-    }
-
-    fn commands(&self) -> Commands {
-        Commands::Specific
-    }
-
-    /// Counts the subscriber as present in the clan.
-    async fn subscribed(&self, new: &NewSubscription) {
-        self.presence.joined(&new.subscription, new.joining.clone()).await;
-    }
 }

@@ -17,7 +17,8 @@ use serde_json::json;
 use super::{
     ServiceContext,
     service::{
-        PresenceKind, PublicationCheck, Service, ServiceCall, ServicePublication, TopicRetention, unknown_method,
+        HistoryKind, PresenceKind, PublicationCheck, Service, ServiceCall, ServicePublication, TopicRetention,
+        unknown_method,
     },
 };
 use crate::{
@@ -181,10 +182,13 @@ impl Service for DeclaredService {
         owner(&values)
     }
 
-    fn retention(&self, topic: &TopicName) -> TopicRetention {
+    fn history(&self, topic: &TopicName) -> HistoryKind {
         match self.topic(topic).map(|(declared, _)| declared.history) {
-            Some(TopicHistory::Kept { max_entries, max_age }) => TopicRetention { max_entries, max_age },
-            Some(TopicHistory::Off) | None => TopicRetention::default(),
+            Some(TopicHistory::Kept { max_entries, max_age }) => {
+                HistoryKind::Kept(TopicRetention { max_entries, max_age })
+            }
+            Some(TopicHistory::Off) => HistoryKind::Off,
+            None => HistoryKind::Kept(TopicRetention::default()),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Inbound events of backend services from the broker. The routing key and the body select the same actions as the HTTP
 //! API.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use gateway_contracts::InvalidData;
 use realtime_gateway_protocol::{
-    ClanId, CloseCode, DecodeError, ErrorCode, IdError, ServiceName, TopicName, UserId,
+    ClanId, CloseCode, DecodeError, ErrorCode, IdError, ServiceName, TopicName, TtlSeconds, UserId,
     backend::{BlockUser, Disconnect, EndSubscriptions, NewChatMessage, NewNotification, NewServiceEvent, UnblockUser},
     decode_object,
 };
@@ -21,6 +21,7 @@ use crate::{
     node::Lease,
     session::{Blocks, Sessions},
     store::SubscriptionFilter,
+    telemetry::trace::in_trace,
 };
 
 /// The number of events that are handled concurrently. The broker delivers the events of one topic one after the other.
@@ -78,7 +79,7 @@ impl From<CommandError> for Rejection {
 
 /// Returns the position and the keyword, for the header of a dead letter. A long position is cut, because headers are
 /// bounded and the position contains names of the data.
-fn in_one_line(InvalidData { pointer, keyword }: &InvalidData) -> String {
+fn in_one_line(InvalidData { pointer, keyword, .. }: &InvalidData) -> String {
     let end = (0..=MAX_POINTER_BYTES.min(pointer.len())).rev().find(|end| pointer.is_char_boundary(*end));
     let shown = end.and_then(|end| pointer.get(..end)).unwrap_or_default();
     let mark = if shown.len() < pointer.len() { "…" } else { "" };
@@ -105,7 +106,9 @@ impl BackendEvents {
             .for_each_concurrent(CONCURRENT_EVENTS, async |event| {
                 // Without this, an event that panics would stop the delivery of all others, and would be redelivered
                 // after each restart.
-                let verdict = match AssertUnwindSafe(self.handle(&event)).catch_unwind().await {
+                // What the event causes belongs to its trace.
+                let handling = in_trace(event.trace.clone(), self.handle(&event));
+                let verdict = match AssertUnwindSafe(handling).catch_unwind().await {
                     Ok(Ok(())) => Verdict::Stored,
                     Ok(Err(Rejection::Retry)) => Verdict::Retry,
                     Ok(Err(Rejection::Refused { reason, detail })) => Verdict::Refused { reason, detail },
@@ -169,7 +172,8 @@ impl BackendEvents {
             title: request.title,
             message: request.message,
             data: request.data,
-            ttl: request.ttl_seconds.map(|seconds| Duration::from_secs(seconds.get())),
+            ttl: request.ttl_seconds.map(TtlSeconds::duration),
+            escalate_after: request.escalate_after_seconds.map(TtlSeconds::duration),
         };
         stored(self.notifications.send(user, new)).await
     }

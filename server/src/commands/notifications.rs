@@ -6,17 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use realtime_gateway_protocol::{
     AckConfirmed, Envelope, Notification, NotificationAck, NotificationId, NotificationText, NotificationTitle,
-    RawJson, ServerMessage, ServiceName, Timestamp, UserId, decode_server,
+    RawJson, ServerMessage, Timestamp, UserId, decode_server,
     stored::{Delivery, StoredBody, StoredNotification},
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::service::{Commands, Service};
 use crate::{
     command_error::CommandError,
     config::LiveConfig,
@@ -52,6 +50,8 @@ pub struct NewNotification {
     pub data: Option<RawJson>,
     /// How long the notification is kept. `notifications.ttl` when absent.
     pub ttl: Option<Duration>,
+    /// After what time without an acknowledgement it is escalated. `notifications.escalate_after` when absent.
+    pub escalate_after: Option<Duration>,
 }
 
 /// A stored notification.
@@ -76,7 +76,7 @@ pub(crate) struct NotificationParts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// The notification service.
+/// The code behind the contract of notifications (`built_in.rs`).
 pub struct Notifications {
     parts: NotificationParts,
 }
@@ -97,6 +97,7 @@ struct ReadyNotification {
     at: Timestamp,
     body: Bytes,
     expires: Timestamp,
+    escalate_at: Option<Timestamp>,
 }
 
 /// The maximum size of a page of pending notifications, in bytes.
@@ -113,7 +114,7 @@ pub(crate) struct PendingPage {
 }
 
 /// Decodes a pending notification. An entry that cannot be decoded is left out, and the log says so.
-fn pending_notification(topic: &Topic, entry: &Entry) -> Option<Notification> {
+pub(super) fn pending_notification(topic: &Topic, entry: &Entry) -> Option<Notification> {
     let decoded = stored(topic, entry).compose(Delivery::First).map_err(|error| error.to_string());
     let decoded = decoded.and_then(|composed| decode_server(&composed.text).map_err(|error| format!("{error:?}")));
     match decoded {
@@ -126,6 +127,12 @@ fn pending_notification(topic: &Topic, entry: &Entry) -> Option<Notification> {
     }
 }
 
+/// Returns the time that is later by a duration.
+fn after(at: Timestamp, time: Duration) -> Timestamp {
+    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(at.millis().saturating_add(time))
+}
+
 impl Notifications {
     /// Creates the notification service.
     pub(crate) fn new(parts: NotificationParts) -> Self {
@@ -135,26 +142,19 @@ impl Notifications {
     /// Stores a notification and sends it to the user's sessions.
     ///
     /// # Errors
-    /// `unavailable` when the store does not confirm in time, `message_too_large`, `conflict` when the id was used for
-    /// another notification of this user.
+    /// `unavailable` when the store does not confirm in time, `message_too_large`, `invalid_message` when it would be
+    /// escalated after its end, `conflict` when the id was used for another notification of this user.
     pub async fn send(&self, user: UserId, new: NewNotification) -> Result<Sent, CommandError> {
-        let ReadyNotification { id, content, at, body, expires } = self.ready(new)?;
+        let ready = self.ready(new)?;
         let max_pending = self.parts.config.get().notifications.max_pending;
         let dropped_event = self.dropped_event(&user)?;
-        let notify = Notify {
-            user: user.clone(),
-            id: id.clone(),
-            content,
-            at,
-            body: body.clone(),
-            expires,
-            max_pending,
-            dropped_event,
-        };
+        let ReadyNotification { id, content, at, body, expires, escalate_at } = ready.clone();
+        let notify =
+            Notify { user: user.clone(), id, content, at, body, expires, escalate_at, max_pending, dropped_event };
         let started = Instant::now();
         let notified = in_time(self.parts.store.notify(notify)).await?;
         self.parts.metrics.store_took("notify", started.elapsed());
-        Ok(self.deliver(user, ReadyNotification { id, content, at, body, expires }, notified))
+        Ok(self.deliver(user, ready, notified))
     }
 
     /// Stores a notification for several users and sends it to their sessions. It has the same id for all of them, and
@@ -162,15 +162,15 @@ impl Notifications {
     ///
     /// # Errors
     /// `unavailable` when the store does not confirm it for all users in time, `conflict` when the id was used for
-    /// another notification of the users in `details.userIds`, `message_too_large`. After `unavailable` and `conflict`,
-    /// the other users may have received the notification.
+    /// another notification of the users in `details.userIds`, `message_too_large`, `invalid_message`. After `unavailable`
+    /// and `conflict`, the other users may have received the notification.
     pub async fn send_all(&self, users: Vec<UserId>, new: NewNotification) -> Result<Vec<Sent>, CommandError> {
         let ready = self.ready(new)?;
         let max_pending = self.parts.config.get().notifications.max_pending;
         let recipient = |user: &UserId| Ok(Recipient { user: user.clone(), dropped_event: self.dropped_event(user)? });
         let recipients = users.iter().map(recipient).collect::<Result<_, CommandError>>()?;
-        let ReadyNotification { id, content, at, body, expires } = ready.clone();
-        let broadcast = Broadcast { id, content, at, body, expires, max_pending, recipients };
+        let ReadyNotification { id, content, at, body, expires, escalate_at } = ready.clone();
+        let broadcast = Broadcast { id, content, at, body, expires, escalate_at, max_pending, recipients };
         let started = Instant::now();
         let results = in_time(async { Ok(self.parts.store.notify_all(broadcast).await) }).await?;
         self.parts.metrics.store_took("notify_all", started.elapsed());
@@ -221,7 +221,6 @@ impl Notifications {
         Ok(AckConfirmed { notification_ids: ids })
     }
 
-    /// Encodes a notification for the store.
     /// Returns a page of the notifications that a user has not acknowledged, oldest first.
     ///
     /// # Errors
@@ -241,6 +240,7 @@ impl Notifications {
         Ok(PendingPage { notifications, count, has_more })
     }
 
+    /// Encodes a notification for the store.
     fn ready(&self, new: NewNotification) -> Result<ReadyNotification, CommandError> {
         let id = new.id.map_or_else(new_id, Ok)?;
         let at = self.parts.clock.now();
@@ -248,10 +248,23 @@ impl Notifications {
         let body = StoredNotification { id: &id, title, message, data, created_at: at };
         let body = encode(&self.parts.config, &StoredBody::Notification(body))?;
         let content = ContentDigest::of(&Content { title, message, data }).map_err(CommandError::internal)?;
-        let ttl =
-            u64::try_from(new.ttl.unwrap_or(self.parts.config.get().notifications.ttl).as_millis()).unwrap_or(u64::MAX);
-        let expires = Timestamp::from_millis(at.millis().saturating_add(ttl));
-        Ok(ReadyNotification { id, content, at, body, expires })
+        let ttl = new.ttl.unwrap_or(self.parts.config.get().notifications.ttl);
+        let escalate_at = self.escalate_after(new.escalate_after, ttl)?.map(|time| after(at, time));
+        Ok(ReadyNotification { id, content, at, body, expires: after(at, ttl), escalate_at })
+    }
+
+    /// Returns after what time a notification is escalated, if it is. The default does not apply to a notification that ends
+    /// earlier.
+    fn escalate_after(&self, given: Option<Duration>, ttl: Duration) -> Result<Option<Duration>, CommandError> {
+        if given.is_some_and(|time| time >= ttl) {
+            let ttl = ttl.as_secs();
+            let problem =
+                format!("not below the time to live of the notification, {ttl} s: lower it, or raise ttlSeconds");
+            return Err(CommandError::field("escalateAfterSeconds", &problem));
+        }
+        let default = self.parts.config.get().notifications.escalate_after.filter(|time| *time < ttl);
+        // Without readers, nothing is written that could be escalated.
+        Ok(given.or(default).filter(|_| self.parts.reports.has_readers()))
     }
 
     /// Returns the event that reports the notifications of a user that were dropped because of `max_pending`.
@@ -273,16 +286,5 @@ impl Notifications {
             });
         }
         Sent { id, offset: notified.offset, duplicate: notified.duplicate }
-    }
-}
-
-#[async_trait]
-impl Service for Notifications {
-    fn name(&self) -> ServiceName {
-        ServiceName::notifications()
-    }
-
-    fn commands(&self) -> Commands {
-        Commands::Specific
     }
 }

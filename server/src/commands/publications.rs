@@ -5,11 +5,12 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use realtime_gateway_protocol::{ErrorCode, MessageSent, Publish, RequestId, Subject};
+use realtime_gateway_protocol::{ErrorCode, Publish, RequestId, Subject};
 
-use super::{Services, refused::refused, service::PublicationCheck};
+use super::{Published, Services, refused::refused, service::PublicationCheck};
 use crate::{
     command_error::CommandError, config::LiveConfig, metrics::Metrics, runtime::tasks::Tasks, session::Session,
+    telemetry::trace,
 };
 
 /// After how long a client with too many publications under way may try again.
@@ -35,7 +36,7 @@ impl Publications {
         session: Arc<Session>,
         request_id: Option<RequestId>,
         publish: Publish,
-    ) -> Result<Option<MessageSent>, CommandError> {
+    ) -> Result<Option<Published>, CommandError> {
         if self.services.publication_check(&publish)? == PublicationCheck::InProcess {
             return self.services.publish(&session, publish).await.map(Some);
         }
@@ -48,16 +49,17 @@ impl Publications {
         // Taken here and not in the task: tasks may begin in another order than the commands arrived.
         let turn = session.next_publication();
         let publications = Arc::clone(self);
-        self.tasks.spawn(async move {
+        self.tasks.spawn(trace::carried(async move {
             let turn = turn.wait().await;
             publications.ask_and_store(&session, request_id, publish).await;
             drop((turn, under_way));
-        });
+        }));
         Ok(None)
     }
 
     async fn ask_and_store(&self, session: &Session, request_id: Option<RequestId>, publish: Publish) {
-        let (id, topic) = (publish.client_message_id.clone(), publish.topic.clone());
+        let id = publish.client_message_id.clone();
+        let subject = Subject::Topic(publish.service.clone(), publish.topic.clone());
         // A panic must not keep the later publications of the session waiting without an answer.
         let sent = AssertUnwindSafe(self.services.ask_and_publish(session, publish)).catch_unwind().await;
         match sent.unwrap_or_else(|_| Err(CommandError::internal("a service has panicked"))) {
@@ -65,7 +67,7 @@ impl Publications {
             Err(error) => {
                 let error = error.for_command_with_id(id.as_ref());
                 self.metrics.error(&error.code);
-                session.reply(request_id, refused(Some("publish"), &error, Subject::Topic(topic)));
+                session.reply(request_id, refused(Some("publish"), &error, subject));
             }
         }
     }

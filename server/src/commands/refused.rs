@@ -10,7 +10,7 @@ pub(super) fn refused(in_reply_to: Option<&'static str>, error: &CommandError, s
     match subject {
         Subject::Nothing => {}
         Subject::Clan(clan) => clan_id = Some(clan),
-        Subject::Topic(name) => topic = Some(name),
+        Subject::Topic(of, name) => (service, topic) = (Some(of), Some(name)),
         Subject::Call(of, name) => (service, method) = (Some(of), Some(name)),
     }
     ErrorReply {

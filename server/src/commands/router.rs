@@ -10,7 +10,7 @@ mod refusal;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use realtime_gateway_protocol::{
-    ClientMessage, CloseCode, Codec, Envelope, ErrorCode, RateClass, RequestId, ServerMessage, Timestamp,
+    ClientMessage, CloseCode, Codec, Envelope, ErrorCode, RateClass, RequestId, ServerMessage, Timestamp, TraceContext,
 };
 use tokio::time::Instant;
 
@@ -30,6 +30,7 @@ use crate::{
         Admission, Blocks, ConnectionId, Connections, Session, Sessions, Subscriptions, TokenVerifier, UpgradeInfo,
         connection_handler::{Authentication, ConnectionHandler, ConnectionSummary},
     },
+    telemetry::trace::in_trace,
 };
 
 /// The capacity of the control bucket (subscribe, acknowledge, authenticate) beyond the commands of a reconnect with
@@ -80,6 +81,8 @@ pub struct Router {
     control: Bucket,
     invalid: Strikes,
     limited: Strikes,
+    /// The trace that the upgrade request belongs to, and with it all commands.
+    trace: Option<TraceContext>,
 }
 
 /// The authentication state of the client.
@@ -110,6 +113,7 @@ impl Router {
             address: upgrade.peer,
             outbound,
             codec: upgrade.codec,
+            trace: upgrade.trace.clone(),
             upgrade: Some(Box::new(upgrade)),
             state: State::Anonymous { until: now + config.auth.timeout },
             verification_unavailable: false,
@@ -124,7 +128,8 @@ impl Router {
     async fn dispatch(&mut self, command: Envelope<ClientMessage>) {
         let Envelope { request_id, message } = command;
         let (type_name, subject) = (message.type_name(), message.subject());
-        if let Err(error) = self.handle(request_id.clone(), message).await {
+        let handling = in_trace(self.trace.clone(), self.handle(request_id.clone(), message));
+        if let Err(error) = handling.await {
             self.refuse_with_subject(request_id, Some(type_name), &error, subject);
         }
     }
@@ -203,7 +208,7 @@ fn token_expired() -> CommandError {
 
 impl ConnectionHandler for Router {
     async fn begin(&mut self) {
-        self.authenticate_by_upgrade().await;
+        in_trace(self.trace.clone(), self.authenticate_by_upgrade()).await;
     }
 
     async fn receive(&mut self, text: &str) {
@@ -276,7 +281,8 @@ impl ConnectionHandler for Router {
         if let State::Authenticated { session, .. } | State::Expired { session, .. } | State::Closing(Some(session)) =
             &self.state
         {
-            self.parts.sessions.end(session, self.address, &summary).await;
+            let ending = self.parts.sessions.end(session, self.address, &summary);
+            in_trace(self.trace.clone(), ending).await;
         }
     }
 }

@@ -145,7 +145,10 @@ impl ServerSubscriptions {
         let now = self.parts.clock.now();
         let is_affected = |topic: &Topic| matches!(topic, Topic::Service(service, _) if services.contains(service));
         let mut sessions = self.parts.sessions.table().all();
-        sessions.retain(|session| session.server_topics().wanted(now).iter().any(is_affected));
+        sessions.retain(|session| {
+            let topics = session.server_topics();
+            topics.is_stored_unknown() || topics.wanted(now).iter().any(is_affected)
+        });
         self.synchronise_later(sessions);
     }
 
@@ -202,6 +205,11 @@ impl ServerSubscriptions {
     /// server has made. If another task does this already, that task does it once more. What fails is repeated later.
     pub(crate) async fn synchronise(&self, session: &Arc<Session>) {
         let topics = session.server_topics();
+        // Without services there is no such topic, and a new session does not have to wait for the store. The sessions
+        // are synchronised when a reload adds a service.
+        if self.parts.services.table().is_empty() && topics.is_stored_unknown() {
+            return;
+        }
         if !topics.begin() {
             return;
         }

@@ -35,6 +35,15 @@ pub enum PresenceKind {
     UsersWithData,
 }
 
+/// Whether the events of a topic are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryKind {
+    /// They are entries of a log, from which clients recover.
+    Kept(TopicRetention),
+    /// They are sent to the current subscribers only.
+    Off,
+}
+
 /// How long the entries of a topic are kept. A missing bound is that of the gateway (`history.*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TopicRetention {
@@ -164,10 +173,11 @@ pub trait Service: Send + Sync + 'static {
         Ok(self.access(Action::Subscribe, topic)?.owner)
     }
 
-    /// Returns how long the entries of a topic are kept. By default this is as long as the gateway keeps them.
-    fn retention(&self, topic: &TopicName) -> TopicRetention {
+    /// Returns whether the events of a topic are stored, and for how long. By default this is as long as the gateway keeps
+    /// them.
+    fn history(&self, topic: &TopicName) -> HistoryKind {
         let _ = topic;
-        TopicRetention::default()
+        HistoryKind::Kept(TopicRetention::default())
     }
 
     /// Validates the data that a backend service publishes, which is stored unchanged. By default all data is valid.

@@ -1,4 +1,4 @@
-//! The services with generic commands: those in code, and the declared ones, which a reload replaces.
+//! The services: the contracts of the built-in ones, those in code, and the declared ones, which a reload replaces.
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,9 @@ use parking_lot::RwLock;
 use realtime_gateway_protocol::{ServiceName, TopicName, UserId};
 
 use super::{
+    built_in::{ClanChatContract, NotificationsContract},
     declared::{Declaration, DeclaredService, DeclaredServiceError},
-    service::Service,
+    service::{HistoryKind, Service},
     services::{unknown_service, unknown_topic},
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     command_error::CommandError,
     metrics::Metrics,
     runtime::clock::NodeClock,
+    topic::Topic,
 };
 
 /// What declared services need besides their contracts and backends.
@@ -46,8 +48,10 @@ struct DeclaredServices {
     declarations: Arc<[Declaration]>,
 }
 
-/// The services that clients use with generic commands.
+/// All services. Clients use those in code and the declared ones with generic commands.
 pub struct ServiceTable {
+    notifications: Arc<dyn Service>,
+    clan_chat: Arc<dyn Service>,
     in_code: BTreeMap<ServiceName, Arc<dyn Service>>,
     declared: RwLock<DeclaredServices>,
     context: ServiceContext,
@@ -66,7 +70,14 @@ impl ServiceTable {
         context: ServiceContext,
     ) -> Result<Self, DeclaredServiceError> {
         let in_code = in_code.into_iter().map(|service| (service.name(), service)).collect();
-        let table = Self { in_code, declared: RwLock::default(), context, revision: AtomicU64::new(0) };
+        let table = Self {
+            notifications: Arc::new(NotificationsContract),
+            clan_chat: Arc::new(ClanChatContract),
+            in_code,
+            declared: RwLock::default(),
+            context,
+            revision: AtomicU64::new(0),
+        };
         table.check_names(&declarations)?;
         table.replace_declared(declarations);
         Ok(table)
@@ -117,7 +128,28 @@ impl ServiceTable {
 
     /// Returns a service.
     pub(crate) fn get(&self, name: &ServiceName) -> Option<Arc<dyn Service>> {
+        let mut built_in = [&self.notifications, &self.clan_chat].into_iter();
+        let found = self.with_generic_commands(name);
+        found.or_else(|| built_in.find(|service| service.name() == *name).cloned())
+    }
+
+    /// Returns the service of a topic.
+    pub(crate) fn of(&self, topic: &Topic) -> Option<Arc<dyn Service>> {
+        match topic {
+            Topic::User(_) => Some(self.notifications.clone()),
+            Topic::Clan(_) => Some(self.clan_chat.clone()),
+            Topic::Service(name, _) => self.with_generic_commands(name),
+        }
+    }
+
+    fn with_generic_commands(&self, name: &ServiceName) -> Option<Arc<dyn Service>> {
         self.in_code.get(name).cloned().or_else(|| self.declared.read().services.get(name).cloned())
+    }
+
+    /// Returns the service of a topic, and the name of the topic within it.
+    fn with_topic(&self, topic: &Topic) -> Result<(Arc<dyn Service>, TopicName), CommandError> {
+        let (service, name) = (self.of(topic).ok_or_else(unknown_service)?, topic.name());
+        if service.has_topic(&name) { Ok((service, name)) } else { Err(unknown_topic()) }
     }
 
     /// Returns the names of the services in code, in alphabetical order.
@@ -125,7 +157,12 @@ impl ServiceTable {
         self.in_code.keys().cloned().collect()
     }
 
-    /// Returns the names of all services, in alphabetical order.
+    /// Returns whether there is no service with generic commands.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_code.is_empty() && self.declared.read().services.is_empty()
+    }
+
+    /// Returns the names of the services with generic commands, in alphabetical order.
     pub(crate) fn names(&self) -> Vec<ServiceName> {
         let declared = self.declared.read();
         let mut names: Vec<_> = self.in_code.keys().chain(declared.services.keys()).cloned().collect();
@@ -135,14 +172,18 @@ impl ServiceTable {
 }
 
 impl TopicPolicies for ServiceTable {
-    fn access(&self, service: &ServiceName, topic: &TopicName, action: Action) -> Result<TopicAccess, CommandError> {
-        let service = self.get(service).ok_or_else(unknown_service)?;
-        if service.has_topic(topic) { service.access(action, topic) } else { Err(unknown_topic()) }
+    fn access(&self, topic: &Topic, action: Action) -> Result<TopicAccess, CommandError> {
+        let (service, name) = self.with_topic(topic)?;
+        service.access(action, &name)
     }
 
-    fn owner(&self, service: &ServiceName, topic: &TopicName) -> Result<Option<UserId>, CommandError> {
-        let service = self.get(service).ok_or_else(unknown_service)?;
-        if service.has_topic(topic) { service.owner(topic) } else { Err(unknown_topic()) }
+    fn owner(&self, topic: &Topic) -> Result<Option<UserId>, CommandError> {
+        let (service, name) = self.with_topic(topic)?;
+        service.owner(&name)
+    }
+
+    fn keeps_history(&self, topic: &Topic) -> bool {
+        !self.with_topic(topic).is_ok_and(|(service, name)| service.history(&name) == HistoryKind::Off)
     }
 
     fn revision(&self) -> u64 {

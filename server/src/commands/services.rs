@@ -1,18 +1,18 @@
 //! The registry of services, and the generic commands `subscribe`, `unsubscribe` and `publish`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use realtime_gateway_protocol::{
-    ClientMessageId, ErrorCode, GetTopicHistory, GetTopicPresence, MessageId, MessageSent, Publish, RawJson,
-    ServiceName, Subscribe, TopicHistory, TopicName, TopicPresence, UserId,
-    stored::{StoredBody, StoredEvent},
+    ClientMessageId, ErrorCode, GetTopicHistory, GetTopicPresence, Publish, RawJson, ServiceName, Subscribe,
+    TopicHistory, TopicName, TopicPresence, UserId,
 };
 
 use super::{
     ServiceTable,
     calls::caller_of,
     history::{HistoryPage, PageOf, read_page},
-    service::{Commands, NewSubscription, PresenceKind, PublicationCheck, Service, ServicePublication, TopicRetention},
+    service::{Commands, HistoryKind, NewSubscription, PresenceKind, PublicationCheck, Service, ServicePublication},
+    topic_events::{NewEvent, Published, TopicEvents, repeat_key},
 };
 use crate::{
     auth::{Action, Permissions},
@@ -20,11 +20,9 @@ use crate::{
     delivery::{
         log::TopicLog,
         presence::{Joining, Presence},
-        reports::{EventSubject, TopicReport},
     },
-    ids::new_id,
     session::Session,
-    store::{Append, EventSource, Idempotency, IdempotencyKey},
+    store::{Idempotency, IdempotencyKey},
     topic::Topic,
 };
 
@@ -35,38 +33,24 @@ const MAX_PRESENCE_DATA_BYTES: usize = 1024;
 
 /// The services of this gateway.
 pub struct Services {
-    built_in: BTreeMap<ServiceName, Arc<dyn Service>>,
     table: Arc<ServiceTable>,
-    log: TopicLog,
+    events: TopicEvents,
     permissions: Arc<Permissions>,
     presence: Arc<Presence>,
 }
 
-/// An event that will be appended to the log of its topic.
-struct NewEvent<'a> {
-    data: &'a RawJson,
-    /// The user who publishes the event. `None` for a backend service.
-    user: Option<&'a UserId>,
-    client_message_id: Option<&'a ClientMessageId>,
-    key: Option<Idempotency>,
-    retention: TopicRetention,
-}
-
 impl Services {
-    /// Creates the registry. `built_in` are the services with specific commands, `table` those with generic commands,
-    /// and `log` is the log of their topics.
+    /// Creates the registry. `log` is the log of the topics of services with generic commands.
     pub(crate) fn new(
-        built_in: Vec<Arc<dyn Service>>,
         table: Arc<ServiceTable>,
         log: TopicLog,
         permissions: Arc<Permissions>,
         presence: Arc<Presence>,
     ) -> Self {
-        let built_in = built_in.into_iter().map(|service| (service.name(), service)).collect();
-        Self { built_in, table, log, permissions, presence }
+        Self { table, events: TopicEvents::new(log), permissions, presence }
     }
 
-    /// Returns the services with generic commands.
+    /// Returns all services.
     pub fn table(&self) -> &Arc<ServiceTable> {
         &self.table
     }
@@ -83,7 +67,7 @@ impl Services {
     /// # Errors
     /// `unknown_service` when the service or the topic does not exist.
     pub(crate) fn check(&self, service: &ServiceName, topic: Option<&TopicName>) -> Result<(), CommandError> {
-        let found = self.get(service).ok_or_else(unknown_service)?;
+        let found = self.table.get(service).ok_or_else(unknown_service)?;
         if topic.is_some_and(|topic| !found.has_topic(topic)) {
             return Err(unknown_topic());
         }
@@ -101,10 +85,8 @@ impl Services {
 
     /// Counts a subscription that has begun towards the presence of its topic, and lets the service act on it.
     pub(crate) async fn subscribed(&self, new: &NewSubscription) {
-        let Some(service) = self.get(&new.topic().service()) else { return };
-        if let Topic::Service(_, topic) = new.topic()
-            && service.presence(topic) != PresenceKind::Off
-        {
+        let Some(service) = self.table.of(new.topic()) else { return };
+        if service.presence(&new.topic().name()) != PresenceKind::Off {
             self.presence.joined(&new.subscription, new.joining.clone()).await;
         }
         service.subscribed(new).await;
@@ -189,16 +171,12 @@ impl Services {
     /// # Errors
     /// `unknown_service` when no service with generic commands has this name.
     pub(super) fn with_calls(&self, service: &ServiceName) -> Result<Arc<dyn Service>, CommandError> {
-        let found = self.get(service).filter(|service| service.commands() == Commands::Generic);
+        let found = self.table.get(service).filter(|service| service.commands() == Commands::Generic);
         found.ok_or_else(unknown_service)
     }
 
-    fn get(&self, service: &ServiceName) -> Option<Arc<dyn Service>> {
-        self.built_in.get(service).cloned().or_else(|| self.table.get(service))
-    }
-
     fn find(&self, service: &ServiceName, topic: &TopicName) -> Result<Arc<dyn Service>, CommandError> {
-        let found = self.get(service).filter(|service| service.commands() == Commands::Generic);
+        let found = self.table.get(service).filter(|service| service.commands() == Commands::Generic);
         let found = found.ok_or_else(unknown_service)?;
         if found.has_topic(topic) { Ok(found) } else { Err(unknown_topic()) }
     }
@@ -225,45 +203,41 @@ impl Services {
     ///
     /// # Errors
     /// The errors of the service, and the errors of [`Services::post`].
-    pub(super) async fn ask_and_publish(
-        &self,
-        session: &Session,
-        publish: Publish,
-    ) -> Result<MessageSent, CommandError> {
+    pub(super) async fn ask_and_publish(&self, session: &Session, publish: Publish) -> Result<Published, CommandError> {
         let Publish { service: name, topic, data, client_message_id } = publish;
         let service = self.find(&name, &topic)?;
-        let (key, id) = (key_of(session, client_message_id.as_ref(), &data)?, client_message_id.as_ref());
-        if let Some(sent) = self.sent_before(name.clone(), topic.clone(), key.as_ref(), id).await? {
-            return Ok(sent);
+        let (history, id) = (service.history(&topic), client_message_id.as_ref());
+        let key = key_of(session, history, id, &data)?;
+        if let Some(published) = self.events.published_before(name.clone(), topic.clone(), key.as_ref(), id).await? {
+            return Ok(published);
         }
         let claims = session.claims();
         let (caller, kept_claims) = (caller_of(session), claims.as_deref());
         let publication = ServicePublication { caller, kept_claims, topic: &topic, data, client_message_id: id };
         let data = service.ask_about_publication(publication).await?;
-        let retention = service.retention(&topic);
-        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };
-        self.append(name, topic, event).await
+        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, history };
+        self.events.publish(name, topic, event).await
     }
 
     /// Publishes the event of a client (`publish`).
     ///
     /// # Errors
     /// `forbidden`, the errors of the service, and the errors of [`Services::post`].
-    pub(crate) async fn publish(&self, session: &Session, publish: Publish) -> Result<MessageSent, CommandError> {
+    pub(crate) async fn publish(&self, session: &Session, publish: Publish) -> Result<Published, CommandError> {
         let service = self.find(&publish.service, &publish.topic)?;
         self.check_publisher(session, &publish).await?;
-        let id = publish.client_message_id.as_ref();
-        let key = key_of(session, id, &publish.data)?;
+        let (history, id) = (service.history(&publish.topic), publish.client_message_id.as_ref());
+        let key = key_of(session, history, id, &publish.data)?;
         let data = match service.publish(session.user(), &publish.topic, publish.data).await {
             Ok(data) => data,
             Err(error) => {
-                return self.sent_before(publish.service, publish.topic, key.as_ref(), id).await?.ok_or(error);
+                let before = self.events.published_before(publish.service, publish.topic, key.as_ref(), id);
+                return before.await?.ok_or(error);
             }
         };
-        let retention = service.retention(&publish.topic);
-        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, retention };
-        let sent = self.append(publish.service, publish.topic, event).await;
-        sent.map_err(|error| error.for_command_with_id(id))
+        let event = NewEvent { data: &data, user: Some(session.user()), client_message_id: id, key, history };
+        let published = self.events.publish(publish.service, publish.topic, event).await;
+        published.map_err(|error| error.for_command_with_id(id))
     }
 
     /// Publishes the event of a backend service.
@@ -277,16 +251,15 @@ impl Services {
         topic: TopicName,
         data: RawJson,
         id: Option<ClientMessageId>,
-    ) -> Result<MessageSent, CommandError> {
+    ) -> Result<Published, CommandError> {
         let found = self.find(&service, &topic)?;
-        let key = id.clone().map(|id| Idempotency::new(IdempotencyKey::Backend(id), &data));
-        let key = key.transpose().map_err(CommandError::internal)?;
+        let history = found.history(&topic);
+        let key = repeat_key(history, id.clone().map(IdempotencyKey::Backend), &data)?;
         if let Err(error) = found.validate_event(&topic, &data) {
-            return self.sent_before(service, topic, key.as_ref(), id.as_ref()).await?.ok_or(error);
+            return self.events.published_before(service, topic, key.as_ref(), id.as_ref()).await?.ok_or(error);
         }
-        let retention = found.retention(&topic);
-        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key, retention };
-        self.append(service, topic, event).await
+        let event = NewEvent { data: &data, user: None, client_message_id: id.as_ref(), key, history };
+        self.events.publish(service, topic, event).await
     }
 
     /// Returns a page of a topic's history to a client (`topic_history`).
@@ -303,79 +276,29 @@ impl Services {
     /// Returns a page of a topic's history.
     ///
     /// # Errors
-    /// `unknown_service` (also for a topic that the service does not have), `unavailable` when the store does not answer
-    /// in time.
+    /// `unknown_service` (also for a topic that the service does not have), `invalid_message` for a topic without history,
+    /// `unavailable` when the store does not answer in time.
     pub async fn history(&self, get: GetTopicHistory) -> Result<TopicHistory, CommandError> {
-        self.find(&get.service, &get.topic)?;
+        if self.find(&get.service, &get.topic)?.history(&get.topic) == HistoryKind::Off {
+            return Err(CommandError::field("topic", "this topic has no history"));
+        }
         let topic = Topic::Service(get.service.clone(), get.topic.clone());
         let page = PageOf::requested(get.before, get.after);
-        let page = read_page(&self.log, &topic, page, get.limit, |entry| entry.event()).await?;
+        let page = read_page(self.events.log(), &topic, page, get.limit, |entry| entry.event()).await?;
         let HistoryPage { epoch, messages: events, has_more, trimmed } = page;
         Ok(TopicHistory { service: get.service, topic: get.topic, epoch, events, has_more, trimmed })
     }
-
-    /// Returns the confirmation of a publication that is stored already. A repeat of it gets the same confirmation, also
-    /// if the service would not accept it any more.
-    async fn sent_before(
-        &self,
-        service: ServiceName,
-        topic: TopicName,
-        key: Option<&Idempotency>,
-        id: Option<&ClientMessageId>,
-    ) -> Result<Option<MessageSent>, CommandError> {
-        let Some(key) = key else { return Ok(None) };
-        let earlier = self.log.earlier_append(&Topic::Service(service.clone(), topic.clone()), key).await?;
-        Ok(earlier.map(|earlier| sent(service, topic, (earlier.id, earlier.offset), id, true)))
-    }
-
-    async fn append(
-        &self,
-        service: ServiceName,
-        name: TopicName,
-        NewEvent { data, user, client_message_id, key, retention }: NewEvent<'_>,
-    ) -> Result<MessageSent, CommandError> {
-        let id: MessageId = new_id()?;
-        let at = self.log.now();
-        let body = StoredBody::Event(StoredEvent { data, published_at: at, user_id: user, client_message_id });
-        let body = self.log.encode(&body)?;
-        let topic = Topic::Service(service.clone(), name.clone());
-        let retention = self.log.retention_of(retention.max_entries, retention.max_age);
-        let report = TopicReport { user_id: user, data };
-        let source = if user.is_some() { EventSource::Client } else { EventSource::Backend };
-        let event = self.log.reports.event(id.as_str(), &EventSubject::Topic(&service, &name), source, &report)?;
-        let appended = self.log.append(Append { topic, id, key, at, body, retention, redaction: None, event }).await?;
-        Ok(sent(service, name, (appended.id, appended.offset), client_message_id, appended.duplicate))
-    }
 }
 
-/// Returns the idempotency key of a publication with a `clientMessageId`. The digest is that of the client's data, because
-/// a service may transform the same data differently each time.
+/// Returns the key of a client's publication. The digest is that of the client's data, because a service may transform the
+/// same data differently each time.
 fn key_of(
     session: &Session,
+    history: HistoryKind,
     id: Option<&ClientMessageId>,
     data: &RawJson,
 ) -> Result<Option<Idempotency>, CommandError> {
-    let key = id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone()));
-    key.map(|key| Idempotency::new(key, data)).transpose().map_err(CommandError::internal)
-}
-
-/// Returns the confirmation of an event that is stored.
-fn sent(
-    service: ServiceName,
-    topic: TopicName,
-    (message_id, offset): (MessageId, u64),
-    client_message_id: Option<&ClientMessageId>,
-    duplicate: bool,
-) -> MessageSent {
-    MessageSent {
-        message_id,
-        clan_id: None,
-        service: Some(service),
-        topic: Some(topic),
-        offset,
-        client_message_id: client_message_id.cloned(),
-        duplicate: duplicate.then_some(true),
-    }
+    repeat_key(history, id.map(|id| IdempotencyKey::User(session.user().clone(), id.clone())), data)
 }
 
 pub(super) fn unknown_service() -> CommandError {

@@ -148,7 +148,7 @@ impl TypingUsers {
             let typing = Typing { user_id: user.clone(), clan_id: clan.clone(), is_typing };
             let (topic, message) = (Topic::Clan(clan.clone()), ServerMessage::from(typing));
             // Typing is ephemeral: it is dropped first when a queue is under pressure.
-            self.parts.hub.send_ephemeral(&topic, &Frame::encode_push(message.clone()), user);
+            self.parts.hub.send_about(&topic, &Frame::encode_push(message.clone()), user);
             self.parts.bus.broadcast_ephemeral(&EphemeralBroadcast { topic, message });
         }
     }

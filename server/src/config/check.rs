@@ -5,8 +5,11 @@ use std::time::Duration;
 use gateway_store::redis::check_url;
 
 use super::{
-    Config, ConfigError, PermissionSource, Store, draft::Draft, origin::AllowedOrigin, providers, webhook_secret,
-    webhooks,
+    Config, ConfigError, PermissionSource, Store,
+    draft::Draft,
+    origin::AllowedOrigin,
+    providers, webhook_secret,
+    webhooks::{self, Webhook},
 };
 
 /// The minimum length of a secret: that of the hash of HS256 (RFC 7518, section 3.2).
@@ -36,6 +39,7 @@ pub(super) fn errors(draft: &Draft) -> Result<(), ConfigError> {
         names(config),
         permissions(draft),
         numbers(config),
+        escalation(config),
         space(&config.store),
     ];
     rules.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Rule)
@@ -57,6 +61,10 @@ pub(super) fn notices(draft: &Draft) -> Vec<String> {
         (
             draft.permission_url.is_some() && !matches!(config.permissions.source, PermissionSource::Http(_)),
             "permissions.url is set, but not used: permissions.source is not `http`",
+        ),
+        (
+            escalates_for_nothing(config),
+            "notifications.escalate_after is set, but there is no bus.url, and no webhook takes `notification.unacked`",
         ),
         (config.store.url.0 == "memory", "store.url is `memory`: everything is forgotten when the process ends"),
         (
@@ -242,6 +250,24 @@ fn numbers(config: &Config) -> Result<(), String> {
         Some((key, _)) => Err(format!("{key} is 0s: give it some time")),
         None => Ok(()),
     }
+}
+
+fn escalation(config: &Config) -> Result<(), String> {
+    match config.notifications.escalate_after {
+        Some(time) if time.is_zero() => {
+            Err("notifications.escalate_after is 0s: give it some time, or leave it out for none".into())
+        }
+        Some(time) if time >= config.notifications.ttl => {
+            Err("notifications.escalate_after is not below notifications.ttl: notifications would end before".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether notifications are escalated by default, and nothing takes the events.
+fn escalates_for_nothing(config: &Config) -> bool {
+    let is_taken = |webhook: &Webhook| webhook.events.iter().any(|pattern| pattern.covers("notification.unacked.u"));
+    config.notifications.escalate_after.is_some() && config.bus.is_embedded() && !config.webhooks.values().any(is_taken)
 }
 
 fn space(store: &Store) -> Result<(), String> {

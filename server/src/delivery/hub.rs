@@ -17,12 +17,12 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_protocol::{UserId, stored::Delivery};
+use realtime_gateway_protocol::{EphemeralEvent, UserId, stored::Delivery};
 
 use self::{local_topic::LocalTopic, shards::Shards};
 use crate::{
-    bus::Bus,
-    delivery::{frame::Frame, recipient::Recipient, tail::Tails},
+    bus::{Bus, EphemeralBroadcast},
+    delivery::{frame::Frame, outbound::Pushed, recipient::Recipient, tail::Tails, tailed_bus::TailedBus},
     metrics::Metrics,
     node::Lease,
     runtime::tasks::Tasks,
@@ -47,7 +47,7 @@ pub struct Start {
 /// The topics that have a subscriber on this node.
 pub struct Hub {
     pub(crate) store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
+    bus: Arc<TailedBus>,
     encode: EncodeEntry,
     metrics: Arc<Metrics>,
     tasks: Tasks,
@@ -55,7 +55,6 @@ pub struct Hub {
     tables: Vec<Mutex<HashMap<Topic, Arc<LocalTopic>>>>,
     shards: Shards,
     lease: Arc<Lease>,
-    tails: Arc<Tails>,
 }
 
 impl Hub {
@@ -63,24 +62,14 @@ impl Hub {
     /// [`Hub::compare`]. While the node's lease is lost, the hub delivers nothing.
     pub fn new(
         store: Arc<dyn Store>,
-        bus: Arc<dyn Bus>,
+        bus: Arc<TailedBus>,
         encode: EncodeEntry,
         metrics: Arc<Metrics>,
         tasks: Tasks,
         lease: Arc<Lease>,
     ) -> Arc<Self> {
         let tables = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self {
-            store,
-            bus,
-            encode,
-            metrics,
-            tasks,
-            tables,
-            shards: Shards::default(),
-            lease,
-            tails: Arc::default(),
-        })
+        Arc::new(Self { store, bus, encode, metrics, tasks, tables, shards: Shards::default(), lease })
     }
 
     /// Publishes an appended entry: to the subscribers on this node immediately, to other nodes through the bus.
@@ -91,7 +80,7 @@ impl Hub {
 
     /// Handles an append notice, which may be late, repeated, or the first after lost ones.
     pub fn receive_notice(self: &Arc<Self>, notice: AppendNotice) {
-        self.tails.offer(&notice);
+        self.tails().offer(&notice);
         if self.lease.is_lost() {
             // Do not record the notice as received, so that reconciliation finds the gap once the lease is held again.
             return;
@@ -141,14 +130,31 @@ impl Hub {
         }
     }
 
+    /// Sends an event that is stored nowhere to the topic's live subscribers on all nodes. Never waits.
+    pub fn broadcast(&self, topic: Topic, event: EphemeralEvent, frame: &Frame) {
+        self.send_ephemeral(&topic, frame, |_| true);
+        self.bus.broadcast_ephemeral(&EphemeralBroadcast { topic, message: event.into() });
+    }
+
+    /// Sends an event that is stored nowhere, and was broadcast by another node, to the live subscribers on this node.
+    pub fn receive_broadcast(&self, topic: &Topic, event: EphemeralEvent) {
+        if self.local(topic).is_some() {
+            self.send_ephemeral(topic, &Frame::encode_push(event.into()), |_| true);
+        }
+    }
+
     /// Pushes an ephemeral frame to the topic's live subscribers on this node, except to sessions of the user `about`.
-    /// A session whose queue is under pressure misses the frame.
-    pub fn send_ephemeral(&self, topic: &Topic, frame: &Frame, about: &UserId) {
+    pub fn send_about(&self, topic: &Topic, frame: &Frame, about: &UserId) {
+        self.send_ephemeral(topic, frame, |recipient| recipient.user != *about);
+    }
+
+    /// Pushes an ephemeral frame to live subscribers. A session whose queue is under pressure misses the frame.
+    fn send_ephemeral(&self, topic: &Topic, frame: &Frame, selects: impl Fn(&Recipient) -> bool) {
         let Some(local) = self.local(topic).filter(|_| !self.lease.is_lost()) else { return };
         for subscription in local.live() {
             let recipient = subscription.recipient();
-            if recipient.user != *about {
-                recipient.outbound.push_ephemeral(frame.clone());
+            if selects(recipient) && recipient.outbound.push_ephemeral(frame.clone()) == Pushed::Dropped {
+                self.metrics.ephemeral_dropped_total.inc();
             }
         }
     }
@@ -160,7 +166,7 @@ impl Hub {
 
     /// Returns the tails, which show the entries that go through this node.
     pub(crate) fn tails(&self) -> &Arc<Tails> {
-        &self.tails
+        self.bus.tails()
     }
 
     /// Makes other nodes send the notices of a shard to this node, until the result is dropped.

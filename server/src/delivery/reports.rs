@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use realtime_gateway_protocol::{
-    ChatContent, ChatData, ClanId, MessageId, MessageType, RawJson, ServiceName, TopicName, UserId,
+    ChatContent, ChatData, ClanId, MessageId, MessageType, NotificationId, RawJson, ServiceName, Timestamp, TopicName,
+    UserId,
 };
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use crate::{
     config::LiveConfig,
     runtime::clock::NodeClock,
     store::{Event, EventSource},
+    telemetry::trace,
 };
 
 /// The body of a `chat.message.<clanId>` event. The store adds `offset` and `epoch`.
@@ -38,6 +40,18 @@ pub(crate) struct TopicReport<'a> {
     pub(crate) data: &'a RawJson,
 }
 
+/// The body of a `notification.unacked.<userId>` event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UnacknowledgedReport<'a> {
+    pub(crate) notification_id: &'a NotificationId,
+    pub(crate) title: &'a str,
+    pub(crate) message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<&'a RawJson>,
+    pub(crate) created_at: Timestamp,
+}
+
 /// The empty body of an event whose fields are all added by the store.
 #[derive(Serialize)]
 pub(crate) struct StoreFieldsOnly {}
@@ -47,6 +61,7 @@ pub(crate) enum EventSubject<'a> {
     Chat(&'a ClanId),
     Acknowledged(&'a UserId),
     Dropped(&'a UserId),
+    Unacknowledged(&'a UserId),
     Topic(&'a ServiceName, &'a TopicName),
 }
 
@@ -56,6 +71,7 @@ impl EventSubject<'_> {
             Self::Chat(clan) => format!("chat.message.{}", encode_word(clan.as_str())),
             Self::Acknowledged(user) => format!("notification.acked.{}", encode_word(user.as_str())),
             Self::Dropped(user) => format!("notification.dropped.{}", encode_word(user.as_str())),
+            Self::Unacknowledged(user) => format!("notification.unacked.{}", encode_word(user.as_str())),
             Self::Topic(service, topic) => {
                 format!("service.{}.{}", encode_word(service.as_str()), encode_word(topic.as_str()))
             }
@@ -77,7 +93,8 @@ impl Reports {
         Self { clock, config }
     }
 
-    fn has_readers(&self) -> bool {
+    /// Returns whether there is a broker or a webhook.
+    pub(crate) fn has_readers(&self) -> bool {
         let config = self.config.get();
         !config.bus.is_embedded() || !config.webhooks.is_empty()
     }
@@ -96,7 +113,11 @@ impl Reports {
         if !self.has_readers() {
             return Ok(None);
         }
-        let body = serde_json::to_vec(body).map(Bytes::from).map_err(CommandError::internal)?;
+        let body = serde_json::to_vec(body).map_err(CommandError::internal)?;
+        let body = Bytes::from(match trace::current() {
+            Some(trace) => trace.mark(&body),
+            None => body,
+        });
         let (id, key, at) = (Arc::from(id), subject.routing_key().into(), self.clock.now());
         Ok(Some(Event { id, key, at, body, source }))
     }

@@ -1,5 +1,5 @@
-//! Tails: an operator watches the entries that go through this node. A tail is a bounded queue, so a reader that is too
-//! slow misses entries, which are counted, and nothing waits for it.
+//! Tails: an operator watches what goes through this node: entries, ephemeral messages, and activities of sessions. A tail
+//! is a bounded queue, so a reader that is too slow misses items, which are counted, and nothing waits for it.
 
 use std::{
     collections::VecDeque,
@@ -10,22 +10,23 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use realtime_gateway_protocol::ServiceName;
+use realtime_gateway_protocol::{Envelope, ServerMessage, ServiceName, encode_server};
 use tokio::sync::Notify;
 
 use crate::{
+    bus::{Activity, ActivityKind, EphemeralBroadcast},
     store::{AppendNotice, NoticeEntry},
     topic::Topic,
 };
 
 /// The maximum number of tails of a node.
 const MAX_TAILS: usize = 8;
-/// The maximum number of entries that wait for a reader.
-const MAX_ENTRIES: usize = 1_000;
-/// The maximum size of the entries that wait for a reader, in bytes.
+/// The maximum number of items that wait for a reader.
+const MAX_ITEMS: usize = 1_000;
+/// The maximum size of the items that wait for a reader, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// The entries that a tail shows.
+/// What a tail shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TailFilter {
     /// Only those of this topic.
@@ -35,9 +36,26 @@ pub struct TailFilter {
 }
 
 impl TailFilter {
-    fn selects(&self, topic: &Topic) -> bool {
-        self.topic.as_ref().is_none_or(|only| only == topic)
-            && self.service.as_ref().is_none_or(|only| topic.service() == *only)
+    /// Returns whether what goes through a topic is shown.
+    pub(crate) fn selects(&self, topic: &Topic) -> bool {
+        self.topic.as_ref().is_none_or(|only| only == topic) && self.selects_service(&topic.service())
+    }
+
+    /// Returns whether any activity of a session can be shown.
+    pub(crate) fn selects_activities(&self) -> bool {
+        self.topic.is_none()
+    }
+
+    fn selects_activity(&self, activity: &Activity) -> bool {
+        let is_of_service = match &activity.kind {
+            ActivityKind::Call { service, .. } => self.selects_service(service),
+            ActivityKind::SessionOpened { .. } | ActivityKind::SessionEnded { .. } => self.service.is_none(),
+        };
+        self.selects_activities() && is_of_service
+    }
+
+    fn selects_service(&self, service: &ServiceName) -> bool {
+        self.service.as_ref().is_none_or(|only| only == service)
     }
 }
 
@@ -50,18 +68,33 @@ pub struct TailedEntry {
     pub entry: NoticeEntry,
 }
 
+/// An ephemeral message that has gone through.
+#[derive(Debug, Clone)]
+pub struct TailedMessage {
+    /// The topic.
+    pub topic: Topic,
+    /// The message.
+    pub message: ServerMessage,
+    /// The message as text.
+    pub text: Arc<str>,
+}
+
 /// What a tail reads next.
 #[derive(Debug, Clone)]
 pub enum Tailed {
     /// An entry.
     Entry(TailedEntry),
-    /// The number of entries that were dropped here.
+    /// An ephemeral message.
+    Message(TailedMessage),
+    /// What a session did.
+    Activity(Arc<Activity>),
+    /// The number of items that were dropped here.
     Dropped(u64),
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    entries: VecDeque<TailedEntry>,
+    items: VecDeque<Tailed>,
     bytes: usize,
     dropped: u64,
 }
@@ -102,42 +135,69 @@ impl Tails {
         Some(Tail { tails: self.clone(), queue })
     }
 
+    /// Returns whether there is any tail.
+    pub(crate) fn are_open(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
+    }
+
     /// Offers an entry to the tails. Never waits for a reader.
     pub fn offer(&self, notice: &AppendNotice) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        let entry = || TailedEntry { topic: notice.topic.clone(), entry: notice.entry.clone() };
+        self.push(|filter| filter.selects(&notice.topic), || Tailed::Entry(entry()));
+    }
+
+    /// Offers an ephemeral message to the tails.
+    pub(crate) fn offer_message(&self, EphemeralBroadcast { topic, message }: &EphemeralBroadcast) {
+        let tailed = || {
+            let text = encode_server(&Envelope::without_request_id(message.clone())).into();
+            Tailed::Message(TailedMessage { topic: topic.clone(), message: message.clone(), text })
+        };
+        self.push(|filter| filter.selects(topic), tailed);
+    }
+
+    /// Offers what a session did to the tails.
+    pub(crate) fn offer_activity(&self, activity: &Arc<Activity>) {
+        self.push(|filter| filter.selects_activity(activity), || Tailed::Activity(activity.clone()));
+    }
+
+    fn push(&self, is_selected: impl Fn(&TailFilter) -> bool, item: impl Fn() -> Tailed) {
+        if !self.are_open() {
             return;
         }
-        for tail in self.tails.read().iter().filter(|tail| tail.filter.selects(&notice.topic)) {
-            tail.push(notice);
+        for tail in self.tails.read().iter().filter(|tail| is_selected(&tail.filter)) {
+            tail.push(item());
         }
     }
 }
 
 impl TailQueue {
-    fn push(&self, notice: &AppendNotice) {
-        let size = bytes(&notice.entry);
+    fn push(&self, item: Tailed) {
+        let size = bytes(&item);
         let mut queue = self.queue.lock();
-        // After the first entry that is dropped, the count of dropped entries comes before later ones.
-        if queue.dropped > 0 || queue.entries.len() >= MAX_ENTRIES || queue.bytes + size > MAX_BYTES {
+        // After the first item that is dropped, the count of dropped items comes before later ones.
+        if queue.dropped > 0 || queue.items.len() >= MAX_ITEMS || queue.bytes + size > MAX_BYTES {
             queue.dropped += 1;
         } else {
             queue.bytes += size;
-            queue.entries.push_back(TailedEntry { topic: notice.topic.clone(), entry: notice.entry.clone() });
+            queue.items.push_back(item);
         }
         drop(queue);
         self.filled.notify_one();
     }
 }
 
-fn bytes(entry: &NoticeEntry) -> usize {
-    match entry {
-        NoticeEntry::Included(entry) => entry.body.len() + 128,
-        NoticeEntry::Omitted(_) => 128,
-    }
+/// Returns the approximate size of an item, in bytes.
+fn bytes(item: &Tailed) -> usize {
+    let content = match item {
+        Tailed::Entry(TailedEntry { entry: NoticeEntry::Included(entry), .. }) => entry.body.len(),
+        Tailed::Message(message) => 2 * message.text.len(),
+        Tailed::Entry(_) | Tailed::Activity(_) | Tailed::Dropped(_) => 0,
+    };
+    content + 128
 }
 
 impl Tail {
-    /// Returns what comes next. It can be cancelled without losing an entry.
+    /// Returns what comes next. It can be cancelled without losing an item.
     pub async fn next(&self) -> Tailed {
         loop {
             if let Some(next) = self.take() {
@@ -149,9 +209,9 @@ impl Tail {
 
     fn take(&self) -> Option<Tailed> {
         let mut queue = self.queue.queue.lock();
-        if let Some(entry) = queue.entries.pop_front() {
-            queue.bytes = queue.bytes.saturating_sub(bytes(&entry.entry));
-            return Some(Tailed::Entry(entry));
+        if let Some(item) = queue.items.pop_front() {
+            queue.bytes = queue.bytes.saturating_sub(bytes(&item));
+            return Some(item);
         }
         (queue.dropped > 0).then(|| Tailed::Dropped(std::mem::take(&mut queue.dropped)))
     }
@@ -167,7 +227,7 @@ impl Drop for Tail {
 
 #[cfg(test)]
 mod tests {
-    use realtime_gateway_protocol::{ClanId, Timestamp};
+    use realtime_gateway_protocol::{ClanId, MethodName, SessionId, Timestamp, Typing, UserId};
 
     use super::*;
     use crate::store::Entry;
@@ -188,6 +248,7 @@ mod tests {
             match next {
                 Tailed::Entry(entry) => offsets.push(entry.entry.offset()),
                 Tailed::Dropped(count) => dropped += count,
+                Tailed::Message(_) | Tailed::Activity(_) => panic!("{next:?}"),
             }
         }
         (offsets, dropped)
@@ -223,5 +284,27 @@ mod tests {
         assert!(tails.open(TailFilter::default()).is_none());
         drop(others);
         assert!(tails.open(TailFilter::default()).is_some());
+    }
+
+    #[test]
+    fn selects_messages_and_activities() {
+        let tails = Arc::new(Tails::default());
+        let (clan_id, user_id) = (ClanId::new("c").unwrap(), UserId::new("u").unwrap());
+        let topic = Topic::Clan(clan_id.clone());
+        let orders = ServiceName::new("orders").unwrap();
+        let all = tails.open(TailFilter::default()).unwrap();
+        let of_topic = tails.open(TailFilter { topic: Some(topic.clone()), service: None }).unwrap();
+        let of_service = tails.open(TailFilter { topic: None, service: Some(orders.clone()) }).unwrap();
+        let message = Typing { user_id: user_id.clone(), clan_id, is_typing: true }.into();
+        tails.offer_message(&EphemeralBroadcast { topic, message });
+        let method = MethodName::new("cancel").unwrap();
+        let call = ActivityKind::Call { service: orders, method, outcome: "succeeded".into(), duration_ms: 1 };
+        for kind in [ActivityKind::SessionOpened { device_id: None }, call] {
+            let (at, session_id) = (Timestamp::from_millis(0), SessionId::new("s").unwrap());
+            let activity = Activity { at, node: "n".into(), user_id: user_id.clone(), session_id, kind };
+            tails.offer_activity(&Arc::new(activity));
+        }
+        let count = |tail: &Tail| std::iter::from_fn(|| tail.take()).count();
+        assert_eq!((count(&all), count(&of_topic), count(&of_service)), (3, 1, 1));
     }
 }

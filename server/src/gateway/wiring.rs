@@ -1,30 +1,34 @@
 //! Builds the parts of a gateway around a store, from the bottom layer to the top layer, and starts their tasks.
 
+mod inbound;
+
 use std::sync::Arc;
 
+use self::inbound::consume;
 use super::{Prepared, StartError, edge_context::GatewayEdgeContext};
 use crate::{
     auth::Permissions,
-    bus::{self, BackendBroker, Bus, BusEvents, InboundEvents},
+    bus::{self, BackendBroker, Bus, BusEvents},
     cluster::{
         BusEventHandler, Condition, ConditionParts, ContractAgreement, ControlMessageHandler, Inspector,
         InspectorParts, Reconciler, ReconcilerParts, Sweeper, SweeperParts,
     },
     commands::{
-        Calls, ClanChat, Follower, NotificationParts, Notifications, Publications, ServerSubscriptionParts,
-        ServerSubscriptions, ServiceContext, ServiceTable, Services, TypingParts, TypingUsers,
+        Calls, ClanChat, Escalations, Follower, NotificationParts, Notifications, Publications,
+        ServerSubscriptionParts, ServerSubscriptions, ServiceContext, ServiceTable, Services, TypingParts, TypingUsers,
         declared::fingerprints,
-        inbound::BackendEvents,
         router::{Features, RouterParts},
         service::Service,
     },
     config::{Config, LiveConfig},
     delivery::{
+        activity_feed::ActivityFeed,
         entry::entry_frame,
         hub::Hub,
         log::TopicLog,
         presence::{Presence, PresenceParts},
         reports::Reports,
+        tailed_bus::TailedBus,
     },
     edge::accept::Listening,
     gateway::running::{Parts, Running},
@@ -68,6 +72,9 @@ struct Base {
 /// The delivery and session layers.
 struct Core {
     hub: Arc<Hub>,
+    /// Sends ephemeral messages.
+    bus: Arc<dyn Bus>,
+    activity: Arc<ActivityFeed>,
     presence: Arc<Presence>,
     reports: Reports,
     subscriptions: Arc<Subscriptions>,
@@ -146,6 +153,7 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
     }));
     let follower = Arc::new(Follower {
         hub: core.hub.clone(),
+        node: base.node.clone(),
         store: base.store.clone(),
         clock: base.clock.clone(),
         tasks: base.tasks.clone(),
@@ -257,11 +265,14 @@ pub(super) async fn build(materials: Materials) -> Result<Running, StartError> {
 fn core(base: &Base) -> Core {
     let Base { config, metrics, tasks, clock, store, bus, node, permissions, .. } = base.clone();
     let lease = node.lease.clone();
+    let bus = Arc::new(TailedBus::new(bus));
+    let activity = ActivityFeed::new(bus.tails().clone(), bus.clone(), node.name.id.clone(), clock.clone());
+    let activity = Arc::new(activity);
     let hub = Hub::new(store.clone(), bus.clone(), entry_frame, metrics.clone(), tasks.clone(), lease.clone());
     let reports = Reports::new(clock.clone(), config.clone());
     let presence = Arc::new(Presence::new(PresenceParts {
         store: store.clone(),
-        bus,
+        bus: bus.clone(),
         lease,
         config: config.clone(),
         tasks: tasks.clone(),
@@ -281,15 +292,16 @@ fn core(base: &Base) -> Core {
         subscriptions: subscriptions.clone(),
         config: config.clone(),
         metrics: metrics.clone(),
+        activity: activity.clone(),
     }));
     let blocks = Arc::new(Blocks::new(BlockParts { store, node, sessions: sessions.clone(), config, clock, metrics }));
-    Core { hub, presence, reports, subscriptions, sessions, blocks }
+    Core { hub, bus, activity, presence, reports, subscriptions, sessions, blocks }
 }
 
 /// Builds the features that handle commands.
 fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -> Features {
-    let Base { config, metrics, tasks, clock, store, bus, permissions, .. } = base.clone();
-    let hub = core.hub.clone();
+    let Base { config, metrics, tasks, clock, store, permissions, .. } = base.clone();
+    let (hub, bus) = (core.hub.clone(), core.bus.clone());
     let notifications = Arc::new(Notifications::new(NotificationParts {
         store: store.clone(),
         hub: hub.clone(),
@@ -299,15 +311,15 @@ fn features(base: &Base, core: &Core, log: TopicLog, table: Arc<ServiceTable>) -
         clock,
         metrics,
     }));
-    let clan_chat = Arc::new(ClanChat::new(log.clone(), permissions.clone(), core.presence.clone()));
-    let built_in: Vec<Arc<dyn Service>> = vec![notifications.clone(), clan_chat.clone()];
-    let services = Arc::new(Services::new(built_in, table, log, permissions.clone(), core.presence.clone()));
+    let clan_chat = Arc::new(ClanChat::new(log.clone(), permissions.clone()));
+    let services = Arc::new(Services::new(table, log, permissions.clone(), core.presence.clone()));
     let calls = Arc::new(Calls {
         services: services.clone(),
         permissions: permissions.clone(),
         config: base.config.clone(),
         metrics: base.metrics.clone(),
         tasks: base.tasks.clone(),
+        activity: core.activity.clone(),
     });
     let publications = Arc::new(Publications {
         services: services.clone(),
@@ -345,6 +357,7 @@ async fn start_parts(base: &Base, core: &Core, upkeep: &Upkeep, bus_events: BusE
         sessions: core.sessions.clone(),
         server_subscriptions: server_subscriptions.clone(),
         inspector: inspector.clone(),
+        activity: core.activity.clone(),
     };
     let reconciler = Reconciler::begin(ReconcilerParts {
         node: base.node.clone(),
@@ -364,24 +377,16 @@ async fn start_parts(base: &Base, core: &Core, upkeep: &Upkeep, bus_events: BusE
     tasks.spawn_part("reconciliation", reconciler.run());
     tasks.spawn_part("clock", sweeper.clone().watch_clock());
     tasks.spawn_part("sweep", sweeper.clone().sweep());
+    let escalations = Escalations {
+        store: base.store.clone(),
+        reports: Reports::new(base.clock.clone(), base.config.clone()),
+        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+    };
+    tasks.spawn_part("escalations", escalations.run());
     tasks.spawn_part("bus listener", events.run(bus_events));
     tasks.spawn_part("condition", condition.clone().watch());
     tasks.spawn_part("server-side subscriptions", server_subscriptions.clone().run());
     tasks.spawn_part("presence", core.presence.clone().run());
     Ok(())
-}
-
-/// Starts to consume the events of backend services.
-fn consume(base: &Base, core: &Core, features: &Features, inbound: InboundEvents) {
-    let events = BackendEvents {
-        notifications: features.notifications.clone(),
-        clan_chat: features.clan_chat.clone(),
-        services: features.services.clone(),
-        server_subscriptions: features.server_subscriptions.clone(),
-        sessions: core.sessions.clone(),
-        blocks: core.blocks.clone(),
-        lease: base.node.lease.clone(),
-        config: base.config.clone(),
-    };
-    base.tasks.spawn_part("inbound events", events.consume(inbound));
 }

@@ -10,9 +10,11 @@ mod tail;
 mod users;
 mod webhooks;
 
-use realtime_gateway_protocol::{MessageId, MessageSent};
+use realtime_gateway_protocol::MessageId;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::commands::Stored;
 
 pub(super) use self::{
     clans::Clans,
@@ -35,10 +37,12 @@ struct MessageAccepted {
     /// The offset of the message in the topic's log.
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     offset: u64,
+    /// The epoch of the store that the offset belongs to. Both are a position, after which a subscription can begin.
+    epoch: String,
 }
 
-impl From<MessageSent> for MessageAccepted {
-    fn from(sent: MessageSent) -> Self {
-        Self { message_id: sent.message_id, offset: sent.offset }
+impl From<Stored> for MessageAccepted {
+    fn from(Stored { sent, epoch }: Stored) -> Self {
+        Self { message_id: sent.message_id, offset: sent.offset, epoch: epoch.to_string() }
     }
 }

@@ -35,6 +35,10 @@ pub(super) fn add_to_openapi(document: &mut Value, contracts: &[Arc<Contract>]) 
             route["requestBody"]["content"]["application/json"]["schema"] = json!({
                 "allOf": [body, { "type": "object", "properties": { "data": reference(contract, topic.event.name()) } }],
             });
+            let other = if topic.history == TopicHistory::Off { "202" } else { "204" };
+            if let Some(responses) = route["responses"].as_object_mut() {
+                responses.remove(other);
+            }
             document["paths"][path(contract, topic)] = json!({ "post": route });
         }
     }
@@ -61,7 +65,10 @@ pub(super) fn add_to_asyncapi(document: &mut Value, contracts: &[Arc<Contract>])
     for contract in contracts {
         add_types(document, contract);
         for (name, topic) in &contract.topics {
-            let event = ("event", "Event", "send", topic.event.name());
+            let event = match topic.history {
+                TopicHistory::Kept { .. } => ("event", "Event", "send", topic.event.name()),
+                TopicHistory::Off => ("ephemeral_event", "EphemeralEvent", "send", topic.event.name()),
+            };
             let publish = topic.publish.as_ref().map(|publish| ("publish", "Publish", "receive", publish.data.name()));
             for (word, message, action, data) in [Some(event), publish].into_iter().flatten() {
                 let key = format!("{}.{name}.{word}", contract.name);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     auth::{ApiKeys, TopicPolicies},
-    commands::ServiceTable,
+    commands::{ServiceTable, built_in::BuiltInService},
     config::DocsServices,
 };
 
@@ -57,7 +57,8 @@ impl DocumentSet {
             inbound: bytes(&backend_schema(Flow::Inbound)),
             outbound: bytes(&backend_schema(Flow::Outbound)),
             protocol: Bytes::from(protocol_page_html(&declared::protocol_section(contracts))),
-            contracts: Contract::document(contracts).into(),
+            contracts: Contract::document(contracts, &BuiltInService::all().map(|service| service.to_json()).into())
+                .into(),
             services: contracts.iter().map(schema).collect(),
         }
     }

@@ -142,7 +142,7 @@ impl Pages {
         })
     }
 
-    /// The contracts of the declared services.
+    /// The contracts of the declared services, and in `builtIn` the built-in services.
     ///
     /// Each contract has the keys of its file, with the schema in place of its path. They are served to everyone with
     /// `--dev` or `docs.services = "public"`, and on `internal.listen`; otherwise an API key with the scope `read` is

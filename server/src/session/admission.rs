@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use realtime_gateway_protocol::{ClientInfo, CloseCode, Codec, DeviceId, ErrorCode, SessionId};
+use realtime_gateway_protocol::{ClientInfo, CloseCode, Codec, DeviceId, ErrorCode, SessionId, TraceContext};
 
 use super::{ClientInstance, ConnectedClient, Session, Sessions};
 use crate::{
@@ -35,6 +35,8 @@ pub struct UpgradeInfo {
     pub client: Option<ClientInfo>,
     /// The codec that the upgrade has granted.
     pub codec: Codec,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// The result of an admission that was not refused with an error.
@@ -115,6 +117,7 @@ impl Admission {
             self.metrics.client(&client.name, &client.version);
         }
         self.metrics.sessions_active.inc();
+        self.sessions.report_opened(&session);
         tracing::debug!(session = %session.id(), user = %session.user(), peer = %upgrade.peer, "a session opened");
         Ok(Admitted::Session(session))
     }

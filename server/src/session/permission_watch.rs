@@ -114,6 +114,10 @@ impl Subscriptions {
         if let Err(error) = permissions.check_server_side(session.user(), subscription.topic()) {
             return self.end(session, subscription, &error);
         }
+        if !subscription.has_position() && permissions.keeps_history(subscription.topic()) {
+            let message = "the topic has a history now; subscribe again to get a position";
+            return self.end(session, subscription, &CommandError::new(ErrorCode::Unavailable, message));
+        }
         if !session.is_subscribed_by(subscription.topic(), Holder::Client) {
             return;
         }

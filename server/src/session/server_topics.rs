@@ -13,8 +13,8 @@ pub(crate) struct ServerTopics(Mutex<State>);
 struct State {
     /// The topics of the token's claim `subscribe`, without those that an operator has ended since.
     claimed: Vec<Topic>,
-    /// The subscriptions in the store, as they were read last.
-    stored: Vec<ServerSubscription>,
+    /// The subscriptions in the store, as they were read last. `None` before they are read.
+    stored: Option<Vec<ServerSubscription>>,
     running: bool,
     requested: bool,
 }
@@ -39,21 +39,26 @@ impl ServerTopics {
     pub(super) fn forget(&self, is_ended: impl Fn(&Topic) -> bool) {
         let mut state = self.0.lock();
         state.claimed.retain(|topic| !is_ended(topic));
-        state.stored.retain(|stored| !is_ended(&topic_of(stored)));
+        state.stored.iter_mut().for_each(|stored| stored.retain(|stored| !is_ended(&topic_of(stored))));
     }
 
     /// Replaces the subscriptions of the store. Returns when the first of them ends.
     pub(crate) fn set_stored(&self, stored: Vec<ServerSubscription>) -> Option<Timestamp> {
         let first = stored.iter().filter_map(|subscription| subscription.until).min();
-        self.0.lock().stored = stored;
+        self.0.lock().stored = Some(stored);
         first
+    }
+
+    /// Returns whether the subscriptions of the store are not known, because they were not read yet.
+    pub(crate) fn is_stored_unknown(&self) -> bool {
+        self.0.lock().stored.is_none()
     }
 
     /// Returns the topics to which the session has to be subscribed at the time `now`, each once.
     pub(crate) fn wanted(&self, now: Timestamp) -> Vec<Topic> {
         let state = self.0.lock();
         let mut wanted: Vec<Topic> = state.claimed.clone();
-        wanted.extend(state.stored.iter().filter(|stored| !stored.has_ended(now)).map(topic_of));
+        wanted.extend(state.stored.iter().flatten().filter(|stored| !stored.has_ended(now)).map(topic_of));
         wanted.sort();
         wanted.dedup();
         wanted

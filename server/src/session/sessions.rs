@@ -11,9 +11,11 @@ use realtime_gateway_protocol::{
 
 use super::{Session, SessionTable, Subscriptions, blocks::close_blocked, connection_handler::ConnectionSummary};
 use crate::{
+    bus::ActivityKind,
     command_error::CommandError,
     config::LiveConfig,
     confirmation::in_time,
+    delivery::activity_feed::ActivityFeed,
     metrics::Metrics,
     node::Node,
     store::{
@@ -37,6 +39,7 @@ pub(crate) struct SessionParts {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) config: LiveConfig,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) activity: Arc<ActivityFeed>,
 }
 
 /// The sessions of this node.
@@ -78,6 +81,12 @@ impl Sessions {
         in_time(self.parts.store.open_session(session.record(&self.parts.node.name), self.policy())).await
     }
 
+    /// Reports that a session was opened to operators who follow what goes on.
+    pub(super) fn report_opened(&self, session: &Session) {
+        let opened = || ActivityKind::SessionOpened { device_id: session.client.device.clone() };
+        self.parts.activity.report(session.user(), session.id(), opened);
+    }
+
     /// Ends a session whose connection has ended.
     pub(crate) async fn end(&self, session: &Arc<Session>, address: IpAddr, summary: &ConnectionSummary) {
         self.parts.subscriptions.end_all(session);
@@ -90,6 +99,11 @@ impl Sessions {
         self.parts.metrics.sessions_active.dec();
         let duration_ms = u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX);
         let ConnectionSummary { code, bytes_received, bytes_sent, .. } = *summary;
+        self.parts.activity.report(session.user(), session.id(), || ActivityKind::SessionEnded {
+            code: code.0,
+            reason: code.meaning().map(str::to_owned),
+            duration_ms,
+        });
         macro_rules! session_ended {
             ($level:ident, $($who:tt)*) => {
                 tracing::$level!(
@@ -125,7 +139,8 @@ impl Sessions {
             // `cluster/control.rs` handles it above this layer.
             ControlMessage::SubscriptionsChanged { .. }
             | ControlMessage::Inspect { .. }
-            | ControlMessage::Inspected { .. } => {}
+            | ControlMessage::Inspected { .. }
+            | ControlMessage::ActivityWanted { .. } => {}
             ControlMessage::BlocksChanged => self.parts.node.request_reconciliation(),
         }
     }

@@ -147,6 +147,9 @@ impl Subscriptions {
         (reason, revision): (Reason, u64),
     ) -> Result<Arc<Subscription>, CommandError> {
         let delivered = self.delivered.before(&topic);
+        let keeps_history = self.parts.permissions.keeps_history(&topic);
+        // A client needs no knowledge of the contract to subscribe, so that other positions are ignored.
+        let from = if keeps_history { from } else { SubscribeFrom::default() };
         let (interest, bounds, epoch) = in_time(self.parts.hub.register_interest(&topic)).await?;
         let pending = match &topic {
             Topic::User(user) => Some(in_time(self.parts.store.pending_count(user)).await?),
@@ -168,15 +171,16 @@ impl Subscriptions {
                 }
                 _ => beginning(&from, &epoch, bounds, exists.then(|| self.parts.hub.cursor(&topic).unwrap_or(0))),
             };
+            subscription.set_has_position(keeps_history);
             if from.recover.is_some() {
                 self.parts.metrics.recovery(beginning.recovered);
             }
             session.reply(
                 request_id,
                 SubscriptionConfirmed {
-                    offset: Some(bounds.head),
-                    epoch: Some(epoch.to_string()),
-                    recovered: Some(beginning.recovered),
+                    offset: keeps_history.then_some(bounds.head),
+                    epoch: keeps_history.then(|| epoch.to_string()),
+                    recovered: keeps_history.then_some(beginning.recovered),
                     pending,
                     origin: (reason.holder() == Holder::Server).then_some(SubscriptionOrigin::Server),
                     ..confirmation(&topic, SubscriptionStatus::Subscribed)

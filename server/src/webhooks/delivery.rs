@@ -3,13 +3,16 @@
 //! The oldest events are one batch, which is repeated until it is taken or refused. A refused batch is halved until one
 //! event alone is refused, so that an event that the receiver cannot take does not hold up the others.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{Timestamp, TraceContext};
 use sha2::{Digest as _, Sha256};
 
 use super::event::webhook_event;
-use crate::store::{DeadReason, Death, WaitingEvent, WebhookName};
+use crate::store::{Attempts, DeadReason, Death, WaitingEvent, WebhookName};
 
 /// The largest body of a request, in bytes. An event that is larger is sent alone.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,6 +29,8 @@ pub(super) struct Batch {
     pub(super) body: String,
     /// The number of events.
     pub(super) events: usize,
+    /// The trace that all of them belong to, if there is one.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// An event that was read from the store.
@@ -36,6 +41,7 @@ struct Pending {
     /// The event as JSON.
     text: String,
     attempts: u32,
+    trace: Option<TraceContext>,
 }
 
 /// The events of a webhook that are sent next.
@@ -69,7 +75,8 @@ impl Delivery {
             sequence: event.entry.sequence,
             since: event.since,
             text: webhook_event(&event.entry),
-            attempts: 0,
+            attempts: event.attempts,
+            trace: TraceContext::of_event(&event.entry.event.body),
         };
         self.pending = events.into_iter().map(pending).collect();
         self.max_batch = max_batch;
@@ -96,9 +103,11 @@ impl Delivery {
 
     /// Removes events that are settled.
     pub(super) fn remove(&mut self, dead: &[Death]) {
-        let before = self.pending.len();
-        self.pending.retain(|event| !dead.iter().any(|death| death.sequence == event.sequence));
-        if self.pending.len() < before {
+        let is_dead = |event: &Pending| dead.iter().any(|death| death.sequence == event.sequence);
+        let changes_request = self.pending.iter().take(self.size).any(is_dead);
+        self.pending.retain(|event| !is_dead(event));
+        // A request may be under way. Its events are not removed then, and it stays as it is.
+        if changes_request {
             self.size = self.fitting();
         }
     }
@@ -118,7 +127,14 @@ impl Delivery {
         // A replayed event has another sequence, so that a receiver that remembers ids does not skip it.
         let name = format!("{} {first} {body}", self.webhook);
         let digest: String = Sha256::digest(name).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Batch { id: format!("msg_{digest}"), body, events }
+        Batch { id: format!("msg_{digest}"), body, events, trace: self.common_trace() }
+    }
+
+    /// Returns the trace that all events of the next request belong to.
+    fn common_trace(&self) -> Option<TraceContext> {
+        let mut traces = self.pending.iter().take(self.size).map(|event| event.trace.as_ref());
+        let first = traces.next()??;
+        traces.all(|trace| trace == Some(first)).then(|| first.clone())
     }
 
     /// Ends an attempt whose events were taken. Returns their sequences.
@@ -145,6 +161,17 @@ impl Delivery {
     pub(super) fn failed(&mut self) -> u32 {
         self.failures = self.failures.saturating_add(1);
         self.failures
+    }
+
+    /// Returns how often the events of the next request were sent.
+    pub(super) fn attempts(&self) -> Vec<Attempts> {
+        let attempts = |event: &Pending| Attempts { sequence: event.sequence, attempts: event.attempts };
+        self.pending.iter().take(self.size).map(attempts).collect()
+    }
+
+    /// Returns the sequences of the events of the next request.
+    pub(super) fn in_request(&self) -> HashSet<u64> {
+        self.pending.iter().take(self.size).map(|event| event.sequence).collect()
     }
 
     /// Doubles the size of the next request, up to what fits. After a refusal a request may have fewer events.

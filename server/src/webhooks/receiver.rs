@@ -1,13 +1,13 @@
 //! The receiver of a webhook: sends one signed request and reads no more of the response than its status.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{Timestamp, TraceContext};
 use tokio::time::timeout;
 
 use super::{delivery::Batch, outcome::Outcome};
 use crate::{
-    backend::Signer,
+    backend::{Signer, retry_after},
     config::{Secret, Webhook},
     crypto,
 };
@@ -52,10 +52,14 @@ impl Receiver {
         for (name, value) in self.signer.headers(&batch.id, now, &batch.body) {
             request = request.header(name, value);
         }
+        for (name, value) in batch.trace.iter().flat_map(TraceContext::headers) {
+            request = request.header(name, value);
+        }
         let request = request.header("content-type", "application/json").body(batch.body.clone());
+        let sent = Instant::now();
         match request.send().await {
             Ok(response) => {
-                let outcome = Outcome::of(&response);
+                let outcome = Outcome::of(&response, retry_after(response.headers(), now, sent));
                 // Whether the body can be read changes nothing.
                 let _ = timeout(MAX_BODY_TIME, discard(response)).await;
                 outcome

@@ -1,6 +1,6 @@
 //! Sends the events of one webhook: reads them from the store, does what `delivery.rs` decides, and settles them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -115,7 +115,7 @@ impl Sender {
     async fn step(&mut self) -> Result<(), StoreError> {
         let settings = self.parts.settings.borrow().clone();
         if Instant::now() >= self.check_at {
-            self.keep_bound(&settings).await?;
+            self.keep_bound(&settings, &HashSet::new()).await?;
             self.check_at = Instant::now() + CHECK;
         }
         if self.delivery.is_empty() {
@@ -153,8 +153,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives up the oldest events if more than `max_waiting` wait.
-    async fn keep_bound(&mut self, settings: &WebhookSettings) -> Result<(), StoreError> {
+    /// Gives up the oldest events if more than `max_waiting` wait, except those of the request that is under way.
+    async fn keep_bound(&mut self, settings: &WebhookSettings, in_request: &HashSet<u64>) -> Result<(), StoreError> {
         let (store, webhook) = (self.parts.store.clone(), self.parts.webhook.clone());
         loop {
             let status = store.webhook_status(&webhook).await?;
@@ -163,13 +163,16 @@ impl Sender {
             if excess == 0 || !self.parts.lease.is_held() {
                 return Ok(());
             }
-            let entries = usize::try_from(excess).unwrap_or(MAX_OVERFLOW).min(MAX_OVERFLOW);
-            let oldest =
-                store.read_webhook(&webhook, PageLimit { entries, bytes: MAX_BODY_BYTES }, Duration::ZERO).await?;
-            if oldest.is_empty() {
+            let excess = usize::try_from(excess).unwrap_or(MAX_OVERFLOW).min(MAX_OVERFLOW);
+            // The request and the events that are read have at most this size each.
+            let limit = PageLimit { entries: excess + in_request.len(), bytes: 2 * MAX_BODY_BYTES };
+            let oldest = store.read_webhook(&webhook, limit, Duration::ZERO).await?;
+            let others =
+                oldest.iter().map(|event| event.entry.sequence).filter(|sequence| !in_request.contains(sequence));
+            let dead = self.delivery.overflowing(others.take(excess));
+            if dead.is_empty() {
                 return Ok(());
             }
-            let dead = self.delivery.overflowing(oldest.iter().map(|event| event.entry.sequence));
             self.give_up(settings, dead).await?;
         }
     }
@@ -191,10 +194,22 @@ impl Sender {
     /// Sends a request.
     async fn send(&mut self, settings: &WebhookSettings) -> Result<(), StoreError> {
         let batch = self.delivery.next();
-        let outcome = tokio::select! {
-            outcome = settings.receiver.send(&batch, self.parts.clock.wall()) => outcome,
-            // Another node may send these events now. This request may still arrive, and is a repeat then.
-            () = self.parts.lease.lost() => return Ok(()),
+        let mut request = pin!(settings.receiver.send(&batch, self.parts.clock.wall()));
+        let lease = self.parts.lease.clone();
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut request => break outcome,
+                // Another node may send these events now. This request may still arrive, and is a repeat then.
+                () = lease.lost() => return Ok(()),
+                // A receiver may be slow, and many events may come meanwhile.
+                () = sleep_until(self.check_at) => {
+                    let in_request = self.delivery.in_request();
+                    if let Err(error) = self.keep_bound(settings, &in_request).await {
+                        tracing::debug!(webhook = %self.parts.webhook, %error, "the bound of the webhook waits for the store");
+                    }
+                    self.check_at = Instant::now() + CHECK;
+                }
+            }
         };
         self.retry_at = None;
         match outcome {
@@ -222,6 +237,7 @@ impl Sender {
             }
             Outcome::Failed { retry_after, problem } => {
                 let failures = self.delivery.failed();
+                self.keep_attempts().await;
                 let wait = match retry_after {
                     Some(retry_after) => backoff::bounded(retry_after),
                     None => backoff::wait(failures, random_share()),
@@ -236,6 +252,15 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    /// Remembers how often the events of the request were sent. Without an answer of the store, only the number of attempts of
+    /// a dead letter may be too low.
+    async fn keep_attempts(&self) {
+        let SenderParts { store, webhook, .. } = &self.parts;
+        if let Err(error) = store.keep_attempts(webhook, &self.delivery.attempts()).await {
+            tracing::debug!(%webhook, %error, "the attempts of a webhook were not recorded");
+        }
     }
 
     /// Settles events that were sent. While the store does not answer, this is repeated, because the events would be

@@ -59,6 +59,7 @@ async fn fill(path: &Path) {
             at: Timestamp::from_millis(AT),
             body: format!("body-of-notification-{n}").into(),
             expires: Timestamp::from_millis(AT + 1_000_000),
+            escalate_at: None,
             max_pending: 100,
             dropped_event: None,
         };
@@ -72,6 +73,7 @@ async fn fill(path: &Path) {
             at: Timestamp::from_millis(AT),
             body: format!("body-of-broadcast-{n}-{}", "x".repeat(1_000)).into(),
             expires: Timestamp::from_millis(AT + 1_000_000),
+            escalate_at: None,
             max_pending: 100,
             recipients: recipients.to_vec(),
         };

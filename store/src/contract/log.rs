@@ -154,6 +154,15 @@ impl fmt::Display for Lost {
     }
 }
 
+/// Logs with entries of late.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecentLogs {
+    /// Their topics.
+    pub topics: Vec<Topic>,
+    /// Where the search continues. `None` when it is complete.
+    pub next: Option<Arc<str>>,
+}
+
 /// The logs of all topics. An append assigns the next offset of its topic; offsets are never reused. Every append and every
 /// notification increments the counter of its topic's shard in the same step. [`Nodes::reconcile`](super::Nodes::reconcile)
 /// reads these counters.
@@ -189,6 +198,11 @@ pub trait Log {
 
     /// Reads the last entries before an offset, in ascending order.
     async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError>;
+
+    /// Returns logs whose newest entry was accepted at or after a time, in any order, and without pending notifications.
+    /// It looks at a few hundred logs, and continues where an earlier search has stopped. A log that gets its first or its
+    /// last entry meanwhile may be missing or occur twice.
+    async fn recent_logs(&self, since: Timestamp, after: Option<Arc<str>>) -> Result<RecentLogs, StoreError>;
 
     /// Returns the bounds of several logs.
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError>;

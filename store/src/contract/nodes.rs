@@ -106,6 +106,11 @@ pub enum ControlMessage {
         /// The answer, as JSON of the gateway. Empty if the node does not know the question.
         answer: String,
     },
+    /// An operator follows all nodes on another node. This node sends what its sessions do to the others for a time.
+    ActivityWanted {
+        /// For how long, in milliseconds.
+        milliseconds: u64,
+    },
     /// Blocks of users have changed. The node reads the changes now instead of with its next reconciliation.
     BlocksChanged,
 }

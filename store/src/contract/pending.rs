@@ -22,6 +22,8 @@ pub struct Notify {
     pub body: Bytes,
     /// When the notification expires.
     pub expires: Timestamp,
+    /// When it is escalated if it is still pending ([`Escalations`](super::Escalations)).
+    pub escalate_at: Option<Timestamp>,
     /// The maximum number of pending notifications of the user. Beyond it the oldest are dropped.
     pub max_pending: u64,
     /// The event for backend services about dropped notifications. It is written in the same step, and only if
@@ -42,6 +44,8 @@ pub struct Broadcast {
     pub body: Bytes,
     /// When the notification expires.
     pub expires: Timestamp,
+    /// When it is escalated for each user for whom it is still pending.
+    pub escalate_at: Option<Timestamp>,
     /// The maximum number of pending notifications of each user. Beyond it the oldest are dropped.
     pub max_pending: u64,
     /// The users. A user who is listed twice gets the notification once, and the second result is a duplicate.
@@ -76,6 +80,7 @@ impl Broadcast {
             at: self.at,
             body: self.body.clone(),
             expires: self.expires,
+            escalate_at: self.escalate_at,
             max_pending: self.max_pending,
             dropped_event: recipient.dropped_event.clone(),
         }

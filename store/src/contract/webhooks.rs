@@ -117,6 +117,17 @@ pub struct WaitingEvent {
     pub entry: OutboxEntry,
     /// Since when it waits: the time of the event, or when it was replayed.
     pub since: Timestamp,
+    /// How often it was sent, as [`Webhooks::keep_attempts`] has recorded.
+    pub attempts: u32,
+}
+
+/// How often a waiting event was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// The sequence of the waiting event.
+    pub sequence: u64,
+    /// The number of times.
+    pub attempts: u32,
 }
 
 /// Why an event was given up.
@@ -224,6 +235,10 @@ pub trait Webhooks {
         limit: PageLimit,
         wait: Duration,
     ) -> Result<Vec<WaitingEvent>, StoreError>;
+
+    /// Remembers how often waiting events were sent, so that another node, or this one after a restart, continues the
+    /// count. Events that do not wait any more are ignored.
+    async fn keep_attempts(&self, webhook: &WebhookName, attempts: &[Attempts]) -> Result<(), StoreError>;
 
     /// Removes waiting events, and keeps those that are given up as dead letters. Events that do not wait any more are
     /// ignored. A dead letter with the id of an earlier one replaces it.

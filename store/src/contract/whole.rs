@@ -7,8 +7,8 @@ use gateway_runtime::supervision::Supervisor;
 use realtime_gateway_protocol::Timestamp;
 
 use super::{
-    Blocks, ClusterChannel, ClusterEvents, Log, NodeName, Nodes, Outbox, Pending, Presence, ServerSubscriptions,
-    Sessions, WebhookFilter, Webhooks,
+    Blocks, ClusterChannel, ClusterEvents, Escalations, Log, NodeName, Nodes, Outbox, Pending, Presence,
+    ServerSubscriptions, Sessions, WebhookFilter, Webhooks,
 };
 use crate::{ClockMark, SpaceLimits, SpaceStatus};
 
@@ -90,7 +90,19 @@ pub struct Swept {
 /// A store.
 #[async_trait]
 pub trait Store:
-    Log + Pending + Sessions + ServerSubscriptions + Presence + Nodes + Outbox + Webhooks + Blocks + Send + Sync + 'static
+    Log
+    + Pending
+    + Escalations
+    + Sessions
+    + ServerSubscriptions
+    + Presence
+    + Nodes
+    + Outbox
+    + Webhooks
+    + Blocks
+    + Send
+    + Sync
+    + 'static
 {
     /// Removes expired entries and notifications, a few hundred rows at a time so that writers do not wait long. A store
     /// with its own clock uses that clock, and removes nothing if `now` differs too much from it.

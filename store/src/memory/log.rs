@@ -67,6 +67,11 @@ impl MemoryLog {
         self.bytes
     }
 
+    /// Returns when the newest entry was accepted.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.entries.back().map(|entry| entry.at)
+    }
+
     /// Finds an entry with the same key within the window. Returns its offset and the id of its message.
     ///
     /// # Errors

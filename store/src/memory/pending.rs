@@ -43,7 +43,9 @@ pub(super) struct PendingRow {
     pub(super) id: NotificationId,
     pub(super) at: Timestamp,
     pub(super) expires: Timestamp,
-    body: Bytes,
+    /// When it is escalated, unless it was escalated already.
+    pub(super) escalate_at: Option<Timestamp>,
+    pub(super) body: Bytes,
 }
 
 impl UserPending {
@@ -87,8 +89,8 @@ impl UserPending {
             }
         }
         self.head += 1;
-        let row =
-            PendingRow { id: notify.id.clone(), at: notify.at, expires: notify.expires, body: notify.body.clone() };
+        let (id, body) = (notify.id.clone(), notify.body.clone());
+        let row = PendingRow { id, at: notify.at, expires: notify.expires, escalate_at: notify.escalate_at, body };
         self.bytes += PENDING_BYTES + notify.body.len() as u64;
         self.pending.insert(self.head, row);
         let known = Remembered { offset: self.head, at: notify.at, content: notify.content };
@@ -96,6 +98,18 @@ impl UserPending {
             self.bytes += ID_BYTES;
         }
         (self.head, removed)
+    }
+
+    /// Returns a pending notification.
+    pub(super) fn get(&self, offset: u64) -> Option<&PendingRow> {
+        self.pending.get(&offset)
+    }
+
+    /// Forgets when a notification is escalated.
+    pub(super) fn forget_escalation(&mut self, offset: u64) {
+        if let Some(row) = self.pending.get_mut(&offset) {
+            row.escalate_at = None;
+        }
     }
 
     /// Removes a notification by its id.

@@ -74,7 +74,7 @@ impl ServerSubscriptions for MemoryStore {
     ) -> Result<SubscriptionOutcome, StoreError> {
         let now = self.clock.now();
         self.step(|state| {
-            self.reserve(state, &[])?;
+            self.reserve(state, 0)?;
             let mut subscriptions = state.subscriptions.of(user);
             let outcome = subscription_row::keep(&mut subscriptions, subscription, now);
             if outcome == SubscriptionOutcome::Kept {

@@ -33,8 +33,11 @@ impl State {
             swept.expired += 1;
             if let Some(notifications) = self.users.get_mut(&user) {
                 let before = notifications.bytes();
-                notifications.remove(offset, now, window);
+                let removed = notifications.remove(offset, now, window);
                 self.bytes = (self.bytes + notifications.bytes()).saturating_sub(before);
+                if let Some(row) = removed {
+                    self.forget_times(&user, offset, &row);
+                }
             }
         }
         let over = |at: &Timestamp| after(*at, window) <= now;

@@ -11,8 +11,8 @@ use realtime_gateway_protocol::Timestamp;
 
 use super::MemoryStore;
 use crate::{
-    DeadEvent, Death, Event, EventDetail, OutboxEntry, PageLimit, Settled, Settlement, StoreError, WaitingEvent,
-    WebhookFilter, WebhookName, WebhookStatus, Webhooks, page::PageBudget, wait::Wait,
+    Attempts, DeadEvent, Death, Event, EventDetail, OutboxEntry, PageLimit, Settled, Settlement, StoreError,
+    WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks, page::PageBudget, wait::Wait,
 };
 
 /// The events of all webhooks.
@@ -55,7 +55,7 @@ impl WebhookEvents {
     fn enqueue(&mut self, mut entry: OutboxEntry, since: Timestamp) {
         self.last += 1;
         entry.sequence = self.last;
-        self.waiting.insert(self.last, WaitingEvent { entry, since });
+        self.waiting.insert(self.last, WaitingEvent { entry, since, attempts: 0 });
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Settled {
@@ -119,6 +119,16 @@ impl Webhooks for MemoryStore {
                 return Ok(found);
             }
         }
+    }
+
+    async fn keep_attempts(&self, webhook: &WebhookName, attempts: &[Attempts]) -> Result<(), StoreError> {
+        self.webhook(webhook, |events| {
+            for Attempts { sequence, attempts } in attempts {
+                if let Some(event) = events.waiting.get_mut(sequence) {
+                    event.attempts = *attempts;
+                }
+            }
+        })
     }
 
     async fn settle_webhook(&self, webhook: &WebhookName, settlement: Settlement) -> Result<Settled, StoreError> {

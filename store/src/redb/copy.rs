@@ -10,6 +10,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata}
 use super::{
     RedbStore, blocks,
     bodies::{self, BODIES, BodyRow},
+    escalations,
     fault::Fault,
     format::{
         ENTRIES, EPOCH, EntryRow, IDS, IdRow, KEYS, KeyRow, KnownKind, LOGS, LogRow, OUTBOX, PENDING, PendingRow,
@@ -160,6 +161,9 @@ fn dump_users(transaction: &ReadTransaction, pages: &mut Pages) -> Result<(), Fa
             let (offset, at, expires) = (key.value().1, time(row.at), time(row.expires));
             pages.add_blocking(Item::Pending { user: user.clone(), offset, id, at, expires, body })?;
         }
+        for escalation in escalations::read_each(transaction, &user, number)? {
+            pages.add_blocking(escalation?)?;
+        }
         for row in ids.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {
             let (id, row) = row?;
             let row = IdRow::decode(id.value(), row.value())?;
@@ -270,6 +274,10 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             let pending = PendingRow { at: at.millis(), expires: expires.millis(), id: id.as_str(), body };
             tables.pending.insert(key, pending.encode(key).as_slice())?;
             tables.expiries.insert((expires.millis(), row.number, *offset), user.as_str())?;
+        }
+        Item::Escalation { user, offset, due } => {
+            let number = user_row(tables, user)?.number;
+            escalations::write(tables, (number, *offset), user.as_str(), due.millis())?;
         }
         Item::Body { number, id, expires, body } => {
             tables.take_body_number(*number)?;

@@ -2,7 +2,7 @@
 //!
 //! Numbers in rows are little-endian. Every row begins with a byte for its layout, so that one kind of row can change
 //! without the others, and ends with a checksum over its table, its key and its content (`sealed.rs`). The tables
-//! `keys_by_time`, `ages`, `ids_by_time`, `expiries`, `bodies_by_time` and `subscription_ends` are indexes without checksums; what an index says is
+//! `keys_by_time`, `ages`, `ids_by_time`, `expiries`, `escalations_by_time`, `bodies_by_time` and `subscription_ends` are indexes without checksums; what an index says is
 //! always verified with the row to which it refers. Times are in milliseconds since 1970. Logs and users have numbers,
 //! so that keys are short. Numbers are assigned in the order of the first write and are never reused.
 //!
@@ -22,12 +22,13 @@
 //! | `ids` | user (8 bytes), notification id | [`IdRow`] |
 //! | `ids_by_time` | time, user, offset | the key in `ids` |
 //! | `expiries` | time, user, offset | user's name |
+//! | `escalations`, `escalations_by_time` | | when notifications are escalated: `escalations.rs` |
 //! | `outbox` | sequence | [`OutboxRow`] |
 //! | `open_sessions` | session | [`OpenSessionRow`] |
 //! | `server_subscriptions` | user | the user's server-side subscriptions in JSON (`subscription_row.rs`), with a checksum |
 //! | `subscription_ends` | time at which the first of them ends, user | empty |
 //! | `blocks` | user | the user's blocks in JSON (`block_row.rs`), with a checksum |
-//! | `webhooks`, `webhook_waiting`, `webhook_dead`, `webhook_dead_ids` | | events for webhooks: `webhooks/rows.rs` |
+//! | `webhooks`, `webhook_waiting`, `webhook_attempts`, `webhook_dead`, `webhook_dead_ids` | | events for webhooks: `webhooks/rows.rs` |
 //! | `known` | hash of the name of a log or user | [`KnownRow`] |
 
 use realtime_gateway_protocol::Timestamp;

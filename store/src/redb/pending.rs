@@ -8,6 +8,7 @@ use redb::ReadableTable;
 
 use super::{
     bodies::{self, SharedBody},
+    escalations,
     fault::Fault,
     format::{IdRow, KnownKind, Pair, PendingRow, RowBody, UserRow, check_unknown, id_of, time},
     log,
@@ -163,6 +164,9 @@ pub(super) fn notify(
         .insert(id.as_slice(), IdRow { offset, at: now, content: Some(notify.content) }.encode(&id).as_slice())?;
     tables.ids_by_time.insert((now, user.number, offset), id.as_slice())?;
     tables.expiries.insert((expires, user.number, offset), name)?;
+    if let Some(due) = notify.escalate_at {
+        escalations::write(tables, key, name, due.millis())?;
+    }
     tables.users.insert(name, user.encode(name).as_slice())?;
     if let Some(event) = notify.dropped_event.as_ref().filter(|_| !dropped.is_empty()) {
         outbox::write(tables, event, &EventDetail::Notifications(dropped.clone()))?;
@@ -234,6 +238,7 @@ pub(super) fn remove(
     };
     tables.changed = true;
     tables.pending.remove(key)?;
+    escalations::forget(tables, key)?;
     user.count = user.count.saturating_sub(1);
     if user.count == 0 {
         user.soonest = u64::MAX;

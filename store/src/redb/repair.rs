@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 use super::{
     DataFile, blocks,
     copy::{SharedBodies, dump_webhook, key_from},
+    escalations,
     fault::{Fault, guard},
     file::Change,
     format::{ENTRIES, EPOCH, IDS, IdRow, KEYS, KeyRow, META, PendingRow, RowBody, encode_epoch, text, time},
@@ -224,8 +225,11 @@ fn dump_user(
         }
         position = page.next;
     }
-    let mut ids = Vec::new();
     let number = found.row.number;
+    // The survey has already counted the rows that cannot be read.
+    let escalated = guard(|| escalations::read_each(transaction, user, number)).unwrap_or_default();
+    escalated.into_iter().flatten().try_for_each(|item| pages.add_blocking(item))?;
+    let mut ids = Vec::new();
     let read = guard(|| {
         let table = transaction.open_table(IDS)?;
         for row in table.range(number.to_be_bytes().as_slice()..(number + 1).to_be_bytes().as_slice())? {

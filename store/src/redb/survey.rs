@@ -7,10 +7,11 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition};
 use super::{
     blocks,
     bodies::{BODIES, BODY_USES, BodyRow, UsesRow},
+    escalations::{self, ESCALATIONS, EscalationRow},
     fault::{Fault, guard},
     format::{
         BLOCKS, ENTRIES, FORMAT, IDS, IdRow, KEYS, KNOWN, KeyRow, KnownKind, KnownRow, LOGS, LogRow, META, NumbersRow,
-        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, SUBSCRIPTIONS, USERS, UserRow,
+        OPEN_SESSIONS, OUTBOX, OpenSessionRow, OutboxRow, Pair, SUBSCRIPTIONS, USERS, UserRow,
     },
     log_page, migrations,
     overlay::{self, ReadOnlyFile},
@@ -162,8 +163,14 @@ impl Survey {
             self.rows(&transaction, "server-side subscriptions", SUBSCRIPTIONS, |key: &str, row| {
                 server_subscriptions::decode(key, row).is_ok()
             });
+            // A file of an earlier version does not have this table.
+            if !matches!(escalations::table(&transaction), Ok(None)) {
+                self.rows(&transaction, "escalations", ESCALATIONS, |key: Pair, row| {
+                    EscalationRow::decode(key, row).is_ok()
+                });
+            }
             self.rows(&transaction, "events", OUTBOX, |key: u64, row| OutboxRow::decode(key, row).is_ok());
-            // A file of an earlier version does not have these tables.
+            // The same holds for these tables.
             if !webhooks::names(&transaction).is_ok_and(|names| names.is_empty()) {
                 self.rows(&transaction, "events of webhooks", WAITING, |key, row| WaitingRow::decode(key, row).is_ok());
                 self.rows(&transaction, "dead letters of webhooks", DEAD, |key, row| DeadRow::decode(key, row).is_ok());

@@ -12,12 +12,13 @@ use redb::{ReadableTable, WriteTransaction};
 use super::{
     bodies::{BODIES, BODIES_BY_TIME, BODY_USES},
     counted::CountedTable,
+    escalations::{ESCALATIONS, ESCALATIONS_BY_TIME},
     fault::Fault,
     format::{
         AGES, BLOCKS, ENTRIES, EXPIRIES, IDS, IDS_BY_TIME, KEYS, KEYS_BY_TIME, KNOWN, KnownKind, KnownRow, LOGS, META,
         NumbersRow, OPEN_SESSIONS, OUTBOX, PENDING, Pair, SUBSCRIPTION_ENDS, SUBSCRIPTIONS, Triple, USERS,
     },
-    webhooks::{DEAD, DEAD_IDS, WAITING, WEBHOOKS},
+    webhooks::{ATTEMPTS, DEAD, DEAD_IDS, WAITING, WEBHOOKS},
     writer::Shared,
 };
 use crate::{Epoch, WebhookFilter, damage::Damage, outbox_bound::OutboxBound, space::SpaceGate};
@@ -45,6 +46,8 @@ pub(super) struct Tables<'t> {
     pub(super) ids: CountedTable<'t, Bytes, Bytes>,
     pub(super) ids_by_time: CountedTable<'t, Triple, Bytes>,
     pub(super) expiries: CountedTable<'t, Triple, Text>,
+    pub(super) escalations: CountedTable<'t, Pair, Bytes>,
+    pub(super) escalations_by_time: CountedTable<'t, Triple, Text>,
     pub(super) outbox: CountedTable<'t, u64, Bytes>,
     pub(super) open_sessions: CountedTable<'t, Text, Bytes>,
     pub(super) blocks: CountedTable<'t, Text, Bytes>,
@@ -59,6 +62,7 @@ pub(super) struct Tables<'t> {
     pub(super) window: Duration,
     pub(super) webhooks: CountedTable<'t, Text, Bytes>,
     pub(super) webhook_waiting: CountedTable<'t, (Text, u64), Bytes>,
+    pub(super) webhook_attempts: CountedTable<'t, (Text, u64), u32>,
     pub(super) webhook_dead: CountedTable<'t, (Text, u64), Bytes>,
     pub(super) webhook_dead_ids: CountedTable<'t, (Text, Text), u64>,
     /// The node that writes events.
@@ -97,6 +101,8 @@ impl<'t> Tables<'t> {
             ids: CountedTable::new(transaction.open_table(IDS)?, &growth),
             ids_by_time: CountedTable::new(transaction.open_table(IDS_BY_TIME)?, &growth),
             expiries: CountedTable::new(transaction.open_table(EXPIRIES)?, &growth),
+            escalations: CountedTable::new(transaction.open_table(ESCALATIONS)?, &growth),
+            escalations_by_time: CountedTable::new(transaction.open_table(ESCALATIONS_BY_TIME)?, &growth),
             outbox: CountedTable::new(transaction.open_table(OUTBOX)?, &growth),
             open_sessions: CountedTable::new(transaction.open_table(OPEN_SESSIONS)?, &growth),
             blocks: CountedTable::new(transaction.open_table(BLOCKS)?, &growth),
@@ -108,6 +114,7 @@ impl<'t> Tables<'t> {
             window: shared.window,
             webhooks: CountedTable::new(transaction.open_table(WEBHOOKS)?, &growth),
             webhook_waiting: CountedTable::new(transaction.open_table(WAITING)?, &growth),
+            webhook_attempts: CountedTable::new(transaction.open_table(ATTEMPTS)?, &growth),
             webhook_dead: CountedTable::new(transaction.open_table(DEAD)?, &growth),
             webhook_dead_ids: CountedTable::new(transaction.open_table(DEAD_IDS)?, &growth),
             node: shared.node.clone(),
@@ -173,7 +180,7 @@ impl<'t> Tables<'t> {
 
 /// Creates the tables that do not exist yet, so that readers can open them.
 pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
-    for table in [ENTRIES, PENDING, BODIES_BY_TIME] {
+    for table in [ENTRIES, PENDING, BODIES_BY_TIME, ESCALATIONS] {
         transaction.open_table(table)?;
     }
     for table in [LOGS, USERS, OPEN_SESSIONS, BLOCKS, SUBSCRIPTIONS] {
@@ -186,7 +193,9 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
         transaction.open_table(table)?;
     }
     transaction.open_table(AGES)?;
-    transaction.open_table(EXPIRIES)?;
+    for table in [EXPIRIES, ESCALATIONS_BY_TIME] {
+        transaction.open_table(table)?;
+    }
     transaction.open_table(SUBSCRIPTION_ENDS)?;
     for table in [OUTBOX, KNOWN, BODIES, BODY_USES] {
         transaction.open_table(table)?;
@@ -195,6 +204,7 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [WAITING, DEAD] {
         transaction.open_table(table)?;
     }
+    transaction.open_table(ATTEMPTS)?;
     transaction.open_table(DEAD_IDS)?;
     Ok(())
 }

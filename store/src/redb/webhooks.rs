@@ -10,11 +10,11 @@ use realtime_gateway_protocol::Timestamp;
 use redb::{ReadTransaction, ReadableTable, TableError};
 
 use self::rows::CountsRow;
-pub(super) use self::rows::{DEAD, DEAD_IDS, DeadRow, WAITING, WEBHOOKS, WaitingRow};
+pub(super) use self::rows::{ATTEMPTS, DEAD, DEAD_IDS, DeadRow, WAITING, WEBHOOKS, WaitingRow};
 use super::{RedbStore, fault::Fault, operation::Request, tables::Tables};
 use crate::{
-    DeadEvent, Death, Event, EventDetail, OutboxEntry, PageLimit, Settled, Settlement, StoreError, WaitingEvent,
-    WebhookFilter, WebhookName, WebhookStatus, Webhooks, damage::Damage, page::PageBudget, wait::Wait,
+    Attempts, DeadEvent, Death, Event, EventDetail, OutboxEntry, PageLimit, Settled, Settlement, StoreError,
+    WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks, damage::Damage, page::PageBudget, wait::Wait,
 };
 
 /// Writes an event for each webhook that takes it.
@@ -23,7 +23,7 @@ pub(super) fn write(tables: &mut Tables<'_>, event: &Event, detail: &EventDetail
     for filter in filters.iter().filter(|filter| filter.takes(event)) {
         let (node, since) = (tables.node.clone(), event.at);
         let entry = OutboxEntry { sequence: 0, node, event: event.clone(), detail: detail.clone() };
-        enqueue(tables, &filter.webhook, &WaitingEvent { entry, since })?;
+        enqueue(tables, &filter.webhook, &WaitingEvent { entry, since, attempts: 0 })?;
     }
     Ok(())
 }
@@ -35,6 +35,9 @@ pub(super) fn enqueue(tables: &mut Tables<'_>, webhook: &WebhookName, event: &Wa
     counts.waiting += 1;
     let key = (webhook.as_str(), counts.last);
     tables.webhook_waiting.insert(key, rows::encode_waiting(key, event).as_slice())?;
+    if event.attempts > 0 {
+        tables.webhook_attempts.insert(key, event.attempts)?;
+    }
     tables.webhook_events_added = true;
     keep(tables, webhook, &counts)
 }
@@ -90,6 +93,7 @@ fn take_waiting(tables: &mut Tables<'_>, webhook: &WebhookName, sequence: u64) -
     let Some(event) = tables.webhook_waiting.remove(key)?.map(|row| WaitingRow::decode(key, row.value())) else {
         return Ok(None);
     };
+    tables.webhook_attempts.remove(key)?;
     let mut counts = counts(tables, webhook)?;
     counts.waiting = counts.waiting.saturating_sub(1);
     keep(tables, webhook, &counts)?;
@@ -159,6 +163,39 @@ impl Request for Settle {
     }
 }
 
+/// A request to remember how often waiting events were sent.
+struct KeepAttempts {
+    webhook: WebhookName,
+    attempts: Vec<Attempts>,
+}
+
+impl Request for KeepAttempts {
+    type Answer = ();
+
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<(), Fault> {
+        for Attempts { sequence, attempts } in &self.attempts {
+            let key = (self.webhook.as_str(), *sequence);
+            if tables.webhook_waiting.get(key)?.is_some() {
+                tables.changed = true;
+                tables.webhook_attempts.insert(key, *attempts)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        128 + 16 * self.attempts.len()
+    }
+
+    fn rows(&self) -> usize {
+        1 + self.attempts.len()
+    }
+
+    fn is_maintenance(&self) -> bool {
+        true
+    }
+}
+
 /// A request to delete dead letters, or to make them waiting events again since a time.
 struct TakeDead {
     webhook: WebhookName,
@@ -175,7 +212,7 @@ impl Request for TakeDead {
             let Some(dead) = take_dead(tables, &self.webhook, id)? else { continue };
             count += 1;
             if let Some(since) = self.replayed_at {
-                enqueue(tables, &self.webhook, &WaitingEvent { entry: dead.entry, since })?;
+                enqueue(tables, &self.webhook, &WaitingEvent { entry: dead.entry, since, attempts: 0 })?;
             }
         }
         Ok(count)
@@ -207,12 +244,18 @@ pub(super) fn read_waiting(
     limit: PageLimit,
 ) -> Result<Vec<WaitingEvent>, Fault> {
     let Some(table) = if_exists(transaction.open_table(WAITING))? else { return Ok(Vec::new()) };
+    let counted = if_exists(transaction.open_table(ATTEMPTS))?;
     let (mut budget, mut events) = (PageBudget::new(limit), Vec::new());
     let first = (webhook.as_str(), after.saturating_add(1));
     for row in table.range(first..=(webhook.as_str(), u64::MAX))? {
         let (key, row) = row?;
         match WaitingRow::decode(key.value(), row.value()) {
-            Ok(event) if budget.take(event.entry.event.body.len()) => events.push(event),
+            Ok(mut event) if budget.take(event.entry.event.body.len()) => {
+                if let Some(counted) = &counted {
+                    event.attempts = counted.get(key.value())?.map_or(0, |attempts| attempts.value());
+                }
+                events.push(event);
+            }
             Ok(_) => break,
             Err(_) => damage.record("event", &key.value().1, 1),
         }
@@ -274,6 +317,10 @@ impl Webhooks for RedbStore {
                 return Ok(found);
             }
         }
+    }
+
+    async fn keep_attempts(&self, webhook: &WebhookName, attempts: &[Attempts]) -> Result<(), StoreError> {
+        self.submit(KeepAttempts { webhook: webhook.clone(), attempts: attempts.to_vec() }).await
     }
 
     async fn settle_webhook(&self, webhook: &WebhookName, settlement: Settlement) -> Result<Settled, StoreError> {

@@ -13,7 +13,7 @@ use super::{
     scripts::Script,
     stream_id::id_of,
 };
-use crate::{Death, Event, EventSource, Recipient, Redaction};
+use crate::{Attempts, Death, Escalation, Event, EventSource, Recipient, Redaction};
 
 /// All arguments of a script.
 pub(super) trait Arguments {
@@ -328,6 +328,26 @@ impl Item for String {
 impl Item for Arc<str> {
     fn add(&self, request: &mut Request) {
         request.text(self);
+    }
+}
+
+impl Item for Escalation {
+    const FIELDS: &'static [&'static str] =
+        &["user", "offset", "event_id", "event_key", "event_at", "event_body", "event_source"];
+
+    fn add(&self, request: &mut Request) {
+        request.text(self.user.as_str());
+        request.number(self.offset);
+        self.event.as_ref().add(request);
+    }
+}
+
+impl Item for Attempts {
+    const FIELDS: &'static [&'static str] = &["id", "attempts"];
+
+    fn add(&self, request: &mut Request) {
+        request.text(&id_of(self.sequence));
+        request.number(self.attempts.into());
     }
 }
 

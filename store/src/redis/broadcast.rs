@@ -112,6 +112,7 @@ impl RedisStore {
                 id: broadcast.id.as_str(),
                 content: &stored_digest(Some(broadcast.content)),
                 expires: broadcast.expires,
+                escalate_at: broadcast.escalate_at,
                 max_pending: broadcast.max_pending.max(1),
                 shared_body: key,
                 body_is_sent: body.is_some(),

@@ -20,12 +20,9 @@ use realtime_gateway_protocol::topic::{Shard, Topic};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::{broadcasts::Broadcast, mailbox::Mailbox, messages::Channels, shards::Shards, subscriber::Subscriber};
+use self::{broadcasts::Broadcasts, mailbox::Mailbox, messages::Channels, shards::Shards, subscriber::Subscriber};
 use super::{RedisStore, arguments::Announcer};
 use crate::{ClusterChannel, ClusterConnection, ClusterEvent, ClusterEvents, ClusterStatus};
-
-/// How many broadcasts may wait to be sent. Further ones are dropped.
-const MAX_QUEUED_BROADCASTS: usize = 4_096;
 
 /// How many received events may wait for the node. While there are as many, nothing is read from the connection.
 const MAX_READY_EVENTS: usize = 64;
@@ -68,7 +65,7 @@ impl RedisStore {
 
     /// Joins the channel.
     pub(super) fn join(&self) -> (RedisCluster, ClusterEvents) {
-        let (outgoing, broadcasts) = mpsc::channel(MAX_QUEUED_BROADCASTS);
+        let (outgoing, broadcasts) = Broadcasts::new();
         let channels = Channels::new(&self.prefix, &self.database);
         self.link.spawn_part("redis broadcasts", broadcasts::send(self.link.clone(), broadcasts));
         let (events, arrived) = mpsc::channel(MAX_READY_EVENTS);
@@ -115,7 +112,7 @@ pub(super) struct RedisCluster {
     membership: Arc<Membership>,
     channels: Channels,
     incarnation: Arc<str>,
-    outgoing: mpsc::Sender<Broadcast>,
+    outgoing: Broadcasts,
     stop: CancellationToken,
 }
 
@@ -131,10 +128,7 @@ impl ClusterChannel for RedisCluster {
 
     fn broadcast(&self, topic: &Topic, message: Bytes) {
         let channel = self.channels.of_shard(topic.shard());
-        let payload = messages::ephemeral(&self.incarnation, topic, &message);
-        if self.outgoing.try_send(Broadcast { channel, payload }).is_err() {
-            tracing::debug!("an ephemeral message was dropped: too many wait for Redis");
-        }
+        self.outgoing.push(channel, messages::ephemeral(&self.incarnation, topic, &message));
     }
 
     fn status(&self) -> ClusterStatus {

@@ -76,7 +76,7 @@ impl RedisStore {
         Ok(Some(keys.into_iter().filter_map(without).collect()))
     }
 
-    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
         T::from_redis_value(self.link.send(command, Instant::now() + DEADLINE).await?)
             .map_err(|_| Fault::UnexpectedReply)
     }
@@ -101,6 +101,7 @@ impl RedisStore {
         for user in users {
             self.dump_user(UserId::from_stored(&user).map_err(|_| Fault::UnexpectedReply)?, &mut bodies, pages).await?;
         }
+        self.dump_escalations(pages).await?;
         cursor = Some(0);
         while let Some(keys) = self.scan_keys(&mut cursor).await? {
             self.dump_other_keys(keys, pages).await?;
@@ -282,6 +283,7 @@ impl RedisStore {
                 let until = after(*at, self.window).max(*expires);
                 self.write_known_id(writes, user, id, &format!("{offset} {}", at.millis()), until);
             }
+            Item::Escalation { user, offset, due } => self.write_escalation(writes, (user, *offset), *due),
             Item::Body { number, id, expires, body } => {
                 let key = body_key(*number);
                 let row = writes.cmd("HSET").arg(self.key(&key)).arg("b").arg(&body[..]);
@@ -299,6 +301,7 @@ impl RedisStore {
             Item::Waiting(webhook, event) => {
                 let (key, id) = (self.key(&format!("webhook:{webhook}")), id_of(event.entry.sequence));
                 add_event(writes, &key, &id, &event.entry).arg("s").arg(event.since.millis());
+                self.write_attempts(writes, webhook, event);
             }
             Item::Dead(webhook, dead) => {
                 let (key, id) = (self.key(&format!("webhook_dead:{webhook}")), id_of(dead.entry.sequence));

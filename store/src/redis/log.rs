@@ -1,5 +1,7 @@
 //! Logs in Redis: appends, pages, and the heads and floors of many logs.
 
+use std::sync::Arc;
+
 use super::{
     RedisStore,
     append_queue::{PreparedAppend, QueuedResult},
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     Append, Appended, ContentDigest, EarlierAppend, Entry, Epoch, Heads, Idempotency, IdempotencyKey, Log, LogBounds,
-    Lost, Page, PageLimit, StoreError,
+    Lost, Page, PageLimit, RecentLogs, StoreError,
 };
 use async_trait::async_trait;
 use realtime_gateway_protocol::{Timestamp, topic::Topic};
@@ -113,6 +115,15 @@ impl Log for RedisStore {
 
     async fn read_back(&self, topic: &Topic, before: u64, limit: PageLimit) -> Result<Page, StoreError> {
         Ok(self.page(topic, PageStart::Before(before), limit).await?)
+    }
+
+    async fn recent_logs(&self, since: Timestamp, after: Option<Arc<str>>) -> Result<RecentLogs, StoreError> {
+        let cursor = after.as_deref().unwrap_or("0");
+        let search = || scripts::FindRecentLogs { cursor, since: since.millis() };
+        let (_, mut reply) = self.link.run_script(|_| self.link.request(&search())).await?;
+        let next = Some(reply.text()?).filter(|next| next != "0").map(Arc::from);
+        let names = reply.list()?.all(Reply::text)?;
+        Ok(RecentLogs { topics: names.iter().filter_map(|name| name.parse().ok()).collect(), next })
     }
 
     async fn heads(&self, topics: &[Topic]) -> Result<Heads, StoreError> {

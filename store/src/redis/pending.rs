@@ -43,6 +43,7 @@ impl Pending for RedisStore {
                 content: &stored_digest(Some(notify.content)),
                 body: &notify.body,
                 expires: notify.expires,
+                escalate_at: notify.escalate_at,
                 max_pending: notify.max_pending.max(1),
                 event: notify.dropped_event.as_ref(),
             })

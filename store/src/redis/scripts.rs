@@ -1,7 +1,6 @@
-//! The scripts: which pieces each consists of, and its arguments.
-//!
-//! An entry of the table below is a struct of named arguments. Rust fills it in, and Lua has a local variable of the
-//! same name for each field: the order of the two cannot differ, because both come from this table (`arguments.rs`).
+//! The scripts: which pieces each consists of, and its arguments. An entry of the table below is a struct: Rust fills it in,
+//! and Lua has a local variable of the same name for each field, so that the order of the two cannot differ
+//! (`arguments.rs`).
 
 mod script;
 #[macro_use]
@@ -23,7 +22,7 @@ use super::{
     },
     request::{Request, ScriptTime},
 };
-use crate::{Event, Redaction};
+use crate::{Attempts, Escalation, Event, Redaction};
 
 /// The beginning of every script, except `enter`.
 const PRELUDE: &str = include_str!("lua/prelude.lua");
@@ -91,6 +90,9 @@ scripts! {
         now: ScriptTime,
     }
 
+    /// Looks for logs with entries of late.
+    FindRecentLogs<'a> = PRELUDE "recent_logs" { cursor: &'a str, since: u64, }
+
     /// Reads a page of the pending notifications of a user.
     ReadPending<'a> = PRELUDE "page" "marks" "bodies" "pending" "read_pending" {
         max_entries: u64,
@@ -122,6 +124,7 @@ scripts! {
         content: &'a str,
         body: &'a [u8],
         expires: Timestamp,
+        escalate_at: Option<Timestamp>,
         max_pending: u64,
         event: Option<&'a Event>,
     }
@@ -138,6 +141,7 @@ scripts! {
         id: &'a str,
         content: &'a str,
         expires: Timestamp,
+        escalate_at: Option<Timestamp>,
         max_pending: u64,
         shared_body: &'a str,
         body_is_sent: bool,
@@ -159,6 +163,20 @@ scripts! {
     CountPending<'a> = PRELUDE "marks" "bodies" "pending" "count_pending" {
         user_id: &'a str,
         now: ScriptTime,
+    }
+
+    /// Reads notifications that are due for escalation.
+    ReadEscalations = PRELUDE "marks" "bodies" "pending" "read_escalations" {
+        now: ScriptTime,
+        max_entries: u64,
+        max_bytes: u64,
+    }
+
+    /// Writes the events of notifications that are due.
+    Escalate<'a> = PRELUDE "events" "marks" "bodies" "pending" "escalate" {
+        outbox: OutboxArguments<'a>,
+        now: ScriptTime,
+        escalations: List<'a, Escalation>,
     }
 
     /// Removes expired rows.
@@ -269,9 +287,7 @@ scripts! {
     }
 
     /// Removes events from the outbox.
-    RemoveFromOutbox<'a> = PRELUDE "remove_from_outbox" {
-        ids: List<'a, String>,
-    }
+    RemoveFromOutbox<'a> = PRELUDE "remove_from_outbox" { ids: List<'a, String>, }
 
     /// Reads how many events the outbox holds.
     ReadOutboxStatus = PRELUDE "outbox_status" {}
@@ -289,6 +305,12 @@ scripts! {
         after: &'a str,
         max_entries: u64,
         max_bytes: u64,
+    }
+
+    /// Remembers how often waiting events of a webhook were sent.
+    KeepAttempts<'a> = PRELUDE "keep_attempts" {
+        webhook: &'a str,
+        events: List<'a, Attempts>,
     }
 
     /// Removes waiting events of a webhook, or makes them dead letters.
@@ -367,9 +389,7 @@ scripts! {
     }
 
     /// Reads the server-side subscriptions of a user.
-    SubscriptionsOf<'a> = PRELUDE "subscriptions_of" {
-        user_id: &'a str,
-    }
+    SubscriptionsOf<'a> = PRELUDE "subscriptions_of" { user_id: &'a str, }
 
     /// Confirms the clock of the server.
     AcceptClock = PRELUDE "accept_clock" {}

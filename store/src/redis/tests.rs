@@ -5,6 +5,7 @@ mod broadcast;
 mod clock;
 mod cluster;
 mod epochs;
+mod escalations;
 mod login;
 mod loss;
 mod nodes;

@@ -6,7 +6,7 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use realtime_gateway_protocol::Timestamp;
-use redis::{Value, cmd};
+use redis::{Pipeline, Value, cmd};
 
 use super::{
     RedisStore,
@@ -19,8 +19,8 @@ use super::{
     stream_id::{id_of, number_of},
 };
 use crate::{
-    DeadEvent, DeadReason, EventSources, PageLimit, Settled, Settlement, StoreError, WaitingEvent, WebhookFilter,
-    WebhookName, WebhookStatus, Webhooks,
+    Attempts, DeadEvent, DeadReason, EventSources, PageLimit, Settled, Settlement, StoreError, WaitingEvent,
+    WebhookFilter, WebhookName, WebhookStatus, Webhooks,
 };
 
 /// How many events one script settles or takes at most.
@@ -90,6 +90,14 @@ impl Webhooks for RedisStore {
         if reply == Value::Nil { Ok(Vec::new()) } else { Ok(self.read_waiting(webhook, 0, limit).await?) }
     }
 
+    async fn keep_attempts(&self, webhook: &WebhookName, attempts: &[Attempts]) -> Result<(), StoreError> {
+        for chunk in attempts.chunks(MAX_EVENTS_PER_SCRIPT) {
+            let keep = || scripts::KeepAttempts { webhook: webhook.as_str(), events: List(chunk) };
+            self.link.run_script(|_| self.link.request(&keep())).await?;
+        }
+        Ok(())
+    }
+
     async fn settle_webhook(&self, webhook: &WebhookName, settlement: Settlement) -> Result<Settled, StoreError> {
         let Settlement { taken, dead, max_dead, at } = settlement;
         let events: Vec<_> =
@@ -139,7 +147,12 @@ impl RedisStore {
         let (webhook, after) = (webhook.as_str(), id_of(after));
         let (max_entries, max_bytes) = (limit.entries as u64, limit.bytes as u64);
         let read = || scripts::ReadWebhook { webhook, after: &after, max_entries, max_bytes };
-        self.link.run_script(|_| self.link.request(&read())).await?.1.list()?.all(decode_waiting)
+        let (_, mut reply) = self.link.run_script(|_| self.link.request(&read())).await?;
+        let mut events = reply.list()?.all(decode_waiting)?;
+        for (event, attempts) in events.iter_mut().zip(reply.list()?.all(Reply::number)?) {
+            event.attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+        }
+        Ok(events)
     }
 
     /// Returns the oldest dead letters after the one with an id, or from the beginning if the id is empty.
@@ -157,6 +170,14 @@ impl RedisStore {
         Ok(is_found.then_some(dead))
     }
 
+    /// Adds the command that remembers how often an event was sent.
+    pub(super) fn write_attempts(&self, writes: &mut Pipeline, webhook: &WebhookName, event: &WaitingEvent) {
+        if event.attempts > 0 {
+            let set = writes.cmd("HSET").arg(self.key(&format!("webhook_attempts:{webhook}")));
+            set.arg(id_of(event.entry.sequence)).arg(event.attempts);
+        }
+    }
+
     async fn take_dead(
         &self,
         webhook: &WebhookName,
@@ -172,14 +193,14 @@ impl RedisStore {
     }
 }
 
-/// Decodes `[id, [<fields of an event>, s, since]]`.
+/// Decodes `[id, [<fields of an event>, s, since]]`, without the number of attempts.
 fn decode_waiting(reply: &mut Reply) -> Result<WaitingEvent, Fault> {
     let mut row = reply.list()?;
     let sequence = number_of(&row.text()?)?;
     let mut fields = row.list()?;
     let entry = decode_event(sequence, &mut fields)?;
     fields.bytes()?;
-    Ok(WaitingEvent { entry, since: fields.at()? })
+    Ok(WaitingEvent { entry, since: fields.at()?, attempts: 0 })
 }
 
 /// Decodes `[id, [<fields of an event>, r, reason, c, attempts, f, time]]`.

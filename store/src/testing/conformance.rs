@@ -8,6 +8,7 @@ mod admission;
 mod append;
 mod blocks;
 mod broadcast;
+mod escalations;
 mod nodes;
 mod outbox;
 mod paging;
@@ -45,8 +46,8 @@ use crate::{
 };
 
 pub use self::{
-    admission::*, append::*, blocks::*, broadcast::*, nodes::*, outbox::*, paging::*, pending::*, presence::*,
-    restore::*, retention::*, server_subscriptions::*, sessions::*, space::*, webhooks::*, whole::*,
+    admission::*, append::*, blocks::*, broadcast::*, escalations::*, nodes::*, outbox::*, paging::*, pending::*,
+    presence::*, restore::*, retention::*, server_subscriptions::*, sessions::*, space::*, webhooks::*, whole::*,
 };
 
 /// The idempotency window of a subject's store.
@@ -197,6 +198,7 @@ impl Subject {
             at: self.now(),
             body: Bytes::copy_from_slice(id.as_bytes()),
             expires: Timestamp::from_millis(self.now().millis() + 600_000),
+            escalate_at: None,
             max_pending: 1_000,
             dropped_event: None,
         }

@@ -7,12 +7,13 @@ use parking_lot::Mutex;
 use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp, UserId, topic::Topic};
 
 use crate::{
-    Admission, Append, Appended, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers, ControlMessage,
-    DeadEvent, EarlierAppend, Epoch, Event, Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox,
-    OutboxEntry, OutboxStatus, Page, PageLimit, Pending, Presence, PresenceChange, Present, Reaped, ReconcileRequest,
-    Reconciled, ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement,
-    SpaceLimits, Store, StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage,
-    UserPresence, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks, memory::MemoryStore,
+    Admission, Append, Appended, Attempts, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers,
+    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, Escalations, Event, Heads,
+    Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending,
+    Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled, ServerSubscription,
+    ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement, SpaceLimits, Store, StoreError,
+    StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, WaitingEvent, WebhookFilter,
+    WebhookName, WebhookStatus, Webhooks, memory::MemoryStore,
 };
 
 /// How an operation fails.
@@ -76,6 +77,7 @@ delegate!(Log {
     async fn earlier_append(topic: &Topic, key: &Idempotency, at: Timestamp) -> Option<EarlierAppend>;
     async fn read(topic: &Topic, after: u64, limit: PageLimit) -> Page;
     async fn read_back(topic: &Topic, before: u64, limit: PageLimit) -> Page;
+    async fn recent_logs(since: Timestamp, after: Option<Arc<str>>) -> RecentLogs;
     async fn heads(topics: &[Topic]) -> Heads;
 } fn epoch(&self) -> Epoch { self.store.epoch() });
 
@@ -86,6 +88,11 @@ delegate!(Pending {
 } async fn notify_all(&self, broadcast: Broadcast) -> Vec<Result<Notified, StoreError>> {
     self.fail_if_broken("notify_all").await;
     self.store.notify_all(broadcast).await
+});
+
+delegate!(Escalations {
+    async fn due_escalations(limit: PageLimit) -> DueEscalations;
+    async fn escalate(escalations: Vec<Escalation>) -> u64;
 });
 
 delegate!(Sessions {
@@ -132,6 +139,7 @@ delegate!(Outbox {
 delegate!(Webhooks {
     async fn lease_webhook(webhook: &WebhookName, ttl: Duration) -> bool;
     async fn read_webhook(webhook: &WebhookName, limit: PageLimit, wait: Duration) -> Vec<WaitingEvent>;
+    async fn keep_attempts(webhook: &WebhookName, attempts: &[Attempts]) -> ();
     async fn settle_webhook(webhook: &WebhookName, settlement: Settlement) -> Settled;
     async fn webhook_status(webhook: &WebhookName) -> WebhookStatus;
     async fn read_dead(webhook: &WebhookName, after: Option<Arc<str>>, limit: PageLimit) -> Option<Vec<DeadEvent>>;

@@ -12,10 +12,13 @@ use realtime_gateway_protocol::{NotificationId, Timestamp, topic::Topic};
 
 use self::naive::Naive;
 use super::{
-    conformance::{Subject, WINDOW, broadcast, content, key_with, topic, user_topic},
+    conformance::{ALL, Subject, WINDOW, broadcast, content, key_with, topic, user_topic},
     rules::run,
 };
-use crate::{Append, Broadcast, Notify, PageLimit, Redaction, Retention, StoreError};
+use crate::{
+    Append, Broadcast, DueEscalation, Escalation, Event, EventSource, Notify, PageLimit, Redaction, Retention,
+    StoreError,
+};
 
 /// Compares a store with the model in a number of random sequences of operations, each on a subject of its own.
 ///
@@ -40,8 +43,9 @@ pub fn check(cases: u32, subject: impl AsyncFn() -> Subject) {
 #[derive(Debug, Clone)]
 enum Step {
     Append { clan: u8, key: Option<u8>, body: u8, max_entries: u64, age: u64, redact: Option<u64> },
-    Notify { user: u8, id: u8, variant: u8, ttl: u64, max_pending: u64 },
-    NotifyAll { users: Vec<u8>, id: u8, variant: u8, ttl: u64, max_pending: u64, body: usize },
+    Notify { user: u8, id: u8, variant: u8, ttl: u64, escalate: Option<u64>, max_pending: u64 },
+    NotifyAll { users: Vec<u8>, id: u8, variant: u8, ttl: u64, escalate: Option<u64>, max_pending: u64, body: usize },
+    Escalate { at_most: usize },
     Acknowledge { user: u8, ids: Vec<u8> },
     Pass(u64),
     Sweep,
@@ -61,12 +65,29 @@ fn step() -> impl Strategy<Value = Step> {
         );
     let ttls = prop_oneof![Just(30u64), Just(500), Just(window * 2)];
     let variant = prop_oneof![4 => Just(0u8), 1 => Just(1)];
-    let notify = (0..2u8, 0..6u8, variant, ttls, 1..5u64)
-        .prop_map(|(user, id, variant, ttl, max_pending)| Step::Notify { user, id, variant, ttl, max_pending });
+    let escalate = prop::option::of(prop_oneof![Just(0u64), Just(20), Just(400), Just(window)]);
+    let notify = (0..2u8, 0..6u8, variant, ttls, escalate.clone(), 1..5u64).prop_map(
+        |(user, id, variant, ttl, escalate, max_pending)| Step::Notify {
+            user,
+            id,
+            variant,
+            ttl,
+            escalate,
+            max_pending,
+        },
+    );
     let ttls = prop_oneof![Just(30u64), Just(500), Just(window * 2)];
     let (variant, bodies) = (prop_oneof![4 => Just(0u8), 1 => Just(1)], prop_oneof![Just(3usize), Just(600)]);
-    let notify_all = (prop::collection::vec(0..3u8, 0..5), 0..6u8, variant, ttls, 1..5u64, bodies).prop_map(
-        |(users, id, variant, ttl, max_pending, body)| Step::NotifyAll { users, id, variant, ttl, max_pending, body },
+    let notify_all = (prop::collection::vec(0..3u8, 0..5), 0..6u8, variant, ttls, escalate, 1..5u64, bodies).prop_map(
+        |(users, id, variant, ttl, escalate, max_pending, body)| Step::NotifyAll {
+            users,
+            id,
+            variant,
+            ttl,
+            escalate,
+            max_pending,
+            body,
+        },
     );
     let acknowledge = (0..3u8, prop::collection::vec(0..6u8, 0..3));
     let pass = prop_oneof![4 => 0..40u64, 2 => 0..600u64, 1 => Just(window / 2), 1 => Just(window)];
@@ -77,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => notify,
         6 => notify_all,
         3 => acknowledge.prop_map(|(user, ids)| Step::Acknowledge { user, ids }),
+        3 => (0..4usize).prop_map(|at_most| Step::Escalate { at_most }),
         4 => pass.prop_map(Step::Pass),
         2 => Just(Step::Sweep),
         3 => read.clone().prop_map(|(clan, after, entries, bytes)| Step::Read { clan, after, entries, bytes }),
@@ -97,6 +119,15 @@ fn user(user: u8) -> Topic {
 
 fn id(id: &u8) -> NotificationId {
     NotificationId::new(format!("n{id}")).unwrap()
+}
+
+fn in_seconds(now: Timestamp, seconds: u64) -> Timestamp {
+    Timestamp::from_millis(now.millis() + seconds * 1_000)
+}
+
+fn escalation(at: Timestamp, DueEscalation { user, offset, id, body, .. }: DueEscalation) -> Escalation {
+    let (id, key) = (id.as_str().into(), "notification.unacked.u".into());
+    Escalation { user, offset, event: Some(Event { id, key, at, body, source: EventSource::Client }) }
 }
 
 /// Returns the result, or `None` for a conflict. Panics on any other error.
@@ -127,21 +158,24 @@ async fn compare(subject: &mut Subject, steps: Vec<Step>) {
                 let answer = answer.map(|answer| (answer.offset, answer.id, answer.duplicate));
                 assert_eq!(answer, model.append(append), "{step:?}");
             }
-            Step::Notify { user, id: named, variant, ttl, max_pending } => {
+            Step::Notify { user, id: named, variant, ttl, escalate, max_pending } => {
                 let expires = Timestamp::from_millis(now.millis() + ttl * 1_000);
                 let base = subject.notification(&format!("u{user}"), &format!("n{named}"));
-                let notify = Notify { content: content(&variant.to_string()), expires, max_pending, ..base };
+                let escalate_at = escalate.map(|seconds| in_seconds(now, seconds));
+                let notify =
+                    Notify { content: content(&variant.to_string()), expires, escalate_at, max_pending, ..base };
                 let answer = allowed(store.notify(notify.clone()).await);
                 let answer = answer.map(|answer| (answer.offset, answer.duplicate, answer.dropped));
                 assert_eq!(answer, model.notify(notify), "{step:?}");
             }
-            Step::NotifyAll { users, id: named, variant, ttl, max_pending, body } => {
+            Step::NotifyAll { users, id: named, variant, ttl, escalate, max_pending, body } => {
                 let expires = Timestamp::from_millis(now.millis() + ttl * 1_000);
                 let users: Vec<String> = users.iter().map(|user| format!("u{user}")).collect();
                 let base = broadcast(subject, &users, &format!("n{named}"));
                 let body = vec![b'a' + (n % 26) as u8; body].into();
-                let broadcast =
-                    Broadcast { content: content(&variant.to_string()), body, expires, max_pending, ..base };
+                let (content, escalate_at) =
+                    (content(&variant.to_string()), escalate.map(|seconds| in_seconds(now, seconds)));
+                let broadcast = Broadcast { content, body, expires, escalate_at, max_pending, ..base };
                 let expected: Vec<_> =
                     broadcast.recipients.iter().map(|recipient| model.notify(broadcast.to(recipient))).collect();
                 let answers = store.notify_all(broadcast).await.into_iter().map(allowed);
@@ -155,6 +189,16 @@ async fn compare(subject: &mut Subject, steps: Vec<Step>) {
                 let user = subject.notification(&format!("u{name}"), "x").user;
                 let answer = store.acknowledge(&user, &ids, None).await.unwrap();
                 assert_eq!(answer, model.acknowledge(&user, &ids, now), "{step:?}");
+            }
+            Step::Escalate { at_most } => {
+                // Stores return those that are due at the same time in any order.
+                let mut due = store.due_escalations(ALL).await.unwrap().due;
+                due.sort_by(|a, b| (&a.user, a.offset).cmp(&(&b.user, b.offset)));
+                let expected = model.due_escalations(now);
+                assert_eq!(due, expected, "{step:?}");
+                let escalations: Vec<_> = due.into_iter().take(at_most).map(|due| escalation(now, due)).collect();
+                let expected = model.escalate(&escalations);
+                assert_eq!(store.escalate(escalations).await.unwrap(), expected, "{step:?}");
             }
             Step::Pass(seconds) => subject.pass(Duration::from_secs(seconds)),
             Step::Sweep => drop(store.sweep(now).await.unwrap()),

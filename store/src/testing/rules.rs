@@ -35,6 +35,7 @@ macro_rules! conformance {
             answers_positions_outside_log
             returns_heads_in_order_of_request
             returns_large_bodies_whole
+            finds_logs_with_entries_since_a_time
             applies_retention_by_count_exactly
             lower_count_takes_effect_immediately
             applies_retention_by_age_exactly_before_and_after_sweep
@@ -110,6 +111,15 @@ macro_rules! conformance {
             counts_events_beyond_limit
             outbox_reports_age_of_oldest_event
             reports_session_as_opened_once_and_closed_once
+            escalates_pending_notification_once
+            does_not_escalate_after_end_of_notification
+            does_not_escalate_before_it_is_due
+            escalation_without_event_is_forgotten
+            repeat_changes_no_escalation
+            escalates_broadcast_for_each_recipient
+            limits_page_of_due_escalations
+            concurrent_nodes_escalate_once
+            id_can_be_used_again_after_escalation
         );
     };
     (webhooks: $subject:expr) => {
@@ -117,6 +127,7 @@ macro_rules! conformance {
             writes_event_for_each_webhook_that_takes_it
             writes_event_of_repeat_once
             settles_events_of_one_webhook_only
+            remembers_attempts_of_waiting_events
             limits_page_of_waiting_events
             wakes_reader_that_waits_for_event_of_webhook
             keeps_events_that_are_given_up
@@ -131,6 +142,7 @@ macro_rules! conformance {
         $crate::conformance!(@tests $subject;
             refuses_only_new_entries_beyond_space_limit
             concurrent_writers_do_not_exceed_space_limit_by_much
+            escalation_waits_for_space
             counts_idempotency_keys
             forgets_idempotency_keys_after_window
         );

@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test that cannot go on has failed, and it prints figures"
@@ -12,6 +13,7 @@
 mod backend;
 mod between_nodes;
 mod broker;
+mod calls;
 mod case;
 mod cluster;
 mod crowd;
@@ -24,3 +26,5 @@ mod load;
 mod nodes;
 mod sessions;
 mod store;
+mod topic_presence;
+mod webhooks;

@@ -5,6 +5,7 @@ mod documents;
 mod reload;
 mod retention;
 mod validation;
+mod without_history;
 
 use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
 use serde_json::{Value, json};
@@ -59,6 +60,13 @@ pattern = "last-{orderId}"
 event = "OrderEvent"
 publish = "OrderEvent"
 history = { max_entries = 3 }
+
+[topics.courier]
+pattern = "courier-{region}"
+event = "OrderEvent"
+publish = "OrderComment"
+history = false
+presence = true
 "#;
 
 const EVENTS: &str = "/api/v1/services/orders/topics/order-42/events";

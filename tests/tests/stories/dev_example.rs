@@ -6,26 +6,49 @@ use realtime_gateway_brokers::ReservedPort;
 use realtime_gateway_tests::{Socket, gateway_program, http_client, must};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::Command,
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
 };
+
+/// A gateway with the example service and its backend, as `cargo xtask dev` starts it.
+pub(crate) struct DevelopmentGateway {
+    process: Child,
+    output: Lines<BufReader<ChildStdout>>,
+    address: String,
+}
+
+impl DevelopmentGateway {
+    pub(crate) async fn start() -> Self {
+        let port = ReservedPort::take();
+        let address = format!("127.0.0.1:{}", port.number());
+        // `cargo xtask test` has built it, next to the tests.
+        let xtask = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("xtask");
+        let mut command = Command::new(xtask);
+        command.args(["dev", "--listen", &address, "--program"]).arg(gateway_program());
+        command.env("GATEWAY_STORE__URL", "memory").env_remove("RUST_LOG");
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        while !must("the links", output.next_line()).await.unwrap().unwrap().starts_with("  orders ") {}
+        Self { process, output, address }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns a token of `/dev/token`.
+    pub(crate) async fn token(&self, user: &str) -> String {
+        let request = http_client().post(format!("http://{}/dev/token", self.address));
+        let made: Value = request.json(&json!({ "userId": user })).send().await.unwrap().json().await.unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+}
 
 #[tokio::test]
 async fn development_gateway_has_an_example_service_with_a_backend() {
-    let port = ReservedPort::take();
-    let address = format!("127.0.0.1:{}", port.number());
-    // `cargo xtask test` has built it, next to the tests.
-    let xtask = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("xtask");
-    let mut command = Command::new(xtask);
-    command.args(["dev", "--listen", &address, "--program"]).arg(gateway_program());
-    command.env("GATEWAY_STORE__URL", "memory").env_remove("RUST_LOG");
-    let mut gateway = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines();
-    while !must("the links", lines.next_line()).await.unwrap().unwrap().starts_with("  orders ") {}
-
-    let made = http_client().post(format!("http://{address}/dev/token")).json(&json!({ "userId": "alice" }));
-    let made: Value = made.send().await.unwrap().json().await.unwrap();
-    let mut alice = Socket::connect_to(&format!("ws://{address}/ws"), made["token"].as_str().unwrap()).await;
+    let mut gateway = DevelopmentGateway::start().await;
+    let url = format!("ws://{}/ws", gateway.address());
+    let mut alice = Socket::connect_to(&url, &gateway.token("alice").await).await;
     let call =
         |method: &str, data: Value| json!({ "type": "call", "service": "orders", "method": method, "data": data });
     alice.send_text(&call("place", json!({ "items": ["tea", "cups"] })).to_string()).await;
@@ -50,7 +73,7 @@ async fn development_gateway_has_an_example_service_with_a_backend() {
     let refused = alice.wait_for("error").await;
     assert_eq!((&refused["code"], &refused["details"]["code"]), (&json!("call_failed"), &json!("cancelled")));
 
-    gateway.kill().await.unwrap();
+    gateway.process.kill().await.unwrap();
     // The backend ends with the gateway: it held the other end of the output.
-    must("the end of the output", async { while lines.next_line().await.unwrap().is_some() {} }).await;
+    must("the end of the output", async { while gateway.output.next_line().await.unwrap().is_some() {} }).await;
 }

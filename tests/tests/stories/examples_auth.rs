@@ -166,7 +166,9 @@ async fn examples_sign_tokens_that_the_gateway_accepts() {
         command.args(["--user", "alice.o'hara\"1", "--clans", "clan123", "--topics", "orders:order-42"]);
     }
     in_go.args(["-user", "alice.o'hara\"1", "-clans", "clan123", "-topics", "orders:order-42"]);
-    for command in [in_node, in_python, in_go] {
+    let mut in_kotlin = ExampleProgram::kotlin_command("SignToken.kt").await;
+    in_kotlin.args(["alice.o'hara\"1", "clan123"]);
+    for command in [in_node, in_python, in_go, in_kotlin] {
         let mut alice = connected(&gateway, &signed_by(command).await).await;
         assert_eq!(alice.chat("clan123", "hello").await["type"], "message_sent");
         let other = alice.request(json!({ "type": "chat", "clanId": "another", "content": "x" })).await;

@@ -10,8 +10,12 @@
 mod api;
 mod backend_decisions;
 mod bad_tokens;
+mod bench;
 mod blocked_log_output;
 mod blocks;
+// The example is for Linux.
+#[cfg(target_os = "linux")]
+mod c_client;
 mod calls;
 mod calls_over_rabbitmq;
 mod chat;
@@ -31,6 +35,7 @@ mod event_loops;
 mod examples;
 mod examples_auth;
 mod examples_client;
+mod generated_code;
 mod getting_started;
 mod idempotency;
 mod identifiers_and_text;
@@ -40,6 +45,7 @@ mod inspection;
 mod limits;
 mod logs;
 mod memory_budget;
+mod migration_guide;
 mod notifications;
 mod openapi;
 mod outages;
@@ -68,6 +74,7 @@ mod store_space;
 mod tail;
 mod topic_history;
 mod topic_presence;
+mod traces;
 mod two_nodes;
 mod typing;
 mod webhooks;

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use realtime_gateway_tests::{Api, Gateway, Settings, Socket, must};
+use realtime_gateway_tests::{Api, Gateway, ServiceBackend, Settings, Socket, must};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::two_nodes::Pair;
+use crate::{declared_services::Contracts, two_nodes::Pair};
 
 /// A running `gateway tail`.
 struct Tail {
@@ -96,11 +96,160 @@ async fn begins_in_the_log_and_filters() {
 }
 
 #[tokio::test]
+async fn merges_logs_by_time_without_a_topic() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    let mut bob = Socket::connect(&gateway, "bob").await;
+    for n in 0..6 {
+        let clan = if n % 2 == 0 { "even" } else { "odd" };
+        alice.chat(clan, &n.to_string()).await;
+        // Entries of different logs are ordered by their time in milliseconds.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    bob.chat("bobs", "6").await;
+    gateway.api().notify("alice", "pending").await;
+    let mut tail = Tail::start(&gateway, &["--since", "10m", "--content"]);
+    for n in 0..7 {
+        assert_eq!(tail.next().await["message"]["content"], json!(n.to_string()));
+    }
+    alice.chat("odd", "live").await;
+    let line = tail.next().await;
+    assert_eq!((&line["message"]["content"], &line["offset"]), (&json!("live"), &json!(4)));
+
+    let mut of_alice = Tail::start(&gateway, &["--since", "10m", "--user", "alice"]);
+    let mut topics = Vec::new();
+    for _ in 0..8 {
+        topics.push(of_alice.next().await["topic"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(topics.iter().filter(|topic| *topic == "user:alice").count(), 1, "{topics:?}");
+    assert!(!topics.contains(&"clan:bobs".to_owned()), "{topics:?}");
+    let mut of_service = Tail::start(&gateway, &["--since", "10m", "--service", "notifications", "--topic", "alice"]);
+    assert_eq!(of_service.next().await["topic"], "user:alice");
+}
+
+#[tokio::test]
+async fn shows_events_of_topics_without_history_of_all_nodes() {
+    let pair = Pair::with(Contracts::new().settings(Settings::default())).await;
+    let publish = async |gateway: &Gateway, text: &str| {
+        let path = "/api/v1/services/orders/topics/courier-eu/events";
+        let event = json!({ "data": { "type": "comment", "text": text } });
+        assert_eq!(gateway.api().call(Method::POST, path, Some(event)).await.status(), StatusCode::NO_CONTENT);
+    };
+    let mut tail = Tail::start(&pair.near, &["--service", "orders", "--content"]);
+    let mut line = loop {
+        publish(&pair.near, "is it open").await;
+        tokio::select! {
+            line = tail.next() => break line,
+            () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+        }
+    };
+    assert_eq!((&line["type"], &line["topic"]), (&json!("ephemeral_event"), &json!("service:orders:courier-eu")));
+    for (gateway, text) in [(&pair.near, "near"), (&pair.far, "far")] {
+        publish(gateway, text).await;
+        while line["message"]["data"]["text"] != text {
+            line = tail.next().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn says_that_older_entries_are_not_shown() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    let text = "x".repeat(4_000);
+    for n in 0..2_250 {
+        alice.chat(&format!("clan{}", n % 3), &text).await;
+    }
+    let mut tail = Tail::start(&gateway, &["--since", "10m"]);
+    assert_eq!(tail.next().await, json!({ "cut": true }));
+    let mut shown = 0;
+    while tail.next().await["offset"] != 750 {
+        shown += 1;
+    }
+    assert!((1_800..2_247).contains(&shown), "{shown} of 8 MiB");
+}
+
+#[tokio::test]
+async fn shows_sessions_calls_typing_and_presence_of_all_nodes() {
+    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
+    let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
+    let contract = r#"
+name = "orders"
+schema = "orders.schema.json"
+[topics.order]
+pattern = "order-{orderId}"
+event = "Any"
+subscribe = "user"
+presence = "Any"
+[calls.cancel]
+request = "Any"
+response = "Any"
+allow = "user"
+"#;
+    std::fs::write(folder.path().join("orders.service.toml"), contract).unwrap();
+    std::fs::write(folder.path().join("orders.schema.json"), r#"{ "$defs": { "Any": {} } }"#).unwrap();
+    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    let settings = Settings::default()
+        .set("services.orders.contract", &path("orders.service.toml"))
+        .set("services.orders.backend.url", &format!("{:?}", backend.url()))
+        .set("services.orders.backend.secret_file", &path("secret"))
+        .set("presence.grace", "\"0s\"");
+    let pair = Pair::with(settings).await;
+    let mut tail = Tail::start(&pair.near, &[]);
+    // The other node sends what its sessions do once the tail is open.
+    let mut opened = loop {
+        let visitor = Socket::connect(&pair.far, "visitor").await;
+        tokio::select! {
+            line = tail.next() => break line,
+            () = tokio::time::sleep(std::time::Duration::from_millis(100)) => visitor.close().await,
+        }
+    };
+    while opened["type"] != "session_opened" {
+        opened = tail.next().await;
+    }
+    assert_eq!((&opened["userId"], &opened["node"]), (&json!("visitor"), &json!("far")), "{opened}");
+
+    let mut alice = Socket::connect(&pair.far, "alice").await;
+    let secret = json!({ "step": "a secret" });
+    alice.send(json!({ "type": "typing", "clanId": "c", "isTyping": true })).await;
+    let subscribe = json!({
+        "type": "subscribe", "service": "orders", "topic": "order-1", "presence": true, "presenceData": secret,
+    });
+    alice.send(subscribe).await;
+    alice.send(json!({ "type": "call", "service": "orders", "method": "cancel", "data": secret })).await;
+    backend.next().await.answer(409, &json!({ "code": "shipped" })).await;
+    alice.wait_for("error").await;
+    alice.send(json!({ "type": "call", "service": "orders", "method": "nothing", "data": secret })).await;
+    alice.wait_for("error").await;
+    alice.close().await;
+    let mut seen = Vec::new();
+    while !seen.iter().any(|line: &Value| line["type"] == "session_ended")
+        || !seen.iter().any(|line| line["status"] == "offline")
+    {
+        let line = tail.next().await;
+        assert!(!line.to_string().contains("secret"), "{line}");
+        if line["userId"] == "alice" {
+            seen.push(line);
+        }
+    }
+    let of = |type_name: &str| seen.iter().filter(|line| line["type"] == type_name).collect::<Vec<_>>();
+    assert_eq!((of("session_opened").len(), of("session_ended").len()), (1, 1), "{seen:?}");
+    let ended = of("session_ended")[0];
+    assert_eq!(ended["sessionId"], of("session_opened")[0]["sessionId"]);
+    assert!(ended["code"].is_u64() && ended["durationMs"].is_u64(), "{ended}");
+    let typing = of("typing")[0];
+    assert_eq!((&typing["topic"], &typing["status"]), (&json!("clan:c"), &json!("started")));
+    let online = of("topic_presence_changed")[0];
+    assert_eq!((&online["topic"], &online["status"]), (&json!("service:orders:order-1"), &json!("online")));
+    let outcomes: Vec<_> = of("call").iter().map(|line| (line["method"].clone(), line["outcome"].clone())).collect();
+    assert_eq!(outcomes, [("cancel".into(), "call_failed".into()), ("nothing".into(), "unknown_method".into())]);
+    assert!(of("call")[0]["durationMs"].is_u64() && of("call")[0]["service"] == "orders");
+}
+
+#[tokio::test]
 async fn refuses_what_it_cannot_show() {
     let gateway = Gateway::start().await;
-    for (query, code) in
-        [("since=10m", "invalid_message"), ("topic=c", "invalid_message"), ("since=x&user=a", "invalid_message")]
-    {
+    for (query, code) in [("topic=c", "invalid_message"), ("since=x&user=a", "invalid_message")] {
         let (status, problem) = gateway.api().json(Method::GET, &format!("/api/v1/tail?{query}"), None).await;
         assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{query}: {problem}");
     }

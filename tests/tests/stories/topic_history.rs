@@ -23,9 +23,14 @@ fn offsets(page: &Value) -> Vec<u64> {
 /// Publishes events with the data 1 to `count`.
 async fn publish(gateway: &Gateway, count: u64) {
     for data in 1..=count {
-        let (status, sent) = gateway.api().json(Method::POST, EVENTS, Some(json!({ "data": data }))).await;
-        assert_eq!((status, sent["offset"].as_u64()), (StatusCode::ACCEPTED, Some(data)), "{sent}");
+        publish_data(gateway, data).await;
     }
+}
+
+/// Publishes an event whose data is the offset that it gets.
+async fn publish_data(gateway: &Gateway, data: u64) {
+    let (status, sent) = gateway.api().json(Method::POST, EVENTS, Some(json!({ "data": data }))).await;
+    assert_eq!((status, sent["offset"].as_u64()), (StatusCode::ACCEPTED, Some(data)), "{sent}");
 }
 
 #[tokio::test]
@@ -53,6 +58,27 @@ async fn pages_in_both_directions_over_socket_and_http() {
             assert_eq!(over_http[member], page[member], "{member} of {fields}");
         }
     }
+}
+
+#[tokio::test]
+async fn response_to_a_publication_is_a_position_to_subscribe_from() {
+    let gateway = Gateway::custom_service().await;
+    publish(&gateway, 1).await;
+    let body = json!({ "data": 2, "id": "second" });
+    let (_, second) = gateway.api().json(Method::POST, EVENTS, Some(body.clone())).await;
+    let (_, repeated) = gateway.api().json(Method::POST, EVENTS, Some(body)).await;
+    assert_eq!(repeated, second, "a repeat has the same position");
+    publish_data(&gateway, 3).await;
+    let mut alice = Socket::connect_with(&gateway, &token("alice")).await;
+    let recover = json!({ "offset": second["offset"], "epoch": second["epoch"] });
+    let subscribe = json!({ "type": "subscribe", "service": "dice", "topic": "table-1", "recover": recover });
+    let confirmed = alice.request(subscribe).await;
+    assert_eq!((&confirmed["recovered"], &confirmed["epoch"]), (&json!(true), &second["epoch"]));
+    assert_eq!(alice.wait_for("event").await["data"], 3);
+
+    let message = json!({ "content": "Hello!" });
+    let (_, chat) = gateway.api().json(Method::POST, "/api/v1/clans/c/messages", Some(message)).await;
+    assert_eq!(chat["epoch"], second["epoch"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Webhooks: events over HTTP, signed, in order and at least once, whatever the receiver does.
 
 mod dead_letters;
+mod escalations;
 mod failures;
 mod nodes;
 

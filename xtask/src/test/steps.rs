@@ -3,8 +3,8 @@
 
 use super::cargo;
 use crate::{
-    browser, clients, commits, counts::Counts, deploy, fuzz, github, policy, project::Project, semver, tidy,
-    tools::Tool, wasm,
+    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
+    semver, tidy, tools::Tool, wasm,
 };
 
 /// The step whose tests filters select.
@@ -15,8 +15,8 @@ pub(super) const FAULTS: &str = "faults";
 
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
-/// The steps that run the gateway.
-pub(super) const AFTER_BUILD: [&str; 5] = [TESTS, "npm", "clients", "browser", FAULTS];
+/// The steps that run the gateway, or an example.
+pub(super) const AFTER_BUILD: [&str; 7] = [TESTS, "core", "go", "npm", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -75,6 +75,8 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM,
         Tool::NPM_EXAMPLES,
         Tool::GO,
+        Tool::JAVA,
+        Tool::KOTLIN,
         Tool::FAKETIME,
         Tool::HAPROXY,
         Tool::NGINX,
@@ -82,6 +84,17 @@ pub(super) const ALL: &[Step] = &[
         Tool::RABBITMQ,
         Tool::REDIS,
         Tool::SENTINEL,
+    ]),
+    Step::new("core", "the core of the SDKs as a C library and a WebAssembly module", Action::Tests(core_module::test))
+        .with(&[Tool::NODE, Tool::NPM, Tool::NPM_SDK, Tool::WASM, Tool::CBINDGEN]),
+    Step::new("go", "the Go SDK, also with the race detector", Action::Tests(go_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::VENV,
+        Tool::GO_OF_SDK,
+        Tool::STATICCHECK,
     ]),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
         Tool::NODE,

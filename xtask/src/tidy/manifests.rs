@@ -2,9 +2,9 @@
 
 use super::{Finding, tree::Tree};
 
-/// The package that may contain unsafe code because it is a foreign interface. The workspace forbids unsafe code, so
-/// this package repeats the workspace's lints with that one changed to `deny`.
-const FOREIGN_INTERFACE: &str = "sdk-wasm/Cargo.toml";
+/// The packages that may contain unsafe code because they are a foreign interface. The workspace forbids unsafe code, so
+/// these packages repeat the workspace's lints with that one changed to `deny`.
+const FOREIGN_INTERFACES: [&str; 2] = ["sdk-c/Cargo.toml", "sdk-wasm/Cargo.toml"];
 
 /// Finds packages without `[lints] workspace = true`, to which no lint would apply.
 pub(super) fn inherit_lints(tree: &Tree) -> Vec<Finding> {
@@ -14,7 +14,7 @@ pub(super) fn inherit_lints(tree: &Tree) -> Vec<Finding> {
     });
     packages
         .filter(|file| !file.text.contains("[lints]\nworkspace = true"))
-        .filter(|file| file.path != FOREIGN_INTERFACE || !has_the_same_lints(tree, &file.text))
+        .filter(|file| !FOREIGN_INTERFACES.contains(&file.path.as_str()) || !has_the_same_lints(tree, &file.text))
         .map(|file| {
             Finding::new(
                 &file.path,

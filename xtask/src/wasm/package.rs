@@ -26,7 +26,7 @@ const SAME_TYPES: &str = "/** The same client for places without WebAssembly. */
 ///
 /// # Errors
 /// If npm is missing or fails.
-pub(super) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
+pub(crate) fn install_node_modules(project: &Project) -> anyhow::Result<()> {
     if browser::has_npm_packages(project, FOLDER) {
         return Ok(());
     }

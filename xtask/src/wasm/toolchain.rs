@@ -24,7 +24,7 @@ pub(crate) const SETUP: &str = "rustup target add wasm32-unknown-unknown || apt-
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 
 /// The possible toolchains, in the order in which they are tried.
-pub(super) enum Toolchain {
+pub(crate) enum Toolchain {
     /// The active toolchain has the target.
     Active,
     /// Debian's second toolchain, with this linker. It builds the standard library too.
@@ -33,7 +33,7 @@ pub(super) enum Toolchain {
 
 impl Toolchain {
     /// Finds an installed toolchain.
-    pub(super) fn installed(project: &Project) -> Option<Self> {
+    pub(crate) fn installed(project: &Project) -> Option<Self> {
         if rust_target::is_installed(project, TARGET) { Some(Self::Active) } else { debian(project).map(Self::Debian) }
     }
 
@@ -41,7 +41,7 @@ impl Toolchain {
     ///
     /// # Errors
     /// If there is none, and rustup cannot add the target. The error names the commands that install one.
-    pub(super) fn find(project: &Project) -> anyhow::Result<Self> {
+    pub(crate) fn find(project: &Project) -> anyhow::Result<Self> {
         if let Some(installed) = Self::installed(project) {
             return Ok(installed);
         }
@@ -61,28 +61,18 @@ impl Toolchain {
     ///
     /// # Errors
     /// If both fail.
-    pub(super) fn set_up(project: &Project, log: &File) -> anyhow::Result<()> {
+    pub(crate) fn set_up(project: &Project, log: &File) -> anyhow::Result<()> {
         let Err(error) = rust_target::add(project, TARGET, log) else { return Ok(()) };
         tools::install_packages(&DEBIAN_PACKAGES, log).with_context(|| format!("{error:#}; and then"))
     }
 
-    /// Returns the cargo command that builds the crate with this toolchain.
+    /// Returns the cargo command that builds the module of a package with this toolchain.
     ///
     /// # Errors
     /// If `PATH` cannot be extended.
-    pub(super) fn cargo(&self, project: &Project) -> anyhow::Result<Command> {
-        let build = [
-            "rustc",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-            "--package",
-            "realtime-gateway-wasm",
-            "--profile",
-            "wasm",
-            "--target",
-            TARGET,
-        ];
+    pub(crate) fn cargo(&self, project: &Project, package: &str) -> anyhow::Result<Command> {
+        let build =
+            ["rustc", "--lib", "--crate-type", "cdylib", "--package", package, "--profile", "wasm", "--target", TARGET];
         let Self::Debian(linker) = self else { return Ok(project.cargo(&build)) };
         let mut cargo = project.program("/usr/bin/cargo", &build);
         let paths = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();

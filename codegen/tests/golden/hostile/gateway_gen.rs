@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use realtime_gateway_sdk::protocol::{Event, RawJson};
-use realtime_gateway_sdk::{CallOptions, Client, Error, Publish, ServiceTopic, SubscribeTopic};
+use realtime_gateway_sdk::protocol::{Event, GetTopicHistory, RawJson};
+use realtime_gateway_sdk::{
+    CallOptions, Client, Error, History, Publish, ServiceTopic, SubscribeTopic,
+};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -481,6 +483,11 @@ impl TypeATopicWithQuiteALongNameTopic {
     pub fn decode(&self, event: &Event) -> Result<Deep, Error> {
         event.data.decode().map_err(Error::invalid)
     }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
+    }
 }
 
 /// A topic `clone-with-a-very-long-literal-at-its-beginning-that-takes-up-most-of-the-width-of-a-line-{box}` of the service `type`.
@@ -502,6 +509,11 @@ impl TypeCloneTopic {
     pub fn decode(&self, event: &Event) -> Result<JSON, Error> {
         event.data.decode().map_err(Error::invalid)
     }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
+    }
 }
 
 /// A topic `fn-{gateway}/{options}/{type}/{userId}` of the service `type`.
@@ -522,6 +534,11 @@ impl TypeConstructorTopic {
     /// When the data does not match the type.
     pub fn decode(&self, event: &Event) -> Result<Option_, Error> {
         event.data.decode().map_err(Error::invalid)
+    }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
     }
 }
 
@@ -549,6 +566,11 @@ impl TypeDeleteTopic {
     pub fn publish(&self, data: &Union) -> Publish {
         self.topic.publish(data)
     }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
+    }
 }
 
 /// A topic `then` of the service `type`.
@@ -569,6 +591,11 @@ impl TypeThenTopic {
     /// When the data does not match the type.
     pub fn decode(&self, event: &Event) -> Result<Promise, Error> {
         event.data.decode().map_err(Error::invalid)
+    }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
     }
 }
 

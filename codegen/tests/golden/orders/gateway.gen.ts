@@ -3,8 +3,11 @@
 import type {
   BackendCallOptions,
   CallOptions,
+  EphemeralSending,
+  EphemeralTopicEvent,
   GatewayClient,
   HistoryOptions,
+  PresenceChangeOf,
   PresenceOf,
   SendOptions,
   Sending,
@@ -166,10 +169,10 @@ export interface OrdersDepotTopic {
   readonly service: "orders";
   /** The name of the topic. */
   readonly topic: string;
-  /** Returns each event once and in order, or an explicit gap. */
-  subscribe(options?: SubscribeOptions): Subscription<TopicEvent<CourierPosition>>;
-  /** Publishes data. It is repeated after a reconnect if necessary, and stored once. */
-  publish(data: CourierPosition, options?: SendOptions): Sending;
+  /** Returns what is published from now on, as `ephemeral_event`. Nothing says what was missed. */
+  subscribe(options?: SubscribeOptions): Subscription<EphemeralTopicEvent<CourierPosition>>;
+  /** Publishes data to the current subscribers. A repeat after a reconnect may arrive as a copy. */
+  publish(data: CourierPosition, options?: SendOptions): EphemeralSending;
 }
 
 /** A topic `user-{userId}` of the service `orders`. */
@@ -202,8 +205,11 @@ export interface OrdersOrderTopic {
   readonly service: "orders";
   /** The name of the topic. */
   readonly topic: string;
-  /** Returns each event once and in order, or an explicit gap. */
-  subscribe(options?: SubscribeOptions): Subscription<TopicEvent<OrderEvent>>;
+  /** Returns each event once and in order, or an explicit gap. `presence` adds the users who are present. */
+  subscribe(options: SubscribeOptions & { presence: true; presenceData?: Viewer }):
+    Subscription<TopicEvent<OrderEvent> | PresenceOf<Viewer> | PresenceChangeOf<Viewer>>;
+  subscribe(options?: SubscribeOptions & { presence?: false; presenceData?: Viewer }):
+    Subscription<TopicEvent<OrderEvent>>;
   /** Publishes data. It is repeated after a reconnect if necessary, and stored once. */
   publish(data: OrderComment, options?: SendOptions): Sending;
   /** Returns a page of the history. `limit` is 1 to 100, 50 by default. */
@@ -239,9 +245,10 @@ export function orders(gateway: GatewayClient): OrdersService {
         gateway,
         service: "orders",
         topic,
-        subscribe: options => gateway.topic<CourierPosition>("orders", topic).subscribe(options),
+        subscribe: options =>
+          gateway.topic<CourierPosition, EphemeralTopicEvent<CourierPosition>>("orders", topic).subscribe(options),
         publish: (data, options) =>
-          gateway.topic<CourierPosition>("orders", topic).publish(data, options),
+          gateway.topic<CourierPosition, EphemeralTopicEvent<CourierPosition>>("orders", topic).publish(data, options),
       };
     },
     mine: userId => {
@@ -272,7 +279,8 @@ export function orders(gateway: GatewayClient): OrdersService {
         gateway,
         service: "orders",
         topic,
-        subscribe: options => gateway.topic<OrderEvent>("orders", topic).subscribe(options),
+        subscribe: (options?: SubscribeOptions) =>
+          gateway.topic("orders", topic).subscribe(options) as Subscription<never>,
         publish: (data, options) =>
           gateway.topic<OrderComment>("orders", topic).publish(data, options),
         history: options => gateway.topic<OrderEvent>("orders", topic).history(options),

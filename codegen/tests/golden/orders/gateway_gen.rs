@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use realtime_gateway_sdk::protocol::{Event, RawJson};
-use realtime_gateway_sdk::{CallOptions, Client, Error, Publish, ServiceTopic, SubscribeTopic};
+use realtime_gateway_sdk::protocol::{
+    EphemeralEvent, Event, GetTopicHistory, RawJson, TopicPresence,
+};
+use realtime_gateway_sdk::{
+    CallOptions, Client, Error, History, Publish, ServiceTopic, SubscribeTopic,
+};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -380,7 +384,7 @@ impl OrdersDepotTopic {
     ///
     /// # Errors
     /// When the data does not match the type.
-    pub fn decode(&self, event: &Event) -> Result<CourierPosition, Error> {
+    pub fn decode(&self, event: &EphemeralEvent) -> Result<CourierPosition, Error> {
         event.data.decode().map_err(Error::invalid)
     }
 
@@ -409,6 +413,11 @@ impl OrdersMineTopic {
     pub fn decode(&self, event: &Event) -> Result<OrderSummary, Error> {
         event.data.decode().map_err(Error::invalid)
     }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
+    }
 }
 
 /// A topic `news` of the service `orders`.
@@ -429,6 +438,11 @@ impl OrdersNewsTopic {
     /// When the data does not match the type.
     pub fn decode(&self, event: &Event) -> Result<OrderSummary, Error> {
         event.data.decode().map_err(Error::invalid)
+    }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
     }
 }
 
@@ -455,6 +469,32 @@ impl OrdersOrderTopic {
     /// Publishes data, when it is awaited.
     pub fn publish(&self, data: &OrderComment) -> Publish {
         self.topic.publish(data)
+    }
+
+    /// Reads a page of the history, when it is awaited. [`Self::decode`] returns the data of an event.
+    pub fn history(&self) -> History<GetTopicHistory> {
+        self.topic.history()
+    }
+
+    /// Returns the users who are present. [`Self::decode_presence`] returns the data of a user.
+    ///
+    /// # Errors
+    /// The refusal of the gateway, or that no answer came in time.
+    pub async fn presence(&self) -> Result<TopicPresence, Error> {
+        self.topic.presence().await
+    }
+
+    /// Subscribes with presence, when it is awaited. The other users see this data of the user.
+    pub fn subscribe_with(&self, data: &Viewer) -> SubscribeTopic {
+        self.topic.subscribe().presence().presence_data(data)
+    }
+
+    /// Returns the data of a user who is present, or of a change of presence.
+    ///
+    /// # Errors
+    /// When the data does not match the type.
+    pub fn decode_presence(&self, data: &RawJson) -> Result<Viewer, Error> {
+        data.decode().map_err(Error::invalid)
     }
 }
 

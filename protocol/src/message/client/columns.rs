@@ -36,7 +36,7 @@ pub enum Subject {
     /// A clan.
     Clan(ClanId),
     /// A topic of a declared service.
-    Topic(TopicName),
+    Topic(ServiceName, TopicName),
     /// A call of a declared service.
     Call(ServiceName, MethodName),
 }

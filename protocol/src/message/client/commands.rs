@@ -230,7 +230,7 @@ pub struct Unsubscribe {
     pub topic: TopicName,
 }
 
-/// Publishes to a topic of a declared service. Reply: `message_sent`.
+/// Publishes to a topic of a declared service. Reply: `message_sent`, or `publish_accepted` for a topic without history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline, title = "Publish")]

@@ -157,3 +157,38 @@ pub struct TopicHistory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimmed: Option<bool>,
 }
+
+/// An event that was published to a topic without history. It is stored nowhere, so it has no offset and is sent once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "EphemeralEvent")]
+pub struct EphemeralEvent {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The published data.
+    pub data: RawJson,
+    /// When the gateway accepted the message.
+    pub published_at: Timestamp,
+    /// The user who published the event. Absent when a backend service published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// The id that the publisher chose. Events with the same id are copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<ClientMessageId>,
+}
+
+/// A `publish` to a topic without history was sent to the current subscribers. It may not reach all of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "PublishAccepted")]
+pub struct PublishAccepted {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The id that the publisher chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<ClientMessageId>,
+}

@@ -100,7 +100,7 @@ pub struct ErrorReply {
     /// The topic of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// The service of the call.
+    /// The service of the topic or the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceName>,
     /// The method of the call.

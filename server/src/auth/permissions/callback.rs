@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use realtime_gateway_protocol::Timestamp;
+use realtime_gateway_protocol::{Timestamp, TraceContext};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -24,6 +24,7 @@ use crate::{
     backend::Signer,
     config::{self, ClaimPath, Secret},
     crypto,
+    telemetry::trace,
 };
 
 /// The most queries that may wait for a request slot. Further ones fail immediately.
@@ -114,6 +115,10 @@ impl Callback {
         if let Some(signer) = &settings.signer {
             // The service compares the time with its wall clock.
             request = signer.sign(request, Timestamp::from(SystemTime::now()), &text);
+        }
+        let trace = trace::current();
+        for (name, value) in trace.iter().flat_map(TraceContext::headers) {
+            request = request.header(name, value);
         }
         let body = body(request.body(text).send().await, MAX_BYTES).await?;
         let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;

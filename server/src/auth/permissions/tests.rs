@@ -104,12 +104,16 @@ async fn final_asterisk_of_a_grant_is_a_prefix() {
 struct Fixed(TopicAccess);
 
 impl TopicPolicies for Fixed {
-    fn access(&self, _: &ServiceName, _: &TopicName, _: Action) -> Result<TopicAccess, CommandError> {
+    fn access(&self, _: &Topic, _: Action) -> Result<TopicAccess, CommandError> {
         Ok(self.0.clone())
     }
 
-    fn owner(&self, _: &ServiceName, _: &TopicName) -> Result<Option<UserId>, CommandError> {
+    fn owner(&self, _: &Topic) -> Result<Option<UserId>, CommandError> {
         Ok(self.0.owner.clone())
+    }
+
+    fn keeps_history(&self, _: &Topic) -> bool {
+        true
     }
 
     fn revision(&self) -> u64 {

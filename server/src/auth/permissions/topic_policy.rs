@@ -2,10 +2,10 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use realtime_gateway_protocol::{RawJson, ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{RawJson, UserId};
 
 use super::SubscribeDecisions;
-use crate::{auth::Action, command_error::CommandError};
+use crate::{auth::Action, command_error::CommandError, topic::Topic};
 
 /// Who may perform an action on the topics of a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,11 @@ pub struct TopicAccess {
 impl TopicAccess {
     /// Users with a grant.
     pub const GRANTS: Self = Self { policy: TopicPolicy::Grants, owner: None };
+
+    /// One user, without a grant.
+    pub fn owned_by(user: UserId) -> Self {
+        Self { policy: TopicPolicy::User, owner: Some(user) }
+    }
 }
 
 /// The source of the policies of topics. It may change while the gateway runs.
@@ -55,29 +60,39 @@ pub trait TopicPolicies: Debug + Send + Sync {
     ///
     /// # Errors
     /// `unknown_service` when no service has the topic, `forbidden` when no client may perform the action.
-    fn access(&self, service: &ServiceName, topic: &TopicName, action: Action) -> Result<TopicAccess, CommandError>;
+    fn access(&self, topic: &Topic, action: Action) -> Result<TopicAccess, CommandError>;
 
     /// Returns the only user to whom a topic belongs, if any.
     ///
     /// # Errors
     /// `unknown_service` when no service has the topic.
-    fn owner(&self, service: &ServiceName, topic: &TopicName) -> Result<Option<UserId>, CommandError>;
+    fn owner(&self, topic: &Topic) -> Result<Option<UserId>, CommandError>;
+
+    /// Returns whether the events of a topic are stored, so that clients have a position in it.
+    fn keeps_history(&self, topic: &Topic) -> bool;
 
     /// Returns a number that increases with every change.
     fn revision(&self) -> u64;
 }
 
-/// The policies of a gateway without services that have any: every topic needs a grant.
+/// The policies without services: notifications belong to their user, and every other topic needs a grant.
 #[derive(Debug)]
 pub(super) struct GrantsOnly;
 
 impl TopicPolicies for GrantsOnly {
-    fn access(&self, _: &ServiceName, _: &TopicName, _: Action) -> Result<TopicAccess, CommandError> {
-        Ok(TopicAccess::GRANTS)
+    fn access(&self, topic: &Topic, _: Action) -> Result<TopicAccess, CommandError> {
+        Ok(match topic {
+            Topic::User(user) => TopicAccess::owned_by(user.clone()),
+            Topic::Clan(_) | Topic::Service(..) => TopicAccess::GRANTS,
+        })
     }
 
-    fn owner(&self, _: &ServiceName, _: &TopicName) -> Result<Option<UserId>, CommandError> {
-        Ok(None)
+    fn owner(&self, topic: &Topic) -> Result<Option<UserId>, CommandError> {
+        Ok(self.access(topic, Action::Subscribe)?.owner)
+    }
+
+    fn keeps_history(&self, _: &Topic) -> bool {
+        true
     }
 
     fn revision(&self) -> u64 {

@@ -30,7 +30,9 @@ pub(crate) fn event_body(entry: &OutboxEntry) -> Vec<u8> {
 mod tests {
     use realtime_gateway_protocol::{
         NotificationId, Timestamp,
-        backend::{ChatMessageStored, Flow, KINDS, NotificationsAcknowledged, SessionClosed},
+        backend::{
+            ChatMessageStored, Flow, KINDS, NotificationUnacknowledged, NotificationsAcknowledged, SessionClosed,
+        },
         decode_object,
     };
     use serde::de::DeserializeOwned;
@@ -63,6 +65,9 @@ mod tests {
         assert_eq!(acked.notification_ids, ids);
         let closed: SessionClosed = read(r#"{"sessionId":"s","code":1000,"durationMs":5}"#, EventDetail::None);
         assert_eq!((closed.code, closed.duration_ms), (1000, 5));
-        assert_eq!(KINDS.iter().filter(|kind| kind.flow == Flow::Outbound).count(), 6);
+        let unacked = r#"{"notificationId":"n1","title":"t","message":"m","createdAt":"2027-01-15T08:00:00.000Z"}"#;
+        let unacked: NotificationUnacknowledged = read(unacked, EventDetail::None);
+        assert_eq!((unacked.notification_id.as_str(), &*unacked.title), ("n1", "t"));
+        assert_eq!(KINDS.iter().filter(|kind| kind.flow == Flow::Outbound).count(), 7);
     }
 }

@@ -177,8 +177,8 @@ impl<B: Broker> InboundConsumer<B> {
     /// Offers an event to the services, and waits for their verdict.
     async fn offer(&self, delivery: &Delivery<B::Original>) -> Verdict {
         let (verdict, decided) = oneshot::channel();
-        let event =
-            InboundEvent { key: delivery.key.clone(), id: delivery.id.clone(), body: delivery.body.clone(), verdict };
+        let Delivery { key, id, body, trace, .. } = delivery.clone();
+        let event = InboundEvent { key, id, body, trace, verdict };
         match self.events.send(event).await {
             // A verdict that is dropped is none.
             Ok(()) => decided.await.unwrap_or(Verdict::Retry),

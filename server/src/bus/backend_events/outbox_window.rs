@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use realtime_gateway_protocol::TraceContext;
+
 use super::{
     event_body::event_body,
     routes::{Change, Routes},
@@ -225,7 +227,8 @@ impl OutboxWindow {
             self.in_flight.insert(entry.sequence, entry.event.key.clone());
             let body = event_body(&entry).into();
             let OutboxEntry { sequence, event, .. } = entry;
-            events.push((sequence, OutboundEvent { id: event.id, key: event.key, at: event.at, body }));
+            let trace = TraceContext::of_event(&event.body);
+            events.push((sequence, OutboundEvent { id: event.id, key: event.key, at: event.at, body, trace }));
         }
         events
     }

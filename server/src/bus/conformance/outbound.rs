@@ -11,7 +11,8 @@ use crate::bus::broker::{Broker, ChannelError, OutboundEvent, Outcome, Publisher
 
 fn event(tag: u64, key: &str) -> OutboundEvent {
     let body = format!("{{\"n\":{tag}}}").into();
-    OutboundEvent { id: format!("event-{tag}").into(), key: key.into(), at: Timestamp::from_millis(1_000), body }
+    let (id, at) = (format!("event-{tag}").into(), Timestamp::from_millis(1_000));
+    OutboundEvent { id, key: key.into(), at, body, trace: None }
 }
 
 /// Waits until this many events are settled, and returns what became of each.

@@ -144,7 +144,7 @@ impl Consumer<()> for MemoryConsumer {
             self.tags += 1;
             state.unacknowledged.insert((self.channel, self.tags), message.clone());
             let Message { key, id, body, .. } = message;
-            Some(Ok(Delivery { tag: self.tags, key, id, body, unreadable: None, original: () }))
+            Some(Ok(Delivery { tag: self.tags, key, id, body, trace: None, unreadable: None, original: () }))
         };
         broker.wait(deliver).await
     }

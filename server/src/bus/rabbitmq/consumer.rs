@@ -16,6 +16,7 @@ use super::{
     error::AmqpError,
     link::{Link, in_time},
     topology::close,
+    trace::trace_of,
 };
 use crate::bus::broker::{ChannelError, Consumer, Delivery};
 
@@ -69,6 +70,7 @@ impl Consumer<Original> for RabbitConsumer {
             key: delivery.routing_key.to_string(),
             id: delivery.properties.message_id().as_ref().map(ToString::to_string),
             body: Bytes::from(std::mem::take(&mut delivery.data)),
+            trace: trace_of(&delivery.properties),
             unreadable: unreadable.as_ref().map(|unreadable| unreadable.detail()),
             original: Original { properties: delivery.properties, unreadable },
         })

@@ -9,6 +9,7 @@ use futures_util::{
     stream::{FuturesOrdered, FuturesUnordered},
 };
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions};
+use realtime_gateway_protocol::TraceContext;
 
 use super::{
     dead_letter::{Original, dead_letter_properties},
@@ -17,6 +18,7 @@ use super::{
     requests::REPLY_TO,
     returns::{Answer, Completed, Published, Returns, completed_with},
     topology::close,
+    trace::with_trace,
 };
 use crate::bus::broker::{ChannelError, DeadLetter, OutboundEvent, Outcome, Publisher, Settled};
 
@@ -205,12 +207,13 @@ fn not_confirming() -> AmqpError {
 
 impl Publisher<OutboundEvent> for RabbitPublisher {
     fn publish(&mut self, tag: u64, event: OutboundEvent) {
-        let OutboundEvent { id, key, at, body } = event;
+        let OutboundEvent { id, key, at, body, trace } = event;
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(PERSISTENT)
             .with_message_id(id.as_ref().into())
             .with_timestamp(at.millis() / 1_000);
+        let properties = with_trace(properties, trace.as_ref());
         self.queue.push_back((Publication { tag, id: Some(id) }, Content { key, body, properties }));
     }
 
@@ -239,6 +242,8 @@ pub(super) struct RequestMessage {
     pub(super) key: Arc<str>,
     /// A JSON object.
     pub(super) body: Bytes,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<TraceContext>,
     /// After how long the broker drops it.
     pub(super) expires_in: Duration,
 }
@@ -246,13 +251,14 @@ pub(super) struct RequestMessage {
 impl RabbitPublisher {
     /// Queues a request, which [`RabbitPublisher::next_settled`] sends.
     pub(super) fn publish_request(&mut self, tag: u64, request: RequestMessage) {
-        let RequestMessage { id, key, body, expires_in } = request;
+        let RequestMessage { id, key, body, trace, expires_in } = request;
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_message_id(id.as_ref().into())
             .with_correlation_id(id.as_ref().into())
             .with_reply_to(REPLY_TO.into())
             .with_expiration(expires_in.as_millis().to_string().into());
+        let properties = with_trace(properties, trace.as_ref());
         self.queue.push_back((Publication { tag, id: Some(id) }, Content { key, body, properties }));
     }
 }

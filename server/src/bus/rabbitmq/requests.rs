@@ -228,12 +228,12 @@ impl Open {
         if left.is_zero() || !waiting.begin_to_send(&id) {
             return;
         }
-        let BrokerRequest { key, body, time_limit: _ } = request;
+        let BrokerRequest { key, body, trace, time_limit: _ } = request;
         self.next_tag += 1;
         self.unsettled.insert(self.next_tag, id.clone());
         self.publisher.publish_request(
             self.next_tag,
-            RequestMessage { id, key: key.into(), body: body.into(), expires_in: left },
+            RequestMessage { id, key: key.into(), body: body.into(), trace, expires_in: left },
         );
     }
 

@@ -1,9 +1,9 @@
 //! Reads the contracts of the declared services of a configuration. Everything is checked, so that a contract with a
-//! mistake, or one that this version cannot serve, stops the start or the reload.
+//! mistake, or one that this gateway cannot serve, stops the start or the reload.
 
 use std::{path::PathBuf, sync::Arc};
 
-use gateway_contracts::{Contract, ContractError, Deployment, TopicHistory};
+use gateway_contracts::{Contract, ContractError, Deployment};
 use realtime_gateway_protocol::ServiceName;
 
 use super::Declaration;
@@ -77,7 +77,6 @@ fn read(
     }
     let backend = service.backend.as_ref().map(|backend| backend_of(name, backend)).transpose();
     let backend = backend.map_err(|problem| DeclaredServiceError::Backend { service: name.clone(), problem })?;
-    check_supported(&contract)?;
     contract.check(&Deployment { has_backend: backend.is_some(), max_history_entries })?;
     Ok(Declaration { contract: Arc::new(contract), backend: backend.map(Arc::new) })
 }
@@ -93,16 +92,4 @@ fn backend_of(service: &ServiceName, backend: &ServiceBackend) -> Result<Backend
             Ok(Backend::over_http(service.clone(), http, bounds).with_claims(&backend.claims))
         }
     }
-}
-
-/// Refuses what contracts may declare and this version cannot do.
-fn check_supported(contract: &Contract) -> Result<(), ContractError> {
-    for (name, topic) in &contract.topics {
-        if topic.history == TopicHistory::Off {
-            let problem = "is false, and this version of the gateway cannot deliver events without storing them yet: \
-                           leave it out";
-            return Err(contract.error(&format!("topics.{name}.history"), problem));
-        }
-    }
-    Ok(())
 }

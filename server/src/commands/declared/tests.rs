@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use gateway_contracts::InvalidData;
-
 use super::*;
 use crate::{
     commands::ServiceTable,
@@ -95,8 +93,11 @@ fn each_action_has_its_policy_and_owner() {
 fn retention_is_that_of_the_topic() {
     let games = games();
     let declared = TopicRetention { max_entries: Some(7), max_age: Some(Duration::from_secs(7_200)) };
-    assert_eq!(games.retention(&topic("game-1")), declared);
-    assert_eq!(games.retention(&topic("open")), TopicRetention::default());
+    assert_eq!(games.history(&topic("game-1")), HistoryKind::Kept(declared));
+    assert_eq!(games.history(&topic("open")), HistoryKind::Kept(TopicRetention::default()));
+    let setup = Setup::new(&CONTRACT.replace("subscribe = \"user\"", "history = false"));
+    let games = DeclaredService::new(read_declarations(&setup.config).unwrap().remove(0), &context());
+    assert_eq!(games.history(&topic("open")), HistoryKind::Off);
 }
 
 #[tokio::test]
@@ -106,12 +107,17 @@ async fn data_of_clients_matches_their_type_and_the_event() {
     let game = topic("game-1");
     let published = |text: &str| games.publish(&alice, &game, data(text));
     assert_eq!(published(r#"{ "step" : 1.0 }"#).await.unwrap().as_str(), r#"{ "step" : 1.0 }"#);
-    let problem =
-        |pointer: &str, keyword: &str| Some(Box::new(InvalidData { pointer: pointer.into(), keyword: keyword.into() }));
-    assert_eq!(published(r#"{"step":10}"#).await.unwrap_err().invalid_data, problem("/step", "maximum"));
-    assert_eq!(published(r#"{"any":1}"#).await.unwrap_err().invalid_data, problem("", "required"));
-    // It matches `Step`, but two branches of the event.
-    assert_eq!(published(r#"{"step":1,"any":1}"#).await.unwrap_err().invalid_data, problem("", "oneOf"));
+    for (text, pointer, keyword, sentence) in [
+        (r#"{"step":10}"#, "/step", "maximum", "data: the value at /step does not match its schema (maximum)"),
+        (r#"{"any":1}"#, "", "required", "data: the value does not match its schema (required: step is missing)"),
+        // It matches `Step`, but two branches of the event.
+        (r#"{"step":1,"any":1}"#, "", "oneOf", "data: the value does not match its schema (oneOf)"),
+    ] {
+        let refused = published(text).await.unwrap_err();
+        let problem = refused.invalid_data.unwrap();
+        assert_eq!((problem.pointer.as_str(), problem.keyword.as_str()), (pointer, keyword));
+        assert_eq!(refused.message, sentence);
+    }
     assert!(games.validate_event(&topic("game-1"), &data(r#"{"any":1}"#)).is_ok(), "a backend may publish any event");
     let refused = games.publish(&alice, &topic("open"), data(r#"{"step":1}"#)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Forbidden);
@@ -135,11 +141,10 @@ fn presence_is_that_of_the_topic() {
 }
 
 #[test]
-fn refuses_what_this_version_cannot_serve() {
+fn refuses_what_this_gateway_cannot_serve() {
     for (from, to, error) in [
         ("subscribe = \"user\"", "subscribe = \"backend\"", "line 15: `topics.open.subscribe` needs a backend"),
         ("allow = \"user\"", "allow = \"backend\"", "line 7: `topics.game.publish` needs a backend"),
-        ("subscribe = \"user\"", "history = false", "line 15: `topics.open.history` is false"),
         (
             "max_entries = 7",
             "max_entries = 10001",

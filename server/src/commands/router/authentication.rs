@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The optional protocol features that this version supports.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "recovery",
     "history",
     "presence",
@@ -24,6 +24,7 @@ const FEATURES: [&str; 9] = [
     "topic_history",
     "topic_presence",
     "calls",
+    "ephemeral",
 ];
 
 impl Router {

@@ -251,7 +251,7 @@ impl LocalTopic {
             }
             live.position = offset;
             let recipient = live.subscription.recipient();
-            if recipient.supports_extensions() {
+            if live.subscription.has_position() && recipient.supports_extensions() {
                 recipient.outbound.push(frame.clone());
             }
         }

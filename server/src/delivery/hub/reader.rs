@@ -56,7 +56,9 @@ pub(super) async fn replay(hub: Arc<Hub>, subscription: Arc<Subscription>, gener
         };
         if let Some((offset, reason)) = reset {
             hub.metrics.reset(&reason);
-            recipient.push_extension(reset_message(&local.topic, &page.epoch, offset, reason));
+            if subscription.has_position() {
+                recipient.push_extension(reset_message(&local.topic, &page.epoch, offset, reason));
+            }
             (position, epoch) = (offset, page.epoch);
             continue;
         }

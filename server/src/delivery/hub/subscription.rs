@@ -25,6 +25,8 @@ pub struct Subscription {
     present: AtomicBool,
     /// Whether a presence snapshot has to be sent. Changes until then are not sent, because the snapshot contains them.
     snapshot_due: AtomicBool,
+    /// Whether the client knows its position, which it does not in a topic without history.
+    has_position: AtomicBool,
     /// The task that rechecks the permission.
     permission_watch: Mutex<Option<AbortHandle>>,
     /// The index in the topic's list of live subscriptions. It is read and written under the lock of the topic's state.
@@ -42,6 +44,7 @@ impl Subscription {
             generation: Mutex::new(Some(0)),
             present: AtomicBool::new(false),
             snapshot_due: AtomicBool::new(false),
+            has_position: AtomicBool::new(true),
             permission_watch: Mutex::new(None),
             slot: AtomicUsize::new(Self::NOT_LIVE),
         }
@@ -80,6 +83,16 @@ impl Subscription {
     /// Marks that the presence snapshot is being sent.
     pub(crate) fn snapshot_sent(&self) {
         self.snapshot_due.store(false, Ordering::Release);
+    }
+
+    /// Sets whether the client knows its position.
+    pub(crate) fn set_has_position(&self, has_position: bool) {
+        self.has_position.store(has_position, Ordering::Release);
+    }
+
+    /// Returns whether the client knows its position.
+    pub(crate) fn has_position(&self) -> bool {
+        self.has_position.load(Ordering::Acquire)
     }
 
     /// Sets the task that rechecks the permission, and aborts an earlier one. It is aborted when the subscription ends.

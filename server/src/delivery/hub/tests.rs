@@ -20,12 +20,13 @@ use serde_json::{Value, json};
 
 use super::{Hub, Start, Subscription};
 use crate::{
-    bus::{Bus, BusEvent, BusEvents, EmbeddedBus, EphemeralBroadcast},
+    bus::{Activity, Bus, BusEvent, BusEvents, EmbeddedBus, EphemeralBroadcast},
     delivery::{
         entry::entry_frame,
         frame::Frame,
         outbound::{Outbound, Waiting},
         recipient::Recipient,
+        tailed_bus::TailedBus,
     },
     metrics::Metrics,
     runtime::tasks::Tasks,
@@ -59,6 +60,10 @@ impl Bus for FaultyBus {
         self.inner.broadcast_ephemeral(broadcast);
     }
 
+    fn broadcast_activity(&self, activity: &Activity) {
+        self.inner.broadcast_activity(activity);
+    }
+
     async fn bind(&self, shard: Shard) {
         self.inner.bind(shard).await;
     }
@@ -81,7 +86,7 @@ fn store() -> Arc<dyn Store> {
 fn node(store: &Arc<dyn Store>, bus: impl Bus) -> Arc<Hub> {
     Hub::new(
         store.clone(),
-        Arc::new(bus),
+        Arc::new(TailedBus::new(Arc::new(bus))),
         entry_frame,
         Arc::new(Metrics::new().unwrap()),
         Tasks::default(),

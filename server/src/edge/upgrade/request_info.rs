@@ -10,6 +10,7 @@ use crate::{
     auth::{AuthError, Identity},
     edge::context::EdgeContext,
     session::UpgradeInfo,
+    telemetry::trace,
 };
 
 /// Reads the request, and verifies the token in its `Authorization` header. Refusals never repeat the query string,
@@ -30,6 +31,7 @@ pub(crate) async fn read_upgrade_info<R: EdgeContext>(
         device: None,
         client: None,
         codec: super::codec(headers),
+        trace: trace::of_headers(headers),
     };
     let (mut instance, mut attempt) = (None, None);
     let query = request.uri.query().unwrap_or_default();

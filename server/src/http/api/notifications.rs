@@ -1,6 +1,6 @@
 //! Sends notifications.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
@@ -41,6 +41,9 @@ pub(in crate::http) struct SendNotification {
     id: Option<NotificationId>,
     /// How long the notification is kept while it is not acknowledged. Default: `notifications.ttl`.
     ttl_seconds: Option<TtlSeconds>,
+    /// When given, backend services get the event `notification.unacked` for each user who has not acknowledged the
+    /// notification after this time. Below the time to live. Default: `notifications.escalate_after`.
+    escalate_after_seconds: Option<TtlSeconds>,
 }
 
 /// The notifications are stored, and are delivered until they are acknowledged.
@@ -80,7 +83,8 @@ pub(in crate::http) async fn send(
         title: request.title,
         message: request.message,
         data: request.data,
-        ttl: request.ttl_seconds.map(|seconds| Duration::from_secs(seconds.get())),
+        ttl: request.ttl_seconds.map(TtlSeconds::duration),
+        escalate_after: request.escalate_after_seconds.map(TtlSeconds::duration),
     };
     let ids = match (request.user_id, request.user_ids) {
         (Some(user), None) => vec![notifications.send(user, new).await?.id],

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
-use poem_openapi::OpenApi;
+use poem::{IntoResponse, Response, web::Data};
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    registry::{MetaResponses, Registry},
+};
 use realtime_gateway_protocol::{
     ClientMessageId, Event, GetTopicHistory, HistoryLimit, NOT_BEFORE_AND_AFTER, RawJson, ServiceName, TopicHistory,
     TopicName, TopicPresence, TopicUser,
@@ -13,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::MessageAccepted;
 use crate::{
-    commands,
+    commands::{self, Published},
     http::{
-        body::{Accepted, Body, JsonResponse},
+        body::{Accepted, Body, JsonResponse, NoContent},
         key::{Key, Publish, Read},
         parameter::{Optional, Path, Position},
         problem::Problem,
@@ -29,8 +32,44 @@ struct PublishEvent {
     /// The content, which is passed on to clients unchanged.
     data: RawJson,
     /// An idempotency key: a repeated request with the same id is stored once. With other content it is refused with
-    /// `conflict`.
+    /// `conflict`. A topic without history only passes it on.
     id: Option<ClientMessageId>,
+}
+
+/// The response to a publication: 202 with its position or, for a topic without history, 204.
+enum PublishResponse {
+    Stored(Accepted<MessageAccepted>),
+    Sent(NoContent),
+}
+
+impl From<Published> for PublishResponse {
+    fn from(published: Published) -> Self {
+        match published {
+            Published::Stored(sent) => Self::Stored(JsonResponse(sent.into())),
+            Published::Sent(_) => Self::Sent(NoContent),
+        }
+    }
+}
+
+impl IntoResponse for PublishResponse {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stored(accepted) => accepted.into_response(),
+            Self::Sent(no_content) => no_content.into_response(),
+        }
+    }
+}
+
+impl ApiResponse for PublishResponse {
+    fn meta() -> MetaResponses {
+        let mut responses = Accepted::<MessageAccepted>::meta().responses;
+        responses.extend(NoContent::meta().responses);
+        MetaResponses { responses }
+    }
+
+    fn register(registry: &mut Registry) {
+        Accepted::<MessageAccepted>::register(registry);
+    }
 }
 
 /// A page of a topic's history.
@@ -63,6 +102,8 @@ pub(in crate::http) struct Services;
 #[OpenApi(prefix_path = "/api/v1/services", tag = "Tag::Services")]
 impl Services {
     /// Publish an event.
+    ///
+    /// 204 for a topic without history: the event was sent to the current subscribers.
     #[oai(path = "/:service/topics/:topic/events", method = "post", operation_id = "publishEvent")]
     async fn publish(
         &self,
@@ -71,14 +112,15 @@ impl Services {
         topic: Path<TopicName>,
         request: Body<PublishEvent>,
         services: Data<&Arc<commands::Services>>,
-    ) -> Result<Accepted<MessageAccepted>, Problem> {
-        let sent = services.post(service.0, topic.0, request.0.data, request.0.id).await?;
-        Ok(JsonResponse(sent.into()))
+    ) -> Result<PublishResponse, Problem> {
+        let published = services.post(service.0, topic.0, request.0.data, request.0.id).await?;
+        Ok(published.into())
     }
 
     /// Read a topic's history.
     ///
-    /// Returns the newest page, unless `before` or `after` is given. They cannot be combined.
+    /// Returns the newest page, unless `before` or `after` is given. They cannot be combined. A topic without history is
+    /// refused with `invalid_message`.
     #[oai(path = "/:service/topics/:topic/events", method = "get", operation_id = "getEvents")]
     #[expect(clippy::too_many_arguments, reason = "poem-openapi takes each parameter of the route as an argument")]
     async fn read(

@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use self::lines::{Lines, Show};
 use crate::{
-    commands::Follower,
+    commands::{Follower, Past, PastSelection},
     delivery::tail::TailFilter,
     http::{
         NDJSON,
@@ -58,22 +58,27 @@ pub(in crate::http) struct Tails;
 impl Tails {
     /// Follow what goes through.
     ///
-    /// Messages, events and notifications of all nodes as lines of JSON (`application/x-ndjson`), without an end. A line
-    /// has `at`, `topic`, `offset`, `type`, `bytes` and, if it has an author, `userId`; with `content` also `message`. A
-    /// line `{"dropped": n}` says that the reader was too slow for n entries. Empty lines keep the connection. 409
-    /// (`tail_limit`) when the node has 8 tails.
+    /// What goes through all nodes as lines of JSON (`application/x-ndjson`), without an end. The line of a message, an
+    /// event or a notification has `at`, `topic`, `offset`, `type`, `bytes` and, if it has an author, `userId`; with
+    /// `content` also `message`. Typing and changes of presence have `status` instead of `offset`; events of topics without
+    /// history have neither. What sessions do is shown without `topic`: `session_opened`, `session_ended` with `code`,
+    /// `reason` and `durationMs`, and `call` with `service`, `method`, `outcome` and `durationMs`; each with `at`, `node`,
+    /// `userId` and `sessionId`. A line `{"dropped": n}` says that the reader was too slow for n lines, and `{"cut": true}` in
+    /// front that `since` reaches further back than what is shown. Empty lines keep the connection. 409 (`tail_limit`) when
+    /// the node has 8 tails.
     #[oai(path = "/tail", method = "get", operation_id = "tail")]
     #[expect(clippy::too_many_arguments, reason = "poem-openapi takes each parameter of the route as an argument")]
     async fn tail(
         &self,
         _key: Key<Admin>,
-        /// Only what concerns this user: their notifications, and what they have published.
+        /// Only what concerns this user: their notifications, sessions, calls and presence, and what they have published.
         user: Optional<UserId>,
         /// Only this service: `notifications`, `clan_chat` or a declared service.
         service: Optional<ServiceName>,
         /// Only this topic of the service. For `clan_chat` it is the clan.
         topic: Optional<TopicName>,
-        /// Begin with the entries of the log since this long ago, such as `10m`. Needs `topic`, or `user` alone.
+        /// Begin with the entries of the logs since this long ago, such as `10m`: the newest 10,000, and 8 MiB at most.
+        /// Of pending notifications those of `user`, or of `topic`.
         since: Optional<Ago>,
         /// Whether to show the content.
         content: Optional<bool>,
@@ -84,28 +89,31 @@ impl Tails {
             (None, Some(_)) => return Err(Problem::field("topic", "name its service, too")),
             (_, None) => None,
         };
-        let from = match since.0 {
-            None => None,
-            Some(Ago(ago)) => {
-                let of_user = || user.0.clone().filter(|_| service.0.is_none()).map(Topic::User);
-                let topic = only.clone().or_else(of_user);
-                let topic = topic.ok_or_else(|| Problem::field("since", "name a service and a topic, or a user"))?;
-                let at = follower.now().millis().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-                Some((topic, Timestamp::from_millis(at)))
-            }
-        };
         let shows = if content.0.unwrap_or(false) { Show::Content } else { Show::Outline };
         let filter = TailFilter { topic: only, service: service.0 };
-        let tail = follower.open(filter).await?;
-        let past = match from {
-            Some((topic, since)) => follower.past(&topic, since).await?,
-            None => Vec::new(),
+        let lines = Lines::new(shows, user.0.clone());
+        let tail = follower.open(filter.clone()).await?;
+        let past = match since.0 {
+            Some(Ago(ago)) => {
+                let at = follower.now().millis().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+                let notifications = user.0.map(Topic::User).filter(|topic| filter.selects(topic));
+                let also = notifications.filter(|topic| filter.topic.as_ref() != Some(topic));
+                let selection = PastSelection { filter: &filter, also, since: Timestamp::from_millis(at) };
+                follower.past(selection, |topic, entry| lines.shows(topic, entry)).await?
+            }
+            None => Past::default(),
         };
-        let lines = Lines::new(shows, user.0);
         let (reader, mut writer) = tokio::io::duplex(BUFFERED_BYTES);
+        let clock = Arc::clone(follower.0);
         follower.spawn(async move {
             let mut lines = lines;
-            for entry in past {
+            let cut = past.is_cut.then(|| lines.of_cut()).flatten();
+            if let Some(line) = cut
+                && writer.write_all(line.as_bytes()).await.is_err()
+            {
+                return;
+            }
+            for entry in past.entries {
                 let Some(line) = lines.of_entry(&entry) else { continue };
                 if writer.write_all(line.as_bytes()).await.is_err() {
                     return;
@@ -114,7 +122,7 @@ impl Tails {
             lines.begin_live();
             loop {
                 let line = match tokio::time::timeout(EMPTY_LINES, tail.next()).await {
-                    Ok(next) => lines.of(&next),
+                    Ok(next) => lines.of(&next, clock.now()),
                     Err(_) => Some("\n".to_owned()),
                 };
                 // The reader is gone when a line cannot be written.

@@ -13,7 +13,11 @@ fn event(sequence: u64, body_bytes: usize) -> WaitingEvent {
         body,
         source: EventSource::Client,
     };
-    WaitingEvent { entry: OutboxEntry { sequence, node: "n".into(), event, detail: EventDetail::None }, since: at }
+    WaitingEvent {
+        entry: OutboxEntry { sequence, node: "n".into(), event, detail: EventDetail::None },
+        since: at,
+        attempts: 0,
+    }
 }
 
 fn delivery(events: std::ops::RangeInclusive<u64>, max_batch: usize) -> Delivery {

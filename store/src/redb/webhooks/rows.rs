@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `webhooks` | name | [`CountsRow`] |
 //! | `webhook_waiting` | name, sequence | [`WaitingRow`] |
+//! | `webhook_attempts` | name, sequence | how often the waiting event was sent, if that is known; without a checksum |
 //! | `webhook_dead` | name, sequence | [`DeadRow`] |
 //! | `webhook_dead_ids` | name, id of an event | the sequence in `webhook_dead` |
 
@@ -24,6 +25,7 @@ pub(in crate::redb) const WEBHOOKS: TableDefinition<'static, &'static str, &'sta
     TableDefinition::new("webhooks");
 pub(in crate::redb) const WAITING: TableDefinition<'static, Place, &'static [u8]> =
     TableDefinition::new("webhook_waiting");
+pub(in crate::redb) const ATTEMPTS: TableDefinition<'static, Place, u32> = TableDefinition::new("webhook_attempts");
 pub(in crate::redb) const DEAD: TableDefinition<'static, Place, &'static [u8]> = TableDefinition::new("webhook_dead");
 pub(in crate::redb) const DEAD_IDS: TableDefinition<'static, (&'static str, &'static str), u64> =
     TableDefinition::new("webhook_dead_ids");
@@ -47,13 +49,13 @@ impl CountsRow {
     }
 }
 
-/// A waiting event.
+/// A waiting event, without the number of attempts.
 pub(in crate::redb) struct WaitingRow;
 
 impl WaitingRow {
     pub(in crate::redb) fn decode(key: (&str, u64), bytes: &[u8]) -> Result<WaitingEvent, Fault> {
         let ([since], rest) = fields(Position::of::<Place>(&WAITING, &key), bytes)?;
-        Ok(WaitingEvent { entry: outbox::entry(key.1, rest)?, since: time(since) })
+        Ok(WaitingEvent { entry: outbox::entry(key.1, rest)?, since: time(since), attempts: 0 })
     }
 }
 

@@ -20,7 +20,8 @@ local function add(stream, entry, at)
   call('XADD', stream, entry, 't', at, 'x', expires, shared_body, id)
 end
 local new = {
-  now = now, window = window, kept_for = kept_for, id = id, content = content, expires = expires, max_pending = max_pending,
+  now = now, window = window, kept_for = kept_for, id = id, content = content, expires = expires, escalate_at = escalate_at,
+  max_pending = max_pending,
 }
 local results = {}
 -- A shared body may be large, so it is not announced for each recipient. The nodes of the recipients read it.

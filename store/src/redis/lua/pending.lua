@@ -1,6 +1,7 @@
 -- The notifications of a user: a hash `user` (h head, s when the first of them expires or earlier, c how many are pending,
--- m the mark, l until when pages report that some may be lost), a stream `pending` with offsets as ids, a text `notified`
--- per known id (offset and time), and the index `expiries` of all users.
+-- m the mark, l until when pages report that some may be lost, e whether some are to be escalated), a stream `pending` with offsets as ids, a text `notified`
+-- per known id (offset and time), and the indexes `expiries` and `escalations` of all users. A version without escalations
+-- leaves rows of removed notifications in `escalations`; they are removed when they are due.
 local LOST_FOR = 7 * 24 * 3600 * 1000
 -- Restores a user whose hash is missing: it continues after the stream. Without a stream, nothing was pending, or it is
 -- lost.
@@ -14,7 +15,7 @@ local function restore_user(user, now)
   return user
 end
 local function open_user(user, now)
-  local row = call('HMGET', prefix .. 'user:' .. user, 'h', 's', 'c', 'm', 'l')
+  local row = call('HMGET', prefix .. 'user:' .. user, 'h', 's', 'c', 'm', 'l', 'e')
   local opened = {
     name = user,
     row = prefix .. 'user:' .. user,
@@ -24,6 +25,7 @@ local function open_user(user, now)
     count = row[3] and tonumber(row[3]),
     mark = row[4] and tonumber(row[4]),
     lost = row[5] and tonumber(row[5]),
+    escalates = row[6],
   }
   if row[1] then return opened end
   return restore_user(opened, now)
@@ -45,12 +47,15 @@ local function remove(user, offset, fields, now, window)
   if shared then release_body(shared) end
   decrement_count(user)
   call('ZREM', prefix .. 'expiries', offset .. ' ' .. user.name)
+  if user.escalates then call('ZREM', prefix .. 'escalations', offset .. ' ' .. user.name) end
   if tonumber(fields[2]) + window <= now then
     local known = call('GET', notified(user, fields[6]))
     if known and string.match(known, '^%d+') == offset then call('DEL', notified(user, fields[6])) end
   end
 end
 local function drop_if_empty(user)
-  if call('XLEN', user.pending) == 0 then call('DEL', user.pending) end
+  if call('XLEN', user.pending) > 0 then return end
+  call('DEL', user.pending)
+  if user.escalates then call('HDEL', user.row, 'e') end
 end
 local function total_pending() return call('ZCARD', prefix .. 'expiries') end

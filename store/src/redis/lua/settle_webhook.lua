@@ -1,8 +1,9 @@
 -- Removes waiting events, and keeps those with a reason as dead letters. Returns how many older dead letters were deleted.
-local waiting = prefix .. 'webhook:' .. webhook
+local waiting, attempts = prefix .. 'webhook:' .. webhook, prefix .. 'webhook_attempts:' .. webhook
 for event in events() do
   local row = event.reason ~= '' and call('XRANGE', waiting, event.id, event.id)[1]
   call('XDEL', waiting, event.id)
+  call('HDEL', attempts, event.id)
   if row then
     local f = row[2]
     take_dead(f[4])
@@ -11,6 +12,8 @@ for event in events() do
     call('HSET', dead_ids, f[4], added)
   end
 end
+-- Nodes of an earlier version leave rows here.
+if call('XLEN', waiting) == 0 then call('DEL', attempts) end
 local deleted = 0
 while call('XLEN', dead) > max_dead do
   local oldest = call('XRANGE', dead, '-', '+', 'COUNT', 1)[1]

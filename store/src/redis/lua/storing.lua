@@ -1,5 +1,5 @@
 -- Stores a notification, unless one with its id is pending or was stored within the window. `new` has the values that are
--- the same for all recipients: now, window, kept_for, id, content, expires and max_pending. `event` reports dropped
+-- the same for all recipients: now, window, kept_for, id, content, expires, escalate_at and max_pending. `event` reports dropped
 -- notifications. `add` adds the entry to the stream of the user. The id is stored with the digest of the notification
 -- (hexadecimal digits): another notification with the same id is a conflict. `body` is announced to other nodes; without
 -- one they read the notification. Returns the offset or CONFLICT, whether the notification is a duplicate, the counter of
@@ -45,6 +45,10 @@ local function store(new, name, shard, is_subscribed, event, body, add)
   call('HSET', user.row, 'h', head, 's', text(math.min(user.soonest, tonumber(expires))), 'c', text(user.count + 1))
   keep_mark('user:' .. name, user.row, user.mark, user.head + 1)
   call('ZADD', prefix .. 'expiries', expires, head .. ' ' .. name)
+  if new.escalate_at ~= '' then
+    call('ZADD', prefix .. 'escalations', new.escalate_at, head .. ' ' .. name)
+    call('HSET', user.row, 'e', '1')
+  end
   local shard_count = call('HINCRBY', prefix .. 'shards', shard, 1)
   if #dropped > 0 and event.event_id ~= '' then
     report(event.event_id, event.event_key, event.event_at, event.event_body, 'notifications', cjson.encode(dropped),

@@ -25,6 +25,7 @@ fn broadcast(users: usize, named: &str, body: Vec<u8>) -> Broadcast {
         at,
         body: body.into(),
         expires: Timestamp::from_millis(at.millis() + 600_000),
+        escalate_at: None,
         max_pending: 1_000,
         recipients: (0..users).map(|n| Recipient { user: user(n), dropped_event: None }).collect(),
     }

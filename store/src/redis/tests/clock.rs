@@ -111,6 +111,7 @@ fn notification(id: &str, at: Timestamp) -> Notify {
         at,
         body: "x".into(),
         expires: Timestamp::from_millis(at.millis() + 3_600_000),
+        escalate_at: None,
         max_pending: 1,
         dropped_event: None,
     }

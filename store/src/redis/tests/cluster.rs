@@ -102,6 +102,7 @@ fn notification(name: &str, body: &str) -> Notify {
         at: now.into(),
         body: body.to_owned().into(),
         expires: (now + Duration::from_secs(60)).into(),
+        escalate_at: None,
         max_pending: 10,
         dropped_event: None,
     }
@@ -182,7 +183,7 @@ async fn announces_notifications_and_broadcasts_to_nodes_of_users() {
         let Notify { content, at, body, expires, .. } = notification("u", &body);
         let recipients = ["u", "v"].map(|name| Recipient { user: user(name), dropped_event: None }).to_vec();
         let id = NotificationId::new(name).unwrap();
-        let broadcast = Broadcast { id, content, at, body, expires, max_pending: 10, recipients };
+        let broadcast = Broadcast { id, content, at, body, expires, escalate_at: None, max_pending: 10, recipients };
         let is_shared = broadcast.shares_body();
         for result in a.node.store.notify_all(broadcast).await {
             result.unwrap();

@@ -104,6 +104,7 @@ async fn documented_commands_are_sufficient() {
         at: SystemTime::now().into(),
         body: "x".into(),
         expires: SystemTime::now().into(),
+        escalate_at: None,
         max_pending: 1,
         dropped_event: None,
     };

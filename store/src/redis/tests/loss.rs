@@ -29,6 +29,7 @@ fn notification(user: &str, id: &str) -> Notify {
         at: now(),
         body: id.as_bytes().to_vec().into(),
         expires: Timestamp::from_millis(now().millis() + 600_000),
+        escalate_at: None,
         max_pending: 1_000,
         dropped_event: None,
     }

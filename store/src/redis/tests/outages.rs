@@ -38,6 +38,7 @@ async fn assert_all_fail_in_time(node: &TestNode) {
         at: SystemTime::now().into(),
         body: "x".into(),
         expires: (SystemTime::now() + Duration::from_secs(60)).into(),
+        escalate_at: None,
         max_pending: 10,
         dropped_event: None,
     };

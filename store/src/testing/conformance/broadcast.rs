@@ -33,6 +33,7 @@ pub fn broadcast<S: AsRef<str>>(subject: &Subject, users: &[S], named: &str) -> 
         at: subject.now(),
         body: Bytes::from(long_body(named)),
         expires: Timestamp::from_millis(subject.now().millis() + 600_000),
+        escalate_at: None,
         max_pending: 1_000,
         recipients: users.iter().map(recipient).collect(),
     }

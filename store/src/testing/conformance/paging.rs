@@ -1,5 +1,7 @@
 //! Reading: pages, positions, heads.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{ALL, KEEP, Subject, bodies, offsets, topic};
@@ -102,4 +104,28 @@ pub async fn returns_large_bodies_whole(subject: &Subject) {
         let page = subject.read(&topic("a"), offset - 1).await;
         assert_eq!(page.entries[0].body, body);
     }
+}
+
+pub async fn finds_logs_with_entries_since_a_time(subject: &Subject) {
+    let names = |logs: std::ops::Range<usize>| logs.map(|n| format!("log{n:04}"));
+    for name in names(0..400) {
+        subject.append(subject.entry(&name, "old")).await;
+    }
+    subject.pass(Duration::from_secs(10));
+    let since = subject.now();
+    for name in names(300..700) {
+        subject.append(subject.entry(&name, "new")).await;
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let recent = subject.store.recent_logs(since, after).await.unwrap();
+        found.extend(recent.topics);
+        after = recent.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    found.sort();
+    found.dedup();
+    assert_eq!(found, names(300..700).map(|name| topic(&name)).collect::<Vec<_>>());
 }

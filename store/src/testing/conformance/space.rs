@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{KEEP, Subject, WINDOW, broadcast, key, topic, user_topic};
-use crate::{Append, Notify, Redaction, Retention, SpaceLimits, StoreError, StoreStatus};
+use super::{ALL, KEEP, Subject, WINDOW, broadcast, key, topic, user_topic};
+use crate::{
+    Append, Escalation, Event, EventSource, Notify, Redaction, Retention, SpaceLimits, StoreError, StoreStatus,
+};
 
 const MIB: u64 = 1024 * 1024;
 /// How much the store may grow in a case.
@@ -112,6 +114,33 @@ pub async fn concurrent_writers_do_not_exceed_space_limit_by_much(subject: &Subj
     subject.store.set_space_limits(NONE);
     assert_eq!(subject.store.status().space.refusing, None);
     subject.append(large(subject)).await;
+}
+
+pub async fn escalation_waits_for_space(subject: &Subject) {
+    let base = subject.notification("u", "a");
+    subject.notify(Notify { escalate_at: Some(subject.now()), ..base.clone() }).await;
+    limit(subject, ROOM).await;
+    fill(subject, || large(subject)).await;
+    let event = Event {
+        id: "e".into(),
+        key: "notification.unacked.u".into(),
+        at: subject.now(),
+        body: base.body.clone(),
+        source: EventSource::Client,
+    };
+    let escalate = async || {
+        subject
+            .store
+            .escalate(vec![Escalation { user: base.user.clone(), offset: 1, event: Some(event.clone()) }])
+            .await
+    };
+    let refused = escalate().await;
+    assert!(is_refused(&refused), "{refused:?}");
+    assert_eq!(subject.store.due_escalations(ALL).await.unwrap().due.len(), 1, "it is due as before");
+    subject.pass(Duration::from_secs(60));
+    subject.sweep().await;
+    status_with(subject, "accepting", |status| status.space.refusing.is_none()).await;
+    assert_eq!(escalate().await.unwrap(), 1);
 }
 
 /// Stores 1,200 messages and 100 notifications, each with a key, and returns how many keys there were before.

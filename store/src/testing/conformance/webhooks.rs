@@ -7,8 +7,8 @@ use realtime_gateway_protocol::{CloseCode, NotificationId, Timestamp, UserId};
 
 use super::{ALL, Subject, key, options, options_with_outbox, sessions};
 use crate::{
-    Append, DeadEvent, DeadReason, Death, Event, EventDetail, EventPattern, EventSource, EventSources, Options,
-    PageLimit, Settlement, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus,
+    Append, Attempts, DeadEvent, DeadReason, Death, Event, EventDetail, EventPattern, EventSource, EventSources,
+    Options, PageLimit, Settlement, WaitingEvent, WebhookFilter, WebhookName, WebhookStatus,
 };
 
 /// How long a read may wait. Events that are there are returned immediately.
@@ -129,6 +129,30 @@ pub async fn settles_events_of_one_webhook_only(subject: &Subject) {
     subject.store.settle_webhook(&webhook("chat"), settlement).await.unwrap();
     assert_eq!(status(subject).await, (1, 0));
     assert_eq!(waiting_ids(subject, "all").await, ["1", "2", "3"]);
+}
+
+pub async fn remembers_attempts_of_waiting_events(subject: &Subject) {
+    report(subject, &["1", "2", "3"]).await;
+    let counted = async || waiting(subject, "chat").await.iter().map(|event| event.attempts).collect::<Vec<_>>();
+    assert_eq!(counted().await, [0, 0, 0]);
+    let sequences: Vec<u64> = waiting(subject, "chat").await.iter().map(|event| event.entry.sequence).collect();
+    let keep = async |attempts: &[(u64, u32)]| {
+        let attempts: Vec<_> =
+            attempts.iter().map(|(sequence, attempts)| Attempts { sequence: *sequence, attempts: *attempts }).collect();
+        subject.store.keep_attempts(&webhook("chat"), &attempts).await.unwrap();
+    };
+    keep(&[(sequences[0], 1), (sequences[1], 1)]).await;
+    keep(&[(sequences[0], 2)]).await;
+    assert_eq!(counted().await, [2, 1, 0]);
+    let settlement = Settlement { taken: vec![sequences[0]], ..Settlement::default() };
+    subject.store.settle_webhook(&webhook("chat"), settlement).await.unwrap();
+    keep(&[(sequences[0], 9), (sequences[1], 7)]).await;
+    assert_eq!(counted().await, [7, 0]);
+    // An event that is replayed is counted from the beginning.
+    give_up(subject, 1, DeadReason::Refused, 10).await;
+    subject.store.replay_dead(&webhook("chat"), &ids(&["2"]), subject.now()).await.unwrap();
+    assert_eq!(counted().await, [0, 0]);
+    assert!(waiting(subject, "all").await.iter().all(|event| event.attempts == 0), "another webhook");
 }
 
 pub async fn limits_page_of_waiting_events(subject: &Subject) {

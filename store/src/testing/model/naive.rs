@@ -5,7 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId, topic::Topic};
 
-use crate::{Append, ContentDigest, Entry, Idempotency, LogBounds, Notify, PageLimit, clock::after};
+use crate::{
+    Append, ContentDigest, DueEscalation, Entry, Escalation, Idempotency, LogBounds, Notify, PageLimit, clock::after,
+};
 
 /// The content of a page, without the epoch.
 pub(super) type Seen = (LogBounds, Vec<Entry>, u64);
@@ -30,6 +32,7 @@ struct Kept {
     content: ContentDigest,
     at: Timestamp,
     expires: Timestamp,
+    escalate_at: Option<Timestamp>,
     body: Bytes,
     removed: bool,
 }
@@ -91,8 +94,8 @@ impl Naive {
             oldest.removed = true;
             dropped.push(oldest.id.clone());
         }
-        let Notify { id, content, at, expires, body, .. } = notify;
-        notifications.push(Kept { id, content, at, expires, body, removed: false });
+        let Notify { id, content, at, expires, escalate_at, body, .. } = notify;
+        notifications.push(Kept { id, content, at, expires, escalate_at, body, removed: false });
         Some((notifications.len() as u64, false, dropped))
     }
 
@@ -107,6 +110,31 @@ impl Naive {
             }
         }
         acknowledged
+    }
+
+    /// Returns what is due for escalation, by user and offset.
+    pub(super) fn due_escalations(&self, now: Timestamp) -> Vec<DueEscalation> {
+        let mut all = Vec::new();
+        for (user, notifications) in &self.users {
+            for (index, kept) in notifications.iter().enumerate() {
+                let is_due = kept.escalate_at.is_some_and(|due| due <= now);
+                if is_due && !kept.removed && kept.expires > now {
+                    let (user, id, body) = (user.clone(), kept.id.clone(), kept.body.clone());
+                    all.push(DueEscalation { user, offset: index as u64 + 1, id, at: kept.at, body });
+                }
+            }
+        }
+        all.sort_by(|a, b| (&a.user, a.offset).cmp(&(&b.user, b.offset)));
+        all
+    }
+
+    /// Escalates notifications that are due.
+    pub(super) fn escalate(&mut self, escalations: &[Escalation]) -> u64 {
+        for escalation in escalations {
+            let notifications = self.users.entry(escalation.user.clone()).or_default();
+            notifications[escalation.offset as usize - 1].escalate_at = None;
+        }
+        escalations.len() as u64
     }
 
     pub(super) fn pending_count(&self, user: &UserId, now: Timestamp) -> u64 {

@@ -28,7 +28,7 @@ async fn start_and_check_name_file_line_and_nearest_key() {
     let output = Gateway::run_once(settings(), "services").await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.starts_with("orders: Order tracking (") && text.contains("order-{orderId}  event OrderEvent"),
+        text.contains("\norders: Order tracking (") && text.contains("order-{orderId}  event OrderEvent"),
         "{text}"
     );
 }
@@ -89,6 +89,30 @@ async fn documents_list_declared_services_for_operators_only() {
         assert!(status == 200 && public.contains("OrderComment"), "{path}");
         assert!(path == "/schema/orders.json" || public.contains("headlines"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn built_in_services_are_listed_with_the_declared_ones() {
+    let contracts = Contracts::new();
+    let gateway = contracts.gateway().await;
+    let found = gateway.api().get("/contracts.json").await;
+    let listed = |name: &str| {
+        let services = found["builtIn"].as_array().unwrap();
+        services.iter().find(|service| service["name"] == name).unwrap().clone()
+    };
+    assert_eq!(listed("notifications")["subscribe"], "user");
+    let chat = listed("clan_chat");
+    assert_eq!(
+        (&chat["subscribe"], &chat["presence"], &chat["topic"]),
+        (&json!("grants"), &json!(true), &json!("{clanId}"))
+    );
+    assert!(chat["events"].as_array().unwrap().contains(&json!("chat_deleted")));
+
+    let output = gateway.command(&["services", "--config", "gateway.toml"]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(lines[..2], ["notifications: Notifications (built in)", "clan_chat: Clan chat (built in)"], "{text}");
+    assert!(lines[2].starts_with("orders: Order tracking ("), "{text}");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
         contracts.write("orders.schema.json", SCHEMA);
     };
     let remove = || std::fs::remove_file(path("orders.service.toml")).unwrap();
-    let breaks: [(&str, &dyn Fn(), String); 8] = [
+    let breaks: [(&str, &dyn Fn(), String); 7] = [
         ("missing", &remove, format!("services.orders.contract is {file}, which cannot be read")),
         (
             "a folder",
@@ -114,11 +114,6 @@ async fn contract_that_cannot_be_served_changes_nothing() {
             "another key",
             &|| contracts.edit("title =", "titel ="),
             format!("{file}, line 3: `titel` is an unknown key; the nearest known one is `title`"),
-        ),
-        (
-            "no history",
-            &|| contracts.edit("subscribe = \"user\"", "history = false"),
-            format!("{file}, line 19: `topics.news.history` is false"),
         ),
         (
             "backend",

@@ -46,6 +46,7 @@ async fn refuses_invalid_data_of_clients_without_closing_the_connection() {
         let refused = alice.request(publish("last-1", data)).await;
         assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!("invalid_message")), "{refused}");
         assert_eq!((&refused["inReplyTo"], &refused["topic"]), (&json!("publish"), &json!("last-1")));
+        assert_eq!(refused["service"], "orders");
         assert_eq!(refused["details"], details(pointer, keyword));
         assert!(!refused.to_string().contains("87654321") && !refused.to_string().contains("s3cret"), "{refused}");
     }

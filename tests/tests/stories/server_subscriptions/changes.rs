@@ -133,3 +133,21 @@ async fn reload_ends_and_restores_subscriptions_with_their_service() {
     assert_eq!(end(&gateway, "alice", "service=orders").await.0, StatusCode::OK);
     assert_eq!(stored(&gateway, "alice").await, [""; 0]);
 }
+
+#[tokio::test]
+async fn reload_that_adds_first_service_subscribes_sessions() {
+    let contracts = Contracts::new();
+    let mut gateway = contracts.gateway().await;
+    add_topic(&gateway, "alice", "order-1").await;
+    gateway.kill().await;
+    gateway.rewrite_config(Settings::default());
+    gateway.restart().await;
+    let mut alice = Socket::connect_with(&gateway, &claiming("alice", &["news"])).await;
+    assert_eq!(alice.messages_until_pong().await, [json!(null); 0], "no service has these topics");
+    gateway.rewrite_config(contracts.settings(Settings::default()));
+    reload(&gateway, RELOADED).await;
+    let mut topics = [confirmed_by_server(&mut alice).await, confirmed_by_server(&mut alice).await]
+        .map(|confirmed| confirmed["topic"].as_str().unwrap_or_default().to_owned());
+    topics.sort();
+    assert_eq!(topics, ["news", "order-1"]);
+}

@@ -107,18 +107,39 @@ async fn events_that_wait_for_too_long_become_dead_letters() {
 async fn oldest_events_beyond_max_waiting_become_dead_letters_and_oldest_of_these_are_deleted() {
     let mut shop = Receiver::start().await;
     let settings = shop.settings().set("webhooks.shop.max_waiting", "5").set("webhooks.shop.max_dead", "3");
+    let settings = settings.set("webhooks.shop.timeout", "\"30s\"");
     let gateway = Gateway::with(settings).await;
     let mut alice = Socket::connect(&gateway, "alice").await;
     chat(&mut alice, numbers(0..1)).await;
     let first = shop.receiver.next().await;
     chat(&mut alice, numbers(1..10)).await;
-    first.answer(500, &json!({})).await;
+    // The bound is kept while the request is under way, whose event is not given up.
     wait_for_counts(&gateway, 5, 3).await;
     let letters = dead(&gateway).await;
     let found: Vec<_> = letters.iter().map(|letter| letter["event"]["content"].clone()).collect();
-    assert_eq!(found, [json!("2"), json!("3"), json!("4")]);
+    assert_eq!(found, [json!("3"), json!("4"), json!("5")]);
     assert!(letters.iter().all(|letter| letter["reason"] == "overflow"), "{letters:?}");
-    assert_eq!(shop.take_chats(5).await, numbers(5..10));
+    assert!(!shop.receiver.has_request(), "the request is under way still");
+    first.answer(500, &json!({})).await;
+    assert_eq!(shop.take_chats(5).await, ["0", "6", "7", "8", "9"]);
+}
+
+#[tokio::test]
+async fn counts_attempts_over_a_restart() {
+    let mut shop = Receiver::start().await;
+    let mut gateway = Gateway::with(shop.settings()).await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    chat(&mut alice, numbers(0..1)).await;
+    for _ in 0..2 {
+        shop.receiver.next().await.answer(500, &json!({})).await;
+    }
+    let under_way = shop.receiver.next().await;
+    gateway.kill().await;
+    gateway.restart().await;
+    under_way.hang_up();
+    shop.receiver.next().await.answer(400, &json!({})).await;
+    wait_for_counts(&gateway, 0, 1).await;
+    assert_eq!(dead(&gateway).await[0]["attempts"], 3, "all but the attempt during which the gateway was killed");
 }
 
 #[tokio::test]

@@ -43,8 +43,14 @@ async fn waits_for_retry_after() {
     chat(&mut alice, numbers(0..1)).await;
     let refused = std::time::Instant::now();
     shop.receiver.next().await.answer_with(503, "retry-after: 3\r\n", "").await;
-    assert_eq!(shop.take_chats(1).await, numbers(0..1));
+    let request = shop.receiver.next().await;
     assert!(refused.elapsed() >= Duration::from_secs(3), "{:?}", refused.elapsed());
+    // A date is compared with the clock of the receiver, which is another one.
+    let refused = std::time::Instant::now();
+    let headers = "date: Sat, 01 Jan 2000 00:00:00 GMT\r\nretry-after: Sat, 01 Jan 2000 00:00:04 GMT\r\n";
+    request.answer_with(503, headers, "").await;
+    assert_eq!(shop.take_chats(1).await, numbers(0..1));
+    assert!(refused.elapsed() >= Duration::from_secs(4), "{:?}", refused.elapsed());
 }
 
 #[tokio::test]

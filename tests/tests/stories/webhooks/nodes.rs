@@ -8,7 +8,7 @@ use realtime_gateway_tests::{Backend, within};
 use super::*;
 
 /// Returns the settings of nodes that share a store of their own.
-async fn shared(settings: Settings) -> Settings {
+pub(super) async fn shared(settings: Settings) -> Settings {
     let store = tokio::task::spawn_blocking(|| redis::shared().url()).await.unwrap();
     let prefix = uuid::Uuid::now_v7().simple().to_string();
     settings.set("store.url", &format!("\"{store}\"")).set("store.prefix", &format!("\"{prefix}\""))

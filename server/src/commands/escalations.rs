@@ -1,0 +1,114 @@
+//! Reports notifications that were not acknowledged in time to backend services, which can reach the user in another way, such
+//! as by push message or mail.
+//!
+//! The store decides, in one step, whether a notification is still pending, and writes its event. So every node may look for
+//! what is due, and a node that is killed neither loses an event nor reports a notification twice.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::notifications::pending_notification;
+use crate::{
+    command_error::CommandError,
+    confirmation::in_time,
+    delivery::reports::{EventSubject, Reports, UnacknowledgedReport},
+    metrics::Metrics,
+    runtime::clock::NodeClock,
+    store::{DueEscalation, Entry, Escalation, Event, EventSource, PageLimit, Store},
+    topic::Topic,
+};
+
+/// The interval at which a node looks for what is due.
+const EVERY: Duration = Duration::from_secs(1);
+/// The maximum size of what is escalated in one step, so that other writes do not wait long.
+const BATCH: PageLimit = PageLimit { entries: 128, bytes: 256 * 1024 };
+/// The number of characters of the id of an event.
+const ID_LENGTH: usize = 32;
+
+/// Escalates notifications.
+pub(crate) struct Escalations {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) reports: Reports,
+    pub(crate) clock: NodeClock,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Escalations {
+    /// Escalates what is due until it is dropped.
+    pub(crate) async fn run(self) {
+        // The sweep comes first, because it finds out whether the clock of a shared store has jumped.
+        let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // After a jump of the clock, notifications would be escalated too early. Without readers, another node may have
+            // some: what is due stays until its notification ends.
+            let may_escalate = self.clock.may_delete() && self.clock.status().may_delete();
+            if may_escalate && self.reports.has_readers() {
+                self.escalate_due().await;
+            }
+        }
+    }
+
+    async fn escalate_due(&self) {
+        loop {
+            match self.escalate_batch().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "escalations are waiting for the store");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Escalates a part of what is due. Returns whether to continue immediately.
+    async fn escalate_batch(&self) -> Result<bool, CommandError> {
+        let found = in_time(self.store.due_escalations(BATCH)).await?;
+        if found.due.is_empty() {
+            return Ok(found.more);
+        }
+        let escalations = found.due.into_iter().map(|due| self.escalation(due)).collect::<Result<_, _>>()?;
+        let escalated = in_time(self.store.escalate(escalations)).await?;
+        self.metrics.notifications_escalated_total.inc_by(escalated);
+        // If nothing was escalated, another node has been faster and continues.
+        Ok(found.more && escalated > 0)
+    }
+
+    fn escalation(&self, due: DueEscalation) -> Result<Escalation, CommandError> {
+        let event = self.event(&due)?;
+        Ok(Escalation { user: due.user, offset: due.offset, event })
+    }
+
+    /// Returns the event about a notification. Returns `None` if the notification cannot be decoded.
+    fn event(&self, due: &DueEscalation) -> Result<Option<Event>, CommandError> {
+        let topic = Topic::User(due.user.clone());
+        let entry = Entry { offset: due.offset, at: due.at, body: due.body.clone() };
+        let Some(notification) = pending_notification(&topic, &entry) else { return Ok(None) };
+        let report = UnacknowledgedReport {
+            notification_id: &notification.id,
+            title: &notification.title,
+            message: &notification.message,
+            data: notification.data.as_ref(),
+            created_at: notification.created_at,
+        };
+        let subject = EventSubject::Unacknowledged(&due.user);
+        self.reports.event(&event_id(due), &subject, EventSource::Client, &report)
+    }
+}
+
+/// Returns the id of the event about a notification. It is the same on every node and after every restart, so that consumers
+/// recognise copies even if a Redis that failed over has forgotten that the notification was escalated.
+fn event_id(due: &DueEscalation) -> String {
+    let name = format!("notification.unacked\n{}\n{}\n{}", due.user, due.id, due.at.millis());
+    let mut id = String::with_capacity(2 * ID_LENGTH);
+    for byte in Sha256::digest(name) {
+        // Writing into a String cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    id.truncate(ID_LENGTH);
+    id
+}
