@@ -5,8 +5,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Chat, ClientInfo, ErrorCode, Event, Limits, MessageType, PresenceStatus, PresentUser, ReconnectReason, Recover,
-    ResetReason, SubscriptionOrigin, SubscriptionStatus, TopicPresenceStatus, TopicUser,
+    Chat, ClientInfo, ErrorCode, Event, Limits, MessageType, PresenceChange, PresenceStatus, PresentUser,
+    ReconnectReason, Recover, ResetReason, SubscriptionOrigin, SubscriptionStatus, TopicPresenceChange,
+    TopicPresenceStatus, TopicUser,
     schema::{self, Plain},
 };
 
@@ -89,6 +90,8 @@ fn parts() -> Vec<(&'static str, Value)> {
         ("Limits", part::<Limits>(received())),
         ("ClanUser", part::<PresentUser>(received())),
         ("TopicUser", part::<TopicUser>(received())),
+        ("PresenceChange", part::<PresenceChange>(received())),
+        ("TopicPresenceChange", part::<TopicPresenceChange>(received())),
         // The entries of pages are messages without a `type`.
         ("ChatEntry", part::<Chat>(received())),
         ("TopicMessageEntry", part::<Event>(received())),

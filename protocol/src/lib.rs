@@ -48,12 +48,12 @@ pub use message::{
     AckConfirmed, Audience, Authenticate, Authenticated, Call, CallResult, Chat, ChatDeleted, ChatHistory, ClientInfo,
     ClientMessage, CommandHandler, Connected, Envelope, EphemeralEvent, ErrorReply, Event, GetChatHistory, GetPresence,
     GetTopicHistory, GetTopicPresence, Handling, HistoryLimit, Limits, MessageSent, MessageType, NOT_BEFORE_AND_AFTER,
-    Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChanged, PresenceStatus,
-    PresentUser, Publish, PublishAccepted, RateClass, ReconnectHint, ReconnectReason, Recover, ResetReason, SendChat,
-    SendTyping, ServerMessage, Subject, Subscribe, SubscribeClanChat, SubscribeNotifications, SubscriptionConfirmed,
-    SubscriptionEnded, SubscriptionOrigin, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence,
-    TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat,
-    UnsubscribeNotifications,
+    Notification, NotificationAck, NotificationAcked, Ping, Pong, Presence, PresenceChange, PresenceChanged,
+    PresenceChanges, PresenceStatus, PresentUser, Publish, PublishAccepted, RateClass, ReconnectHint, ReconnectReason,
+    Recover, ResetReason, SendChat, SendTyping, ServerMessage, Subject, Subscribe, SubscribeClanChat,
+    SubscribeNotifications, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin, SubscriptionReset,
+    SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChange, TopicPresenceChanged, TopicPresenceChanges,
+    TopicPresenceStatus, TopicUser, Typing, Unknown, Unsubscribe, UnsubscribeClanChat, UnsubscribeNotifications,
 };
 pub use object_text::ObjectText;
 pub use outline::{Outline, Verdict};

@@ -136,6 +136,11 @@ impl<'a> Outline<'a> {
         Self::of_object(self.raw(name)?).ok()
     }
 
+    /// Returns a field that is a list of objects. Other items are skipped.
+    pub fn objects(&self, name: &str) -> Vec<Self> {
+        self.items(name).into_iter().filter_map(|item| Self::of_object(item).ok()).collect()
+    }
+
     /// Returns a field that is a list of strings. Other items are skipped.
     pub fn texts(&self, name: &str) -> Vec<Cow<'a, str>> {
         self.items(name).into_iter().filter_map(unescaped).collect()

@@ -20,6 +20,7 @@ mod lifecycle;
 mod member;
 mod pacing;
 mod pending;
+mod presence_changes;
 mod queries;
 mod received;
 mod seen;

@@ -95,6 +95,9 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// `presence.grace`: how long a user counts as present after the last session has ended.
     pub presence_grace: Duration,
+    /// `presence.max_announced`: the number of users in a clan or topic up to which every change of presence is announced
+    /// immediately. In larger ones the changes of a second are announced in one message.
+    pub presence_max_announced: u64,
     /// The retention of chat messages and events.
     pub history: History,
     /// The retention of notifications.
@@ -359,6 +362,7 @@ impl Default for Config {
             },
             heartbeat: Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(60) },
             presence_grace: Duration::from_secs(10),
+            presence_max_announced: 200,
             history: History { max_entries: 1_000, max_age: Duration::from_secs(7 * 24 * 3600), limit_entries: 10_000 },
             notifications: Notifications {
                 ttl: Duration::from_secs(30 * 24 * 3600),

@@ -112,6 +112,8 @@ server_messages! {
     Presence(Presence) = "presence" for AllClients,
     /// A user became present in a clan or left it.
     PresenceChanged(PresenceChanged) = "presence_changed" for ClientsWithExtensions,
+    /// Users became present in a large clan or left it.
+    PresenceChanges(PresenceChanges) = "presence_changes" for ClientsWithExtensions,
     /// An event that was published to a topic of a declared service.
     Event(Event) = "event" for AllClients,
     /// An event that was published to a topic without history.
@@ -122,6 +124,8 @@ server_messages! {
     TopicPresence(TopicPresence) = "topic_presence" for AllClients,
     /// A user became present in a topic, left it, or has other presence data.
     TopicPresenceChanged(TopicPresenceChanged) = "topic_presence_changed" for ClientsWithExtensions,
+    /// Users became present in a large topic, left it, or have other presence data.
+    TopicPresenceChanges(TopicPresenceChanges) = "topic_presence_changes" for ClientsWithExtensions,
     /// The backend of a service has answered a call.
     CallResult(CallResult) = "call_result" for AllClients,
     /// The node will close the connection, which works until then.

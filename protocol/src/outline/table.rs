@@ -229,6 +229,15 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "clanId", required: true, kind: Kind::Id },
         Field { name: "userId", required: true, kind: Kind::Id },
         Field { name: "status", required: true, kind: Kind::Text },
+        Field { name: "count", required: false, kind: Kind::Whole(&(0..=18446744073709551615)) },
+    ]),
+    ("presence_changes", &[
+        Field { name: "clanId", required: true, kind: Kind::Id },
+        Field { name: "changes", required: true, kind: Kind::List(&Kind::Object(&[
+            Field { name: "userId", required: true, kind: Kind::Id },
+            Field { name: "status", required: true, kind: Kind::Text },
+        ])) },
+        Field { name: "count", required: true, kind: Kind::Whole(&(0..=18446744073709551615)) },
     ]),
     ("event", &[
         Field { name: "service", required: true, kind: Kind::Service },
@@ -279,6 +288,17 @@ pub(super) static SERVER: &[(&str, &[Field])] = &[
         Field { name: "userId", required: true, kind: Kind::Id },
         Field { name: "status", required: true, kind: Kind::Text },
         Field { name: "data", required: false, kind: Kind::Any },
+        Field { name: "count", required: false, kind: Kind::Whole(&(0..=18446744073709551615)) },
+    ]),
+    ("topic_presence_changes", &[
+        Field { name: "service", required: true, kind: Kind::Service },
+        Field { name: "topic", required: true, kind: Kind::Id },
+        Field { name: "changes", required: true, kind: Kind::List(&Kind::Object(&[
+            Field { name: "userId", required: true, kind: Kind::Id },
+            Field { name: "status", required: true, kind: Kind::Text },
+            Field { name: "data", required: false, kind: Kind::Any },
+        ])) },
+        Field { name: "count", required: true, kind: Kind::Whole(&(0..=18446744073709551615)) },
     ]),
     ("call_result", &[
         Field { name: "service", required: true, kind: Kind::Service },

@@ -10,10 +10,10 @@ use proptest::{
 use realtime_gateway_protocol::{
     AckConfirmed, Authenticated, CallResult, Chat, ChatDeleted, ChatHistory, Connected, Envelope, EphemeralEvent,
     ErrorCode, ErrorReply, Event, Limits, MessageSent, MessageType, Notification, NotificationAcked, Pong, Presence,
-    PresenceChanged, PresenceStatus, PresentUser, PublishAccepted, RawJson, ReconnectHint, ReconnectReason, RequestId,
-    ResetReason, ServerMessage, SubscriptionConfirmed, SubscriptionEnded, SubscriptionOrigin, SubscriptionReset,
-    SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChanged, TopicPresenceStatus, TopicUser, Typing,
-    Unknown,
+    PresenceChange, PresenceChanged, PresenceChanges, PresenceStatus, PresentUser, PublishAccepted, RawJson,
+    ReconnectHint, ReconnectReason, RequestId, ResetReason, ServerMessage, SubscriptionConfirmed, SubscriptionEnded,
+    SubscriptionOrigin, SubscriptionReset, SubscriptionStatus, TopicHistory, TopicPresence, TopicPresenceChange,
+    TopicPresenceChanged, TopicPresenceChanges, TopicPresenceStatus, TopicUser, Typing, Unknown,
 };
 
 use crate::part::{
@@ -61,9 +61,10 @@ fn known() -> impl Strategy<Value = ServerMessage> {
             })
             .boxed(),
         presence(),
-        (id(), id(), word::<PresenceStatus>(PresenceStatus::KNOWN))
-            .prop_map(|(clan_id, user_id, status)| PresenceChanged { clan_id, user_id, status }.into())
+        (id(), id(), word::<PresenceStatus>(PresenceStatus::KNOWN), of(any::<u64>()))
+            .prop_map(|(clan_id, user_id, status, count)| PresenceChanged { clan_id, user_id, status, count }.into())
             .boxed(),
+        presence_changes(),
         event().prop_map(Into::into).boxed(),
         event().prop_map(|event| ephemeral(event).into()).boxed(),
         (service(), id(), of(id()))
@@ -80,17 +81,37 @@ fn known() -> impl Strategy<Value = ServerMessage> {
         (service(), id(), json(), of(id()))
             .prop_map(|(service, method, data, call_id)| CallResult { service, method, data, call_id }.into())
             .boxed(),
-        (service(), id(), id(), word::<TopicPresenceStatus>(TopicPresenceStatus::KNOWN), optional_json())
-            .prop_map(|(service, topic, user_id, status, data)| {
-                TopicPresenceChanged { service, topic, user_id, status, data }.into()
+        (service(), id(), topic_presence_change(), of(any::<u64>()))
+            .prop_map(|(service, topic, TopicPresenceChange { user_id, status, data }, count)| {
+                TopicPresenceChanged { service, topic, user_id, status, data, count }.into()
             })
             .boxed(),
+        topic_presence_changes(),
         (word::<ReconnectReason>(ReconnectReason::KNOWN), any::<u64>())
             .prop_map(|(reason, after_ms)| ReconnectHint { reason, after_ms }.into())
             .boxed(),
         error(),
         time().prop_map(|timestamp| Pong { timestamp }.into()).boxed(),
     ])
+}
+
+fn presence_changes() -> BoxedStrategy<ServerMessage> {
+    let change = (id(), word::<PresenceStatus>(PresenceStatus::KNOWN))
+        .prop_map(|(user_id, status)| PresenceChange { user_id, status });
+    (id(), vec(change, 0..4), any::<u64>())
+        .prop_map(|(clan_id, changes, count)| PresenceChanges { clan_id, changes, count }.into())
+        .boxed()
+}
+
+fn topic_presence_change() -> impl Strategy<Value = TopicPresenceChange> {
+    (id(), word::<TopicPresenceStatus>(TopicPresenceStatus::KNOWN), optional_json())
+        .prop_map(|(user_id, status, data)| TopicPresenceChange { user_id, status, data })
+}
+
+fn topic_presence_changes() -> BoxedStrategy<ServerMessage> {
+    (service(), id(), vec(topic_presence_change(), 0..4), any::<u64>())
+        .prop_map(|(service, topic, changes, count)| TopicPresenceChanges { service, topic, changes, count }.into())
+        .boxed()
 }
 
 /// A word that is known, or any other.

@@ -92,12 +92,22 @@ impl Machine {
             }
             (_, Signal::Acknowledged(ids)) => self.subscriptions.acknowledged(&ids),
             (_, Signal::ReconnectHint(after)) => self.reconnect_hint(attempt, after),
-            (_, Signal::Push(push)) => {
-                self.server_side.push(attempt, &push, &frame, &mut self.wire);
-                self.subscriptions.push(attempt, &push, &frame, &mut self.wire);
+            (_, Signal::Push(push)) => self.push(attempt, &push, &frame),
+            (_, Signal::PresenceChanges(changes)) => {
+                for Received { signal, frame, .. } in changes.iter().filter_map(|text| Received::read(text)) {
+                    if let Signal::Push(push) = signal {
+                        self.push(attempt, &push, &frame);
+                    }
+                }
             }
             _ => {}
         }
+    }
+
+    /// Passes a message to the streams of its topic.
+    fn push(&mut self, attempt: Attempt, push: &Push, frame: &Frame) {
+        self.server_side.push(attempt, push, frame, &mut self.wire);
+        self.subscriptions.push(attempt, push, frame, &mut self.wire);
     }
 
     /// Handles an `error`: the reply to a command, or a problem of the session.

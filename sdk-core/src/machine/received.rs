@@ -6,7 +6,7 @@ use realtime_gateway_protocol::{
     ErrorCode, Limits, NotificationId, Outline, ServiceName, StoredId, Timestamp, TopicName, Verdict,
 };
 
-use super::Millis;
+use super::{Millis, presence_changes::single_changes};
 use crate::{Error, Frame, Outcome, Position, Topic};
 
 /// A server message with its meaning for the machine.
@@ -37,6 +37,8 @@ pub(crate) enum Signal {
     ReconnectHint(Millis),
     Refused(Refusal),
     Push(Push),
+    /// Several changes of presence, as a message each.
+    PresenceChanges(Vec<String>),
     /// The message has no meaning for the machine.
     Other,
 }
@@ -161,6 +163,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         }
         "presence" | "presence_changed" => push(PushKind::Presence)?,
         "chat" | "chat_deleted" | "typing" => push(PushKind::Other)?,
+        "presence_changes" | "topic_presence_changes" => Signal::PresenceChanges(single_changes(outline)?),
         "topic_presence" | "topic_presence_changed" => {
             Signal::Push(Push { topic: named(outline)?, offset: None, kind: PushKind::Presence })
         }

@@ -42,15 +42,15 @@ export class Roster {
     this.#list = NO_USERS;
   }
 
-  #change({ userId, status, data }) {
+  #change({ userId, status, data, count }) {
     const before = this.#users.get(userId);
     if (status === "offline") {
       this.#users.delete(userId);
       // A user who is not listed was counted.
-      this.#count = Math.max(this.#users.size, this.#count - 1);
+      this.#count = Math.max(this.#users.size, count ?? this.#count - 1);
       return;
     }
-    if (status === "online" && !before) this.#count += 1;
+    this.#count = count ?? this.#count + (status === "online" && !before);
     this.#users.set(userId, { userId, sessions: before?.sessions ?? 1, ...(data !== undefined && { data }) });
   }
 }

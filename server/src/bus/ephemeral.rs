@@ -45,7 +45,7 @@ mod tests {
             user_id: None,
             client_message_id: None,
         };
-        let changed = PresenceChanged { clan_id, user_id, status: PresenceStatus::Offline };
+        let changed = PresenceChanged { clan_id, user_id, status: PresenceStatus::Offline, count: None };
         [typing.into(), changed.into(), event.into()]
     }
 

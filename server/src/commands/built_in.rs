@@ -87,7 +87,7 @@ impl BuiltInService {
                     "chat_history",
                     "presence",
                 ],
-                events: &["chat", "chat_deleted", "typing", "presence", "presence_changed"],
+                events: &["chat", "chat_deleted", "typing", "presence", "presence_changed", "presence_changes"],
                 subscribe: "grants",
                 has_presence: true,
             },

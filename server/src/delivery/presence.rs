@@ -1,9 +1,11 @@
 //! Presence: which users are in a clan or in a topic, and the data that they show there. A change is announced when a
-//! user appears or has other data, and when a user has been absent for `presence.grace`.
+//! user appears or has other data, and when a user has been absent for `presence.grace`. In a topic with more than
+//! `presence.max_announced` users, the changes of a second are announced together.
 //!
 //! This file tracks the sessions and watchers of this node. `worker` writes them to the store, which combines all
 //! nodes, and announces the resulting changes.
 
+mod batch;
 mod message;
 mod work;
 mod worker;
@@ -18,6 +20,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::message::Change;
 use self::{
+    batch::Batch,
     message::{clan_roster, topic_roster},
     work::{Job, Work},
 };
@@ -55,6 +58,11 @@ struct Users {
     users: HashMap<UserId, Here>,
     /// Subscriptions that requested presence changes.
     watchers: Vec<Arc<Subscription>>,
+    /// The number of users on all nodes. It is read with every snapshot and follows the changes; it is not exact while
+    /// nothing is watched, or when changes of other nodes were lost.
+    count: u64,
+    /// The changes that wait to be announced together, because the topic is large.
+    batch: Option<Batch>,
 }
 
 /// A user of this node in a topic.
@@ -212,20 +220,17 @@ impl Presence {
         }
     }
 
-    /// Adds a watcher, unless its subscription has ended meanwhile.
-    fn watch(&self, subscription: &Arc<Subscription>) {
+    /// Adds a watcher of a topic with this number of users, unless its subscription has ended meanwhile.
+    fn watch(&self, subscription: &Arc<Subscription>, count: u64) {
         let mut topics = self.topics.lock();
         if subscription.is_ended() {
             return;
         }
-        let watchers = &mut topics.entry(subscription.topic().clone()).or_default().watchers;
-        if !watchers.iter().any(|watcher| Arc::ptr_eq(watcher, subscription)) {
-            watchers.push(subscription.clone());
+        let here = topics.entry(subscription.topic().clone()).or_default();
+        here.count = count;
+        if !here.watchers.iter().any(|watcher| Arc::ptr_eq(watcher, subscription)) {
+            here.watchers.push(subscription.clone());
         }
-    }
-
-    fn watchers(&self, topic: &Topic) -> Vec<Arc<Subscription>> {
-        self.topics.lock().get(topic).map(|here| here.watchers.clone()).unwrap_or_default()
     }
 
     /// Writes the users of this node to the store again, because it may have lost them. Watchers may get a change

@@ -42,6 +42,7 @@ mod identifiers_and_text;
 mod identity;
 mod identity_providers;
 mod inspection;
+mod large_presence;
 mod limits;
 mod logs;
 mod memory_budget;

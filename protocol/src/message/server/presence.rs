@@ -52,6 +52,35 @@ pub struct PresenceChanged {
     pub user_id: UserId,
     /// The new status.
     pub status: PresenceStatus,
+    /// The total number of users. Only in changes that an SDK has taken from `presence_changes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// A change in a [`PresenceChanges`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct PresenceChange {
+    /// The user.
+    pub user_id: UserId,
+    /// The new status.
+    pub status: PresenceStatus,
+}
+
+/// The changes of about a second in a clan with more than `presence.max_announced` users, in one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "PresenceChanges")]
+pub struct PresenceChanges {
+    /// The clan.
+    pub clan_id: ClanId,
+    /// The newest change of each user. A user may be repeated whose change is known already.
+    #[schemars(length(max = 200))]
+    #[serde(deserialize_with = "crate::decode::objects")]
+    pub changes: Vec<PresenceChange>,
+    /// The total number of users after these changes.
+    pub count: u64,
 }
 
 /// A user who is present in a topic.
@@ -113,4 +142,38 @@ pub struct TopicPresenceChanged {
     /// The data of the user, when online or updated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<RawJson>,
+    /// The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// A change in a [`TopicPresenceChanges`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct TopicPresenceChange {
+    /// The user.
+    pub user_id: UserId,
+    /// The new status.
+    pub status: TopicPresenceStatus,
+    /// The data of the user, when online or updated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<RawJson>,
+}
+
+/// The changes of about a second in a topic with more than `presence.max_announced` users, in one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, title = "TopicPresenceChanges")]
+pub struct TopicPresenceChanges {
+    /// The service.
+    pub service: ServiceName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The newest change of each user. A user may be repeated whose change is known already.
+    #[schemars(length(max = 200))]
+    #[serde(deserialize_with = "crate::decode::objects")]
+    pub changes: Vec<TopicPresenceChange>,
+    /// The total number of users after these changes.
+    pub count: u64,
 }

@@ -189,6 +189,8 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
         "The time without a frame from the client after which a connection is closed.";
     "presence.grace" fixed Duration, default("10s"), config.presence_grace,
         "How long a user counts as present after the last session has ended.";
+    "presence.max_announced" live Number, default("200"), config.presence_max_announced,
+        "The number of users in a clan or topic up to which every change of presence is announced immediately. In larger ones the changes of a second are announced in one message.";
     "history.max_entries" fixed Number, default("1000"), config.history.max_entries,
         "The maximum number of entries in the log of a clan or topic.";
     "history.max_age" fixed Duration, default("7d"), config.history.max_age,

@@ -8,13 +8,12 @@ use realtime_gateway_protocol::{
 
 use crate::{store::Present, topic::Topic};
 
-/// The maximum number of users that a snapshot lists.
+/// The maximum number of users that a snapshot, or a message with several changes, lists.
 pub(super) const NAMED_USERS: usize = 200;
-/// The maximum size of the users of a snapshot in bytes, which leaves room for the envelope within the maximum message
-/// size.
-const USERS_BYTES: usize = protocol::MAX_SERVER_MESSAGE_BYTES - 16 * 1024;
+/// The maximum size of these users in bytes, which leaves room for the envelope within the maximum message size.
+pub(super) const USERS_BYTES: usize = protocol::MAX_SERVER_MESSAGE_BYTES - 16 * 1024;
 /// What a user has on the wire in addition to the id and the data.
-const USER_BYTES: usize = 64;
+pub(super) const USER_BYTES: usize = 64;
 
 /// A change of the presence of a user in a topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,21 +42,13 @@ impl Change {
         match &self.topic {
             Topic::User(_) => None,
             Topic::Clan(clan_id) => {
-                let status = match self.kind {
-                    ChangeKind::Online(_) => PresenceStatus::Online,
-                    ChangeKind::Offline => PresenceStatus::Offline,
-                    ChangeKind::Updated(_) => return None,
-                };
-                Some(PresenceChanged { clan_id: clan_id.clone(), user_id, status }.into())
+                let status = self.kind.clan_status()?;
+                Some(PresenceChanged { clan_id: clan_id.clone(), user_id, status, count: None }.into())
             }
             Topic::Service(service, topic) => {
-                let (status, data) = match self.kind.clone() {
-                    ChangeKind::Online(data) => (TopicPresenceStatus::Online, data),
-                    ChangeKind::Offline => (TopicPresenceStatus::Offline, None),
-                    ChangeKind::Updated(data) => (TopicPresenceStatus::Updated, Some(data)),
-                };
+                let (status, data) = self.kind.clone().topic_status();
                 let (service, topic) = (service.clone(), topic.clone());
-                Some(TopicPresenceChanged { service, topic, user_id, status, data }.into())
+                Some(TopicPresenceChanged { service, topic, user_id, status, data, count: None }.into())
             }
         }
     }
@@ -65,7 +56,7 @@ impl Change {
     /// Returns the change that another node has sent. `None` for any other message, and for a status of a later version.
     pub(crate) fn of_message(message: ServerMessage) -> Option<Self> {
         match message {
-            ServerMessage::PresenceChanged(PresenceChanged { clan_id, user_id, status }) => {
+            ServerMessage::PresenceChanged(PresenceChanged { clan_id, user_id, status, .. }) => {
                 let kind = match status {
                     PresenceStatus::Online => ChangeKind::Online(None),
                     PresenceStatus::Offline => ChangeKind::Offline,
@@ -74,7 +65,7 @@ impl Change {
                 Some(Self { topic: Topic::Clan(clan_id), user: user_id, kind })
             }
             ServerMessage::TopicPresenceChanged(changed) => {
-                let TopicPresenceChanged { service, topic, user_id, status, data } = changed;
+                let TopicPresenceChanged { service, topic, user_id, status, data, .. } = changed;
                 let kind = match (status, data) {
                     (TopicPresenceStatus::Online, data) => ChangeKind::Online(data),
                     (TopicPresenceStatus::Offline, _) => ChangeKind::Offline,
@@ -84,6 +75,26 @@ impl Change {
                 Some(Self { topic: Topic::Service(service, topic), user: user_id, kind })
             }
             _ => None,
+        }
+    }
+}
+
+impl ChangeKind {
+    /// Returns the status in a clan. `None` for data, which a clan does not have.
+    pub(super) fn clan_status(&self) -> Option<PresenceStatus> {
+        match self {
+            Self::Online(_) => Some(PresenceStatus::Online),
+            Self::Offline => Some(PresenceStatus::Offline),
+            Self::Updated(_) => None,
+        }
+    }
+
+    /// Returns the status and the data in a topic of a service.
+    pub(super) fn topic_status(self) -> (TopicPresenceStatus, Option<RawJson>) {
+        match self {
+            Self::Online(data) => (TopicPresenceStatus::Online, data),
+            Self::Offline => (TopicPresenceStatus::Offline, None),
+            Self::Updated(data) => (TopicPresenceStatus::Updated, Some(data)),
         }
     }
 }

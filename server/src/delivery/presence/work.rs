@@ -30,6 +30,8 @@ pub(super) enum Job {
     Snapshot(Arc<Subscription>),
     /// Send a change on another node to the watchers on this node.
     Announce(Change),
+    /// Send the changes of a topic that wait to be announced together to the watchers on this node.
+    AnnounceBatch(Topic),
     /// Send a change to the watchers on all nodes. No other node sends it, because the node of the user has failed.
     Broadcast(Change),
 }
@@ -113,7 +115,7 @@ impl Work {
             }
             Job::Announce(_) => waiting.changes -= 1,
             Job::Read(..) => waiting.requests -= 1,
-            Job::Watch(..) | Job::Snapshot(_) | Job::Broadcast(_) => {}
+            Job::Watch(..) | Job::Snapshot(_) | Job::AnnounceBatch(_) | Job::Broadcast(_) => {}
         }
         Some(job)
     }

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use realtime_gateway_protocol::ServerMessage;
+
 use super::{
     Presence,
     message::{Change, ChangeKind, NAMED_USERS, snapshot},
@@ -12,10 +14,13 @@ use crate::{
     bus::EphemeralBroadcast,
     delivery::{frame::Frame, hub::Subscription, outbound::Pushed},
     store::{Absent, PresenceChange, Present, StoreError},
+    topic::Topic,
 };
 
 /// The time before a job is retried after the store has not answered.
 const STORE_RETRY: Duration = Duration::from_millis(250);
+/// How long changes of a large topic wait to be announced together.
+const BATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Presence {
     /// Handles a change that another node has broadcast.
@@ -67,7 +72,7 @@ impl Presence {
             }
             Job::Watch(subscription, answer) => {
                 let present = self.parts.store.present(subscription.topic(), NAMED_USERS).await?;
-                self.watch(subscription);
+                self.watch(subscription, present.count);
                 push_snapshot(subscription, present);
                 answer.take().map(|answer| answer.send(()));
             }
@@ -85,6 +90,7 @@ impl Presence {
                 push_snapshot(subscription, present);
             }
             Job::Announce(change) => self.announce(change),
+            Job::AnnounceBatch(topic) => self.announce_batch(topic).await?,
             Job::Broadcast(change) => self.broadcast(change.clone()),
         }
         Ok(())
@@ -98,13 +104,64 @@ impl Presence {
         }
     }
 
-    /// Sends a change to the watchers on this node. Slow watchers are sent a new snapshot later instead.
+    /// Sends a change to the watchers on this node: immediately, or in a large topic together with the other changes of a
+    /// second.
     fn announce(self: &Arc<Self>, change: &Change) {
-        let watchers = self.watchers(&change.topic);
-        if watchers.is_empty() || self.parts.lease.is_lost() {
+        let watchers = {
+            let mut topics = self.topics.lock();
+            let Some(here) = topics.get_mut(&change.topic).filter(|here| !here.watchers.is_empty()) else { return };
+            match change.kind {
+                ChangeKind::Online(_) => here.count += 1,
+                ChangeKind::Offline => here.count = here.count.saturating_sub(1),
+                ChangeKind::Updated(_) => {}
+            }
+            // A change must not overtake an earlier one that waits.
+            if here.batch.is_some() || here.count > self.parts.config.get().presence_max_announced {
+                if here.batch.is_none() {
+                    self.announce_batch_later(change.topic.clone());
+                }
+                here.batch.get_or_insert_default().add(change);
+                return;
+            }
+            here.watchers.clone()
+        };
+        if let Some(message) = change.message() {
+            self.send_to_watchers(&change.topic, watchers, message);
+        }
+    }
+
+    /// Announces what waits in a topic a second later. Each topic has at most one such task.
+    fn announce_batch_later(self: &Arc<Self>, topic: Topic) {
+        let presence = self.clone();
+        self.parts.tasks.spawn_until_stopped(async move {
+            tokio::time::sleep(BATCH_INTERVAL).await;
+            presence.work.add(Job::AnnounceBatch(topic));
+        });
+    }
+
+    /// Sends the watchers on this node the changes that wait in a topic, as one message.
+    async fn announce_batch(self: &Arc<Self>, topic: &Topic) -> Result<(), StoreError> {
+        // Read before the changes are taken, so that they still wait when the store does not answer. No change is added in
+        // between, because only this task adds them.
+        let present = self.parts.store.present(topic, NAMED_USERS).await?;
+        let (watchers, batch) = {
+            let mut topics = self.topics.lock();
+            let Some(here) = topics.get_mut(topic) else { return Ok(()) };
+            here.count = present.count;
+            (here.watchers.clone(), here.batch.take())
+        };
+        let Some(batch) = batch else { return Ok(()) };
+        if let Some(message) = batch.message(topic, present.count).or_else(|| snapshot(topic, present)) {
+            self.send_to_watchers(topic, watchers, message);
+        }
+        Ok(())
+    }
+
+    /// Sends a message to watchers. Slow watchers are sent a new snapshot later instead.
+    fn send_to_watchers(self: &Arc<Self>, topic: &Topic, watchers: Vec<Arc<Subscription>>, message: ServerMessage) {
+        if self.parts.lease.is_lost() {
             return;
         }
-        let Some(message) = change.message() else { return };
         let frame = Frame::encode_push(message);
         for watcher in watchers {
             // The snapshot that still has to be sent will contain this change.
@@ -114,7 +171,7 @@ impl Presence {
             if watcher.recipient().outbound.push_ephemeral(frame.clone()) == Pushed::Dropped
                 && watcher.request_snapshot()
             {
-                let (topic, session) = (&change.topic, &watcher.recipient().session);
+                let session = &watcher.recipient().session;
                 tracing::debug!(%topic, %session, "presence changes are dropped until a snapshot can be sent");
                 self.send_snapshot_later(watcher);
             }
