@@ -78,6 +78,15 @@ impl DataType {
             _ => self.validators.validate(data),
         }
     }
+
+    /// Validates data as a tree of values, without the validator in one pass. Tests compare the two.
+    ///
+    /// # Errors
+    /// As [`DataType::validate`].
+    #[doc(hidden)]
+    pub fn validate_as_tree(&self, data: &str) -> Result<(), InvalidData> {
+        self.validators.validate(data)
+    }
 }
 
 impl Validators {

@@ -33,24 +33,42 @@ pub(super) struct Property {
     pub(super) schema: usize,
 }
 
+/// The properties that a schema names, found by the length of the name first: few names have the same length.
+#[derive(Default)]
+pub(super) struct Properties {
+    /// Sorted by the length of the name.
+    list: Vec<Property>,
+    /// For each length from zero, the number of properties whose names are at most as long.
+    ends: Vec<usize>,
+}
+
+impl Properties {
+    pub(super) fn new(mut list: Vec<Property>) -> Self {
+        list.sort_by_key(|property| property.name.len());
+        let longest = list.last().map_or(0, |property| property.name.len());
+        let end = |length| list.partition_point(|property| property.name.len() <= length);
+        let ends = (0..=longest).map(end).collect();
+        Self { list, ends }
+    }
+
+    /// Returns the index and the schema of a property.
+    #[inline]
+    pub(super) fn find(&self, name: &str) -> Option<(usize, usize)> {
+        let end = *self.ends.get(name.len())?;
+        let start = name.len().checked_sub(1).and_then(|shorter| self.ends.get(shorter)).map_or(0, |start| *start);
+        let found = self.list.get(start..end)?.iter().position(|property| property.name == name)?;
+        self.list.get(start + found).map(|property| (start + found, property.schema))
+    }
+}
+
 /// The keywords for objects.
 pub(super) struct ObjectRules {
-    /// Sorted by the length of the name, then by the name: most names differ in length from most others.
-    pub(super) properties: Vec<Property>,
+    pub(super) properties: Properties,
     pub(super) required: PropertySet,
     /// The schema of the other members. `None` refuses them.
     pub(super) others: Option<usize>,
     pub(super) min_members: Option<u64>,
     pub(super) max_members: Option<u64>,
-}
-
-impl ObjectRules {
-    /// Returns the index of a property.
-    #[inline]
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
-        let order = |known: &Property| known.name.len().cmp(&name.len()).then_with(|| known.name.as_str().cmp(name));
-        self.properties.binary_search_by(order).ok()
-    }
 }
 
 /// The members of one object that have been read.

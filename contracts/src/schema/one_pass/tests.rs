@@ -1,6 +1,5 @@
 //! The validator in one pass accepts only what the validators of `validator.rs` accept, and most of it.
 
-
 mod documents;
 mod schemas;
 

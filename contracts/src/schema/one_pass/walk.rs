@@ -159,10 +159,10 @@ impl<'a, 't> Walk<'a, 't> {
             members.other(name);
             return Some(ANYTHING);
         };
-        match rules.find(&name) {
-            Some(index) => {
+        match rules.properties.find(&name) {
+            Some((index, schema)) => {
                 members.property(index)?;
-                rules.properties.get(index).map(|property| property.schema)
+                Some(schema)
             }
             None => {
                 members.other(name);

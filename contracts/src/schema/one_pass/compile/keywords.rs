@@ -9,7 +9,7 @@ use crate::schema::{
         leaf::Leaf,
         node::{ANYTHING, Also, Kinds, Node, Values},
         number::{Limit, MAX_EXACT, Relation},
-        object::{MAX_PROPERTIES, ObjectRules, Property, PropertySet},
+        object::{MAX_PROPERTIES, ObjectRules, Properties, Property, PropertySet},
     },
     validator::INTEGER_FORMAT,
 };
@@ -123,17 +123,16 @@ impl<'a> Compiler<'a> {
         if properties.len() > MAX_PROPERTIES {
             return None;
         }
-        properties.sort_by(|one, other| (one.name.len(), &one.name).cmp(&(other.name.len(), &other.name)));
         let count = |name: &str| members.get(name).map(|count| count.as_u64().ok_or(()));
         let mut rules = ObjectRules {
-            properties,
+            properties: Properties::new(properties),
             required: PropertySet::default(),
             others,
             min_members: count("minProperties").transpose().ok()?,
             max_members: count("maxProperties").transpose().ok()?,
         };
         for name in required_names {
-            let index = rules.find(name)?;
+            let (index, _) = rules.properties.find(name)?;
             // JSON Schema refuses a name that is required twice.
             rules.required.insert(index)?;
         }
