@@ -143,6 +143,11 @@ impl Contract {
             .find_map(|(name, declared)| declared.pattern.values(topic.as_str()).map(|values| (name, declared, values)))
     }
 
+    /// Returns the kind of a topic, or `None` when no pattern matches.
+    pub fn kind_of_topic(&self, topic: &TopicName) -> Option<&DeclaredTopic> {
+        self.topics.values().find(|declared| declared.pattern.matches(topic.as_str()))
+    }
+
     /// Checks that a gateway can serve the contract.
     ///
     /// # Errors

@@ -141,20 +141,33 @@ impl TopicPattern {
 
     /// Returns the values of the parameters in the name of a topic, or `None` when it does not match.
     pub fn values<'a>(&'a self, topic: &'a str) -> Option<ParameterValues<'a>> {
-        let mut rest = topic.strip_prefix(self.first.as_str())?;
         let mut values = Vec::with_capacity(self.parameters.len());
+        self.read(topic, |name, value| values.push((name, value))).then_some(ParameterValues(values))
+    }
+
+    /// Returns whether a topic has this pattern.
+    pub fn matches(&self, topic: &str) -> bool {
+        self.read(topic, |_, _| ())
+    }
+
+    /// Reads the values of the parameters. Returns whether the topic matches.
+    fn read<'a>(&'a self, topic: &'a str, mut found: impl FnMut(&'a MemberName, &'a str)) -> bool {
+        let Some(mut rest) = topic.strip_prefix(self.first.as_str()) else { return false };
         for Parameter { name, separator } in &self.parameters {
             let (value, after) = match separator {
-                Some(separator) => rest.split_once(separator.as_str())?,
+                Some(separator) => match rest.split_once(separator.as_str()) {
+                    Some(split) => split,
+                    None => return false,
+                },
                 None => (rest, ""),
             };
             if value.is_empty() {
-                return None;
+                return false;
             }
-            values.push((name, value));
+            found(name, value);
             rest = after;
         }
-        rest.is_empty().then_some(ParameterValues(values))
+        rest.is_empty()
     }
 
     /// Returns the topic that has these values, in the order of the parameters.

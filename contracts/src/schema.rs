@@ -9,6 +9,7 @@ mod explain;
 mod finite;
 mod keywords;
 mod line;
+mod one_pass;
 mod patterns;
 mod references;
 mod rules;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 
-use super::{explain::UNION, validator::INTEGER_FORMAT};
+use super::{explain::UNION, one_pass::OnePass, validator::INTEGER_FORMAT};
 use crate::{MAX_DEPTH, unique_json, unique_json::JsonProblem};
 
 /// A definition of the schema, with its compiled validator.
@@ -16,6 +16,8 @@ pub struct DataType {
 
 /// The compiled schemas of a type.
 pub(super) struct Validators {
+    /// Accepts most valid data without a tree of values. `None` for schemas that it cannot check.
+    pub(super) one_pass: Option<OnePass>,
     /// Decides whether data is valid.
     pub(super) decide: Validator,
     /// Finds the first problem of data that is not valid (`explain.rs`).
@@ -71,15 +73,34 @@ impl DataType {
     /// # Errors
     /// The first problem. Text that is not JSON has the keyword `json`, and data that is nested too deeply `depth`.
     pub fn validate(&self, data: &str) -> Result<(), InvalidData> {
+        match &self.validators.one_pass {
+            Some(one_pass) if one_pass.accepts(data) => Ok(()),
+            _ => self.validators.validate(data),
+        }
+    }
+
+    /// Validates data as a tree of values, without the validator in one pass. Tests compare the two.
+    ///
+    /// # Errors
+    /// As [`DataType::validate`].
+    #[doc(hidden)]
+    pub fn validate_as_tree(&self, data: &str) -> Result<(), InvalidData> {
+        self.validators.validate(data)
+    }
+}
+
+impl Validators {
+    /// Validates data as a tree of values.
+    pub(super) fn validate(&self, data: &str) -> Result<(), InvalidData> {
         let value = unique_json::parse(data, MAX_DEPTH).map_err(|error| match error.problem {
             JsonProblem::Syntax(_) => InvalidData::new(String::new(), "json"),
             JsonProblem::Duplicate { pointer } => InvalidData::new(pointer, "duplicate"),
             JsonProblem::Depth { pointer } => InvalidData::new(pointer, "depth"),
         })?;
-        if self.validators.decide.is_valid(&value) {
+        if self.decide.is_valid(&value) {
             return Ok(());
         }
-        let Err(error) = self.validators.explain.validate(&value) else {
+        let Err(error) = self.explain.validate(&value) else {
             return Err(InvalidData::new(String::new(), "schema"));
         };
         let keyword = match error.kind().keyword() {

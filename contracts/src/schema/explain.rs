@@ -90,7 +90,10 @@ fn union(keyword: &str, branches: &Value, definitions: &Map<String, Value>) -> V
 
 /// Returns the tag of each branch: a required property with a constant, whose name all branches share and whose values
 /// all differ.
-fn tags<'a>(branches: &'a [Value], definitions: &'a Map<String, Value>) -> Option<Vec<(&'a str, &'a Value)>> {
+pub(super) fn tags<'a>(
+    branches: &'a [Value],
+    definitions: &'a Map<String, Value>,
+) -> Option<Vec<(&'a str, &'a Value)>> {
     let branches: Vec<&Value> = branches.iter().map(|branch| resolve(branch, definitions)).collect();
     let candidates = branches.first()?.get("properties")?.as_object()?.keys();
     candidates.map(String::as_str).find_map(|name| {
@@ -106,7 +109,7 @@ fn tag<'a>(branch: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// Follows references to the schema that they lead to. References do not end in a circle.
-fn resolve<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
+pub(super) fn resolve<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
     let mut schema = schema;
     while let Some(next) = referenced_type(schema).and_then(|name| definitions.get(name)) {
         schema = next;

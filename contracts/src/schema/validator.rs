@@ -7,6 +7,7 @@ use super::{
     DEFINITIONS,
     data_type::Validators,
     explain::{self, UNION},
+    one_pass::OnePass,
     patterns,
 };
 
@@ -17,14 +18,16 @@ pub(super) const INTEGER_FORMAT: &str = "x-gateway-integer";
 pub(super) fn compile(root: &Value, name: &str) -> Result<Validators, String> {
     let mut definitions = root.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     definitions.values_mut().for_each(mark_integers);
+    let one_pass = OnePass::compile(&definitions, name);
     let explaining = explain::definitions(&definitions);
     let decide = build(json!({ "$ref": format!("{DEFINITIONS}{name}"), "$defs": &definitions }))?;
     definitions.extend(explaining);
     let explain = build(json!({ "$ref": explain::reference(name), "$defs": definitions }))?;
-    Ok(Validators { decide, explain })
+    Ok(Validators { one_pass, decide, explain })
 }
 
-fn build(schema: Value) -> Result<Validator, String> {
+/// Compiles a schema, with the bounds and the formats of this crate. The error is a sentence.
+pub(super) fn build(schema: Value) -> Result<Validator, String> {
     jsonschema::draft202012::options()
         .should_validate_formats(true)
         .with_pattern_options(patterns::options(patterns::CHECKED_SIZE))

@@ -75,6 +75,14 @@ impl DeclaredService {
         Self { contract, backend, decisions: decisions.map(Arc::new), clock, metrics }
     }
 
+    /// Returns the kind of a topic.
+    ///
+    /// # Errors
+    /// `unknown_service` when the service has no such topic.
+    fn kind(&self, topic: &TopicName) -> Result<&DeclaredTopic, CommandError> {
+        self.contract.kind_of_topic(topic).ok_or_else(super::services::unknown_topic)
+    }
+
     /// Returns the kind of a topic, and the values of its parameters.
     fn topic<'a>(&'a self, topic: &'a TopicName) -> Option<(&'a DeclaredTopic, ParameterValues<'a>)> {
         self.contract.topic(topic).map(|(_, declared, values)| (declared, values))
@@ -156,11 +164,11 @@ impl Service for DeclaredService {
     }
 
     fn has_topic(&self, topic: &TopicName) -> bool {
-        self.topic(topic).is_some()
+        self.contract.kind_of_topic(topic).is_some()
     }
 
     fn access(&self, action: Action, topic: &TopicName) -> Result<TopicAccess, CommandError> {
-        let (declared, values) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let declared = self.kind(topic)?;
         let policy = match action {
             Action::Subscribe | Action::Read => declared.subscribe,
             Action::Publish => declared.publish.as_ref().ok_or_else(no_publications)?.allow,
@@ -171,10 +179,12 @@ impl Service for DeclaredService {
             (Policy::User, _) | (Policy::Backend, Action::Publish) => TopicPolicy::User,
             (Policy::Backend, Action::Subscribe | Action::Read) => {
                 let decisions = self.decisions.clone().ok_or_else(no_backend)?;
+                let (_, values) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
                 TopicPolicy::Backend(BackendPolicy { decisions, params: params(&values)? })
             }
         };
-        Ok(TopicAccess { policy, owner: owner(&values)? })
+        let owner = if declared.pattern.is_of_user() { self.owner(topic)? } else { None };
+        Ok(TopicAccess { policy, owner })
     }
 
     fn owner(&self, topic: &TopicName) -> Result<Option<UserId>, CommandError> {
@@ -183,7 +193,7 @@ impl Service for DeclaredService {
     }
 
     fn history(&self, topic: &TopicName) -> HistoryKind {
-        match self.topic(topic).map(|(declared, _)| declared.history) {
+        match self.contract.kind_of_topic(topic).map(|declared| declared.history) {
             Some(TopicHistory::Kept { max_entries, max_age }) => {
                 HistoryKind::Kept(TopicRetention { max_entries, max_age })
             }
@@ -193,7 +203,7 @@ impl Service for DeclaredService {
     }
 
     async fn publish(&self, _from: &UserId, topic: &TopicName, data: RawJson) -> Result<RawJson, CommandError> {
-        let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let declared = self.kind(topic)?;
         let publish = declared.publish.as_ref().ok_or_else(no_publications)?;
         validate(&publish.data, &data)?;
         if publish.allow != Policy::Backend && publish.data != declared.event {
@@ -204,7 +214,7 @@ impl Service for DeclaredService {
     }
 
     fn publication_check(&self, topic: &TopicName) -> PublicationCheck {
-        let publish = self.topic(topic).and_then(|(declared, _)| declared.publish.as_ref());
+        let publish = self.contract.kind_of_topic(topic).and_then(|declared| declared.publish.as_ref());
         match publish.map(|publish| publish.allow) {
             Some(Policy::Backend) => PublicationCheck::ByBackend,
             Some(Policy::Grants | Policy::User) | None => PublicationCheck::InProcess,
@@ -246,7 +256,7 @@ impl Service for DeclaredService {
     }
 
     fn presence(&self, topic: &TopicName) -> PresenceKind {
-        match self.topic(topic).map(|(declared, _)| &declared.presence) {
+        match self.contract.kind_of_topic(topic).map(|declared| &declared.presence) {
             Some(TopicPresence::On) => PresenceKind::Users,
             Some(TopicPresence::WithData(_)) => PresenceKind::UsersWithData,
             Some(TopicPresence::Off) | None => PresenceKind::Off,
@@ -254,7 +264,7 @@ impl Service for DeclaredService {
     }
 
     fn check_presence_data(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
-        let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let declared = self.kind(topic)?;
         let TopicPresence::WithData(data_type) = &declared.presence else { return Ok(()) };
         data_type.validate(data.as_str()).map_err(|problem| CommandError::invalid_data_of("presenceData", problem))
     }
@@ -281,7 +291,7 @@ impl Service for DeclaredService {
     }
 
     fn validate_event(&self, topic: &TopicName, data: &RawJson) -> Result<(), CommandError> {
-        let (declared, _) = self.topic(topic).ok_or_else(super::services::unknown_topic)?;
+        let declared = self.kind(topic)?;
         validate(&declared.event, data)
     }
 }

@@ -37,8 +37,9 @@ impl Publications {
         request_id: Option<RequestId>,
         publish: Publish,
     ) -> Result<Option<Published>, CommandError> {
-        if self.services.publication_check(&publish)? == PublicationCheck::InProcess {
-            return self.services.publish(&session, publish).await.map(Some);
+        let service = self.services.of_publication(&publish)?;
+        if service.publication_check(&publish.topic) == PublicationCheck::InProcess {
+            return self.services.publish(&*service, &session, publish).await.map(Some);
         }
         self.services.check_publisher(&session, &publish).await?;
         let Some(under_way) = session.begin_call(self.config.get().limits.calls_in_flight) else {

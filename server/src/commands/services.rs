@@ -11,7 +11,7 @@ use super::{
     ServiceTable,
     calls::caller_of,
     history::{HistoryPage, PageOf, read_page},
-    service::{Commands, HistoryKind, NewSubscription, PresenceKind, PublicationCheck, Service, ServicePublication},
+    service::{Commands, HistoryKind, NewSubscription, PresenceKind, Service, ServicePublication},
     topic_events::{NewEvent, Published, TopicEvents, repeat_key},
 };
 use crate::{
@@ -181,12 +181,12 @@ impl Services {
         if found.has_topic(topic) { Ok(found) } else { Err(unknown_topic()) }
     }
 
-    /// Returns who checks the data of a publication.
+    /// Returns the service of a publication.
     ///
     /// # Errors
     /// `unknown_service`.
-    pub(super) fn publication_check(&self, publish: &Publish) -> Result<PublicationCheck, CommandError> {
-        Ok(self.find(&publish.service, &publish.topic)?.publication_check(&publish.topic))
+    pub(super) fn of_publication(&self, publish: &Publish) -> Result<Arc<dyn Service>, CommandError> {
+        self.find(&publish.service, &publish.topic)
     }
 
     /// Checks whether a client may publish to a topic, or may ask the backend of the service whether it may.
@@ -219,12 +219,16 @@ impl Services {
         self.events.publish(name, topic, event).await
     }
 
-    /// Publishes the event of a client (`publish`).
+    /// Publishes the event of a client (`publish`). `service` is that of the publication.
     ///
     /// # Errors
     /// `forbidden`, the errors of the service, and the errors of [`Services::post`].
-    pub(crate) async fn publish(&self, session: &Session, publish: Publish) -> Result<Published, CommandError> {
-        let service = self.find(&publish.service, &publish.topic)?;
+    pub(super) async fn publish(
+        &self,
+        service: &dyn Service,
+        session: &Session,
+        publish: Publish,
+    ) -> Result<Published, CommandError> {
         self.check_publisher(session, &publish).await?;
         let (history, id) = (service.history(&publish.topic), publish.client_message_id.as_ref());
         let key = key_of(session, history, id, &publish.data)?;
