@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,13 +42,18 @@ func program(t testing.TB) string {
 	return path
 }
 
+// apiKey is a key of the HTTP API of the gateways of these tests.
+const apiKey = "the api key of the tests"
+
 // startGateway starts one that ends with the test. settings are lines of TOML.
 func startGateway(t testing.TB, settings string) *realGateway {
 	t.Helper()
 	g := &realGateway{t: t, folder: t.TempDir(), listen: "127.0.0.1:0"}
 	program(t)
-	config := fmt.Sprintf("%s\nstore.url = %q\nauth.jwt_secret = \"a secret of the tests, of more than 32 bytes\"\n",
-		settings, "redb:"+filepath.Join(g.folder, "gateway.redb"))
+	config := fmt.Sprintf(
+		"%s\nstore.url = %q\nauth.jwt_secret = \"a secret of the tests, of more than 32 bytes\"\n"+
+			"auth.api_keys = [{ name = \"tests\", sha256 = \"%x\", scopes = [\"publish\", \"read\"] }]\n",
+		settings, "redb:"+filepath.Join(g.folder, "gateway.redb"), sha256.Sum256([]byte(apiKey)))
 	if err := os.WriteFile(filepath.Join(g.folder, "gateway.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +133,13 @@ func (g *realGateway) post(path string, body any) map[string]any {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	response, err := http.Post("http://"+g.listen+path, "application/json", bytes.NewReader(text))
+	request, err := http.NewRequest(http.MethodPost, "http://"+g.listen+path, bytes.NewReader(text))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+apiKey)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		g.t.Fatal(err)
 	}

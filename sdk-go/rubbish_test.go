@@ -82,7 +82,7 @@ func TestAServerThatIsNoGateway(t *testing.T) {
 					break
 				}
 			}
-			within(t, 3*time.Second, "Close", func() { _ = client.Close() })
+			mustEnd(t, "Close", func() { _ = client.Close() })
 		})
 	}
 }
@@ -110,9 +110,9 @@ func TestEveryCallEndsWhenTheClientIsClosed(t *testing.T) {
 		}()
 	}
 	peer.command("ping")
-	within(t, 4*time.Second, "Close", func() { _ = client.Close() })
+	mustEnd(t, "Close", func() { _ = client.Close() })
 	for range 64 {
-		within(t, 2*time.Second, "a call", func() {
+		mustEnd(t, "a call", func() {
 			var failure *Error
 			if err := <-ends; !errors.As(err, &failure) || failure.Code != CodeClosed {
 				t.Errorf("a call ends with %v", err)

@@ -265,8 +265,8 @@ func skip(client *Client, ahead time.Duration) {
 	}
 }
 
-// within fails the test if a call takes too long.
-func within(t *testing.T, limit time.Duration, what string, call func()) {
+// mustEnd fails the test if a call does not return.
+func mustEnd(t *testing.T, what string, call func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -275,8 +275,8 @@ func within(t *testing.T, limit time.Duration, what string, call func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(limit):
-		t.Fatalf("%s takes longer than %s", what, limit)
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s does not return", what)
 	}
 }
 

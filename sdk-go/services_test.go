@@ -7,13 +7,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	gateway "github.com/realtime-gateway/realtime-gateway/sdk-go"
 )
 
-// startWithOrders starts a gateway with the service of docs/examples/orders, and its backend, which places order 42.
-func startWithOrders(t *testing.T) *realGateway {
+// startWithOrders starts a gateway with the service of docs/examples/orders, and its backend, which places order 42. The schema of
+// the contract can be changed.
+func startWithOrders(t *testing.T, changes ...func(schema map[string]any)) *realGateway {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		var call struct {
@@ -36,14 +38,39 @@ func startWithOrders(t *testing.T) *realGateway {
 	if err := os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	contract, err := filepath.Abs("../docs/examples/orders/orders.service.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	contract := copyOfOrders(t, changes)
 	return startGateway(t, fmt.Sprintf(
 		"services.orders.contract = %q\nservices.orders.backend.url = %q\nservices.orders.backend.secret_file = %q\n",
 		contract, backend.URL, secret,
 	))
+}
+
+// copyOfOrders returns the path of a copy of the contract, whose schema is changed.
+func copyOfOrders(t *testing.T, changes []func(schema map[string]any)) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"orders.service.toml", "orders.schema.json"} {
+		text, err := os.ReadFile("../docs/examples/orders/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".json") && len(changes) > 0 {
+			var schema map[string]any
+			if err := json.Unmarshal(text, &schema); err != nil {
+				t.Fatal(err)
+			}
+			for _, change := range changes {
+				change(schema)
+			}
+			if text, err = json.Marshal(schema); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "orders.service.toml")
 }
 
 func TestTopicsAndCallsOfADeclaredService(t *testing.T) {

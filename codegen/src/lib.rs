@@ -9,6 +9,7 @@ mod names;
 mod lowering;
 mod model;
 
+mod go;
 mod rust;
 mod typescript;
 

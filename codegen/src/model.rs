@@ -15,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) warnings: Vec<Warning>,
     /// The position of each integer of 64 bits, as a warning for languages without such a type.
     pub(crate) long_integers: Vec<Warning>,
+    /// The position of each member that the tag of a Go struct cannot name, as a warning.
+    pub(crate) unusual_names: Vec<Warning>,
 }
 
 impl Model {
@@ -127,6 +129,8 @@ pub(crate) struct Field {
     pub(crate) position: String,
     pub(crate) notes: Notes,
     pub(crate) is_required: bool,
+    /// Whether it is a text of the format `date-time`.
+    pub(crate) is_time: bool,
     pub(crate) value: Type,
 }
 

@@ -38,7 +38,7 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// Returns the words of a name. A name without letters and digits becomes the codes of its characters.
-fn words_or_codes(name: &str) -> Vec<String> {
+pub(crate) fn words_or_codes(name: &str) -> Vec<String> {
     let found = words(name);
     if !found.is_empty() {
         return found;
@@ -74,7 +74,8 @@ pub(crate) fn snake(name: &str) -> String {
     if joined.starts_with(|c: char| c.is_ascii_digit()) { format!("n{joined}") } else { joined }
 }
 
-fn capitalized(word: &str) -> String {
+/// Returns the word with a capital at its beginning.
+pub(crate) fn capitalized(word: &str) -> String {
     let mut characters = word.chars();
     let first = characters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(characters).collect()

@@ -2,7 +2,11 @@
 //! `REFRESH=1 cargo test -p realtime-gateway-codegen --test golden`
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use gateway_codegen::{Generated, Generator, Language};
 use gateway_contracts::Contract;
@@ -41,19 +45,29 @@ fn contracts(case: &Case) -> Vec<Contract> {
     case.contracts.iter().map(|name| contract(name)).collect()
 }
 
+/// Returns the folder of the code of a case. That in Go is within the module of the SDK, whose tests compile and use it.
+fn golden_folder(case: &Case, language: Language) -> PathBuf {
+    let folder = if language == Language::Go { "../../sdk-go/internal/codegentest" } else { "golden" };
+    Path::new(TESTS).join(folder).join(case.folder)
+}
+
 #[test]
 fn generated_code_is_up_to_date() {
     for case in &CASES {
         for language in Language::ALL {
             for file in generate(case, &contracts(case), language).files {
-                let folder = format!("{TESTS}/golden/{}", case.folder);
-                let path = format!("{folder}/{}", file.name);
+                let folder = golden_folder(case, language);
+                let path = folder.join(&file.name);
                 if env::var_os("REFRESH").is_some() {
                     fs::create_dir_all(&folder).unwrap();
                     fs::write(&path, &file.content).unwrap();
                 }
                 let committed = fs::read_to_string(&path).unwrap_or_default();
-                assert!(committed == file.content, "{path} is stale: run `{REFRESH}` and commit what it writes");
+                assert!(
+                    committed == file.content,
+                    "{} is stale: run `{REFRESH}` and commit what it writes",
+                    path.display()
+                );
             }
         }
     }
@@ -91,6 +105,65 @@ fn generated_rust_has_the_form_of_rustfmt() {
         assert_eq!(rustfmt_differences(&format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder)), "");
     }
     assert_eq!(rustfmt_differences(&format!("{TESTS}/messages/gateway_messages.rs")), "");
+}
+
+/// Returns what gofmt changes in a file.
+fn gofmt_differences(file: &Path) -> String {
+    let usual = ["gofmt", "/usr/local/go/bin/gofmt"];
+    let output = usual.into_iter().find_map(|gofmt| Command::new(gofmt).arg("-d").arg(file).output().ok());
+    let output = output.expect("gofmt of Go is in PATH");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Returns what a formatter changes in the code of a contract with this schema and these tables.
+fn differences(language: Language, schema: &str, tables: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.json"), schema).unwrap();
+    let path = folder.path().join("a.service.toml");
+    fs::write(&path, format!("name = \"a\"\nschema = \"s.json\"\n{tables}")).unwrap();
+    let generated = Generator::new(language).generate(&[Contract::read(&path).unwrap()]).unwrap();
+    let file = folder.path().join(language.file_name());
+    fs::write(&file, &generated.files.first().unwrap().content).unwrap();
+    if language == Language::Go { gofmt_differences(&file) } else { rustfmt_differences(&file.display().to_string()) }
+}
+
+#[test]
+fn generated_go_has_the_form_of_gofmt() {
+    for case in &CASES {
+        let file = golden_folder(case, Language::Go).join(Language::Go.file_name());
+        assert_eq!(gofmt_differences(&file), "");
+    }
+    for length in [2, 17, 43, 44, 45, 46, 47, 64] {
+        let (schema, tables) = with_names_of_length(length);
+        assert_eq!(differences(Language::Go, &schema, &tables), "", "{length}");
+    }
+}
+
+#[test]
+fn comments_of_generated_go_have_the_form_of_gofmt() {
+    let lines = [
+        "Text.",
+        "- item",
+        "  * item",
+        "1. item",
+        "# Heading",
+        "[link]: https://example.com",
+        "",
+        "\t indented",
+        "'' `` \"\"",
+        "```",
+        "//go:build x",
+        "Deprecated: x",
+        "/* x */",
+    ];
+    for (index, first) in lines.iter().enumerate() {
+        let others = lines.iter().cycle().skip(index * 5).take(4).copied();
+        let about = [*first].into_iter().chain(others).collect::<Vec<_>>().join("\n");
+        let schema = serde_json::json!({ "$defs": { "A": { "type": "object", "description": about, "properties": {
+            "b": { "type": "string", "description": about, "deprecated": true }, "longer": { "type": "integer" } } } } });
+        let tables = "[topics.a]\npattern = \"a\"\nevent = \"A\"\n";
+        assert_eq!(differences(Language::Go, &schema.to_string(), tables), "", "{about}");
+    }
 }
 
 /// Returns a schema and tables whose names have this length.
@@ -132,18 +205,10 @@ fn with_names_of_length(length: usize) -> (String, String) {
 
 #[test]
 fn generated_rust_has_the_form_of_rustfmt_for_names_of_up_to_64_characters() {
-    let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for length in (2..=40).step_by(3).chain(41..=64) {
         let (schema, tables) = with_names_of_length(length);
-        fs::write(folder.path().join("s.json"), schema).unwrap();
-        let path = folder.path().join("a.service.toml");
-        fs::write(&path, format!("name = \"a\"\nschema = \"s.json\"\n{tables}")).unwrap();
-        let contracts = [Contract::read(&path).unwrap()];
-        let generated = Generator::new(Language::Rust).generate(&contracts).unwrap();
-        let file = folder.path().join("gateway_gen.rs");
-        fs::write(&file, &generated.files.first().unwrap().content).unwrap();
-        let differences = rustfmt_differences(&file.display().to_string());
+        let differences = differences(Language::Rust, &schema, &tables);
         if !differences.is_empty() {
             wrong.push(format!("{length}: {differences}"));
         }

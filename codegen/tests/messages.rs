@@ -1,4 +1,5 @@
-//! The types of the built-in messages, which the same emitters write: those of the npm package are up to date, and those
+//! The types of the built-in messages, which the same emitters write: those of the npm package and of the Go SDK are up
+//! to date, and those
 //! in Rust read and write every test vector of the protocol.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -28,6 +29,7 @@ fn generated_types_are_up_to_date() {
     for (language, path) in [
         (Language::TypeScript, "sdk-wasm/js/messages.d.ts"),
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
+        (Language::Go, "sdk-go/messages.go"),
     ] {
         let generated = Generator::new(language).command(EXPORT).generate_messages().unwrap();
         let committed = fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default();

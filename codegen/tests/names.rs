@@ -39,6 +39,7 @@ fn equal_names_name_both_positions() {
         "s.json: `/$defs/A/properties/b-c` and s.json: `/$defs/A/properties/bC` both become `b_c` in Rust: rename one \
          with `x-name`"
     );
+    assert!(error_of(&members, Language::Go).contains("both become `BC` in Go"));
     assert_eq!(error_of(&members, TypeScript), "accepted", "TypeScript keeps the names of members");
     let renamed = object("\"b-c\":{\"type\":\"string\",\"x-name\":\"dashed\"},\"bC\":{\"type\":\"string\"}");
     assert_eq!(error_of(&renamed, Rust), "accepted");
@@ -58,6 +59,7 @@ fn equal_names_name_both_positions() {
         \"UnknownA\":{\"required\":[\"t\"],\"properties\":{\"t\":{\"const\":\"u\"}}}";
     assert!(error_of(union, TypeScript).contains("both become `UnknownA`"), "{}", error_of(union, TypeScript));
     assert_eq!(error_of(union, Rust), "accepted");
+    assert!(error_of(union, Language::Go).contains("both become `UnknownA`"));
     let words = "\"A\":{\"enum\":[\"a-b\",\"a_b\"]}";
     assert!(error_of(words, Rust).contains("the word \"a-b\"") && error_of(words, TypeScript) == "accepted");
 }
@@ -106,6 +108,10 @@ fn untyped_parts_are_named() {
         "/$defs/Untyped/required names `missing`, which is not in `properties`: it stays untyped",
     ];
     assert_eq!(warnings(Language::Rust), expected);
+    let mut with_names = expected.map(str::to_owned).to_vec();
+    let unusual = ["", "quote\"back\\slash\nline"].map(|name| format!("/$defs/Promise/properties/{name}"));
+    with_names.extend(unusual.map(|at| format!("{at} has a name that `encoding/json` cannot write: it is left out")));
+    assert_eq!(warnings(Language::Go), with_names);
     let mut with_integers = expected.map(str::to_owned).to_vec();
     let int64 = "is an `int64`, and a number of the language is exact up to 2^53 only";
     with_integers.push(format!("/$defs/Promise/properties/async {int64}"));

@@ -31,7 +31,7 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     core_digest::write(project)?;
     writeln!(out, "wrote sdk-core/src/digest.rs")?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
-    writeln!(out, "wrote sdk-wasm/js/messages.d.ts and codegen/tests/messages/")?;
+    writeln!(out, "wrote sdk-wasm/js/messages.d.ts, sdk-go/messages.go and codegen/tests/messages/")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;
@@ -45,7 +45,7 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     }
     // Last, because it needs Go and Rust for wasm32, which the others do not.
     if go_sdk::write(project)? {
-        writeln!(out, "wrote the core and the messages of sdk-go/")?;
+        writeln!(out, "wrote the core of sdk-go/")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ fn minor_version(text: &str) -> u32 {
     minor.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
-/// Writes the generated files of the SDK, if the core or the protocol has changed since. Only then are the tools needed. Returns
+/// Writes the translated core, if the core has changed since. Only then are the tools needed. Returns
 /// whether they were written.
 ///
 /// # Errors
@@ -64,13 +64,11 @@ pub(crate) fn write(project: &Project) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Writes the generated files, or compares them with the option `-check`.
+/// Writes the translated core, or compares it with the option `-check`.
 fn generate(project: &Project, options: &[&str]) -> anyhow::Result<()> {
     let facts = format!("gateway_core.wasm (core {}, {})", digest(project)?, rustc(project)?);
-    let generator = ["run", "./internal/generate"];
-    let mut core = go(project, &generator)?;
-    command::run(core.args(options).arg("core").arg(core_module::module(project)).arg(facts))?;
-    command::run(go(project, &generator)?.args(options).arg("messages"))
+    let mut core = go(project, &["run", "./internal/generate"])?;
+    command::run(core.args(options).arg(core_module::module(project)).arg(facts))
 }
 
 /// Returns the version of the compiler, without the date.

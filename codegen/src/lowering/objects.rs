@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{Lowered, Lowering, notes, pointer};
 use crate::{
-    CodegenError,
+    CodegenError, Warning,
+    go::is_tag_name,
     model::{Field, Notes, Object, Shape, Type},
     names::pascal,
 };
@@ -48,12 +49,17 @@ impl<'a> Lowering<'a, '_> {
             let member_at = pointer(at, &["properties", member]);
             let base_name = self.chosen_name(*property, &member_at)?.unwrap_or_else(|| (*member).to_owned());
             let value = self.within(*property, &member_at, &format!("{name}{}", pascal(&base_name)))?;
+            // Go writes required constants with any name.
+            if !is_tag_name(member) && !(matches!(value, Type::Constant(_)) && required.contains(member)) {
+                self.note_unusual_name(&member_at);
+            }
             fields.push(Field {
                 name: (*member).to_owned(),
                 base_name,
                 position: self.position(&member_at),
                 notes: notes::of(property.value()),
                 is_required: required.contains(member),
+                is_time: property.value().get("format").is_some_and(|format| format == "date-time"),
                 value,
             });
         }
@@ -66,10 +72,17 @@ impl<'a> Lowering<'a, '_> {
                 position: self.position(&member_at),
                 notes: Notes::default(),
                 is_required: true,
+                is_time: false,
                 value: Type::Untyped,
             });
         }
         Ok(Lowered::Named(Shape::Object(Object { fields })))
+    }
+
+    /// Notes a member that Go leaves out.
+    fn note_unusual_name(&mut self, at: &str) {
+        let text = "has a name that `encoding/json` cannot write: it is left out".to_owned();
+        self.model.unusual_names.push(Warning { file: self.file.clone(), pointer: at.to_owned(), text });
     }
 
     /// Turns an object without known members into a map.

@@ -1,9 +1,8 @@
-// Command generate writes the generated files of this module. `cargo xtask codegen` runs it.
+// Command generate translates the core to Go. `cargo xtask codegen` runs it.
 //
-//	go run ./internal/generate core CORE.wasm FACTS   # the core, translated to Go
-//	go run ./internal/generate messages               # the types of the protocol's messages
+//	go run ./internal/generate CORE.wasm FACTS
 //
-// With the flag -check it writes nothing, and fails if a file is out of date.
+// With the flag -check it writes nothing, and fails if the file is out of date.
 package main
 
 import (
@@ -23,21 +22,14 @@ func main() {
 }
 
 func run(arguments []string, check bool) error {
-	if len(arguments) == 3 && arguments[0] == "core" {
-		content, err := translate(arguments[1], arguments[2])
-		if err != nil {
-			return err
-		}
-		return write("internal/core/module/module.go", content, check)
+	if len(arguments) != 2 {
+		return fmt.Errorf("usage: generate [-check] CORE.wasm FACTS")
 	}
-	if len(arguments) == 1 && arguments[0] == "messages" {
-		content, err := messages("../protocol/schema/server.json")
-		if err != nil {
-			return err
-		}
-		return write("messages.go", content, check)
+	content, err := translate(arguments[0], arguments[1])
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("usage: generate [-check] core CORE.wasm FACTS | generate [-check] messages")
+	return write("internal/core/module/module.go", content, check)
 }
 
 // write writes a file, or compares it with the committed one.

@@ -21,7 +21,7 @@ use crate::config::Environment;
 /// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
-    /// The language of the code. python, go and kotlin come in a later version.
+    /// The language of the code. python and kotlin come in a later version.
     #[arg(long, value_name = "LANGUAGE")]
     lang: RequestedLanguage,
     /// The folder to write to. It is created if it does not exist.
@@ -30,6 +30,9 @@ pub(super) struct Codegen {
     /// Writes nothing, and exits with 1 if a file differs from what would be written.
     #[arg(long)]
     check: bool,
+    /// The package of Go code. [default: gatewaygen]
+    #[arg(long, value_name = "NAME")]
+    package: Option<String>,
     #[command(flatten)]
     contracts: ContractSource,
 }
@@ -54,10 +57,10 @@ enum RequestedLanguage {
     TypeScript,
     /// gateway_gen.rs, for the crate realtime-gateway-sdk.
     Rust,
+    /// gateway_gen.go, for the module sdk-go.
+    Go,
     /// Not in this version.
     Python,
-    /// Not in this version.
-    Go,
     /// Not in this version.
     Kotlin,
 }
@@ -68,8 +71,8 @@ impl RequestedLanguage {
         let missing = match self {
             Self::TypeScript => return Ok(Language::TypeScript),
             Self::Rust => return Ok(Language::Rust),
+            Self::Go => return Ok(Language::Go),
             Self::Python => "python",
-            Self::Go => "go",
             Self::Kotlin => "kotlin",
         };
         let available = Language::ALL.map(Language::word).join(" or ");
@@ -83,7 +86,7 @@ impl Codegen {
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
         let generated =
-            Generator::new(language).generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
+            self.generator(language)?.generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
         let printed = if self.check {
             let differences = output::differences(&self.out, &generated.files)?;
             if !differences.is_empty() {
@@ -100,12 +103,28 @@ impl Codegen {
         print(&printed)
     }
 
+    /// Returns the generator with the options for the language.
+    fn generator(&self, language: Language) -> anyhow::Result<Generator> {
+        let generator = Generator::new(language);
+        let Some(package) = &self.package else { return Ok(generator) };
+        let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if language != Language::Go {
+            bail!("--package {package}: code in {} is in no package, leave it out", language.word());
+        }
+        if !package.starts_with(|c: char| c.is_ascii_lowercase()) || !package.chars().all(is_lower) {
+            bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as ordersapi");
+        }
+        Ok(generator.package(package))
+    }
+
     /// Returns the command that writes the files again, for a shell.
     fn refresh_command(&self, language: Language) -> String {
         let files = self.contracts.files.iter().map(|file| quoted(file));
         let url = self.contracts.url.iter().map(|url| format!("--url {}", quoted(Path::new(url))));
         let source: Vec<_> = url.chain(files).collect();
-        format!("gateway codegen --lang {} --out {} {}", language.word(), quoted(&self.out), source.join(" "))
+        let package = self.package.as_ref().map_or_else(String::new, |package| format!(" --package {package}"));
+        let out = quoted(&self.out);
+        format!("gateway codegen --lang {}{package} --out {out} {}", language.word(), source.join(" "))
     }
 }
 
