@@ -6,7 +6,7 @@ use realtime_gateway_protocol::message_definitions;
 use crate::{
     CodegenError, Warning, lowering,
     model::{Call, Model, Service},
-    rust, typescript,
+    python, rust, typescript,
 };
 
 /// A language of generated code.
@@ -16,17 +16,20 @@ pub enum Language {
     TypeScript,
     /// Rust, for the crate `realtime-gateway-sdk`.
     Rust,
+    /// Python, for the package `realtime-gateway`.
+    Python,
 }
 
 impl Language {
     /// All languages.
-    pub const ALL: [Self; 2] = [Self::TypeScript, Self::Rust];
+    pub const ALL: [Self; 3] = [Self::TypeScript, Self::Rust, Self::Python];
 
     /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::TypeScript => "typescript",
             Self::Rust => "rust",
+            Self::Python => "python",
         }
     }
 
@@ -40,6 +43,7 @@ impl Language {
         match self {
             Self::TypeScript => "messages.d.ts",
             Self::Rust => "gateway_messages.rs",
+            Self::Python => "messages.py",
         }
     }
 
@@ -48,6 +52,7 @@ impl Language {
         match self {
             Self::TypeScript => "gateway.gen.ts",
             Self::Rust => "gateway_gen.rs",
+            Self::Python => "gateway_gen.py",
         }
     }
 }
@@ -153,6 +158,7 @@ impl Generator {
         let content = match self.language {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
+            Language::Python => python::emit(&model, &options)?,
         };
         let mut warnings = std::mem::take(&mut model.warnings);
         if self.language == Language::TypeScript {

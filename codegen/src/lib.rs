@@ -9,6 +9,7 @@ mod names;
 mod lowering;
 mod model;
 
+mod python;
 mod rust;
 mod typescript;
 

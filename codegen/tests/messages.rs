@@ -28,6 +28,7 @@ fn generated_types_are_up_to_date() {
     for (language, path) in [
         (Language::TypeScript, "sdk-wasm/js/messages.d.ts"),
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
+        (Language::Python, "sdk-python/gateway/messages.py"),
     ] {
         let generated = Generator::new(language).command(EXPORT).generate_messages().unwrap();
         let committed = fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default();

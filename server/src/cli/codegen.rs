@@ -21,7 +21,7 @@ use crate::config::Environment;
 /// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
-    /// The language of the code. python, go and kotlin come in a later version.
+    /// The language of the code. go and kotlin come in a later version.
     #[arg(long, value_name = "LANGUAGE")]
     lang: RequestedLanguage,
     /// The folder to write to. It is created if it does not exist.
@@ -54,7 +54,7 @@ enum RequestedLanguage {
     TypeScript,
     /// gateway_gen.rs, for the crate realtime-gateway-sdk.
     Rust,
-    /// Not in this version.
+    /// gateway_gen.py, for the package realtime-gateway of PyPI.
     Python,
     /// Not in this version.
     Go,
@@ -68,7 +68,7 @@ impl RequestedLanguage {
         let missing = match self {
             Self::TypeScript => return Ok(Language::TypeScript),
             Self::Rust => return Ok(Language::Rust),
-            Self::Python => "python",
+            Self::Python => return Ok(Language::Python),
             Self::Go => "go",
             Self::Kotlin => "kotlin",
         };
