@@ -20,11 +20,11 @@ async def handle(notification: Notification) -> None:
 async def main() -> None:
     """Works until SIGTERM or Ctrl+C."""
     async with Client(os.environ["GATEWAY_URL"], token=os.environ["GATEWAY_TOKEN"]) as client:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: asyncio.ensure_future(client.close()))
         async with client.notifications.subscribe() as events:
-            # The loop ends when the client is closed.
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                # The loop below ends then, after the notification that it handles.
+                loop.add_signal_handler(number, events.close)
             async for event in events:
                 if isinstance(event.message, Notification):
                     await handle(event.message)

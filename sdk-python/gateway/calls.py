@@ -70,7 +70,13 @@ async def call(engine: Engine, kind: Literal["call", "request"], command: str, f
     """
     loop = engine.guard.enter()
     future: asyncio.Future[str] = loop.create_future()
-    number = begin(engine, kind, command, fields, timeout, future)
+    try:
+        number = begin(engine, kind, command, fields, timeout, future)
+    except GatewayError:
+        if future.done():
+            # The failure of the core has settled it too. Reading it keeps asyncio from reporting it.
+            future.exception()
+        raise
     try:
         return await future
     finally:

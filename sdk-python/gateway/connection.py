@@ -102,6 +102,8 @@ class Connection:
 
     async def _run(self) -> None:
         try:
+            # Loops with eager tasks are still in the constructor.
+            await asyncio.sleep(0)
             socket = await self._open()
             if socket is None:
                 return

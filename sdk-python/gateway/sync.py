@@ -237,7 +237,12 @@ class Client:
 
     def states(self) -> Iterator[State]:
         """Gives the current state and then each later one, until the client is closed."""
-        return _iterate(self._thread, self.asynchronous.states())
+        last = None
+        for last in _iterate(self._thread, self.asynchronous.states()):
+            yield last
+        # The thread may have ended before it gave the last one.
+        if last is None or last.status != "closed":
+            yield self.state
 
     def wake(self) -> None:
         """Takes note that the network or the app is back."""
@@ -463,7 +468,10 @@ def _iterate(thread: _Thread, items: AsyncIterator[T]) -> Iterator[T]:
             return False, None
 
     while True:
-        found, item = thread.run(next_item())
+        try:
+            found, item = thread.run(next_item())
+        except ClosedError:
+            return
         if not found:
             return
         yield item  # type: ignore[misc]

@@ -50,6 +50,8 @@ class TokenCall:
 
     async def _run(self, first: Awaitable[Any] | None = None) -> None:
         try:
+            # Loops with eager tasks are still in the constructor.
+            await asyncio.sleep(0)
             token = await (self._provider() if first is None else first)  # type: ignore[misc]
         except Exception as error:
             self._report(_failure(error))

@@ -12,10 +12,13 @@ _known_heads: dict[str, dict[str, Any]] = {}
 
 
 def compose(head: dict[str, Any], body: str | None = None) -> str:
-    """Returns one message."""
+    """Returns one message. Raises UnicodeEncodeError, a ValueError, for a text that is no Unicode."""
     if body is not None:
         head["body"] = len(body) if body.isascii() else len(body.encode())
-    return json.dumps(head, ensure_ascii=False, separators=(",", ":")) + "\n" + (body or "")
+    line = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
+    if not line.isascii():
+        line.encode()
+    return line + "\n" + (body or "")
 
 
 def frame(connection: int, text: str) -> str:

@@ -23,6 +23,7 @@ class RealGateway:
         self._folder = folder
         self._listen = "127.0.0.1:0"
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         store, secret = f"redb:{folder / 'gateway.redb'}", "a secret of the tests, of more than 32 bytes"
         config = f'{settings}\nstore.url = "{store}"\nauth.jwt_secret = "{secret}"\n'
         (folder / "gateway.toml").write_text(config)
@@ -44,16 +45,18 @@ class RealGateway:
         def read() -> None:
             log, address = "", ""
             assert process.stdout is not None
-            for line in process.stdout:
-                log += line if not address else ""
-                match = re.search(r"127\.0\.0\.1:[1-9][0-9]*", line)
-                if match and not address:
-                    address = match.group()
-                    found.put(address)
+            with process.stdout as output:
+                for line in output:
+                    log += line if not address else ""
+                    match = re.search(r"127\.0\.0\.1:[1-9][0-9]*", line)
+                    if match and not address:
+                        address = match.group()
+                        found.put(address)
             if not address:
                 found.put(f"the gateway ended:\n{log}")
 
-        threading.Thread(target=read, daemon=True, name="test-log").start()
+        self._reader = threading.Thread(target=read, daemon=True, name="test-log")
+        self._reader.start()
         self._listen = found.get(timeout=30)
         assert "\n" not in self._listen, self._listen
         while True:
@@ -71,6 +74,8 @@ class RealGateway:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._reader is not None:
+                self._reader.join()
             self._process = None
 
     @property
