@@ -7,7 +7,7 @@ import math
 import ssl as tls
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from .errors import invalid
@@ -105,7 +105,7 @@ def _provider(token: object) -> TokenProvider:
         fixed: str = token
         return lambda: fixed
     if callable(token):
-        return token
+        return cast(TokenProvider, token)
     raise invalid(f"token: expected a str, or a function that returns one, not {_kind(token)}")
 
 
@@ -123,10 +123,12 @@ def _headers(headers: object) -> dict[str, str]:
         return {}
     if not isinstance(headers, Mapping):
         raise invalid(f"headers: expected a mapping of names to values, not {_kind(headers)}")
+    checked: dict[str, str] = {}
     for name, value in headers.items():
         if type(name) is not str or type(value) is not str or any(c in name + value for c in "\r\n\0"):
             raise invalid(f"headers: the header {name!r} has to be a str without line breaks, and so has its value")
-    return dict(headers)
+        checked[name] = value
+    return checked
 
 
 def _kind(value: object) -> str:

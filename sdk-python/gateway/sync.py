@@ -461,17 +461,17 @@ async def _awaited(subscription: asynchronous_subscription.Subscription) -> None
 
 
 def _iterate(thread: _Thread, items: AsyncIterator[T]) -> Iterator[T]:
-    async def next_item() -> tuple[bool, T | None]:
+    async def next_item() -> list[T]:
         try:
-            return True, await anext(items)
+            return [await anext(items)]
         except StopAsyncIteration:
-            return False, None
+            return []
 
     while True:
         try:
-            found, item = thread.run(next_item())
+            found = thread.run(next_item())
         except ClosedError:
             return
         if not found:
             return
-        yield item  # type: ignore[misc]
+        yield found[0]

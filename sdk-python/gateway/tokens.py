@@ -7,7 +7,7 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from .errors import SignedOut
 
@@ -52,7 +52,7 @@ class TokenCall:
         try:
             # Loops with eager tasks are still in the constructor.
             await asyncio.sleep(0)
-            token = await (self._provider() if first is None else first)  # type: ignore[misc]
+            token = await (cast(Awaitable[Any], self._provider()) if first is None else first)
         except Exception as error:
             self._report(_failure(error))
         else:

@@ -64,6 +64,7 @@ def fields(value: Any) -> str:
 
 
 def _encoded(value: Any) -> Any:
-    if is_dataclass(value) and hasattr(value, "encode"):
-        return value.encode()
+    encode = getattr(value, "encode", None)
+    if is_dataclass(value) and encode is not None:
+        return encode()
     raise TypeError(f"{type(value).__name__} is no JSON")
