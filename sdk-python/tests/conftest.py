@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from real_gateway import RealGateway
@@ -41,7 +41,7 @@ def start_gateway(gateway_program: Path, tmp_path: Path) -> Iterator[Callable[..
     """Starts gateways that end with the test."""
     started: list[RealGateway] = []
 
-    def start(settings: str = "", **files: Any) -> RealGateway:
+    def start(settings: str = "") -> RealGateway:
         folder = tmp_path / f"gateway{len(started)}"
         folder.mkdir()
         gateway = RealGateway(gateway_program, folder, settings)

@@ -224,3 +224,44 @@ def test_the_sync_client_leaves_nothing(serving: Scripted) -> None:
             client.connect(timeout=30)
             assert "gateway-sync" in threads_of_the_sdk()
         assert not threads_of_the_sdk()
+
+
+def test_a_tap_that_blocks_keeps_nothing_waiting(scripted: Scripted) -> None:
+    released = threading.Event()
+
+    async def story() -> None:
+        async with online(scripted, tap=lambda frame: released.wait(30)) as (client, _):
+            began = time.monotonic()
+            await client.close()
+            assert time.monotonic() - began < 6
+            assert client.state.status == "closed"
+
+    run(story)
+    assert threads_of_the_sdk() == ["gateway-listeners"]
+    released.set()
+    deadline = time.monotonic() + 20
+    while threads_of_the_sdk() and time.monotonic() < deadline:
+        threading.Event().wait(0.002)
+    assert not threads_of_the_sdk()
+
+
+def test_a_provider_that_blocks_keeps_nothing_waiting(scripted: Scripted) -> None:
+    released, began = threading.Event(), threading.Event()
+
+    def provide() -> str:
+        began.set()
+        released.wait(30)
+        return "token"
+
+    async def story() -> None:
+        client = Client(scripted.url, token=provide)
+        connecting = asyncio.create_task(outcome_of(client.connect()))
+        await aside(began.wait)
+        await asyncio.wait_for(client.close(), 1)
+        assert isinstance(await connecting, gateway.ClosedError)
+        released.set()
+        await until(lambda: not threads_of_the_sdk())
+        await asyncio.sleep(0)
+        assert scripted.connections.empty()
+
+    run(story)

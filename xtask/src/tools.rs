@@ -65,6 +65,8 @@ impl Tool {
     pub(crate) const FAKETIME: Self = Self::program("faketime", "faketime");
     pub(crate) const GO: Self = Self::program("go", "golang-go");
     pub(crate) const GO_OF_SDK: Self = Self { name: "Go 1.24 or later", source: Source::Go };
+    pub(crate) const GNU_AARCH64: Self = Self { name: "aarch64-unknown-linux-gnu", source: Source::RustTarget };
+    pub(crate) const GNU_X86_64: Self = Self { name: "x86_64-unknown-linux-gnu", source: Source::RustTarget };
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
     pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");
     pub(crate) const KOTLIN: Self = Self::npm("Kotlin compiler", "tests/fixtures/kotlin");
@@ -91,7 +93,7 @@ impl Tool {
     pub(crate) const SYSTEMD_ANALYZE: Self = Self::program("systemd-analyze", "systemd");
     pub(crate) const VENV: Self = Self { name: "Python 3 with venv", source: Source::Venv };
     pub(crate) const WASM: Self = Self { name: "Rust for wasm32", source: Source::Wasm };
-    pub(crate) const ZIG: Self = Self { name: "zig and cargo-zigbuild", source: Source::ReleasePython };
+    pub(crate) const ZIG: Self = Self { name: "zig, cargo-zigbuild and maturin", source: Source::ReleasePython };
 
     /// Creates a program in a Debian package.
     pub(crate) const fn program(name: &'static str, package: &'static str) -> Self {
