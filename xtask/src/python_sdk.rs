@@ -66,5 +66,5 @@ fn python(project: &Project, arguments: &[&str]) -> Command {
 fn check(project: &Project) -> anyhow::Result<()> {
     command::run(&mut python(project, &["-m", "ruff", "format", "--check", "--quiet", "."]))?;
     command::run(&mut python(project, &["-m", "ruff", "check", "--quiet", "."]))?;
-    command::run(&mut python(project, &["-m", "mypy", "gateway", "tests"]))
+    command::run(&mut python(project, &["-m", "mypy", "gateway", "tests", "examples"]))
 }
