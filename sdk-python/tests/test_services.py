@@ -18,7 +18,7 @@ from real_gateway import RealGateway
 from test_story import next_of
 
 import gateway
-from gateway import Client, TopicMessage, TopicPresence, TopicPresenceChanged
+from gateway import Client, SubscriptionConfirmed, TopicMessage, TopicPresence, TopicPresenceChanged
 from gateway.sync import Client as SyncClient
 
 EXAMPLE = ROOT / "docs/examples/orders/orders.service.toml"
@@ -48,22 +48,32 @@ class Backend(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def orders(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> Iterator[RealGateway]:
-    """A gateway with the service of docs/examples/orders."""
+def start_service(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> Iterator[Callable[[Path], RealGateway]]:
+    """Starts a gateway with the service of a contract and its backend."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     thread = threading.Thread(target=server.serve_forever, daemon=True, name="test-backend")
     thread.start()
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o600)
-    yield start_gateway(
-        f'services.orders.contract = "{EXAMPLE}"\n'
-        f'services.orders.backend.url = "http://127.0.0.1:{server.server_port}"\n'
-        f'services.orders.backend.secret_file = "{secret}"\n'
-    )
+
+    def start(contract: Path) -> RealGateway:
+        return start_gateway(
+            f'services.orders.contract = "{contract}"\n'
+            f'services.orders.backend.url = "http://127.0.0.1:{server.server_port}"\n'
+            f'services.orders.backend.secret_file = "{secret}"\n'
+        )
+
+    yield start
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def orders(start_service: Callable[[Path], RealGateway]) -> RealGateway:
+    """A gateway with the service of docs/examples/orders."""
+    return start_service(EXAMPLE)
 
 
 def load(name: str) -> Any:
@@ -101,6 +111,34 @@ def test_topics_and_calls_of_a_declared_service(orders: RealGateway) -> None:
             assert refused.value.code == "call_failed" and refused.value.details["code"] == "too_late"
             with pytest.raises(gateway.RefusedError, match="does not match its schema"):
                 await ada.topic("orders", "order-42").publish({"type": "comment", "text": 5})
+
+    run(story)
+
+
+def test_subscriptions_that_the_server_makes(orders: RealGateway) -> None:
+    async def story() -> None:
+        token = orders.token("ada", subscribe=[{"service": "orders", "topic": "order-42"}])
+        async with Client(orders.url, token=token) as ada, Client(orders.url, token=orders.token("bob")) as bob:
+            async with ada.server_subscriptions() as events:
+                confirmed = await next_of(events, SubscriptionConfirmed)
+                assert (confirmed.topic, confirmed.origin) == ("order-42", "server")
+                await bob.topic("orders", "order-42").publish({"type": "comment", "text": "where is it?"})
+                assert (await next_of(events, TopicMessage)).topic == "order-42"
+
+    run(story)
+
+
+def test_topics_without_history(start_service: Callable[[Path], RealGateway]) -> None:
+    real = start_service(GOLDEN.parent / "contracts/orders.service.toml")
+    generated = load("orders")
+
+    async def story() -> None:
+        async with Client(real.url, token=real.token("ada")) as ada, Client(real.url, token=real.token("bob")) as bob:
+            depot, of_bob = (generated.orders(client).depot("north", "7") for client in [ada, bob])
+            async with depot.subscribe() as events:
+                position = generated.CourierPosition(lat=52.5, lon=13.4)
+                assert isinstance(await of_bob.publish(position), gateway.PublishAccepted)
+                assert depot.decode(await next_of(events, gateway.EphemeralEvent)) == position
 
     run(story)
 
