@@ -36,7 +36,7 @@ pub(super) fn make(release: &Release) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Returns the name of a wheel.
 fn wheel(version: &str, architecture: &str) -> String {
-    format!("realtime_gateway-{version}-cp310-abi3-manylinux_2_17_{architecture}.manylinux2014_{architecture}.whl")
+    format!("realtime_gateway-{version}-cp310-abi3-manylinux2014_{architecture}.manylinux_2_17_{architecture}.whl")
 }
 
 /// Runs maturin with its output in the folder of the release.
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn wheels_have_the_names_of_their_platforms() {
-        let name = "realtime_gateway-0.1.0-cp310-abi3-manylinux_2_17_aarch64.manylinux2014_aarch64.whl";
+        let name = "realtime_gateway-0.1.0-cp310-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl";
         assert_eq!(wheel("0.1.0", "aarch64"), name);
     }
 }
