@@ -24,6 +24,11 @@ impl Code {
         }
     }
 
+    /// Returns whether nothing was written yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// Returns whether the code contains an identifier, or a text that looks like it.
     pub(crate) fn names(&self, identifier: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';

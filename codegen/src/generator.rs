@@ -6,7 +6,7 @@ use realtime_gateway_protocol::message_definitions;
 use crate::{
     CodegenError, Warning, go, lowering,
     model::{Call, Model, Service},
-    rust, typescript,
+    python, rust, typescript,
 };
 
 /// A language of generated code.
@@ -18,11 +18,13 @@ pub enum Language {
     Rust,
     /// Go, for the module `sdk-go`.
     Go,
+    /// Python, for the package `realtime-gateway`.
+    Python,
 }
 
 impl Language {
     /// All languages.
-    pub const ALL: [Self; 3] = [Self::TypeScript, Self::Rust, Self::Go];
+    pub const ALL: [Self; 4] = [Self::TypeScript, Self::Rust, Self::Go, Self::Python];
 
     /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Language {
             Self::TypeScript => "typescript",
             Self::Rust => "rust",
             Self::Go => "go",
+            Self::Python => "python",
         }
     }
 
@@ -44,6 +47,7 @@ impl Language {
             Self::TypeScript => "messages.d.ts",
             Self::Rust => "gateway_messages.rs",
             Self::Go => "messages.go",
+            Self::Python => "messages.py",
         }
     }
 
@@ -53,6 +57,7 @@ impl Language {
             Self::TypeScript => "gateway.gen.ts",
             Self::Rust => "gateway_gen.rs",
             Self::Go => "gateway_gen.go",
+            Self::Python => "gateway_gen.py",
         }
     }
 }
@@ -169,6 +174,7 @@ impl Generator {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
             Language::Go => go::emit(&model, &options)?,
+            Language::Python => python::emit(&model, &options)?,
         };
         let mut warnings = std::mem::take(&mut model.warnings);
         if self.language == Language::TypeScript {

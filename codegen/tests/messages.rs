@@ -30,6 +30,7 @@ fn generated_types_are_up_to_date() {
         (Language::TypeScript, "sdk-wasm/js/messages.d.ts"),
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
         (Language::Go, "sdk-go/messages.go"),
+        (Language::Python, "sdk-python/gateway/messages.py"),
     ] {
         let generated = Generator::new(language).command(EXPORT).generate_messages().unwrap();
         let committed = fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default();

@@ -15,7 +15,16 @@ impl Counts {
     /// Reads the totals of nextest's report in JUnit format. Unlike a summary line, a test cannot forge them by its
     /// output.
     pub(crate) fn of_junit(report: &str) -> Option<Self> {
-        let (_, rest) = report.split_once("<testsuites ")?;
+        Self::of_element(report, "<testsuites ")
+    }
+
+    /// Reads the totals of pytest's report in JUnit format, which are those of its only test suite.
+    pub(crate) fn of_pytest(report: &str) -> Option<Self> {
+        Self::of_element(report, "<testsuite ")
+    }
+
+    fn of_element(report: &str, element: &str) -> Option<Self> {
+        let (_, rest) = report.split_once(element)?;
         let (root, _) = rest.split_once('>')?;
         let number = |name: &str| {
             let (_, value) = root.split_once(&format!("{name}=\""))?;
@@ -196,5 +205,7 @@ mod tests {
         assert_eq!(Counts::of_junit(report), Some(Counts { passed: 9, failed: 3 }));
         assert_eq!(Counts::of_junit("<testsuites tests=\"1\">"), None, "an unfinished report");
         assert_eq!(Counts::of_junit(""), None);
+        let report = r#"<testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="2" skipped="0" tests="9">"#;
+        assert_eq!(Counts::of_pytest(report), Some(Counts { passed: 6, failed: 3 }));
     }
 }

@@ -18,6 +18,7 @@ mod metadata;
 mod policy;
 mod project;
 mod python;
+mod python_sdk;
 mod release;
 mod rust_target;
 mod semver;

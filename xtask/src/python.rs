@@ -1,5 +1,6 @@
 //! Programs from PyPI that run the tests, drive the gateway and check files, in a virtual environment under
-//! `target/venv`, those that compile releases, in one under `target/release-venv`, and Go, in one under `target/go-venv`.
+//! `target/venv`, those that compile releases, in one under `target/release-venv`, Go, in one under `target/go-venv`, and what checks
+//! and tests the Python SDK, in one under `target/python-sdk-venv`.
 
 use std::{
     fs::{self, File},
@@ -24,6 +25,8 @@ const OF_RELEASES: Requirements =
     Requirements { path: "xtask/release-requirements.txt", text: include_str!("../release-requirements.txt") };
 const OF_GO: Requirements =
     Requirements { path: "xtask/go-requirements.txt", text: include_str!("../go-requirements.txt") };
+const OF_PYTHON_SDK: Requirements =
+    Requirements { path: "xtask/python-requirements.txt", text: include_str!("../python-requirements.txt") };
 
 /// The copy of the requirements in the environment, which records what is installed.
 const STAMP: &str = "requirements.txt";
@@ -51,6 +54,11 @@ impl Environment {
     /// Returns the environment with Go, for systems whose own is too old. It may not exist yet.
     pub(crate) fn of_go(project: &Project) -> Self {
         Self { directory: project.target().join("go-venv"), requirements: OF_GO }
+    }
+
+    /// Returns the environment that checks and tests the Python SDK. It may not exist yet.
+    pub(crate) fn of_python_sdk(project: &Project) -> Self {
+        Self { directory: project.target().join("python-sdk-venv"), requirements: OF_PYTHON_SDK }
     }
 
     /// Returns the path of the list of its packages.

@@ -11,6 +11,7 @@ mod crates;
 mod licenses;
 mod npm;
 mod program;
+mod python;
 mod sbom;
 
 use std::{
@@ -59,7 +60,7 @@ struct Artefact {
 }
 
 /// Every kind of artefact.
-const ARTEFACTS: [Artefact; 4] = [
+const ARTEFACTS: [Artefact; 5] = [
     Artefact {
         name: "linux-x86_64",
         about: "the gateway for Linux on x86-64, linked statically with musl, and its bill of materials",
@@ -77,6 +78,12 @@ const ARTEFACTS: [Artefact; 4] = [
         about: "the browser SDK as a package of npm",
         tools: &[Tool::NODE, Tool::NPM, Tool::NPM_SDK, Tool::WASM],
         make: npm::make,
+    },
+    Artefact {
+        name: "python",
+        about: "the Python SDK as wheels for Linux on x86-64 and 64-bit ARM, and its source distribution",
+        tools: &[Tool::VENV, Tool::ZIG, Tool::GNU_X86_64, Tool::GNU_AARCH64],
+        make: python::make,
     },
     Artefact {
         name: "crates",

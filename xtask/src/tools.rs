@@ -40,6 +40,8 @@ enum Source {
     Wasm,
     /// The Python packages of `xtask/release-requirements.txt`, in `target/release-venv`.
     ReleasePython,
+    /// The Python packages of `xtask/python-requirements.txt`, in `target/python-sdk-venv`.
+    PythonSdk,
     /// The standard library of Rust for this target, by rustup.
     RustTarget,
     /// A Go that is new enough for the SDK: the system's, or that of `xtask/go-requirements.txt` in `target/go-venv`.
@@ -63,6 +65,8 @@ impl Tool {
     pub(crate) const FAKETIME: Self = Self::program("faketime", "faketime");
     pub(crate) const GO: Self = Self::program("go", "golang-go");
     pub(crate) const GO_OF_SDK: Self = Self { name: "Go 1.24 or later", source: Source::Go };
+    pub(crate) const GNU_AARCH64: Self = Self { name: "aarch64-unknown-linux-gnu", source: Source::RustTarget };
+    pub(crate) const GNU_X86_64: Self = Self { name: "x86_64-unknown-linux-gnu", source: Source::RustTarget };
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
     pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");
     pub(crate) const KOTLIN: Self = Self::npm("Kotlin compiler", "tests/fixtures/kotlin");
@@ -77,6 +81,7 @@ impl Tool {
     pub(crate) const OPENSSL: Self = Self::program("openssl", "openssl");
     pub(crate) const PROMTOOL: Self = Self::program("promtool", "prometheus");
     pub(crate) const PYTHON: Self = Self { name: "Python packages of the tests", source: Source::Python };
+    pub(crate) const PYTHON_SDK: Self = Self { name: "Python packages of the Python SDK", source: Source::PythonSdk };
     pub(crate) const RABBITMQ: Self = Self::program("rabbitmq-server", "rabbitmq-server");
     pub(crate) const REDIS: Self = Self::program("redis-server", "redis-server");
     pub(crate) const SEMVER_CHECKS: Self =
@@ -88,7 +93,7 @@ impl Tool {
     pub(crate) const SYSTEMD_ANALYZE: Self = Self::program("systemd-analyze", "systemd");
     pub(crate) const VENV: Self = Self { name: "Python 3 with venv", source: Source::Venv };
     pub(crate) const WASM: Self = Self { name: "Rust for wasm32", source: Source::Wasm };
-    pub(crate) const ZIG: Self = Self { name: "zig and cargo-zigbuild", source: Source::ReleasePython };
+    pub(crate) const ZIG: Self = Self { name: "zig, cargo-zigbuild and maturin", source: Source::ReleasePython };
 
     /// Creates a program in a Debian package.
     pub(crate) const fn program(name: &'static str, package: &'static str) -> Self {
@@ -113,6 +118,7 @@ impl Tool {
             Source::Npm(folder) => browser::has_npm_packages(project, folder),
             Source::Wasm => wasm::has_toolchain(project),
             Source::ReleasePython => Environment::of_release(project).is_fresh(),
+            Source::PythonSdk => Environment::of_python_sdk(project).is_fresh(),
             Source::RustTarget => rust_target::is_installed(project, self.name),
             Source::Go => go_sdk::program(project).is_some(),
             Source::GoModule(_) | Source::Crate(_) => built(project, self.name).is_file(),
@@ -144,6 +150,7 @@ impl Tool {
             | Source::Npm(_)
             | Source::Wasm
             | Source::ReleasePython
+            | Source::PythonSdk
             | Source::RustTarget
             | Source::Go
             | Source::GoModule(_)
@@ -228,6 +235,10 @@ impl Missing {
                 Source::ReleasePython => {
                     format!("PyPI, into target/release-venv: {}", Environment::of_release(project).requirements())
                 }
+                Source::PythonSdk => {
+                    let list = Environment::of_python_sdk(project).requirements();
+                    format!("PyPI, into target/python-sdk-venv: {list}")
+                }
                 Source::RustTarget => "rustup target".to_owned(),
                 Source::Go => format!("PyPI, into target/go-venv: {}", Environment::of_go(project).requirements()),
                 Source::GoModule(module) => format!("Go, into target/tools: {module}"),
@@ -256,6 +267,7 @@ impl Missing {
             Source::Wasm => Some(wasm::SETUP.to_owned()),
             Source::ReleasePython => Some(Environment::of_release(project).command()),
             Source::Go => Some(Environment::of_go(project).command()),
+            Source::PythonSdk => Some(Environment::of_python_sdk(project).command()),
             Source::RustTarget => Some(format!("rustup target add {}", tool.name)),
             Source::GoModule(module) => {
                 Some(format!("GOBIN={} go install {module}", project.target().join("tools/bin").display()))
@@ -286,6 +298,7 @@ impl Missing {
                 Source::Wasm => wasm::set_up(project, log)?,
                 Source::ReleasePython => Environment::of_release(project).create(log)?,
                 Source::Go => Environment::of_go(project).create(log)?,
+                Source::PythonSdk => Environment::of_python_sdk(project).create(log)?,
                 Source::RustTarget => rust_target::add(project, tool.name, log)?,
                 Source::GoModule(module) => run_logged(&mut go_install(project, module), log)?,
                 Source::Crate(version) | Source::CrateAfterRelease(version) => {

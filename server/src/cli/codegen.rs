@@ -21,7 +21,7 @@ use crate::config::Environment;
 /// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
-    /// The language of the code. python and kotlin come in a later version.
+    /// The language of the code. kotlin comes in a later version.
     #[arg(long, value_name = "LANGUAGE")]
     lang: RequestedLanguage,
     /// The folder to write to. It is created if it does not exist.
@@ -59,7 +59,7 @@ enum RequestedLanguage {
     Rust,
     /// gateway_gen.go, for the module sdk-go.
     Go,
-    /// Not in this version.
+    /// gateway_gen.py, for the package realtime-gateway of PyPI.
     Python,
     /// Not in this version.
     Kotlin,
@@ -72,7 +72,7 @@ impl RequestedLanguage {
             Self::TypeScript => return Ok(Language::TypeScript),
             Self::Rust => return Ok(Language::Rust),
             Self::Go => return Ok(Language::Go),
-            Self::Python => "python",
+            Self::Python => return Ok(Language::Python),
             Self::Kotlin => "kotlin",
         };
         let available = Language::ALL.map(Language::word).join(" or ");

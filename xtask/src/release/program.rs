@@ -61,7 +61,7 @@ fn compile(release: &Release, target: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Returns the path with the programs of the environment first.
-fn zigbuild_path(environment: &Environment) -> anyhow::Result<std::ffi::OsString> {
+pub(super) fn zigbuild_path(environment: &Environment) -> anyhow::Result<std::ffi::OsString> {
     let folder = environment.program("python").parent().map(Path::to_owned).context("the folder of programs")?;
     let path = env::var_os("PATH").unwrap_or_default();
     env::join_paths([folder].into_iter().chain(env::split_paths(&path))).context("extend PATH")

@@ -4,7 +4,7 @@
 use super::cargo;
 use crate::{
     browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
-    semver, tidy, tools::Tool, wasm,
+    python_sdk, semver, tidy, tools::Tool, wasm,
 };
 
 /// The step whose tests filters select.
@@ -16,7 +16,7 @@ pub(super) const FAULTS: &str = "faults";
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
 /// The steps that run the gateway, or an example.
-pub(super) const AFTER_BUILD: [&str; 7] = [TESTS, "core", "go", "npm", "clients", "browser", FAULTS];
+pub(super) const AFTER_BUILD: [&str; 8] = [TESTS, "core", "go", "python", "npm", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -96,6 +96,8 @@ pub(super) const ALL: &[Step] = &[
         Tool::GO_OF_SDK,
         Tool::STATICCHECK,
     ]),
+    Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test))
+        .with(&[Tool::VENV, Tool::PYTHON_SDK]),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
         Tool::NODE,
         Tool::NPM,

@@ -4,7 +4,7 @@ use super::{Finding, tree::Tree};
 
 /// The packages that may contain unsafe code because they are a foreign interface. The workspace forbids unsafe code, so
 /// these packages repeat the workspace's lints with that one changed to `deny`.
-const FOREIGN_INTERFACES: [&str; 2] = ["sdk-c/Cargo.toml", "sdk-wasm/Cargo.toml"];
+const FOREIGN_INTERFACES: [&str; 3] = ["sdk-c/Cargo.toml", "sdk-python/Cargo.toml", "sdk-wasm/Cargo.toml"];
 
 /// Finds packages without `[lints] workspace = true`, to which no lint would apply.
 pub(super) fn inherit_lints(tree: &Tree) -> Vec<Finding> {
