@@ -4,7 +4,7 @@ use gateway_contracts::{Contract, Schema};
 use realtime_gateway_protocol::message_definitions;
 
 use crate::{
-    CodegenError, Warning, lowering,
+    CodegenError, Warning, kotlin, lowering,
     model::{Call, Model, Service},
     rust, typescript,
 };
@@ -16,17 +16,20 @@ pub enum Language {
     TypeScript,
     /// Rust, for the crate `realtime-gateway-sdk`.
     Rust,
+    /// Kotlin, for the Maven artefact `io.github.realtime-gateway:realtime-gateway`.
+    Kotlin,
 }
 
 impl Language {
     /// All languages.
-    pub const ALL: [Self; 2] = [Self::TypeScript, Self::Rust];
+    pub const ALL: [Self; 3] = [Self::TypeScript, Self::Rust, Self::Kotlin];
 
     /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::TypeScript => "typescript",
             Self::Rust => "rust",
+            Self::Kotlin => "kotlin",
         }
     }
 
@@ -40,6 +43,7 @@ impl Language {
         match self {
             Self::TypeScript => "messages.d.ts",
             Self::Rust => "gateway_messages.rs",
+            Self::Kotlin => "GatewayMessages.kt",
         }
     }
 
@@ -48,6 +52,7 @@ impl Language {
         match self {
             Self::TypeScript => "gateway.gen.ts",
             Self::Rust => "gateway_gen.rs",
+            Self::Kotlin => "GatewayGen.kt",
         }
     }
 }
@@ -75,6 +80,7 @@ pub struct Generated {
 pub struct Generator {
     language: Language,
     command: String,
+    package: Option<String>,
     has_calls: bool,
 }
 
@@ -83,6 +89,8 @@ pub(crate) struct Options<'a> {
     /// The command that writes the file again.
     pub(crate) command: &'a str,
     pub(crate) content: Content,
+    /// The package of the code, in languages that have packages; `None` for the default of the language.
+    pub(crate) package: Option<&'a str>,
     has_calls: bool,
 }
 
@@ -111,12 +119,18 @@ impl Generator {
     /// Creates a generator for a language.
     pub fn new(language: Language) -> Self {
         let command = format!("gateway codegen --lang {}", language.word());
-        Self { language, command, has_calls: true }
+        Self { language, command, package: None, has_calls: true }
     }
 
     /// Sets the command that the first line of each file names. The default is `gateway codegen --lang LANGUAGE`.
     pub fn command(mut self, command: impl Into<String>) -> Self {
         self.command = command.into();
+        self
+    }
+
+    /// Sets the package of the code, such as `com.example.orders`. The default is `gateway`. Only Kotlin has packages.
+    pub fn package(mut self, package: impl Into<String>) -> Self {
+        self.package = Some(package.into());
         self
     }
 
@@ -149,10 +163,12 @@ impl Generator {
     }
 
     fn emit(&self, file_name: &str, mut model: Model, content: Content) -> Result<Generated, CodegenError> {
-        let options = Options { command: &self.command, content, has_calls: self.has_calls };
+        let options =
+            Options { command: &self.command, content, package: self.package.as_deref(), has_calls: self.has_calls };
         let content = match self.language {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
+            Language::Kotlin => kotlin::emit(&model, &options)?,
         };
         let mut warnings = std::mem::take(&mut model.warnings);
         if self.language == Language::TypeScript {

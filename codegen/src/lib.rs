@@ -9,6 +9,7 @@ mod names;
 mod lowering;
 mod model;
 
+mod kotlin;
 mod rust;
 mod typescript;
 

@@ -28,8 +28,13 @@ fn generated_types_are_up_to_date() {
     for (language, path) in [
         (Language::TypeScript, "sdk-wasm/js/messages.d.ts"),
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
+        (
+            Language::Kotlin,
+            "sdk-kotlin/src/main/kotlin/io/github/realtimegateway/protocol/GatewayMessages.kt",
+        ),
     ] {
-        let generated = Generator::new(language).command(EXPORT).generate_messages().unwrap();
+        let generator = Generator::new(language).command(EXPORT).package("io.github.realtimegateway.protocol");
+        let generated = generator.generate_messages().unwrap();
         let committed = fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default();
         assert!(committed == generated.files[0].content, "{path} is stale: run `{EXPORT}` and commit what it writes");
         let is_data = |warning: &Warning| warning.text.contains("has no `type`");

@@ -21,12 +21,15 @@ use crate::config::Environment;
 /// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
-    /// The language of the code. python, go and kotlin come in a later version.
+    /// The language of the code. python and go come in a later version.
     #[arg(long, value_name = "LANGUAGE")]
     lang: RequestedLanguage,
     /// The folder to write to. It is created if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The package of the code, for kotlin. It is `gateway` by default.
+    #[arg(long, value_name = "PACKAGE", value_parser = package)]
+    package: Option<String>,
     /// Writes nothing, and exits with 1 if a file differs from what would be written.
     #[arg(long)]
     check: bool,
@@ -58,7 +61,7 @@ enum RequestedLanguage {
     Python,
     /// Not in this version.
     Go,
-    /// Not in this version.
+    /// GatewayGen.kt, for the Maven artefact io.github.realtime-gateway:realtime-gateway.
     Kotlin,
 }
 
@@ -68,9 +71,9 @@ impl RequestedLanguage {
         let missing = match self {
             Self::TypeScript => return Ok(Language::TypeScript),
             Self::Rust => return Ok(Language::Rust),
+            Self::Kotlin => return Ok(Language::Kotlin),
             Self::Python => "python",
             Self::Go => "go",
-            Self::Kotlin => "kotlin",
         };
         let available = Language::ALL.map(Language::word).join(" or ");
         bail!("--lang {missing} comes in a later version: this one writes {available}")
@@ -82,8 +85,14 @@ impl Codegen {
         let language = self.lang.available()?;
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
-        let generated =
-            Generator::new(language).generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
+        let mut generator = Generator::new(language);
+        if let Some(package) = &self.package {
+            if language != Language::Kotlin {
+                bail!("--package is for kotlin: {} has no packages", language.word());
+            }
+            generator = generator.package(package);
+        }
+        let generated = generator.generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
         let printed = if self.check {
             let differences = output::differences(&self.out, &generated.files)?;
             if !differences.is_empty() {
@@ -104,7 +113,8 @@ impl Codegen {
     fn refresh_command(&self, language: Language) -> String {
         let files = self.contracts.files.iter().map(|file| quoted(file));
         let url = self.contracts.url.iter().map(|url| format!("--url {}", quoted(Path::new(url))));
-        let source: Vec<_> = url.chain(files).collect();
+        let package = self.package.iter().map(|package| format!("--package {package}"));
+        let source: Vec<_> = package.chain(url).chain(files).collect();
         format!("gateway codegen --lang {} --out {} {}", language.word(), quoted(&self.out), source.join(" "))
     }
 }
@@ -132,6 +142,14 @@ fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads the name of a package, such as `com.example.orders`.
+fn package(text: &str) -> Result<String, String> {
+    let is_part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if text.split('.').all(is_part) { Ok(text.to_owned()) } else { Err("expected a name such as com.example.orders".into()) }
 }
 
 /// Returns a path or URL as a word of a shell command.
