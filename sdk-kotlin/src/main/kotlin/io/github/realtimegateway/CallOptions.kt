@@ -1,5 +1,7 @@
 package io.github.realtimegateway
 
+import io.github.realtimegateway.future.jsonElement
+import io.github.realtimegateway.future.jsonObject
 import java.time.Duration
 import java.util.UUID
 import kotlinx.serialization.Serializable
@@ -19,6 +21,9 @@ public data class SubscribeOptions @JvmOverloads constructor(
 ) {
     /** Returns the same options with presence and with what others see of the user. */
     public fun withPresence(data: JsonElement?): SubscribeOptions = copy(presence = true, presenceData = data)
+
+    /** Returns the same options with presence and with what others see of the user, as JSON. */
+    public fun withPresenceJson(data: String): SubscribeOptions = withPresence(jsonElement(data))
 }
 
 /** A page of the history: the newest messages, or those before or after an offset. */
@@ -39,7 +44,13 @@ public data class SendOptions @JvmOverloads constructor(
     public val messageType: String? = null,
     /** Replies, mentions, attachments: at most 8 KiB of JSON. For chat messages only. */
     public val data: JsonObject? = null,
-)
+) {
+    /** Returns the same options with an id of the message. */
+    public fun withClientMessageId(id: String): SendOptions = copy(clientMessageId = id)
+
+    /** Returns the same options with data, as a JSON object. */
+    public fun withDataJson(data: String): SendOptions = copy(data = jsonObject(data))
+}
 
 /** The options of a call to a backend. */
 public data class CallOptions @JvmOverloads constructor(
