@@ -31,7 +31,7 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     core_digest::write(project)?;
     writeln!(out, "wrote sdk-core/src/digest.rs")?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
-    writeln!(out, "wrote sdk-wasm/js/messages.d.ts and codegen/tests/messages/")?;
+    writeln!(out, "wrote sdk-wasm/js/messages.d.ts, codegen/tests/messages/ and the messages of sdk-kotlin/")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;

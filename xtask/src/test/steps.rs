@@ -3,8 +3,8 @@
 
 use super::cargo;
 use crate::{
-    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
-    semver, tidy, tools::Tool, wasm,
+    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, kotlin_sdk, policy,
+    project::Project, semver, tidy, tools::Tool, wasm,
 };
 
 /// The step whose tests filters select.
@@ -16,7 +16,7 @@ pub(super) const FAULTS: &str = "faults";
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
 /// The steps that run the gateway, or an example.
-pub(super) const AFTER_BUILD: [&str; 7] = [TESTS, "core", "go", "npm", "clients", "browser", FAULTS];
+pub(super) const AFTER_BUILD: [&str; 8] = [TESTS, "core", "go", "kotlin", "npm", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -95,6 +95,14 @@ pub(super) const ALL: &[Step] = &[
         Tool::VENV,
         Tool::GO_OF_SDK,
         Tool::STATICCHECK,
+    ]),
+    Step::new("kotlin", "the SDK for Kotlin and Java", Action::Tests(kotlin_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::JDK,
+        Tool::MAVEN,
     ]),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
         Tool::NODE,

@@ -83,7 +83,13 @@ public class ClanChat internal constructor(
 internal fun JsonObjectBuilder.put(options: SubscribeOptions) {
     if (options.history != 0) put("history", options.history)
     options.from?.let { from ->
-        put("recover", buildJsonObject { put("offset", from.offset); put("epoch", from.epoch) })
+        put(
+            "recover",
+            buildJsonObject {
+                put("offset", from.offset)
+                put("epoch", from.epoch)
+            },
+        )
     }
     if (options.presence) put("presence", true)
     options.presenceData?.let { put("presenceData", it) }

@@ -47,7 +47,14 @@ public class Subscription internal constructor(private val stream: Stream) : Aut
 
 /** Returns the events of a subscription that begins with the collection, and ends with it. */
 internal fun flowOf(subscribe: suspend () -> Subscription): Flow<Event> = flow {
-    subscribe().use { subscription ->
+    val begun = try {
+        subscribe()
+    } catch (failure: GatewayException.Closed) {
+        // The app has closed the client meanwhile. After that, to subscribe is a mistake.
+        if (failure.closeCode == NORMAL_CLOSURE) return@flow
+        throw failure
+    }
+    begun.use { subscription ->
         while (true) {
             val event = try {
                 subscription.next()

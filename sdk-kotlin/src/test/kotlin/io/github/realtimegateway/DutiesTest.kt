@@ -134,9 +134,13 @@ class DutiesTest {
     fun `duty 6 - receives while the gateway does not read`() = story {
         val small = object : SocketFactory() {
             override fun createSocket() = Socket().apply { sendBufferSize = 4 shl 10 }
+
             override fun createSocket(host: String?, port: Int) = error("not used")
+
             override fun createSocket(host: String?, port: Int, from: java.net.InetAddress?, at: Int) = error("not used")
+
             override fun createSocket(host: java.net.InetAddress?, port: Int) = error("not used")
+
             override fun createSocket(host: java.net.InetAddress?, port: Int, from: java.net.InetAddress?, at: Int) =
                 error("not used")
         }
@@ -211,13 +215,15 @@ class DutiesTest {
         val second = CountDownLatch(1)
         val calls = LinkedBlockingQueue<Int>()
         val count = AtomicInteger()
-        val client = gateway.client(tokens = TokenProvider {
-            val call = count.incrementAndGet()
-            calls.add(call)
-            // A provider that blocks its thread does not notice that it is cancelled.
-            (if (call == 1) late else second).await()
-            "token $call"
-        })
+        val client = gateway.client(
+            tokens = TokenProvider {
+                val call = count.incrementAndGet()
+                calls.add(call)
+                // A provider that blocks its thread does not notice that it is cancelled.
+                (if (call == 1) late else second).await()
+                "token $call"
+            },
+        )
         val connecting = launch { client.connect() }
         io { calls.take() }
         while (io { calls.poll(10, TimeUnit.MILLISECONDS) } == null) client.skip(31_000)
@@ -358,7 +364,18 @@ class DutiesTest {
     fun `duty 14 - survives exceptions of the app`() = story {
         val calls = AtomicInteger()
         val options = GatewayOptions().withTap { error("in the tap") }.withLogger { _, _, _ -> error("in the logger") }
-        val client = gateway.client(options, TokenProvider { if (calls.incrementAndGet() == 1) throw StackOverflowError() else "t" })
+        val client = gateway.client(
+            options,
+            TokenProvider {
+                if (calls.incrementAndGet() ==
+                    1
+                ) {
+                    throw StackOverflowError()
+                } else {
+                    "t"
+                }
+            },
+        )
         val connecting = async { client.connect() }
         io { gateway.accepted() }
         connecting.await()

@@ -50,7 +50,15 @@ class OptionsTest {
     @Test
     fun `logs changes of the state and no tokens`() = withGateway { gateway ->
         val lines = CopyOnWriteArrayList<String>()
-        val (_, peer) = gateway.connect(GatewayOptions().withLogger { level, message, error -> lines.add("$level $message $error") })
+        val (_, peer) = gateway.connect(
+            GatewayOptions().withLogger {
+                level,
+                message,
+                error,
+                ->
+                lines.add("$level $message $error")
+            },
+        )
         io { peer.writeRaw(closing(4401)) }
         eventually("the log tells the end") { lines.any { "RECONNECTING" in it || "UNAUTHORIZED" in it } }
         assertTrue(lines.any { "ONLINE" in it }, "$lines")
@@ -88,6 +96,7 @@ class OptionsTest {
     fun `code of the app runs in the executor of the app`() = withGateway { gateway ->
         val executor = Executors.newFixedThreadPool(2) { task -> Thread(task, "app").apply { isDaemon = true } }
         val threads = CopyOnWriteArrayList<String>()
+
         fun note() = threads.add(Thread.currentThread().name.substringBefore(" @"))
         val client = gateway.client(
             GatewayOptions().withExecutor(executor).withTap { note() }.withLogger { _, _, _ -> note() },

@@ -72,6 +72,7 @@ class RubbishTest {
             successor.write(TEXT, chat(1, "hello"))
         }
         assertEquals("hello", subscription.readChat().content)
+        gateway.drop()
         client.close()
     }
 

@@ -120,14 +120,23 @@ class StoryTest {
     @Test
     fun `errors name the mistake`() = withGateway { gateway ->
         val tokens = TokenProvider.of("t")
-        val wrong = mapOf("gateway.example.com" to "ws://", "ws://" to "url", "ftp://x/" to "ws://", "ws://a b" to "url", "" to "ws")
+        val wrong = mapOf(
+            "gateway.example.com" to "ws://",
+            "ws://" to "url",
+            "ftp://x/" to "ws://",
+            "ws://a b" to "url",
+            "" to "ws",
+        )
         for ((url, sentence) in wrong) {
             assertContains(assertFailsWith<GatewayException.Invalid> { GatewayClient(url, tokens) }.message!!, sentence)
         }
         assertFailsWith<GatewayException.Invalid> { GatewayOptions().withBuffer(0) }
         val stranger = gateway.client(TokenProvider.of(gateway.token("eve", """"clans":["cats"]""")))
         val forbidden = failureOf<GatewayException.Refused> { stranger.clanChat("wolves").send("hi") }
-        assertEquals(listOf("forbidden", Outcome.REFUSED, false), listOf(forbidden.code, forbidden.outcome, forbidden.isRetryable))
+        assertEquals(
+            listOf("forbidden", Outcome.REFUSED, false),
+            listOf(forbidden.code, forbidden.outcome, forbidden.isRetryable),
+        )
         assertNotNull(forbidden.clientMessageId)
         assertEquals("forbidden", failureOf<GatewayException.Refused> { stranger.clanChat("wolves").subscribe() }.code)
         assertEquals(

@@ -2,10 +2,10 @@ package io.github.realtimegateway.codegen
 
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Serializable
+import kotlinx.serialization.builtins.nullable
 import kotlinx.serialization.descriptors.SerialDescriptor
 import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
-import kotlinx.serialization.builtins.nullable
 
 /** A member of an object that can be absent, and `null` where it is not absent. Generated code uses it. */
 @Serializable(with = MemberSerializer::class)
@@ -15,8 +15,7 @@ public class Member<out T> private constructor(
     /** The value; `null` also if the member is absent. */
     public val value: T?,
 ) {
-    override fun equals(other: Any?): Boolean =
-        other is Member<*> && other.isPresent == isPresent && other.value == value
+    override fun equals(other: Any?): Boolean = other is Member<*> && other.isPresent == isPresent && other.value == value
 
     override fun hashCode(): Int = 31 * isPresent.hashCode() + value.hashCode()
 

@@ -22,12 +22,7 @@ internal class Calls(private val engine: Engine) {
      * Makes a request and waits for the gateway's reply. `kind` is `call`, which is repeated after a lost connection if that is safe,
      * or `request`, which never is. A cancelled coroutine only ends the waiting: the connection does not notice.
      */
-    suspend fun call(
-        kind: String,
-        command: String,
-        fields: JsonObject,
-        timeout: Duration? = engine.options.timeout,
-    ): String {
+    suspend fun call(kind: String, command: String, fields: JsonObject, timeout: Duration? = engine.options.timeout): String {
         currentCoroutineContext().ensureActive()
         val done = CompletableDeferred<CallEnd>()
         val number = begin(kind, command, fields, timeout, done)
@@ -41,13 +36,7 @@ internal class Calls(private val engine: Engine) {
     }
 
     /** Passes a request to the core. Its result completes [done], if that is not null. */
-    fun begin(
-        kind: String,
-        command: String,
-        fields: JsonObject,
-        timeout: Duration?,
-        done: CompletableDeferred<CallEnd>?,
-    ): Long {
+    fun begin(kind: String, command: String, fields: JsonObject, timeout: Duration?, done: CompletableDeferred<CallEnd>?): Long {
         val body = fields.toString().encodeToByteArray()
         engine.sockets.prepare()
         return engine.locked {
@@ -86,8 +75,15 @@ internal class Calls(private val engine: Engine) {
 /** Returns the error with the stack of this call: one exception may end many calls. */
 internal fun traced(failure: GatewayException): GatewayException = GatewayException.of(
     Failure(
-        failure.code, failure.sentence, failure.outcome, failure.isRetryable, failure.retryAfter, failure.closeCode,
-        failure.details, failure.clientMessageId, failure.cause,
+        failure.code,
+        failure.sentence,
+        failure.outcome,
+        failure.isRetryable,
+        failure.retryAfter,
+        failure.closeCode,
+        failure.details,
+        failure.clientMessageId,
+        failure.cause,
     ),
 )
 

@@ -100,8 +100,12 @@ internal fun readHead(output: ByteArray, from: Int, to: Int): Head {
 }
 
 /** Returns the first line of an input. */
-internal inline fun head(type: String, members: JsonObjectBuilder.() -> Unit): ByteArray =
-    (buildJsonObject { put("type", type); members() }.toString() + "\n").encodeToByteArray()
+internal inline fun head(type: String, members: JsonObjectBuilder.() -> Unit): ByteArray = (
+    buildJsonObject {
+        put("type", type)
+        members()
+    }.toString() + "\n"
+).encodeToByteArray()
 
 /** The inputs without members. */
 internal object Inputs {

@@ -76,7 +76,12 @@ internal class Socket(private val engine: Engine, val number: Long) : WebSocketL
     private fun reportClosed(code: Int) {
         if (!engine.sockets.isCurrent(this)) return
         engine.sockets.forget(this)
-        engine.report(head("closed") { put("connection", number); put("code", code) })
+        engine.report(
+            head("closed") {
+                put("connection", number)
+                put("code", code)
+            },
+        )
     }
 
     private fun openFailed(failure: Throwable, response: Response?): ByteArray = head("open_failed") {

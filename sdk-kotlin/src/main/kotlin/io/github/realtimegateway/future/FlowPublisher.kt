@@ -9,10 +9,8 @@ import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.launch
 
 /** A flow of Kotlin as a publisher of Java: each subscriber collects the flow, and an item waits until it is requested. */
-internal class FlowPublisher<T>(
-    private val scope: CoroutineScope,
-    private val flow: kotlinx.coroutines.flow.Flow<T>,
-) : Flow.Publisher<T> {
+internal class FlowPublisher<T>(private val scope: CoroutineScope, private val flow: kotlinx.coroutines.flow.Flow<T>) :
+    Flow.Publisher<T> {
     override fun subscribe(subscriber: Flow.Subscriber<in T>) {
         Collection(subscriber).begin()
     }

@@ -5,8 +5,8 @@ import io.github.realtimegateway.GatewayException
 import io.github.realtimegateway.HistoryOptions
 import io.github.realtimegateway.Published
 import io.github.realtimegateway.SendOptions
-import io.github.realtimegateway.SubscribeOptions
 import io.github.realtimegateway.Status
+import io.github.realtimegateway.SubscribeOptions
 import io.github.realtimegateway.Topic
 import io.github.realtimegateway.driver.json
 import io.github.realtimegateway.protocol.ChatHistory

@@ -77,7 +77,7 @@ class ScriptedGateway(
             (
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
                     "Sec-WebSocket-Protocol: gateway.v1.json\r\nSec-WebSocket-Accept: $sum\r\n\r\n"
-                ).toByteArray(),
+            ).toByteArray(),
         )
         connections.add(Peer(socket, input))
     }
@@ -112,10 +112,15 @@ class ScriptedGateway(
         client to peer
     }
 
-    override fun close() {
-        runBlocking { clients.forEach { it.close() } }
-        server.close()
+    /** Ends all connections, so that clients need not wait for an answer to their close frames. */
+    fun drop() {
         sockets.forEach { runCatching { it.close() } }
+    }
+
+    override fun close() {
+        server.close()
+        drop()
+        runBlocking { clients.forEach { it.close() } }
     }
 }
 
