@@ -28,10 +28,7 @@ fn generated_types_are_up_to_date() {
     for (language, path) in [
         (Language::TypeScript, "sdk-wasm/js/messages.d.ts"),
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
-        (
-            Language::Kotlin,
-            "sdk-kotlin/src/main/kotlin/io/github/realtimegateway/protocol/GatewayMessages.kt",
-        ),
+        (Language::Kotlin, "sdk-kotlin/src/main/kotlin/io/github/realtimegateway/protocol/GatewayMessages.kt"),
     ] {
         let generator = Generator::new(language).command(EXPORT).package("io.github.realtimegateway.protocol");
         let generated = generator.generate_messages().unwrap();

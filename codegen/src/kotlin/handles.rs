@@ -165,7 +165,10 @@ fn write_presence(emitter: &mut Emitter<'_>, presence: Presence) {
     let Some(data) = data else { return };
     emitter.code.gap();
     emitter.note(4, "Returns the events, with presence. The other users see this data of the user.");
-    emitter.code.line(4, &format!("public fun eventsWith(data: {data}, options: SubscribeOptions = SubscribeOptions()): Flow<Event> ="));
+    emitter.code.line(
+        4,
+        &format!("public fun eventsWith(data: {data}, options: SubscribeOptions = SubscribeOptions()): Flow<Event> ="),
+    );
     emitter.code.line(8, &format!("topic.events(options.withPresence(topic.encode(serializer<{data}>(), data)))"));
     emitter.code.gap();
     emitter.note(4, "Returns the data of a user. Throws `GatewayException.Invalid` if it does not match the type.");

@@ -147,9 +147,14 @@ fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
 /// Reads the name of a package, such as `com.example.orders`.
 fn package(text: &str) -> Result<String, String> {
     let is_part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        part.starts_with(|c: char| c.is_ascii_alphabetic())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
-    if text.split('.').all(is_part) { Ok(text.to_owned()) } else { Err("expected a name such as com.example.orders".into()) }
+    if text.split('.').all(is_part) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name such as com.example.orders".into())
+    }
 }
 
 /// Returns a path or URL as a word of a shell command.
