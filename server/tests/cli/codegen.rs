@@ -58,6 +58,25 @@ fn writes_code_of_contract_files_in_each_language() {
 }
 
 #[test]
+fn writes_kotlin_in_the_named_package() {
+    let sandbox = with_contracts();
+    let kotlin = ["codegen", "--lang", "kotlin", "--out", "app", "orders.service.toml"];
+    assert_eq!(sandbox.run(&kotlin).out(), "app/GatewayGen.kt\n");
+    let path = sandbox.folder.path().join("app/GatewayGen.kt");
+    assert!(body(&path).contains("\npackage gateway\n"));
+    let named = [&kotlin[..], &["--package", "golden.orders"]].concat();
+    let stale = sandbox.run(&[&named[..], &["--check"]].concat()).refusal();
+    assert!(stale.ends_with("--lang kotlin --out app --package golden.orders orders.service.toml"), "{stale}");
+    assert_eq!(sandbox.run(&named).code(), 0);
+    assert_eq!(body(&path), body(&Path::new(GOLDEN).join("GatewayGen.kt")));
+    assert_eq!(sandbox.run(&[&named[..], &["--check"]].concat()).code(), 0);
+
+    assert_eq!(sandbox.run(&[&kotlin[..], &["--package", "com.1st"]].concat()).code(), 2);
+    let typescript = [&TYPESCRIPT[..], &["orders.service.toml", "--package", "x"]].concat();
+    assert_eq!(sandbox.run(&typescript).refusal(), "gateway: --package is for kotlin: typescript has no packages");
+}
+
+#[test]
 fn prints_each_warning_to_standard_error() {
     let output = with_contracts().run(&[&TYPESCRIPT[..], &["orders.service.toml"]].concat());
     let err = output.err();

@@ -384,27 +384,31 @@ class DutiesTest {
     @Test
     fun `duty 14 - a blocked listener and an unconfined collector block nothing else`() = story {
         val block = CountDownLatch(1)
-        val (client, peer) = gateway.connect(GatewayOptions().withTap { block.await() })
-        val blocked = launch(kotlinx.coroutines.Dispatchers.Unconfined) {
-            client.state.collect { if (it.status == Status.RECONNECTING) block.await() }
+        try {
+            val (client, peer) = gateway.connect(GatewayOptions().withTap { block.await() })
+            val blocked = launch(kotlinx.coroutines.Dispatchers.Unconfined) {
+                client.state.collect { if (it.status == Status.RECONNECTING) block.await() }
+            }
+            val subscription = peer.subscribe(client)
+            launch(kotlinx.coroutines.Dispatchers.Unconfined) {
+                runCatching { client.clanChat("c").presence() }
+                block.await()
+            }
+            io { peer.reply(peer.command("presence"), "presence", """"clanId":"c","users":[],"count":0""") }
+            io { peer.write(TEXT, chat(1, "news")) }
+            assertEquals("news", subscription.readChat().content)
+            io { peer.socket.close() }
+            io {
+                val successor = gateway.accepted()
+                successor.confirm(successor.command("subscribe_clan_chat"), recovered = true)
+                successor.write(TEXT, chat(2, "more"))
+            }
+            assertEquals("more", subscription.readChat().content)
+            blocked.cancel()
+        } finally {
+            // Otherwise a failure would not end the test.
+            block.countDown()
         }
-        val subscription = peer.subscribe(client)
-        launch(kotlinx.coroutines.Dispatchers.Unconfined) {
-            runCatching { client.clanChat("c").presence() }
-            block.await()
-        }
-        io { peer.reply(peer.command("presence"), "presence", """"clanId":"c","users":[],"count":0""") }
-        io { peer.write(TEXT, chat(1, "news")) }
-        assertEquals("news", subscription.readChat().content)
-        io { peer.socket.close() }
-        io {
-            val successor = gateway.accepted()
-            successor.confirm(successor.command("subscribe_clan_chat"), recovered = true)
-            successor.write(TEXT, chat(2, "more"))
-        }
-        assertEquals("more", subscription.readChat().content)
-        block.countDown()
-        blocked.cancelAndJoin()
     }
 
     @Test

@@ -18,7 +18,8 @@ internal class Timer(private val engine: Engine) {
     /** Sets the timer to a time of the clock, or to never. The lock is held. */
     fun set(deadline: Long) {
         this.deadline = deadline
-        if (deadline == NEVER || (armed != NEVER && armed <= deadline)) return
+        // A timer that should have fired already is of a clock that has jumped.
+        if (deadline == NEVER || armed in engine.clock.now..deadline) return
         arm()
     }
 
