@@ -12,8 +12,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Language::Rust, "tests/messages"),
         (Language::Go, "../sdk-go"),
         (Language::Python, "../sdk-python/gateway"),
+        (Language::Kotlin, "../sdk-kotlin/src/main/kotlin/io/github/realtimegateway/protocol"),
     ] {
-        let generated = Generator::new(language).command(command).generate_messages()?;
+        let mut generator = Generator::new(language).command(command);
+        if language == Language::Kotlin {
+            generator = generator.package("io.github.realtimegateway.protocol");
+        }
+        let generated = generator.generate_messages()?;
         for file in generated.files {
             fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
         }

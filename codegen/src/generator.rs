@@ -4,7 +4,7 @@ use gateway_contracts::{Contract, Schema};
 use realtime_gateway_protocol::message_definitions;
 
 use crate::{
-    CodegenError, Warning, go, lowering,
+    CodegenError, Warning, go, kotlin, lowering,
     model::{Call, Model, Service},
     python, rust, typescript,
 };
@@ -20,11 +20,13 @@ pub enum Language {
     Go,
     /// Python, for the package `realtime-gateway`.
     Python,
+    /// Kotlin, for the Maven artefact `io.github.realtime-gateway:realtime-gateway`.
+    Kotlin,
 }
 
 impl Language {
     /// All languages.
-    pub const ALL: [Self; 4] = [Self::TypeScript, Self::Rust, Self::Go, Self::Python];
+    pub const ALL: [Self; 5] = [Self::TypeScript, Self::Rust, Self::Go, Self::Python, Self::Kotlin];
 
     /// Returns the name on the command line.
     pub fn word(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Language {
             Self::Rust => "rust",
             Self::Go => "go",
             Self::Python => "python",
+            Self::Kotlin => "kotlin",
         }
     }
 
@@ -48,6 +51,7 @@ impl Language {
             Self::Rust => "gateway_messages.rs",
             Self::Go => "messages.go",
             Self::Python => "messages.py",
+            Self::Kotlin => "GatewayMessages.kt",
         }
     }
 
@@ -58,6 +62,7 @@ impl Language {
             Self::Rust => "gateway_gen.rs",
             Self::Go => "gateway_gen.go",
             Self::Python => "gateway_gen.py",
+            Self::Kotlin => "GatewayGen.kt",
         }
     }
 }
@@ -133,7 +138,8 @@ impl Generator {
         self
     }
 
-    /// Sets the package of the file, in a language whose files name theirs. The default for Go is `gatewaygen`.
+    /// Sets the package of the file, in a language whose files name theirs: Go (`gatewaygen` by default) and Kotlin (such as
+    /// `com.example.orders`; `gateway` by default).
     pub fn package(mut self, package: impl Into<String>) -> Self {
         self.package = Some(package.into());
         self
@@ -175,6 +181,7 @@ impl Generator {
             Language::Rust => rust::emit(&model, &options)?,
             Language::Go => go::emit(&model, &options)?,
             Language::Python => python::emit(&model, &options)?,
+            Language::Kotlin => kotlin::emit(&model, &options)?,
         };
         let mut warnings = std::mem::take(&mut model.warnings);
         if self.language == Language::TypeScript {

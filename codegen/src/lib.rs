@@ -10,6 +10,7 @@ mod lowering;
 mod model;
 
 mod go;
+mod kotlin;
 mod python;
 mod rust;
 mod typescript;

@@ -1,6 +1,6 @@
 //! Writes Rust, formatted as rustfmt does by default: types for serde, and handles that call `realtime-gateway-sdk`.
 
-mod containment;
+pub(crate) mod containment;
 mod definitions;
 mod format;
 mod handles;

@@ -36,7 +36,9 @@ fn contract(path: &str) -> Contract {
 }
 
 fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generated {
-    let generator = Generator::new(language).command(REFRESH);
+    // The tests of `sdk-kotlin/` compile all files together.
+    let package = format!("golden.{}", case.folder);
+    let generator = Generator::new(language).command(REFRESH).package(package);
     let generator = if case.has_calls { generator } else { generator.without_calls() };
     generator.generate(contracts).unwrap()
 }

@@ -31,8 +31,13 @@ fn generated_types_are_up_to_date() {
         (Language::Rust, "codegen/tests/messages/gateway_messages.rs"),
         (Language::Go, "sdk-go/messages.go"),
         (Language::Python, "sdk-python/gateway/messages.py"),
+        (Language::Kotlin, "sdk-kotlin/src/main/kotlin/io/github/realtimegateway/protocol/GatewayMessages.kt"),
     ] {
-        let generated = Generator::new(language).command(EXPORT).generate_messages().unwrap();
+        let mut generator = Generator::new(language).command(EXPORT);
+        if language == Language::Kotlin {
+            generator = generator.package("io.github.realtimegateway.protocol");
+        }
+        let generated = generator.generate_messages().unwrap();
         let committed = fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default();
         assert!(committed == generated.files[0].content, "{path} is stale: run `{EXPORT}` and commit what it writes");
         let is_data = |warning: &Warning| warning.text.contains("has no `type`");

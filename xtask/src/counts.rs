@@ -1,4 +1,5 @@
-//! Counts passed and failed tests, from the report file of nextest, the summaries of rustdoc and Node, and the lines of Go.
+//! Counts passed and failed tests, from the report file of nextest, the summaries of rustdoc and Node, and the lines of Go and
+//! Maven.
 
 use std::ops::Add;
 
@@ -53,6 +54,8 @@ pub(crate) enum Format {
     Node,
     /// `go test -v`: one line per test. The lines of its parts are indented.
     Go,
+    /// Maven's Surefire: one line per class.
+    Maven,
 }
 
 /// Adds up the summaries of a test runner. Tests may print similar lines, and runners repeat the output of failed
@@ -93,6 +96,7 @@ impl Tally {
             Format::Go if line.starts_with("--- PASS: ") => self.counts.passed += 1,
             Format::Go if line.starts_with("--- FAIL: ") => self.counts.failed += 1,
             Format::Go => {}
+            Format::Maven => self.counts = self.counts + of_surefire(line).unwrap_or_default(),
         }
     }
 
@@ -133,6 +137,18 @@ fn of_rustdoc(line: &str) -> Option<Counts> {
         }
     }
     Some(counts)
+}
+
+/// Reads `[ERROR] Tests run: 3, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 0.1 s <<< FAILURE! -- in a.Class`. The total has
+/// no class.
+fn of_surefire(line: &str) -> Option<Counts> {
+    let (_, line) = line.split_once("] Tests run: ").filter(|(level, _)| level.starts_with('['))?;
+    let (numbers, _) = line.split_once(" -- in ")?;
+    let mut numbers = numbers.split(',');
+    let tests: u64 = numbers.next()?.parse().ok()?;
+    let mut of = |name: &str| numbers.next()?.trim().strip_prefix(name)?.parse::<u64>().ok();
+    let (failed, errors, skipped) = (of("Failures: ")?, of("Errors: ")?, of("Skipped: ")?);
+    Some(Counts { passed: tests.checked_sub(failed + errors + skipped)?, failed: failed + errors })
 }
 
 /// Removes terminal colours (ECMA-48 control sequences) from a line.
@@ -195,6 +211,15 @@ mod tests {
         let text = "=== RUN   TestA\n--- PASS: TestA (0.00s)\n    --- FAIL: TestB/part (0.00s)\n--- FAIL: TestB (0.00s)\n\
                     --- SKIP: TestC (0.00s)\nFAIL\n";
         assert_eq!(counted(Format::Go, text), Counts { passed: 1, failed: 1 });
+    }
+
+    #[test]
+    fn counts_tests_of_maven() {
+        let text = "[INFO] Running a.B\n[INFO] Tests run: 9, Failures: 0, Errors: 0, Skipped: 1, Time elapsed: 6 s -- in a.B\n\
+                    [ERROR] Tests run: 4, Failures: 1, Errors: 2, Skipped: 0, Time elapsed: 1 s <<< FAILURE! -- in a.C\n\
+                    Tests run: 7, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 6 s -- in a.D\n\
+                    [ERROR] Tests run: 13, Failures: 1, Errors: 2, Skipped: 1\n";
+        assert_eq!(counted(Format::Maven, text), Counts { passed: 9, failed: 3 });
     }
 
     #[test]

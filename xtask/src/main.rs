@@ -14,6 +14,7 @@ mod fuzz;
 mod github;
 mod go_sdk;
 mod history;
+mod kotlin_sdk;
 mod metadata;
 mod policy;
 mod project;

@@ -69,7 +69,9 @@ impl Tool {
     pub(crate) const GNU_X86_64: Self = Self { name: "x86_64-unknown-linux-gnu", source: Source::RustTarget };
     pub(crate) const HAPROXY: Self = Self::program("haproxy", "haproxy");
     pub(crate) const JAVA: Self = Self::program("java", "default-jre-headless");
+    pub(crate) const JDK: Self = Self::program("javac", "default-jdk-headless");
     pub(crate) const KOTLIN: Self = Self::npm("Kotlin compiler", "tests/fixtures/kotlin");
+    pub(crate) const MAVEN: Self = Self::program("mvn", "maven");
     pub(crate) const MUSL_AARCH64: Self = Self { name: "aarch64-unknown-linux-musl", source: Source::RustTarget };
     pub(crate) const MUSL_X86_64: Self = Self { name: "x86_64-unknown-linux-musl", source: Source::RustTarget };
     pub(crate) const NGINX: Self = Self::program("nginx", "nginx-light");

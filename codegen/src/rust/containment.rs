@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use crate::model::{Model, Shape, Type, TypeId};
 
 /// The types that each type contains directly, without a vector or map between them.
-pub(super) struct Containment {
+pub(crate) struct Containment {
     direct: Vec<Vec<TypeId>>,
     /// The types that an alias names anywhere, if they are aliases too.
     aliases: Vec<Vec<TypeId>>,
 }
 
 impl Containment {
-    pub(super) fn of(model: &Model) -> Self {
+    pub(crate) fn of(model: &Model) -> Self {
         let direct = model.definitions.iter().map(|definition| match &definition.shape {
             Shape::Object(object) => object.fields.iter().filter_map(|field| target(&field.value)).collect(),
             Shape::Union(union) => union.branches.iter().map(|branch| branch.value).collect(),
@@ -33,7 +33,7 @@ impl Containment {
     }
 
     /// Returns whether an alias names itself, which a type alias of Rust cannot.
-    pub(super) fn is_recursive_alias(&self, alias: TypeId) -> bool {
+    pub(crate) fn is_recursive_alias(&self, alias: TypeId) -> bool {
         self.aliases.get(alias.0).into_iter().flatten().any(|target| reaches(&self.aliases, *target, alias))
     }
 }

@@ -21,7 +21,7 @@ use crate::config::Environment;
 /// Writes typed code for declared services.
 #[derive(Debug, Args)]
 pub(super) struct Codegen {
-    /// The language of the code. kotlin comes in a later version.
+    /// The language of the code.
     #[arg(long, value_name = "LANGUAGE")]
     lang: RequestedLanguage,
     /// The folder to write to. It is created if it does not exist.
@@ -30,7 +30,7 @@ pub(super) struct Codegen {
     /// Writes nothing, and exits with 1 if a file differs from what would be written.
     #[arg(long)]
     check: bool,
-    /// The package of Go code. [default: gatewaygen]
+    /// The package of code in Go or Kotlin. [default: `gatewaygen` in Go, `gateway` in Kotlin]
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
     #[command(flatten)]
@@ -61,28 +61,25 @@ enum RequestedLanguage {
     Go,
     /// gateway_gen.py, for the package realtime-gateway of PyPI.
     Python,
-    /// Not in this version.
+    /// GatewayGen.kt, for the Maven artefact io.github.realtime-gateway:realtime-gateway.
     Kotlin,
 }
 
-impl RequestedLanguage {
-    /// Returns the language of the generator.
-    fn available(self) -> anyhow::Result<Language> {
-        let missing = match self {
-            Self::TypeScript => return Ok(Language::TypeScript),
-            Self::Rust => return Ok(Language::Rust),
-            Self::Go => return Ok(Language::Go),
-            Self::Python => return Ok(Language::Python),
-            Self::Kotlin => "kotlin",
-        };
-        let available = Language::ALL.map(Language::word).join(" or ");
-        bail!("--lang {missing} comes in a later version: this one writes {available}")
+impl From<RequestedLanguage> for Language {
+    fn from(requested: RequestedLanguage) -> Self {
+        match requested {
+            RequestedLanguage::TypeScript => Self::TypeScript,
+            RequestedLanguage::Rust => Self::Rust,
+            RequestedLanguage::Go => Self::Go,
+            RequestedLanguage::Python => Self::Python,
+            RequestedLanguage::Kotlin => Self::Kotlin,
+        }
     }
 }
 
 impl Codegen {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let language = self.lang.available()?;
+        let language = self.lang.into();
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
         let generated =
@@ -107,14 +104,16 @@ impl Codegen {
     fn generator(&self, language: Language) -> anyhow::Result<Generator> {
         let generator = Generator::new(language);
         let Some(package) = &self.package else { return Ok(generator) };
-        let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if language != Language::Go {
-            bail!("--package {package}: code in {} is in no package, leave it out", language.word());
-        }
-        if !package.starts_with(|c: char| c.is_ascii_lowercase()) || !package.chars().all(is_lower) {
-            bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as ordersapi");
-        }
-        Ok(generator.package(package))
+        let example = match language {
+            Language::Go if is_word(package) => return Ok(generator.package(package)),
+            Language::Kotlin if package.split('.').all(is_word) => return Ok(generator.package(package)),
+            Language::Go => "ordersapi",
+            Language::Kotlin => "com.example.orders",
+            Language::TypeScript | Language::Rust | Language::Python => {
+                bail!("--package {package}: code in {} is in no package, leave it out", language.word())
+            }
+        };
+        bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as {example}")
     }
 
     /// Returns the command that writes the files again, for a shell.
@@ -151,6 +150,12 @@ fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns whether this is a word of the name of a package.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Returns a path or URL as a word of a shell command.

@@ -90,6 +90,27 @@ fn package_of_go_is_chosen_and_checked() {
 }
 
 #[test]
+fn writes_kotlin_in_the_named_package() {
+    let sandbox = with_contracts();
+    let kotlin = ["codegen", "--lang", "kotlin", "--out", "app", "orders.service.toml"];
+    assert_eq!(sandbox.run(&kotlin).out(), "app/GatewayGen.kt\n");
+    let path = sandbox.folder.path().join("app/GatewayGen.kt");
+    assert!(body(&path).contains("\npackage gateway\n"));
+    let named = [&kotlin[..], &["--package", "golden.orders"]].concat();
+    let stale = sandbox.run(&[&named[..], &["--check"]].concat()).refusal();
+    assert!(stale.ends_with("--lang kotlin --package golden.orders --out app orders.service.toml"), "{stale}");
+    assert_eq!(sandbox.run(&named).code(), 0);
+    assert_eq!(body(&path), body(&Path::new(GOLDEN).join("GatewayGen.kt")));
+    assert_eq!(sandbox.run(&[&named[..], &["--check"]].concat()).code(), 0);
+
+    for wrong in ["", "com.1st", "com..orders", "com.Orders", "com orders"] {
+        let refusal = sandbox.run(&[&kotlin[..], &["--package", wrong]].concat()).refusal();
+        let expected = "is no name of a package: use a-z, 0-9 and _, such as com.example.orders";
+        assert_eq!(refusal, format!("gateway: --package {wrong} {expected}"));
+    }
+}
+
+#[test]
 fn prints_each_warning_to_standard_error() {
     let output = with_contracts().run(&[&TYPESCRIPT[..], &["orders.service.toml"]].concat());
     let err = output.err();
@@ -133,13 +154,8 @@ fn check_succeeds_only_for_current_files_and_writes_nothing() {
 }
 
 #[test]
-fn later_languages_and_wrong_usage_are_refused() {
+fn wrong_usage_is_refused() {
     let sandbox = with_contracts();
-    for language in ["kotlin"] {
-        let refusal = sandbox.run(&["codegen", "--lang", language, "--out", "app", "orders.service.toml"]).refusal();
-        let expected = "comes in a later version: this one writes typescript or rust or go or python";
-        assert_eq!(refusal, format!("gateway: --lang {language} {expected}"));
-    }
     for wrong in [
         &["codegen", "--lang", "typescript", "--out", "app"][..],
         &["codegen", "--lang", "cobol", "--out", "app", "orders.service.toml"],

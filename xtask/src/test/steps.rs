@@ -3,8 +3,8 @@
 
 use super::cargo;
 use crate::{
-    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
-    python_sdk, semver, tidy, tools::Tool, wasm,
+    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, kotlin_sdk, policy,
+    project::Project, python_sdk, semver, tidy, tools::Tool, wasm,
 };
 
 /// The step whose tests filters select.
@@ -16,7 +16,8 @@ pub(super) const FAULTS: &str = "faults";
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
 /// The steps that run the gateway, or an example.
-pub(super) const AFTER_BUILD: [&str; 8] = [TESTS, "core", "go", "python", "npm", "clients", "browser", FAULTS];
+pub(super) const AFTER_BUILD: [&str; 9] =
+    [TESTS, "core", "go", "python", "kotlin", "npm", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -98,6 +99,14 @@ pub(super) const ALL: &[Step] = &[
     ]),
     Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test))
         .with(&[Tool::VENV, Tool::PYTHON_SDK]),
+    Step::new("kotlin", "the SDK for Kotlin and Java", Action::Tests(kotlin_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::JDK,
+        Tool::MAVEN,
+    ]),
     Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
         Tool::NODE,
         Tool::NPM,

@@ -1,0 +1,125 @@
+//! Names that generated Kotlin must not use.
+
+/// The package of the built-in messages.
+pub(super) const PROTOCOL: &str = "io.github.realtimegateway.protocol";
+
+/// What generated code imports: the package and the name.
+pub(super) const IMPORTED: [(&str, &str); 25] = [
+    ("io.github.realtimegateway", "CallOptions"),
+    ("io.github.realtimegateway", "Event"),
+    ("io.github.realtimegateway", "GatewayClient"),
+    ("io.github.realtimegateway", "HistoryOptions"),
+    ("io.github.realtimegateway", "Published"),
+    ("io.github.realtimegateway", "SendOptions"),
+    ("io.github.realtimegateway", "SubscribeOptions"),
+    ("io.github.realtimegateway", "Topic"),
+    ("io.github.realtimegateway.codegen", "Member"),
+    ("io.github.realtimegateway.codegen", "PresentJson"),
+    ("io.github.realtimegateway.codegen", "TopicName"),
+    ("io.github.realtimegateway.codegen", "UnionSerializer"),
+    ("io.github.realtimegateway.codegen", "WordSerializer"),
+    (PROTOCOL, "EphemeralEvent"),
+    (PROTOCOL, "TopicHistory"),
+    (PROTOCOL, "TopicMessage"),
+    (PROTOCOL, "TopicPresence"),
+    ("kotlinx.coroutines.flow", "Flow"),
+    ("kotlinx.serialization", "KSerializer"),
+    ("kotlinx.serialization", "Required"),
+    ("kotlinx.serialization", "SerialName"),
+    ("kotlinx.serialization", "Serializable"),
+    ("kotlinx.serialization.json", "JsonElement"),
+    ("kotlinx.serialization.json", "JsonObject"),
+    ("kotlinx.serialization", "serializer"),
+];
+
+/// Names of types that have a meaning of their own in every file: those of the language, and those that are imported.
+pub(super) const TYPES: [&str; 28] = [
+    "Any",
+    "Array",
+    "Boolean",
+    "Double",
+    "Enum",
+    "Int",
+    "JsonElement",
+    "JsonObject",
+    "JvmField",
+    "JvmInline",
+    "JvmOverloads",
+    "KSerializer",
+    "List",
+    "Long",
+    "Map",
+    "Member",
+    "Nothing",
+    "Object",
+    "PresentJson",
+    "Required",
+    "SerialName",
+    "Serializable",
+    "String",
+    "Suppress",
+    "Throwable",
+    "UnionSerializer",
+    "Unit",
+    "WordSerializer",
+];
+
+/// Further names in the code of contracts, which uses the SDK.
+pub(super) const SDK: [&str; 15] = [
+    "CallOptions",
+    "EphemeralEvent",
+    "Event",
+    "Flow",
+    "GatewayClient",
+    "HistoryOptions",
+    "Published",
+    "SendOptions",
+    "SubscribeOptions",
+    "Throws",
+    "Topic",
+    "TopicHistory",
+    "TopicMessage",
+    "TopicName",
+    "TopicPresence",
+];
+
+/// Words that cannot be the name of a property, method or parameter.
+pub(super) const WORDS: [&str; 30] = [
+    "as",
+    "break",
+    "class",
+    "continue",
+    "do",
+    "else",
+    "false",
+    "field",
+    "for",
+    "fun",
+    "if",
+    "in",
+    "interface",
+    "is",
+    "null",
+    "object",
+    "package",
+    "return",
+    "super",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typealias",
+    "typeof",
+    "val",
+    "var",
+    "when",
+    "while",
+    "yield",
+];
+
+/// Names within the methods of handles, which a parameter of a topic would hide.
+pub(super) const LOCALS: [&str; 2] = ["client", "topic"];
+
+/// Methods that every object has.
+pub(super) const METHODS: [&str; 9] =
+    ["clone", "equals", "finalize", "getClass", "hashCode", "notify", "notifyAll", "toString", "wait"];

@@ -1,0 +1,36 @@
+package io.github.realtimegateway.support
+
+import com.sun.net.httpserver.HttpServer
+import java.io.File
+import java.net.InetAddress
+import java.net.InetSocketAddress
+
+/** A gateway with the service of docs/examples/orders, and its backend, which places order 42. */
+class OrdersGateway private constructor(private val backend: HttpServer) : AutoCloseable {
+    constructor() : this(startBackend())
+
+    val gateway: RealGateway = RealGateway(
+        "services.orders.contract = \"${File("../docs/examples/orders/orders.service.toml").canonicalPath}\"\n" +
+            "services.orders.backend.url = \"http://127.0.0.1:${backend.address.port}\"\n" +
+            "services.orders.backend.secret_file = \"secret\"\n",
+        mapOf("secret" to "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
+    )
+
+    override fun close() {
+        gateway.close()
+        backend.stop(0)
+    }
+}
+
+private fun startBackend(): HttpServer {
+    val backend = HttpServer.create(InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0)
+    backend.createContext("/") { exchange ->
+        val isPlace = "\"place\"" in exchange.requestBody.readBytes().decodeToString()
+        val answer = if (isPlace) """{"data":{"orderId":"42"}}""" else """{"code":"too_late","message":"the order has left"}"""
+        exchange.responseHeaders["Content-Type"] = "application/json"
+        exchange.sendResponseHeaders(if (isPlace) 200 else 409, answer.length.toLong())
+        exchange.responseBody.use { it.write(answer.toByteArray()) }
+    }
+    backend.start()
+    return backend
+}

@@ -1,0 +1,66 @@
+//! The SDK for Kotlin and Java: its tests and checks, by Maven. The core is translated from the module of `core_module` by each
+//! build.
+
+use std::{env, fs, path::PathBuf, process::Command};
+
+use anyhow::Context as _;
+
+use crate::{
+    command, core_module,
+    counts::{Counts, Format},
+    project::Project,
+};
+
+/// What the artefacts in the local repository depend on.
+const POM: &str = "sdk-kotlin/pom.xml";
+
+/// Builds the SDK, checks its code, and runs its tests against the gateway that the step `build` compiled.
+///
+/// # Errors
+/// If the core cannot be built, the code does not compile or is not formatted, or the tests cannot be started.
+pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Counts> {
+    if !filters.is_empty() {
+        // Filters select Rust tests by name, and these are not Rust tests.
+        return Ok(Counts::default());
+    }
+    core_module::ensure(project)?;
+    let seeded = core_module::write_seeded_inputs(project)?;
+    let verify = |options: &[&str]| {
+        let mut maven = maven(project, options);
+        maven.env("GATEWAY", project.gateway()).env("GATEWAY_SEEDED", &seeded);
+        command::run_counted(&mut maven, Format::Maven)
+    };
+    let pom = fs::read_to_string(project.root().join(POM)).with_context(|| format!("read {POM}"))?;
+    if has_artefacts(project, &pom) {
+        // The local repository may have been emptied since. Then nothing was run, and Maven asks Maven Central.
+        if let Ok(counts) = verify(&["--offline"]) {
+            return Ok(counts);
+        }
+    }
+    let counts = verify(&[])?;
+    let complete = complete(project);
+    fs::create_dir_all(project.target().join("kotlin")).context("make target/kotlin")?;
+    fs::write(&complete, pom).with_context(|| format!("write {}", complete.display()))?;
+    Ok(counts)
+}
+
+/// Returns the file with the `pom.xml` whose artefacts are in the local repository.
+fn complete(project: &Project) -> PathBuf {
+    project.target().join("kotlin/complete.xml")
+}
+
+/// Returns whether Maven has all artefacts, so that it need not ask Maven Central.
+fn has_artefacts(project: &Project, pom: &str) -> bool {
+    let repository = env::home_dir().unwrap_or_default().join(".m2/repository");
+    repository.is_dir() && fs::read_to_string(complete(project)).is_ok_and(|complete| complete == pom)
+}
+
+/// Returns Maven's command that builds the SDK and runs its tests.
+fn maven(project: &Project, options: &[&str]) -> Command {
+    let mut maven = project.program("mvn", &["--batch-mode", "--no-transfer-progress", "--file", POM]);
+    maven
+        .arg(format!("-Dcore.module={}", core_module::module(project).display()))
+        .args(options)
+        .args(["-Pformat", "verify"]);
+    maven
+}
