@@ -26,6 +26,9 @@ mod log;
 mod report;
 mod run;
 
+mod arguments;
+
+pub use arguments::{Arguments, ArgumentsError};
 pub use report::{Report, Row, Verdict};
 pub use run::{MutantChoice, Plan, PlanError, run};
 

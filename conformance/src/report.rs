@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{log, run::MutantChoice, scenario::Scenario};
+use crate::{adapter::Hello, log, run::MutantChoice, scenario::Scenario};
 
 /// The result of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,31 +110,22 @@ pub struct Report {
 }
 
 impl Report {
-    #[expect(clippy::too_many_arguments, reason = "the constructor of a report has a value for each of its fields")]
-    pub(crate) fn new(
-        name: String,
-        version: String,
-        core: Option<String>,
-        skip: Vec<String>,
-        seed: u64,
-        mutant: MutantChoice,
-        rows: Vec<Row>,
-        took: Duration,
-    ) -> Self {
+    pub(crate) fn new(hello: Hello, seed: u64, mutant: &MutantChoice, rows: Vec<Row>, took: Duration) -> Self {
         let mutant = match mutant {
             MutantChoice::None => None,
-            MutantChoice::Named(name) => Some(name),
+            MutantChoice::Named(name) => Some(name.clone()),
             MutantChoice::Each => Some("each".to_owned()),
         };
         let seeded = rows.iter().filter(|row| row.scenario.starts_with("seeded/"));
         let hashes: Option<Vec<_>> = seeded.map(|row| row.hash.clone()).collect();
         let hash = hashes.filter(|hashes| !hashes.is_empty()).map(|hashes| log::hash(&hashes.join("\n")));
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let Hello { name, version, core, skip } = hello;
         Self { name, version, core, skip, seed, mutant, rows, millis, hash }
     }
 
     /// Returns the number of rows with a verdict.
-    pub fn count(&self, is: impl Fn(&Verdict) -> bool) -> usize {
+    fn count(&self, is: impl Fn(&Verdict) -> bool) -> usize {
         self.rows.iter().filter(|row| is(&row.verdict)).count()
     }
 
@@ -146,8 +137,14 @@ impl Report {
         }
     }
 
-    /// Returns the last lines of the table in a terminal.
-    pub fn summary(&self) -> String {
+    /// Returns the table for a terminal.
+    pub fn table(&self) -> String {
+        let rows: String = self.rows.iter().map(|row| format!("{}\n", row.text())).collect();
+        format!("{rows}\n{}", self.summary())
+    }
+
+    /// Returns the last lines of the table.
+    fn summary(&self) -> String {
         let green = self.count(|verdict| *verdict == Verdict::Green);
         let red = self.count(|verdict| matches!(verdict, Verdict::Red(_)));
         let skipped = self.count(|verdict| matches!(verdict, Verdict::Skipped(_)));

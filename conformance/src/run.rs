@@ -65,11 +65,11 @@ pub enum PlanError {
     NoAdapter(String),
 }
 
-/// Runs the scenarios of a plan, and calls `progress` for each line of the table.
+/// Runs the scenarios of a plan.
 ///
 /// # Errors
 /// If the plan names what does not exist, or the adapter does not start.
-pub async fn run(plan: &Plan, progress: impl Fn(&str) + Send + Sync) -> Result<Report, PlanError> {
+pub async fn run(plan: &Plan) -> Result<Report, PlanError> {
     let named = match &plan.mutant {
         MutantChoice::Named(name) => {
             Some(crate::mutants::named(name).ok_or_else(|| PlanError::NoMutant(name.clone()))?)
@@ -102,9 +102,7 @@ pub async fn run(plan: &Plan, progress: impl Fn(&str) + Send + Sync) -> Result<R
     }
     let order: Vec<_> = scenario::all().map(|scenario| scenario.name).collect();
     rows.sort_by_key(|row: &Row| order.iter().position(|name| *name == row.scenario));
-    rows.iter().for_each(|row| progress(&row.text()));
-    let (seed, mutant) = (plan.seed, plan.mutant.clone());
-    Ok(Report::new(hello.name, hello.version, hello.core, hello.skip, seed, mutant, rows, started.elapsed()))
+    Ok(Report::new(hello, plan.seed, &plan.mutant, rows, started.elapsed()))
 }
 
 fn is_chosen(scenario: &Scenario, only: &[String]) -> bool {
