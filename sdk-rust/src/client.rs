@@ -45,6 +45,7 @@ struct Shared {
     /// What the task will be made of, until the first use starts it.
     unstarted: Mutex<Option<Driver>>,
     state: watch::Receiver<State>,
+    pending: watch::Receiver<Option<u64>>,
     sweep: Arc<Notify>,
     timeout: Duration,
     stream_buffer: usize,
@@ -77,6 +78,15 @@ impl Client {
     /// Returns a channel with the state of the connection.
     pub fn state(&self) -> watch::Receiver<State> {
         self.shared.state.clone()
+    }
+
+    /// Tells the client that the network or the app is back: it checks its connection, or connects now instead of waiting.
+    /// The client notices by itself that the device has slept.
+    pub async fn wake(&self) {
+        // A client that was never used has nothing to check, and one that has ended never will.
+        if self.shared.unstarted.lock().is_none() {
+            let _ = self.shared.ops.send(Op::Wake).await;
+        }
     }
 
     /// Starts again after something other than [`Client::close`] has stopped the client, such as another session that

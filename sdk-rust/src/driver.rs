@@ -32,6 +32,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A request of a client to its task.
 pub(crate) enum Op {
     Connect,
+    Wake,
     /// Resolved when the client has started again.
     Resume(oneshot::Sender<()>),
     /// Resolved when the close frames are sent.
@@ -71,13 +72,14 @@ pub(crate) struct Driver {
     pub(crate) provider: TokenProvider,
     pub(crate) ops: mpsc::Receiver<Op>,
     pub(crate) state: watch::Sender<State>,
+    pub(crate) pending: watch::Sender<Option<u64>>,
     /// Notified when a stream was dropped or has room again.
     pub(crate) sweep: Arc<Notify>,
 }
 
 /// Runs a client until its last handle is gone.
 pub(crate) async fn run(driver: Driver) {
-    let Driver { url, config, provider, mut ops, state, sweep } = driver;
+    let Driver { url, config, provider, mut ops, state, pending, sweep } = driver;
     let mut task = Task {
         machine: Machine::new(config),
         clock: Clock::start(),
@@ -85,6 +87,7 @@ pub(crate) async fn run(driver: Driver) {
         token: None,
         provider,
         state,
+        pending,
         last: 0,
         replies: HashMap::new(),
         joining: HashMap::new(),
@@ -138,6 +141,7 @@ struct Task {
     token: Option<crate::client::TokenFuture>,
     provider: TokenProvider,
     state: watch::Sender<State>,
+    pending: watch::Sender<Option<u64>>,
     /// The last number given to a stream or ticket.
     last: u64,
     replies: HashMap<Ticket, oneshot::Sender<Result<Option<Frame>, Error>>>,
@@ -196,8 +200,9 @@ impl Task {
                     let _ = reply.send(result);
                 }
             }
-            // The app counts the notifications of its own streams.
-            Action::Pending(_) | Action::Acknowledged(_) => {}
+            Action::Pending(count) => drop(self.pending.send_replace(Some(count))),
+            // The number of pending notifications has changed too, which is all that this SDK reports.
+            Action::Acknowledged(_) => {}
             Action::State(state) => {
                 tracing::debug!(state = state.name(), "the client's state has changed");
                 self.state.send_replace(state.decoded());
@@ -221,6 +226,7 @@ impl Task {
             Op::Subscribe { mailbox, .. } | Op::FollowServer { mailbox, .. } | Op::Watch(mailbox)
                 if mailbox.is_dropped() => {}
             Op::Connect => self.step(Input::Connect),
+            Op::Wake => self.step(Input::Woken),
             Op::Resume(done) => {
                 self.step(Input::Resume);
                 // The caller may be gone.

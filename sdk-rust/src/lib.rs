@@ -11,6 +11,8 @@ pub use client::{
     NotificationStream, Notifications, Publish, Published, RawEvent, Receipt, SendChat, ServerSideStream, ServiceTopic,
     SubscribeChat, SubscribeTopic, TopicStream,
 };
+/// The digest of the sources of the core. SDKs with the same digest make the same decisions.
+pub use realtime_gateway_sdk_core::DIGEST as CORE_DIGEST;
 pub use realtime_gateway_sdk_core::{
     ChatEvent, Delivery, Error, ErrorKind, Event, Frame, Gap, GapReason, Outcome, Position, ServerSideEvent, State,
     Topic, TopicEvent, machine, protocol,

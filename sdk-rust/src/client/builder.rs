@@ -107,6 +107,7 @@ impl ClientBuilder {
         }
         let (ops, receiver) = mpsc::channel(OPS);
         let (state_sender, state) = watch::channel(State::Idle);
+        let (pending_sender, pending) = watch::channel(None);
         let sweep = Arc::new(Notify::new());
         let config = Config {
             seed: [random(), random()],
@@ -115,12 +116,20 @@ impl ClientBuilder {
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             reconnection: self.reconnection,
         };
-        let driver =
-            Driver { url: self.url, config, provider, ops: receiver, state: state_sender, sweep: Arc::clone(&sweep) };
+        let driver = Driver {
+            url: self.url,
+            config,
+            provider,
+            ops: receiver,
+            state: state_sender,
+            pending: pending_sender,
+            sweep: Arc::clone(&sweep),
+        };
         let shared = Shared {
             ops,
             unstarted: Mutex::new(Some(driver)),
             state,
+            pending,
             sweep,
             timeout: self.timeout,
             stream_buffer: self.stream_buffer,

@@ -1,6 +1,7 @@
 //! The user's notifications.
 
 use realtime_gateway_protocol::NotificationId;
+use tokio::sync::watch;
 
 use super::{Client, NotificationStream};
 use crate::{
@@ -31,6 +32,12 @@ impl Notifications {
         let stream = NotificationStream::new(self.client.clone(), mailbox.clone());
         self.client.subscribe(Topic::Notifications, SubscribeOptions::default(), &mailbox).await?;
         Ok(stream)
+    }
+
+    /// Returns a channel with the number of notifications that wait for an acknowledgement, for a badge. `None` until the
+    /// gateway has confirmed a subscription.
+    pub fn pending(&self) -> watch::Receiver<Option<u64>> {
+        self.client.shared.pending.clone()
     }
 
     /// Acknowledges notifications by id: they are not shown again, here or on any other device.

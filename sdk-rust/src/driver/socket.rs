@@ -16,6 +16,7 @@ use tokio_tungstenite::{
     tungstenite::{
         self, Message, Utf8Bytes,
         client::IntoClientRequest,
+        http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
         protocol::{CloseFrame, WebSocketConfig},
     },
 };
@@ -25,6 +26,8 @@ use crate::{
     machine::{Attempt, OpenFailure},
 };
 
+/// The form of messages that this SDK understands.
+const SUBPROTOCOL: &str = "gateway.v1.json";
 /// The time limit for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The size of the read buffer. A typical message fits; a larger one grows the buffer temporarily.
@@ -87,13 +90,16 @@ impl Sockets {
 
     pub(crate) fn open(&mut self, attempt: Attempt) {
         install_crypto();
-        let url = self.url.clone();
+        let request = self.url.as_str().into_client_request().map(|mut request| {
+            request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+            request
+        });
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
         let opening = async move {
-            let (socket, _response) = connect_async_with_config(url, Some(config), true).await?;
+            let (socket, _response) = connect_async_with_config(request?, Some(config), true).await?;
             Ok(socket)
         };
         self.sockets.push(Socket { attempt, phase: Phase::Opening(Box::pin(opening)), closing: None });

@@ -1,0 +1,205 @@
+//! The vectors of the protocol (`protocol/vectors/`), through a whole client.
+
+use serde_json::{Value, json};
+
+use crate::{
+    failure::{Step, check, red, same},
+    frame,
+    gateway::{Peer, answers},
+    scenario::group,
+    world::World,
+};
+
+group! {
+    "vectors/server-accepted" => server_accepted, "alters-items", "gives every message of the gateway as it came";
+    "vectors/server-refused" => server_refused, "loses-item", "survives every message that it cannot use";
+    "vectors/client-accepted" => client_accepted, "alters-fields", "sends every command as it is";
+    "vectors/client-refused" => client_refused, "claims-success", "refuses commands whose fields are invalid";
+}
+
+const SERVER_ACCEPTED: &str = include_str!("../../vectors/server/accepted.json");
+const SERVER_REFUSED: &str = include_str!("../../vectors/server/refused.json");
+const CLIENT_ACCEPTED: &str = include_str!("../../vectors/client/accepted.json");
+const CLIENT_REFUSED: &str = include_str!("../../vectors/client/refused.json");
+
+/// A vector, and its frame.
+struct Vector {
+    fields: Value,
+    text: String,
+}
+
+impl Vector {
+    fn name(&self) -> &str {
+        self.fields["name"].as_str().unwrap_or_default()
+    }
+}
+
+fn vectors(text: &str) -> Step<Vec<Vector>> {
+    let list: Vec<Value> = serde_json::from_str(text).map_err(|error| red(format_args!("the vectors: {error}")))?;
+    let text = |fields: &Value| fields["text"].as_str().map_or_else(|| fields["message"].to_string(), str::to_owned);
+    Ok(list.into_iter().map(|fields| Vector { text: text(&fields), fields }).collect())
+}
+
+/// Subscribes to the topic to which a message belongs, from the beginning. Returns false if it belongs to none.
+async fn listen(w: &World<'_>, peer: &mut Peer, message: &Value, stream: &str) -> Step<bool> {
+    let (topic, kind) = if message["clanId"].is_string() {
+        (json!({"clan": message["clanId"]}), "subscribe_clan_chat")
+    } else if message["service"].is_string() && message["topic"].is_string() {
+        (json!({"service": message["service"], "topic": message["topic"]}), "subscribe")
+    } else if message["type"] == "notification" {
+        (json!("notifications"), "subscribe_notifications")
+    } else {
+        return Ok(false);
+    };
+    let mut fields = json!({"client": "a", "stream": stream, "topic": topic});
+    if kind != "subscribe_notifications" {
+        answers::merge(&mut fields, &json!({"presence": true, "from": {"offset": 0, "epoch": answers::EPOCH}}));
+    }
+    let call = w.begin("subscribe", &fields).await?;
+    let command = peer.expect(kind).await?;
+    let answer = if kind == "subscribe_notifications" {
+        answers::confirmed_pending(0)
+    } else {
+        answers::recovered(&command, 0)
+    };
+    peer.reply(&command, &answer).await;
+    w.value(call).await?;
+    Ok(true)
+}
+
+/// The types that a stream gives to the app.
+const GIVEN: [&str; 10] = [
+    "notification",
+    "chat",
+    "chat_deleted",
+    "typing",
+    "presence",
+    "presence_changed",
+    "event",
+    "ephemeral_event",
+    "topic_presence",
+    "topic_presence_changed",
+];
+
+async fn server_accepted(w: &World<'_>) -> Step {
+    let mut given = 0;
+    for vector in vectors(SERVER_ACCEPTED)? {
+        let message: Value = serde_json::from_str(&vector.text).unwrap_or_default();
+        let kind = message["type"].as_str().unwrap_or_default();
+        // A client of its own: each message comes on a fresh connection.
+        let mut peer = w.connect("a").await?;
+        if GIVEN.contains(&kind) && listen(w, &mut peer, &message, "s").await? {
+            peer.write(&frame::text(&vector.text)).await;
+            let line = w.item("s").await?;
+            let what = format!("the item of the vector \"{}\"", vector.name());
+            same(&what, &known(&line["item"]), &known(vector.fields.get("encodesAs").unwrap_or(&message)))?;
+            given += 1;
+            w.leave_items();
+        } else if kind != "reconnect" {
+            peer.write(&frame::text(&vector.text)).await;
+            works(w, &mut peer).await?;
+        }
+        close(w, &mut peer).await?;
+    }
+    check(given > 10, || format!("only {given} vectors have items"))
+}
+
+/// Removes what a typed SDK need not keep: fields that are null, and fields of later versions.
+fn known(message: &Value) -> Value {
+    let text = message.to_string();
+    let decoded = realtime_gateway_protocol::decode_server(&text);
+    let encoded = decoded.map(|envelope| realtime_gateway_protocol::encode_server(&envelope));
+    let value = encoded.ok().and_then(|text| serde_json::from_str(&text).ok());
+    value.unwrap_or_else(|| message.clone())
+}
+
+/// Checks that the client still works.
+async fn works(w: &World<'_>, peer: &mut Peer) -> Step {
+    let call = w.begin("presence", &json!({"client": "a", "topic": {"clan": "c"}})).await?;
+    let command = peer.expect("presence").await?;
+    peer.reply(&command, &answers::presence("c")).await;
+    w.value(call).await.map(drop)
+}
+
+async fn close(w: &World<'_>, peer: &mut Peer) -> Step {
+    let call = w.begin("close", &json!({"client": "a"})).await?;
+    // A message may have ended the connection already.
+    if let crate::gateway::Heard::Close(code) = peer.next("a close frame").await? {
+        peer.write(&frame::close(code)).await;
+    }
+    w.value(call).await.map(drop)
+}
+
+async fn server_refused(w: &World<'_>) -> Step {
+    let mut peer = w.connect("a").await?;
+    w.subscribe(&mut peer, "s", "clan123", 0).await?;
+    w.subscribe(&mut peer, "t", "c", 0).await?;
+    w.leave_items();
+    for (offset, vector) in (1..).zip(vectors(SERVER_REFUSED)?) {
+        peer.write(&frame::text(&vector.text)).await;
+        peer.send(&answers::chat("c", offset)).await;
+        let failed = |failure| red(format_args!("after the vector \"{}\": {failure}", vector.name()));
+        loop {
+            // The offset of a message that it cannot use may be given, but never the message.
+            let line = w.item("t").await.map_err(failed)?;
+            if line["item"] == answers::chat("c", offset) {
+                break;
+            }
+            let is_unreadable = line["item"]["type"] == "unreadable" || line["item"]["type"] == "gap";
+            check(is_unreadable, || format!("the vector \"{}\" gives {line}", vector.name()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn client_accepted(w: &World<'_>) -> Step {
+    let mut peer = w.connect("a").await?;
+    for vector in vectors(CLIENT_ACCEPTED)? {
+        let message = vector.fields.get("message").filter(|message| !message["requestId"].is_null());
+        let Some(message) = message else { continue };
+        let kind = message["type"].as_str().unwrap_or_default();
+        if kind == "authenticate" || kind == "ping" {
+            continue;
+        }
+        let mut fields = message.clone();
+        if let Some(members) = fields.as_object_mut() {
+            members.remove("type");
+            members.remove("requestId");
+        }
+        let call = w.begin("request", &json!({"client": "a", "type": kind, "fields": fields})).await?;
+        let failed = |failure| red(format_args!("the vector \"{}\": {failure}", vector.name()));
+        let mut sent = peer.expect(kind).await.map_err(failed)?;
+        peer.reply(&sent, &answers::error("forbidden")).await;
+        w.fails(call, "forbidden", "refused").await.map_err(failed)?;
+        if let Some(members) = sent.as_object_mut() {
+            members.remove("type");
+            members.remove("requestId");
+        }
+        same(&format!("the command of the vector \"{}\"", vector.name()), &sent, &fields)?;
+    }
+    Ok(())
+}
+
+async fn client_refused(w: &World<'_>) -> Step {
+    let mut peer = w.connect("a").await?;
+    for vector in vectors(CLIENT_REFUSED)? {
+        let Some(message) = vector.fields.get("message").filter(|message| message.is_object()) else { continue };
+        let kind = message["type"].as_str().unwrap_or_default();
+        // The fields are what an app gives. The rest is the SDK's own.
+        let is_field = vector.fields["field"].as_str().is_some_and(|field| !["", "type", "requestId"].contains(&field));
+        let by_gateway = vector.fields["gatewayOnly"] == true;
+        if vector.fields["code"] != "invalid_message" || !is_field || by_gateway || kind == "authenticate" {
+            continue;
+        }
+        let mut fields = message.clone();
+        if let Some(members) = fields.as_object_mut() {
+            members.remove("type");
+            members.remove("requestId");
+        }
+        let call = w.begin("request", &json!({"client": "a", "type": kind, "fields": fields})).await?;
+        let failed = |failure| red(format_args!("the vector \"{}\": {failure}", vector.name()));
+        w.fails(call, "invalid", "not_sent").await.map_err(failed)?;
+    }
+    // Nothing of it was sent.
+    works(w, &mut peer).await
+}
