@@ -13,6 +13,9 @@ mod codegen;
 #[path = "cli/codegen_url.rs"]
 mod codegen_url;
 
+#[path = "cli/notify.rs"]
+mod notify;
+
 #[path = "cli/schema_diff.rs"]
 mod schema_diff;
 

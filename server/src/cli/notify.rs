@@ -20,6 +20,10 @@ pub(super) struct Notify {
     /// The text of the notification.
     #[arg(long, value_name = "M")]
     message: String,
+    /// Report the notification to backend services (`notification.unacked`) if it is not acknowledged after this time, in
+    /// seconds. By default `notifications.escalate_after` of the gateway applies.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    escalate_after: Option<u64>,
     /// The URL of the gateway.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000")]
     gateway: String,
@@ -41,7 +45,10 @@ impl Notify {
         let base = self.gateway.trim_end_matches('/');
         let path = if key.is_some() { "api/v1/notifications" } else { "dev/notifications" };
         let client = crypto::https_client().timeout(Duration::from_secs(10)).build()?;
-        let body = json!({ "userId": self.user, "title": self.title, "message": self.message });
+        let mut body = json!({ "userId": self.user, "title": self.title, "message": self.message });
+        if let (Some(seconds), Some(members)) = (self.escalate_after, body.as_object_mut()) {
+            members.insert("escalateAfterSeconds".into(), seconds.into());
+        }
         let mut request = client.post(format!("{base}/{path}")).json(&body);
         if let Some(key) = key {
             request = request.bearer_auth(key);
