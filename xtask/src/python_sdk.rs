@@ -1,4 +1,5 @@
-//! The Python SDK: its extension module, its checks and its tests. `maturin` builds the wheels of releases.
+//! The Python SDK: its extension module, its checks and its tests. The step `build` compiles the module; maturin builds the wheels of
+//! releases.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -37,16 +38,13 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
     Ok(counts)
 }
 
-/// Compiles the extension module, and puts it into the package.
+/// Puts the extension module that the step `build` compiled into the package.
 fn install_module(project: &Project) -> anyhow::Result<()> {
-    // All libraries of the workspace, so that the features are those with which the step `build` compiled the same crates.
-    let libraries = ["build", "--workspace", "--exclude", "xtask", "--lib", "--locked"];
-    command::run(&mut project.cargo(&libraries))?;
     let built = project.target().join("debug").join(library());
     let module = project.root().join(MODULE);
     // Replaced and not overwritten, because a running Python may have it in memory.
     let new = module.with_extension("new");
-    fs::copy(&built, &new).with_context(|| format!("copy {}", built.display()))?;
+    fs::copy(&built, &new).with_context(|| format!("copy {}, which the step `build` compiles", built.display()))?;
     fs::rename(&new, &module).with_context(|| format!("write {}", module.display()))
 }
 

@@ -41,7 +41,8 @@ pub(super) fn docs(project: &Project) -> anyhow::Result<()> {
 
 pub(super) fn build(project: &Project) -> anyhow::Result<()> {
     // xtask is excluded because it is running, and some systems do not allow replacing a running program.
-    let programs = ["build", "--workspace", "--exclude", "xtask", "--bins", "--examples", "--locked"];
+    // The libraries are those for other languages, such as the extension module of Python.
+    let programs = ["build", "--workspace", "--exclude", "xtask", "--lib", "--bins", "--examples", "--locked"];
     command::run(&mut project.cargo(&programs))
 }
 
