@@ -1,4 +1,5 @@
-//! Writes the types of the built-in messages, those of the npm package, of the Go SDK and of the tests in Rust:
+//! Writes the types of the built-in messages, those of the npm package, of the Go SDK and of the tests in Rust, and the
+//! operations of the HTTP API for the Go package `publish`:
 //! `cargo run -p realtime-gateway-codegen --example messages`.
 
 use std::{error::Error, fs, path::Path};
@@ -14,6 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         for file in generated.files {
             fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
         }
+    }
+    let openapi = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json"))?;
+    for file in Generator::new(Language::Go).command(command).generate_publishing(&openapi)?.files {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk-go/publish").join(file.name), file.content)?;
     }
     Ok(())
 }

@@ -47,6 +47,14 @@ impl Language {
         }
     }
 
+    /// Returns the name of the file with the operations of the HTTP API; nothing if the language has none.
+    pub fn publishing_file_name(self) -> Option<&'static str> {
+        match self {
+            Self::Go => Some("api.go"),
+            Self::TypeScript | Self::Rust => None,
+        }
+    }
+
     /// Returns the name of the generated file.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -101,6 +109,10 @@ pub(crate) enum Content {
     Contracts,
     /// The types of the built-in messages. In a language that separates declarations from code, these are declarations.
     Messages,
+    /// The types of contracts, and handles for backends, which publish over HTTP.
+    Publishers,
+    /// The operations of the HTTP API with which backends publish, and their types.
+    Api,
 }
 
 impl Options<'_> {
@@ -150,6 +162,34 @@ impl Generator {
         }
         let (file_name, model) = (self.language.file_name(), lowering::lower(contracts)?);
         self.emit(file_name, model, Content::Contracts)
+    }
+
+    /// Generates code of contracts for backends: their types, and handles that publish events over HTTP, without the core
+    /// of the SDK.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal, a name is not valid, or the language has no such code.
+    pub fn generate_publishers(&self, contracts: &[Contract]) -> Result<Generated, CodegenError> {
+        if contracts.is_empty() {
+            return Err(CodegenError::NoContracts);
+        }
+        self.publishing_file_name()?;
+        self.emit(self.language.file_name(), lowering::lower(contracts)?, Content::Publishers)
+    }
+
+    /// Generates the operations of the HTTP API with which backends publish, and their types, from the OpenAPI document of
+    /// a gateway: those that need an API key with the scope `publish`. The packages for backends of the SDKs are made so.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal, the document is not that of a gateway, or the language has no such
+    /// code.
+    pub fn generate_publishing(&self, openapi: &str) -> Result<Generated, CodegenError> {
+        self.emit(self.publishing_file_name()?, lowering::lower_publishing(openapi)?, Content::Api)
+    }
+
+    fn publishing_file_name(&self) -> Result<&'static str, CodegenError> {
+        let language = self.language.word();
+        self.language.publishing_file_name().ok_or(CodegenError::NoPublishing { language })
     }
 
     /// Generates the types of the built-in messages: those that every gateway has, without contracts.

@@ -33,6 +33,9 @@ pub(super) struct Codegen {
     /// The package of Go code. [default: gatewaygen]
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
+    /// Writes code for backends, which publish events over HTTP, instead of code for clients. In Go only.
+    #[arg(long)]
+    backend: bool,
     #[command(flatten)]
     contracts: ContractSource,
 }
@@ -85,8 +88,10 @@ impl Codegen {
         let language = self.lang.available()?;
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
+        let generator = self.generator(language)?;
         let generated =
-            self.generator(language)?.generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
+            if self.backend { generator.generate_publishers(&contracts) } else { generator.generate(&contracts) };
+        let generated = generated.map_err(|error| anyhow!(printable(&error.to_string())))?;
         let printed = if self.check {
             let differences = output::differences(&self.out, &generated.files)?;
             if !differences.is_empty() {
@@ -123,8 +128,9 @@ impl Codegen {
         let url = self.contracts.url.iter().map(|url| format!("--url {}", quoted(Path::new(url))));
         let source: Vec<_> = url.chain(files).collect();
         let package = self.package.as_ref().map_or_else(String::new, |package| format!(" --package {package}"));
+        let backend = if self.backend { " --backend" } else { "" };
         let out = quoted(&self.out);
-        format!("gateway codegen --lang {}{package} --out {out} {}", language.word(), source.join(" "))
+        format!("gateway codegen --lang {}{package}{backend} --out {out} {}", language.word(), source.join(" "))
     }
 }
 

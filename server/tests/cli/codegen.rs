@@ -90,6 +90,35 @@ fn package_of_go_is_chosen_and_checked() {
 }
 
 #[test]
+fn code_for_backends_is_written_in_go_only() {
+    let sandbox = with_contracts();
+    let go = ["codegen", "--lang", "go", "--backend", "--out", "app", "orders.service.toml"];
+    let output = sandbox.run(&go);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let golden = Path::new(GO).with_file_name("publishers").join("gateway_gen.go");
+    assert_eq!(body(&sandbox.folder.path().join("app/gateway_gen.go")), body(&golden));
+    assert_eq!(sandbox.run(&[&go[..], &["--check"]].concat()).code(), 0);
+    let clients = ["codegen", "--check", "--lang", "go", "--out", "app", "orders.service.toml"];
+    assert!(sandbox.run(&clients).refusal().contains("differs from the contracts"));
+    let rust = ["codegen", "--lang", "rust", "--backend", "--out", "app", "orders.service.toml"];
+    assert_eq!(sandbox.run(&rust).refusal(), "gateway: code for backends is not written in rust, only in go");
+}
+
+#[test]
+fn openapi_document_of_generated_packages_is_that_of_the_gateway() {
+    let sandbox = Sandbox::empty();
+    assert_eq!(sandbox.run(&["schema", "--out", "schema"]).code(), 0);
+    let read = |path: &Path| {
+        let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        document["info"]["version"] = serde_json::Value::Null;
+        document
+    };
+    let current = read(&sandbox.folder.path().join("schema/openapi.json"));
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../codegen/tests/openapi.json");
+    assert!(read(Path::new(committed)) == current, "{committed} is stale: run `cargo xtask codegen`");
+}
+
+#[test]
 fn prints_each_warning_to_standard_error() {
     let output = with_contracts().run(&[&TYPESCRIPT[..], &["orders.service.toml"]].concat());
     let err = output.err();
