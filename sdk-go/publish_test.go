@@ -200,6 +200,19 @@ func TestWaitsAsLongAsTheGatewayAsks(t *testing.T) {
 	}
 }
 
+func TestTheKeyIsNotSentToAnotherHost(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a redirect is followed")
+	}))
+	t.Cleanup(other.Close)
+	redirect := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(redirect.Close)
+	_, err := newPublisher(t, redirect.URL, quick).SendNotification(testContext(t), publish.SendNotification{UserID: "ada", Title: "t", Message: "m"})
+	if failure := publishError(t, err); failure.Status != 307 || failure.Code != publish.CodeUnreadable || failure.Retryable {
+		t.Errorf("got %+v", failure)
+	}
+}
+
 func TestPublishingFailsWithATypedError(t *testing.T) {
 	server := startWithOrders(t)
 	ctx := testContext(t)

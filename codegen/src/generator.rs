@@ -55,6 +55,11 @@ impl Language {
         }
     }
 
+    /// Returns whether a text can be the package of a file in this language: in Go a lower-case word that is no keyword.
+    pub fn is_package(self, name: &str) -> bool {
+        self == Self::Go && go::is_package(name)
+    }
+
     /// Returns the name of the generated file.
     pub fn file_name(self) -> &'static str {
         match self {

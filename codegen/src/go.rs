@@ -15,7 +15,7 @@ mod unions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use names::exported;
-pub(crate) use names::is_tag_name;
+pub(crate) use names::{is_package, is_tag_name};
 
 use crate::{
     CodegenError,

@@ -112,11 +112,10 @@ impl Codegen {
     fn generator(&self, language: Language) -> anyhow::Result<Generator> {
         let generator = Generator::new(language);
         let Some(package) = &self.package else { return Ok(generator) };
-        let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if language != Language::Go {
             bail!("--package {package}: code in {} is in no package, leave it out", language.word());
         }
-        if !package.starts_with(|c: char| c.is_ascii_lowercase()) || !package.chars().all(is_lower) {
+        if !language.is_package(package) {
             bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as ordersapi");
         }
         Ok(generator.package(package))

@@ -72,7 +72,7 @@ fn package_of_go_is_chosen_and_checked() {
     assert_eq!(sandbox.run(&go("ordersapi")).code(), 0);
     let text = fs::read_to_string(sandbox.folder.path().join("app/gateway_gen.go")).unwrap();
     assert!(text.contains("\npackage ordersapi\n"), "{text}");
-    for wrong in ["", "1st", "Orders", "a-b", "a b", "_"] {
+    for wrong in ["", "1st", "Orders", "a-b", "a b", "_", "func"] {
         let refusal = sandbox.run(&go(wrong)).refusal();
         assert!(refusal.ends_with("is no name of a package: use a-z, 0-9 and _, such as ordersapi"), "{refusal}");
     }
