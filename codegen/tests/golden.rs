@@ -132,7 +132,8 @@ fn generated_rust_has_the_form_of_rustfmt() {
 fn gofmt_differences(file: &Path) -> String {
     let usual = ["gofmt", "/usr/local/go/bin/gofmt"];
     let output = usual.into_iter().find_map(|gofmt| Command::new(gofmt).arg("-d").arg(file).output().ok());
-    let output = output.expect("gofmt of Go is in PATH");
+    assert!(output.is_some(), "there is no gofmt: install Go");
+    let output = output.unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

@@ -49,7 +49,7 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, handle: &str, topic
     let (name, event) = (exported(&topic.name), emitter.name(topic.event).to_owned());
     let failed = if topic.keeps_history { "nil, err" } else { "err" };
     let TopicName { parameters, mut lines, value } = topic_name(service, topic, failed)?;
-    let request = format!("publish.PublishEvent{{ID: id, Data: data}}");
+    let request = "publish.PublishEvent{ID: id, Data: data}";
     let call = format!("service.client.PublishEvent(ctx, {}, {value}, {request})", literal(&service.name));
     let result = if topic.keeps_history {
         lines.push(format!("return {call}"));
