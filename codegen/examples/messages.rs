@@ -17,8 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let openapi = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json"))?;
-    for file in Generator::new(Language::Go).command(command).generate_publishing(&openapi)?.files {
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk-go/publish").join(file.name), file.content)?;
+    for (language, folder) in [(Language::Go, "../sdk-go/publish"), (Language::TypeScript, "../sdk-wasm/js/publish")] {
+        for file in Generator::new(language).command(command).generate_publishing(&openapi)?.files {
+            fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
+        }
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub enum CodegenError {
         problem: String,
     },
     /// There is no code of this kind in the language.
-    #[error("code for backends is not written in {language}, only in go")]
+    #[error("code for backends is not written in {language}")]
     NoPublishing {
         /// The name of the language on the command line.
         language: &'static str,

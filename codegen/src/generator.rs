@@ -50,8 +50,9 @@ impl Language {
     /// Returns the name of the file with the operations of the HTTP API; nothing if the language has none.
     pub fn publishing_file_name(self) -> Option<&'static str> {
         match self {
+            Self::TypeScript => Some("operations.d.ts"),
             Self::Go => Some("api.go"),
-            Self::TypeScript | Self::Rust => None,
+            Self::Rust => None,
         }
     }
 
@@ -178,7 +179,9 @@ impl Generator {
         if contracts.is_empty() {
             return Err(CodegenError::NoContracts);
         }
-        self.publishing_file_name()?;
+        if self.language != Language::Go {
+            return Err(CodegenError::NoPublishing { language: self.language.word() });
+        }
         self.emit(self.language.file_name(), lowering::lower(contracts)?, Content::Publishers)
     }
 
@@ -189,12 +192,9 @@ impl Generator {
     /// A [`CodegenError`] when two names become equal, the document is not that of a gateway, or the language has no such
     /// code.
     pub fn generate_publishing(&self, openapi: &str) -> Result<Generated, CodegenError> {
-        self.emit(self.publishing_file_name()?, lowering::lower_publishing(openapi)?, Content::Api)
-    }
-
-    fn publishing_file_name(&self) -> Result<&'static str, CodegenError> {
         let language = self.language.word();
-        self.language.publishing_file_name().ok_or(CodegenError::NoPublishing { language })
+        let file_name = self.language.publishing_file_name().ok_or(CodegenError::NoPublishing { language })?;
+        self.emit(file_name, lowering::lower_publishing(openapi)?, Content::Api)
     }
 
     /// Generates the types of the built-in messages: those that every gateway has, without contracts.
@@ -210,7 +210,7 @@ impl Generator {
     fn emit(&self, file_name: &str, mut model: Model, content: Content) -> Result<Generated, CodegenError> {
         let package = self.package.as_deref();
         let options = Options { command: &self.command, package, content, has_calls: self.has_calls };
-        let content = match self.language {
+        let text = match self.language {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
             Language::Go => go::emit(&model, &options)?,
@@ -222,7 +222,12 @@ impl Generator {
         if self.language == Language::Go {
             warnings.append(&mut model.unusual_names);
         }
-        let files = vec![GeneratedFile { name: file_name.to_owned(), content }];
+        let mut files = vec![GeneratedFile { name: file_name.to_owned(), content: text }];
+        if self.language == Language::TypeScript && options.content == Content::Api {
+            // Declarations have no code.
+            let content = typescript::operations::table(&model, &options);
+            files.push(GeneratedFile { name: typescript::operations::TABLE.to_owned(), content });
+        }
         Ok(Generated { files, warnings })
     }
 }

@@ -58,7 +58,7 @@ fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generate
 
 impl Case {
     fn languages(&self) -> impl Iterator<Item = Language> {
-        Language::ALL.into_iter().filter(|language| !self.is_for_backends || language.publishing_file_name().is_some())
+        Language::ALL.into_iter().filter(|language| !self.is_for_backends || *language == Language::Go)
     }
 }
 

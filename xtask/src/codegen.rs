@@ -32,7 +32,7 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     writeln!(out, "wrote sdk-core/src/digest.rs")?;
     write_openapi(project)?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
-    writeln!(out, "wrote sdk-wasm/js/messages.d.ts, sdk-go/messages.go, sdk-go/publish/api.go and codegen/tests/")?;
+    writeln!(out, "wrote codegen/tests/, sdk-go/messages.go, sdk-wasm/js/messages.d.ts and publish/ of both")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;
