@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,10 +61,29 @@ func TestDuty06ReceivesWhileTheGatewayDoesNotRead(t *testing.T) {
 	senders.Wait()
 }
 
+// recordedConn records who closes it first.
+type recordedConn struct {
+	net.Conn
+	closedBy chan string
+}
+
+func (c recordedConn) Close() error {
+	select {
+	case c.closedBy <- string(debug.Stack()):
+	default:
+	}
+	return c.Conn.Close()
+}
+
 func TestDuty07ClosesWithinTwoSeconds(t *testing.T) {
 	g := startScripted(t)
 	var frames atomic.Int64
-	client, peer := g.connect(&Options{Tap: func(frame Frame) {
+	closedBy := make(chan string, 1)
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := new(net.Dialer).DialContext(ctx, network, address)
+		return recordedConn{connection, closedBy}, err
+	}}
+	client, peer := g.connect(&Options{HTTPClient: &http.Client{Transport: transport}, Tap: func(frame Frame) {
 		if !frame.Sent && strings.Contains(frame.Text, "late") {
 			frames.Add(1)
 		}
@@ -89,9 +109,12 @@ func TestDuty07ClosesWithinTwoSeconds(t *testing.T) {
 		t.Error("Close does not wait for the answer of the gateway")
 	default:
 	}
-	// There is no answer, so the client ends the connection by itself.
+	// There is no answer, so the client ends the connection by its own limit, which is shorter than that of the library.
 	if frame, err := peer.read(20 * time.Second); err == nil || isTimeout(err) {
 		t.Errorf("the connection is not ended: %+v, %v", frame, err)
+	}
+	if stack := <-closedBy; !strings.Contains(stack, "socket).force") {
+		t.Errorf("the connection is closed by %s", stack)
 	}
 	<-closed
 	for range subscription.Events(context.Background()) {

@@ -1,11 +1,15 @@
 package gateway_test
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	gateway "github.com/realtime-gateway/realtime-gateway/sdk-go"
 )
 
 // example compiles an example.
@@ -64,6 +68,43 @@ func TestExampleChatSendsLinesAndShowsThem(t *testing.T) {
 	_ = input.Close()
 	if err := command.Wait(); err != nil {
 		t.Errorf("%v: %s", err, output.text())
+	}
+}
+
+func TestExampleBackendAnswersAWebhook(t *testing.T) {
+	backend := exec.Command(example(t, "backend"))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	server := startGateway(t, fmt.Sprintf(
+		"webhooks.shop.url = \"http://%s\"\nwebhooks.shop.secret_file = %q\nwebhooks.shop.events = [\"chat.message\"]\n", address, secretFile(t),
+	))
+	// Until now no other program could take the port.
+	_ = listener.Close()
+	backend.Env = append(os.Environ(), "GATEWAY_HTTP=http://"+server.listen, "GATEWAY_API_KEY="+apiKey, "WEBHOOK_SECRET="+secret, "LISTEN="+address)
+	var output lines
+	backend.Stdout, backend.Stderr = &output, &output
+	if err := backend.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = backend.Process.Kill()
+		_ = backend.Wait()
+	}()
+	output.waitFor(t, "listens on")
+	chat := server.client("ada", nil).ClanChat("wolves")
+	subscription, err := chat.Subscribe(testContext(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chat.Send(testContext(t), "please help", nil); err != nil {
+		t.Fatal(err)
+	}
+	nextOf[*gateway.Chat](t, subscription)
+	if answer := nextOf[*gateway.Chat](t, subscription); answer.Content != "Help is on its way, ada." || answer.UserID != "system" {
+		t.Errorf("got %+v: %s", answer, output.text())
 	}
 }
 

@@ -1,4 +1,5 @@
-//! Writes the types of the built-in messages, those of the SDKs and those of the tests in Rust:
+//! Writes the types of the built-in messages, those of the SDKs and those of the tests in Rust, and the operations of the
+//! HTTP API for the packages for backends:
 //! `cargo run -p realtime-gateway-codegen --example messages`.
 
 use std::{error::Error, fs, path::Path};
@@ -20,6 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let generated = generator.generate_messages()?;
         for file in generated.files {
+            fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
+        }
+    }
+    let openapi = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json"))?;
+    for (language, folder) in [(Language::Go, "../sdk-go/publish"), (Language::TypeScript, "../sdk-wasm/js/publish")] {
+        for file in Generator::new(language).command(command).generate_publishing(&openapi)?.files {
             fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
         }
     }

@@ -28,6 +28,18 @@ pub enum CodegenError {
     /// There is no contract.
     #[error("there is no contract to generate code from")]
     NoContracts,
+    /// The OpenAPI document is not that of a gateway.
+    #[error("the OpenAPI document {problem}")]
+    OpenApi {
+        /// The end of a sentence that starts with the document.
+        problem: String,
+    },
+    /// There is no code of this kind in the language.
+    #[error("code for backends is not written in {language}")]
+    NoPublishing {
+        /// The name of the language on the command line.
+        language: &'static str,
+    },
     /// The schema of the built-in messages is refused.
     #[error("the types of the built-in messages cannot be read: {0}")]
     Messages(#[from] ContractError),

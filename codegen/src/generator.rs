@@ -55,6 +55,25 @@ impl Language {
         }
     }
 
+    /// Returns the name of the file with the operations of the HTTP API; nothing if the language has none.
+    pub fn publishing_file_name(self) -> Option<&'static str> {
+        match self {
+            Self::TypeScript => Some("operations.d.ts"),
+            Self::Go => Some("api.go"),
+            Self::Rust | Self::Python | Self::Kotlin => None,
+        }
+    }
+
+    /// Returns whether a text can be the package of a file in this language: in Go a lower-case word that is no keyword, in
+    /// Kotlin such words with dots between them.
+    pub fn is_package(self, name: &str) -> bool {
+        match self {
+            Self::Go => go::is_package(name),
+            Self::Kotlin => kotlin::is_package(name),
+            Self::TypeScript | Self::Rust | Self::Python => false,
+        }
+    }
+
     /// Returns the name of the generated file.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -111,6 +130,10 @@ pub(crate) enum Content {
     Contracts,
     /// The types of the built-in messages. In a language that separates declarations from code, these are declarations.
     Messages,
+    /// The types of contracts, and handles for backends, which publish over HTTP.
+    Publishers,
+    /// The operations of the HTTP API with which backends publish, and their types.
+    Api,
 }
 
 impl Options<'_> {
@@ -163,6 +186,33 @@ impl Generator {
         self.emit(file_name, model, Content::Contracts)
     }
 
+    /// Generates code of contracts for backends: their types, and handles that publish events over HTTP, without the core
+    /// of the SDK.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal, a name is not valid, or the language has no such code.
+    pub fn generate_publishers(&self, contracts: &[Contract]) -> Result<Generated, CodegenError> {
+        if contracts.is_empty() {
+            return Err(CodegenError::NoContracts);
+        }
+        if self.language != Language::Go {
+            return Err(CodegenError::NoPublishing { language: self.language.word() });
+        }
+        self.emit(self.language.file_name(), lowering::lower(contracts)?, Content::Publishers)
+    }
+
+    /// Generates the operations of the HTTP API with which backends publish, and their types, from the OpenAPI document of
+    /// a gateway: those that need an API key with the scope `publish`. The packages for backends of the SDKs are made so.
+    ///
+    /// # Errors
+    /// A [`CodegenError`] when two names become equal, the document is not that of a gateway, or the language has no such
+    /// code.
+    pub fn generate_publishing(&self, openapi: &str) -> Result<Generated, CodegenError> {
+        let language = self.language.word();
+        let file_name = self.language.publishing_file_name().ok_or(CodegenError::NoPublishing { language })?;
+        self.emit(file_name, lowering::lower_publishing(openapi)?, Content::Api)
+    }
+
     /// Generates the types of the built-in messages: those that every gateway has, without contracts.
     ///
     /// # Errors
@@ -176,7 +226,7 @@ impl Generator {
     fn emit(&self, file_name: &str, mut model: Model, content: Content) -> Result<Generated, CodegenError> {
         let package = self.package.as_deref();
         let options = Options { command: &self.command, package, content, has_calls: self.has_calls };
-        let content = match self.language {
+        let text = match self.language {
             Language::TypeScript => typescript::emit(&model, &options)?,
             Language::Rust => rust::emit(&model, &options)?,
             Language::Go => go::emit(&model, &options)?,
@@ -190,7 +240,12 @@ impl Generator {
         if self.language == Language::Go {
             warnings.append(&mut model.unusual_names);
         }
-        let files = vec![GeneratedFile { name: file_name.to_owned(), content }];
+        let mut files = vec![GeneratedFile { name: file_name.to_owned(), content: text }];
+        if self.language == Language::TypeScript && options.content == Content::Api {
+            // Declarations have no code.
+            let content = typescript::operations::table(&model, &options);
+            files.push(GeneratedFile { name: typescript::operations::TABLE.to_owned(), content });
+        }
         Ok(Generated { files, warnings })
     }
 }

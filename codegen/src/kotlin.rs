@@ -20,6 +20,17 @@ const LANGUAGE: &str = "Kotlin";
 /// The package of the code of contracts, unless another one is chosen.
 const PACKAGE: &str = "gateway";
 
+/// Returns whether a text is the name of a package: words of small letters, digits and `_` that are no keywords, with dots
+/// between them.
+pub(crate) fn is_package(name: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && !reserved::WORDS.contains(&word)
+    };
+    name.split('.').all(is_word)
+}
+
 /// Writes the file.
 ///
 /// # Errors

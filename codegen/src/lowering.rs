@@ -2,9 +2,11 @@
 
 mod notes;
 mod objects;
+mod openapi;
 pub(crate) mod tags;
 mod unions;
 
+pub(crate) use openapi::lower_publishing;
 pub(crate) use unions::{is_closed, is_word};
 
 use std::collections::BTreeMap;

@@ -8,6 +8,8 @@ use crate::Warning;
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) services: Vec<Service>,
+    /// The requests of the HTTP API, if the model is of an OpenAPI document.
+    pub(crate) operations: Vec<Operation>,
     /// The types. A [`TypeId`] is an index.
     pub(crate) definitions: Vec<Definition>,
     /// The types in the order in which they are written: that of the schemas, each followed by the types within it.
@@ -74,6 +76,32 @@ pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) request: TypeId,
     pub(crate) response: TypeId,
+}
+
+/// A request of the HTTP API with a JSON body and a JSON answer.
+pub(crate) struct Operation {
+    /// The `operationId`.
+    pub(crate) name: String,
+    /// The file and the JSON pointer, for errors.
+    pub(crate) position: String,
+    pub(crate) notes: Notes,
+    /// The method, such as `POST`.
+    pub(crate) method: String,
+    /// The path, in parts.
+    pub(crate) path: Vec<PathPart>,
+    pub(crate) body: TypeId,
+    /// The member of the body that makes a repeat safe.
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) response: TypeId,
+    /// Whether an answer may have no body instead.
+    pub(crate) may_be_empty: bool,
+}
+
+/// A part of the path of a request.
+pub(crate) enum PathPart {
+    Literal(String),
+    /// A parameter, which is percent-encoded.
+    Parameter(String),
 }
 
 /// A named type.

@@ -20,15 +20,28 @@ struct Case {
     /// The paths of the contracts from the folder of the tests, without `.service.toml`.
     contracts: &'static [&'static str],
     has_calls: bool,
+    /// Whether the code publishes from a backend, which is written in Go only.
+    is_for_backends: bool,
 }
 
-const CASES: [Case; 4] = [
-    Case { folder: "orders", contracts: &["contracts/orders"], has_calls: true },
-    Case { folder: "hostile", contracts: &["contracts/hostile"], has_calls: true },
-    Case { folder: "without_calls", contracts: &["contracts/orders", "contracts/status"], has_calls: false },
+const CASES: [Case; 5] = [
+    Case { folder: "orders", contracts: &["contracts/orders"], has_calls: true, is_for_backends: false },
+    Case { folder: "hostile", contracts: &["contracts/hostile"], has_calls: true, is_for_backends: false },
+    Case {
+        folder: "without_calls",
+        contracts: &["contracts/orders", "contracts/status"],
+        has_calls: false,
+        is_for_backends: false,
+    },
     // The contract of the example service. `tests/tests/stories/generated_code.rs` and `sdk-wasm/test/generated.test.js`
     // use its code with a running gateway.
-    Case { folder: "example", contracts: &["../../docs/examples/orders/orders"], has_calls: true },
+    Case {
+        folder: "example",
+        contracts: &["../../docs/examples/orders/orders"],
+        has_calls: true,
+        is_for_backends: false,
+    },
+    Case { folder: "publishers", contracts: &["contracts/orders"], has_calls: true, is_for_backends: true },
 ];
 
 fn contract(path: &str) -> Contract {
@@ -40,7 +53,15 @@ fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generate
     let package = format!("golden.{}", case.folder);
     let generator = Generator::new(language).command(REFRESH).package(package);
     let generator = if case.has_calls { generator } else { generator.without_calls() };
-    generator.generate(contracts).unwrap()
+    let generated =
+        if case.is_for_backends { generator.generate_publishers(contracts) } else { generator.generate(contracts) };
+    generated.unwrap()
+}
+
+impl Case {
+    fn languages(&self) -> impl Iterator<Item = Language> {
+        Language::ALL.into_iter().filter(|language| !self.is_for_backends || *language == Language::Go)
+    }
 }
 
 fn contracts(case: &Case) -> Vec<Contract> {
@@ -56,7 +77,7 @@ fn golden_folder(case: &Case, language: Language) -> PathBuf {
 #[test]
 fn generated_code_is_up_to_date() {
     for case in &CASES {
-        for language in Language::ALL {
+        for language in case.languages() {
             for file in generate(case, &contracts(case), language).files {
                 let folder = golden_folder(case, language);
                 let path = folder.join(&file.name);
@@ -81,7 +102,7 @@ fn generated_code_is_the_same_from_a_url() {
         let contracts = contracts(case);
         let document = Contract::document(&contracts, &serde_json::json!([]));
         let read = Contract::read_document(&document, Path::new("https://gateway.test/contracts.json")).unwrap();
-        for language in Language::ALL {
+        for language in case.languages() {
             let files = generate(case, &contracts, language).files;
             assert_eq!(generate(case, &read, language).files, files);
         }
@@ -103,7 +124,7 @@ fn rustfmt_differences(file: &str) -> String {
 
 #[test]
 fn generated_rust_has_the_form_of_rustfmt() {
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| !case.is_for_backends) {
         assert_eq!(rustfmt_differences(&format!("{TESTS}/golden/{}/gateway_gen.rs", case.folder)), "");
     }
     assert_eq!(rustfmt_differences(&format!("{TESTS}/messages/gateway_messages.rs")), "");
@@ -113,7 +134,8 @@ fn generated_rust_has_the_form_of_rustfmt() {
 fn gofmt_differences(file: &Path) -> String {
     let usual = ["gofmt", "/usr/local/go/bin/gofmt"];
     let output = usual.into_iter().find_map(|gofmt| Command::new(gofmt).arg("-d").arg(file).output().ok());
-    let output = output.expect("gofmt of Go is in PATH");
+    assert!(output.is_some(), "there is no gofmt: install Go");
+    let output = output.unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

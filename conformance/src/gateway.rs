@@ -56,7 +56,10 @@ impl Gateway {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         );
-        socket.write_all(response.as_bytes()).await.map_err(|error| red(format_args!("the client is gone: {error}")))?;
+        socket
+            .write_all(response.as_bytes())
+            .await
+            .map_err(|error| red(format_args!("the client is gone: {error}")))?;
         Ok(Peer::new(socket, self.limit))
     }
 

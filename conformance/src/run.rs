@@ -58,7 +58,9 @@ pub enum PlanError {
     #[error("no scenario has a name that contains {0}: see `gateway conformance --list`")]
     NoScenario(String),
     /// There is no such mutant.
-    #[error("there is no mutant {0}; `each` is the one that each scenario names, and `gateway conformance --list` has all")]
+    #[error(
+        "there is no mutant {0}; `each` is the one that each scenario names, and `gateway conformance --list` has all"
+    )]
     NoMutant(String),
     /// The adapter cannot be started, or its first line is no hello.
     #[error("{0}")]
@@ -172,9 +174,10 @@ impl Worker {
             (verdict, _) => verdict,
         };
         let verdict = match verdict {
-            Verdict::Red(why) if !adapter.log().is_empty() && mutant.is_none() => {
-                Verdict::Red(format!("{why}\n  the log of the adapter ends with: {}", adapter.log().replace('\n', "\n  ")))
-            }
+            Verdict::Red(why) if !adapter.log().is_empty() && mutant.is_none() => Verdict::Red(format!(
+                "{why}\n  the log of the adapter ends with: {}",
+                adapter.log().replace('\n', "\n  ")
+            )),
             verdict => verdict,
         };
         let row = Row::new(scenario, mutant.map(|mutant| mutant.name), verdict, started.elapsed(), hash);

@@ -71,6 +71,10 @@ auth.jwt_secret = "a secret of the tests, of more than 32 bytes"
     return `ws://${this.#listen}/ws`;
   }
 
+  get http() {
+    return `http://${this.#listen}`;
+  }
+
   async #post(path, body) {
     const { status, text } = await ask(`http://${this.#listen}${path}`, body);
     if (status >= 300) throw new Error(`${path}: ${status} ${text}`);

@@ -4,6 +4,7 @@ import { GatewayClient, GatewayError, UnauthorizedError, type ChatEvent, type Er
 
 import { GatewayClient as WithoutWasm } from "realtime-gateway/no-wasm";
 import { useClanChat } from "realtime-gateway/react";
+import { PublishClient, Verifier, type MessageAccepted } from "realtime-gateway/publish";
 import { FakeGateway } from "realtime-gateway/testing";
 import { useTopic } from "realtime-gateway/vue";
 
@@ -61,4 +62,12 @@ const shown: string[] = useClanChat(gateway, "c", { history: 10 }).messages.map(
 const scores: number | undefined = useTopic(gateway.topic<number>("scores", "match-7")).events.value[0]?.data;
 // @ts-expect-error no such command
 fake.refuse("shout", { code: "forbidden" });
+// Publishing from a backend.
+const publisher = new PublishClient({ url: "https://gateway.example.com", apiKey: "k" });
+const accepted: Promise<MessageAccepted> = publisher.postMessage("c", { content: "x" });
+const event: Promise<MessageAccepted | undefined> = publisher.publishEvent("scores", "match-7", { data: { home: 1 } });
+// @ts-expect-error a notification has a title
+publisher.sendNotification({ userId: "ada", message: "m" });
+const verified: Promise<void> = new Verifier("whsec_AAAA").verify(new Headers(), "{}");
+export { accepted, event, verified };
 export { later, name, error, same, off, next, faked, content, shown, scores };

@@ -3,8 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 
-/** What is about WebAssembly itself, or about the package as a whole. */
-const ELSEWHERE = ["asyncapi", "generated", "node22", "package", "trap"];
+/** What is about WebAssembly itself, about the package as a whole, or needs `fetch`. */
+const ELSEWHERE = ["asyncapi", "generated", "node22", "package", "publish", "trap"];
 /** From Node 22 on HTTP is WebAssembly inside Node: without it only what needs no gateway can run. */
 const ALONE = ["memory", "vectors"];
 

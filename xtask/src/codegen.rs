@@ -30,8 +30,9 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     // After the exports, which are sources of the core.
     core_digest::write(project)?;
     writeln!(out, "wrote sdk-core/src/digest.rs")?;
+    write_openapi(project)?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
-    writeln!(out, "wrote the messages of the SDKs and codegen/tests/messages/")?;
+    writeln!(out, "wrote codegen/tests/, the messages of the SDKs, and the operations for backends")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;
@@ -48,4 +49,13 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
         writeln!(out, "wrote the core of sdk-go/")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the OpenAPI document, from which the packages for backends are generated.
+fn write_openapi(project: &Project) -> anyhow::Result<()> {
+    let folder = project.root().join("target/schema");
+    let mut gateway = project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server", "--bin", "gateway"]);
+    command::output(gateway.args(["--", "schema", "--out"]).arg(&folder))?;
+    let document = fs::read(folder.join("openapi.json")).context("read the OpenAPI document of the gateway")?;
+    fs::write(project.root().join("codegen/tests/openapi.json"), document).context("write codegen/tests/openapi.json")
 }

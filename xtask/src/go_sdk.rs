@@ -137,7 +137,14 @@ fn check(project: &Project) -> anyhow::Result<()> {
     command::run(&mut go(project, &["vet", "-unreachable=false", "./..."])?)?;
     let go = program(project).context("there is no Go that is new enough")?;
     let mut staticcheck = Command::new(tools::built(project, STATICCHECK));
-    staticcheck.args([".", "./examples/...", "./internal/core", "./internal/generate"]);
+    staticcheck.args([
+        ".",
+        "./examples/...",
+        "./publish",
+        "./internal/core",
+        "./internal/generate",
+        "./internal/codegentest/...",
+    ]);
     command::run(&mut near(project, staticcheck, &go)?)
 }
 

@@ -35,7 +35,7 @@ fn topic_type(service: &Service, topic: &Topic) -> String {
 }
 
 /// Writes a method: its comment, its first line and its body.
-fn method(emitter: &mut Emitter<'_>, comment: &str, signature: &str, body: &[String]) {
+pub(super) fn method(emitter: &mut Emitter<'_>, comment: &str, signature: &str, body: &[String]) {
     emitter.code.line(0, "");
     comment.lines().for_each(|line| emitter.note(line));
     emitter.code.line(0, &format!("func {signature} {{"));
@@ -84,28 +84,48 @@ fn topic_method(emitter: &mut Emitter<'_>, service: &Service, handle: &str, topi
         method(emitter, &about, &signature, &[format!("return {}", result(&first))]);
         return Ok(());
     }
-    let mut scope = Scope::new(LANGUAGE);
-    let (mut names, mut body) = (Vec::new(), Vec::new());
+    let TopicName { parameters, mut lines, value } = topic_name(service, topic, &format!("{returned}{{}}, err"))?;
+    lines.push(format!("return {}, nil", result(&value)));
+    let about = format!("{about}\nIt fails if no topic of the pattern has these values.");
+    let signature = format!("(service {handle}) {name}({} string) ({returned}, error)", parameters.join(", "));
+    method(emitter, &about, &signature, &lines);
+    Ok(())
+}
+
+/// How a function makes the name of a topic.
+pub(super) struct TopicName {
+    /// The names of the function's parameters.
+    pub(super) parameters: Vec<String>,
+    /// The lines that check the parameters. They return if one is wrong.
+    pub(super) lines: Vec<String>,
+    /// The expression for the name.
+    pub(super) value: String,
+}
+
+/// Returns how the name of a topic is made. `failed` is what the function returns if no topic has the values.
+pub(super) fn topic_name(service: &Service, topic: &Topic, failed: &str) -> Result<TopicName, CodegenError> {
+    let first = literal(&topic.first_literal);
+    if topic.parameters.is_empty() {
+        return Ok(TopicName { parameters: Vec::new(), lines: Vec::new(), value: first });
+    }
+    let (mut scope, mut parameters, mut lines) = (Scope::new(LANGUAGE), Vec::new(), Vec::new());
     for (index, parameter) in topic.parameters.iter().enumerate() {
-        let variable = unreserved(unexported(parameter.name.as_str()), &reserved::PARAMETERS);
+        let variable = unreserved(unexported(parameter.name.as_str()), &reserved::WORDS);
+        let variable = unreserved(variable, &reserved::OF_HANDLES);
         scope.add(&variable, &format!("{}: `{{{}}}` of topic `{}`", service.file, parameter.name, topic.name))?;
         let after = literal(parameter.separator.as_deref().unwrap_or_default());
         let (start, operator) = if index == 0 { (first.as_str(), ":=") } else { ("topic", "=") };
         let parameter = literal(parameter.name.as_str());
         let line = format!("topic, err {operator} appendValue({start}, {parameter}, {variable}, {after})");
         if index == 0 {
-            body.push(line);
+            lines.push(line);
         } else {
-            body.extend(["if err == nil {".to_owned(), format!("\t{line}"), "}".to_owned()]);
+            lines.extend(["if err == nil {".to_owned(), format!("\t{line}"), "}".to_owned()]);
         }
-        names.push(variable);
+        parameters.push(variable);
     }
-    body.extend(["if err != nil {".to_owned(), format!("\treturn {returned}{{}}, err"), "}".to_owned()]);
-    body.push(format!("return {}, nil", result("topic")));
-    let about = format!("{about}\nIt fails if no topic of the pattern has these values.");
-    let signature = format!("(service {handle}) {name}({} string) ({returned}, error)", names.join(", "));
-    method(emitter, &about, &signature, &body);
-    Ok(())
+    lines.extend(["if err != nil {".to_owned(), format!("\treturn {failed}"), "}".to_owned()]);
+    Ok(TopicName { parameters, lines, value: "topic".to_owned() })
 }
 
 fn call_methods(emitter: &mut Emitter<'_>, service: &Service, handle: &str, call: &Call) {

@@ -1,5 +1,6 @@
 //! Names in the style of Go: `orderId` becomes `OrderID` or `orderID`.
 
+use super::reserved;
 use crate::names::{capitalized, words_or_codes};
 
 /// Words that Go writes in capitals.
@@ -31,6 +32,12 @@ fn word_in_capitals(word: &str) -> String {
     }
 }
 
+/// Returns whether a text can be the name of a package.
+pub(crate) fn is_package(name: &str) -> bool {
+    let is_lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_lower) && !reserved::WORDS.contains(&name)
+}
+
 /// Returns whether a text can be the name of a member in the tag of a struct: the characters that `encoding/json` allows.
 pub(crate) fn is_tag_name(name: &str) -> bool {
     let is_allowed = |c: char| c.is_alphanumeric() || "!#$%&()*+-./:;<=>?@[]^_{|}~ ".contains(c);
@@ -59,6 +66,12 @@ mod tests {
             assert_eq!(unexported(name), in_lower, "{name}");
             assert_eq!(exported(&exported(name)), in_capitals, "{name}");
         }
+    }
+
+    #[test]
+    fn packages_are_lower_case_words() {
+        assert!(["a", "ordersapi", "orders_2"].into_iter().all(is_package));
+        assert!(!["", "Orders", "1st", "_a", "a-b", "func", "größe"].into_iter().any(is_package));
     }
 
     #[test]

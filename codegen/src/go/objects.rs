@@ -29,6 +29,7 @@ pub(super) fn write(
     object: &Object,
 ) -> Result<(), CodegenError> {
     let name = emitter.name(id).to_owned();
+    emitter.is_sent = emitter.model.operations.iter().any(|operation| operation.body == id);
     emitter.comment(&definition.notes, &[]);
     let (mut scope, mut rows) = (Scope::new(LANGUAGE), Vec::new());
     let (mut constants, mut never_null) = (Vec::new(), Vec::new());
@@ -69,13 +70,14 @@ pub(super) fn write(
         write_rows(&mut emitter.code, &rows);
         emitter.code.line(0, "}");
     }
+    emitter.is_sent = false;
     write_marshal(emitter, &name, &constants, &never_null);
     Ok(())
 }
 
 /// Returns the type of a member, and the option of its tag.
 fn field_type(emitter: &mut Emitter<'_>, object: TypeId, field: &Field) -> (String, &'static str) {
-    let has_zero_values = emitter.content == Content::Messages;
+    let has_zero_values = matches!(emitter.content, Content::Messages | Content::Api);
     let is_time = has_zero_values && field.is_time;
     let written = if is_time { emitter.time() } else { emitter.written(&field.value) };
     if field.is_required {
@@ -84,7 +86,7 @@ fn field_type(emitter: &mut Emitter<'_>, object: TypeId, field: &Field) -> (Stri
     }
     match &field.value {
         // nil is missing, and the text `null` is null.
-        Type::Untyped => (written, ",omitzero"),
+        Type::Untyped => (written, if emitter.is_sent { ",omitempty" } else { ",omitzero" }),
         value if emitter.is_nullable(value) => {
             let inner = if let Type::Nullable(inner) = value { emitter.written(inner) } else { written };
             (format!("Optional[{inner}]"), ",omitzero")

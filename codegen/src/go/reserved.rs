@@ -6,9 +6,8 @@ pub(super) const TYPES: [&str; 1] = ["Optional"];
 /// Methods of structs, whose members must not have these names.
 pub(super) const METHODS: [&str; 3] = ["IsZero", "MarshalJSON", "UnmarshalJSON"];
 
-/// Words that cannot be the name of a parameter: keywords, and what the functions of handles use.
-pub(super) const PARAMETERS: [&str; 33] = [
-    "appendValue",
+/// Words that cannot be the name of a parameter: keywords, and types that generated functions name.
+pub(super) const WORDS: [&str; 28] = [
     "break",
     "case",
     "chan",
@@ -17,28 +16,31 @@ pub(super) const PARAMETERS: [&str; 33] = [
     "default",
     "defer",
     "else",
-    "err",
     "error",
     "fallthrough",
     "for",
     "func",
-    "gateway",
     "go",
     "goto",
     "if",
     "import",
     "interface",
-    "invalid",
     "map",
     "nil",
     "package",
     "range",
     "return",
     "select",
-    "service",
     "string",
     "struct",
     "switch",
-    "topic",
     "type",
+    "var",
 ];
+
+/// Names within the functions of handles, which a parameter would hide.
+pub(super) const OF_HANDLES: [&str; 9] =
+    ["appendValue", "context", "ctx", "data", "err", "id", "publish", "service", "topic"];
+
+/// Names within the functions of operations, which a parameter would hide.
+pub(super) const OF_OPERATIONS: [&str; 7] = ["body", "c", "context", "ctx", "newID", "send", "url"];

@@ -50,7 +50,8 @@ impl<'a> Lowering<'a, '_> {
             let base_name = self.chosen_name(*property, &member_at)?.unwrap_or_else(|| (*member).to_owned());
             let value = self.within(*property, &member_at, &format!("{name}{}", pascal(&base_name)))?;
             // Go writes required constants with any name.
-            if !is_tag_name(member) && !(matches!(value, Type::Constant(_)) && required.contains(member)) {
+            let is_constant = matches!(value, Type::Constant(_)) && required.contains(member);
+            if !is_tag_name(member) && !is_constant {
                 self.note_unusual_name(&member_at);
             }
             fields.push(Field {

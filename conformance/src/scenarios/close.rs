@@ -100,9 +100,9 @@ async fn waits(w: &World<'_>, code: u16, error: &str) -> Step {
     peer.close(code).await;
     w.gateway.stays_alone(Duration::from_millis(1_300)).await?;
     // At most twice as long. Without the error it would be 5 s at least.
-    let _peer = tokio::time::timeout(Duration::from_millis(3_000), w.accept()).await.unwrap_or_else(|_| {
-        Err(crate::failure::red("the client waits much longer than `retryAfterMs`"))
-    })?;
+    let _peer = tokio::time::timeout(Duration::from_millis(3_000), w.accept())
+        .await
+        .unwrap_or_else(|_| Err(crate::failure::red("the client waits much longer than `retryAfterMs`")))?;
     w.value(connect).await.map(drop)
 }
 

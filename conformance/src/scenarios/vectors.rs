@@ -57,11 +57,8 @@ async fn listen(w: &World<'_>, peer: &mut Peer, message: &Value, stream: &str) -
     }
     let call = w.begin("subscribe", &fields).await?;
     let command = peer.expect(kind).await?;
-    let answer = if kind == "subscribe_notifications" {
-        answers::confirmed_pending(0)
-    } else {
-        answers::recovered(&command, 0)
-    };
+    let answer =
+        if kind == "subscribe_notifications" { answers::confirmed_pending(0) } else { answers::recovered(&command, 0) };
     peer.reply(&command, &answer).await;
     w.value(call).await?;
     Ok(true)

@@ -119,7 +119,11 @@ impl Adapter {
         let client = self.client(command)?;
         // A client that was replaced, for example, starts again.
         let is_over = matches!(&*client.state().borrow(), realtime_gateway_sdk::State::Closed(_));
-        if is_over { client.resume().await? } else { client.connect().await? }
+        if is_over {
+            client.resume().await?
+        } else {
+            client.connect().await?
+        }
         Ok(Value::Null)
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Codegen {
     /// The package of code in Go or Kotlin. [default: `gatewaygen` in Go, `gateway` in Kotlin]
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
+    /// Writes code for backends, which publish events over HTTP, instead of code for clients. In Go only.
+    #[arg(long)]
+    backend: bool,
     #[command(flatten)]
     contracts: ContractSource,
 }
@@ -82,8 +85,10 @@ impl Codegen {
         let language = self.lang.into();
         let contracts = self.contracts.read().await.map_err(|error| anyhow!(printable(&format!("{error:#}"))))?;
         check_names(&contracts)?;
+        let generator = self.generator(language)?;
         let generated =
-            self.generator(language)?.generate(&contracts).map_err(|error| anyhow!(printable(&error.to_string())))?;
+            if self.backend { generator.generate_publishers(&contracts) } else { generator.generate(&contracts) };
+        let generated = generated.map_err(|error| anyhow!(printable(&error.to_string())))?;
         let printed = if self.check {
             let differences = output::differences(&self.out, &generated.files)?;
             if !differences.is_empty() {
@@ -105,15 +110,16 @@ impl Codegen {
         let generator = Generator::new(language);
         let Some(package) = &self.package else { return Ok(generator) };
         let example = match language {
-            Language::Go if is_word(package) => return Ok(generator.package(package)),
-            Language::Kotlin if package.split('.').all(is_word) => return Ok(generator.package(package)),
             Language::Go => "ordersapi",
             Language::Kotlin => "com.example.orders",
             Language::TypeScript | Language::Rust | Language::Python => {
                 bail!("--package {package}: code in {} is in no package, leave it out", language.word())
             }
         };
-        bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as {example}")
+        if !language.is_package(package) {
+            bail!("--package {package} is no name of a package: use a-z, 0-9 and _, such as {example}");
+        }
+        Ok(generator.package(package))
     }
 
     /// Returns the command that writes the files again, for a shell.
@@ -122,8 +128,9 @@ impl Codegen {
         let url = self.contracts.url.iter().map(|url| format!("--url {}", quoted(Path::new(url))));
         let source: Vec<_> = url.chain(files).collect();
         let package = self.package.as_ref().map_or_else(String::new, |package| format!(" --package {package}"));
+        let backend = if self.backend { " --backend" } else { "" };
         let out = quoted(&self.out);
-        format!("gateway codegen --lang {}{package} --out {out} {}", language.word(), source.join(" "))
+        format!("gateway codegen --lang {}{package}{backend} --out {out} {}", language.word(), source.join(" "))
     }
 }
 
@@ -150,12 +157,6 @@ fn check_names(contracts: &[Contract]) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Returns whether this is a word of the name of a package.
-fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Returns a path or URL as a word of a shell command.

@@ -72,7 +72,7 @@ fn package_of_go_is_chosen_and_checked() {
     assert_eq!(sandbox.run(&go("ordersapi")).code(), 0);
     let text = fs::read_to_string(sandbox.folder.path().join("app/gateway_gen.go")).unwrap();
     assert!(text.contains("\npackage ordersapi\n"), "{text}");
-    for wrong in ["", "1st", "Orders", "a-b", "a b", "_"] {
+    for wrong in ["", "1st", "Orders", "a-b", "a b", "_", "func"] {
         let refusal = sandbox.run(&go(wrong)).refusal();
         assert!(refusal.ends_with("is no name of a package: use a-z, 0-9 and _, such as ordersapi"), "{refusal}");
     }
@@ -108,6 +108,35 @@ fn writes_kotlin_in_the_named_package() {
         let expected = "is no name of a package: use a-z, 0-9 and _, such as com.example.orders";
         assert_eq!(refusal, format!("gateway: --package {wrong} {expected}"));
     }
+}
+
+#[test]
+fn code_for_backends_is_written_in_go_only() {
+    let sandbox = with_contracts();
+    let go = ["codegen", "--lang", "go", "--backend", "--out", "app", "orders.service.toml"];
+    let output = sandbox.run(&go);
+    assert_eq!(output.code(), 0, "{}", output.err());
+    let golden = Path::new(GO).with_file_name("publishers").join("gateway_gen.go");
+    assert_eq!(body(&sandbox.folder.path().join("app/gateway_gen.go")), body(&golden));
+    assert_eq!(sandbox.run(&[&go[..], &["--check"]].concat()).code(), 0);
+    let clients = ["codegen", "--check", "--lang", "go", "--out", "app", "orders.service.toml"];
+    assert!(sandbox.run(&clients).refusal().contains("differs from the contracts"));
+    let rust = ["codegen", "--lang", "rust", "--backend", "--out", "app", "orders.service.toml"];
+    assert_eq!(sandbox.run(&rust).refusal(), "gateway: code for backends is not written in rust");
+}
+
+#[test]
+fn openapi_document_of_generated_packages_is_that_of_the_gateway() {
+    let sandbox = Sandbox::empty();
+    assert_eq!(sandbox.run(&["schema", "--out", "schema"]).code(), 0);
+    let read = |path: &Path| {
+        let mut document: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        document["info"]["version"] = serde_json::Value::Null;
+        document
+    };
+    let current = read(&sandbox.folder.path().join("schema/openapi.json"));
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../codegen/tests/openapi.json");
+    assert!(read(Path::new(committed)) == current, "{committed} is stale: run `cargo xtask codegen`");
 }
 
 #[test]

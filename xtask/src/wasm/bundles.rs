@@ -21,7 +21,7 @@ pub(super) fn write(project: &Project, folder: &Path) -> anyhow::Result<()> {
     }
     // The variant without WebAssembly differs only in the module that loads the core.
     modules(project, folder, "src", "no-wasm", Some("load.js"))?;
-    for module in ["index", "no-wasm/index", "testing/index", "react/index", "vue/index"] {
+    for module in ["index", "no-wasm/index", "testing/index", "react/index", "vue/index", "publish/index"] {
         let mut bundle = esbuild(project, folder);
         bundle.args(["--external:react", "--external:vue"]);
         bundle.args([&format!("{module}.js"), "--bundle", "--format=cjs", &format!("--outfile={module}.cjs")]);

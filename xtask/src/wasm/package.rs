@@ -14,7 +14,7 @@ use crate::{browser, command, project::Project};
 const FOLDER: &str = "sdk-wasm";
 
 /// The folders of the sources in JavaScript, which are those of the package.
-pub(super) const PARTS: [&str; 6] = ["", "no-wasm/", "testing/", "views/", "react/", "vue/"];
+pub(super) const PARTS: [&str; 7] = ["", "no-wasm/", "testing/", "views/", "react/", "vue/", "publish/"];
 
 /// Files of the repository that are copied into the package.
 const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];

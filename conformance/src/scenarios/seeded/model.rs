@@ -127,9 +127,9 @@ impl State {
         let topic = topic_of(command);
         let (head, epoch) = (self.head(&topic), self.epoch());
         let recover = &command["recover"];
-        let from = recover["offset"].as_u64().filter(|offset| {
-            recover["epoch"] == epoch.as_str() && *offset <= head && head - offset <= RETENTION
-        });
+        let from = recover["offset"]
+            .as_u64()
+            .filter(|offset| recover["epoch"] == epoch.as_str() && *offset <= head && head - offset <= RETENTION);
         let history = command["history"].as_u64().unwrap_or(0).min(RETENTION);
         let start = from.unwrap_or(head.saturating_sub(history));
         let confirmed = answers::confirmed_in(command, head, &epoch, from.is_some());

@@ -325,8 +325,8 @@ func (service TypeService) Clone(box string) (TypeCloneTopic, error) {
 
 // Constructor returns the topic `fn-{gateway}/{options}/{type}/{userId}`.
 // It fails if no topic of the pattern has these values.
-func (service TypeService) Constructor(gateway_, options, type_, userID string) (TypeConstructorTopic, error) {
-	topic, err := appendValue("fn-", "gateway", gateway_, "/")
+func (service TypeService) Constructor(gateway, options, type_, userID string) (TypeConstructorTopic, error) {
+	topic, err := appendValue("fn-", "gateway", gateway, "/")
 	if err == nil {
 		topic, err = appendValue(topic, "options", options, "/")
 	}
