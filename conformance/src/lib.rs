@@ -12,6 +12,7 @@ mod proxy;
 // The adapter.
 mod adapter;
 mod lines;
+mod names;
 mod tokens;
 
 // Scenarios.

@@ -97,6 +97,12 @@ impl Peer {
         Ok(())
     }
 
+    /// Waits for the end of the connection.
+    pub(crate) async fn expect_end(&mut self) -> Step {
+        let heard = self.next("the end of the connection").await?;
+        check(heard == Heard::End, || format!("the client does {heard:?} instead of ending the connection"))
+    }
+
     /// Waits for `authenticate` and answers it with the greeting. Returns the command.
     pub(crate) async fn greet(&mut self) -> Step<Value> {
         self.greet_with(&json!({})).await

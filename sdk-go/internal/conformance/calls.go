@@ -62,12 +62,32 @@ func typed(name string, reply any, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	message := map[string]json.RawMessage{}
+	message := map[string]any{}
 	if err := json.Unmarshal(text, &message); err != nil {
 		return nil, err
 	}
-	message["type"] = json.RawMessage(`"` + name + `"`)
-	return message, nil
+	message["type"] = name
+	return withMilliseconds(message), nil
+}
+
+// withMilliseconds writes times as the gateway does: encoding/json leaves out milliseconds that are zero.
+func withMilliseconds(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			text, _ := member.(string)
+			if at, err := time.Parse(time.RFC3339, text); err == nil && (name == "sentAt" || name == "publishedAt") {
+				value[name] = at.UTC().Format("2006-01-02T15:04:05.000Z")
+			} else {
+				value[name] = withMilliseconds(member)
+			}
+		}
+	case []any:
+		for i := range value {
+			value[i] = withMilliseconds(value[i])
+		}
+	}
+	return value
 }
 
 func (a *adapter) query(ctx context.Context, c command) (any, error) {
