@@ -34,6 +34,7 @@ async fn one_order(w: &World<'_>) -> Step {
     bytes.extend(frame::text(&answers::chat("c", 2).to_string()));
     bytes.extend(frame::close(1001));
     peer.write(&bytes).await;
+    peer.finish().await;
     w.chats("s", "c", 1..=2).await?;
     let mut peer = w.accept().await?;
     let command = peer.expect("subscribe_clan_chat").await?;
