@@ -24,6 +24,7 @@ mod world;
 // Results.
 mod canonical;
 mod log;
+mod page;
 mod report;
 mod run;
 

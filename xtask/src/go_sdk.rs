@@ -94,6 +94,14 @@ fn go(project: &Project, arguments: &[&str]) -> anyhow::Result<Command> {
     near(project, command, &go)
 }
 
+/// Compiles a package of the SDK to a program.
+///
+/// # Errors
+/// If there is no Go, or the package does not compile.
+pub(crate) fn build(project: &Project, package: &str, program: &Path) -> anyhow::Result<()> {
+    command::run(go(project, &["build", "-o"])?.arg(program).arg(package))
+}
+
 /// Lets a program run in the folder of the SDK, and find this Go.
 fn near(project: &Project, mut program: Command, go: &Path) -> anyhow::Result<Command> {
     let folders = go.parent().map(Path::to_owned).into_iter();
@@ -139,7 +147,7 @@ fn check(project: &Project) -> anyhow::Result<()> {
     command::run(&mut go(project, &["vet", "-unreachable=false", "./..."])?)?;
     let go = program(project).context("there is no Go that is new enough")?;
     let mut staticcheck = Command::new(tools::built(project, STATICCHECK));
-    staticcheck.args([".", "./examples/...", "./internal/core", "./internal/generate"]);
+    staticcheck.args([".", "./examples/...", "./internal/conformance", "./internal/core", "./internal/generate"]);
     command::run(&mut near(project, staticcheck, &go)?)
 }
 

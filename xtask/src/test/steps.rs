@@ -3,7 +3,7 @@
 
 use super::cargo;
 use crate::{
-    browser, clients, commits, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
+    browser, clients, commits, conformance, core_module, counts::Counts, deploy, fuzz, github, go_sdk, policy, project::Project,
     semver, tidy, tools::Tool, wasm,
 };
 
@@ -16,7 +16,7 @@ pub(super) const FAULTS: &str = "faults";
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
 /// The steps that run the gateway, or an example.
-pub(super) const AFTER_BUILD: [&str; 7] = [TESTS, "core", "go", "npm", "clients", "browser", FAULTS];
+pub(super) const AFTER_BUILD: [&str; 8] = [TESTS, "core", "go", "npm", "conformance", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -101,6 +101,15 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM,
         Tool::NPM_SDK,
         Tool::WASM,
+    ]),
+    Step::new("conformance", "all SDKs behave alike, and as they should", Action::Tests(conformance::test)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::GO_OF_SDK,
     ]),
     Step::new("clients", "generated API clients compile and work", Action::Tests(clients::test)).with(&[
         Tool::VENV,
