@@ -4,7 +4,10 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,7 @@ use tokio::{
 use crate::{
     failure::{Step, check, red},
     lines::Lines,
+    names::Names,
     tokens::Tokens,
 };
 
@@ -55,6 +59,7 @@ pub(crate) struct Adapter {
     pub(crate) lines: Arc<Lines>,
     pub(crate) tokens: Arc<Tokens>,
     log: Arc<Mutex<VecDeque<String>>>,
+    scenarios: AtomicU64,
     /// The tasks that read and write. They end with the adapter.
     _tasks: JoinSet<()>,
 }
@@ -76,13 +81,19 @@ impl Adapter {
         tasks.spawn(write(stdin, queue));
         tasks.spawn(read(stdout, Arc::clone(&lines), Arc::clone(&tokens)));
         tasks.spawn(keep_log(stderr, Arc::clone(&log)));
-        let mut adapter = Self { child, input, hello: Hello::default(), lines, tokens, log, _tasks: tasks };
+        let (hello, scenarios) = (Hello::default(), AtomicU64::new(0));
+        let mut adapter = Self { child, input, hello, lines, tokens, log, scenarios, _tasks: tasks };
         let hello = adapter.lines.next("the hello of the adapter", HELLO_LIMIT, |line| line["event"] == "hello").await;
         adapter.hello = hello.and_then(|hello| read_hello(&hello)).map_err(|failure| {
             let log = adapter.log();
             red(format_args!("{shown}: {failure}{}{log}", if log.is_empty() { "" } else { "\n" }))
         })?;
         Ok(adapter)
+    }
+
+    /// Returns the names of the next scenario.
+    pub(crate) fn next_names(&self) -> Names {
+        Names { scenario: self.scenarios.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
     /// Gives the adapter a command.

@@ -1,10 +1,16 @@
 //! The command line of `gateway conformance`.
 
-use std::{ffi::OsString, fs, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 
-use crate::{MutantChoice, Plan, PlanError, mutants, run, scenarios};
+use crate::{MutantChoice, Plan, PlanError, Report, mutants, page::with_table, run, scenarios};
 
 /// The arguments of `gateway conformance`.
 #[derive(Debug, Args)]
@@ -28,6 +34,12 @@ pub struct Arguments {
     /// Writes the report as JSON to a file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Writes the table of these reports into a page, docs/conformance.md, and runs nothing.
+    #[arg(long, value_name = "FILE", requires = "from", hide = true)]
+    page: Option<PathBuf>,
+    /// The reports for the page.
+    #[arg(long, value_name = "FILE", hide = true)]
+    from: Vec<PathBuf>,
     /// Lists the scenarios and the mutants.
     #[arg(long)]
     list: bool,
@@ -45,8 +57,11 @@ pub enum ArgumentsError {
     /// The plan is wrong.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The page has no place for the table.
+    #[error("the page has no comments that say where its table begins and ends")]
+    NoTable,
     /// The report cannot be written.
-    #[error("cannot write the report: {0}")]
+    #[error("cannot read or write a report: {0}")]
     Output(#[from] std::io::Error),
 }
 
@@ -58,6 +73,10 @@ impl Arguments {
     pub async fn run(self) -> Result<ExitCode, ArgumentsError> {
         if self.list {
             print(&listing())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(path) = &self.page {
+            write_page(path, &self.from)?;
             return Ok(ExitCode::SUCCESS);
         }
         if self.command.is_empty() {
@@ -77,6 +96,17 @@ impl Arguments {
         print(&if self.json { format!("{json}\n") } else { report.table() })?;
         Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Writes the table of reports into a page.
+fn write_page(path: &Path, from: &[PathBuf]) -> Result<(), ArgumentsError> {
+    let mut reports = Vec::new();
+    for path in from {
+        let report: Report = serde_json::from_str(&fs::read_to_string(path)?).map_err(std::io::Error::from)?;
+        reports.push(report);
+    }
+    let written = with_table(&fs::read_to_string(path)?, &reports).ok_or(ArgumentsError::NoTable)?;
+    Ok(fs::write(path, written)?)
 }
 
 fn listing() -> String {

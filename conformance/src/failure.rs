@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::canonical::canonical;
+
 /// Why a scenario did not pass.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
@@ -26,7 +28,7 @@ pub(crate) fn check(holds: bool, explain: impl FnOnce() -> String) -> Step {
     if holds { Ok(()) } else { Err(Failure::Red(explain())) }
 }
 
-/// Checks that a value is the expected one.
+/// Checks that a value is the expected one. `1` and `1.0` are the same number.
 pub(crate) fn same(what: &str, is: &serde_json::Value, expected: &serde_json::Value) -> Step {
-    check(is == expected, || format!("{what} is {is} instead of {expected}"))
+    check(is == expected || canonical(is) == canonical(expected), || format!("{what} is {is} instead of {expected}"))
 }

@@ -12,12 +12,12 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub(crate) use peer::{Heard, Peer};
+pub(crate) use peer::{Heard, Offers, Peer};
 
 use crate::failure::{Step, check, red};
 
-/// The subprotocol that every client has to offer.
-const SUBPROTOCOL: &str = "gateway.v1.json";
+/// The subprotocol of the gateway.
+pub(crate) const SUBPROTOCOL: &str = "gateway.v1.json";
 /// The longest head of an upgrade request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
@@ -46,21 +46,20 @@ impl Gateway {
         let (mut socket, head) = self.request().await?;
         let key = header(&head, "sec-websocket-key").ok_or_else(|| red("the upgrade has no Sec-WebSocket-Key"))?;
         let offered = header(&head, "sec-websocket-protocol").unwrap_or_default();
-        check(offered.split(',').any(|offer| offer.trim() == SUBPROTOCOL), || {
-            format!("the client offers the subprotocols {offered:?} instead of {SUBPROTOCOL}")
-        })?;
+        // A client that offers none gets this one too.
+        let offers = offered.split(',').any(|offer| offer.trim() == SUBPROTOCOL);
+        let chosen = if offers { format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n") } else { String::new() };
         let extensions = header(&head, "sec-websocket-extensions").unwrap_or_default();
-        check(extensions.is_empty(), || format!("the client offers the extensions {extensions:?}"))?;
         let accept = derive_accept_key(key.as_bytes());
         let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+             {chosen}Sec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         socket
             .write_all(response.as_bytes())
             .await
             .map_err(|error| red(format_args!("the client is gone: {error}")))?;
-        Ok(Peer::new(socket, self.limit))
+        Ok(Peer::new(socket, Offers { subprotocols: offered, extensions }, self.limit))
     }
 
     /// Answers the next upgrade with this status, and these headers.

@@ -12,6 +12,7 @@ mod proxy;
 // The adapter.
 mod adapter;
 mod lines;
+mod names;
 mod tokens;
 
 // Scenarios.
@@ -23,6 +24,7 @@ mod world;
 // Results.
 mod canonical;
 mod log;
+mod page;
 mod report;
 mod run;
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     failure::{Failure, Step, red},
     mutants::Tampering,
+    names::Names,
 };
 
 /// How many of the last lines a failure shows.
@@ -37,6 +38,7 @@ pub(crate) struct Lines {
 struct Recorded {
     lines: Vec<Line>,
     tampering: Tampering,
+    names: Names,
     /// Why there will be no further line.
     end: Option<String>,
 }
@@ -47,15 +49,17 @@ impl Lines {
     }
 
     /// Forgets all lines, for the next scenario.
-    pub(crate) fn begin(&self, tampering: Tampering) {
+    pub(crate) fn begin(&self, names: Names, tampering: Tampering) {
         let mut recorded = self.recorded();
         recorded.lines.clear();
         recorded.tampering = tampering;
+        recorded.names = names;
     }
 
     /// Adds a line of the adapter. Returns what a mutant has made of it.
     pub(crate) fn push(&self, line: Value) -> Vec<Value> {
         let mut recorded = self.recorded();
+        let Some(line) = recorded.names.local(line) else { return Vec::new() };
         let lines = recorded.tampering.line(line);
         recorded.lines.extend(lines.iter().map(|value| Line { value: value.clone(), is_taken: false }));
         drop(recorded);

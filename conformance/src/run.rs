@@ -167,7 +167,7 @@ impl Worker {
             }
         };
         // The next scenario does not inherit a mutant.
-        adapter.lines.begin(Tampering::default());
+        adapter.lines.begin(adapter.next_names(), Tampering::default());
         let reset = adapter.reset().await;
         let verdict = match (verdict, &reset) {
             (Verdict::Green, Err(failure)) => Verdict::Red(failure.to_string()),

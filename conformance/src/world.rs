@@ -16,12 +16,14 @@ use crate::{
     gateway::{Gateway, Peer, answers},
     lines::{Lines, short},
     mutants::Tampering,
+    names::Names,
     proxy::{Cut, Direction, Fault, Proxy},
 };
 
 /// The world of one scenario.
 pub(crate) struct World<'a> {
     adapter: &'a Adapter,
+    names: Names,
     pub(crate) gateway: Gateway,
     pub(crate) proxy: Proxy,
     /// The seed of scenarios with random faults.
@@ -47,9 +49,11 @@ impl<'a> World<'a> {
         let gateway = Gateway::start(limit).await?;
         let proxy = Proxy::start(gateway.address(), tampering.clone()).await?;
         adapter.tokens.answer_automatically(true);
-        adapter.lines.begin(tampering);
+        let names = adapter.next_names();
+        adapter.lines.begin(names, tampering);
         Ok(Self {
             adapter,
+            names,
             gateway,
             proxy,
             seed,
@@ -94,7 +98,7 @@ impl<'a> World<'a> {
         let mut command = json!({"id": id, "do": name});
         answers::merge(&mut command, fields);
         self.recorded().push(command.clone());
-        self.adapter.command(&command).await?;
+        self.adapter.command(&self.names.global(command)).await?;
         Ok(Call(id))
     }
 
@@ -102,6 +106,13 @@ impl<'a> World<'a> {
     pub(crate) async fn run(&self, name: &str, fields: &Value) -> Step<Value> {
         let call = self.begin(name, fields).await?;
         self.value(call).await
+    }
+
+    /// Lets the app cancel a call. Its `done` has the code `canceled`.
+    pub(crate) async fn cancel(&self, call: Call) -> Step {
+        self.run("cancel", &json!({"of": call.0})).await?;
+        let done = self.done(call).await?;
+        same("the code of a cancelled call", &done["error"]["code"], &json!("canceled"))
     }
 
     /// Waits until a command has returned.
@@ -139,7 +150,8 @@ impl<'a> World<'a> {
     /// Wakes a client. The command is no part of the log, because it depends on the time.
     pub(crate) async fn nudge(&self, client: &str) -> Step {
         let id = FIRST_NUDGE + self.nudges.fetch_add(1, Ordering::Relaxed);
-        self.adapter.command(&json!({"id": id, "do": "wake", "client": client})).await
+        let command = json!({"id": id, "do": "wake", "client": client});
+        self.adapter.command(&self.names.global(command)).await
     }
 
     fn recorded(&self) -> MutexGuard<'_, Vec<Value>> {

@@ -106,6 +106,10 @@ export class GatewayClient {
     return this.#call("request", type, fields, options);
   }
 
+  wake() {
+    this.#engine.woken();
+  }
+
   close() {
     if (this.#state.status === "closed") return;
     this.#engine.close();

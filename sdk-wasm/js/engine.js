@@ -48,7 +48,7 @@ export class Engine {
         this.#handle({ type: "frame", connection }, text);
       },
       closed: (connection, code) => this.#handle({ type: "closed", connection, code }),
-      openFailed: (connection, message) => this.#handle({ type: "open_failed", connection, message }),
+      openFailed: (connection, message, refusal) => this.#handle({ type: "open_failed", connection, message, ...refusal }),
       impossible: (code, why) => this.#fail(fault(code, why)),
     });
   }

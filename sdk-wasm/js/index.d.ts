@@ -382,6 +382,11 @@ export class GatewayClient {
    */
   request(type: ClientMessage["type"] | (string & {}), fields?: object, options?: CallOptions): Promise<ServerMessage>;
   /**
+   * Tells the client that the network or the app is back: it checks its connection, or connects now instead of waiting.
+   * In browsers it notices this by itself.
+   */
+  wake(): void;
+  /**
    * Closes the client in this tab: iterators end without an error, and pending calls are rejected. Other tabs continue.
    */
   close(): void;

@@ -3,6 +3,8 @@
 import { address } from "./options.js";
 import { blockedBy, watchPolicy } from "./policy.js";
 
+/** How long a connection waits for the gateway's answer to its close frame, in milliseconds. */
+const CLOSE_MS = 2_000;
 const SUBPROTOCOL = "gateway.v1.json";
 
 export class Sockets {
@@ -67,6 +69,15 @@ export class Sockets {
       if (ours() && typeof data === "string") this.#listener.frame(connection, data);
     };
     const where = address(this.#options.url);
+    // Browsers do not show what refused the upgrade. The package `ws` does.
+    socket.once?.("unexpected-response", (_request, { statusCode: status, headers }) => {
+      if (ours()) {
+        this.#sockets.delete(connection);
+        const refusal = { status, retryAfter: headers["retry-after"] };
+        this.#listener.openFailed(connection, `the gateway refuses the connection (HTTP ${status})`, refusal);
+      }
+      socket.terminate();
+    });
     // The close event that follows has all details. If a policy blocks the socket, no close event follows.
     socket.onerror = async () => {
       const directive = opened ? undefined : await blockedBy(where);
@@ -98,6 +109,11 @@ export class Sockets {
     this.#sockets.delete(connection);
     // Browsers allow only code 1000 and codes from 3000.
     socket?.close(code === 1000 || code >= 3000 ? code : 1000);
+    // The package `ws` waits for 30 s for a gateway that does not answer. Browsers end the connection by themselves.
+    if (socket?.terminate) {
+      const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
+      socket.once("close", () => clearTimeout(timer));
+    }
   }
 
   closeAll() {

@@ -53,6 +53,10 @@ export class Tab {
     requests.moveTo(this.#makeEngine(), true);
   }
 
+  woken() {
+    this.#decide({ type: "woken" });
+  }
+
   connect() {
     this.#requests.carrier?.connect();
   }

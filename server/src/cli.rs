@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod codegen;
 mod config;
+mod conformance;
 mod contract_file;
 mod healthcheck;
 mod inspect;
@@ -84,6 +85,11 @@ enum Command {
     /// start several on other machines, each with a --name of its own. Exits with 1 if a message was lost, doubled, out of
     /// order or not confirmed, or if a connection ended.
     Bench(bench::Bench),
+    /// Runs a client against a scripted gateway and a fault proxy, and tells which scenarios it passes.
+    ///
+    /// The command of an adapter follows `--`: a program that carries out commands with the client, and reports what happens.
+    /// docs/conformance.md says how to write one. Exits with 1 if a scenario is red.
+    Conformance(conformance::Conformance),
     /// Lists the declared services of the configuration, with their topics.
     Services(services::Services),
     /// Lists webhooks and their dead letters, and sends dead letters again, through the HTTP API of a running gateway.
@@ -156,6 +162,7 @@ fn command(command: Command, customise: impl FnOnce(Gateway) -> Gateway) -> anyh
         Command::Publish(publish) => run(publish.run()),
         Command::Tail(tail) => run(tail.run()),
         Command::Bench(bench) => run(bench.run()),
+        Command::Conformance(conformance) => run(conformance.run()),
         Command::Services(services) => services.run(),
         Command::Webhooks(webhooks) => run(webhooks.run()),
         Command::Codegen(codegen) => run(codegen.run()),

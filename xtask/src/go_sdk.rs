@@ -92,6 +92,14 @@ fn go(project: &Project, arguments: &[&str]) -> anyhow::Result<Command> {
     near(project, command, &go)
 }
 
+/// Compiles a package of the SDK to a program.
+///
+/// # Errors
+/// If there is no Go, or the package does not compile.
+pub(crate) fn build(project: &Project, package: &str, program: &Path) -> anyhow::Result<()> {
+    command::run(go(project, &["build", "-o"])?.arg(program).arg(package))
+}
+
 /// Lets a program run in the folder of the SDK, and find this Go.
 fn near(project: &Project, mut program: Command, go: &Path) -> anyhow::Result<Command> {
     let folders = go.parent().map(Path::to_owned).into_iter();
@@ -141,6 +149,7 @@ fn check(project: &Project) -> anyhow::Result<()> {
         ".",
         "./examples/...",
         "./publish",
+        "./internal/conformance",
         "./internal/core",
         "./internal/generate",
         "./internal/codegentest/...",

@@ -6,6 +6,7 @@ mod clients;
 mod codegen;
 mod command;
 mod commits;
+mod conformance;
 mod core_module;
 mod counts;
 mod deploy;

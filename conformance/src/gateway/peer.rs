@@ -18,6 +18,9 @@ use crate::{
     lines::short,
 };
 
+/// How long the gateway waits for the answer to a close frame.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
 /// One connection.
 pub(crate) struct Peer {
     socket: TcpStream,
@@ -26,6 +29,14 @@ pub(crate) struct Peer {
     /// Whether `ping` is answered without being mentioned.
     answers_pings: bool,
     has_authenticated: bool,
+    pub(crate) offers: Offers,
+}
+
+/// What a client offers with its upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offers {
+    pub(crate) subprotocols: String,
+    pub(crate) extensions: String,
 }
 
 /// What a client does on its connection.
@@ -42,8 +53,8 @@ pub(crate) enum Heard {
 }
 
 impl Peer {
-    pub(super) fn new(socket: TcpStream, limit: Duration) -> Self {
-        Self { socket, buffer: Vec::new(), limit, answers_pings: true, has_authenticated: false }
+    pub(super) fn new(socket: TcpStream, offers: Offers, limit: Duration) -> Self {
+        Self { socket, buffer: Vec::new(), limit, answers_pings: true, has_authenticated: false, offers }
     }
 
     /// Lets the scenario see and answer `ping` itself.
@@ -62,12 +73,18 @@ impl Peer {
 
     /// Waits for the next message of the client, which has to be of this type.
     pub(crate) async fn expect(&mut self, kind: &str) -> Step<Value> {
-        match self.next(&format!("`{kind}`")).await? {
-            Heard::Message(message) if message["type"] == kind => Ok(message),
+        self.expect_one_of(&[kind]).await
+    }
+
+    /// Waits for the next message of the client, which has to be of one of these types.
+    pub(crate) async fn expect_one_of(&mut self, kinds: &[&str]) -> Step<Value> {
+        let expected = format!("`{}`", kinds.join("` or `"));
+        match self.next(&expected).await? {
+            Heard::Message(message) if kinds.iter().any(|kind| message["type"] == *kind) => Ok(message),
             Heard::Message(message) => {
-                Err(red(format_args!("the client sends {} instead of `{kind}`", short(&message.to_string()))))
+                Err(red(format_args!("the client sends {} instead of {expected}", short(&message.to_string()))))
             }
-            other => Err(red(format_args!("the client does {other:?} instead of sending `{kind}`"))),
+            other => Err(red(format_args!("the client does {other:?} instead of sending {expected}"))),
         }
     }
 
@@ -94,7 +111,14 @@ impl Peer {
         let heard = self.next("a close frame").await?;
         check(heard == Heard::Close(code), || format!("the client does {heard:?} instead of closing with {code}"))?;
         self.write(&frame::close(code)).await;
+        let _ = self.socket.shutdown().await;
         Ok(())
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) async fn expect_end(&mut self) -> Step {
+        let heard = self.next("the end of the connection").await?;
+        check(heard == Heard::End, || format!("the client does {heard:?} instead of ending the connection"))
     }
 
     /// Waits for `authenticate` and answers it with the greeting. Returns the command.
@@ -123,9 +147,18 @@ impl Peer {
         self.send(&reply).await;
     }
 
-    /// Sends a close frame. The client answers it.
+    /// Sends a close frame, and ends the connection when the client has answered it, or after two seconds.
     pub(crate) async fn close(&mut self, code: u16) {
         self.write(&frame::close(code)).await;
+        self.finish().await;
+    }
+
+    /// Ends the connection when the client has answered a close frame, or after two seconds: a server is the first to end it.
+    pub(crate) async fn finish(&mut self) {
+        let answered = async { while !matches!(self.heard().await, Ok(Heard::Close(_) | Heard::End) | Err(_)) {} };
+        // What a client does that does not answer shows by its state.
+        let _ = timeout(CLOSE_LIMIT, answered).await;
+        let _ = self.socket.shutdown().await;
     }
 
     /// Writes bytes. That a client is gone shows where the scenario waits for it.

@@ -12,7 +12,6 @@ use crate::{
 };
 
 group! {
-    "close/1000" => |w| ends(w, 1000, "failed"), "returns-at-once", "stays away after 1000";
     "close/1002" => |w| ends(w, 1002, "failed"), "returns-at-once", "stays away after 1002, a malformed frame";
     "close/1003" => |w| ends(w, 1003, "failed"), "returns-at-once", "stays away after 1003, a binary frame";
     "close/1007" => |w| ends(w, 1007, "failed"), "returns-at-once", "stays away after 1007, text that is not UTF-8";

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::{Step, check, same},
-    gateway::{Heard, answers},
+    gateway::{Heard, SUBPROTOCOL, answers},
     scenario::group,
     world::World,
 };
@@ -12,8 +12,8 @@ use crate::{
 group! {
     "connect/first-message" => first_message, "nameless",
         "authenticates in its first message, with its name, its version and its instance";
-    "connect/subprotocol" => first_message, "no-subprotocol", "offers the subprotocol gateway.v1.json";
-    "connect/no-compression" => first_message, "offers-compression", "offers no extension, such as compression";
+    "connect/subprotocol" => subprotocol, "no-subprotocol", "offers the subprotocol gateway.v1.json";
+    "connect/no-compression" => no_compression, "offers-compression", "offers no extension, such as compression";
     "connect/first-use" => first_use, "opens-twice", "connects at its first use, once";
     "connect/twice" => twice, "opens-twice", "makes one connection for two calls of connect";
     "connect/device" => device, "no-device", "sends the id of its device";
@@ -37,6 +37,16 @@ async fn first_message(w: &World<'_>) -> Step {
     check(has_names && client["attempt"] == 1, || format!("the client calls itself {client}"))?;
     w.value(connect).await?;
     w.state("a", "online").await.map(drop)
+}
+
+async fn subprotocol(w: &World<'_>) -> Step {
+    let peer = w.connect("a").await?;
+    same("the offered subprotocol", &json!(peer.offers.subprotocols), &json!(SUBPROTOCOL))
+}
+
+async fn no_compression(w: &World<'_>) -> Step {
+    let peer = w.connect("a").await?;
+    same("the offered extensions", &json!(peer.offers.extensions), &json!(""))
 }
 
 async fn first_use(w: &World<'_>) -> Step {

@@ -34,6 +34,7 @@ async fn one_order(w: &World<'_>) -> Step {
     bytes.extend(frame::text(&answers::chat("c", 2).to_string()));
     bytes.extend(frame::close(1001));
     peer.write(&bytes).await;
+    peer.finish().await;
     w.chats("s", "c", 1..=2).await?;
     let mut peer = w.accept().await?;
     let command = peer.expect("subscribe_clan_chat").await?;
@@ -44,14 +45,18 @@ async fn one_order(w: &World<'_>) -> Step {
 
 async fn large(w: &World<'_>) -> Step {
     let mut peer = w.connect("a").await?;
-    w.subscribe(&mut peer, "s", "c", 0).await?;
-    let mut chat = answers::chat("c", 1);
-    chat["data"] = json!({"text": "x".repeat(255 * 1024)});
-    peer.send(&chat).await;
-    w.item_is("s", &chat).await?;
+    let fields = json!({"client": "a", "stream": "s", "topic": {"service": "orders", "topic": "o"}});
+    let call = w.begin("subscribe", &fields).await?;
+    let command = peer.expect("subscribe").await?;
+    peer.reply(&command, &answers::confirmed(&command, 0)).await;
+    w.value(call).await?;
+    let mut event = answers::event("o", 1);
+    event["data"] = json!("x".repeat(255 * 1024));
+    peer.send(&event).await;
+    w.item_is("s", &event).await?;
     peer.send(&json!({"type": "later_push", "text": "x".repeat(3 * 1024 * 1024)})).await;
-    peer.send(&answers::chat("c", 2)).await;
-    w.chats("s", "c", [2]).await?;
+    peer.send(&answers::event("o", 2)).await;
+    w.item_is("s", &answers::event("o", 2)).await?;
     w.gateway.stays_alone(Duration::from_millis(100)).await
 }
 

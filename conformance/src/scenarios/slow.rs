@@ -88,7 +88,9 @@ async fn notifications(w: &World<'_>) -> Step {
     peer.reply(&command, &answers::presence("c")).await;
     w.value(call).await?;
     read(w, "n", 4).await?;
-    // There is room again, so it asks for what it had no room for.
+    // There is room again, so it asks for what it had no room for: a subscription that it has already replays nothing.
+    let command = peer.expect("unsubscribe_notifications").await?;
+    peer.reply(&command, &answers::unsubscribed(&command)).await;
     let command = peer.expect("subscribe_notifications").await?;
     peer.reply(&command, &answers::confirmed_pending(4)).await;
     for notification in &all {

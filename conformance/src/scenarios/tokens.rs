@@ -163,8 +163,8 @@ async fn renewal_fails(w: &World<'_>) -> Step {
     w.provide("a", "token 2").await?;
     let authenticate = peer.expect("authenticate").await?;
     renew(&mut peer, &authenticate).await;
-    let state = w.state("a", "online").await?;
-    check(state["error"].is_null(), || format!("the error remains: {state}"))
+    let is_well = |line: &Value| line["event"] == "state" && line["status"] == "online" && line["error"].is_null();
+    w.next("the status online without an error", is_well).await.map(drop)
 }
 
 async fn renewal_postponed(w: &World<'_>) -> Step {

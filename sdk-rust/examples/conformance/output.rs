@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use realtime_gateway_sdk::{
     Error, ErrorKind, Outcome,
-    protocol::{CloseCode, Envelope, ServerMessage, encode_server},
+    protocol::{CloseCode, Envelope, ServerMessage, decode_server, encode_server},
 };
 use serde_json::{Value, json};
 
@@ -76,5 +76,11 @@ pub(crate) fn error_value(error: &Error) -> Value {
 
 /// Returns a message of the gateway as it came.
 pub(crate) fn message_value(message: ServerMessage) -> Value {
+    if let ServerMessage::Unknown(unknown) = &message
+        && decode_server(unknown.raw.as_str()).is_err()
+    {
+        // Its type is known, but a field is invalid.
+        return json!({"type": "unreadable"});
+    }
     serde_json::from_str(&encode_server(&Envelope::without_request_id(message))).unwrap_or_default()
 }

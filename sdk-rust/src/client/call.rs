@@ -6,7 +6,11 @@ use realtime_gateway_protocol as protocol;
 use realtime_gateway_protocol::{CallId, MethodName, RawJson, ServerMessage, ServiceName};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Client, builder::random, clan_chat::unexpected};
+use super::{
+    Client,
+    builder::random,
+    clan_chat::{checked, unexpected},
+};
 use crate::{Error, ErrorKind, Outcome, driver::Call};
 
 /// The options of a call: see [`Client::call`].
@@ -40,13 +44,13 @@ impl CallOptions {
         data: &(impl Serialize + Sync + ?Sized),
     ) -> Result<T, Error> {
         let id = self.call_id.unwrap_or_else(|| format!("{:016x}{:016x}", random(), random()));
-        let call = protocol::Call {
+        let call = checked(protocol::Call {
             service: ServiceName::new(service).map_err(Error::invalid)?,
             method: MethodName::new(method).map_err(Error::invalid)?,
             data: RawJson::encode(data).map_err(Error::invalid)?,
             call_id: Some(CallId::new(id).map_err(Error::invalid)?),
             timeout_ms: self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
-        };
+        })?;
         match client.perform(Call::Request(call.into()), self.timeout).await? {
             // The backend has carried the call out, so this is no refusal.
             ServerMessage::CallResult(result) => result.data.decode().map_err(|error| {

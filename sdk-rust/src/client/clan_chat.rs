@@ -8,8 +8,8 @@ use std::{
 
 use realtime_gateway_protocol as protocol;
 use realtime_gateway_protocol::{
-    ChatContent, ChatData, ClanId, ClientMessageId, GetChatHistory, GetPresence, HistoryLimit, MessageId, MessageSent,
-    MessageType, Presence, RawJson, ServerMessage,
+    ChatContent, ChatData, ClanId, ClientMessage, ClientMessageId, Envelope, GetChatHistory, GetPresence, HistoryLimit,
+    MessageId, MessageSent, MessageType, Presence, RawJson, ServerMessage, decode_client, encode_client,
 };
 use serde::Serialize;
 
@@ -214,13 +214,14 @@ impl SendChat {
         }
         let data = self.data.transpose()?.map(ChatData::new).transpose().map_err(Error::invalid)?;
         let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
-        Ok(protocol::SendChat {
+        let message = protocol::SendChat {
             clan_id: self.chat.clan_id,
             content: ChatContent::new(self.content).map_err(Error::invalid)?,
             message_type: self.message_type,
             data,
             client_message_id: id,
-        })
+        };
+        checked(message)
     }
 }
 
@@ -234,6 +235,13 @@ impl IntoFuture for SendChat {
             Receipt::of(&client, self.message()?, timeout).await
         })
     }
+}
+
+/// Checks a command as the gateway does. The types of its fields leave out what JSON of the app may contain: U+0000, and too
+/// many levels.
+pub(super) fn checked<M: Clone + Into<ClientMessage>>(message: M) -> Result<M, Error> {
+    let text = encode_client(&Envelope::without_request_id(message.clone().into()));
+    decode_client(&text).map(|_command| message).map_err(Error::invalid)
 }
 
 /// The error for a reply of an unexpected type.

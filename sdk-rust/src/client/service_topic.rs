@@ -13,7 +13,10 @@ use realtime_gateway_protocol::{
 };
 use serde::Serialize;
 
-use super::{Client, History, Receipt, TopicStream, clan_chat::unexpected};
+use super::{
+    Client, History, Receipt, TopicStream,
+    clan_chat::{checked, unexpected},
+};
 use crate::{
     Error, Position, Topic,
     driver::Call,
@@ -168,7 +171,7 @@ impl IntoFuture for Publish {
         Box::pin(async move {
             let ServiceTopic { client, service, topic } = self.topic;
             let id = self.client_message_id.map(ClientMessageId::new).transpose().map_err(Error::invalid)?;
-            let message = protocol::Publish { service, topic, data: self.data?, client_message_id: id };
+            let message = checked(protocol::Publish { service, topic, data: self.data?, client_message_id: id })?;
             match client.perform(Call::Send(message.into()), self.timeout).await? {
                 ServerMessage::MessageSent(sent) => Ok(Published::Stored(sent.into())),
                 ServerMessage::PublishAccepted(accepted) => Ok(Published::Sent(accepted.client_message_id)),

@@ -43,6 +43,8 @@ struct State {
     /// Notifications without an acknowledgement, by offset.
     waiting: BTreeMap<u64, String>,
     last_notification: u64,
+    /// How many publications of the client are stored.
+    published: u64,
 }
 
 impl Model {
@@ -54,6 +56,11 @@ impl Model {
     pub(super) fn head(&self, topic: &str) -> Value {
         let state = self.state();
         json!({"offset": state.head(topic), "epoch": state.epoch()})
+    }
+
+    /// Returns how many publications of the client are stored.
+    pub(super) fn published(&self) -> u64 {
+        self.state().published
     }
 
     /// Returns whether a notification waits for an acknowledgement.
@@ -103,6 +110,7 @@ impl State {
             reply["duplicate"] = json!(true);
             return (reply, None);
         }
+        self.published += 1;
         let mut entry = self.append(&topic);
         let own = json!({"userId": "ada", "clientMessageId": command["clientMessageId"]});
         answers::merge(&mut entry, &own);
@@ -258,8 +266,6 @@ async fn carry_out(model: &Model, peer: &mut Peer, order: Order, topics: &BTreeS
                 }
             }
             peer.close(code).await;
-            // Read to its end, so that the client reads the close frame.
-            while !matches!(peer.heard().await, Ok(Heard::End | Heard::Close(_)) | Err(_)) {}
             true
         }
     }

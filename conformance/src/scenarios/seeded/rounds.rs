@@ -72,7 +72,7 @@ pub(super) async fn play(
         w.run("subscribe", &json!({"client": "a", "stream": stream, "topic": topic})).await?;
     }
     w.run("subscribe", &json!({"client": "a", "stream": "n", "topic": "notifications"})).await?;
-    let mut game = Game { w, model, orders, notifications: 0 };
+    let mut game = Game { w, model, orders, notifications: 0, published: 0 };
     for number in 0..FAULTS {
         let action = random.one_of(actions).copied().unwrap_or(Action::Send);
         let failed = |failure| red(format_args!("round {number}, {action:?}: {failure}"));
@@ -92,6 +92,8 @@ struct Game<'a> {
     model: &'a Model,
     orders: &'a mpsc::Sender<Order>,
     notifications: u64,
+    /// How many messages and events the app has published.
+    published: u64,
 }
 
 impl Game<'_> {
@@ -130,6 +132,7 @@ impl Game<'_> {
 
     async fn act(&mut self, action: Action, random: &mut Random) -> Step {
         let number = random.below(1_000);
+        self.published += u64::from(matches!(action, Action::Send | Action::Publish));
         match action {
             Action::Send => {
                 let data = json!({"content": format!("message {number} 🐺")});
@@ -199,6 +202,10 @@ impl Game<'_> {
 
     /// Checks the order of each stream: entries follow each other, or there is a gap that says what is missing.
     fn judge(&self) -> Step {
+        let stored = self.model.published();
+        check(stored == self.published, || {
+            format!("{stored} messages are stored of {} that were sent", self.published)
+        })?;
         for stream in ["c", "o"] {
             let (mut last, mut epoch) = (0, json!("e0"));
             for line in self.w.lines().all() {
