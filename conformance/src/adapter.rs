@@ -99,7 +99,10 @@ impl Adapter {
     /// Gives the adapter a command.
     pub(crate) async fn command(&self, command: &Value) -> Step {
         let why = || self.lines.ended().unwrap_or_else(|| "it has closed its input".to_owned());
-        self.input.send(format!("{command}\n")).await.map_err(|_| red(format_args!("the adapter takes no command: {}", why())))
+        self.input
+            .send(format!("{command}\n"))
+            .await
+            .map_err(|_| red(format_args!("the adapter takes no command: {}", why())))
     }
 
     /// Lets the adapter close all clients and forget all names.
@@ -172,7 +175,8 @@ async fn read(stdout: ChildStdout, lines: Arc<Lines>, tokens: Arc<Tokens>) {
             }
             _ => {
                 let line = String::from_utf8_lossy(&line).into_owned();
-                return lines.end(format_args!("the adapter wrote a line that is no JSON object of at most 1 MiB: {line}"));
+                return lines
+                    .end(format_args!("the adapter wrote a line that is no JSON object of at most 1 MiB: {line}"));
             }
         }
     }

@@ -105,7 +105,10 @@ mod tests {
     #[test]
     fn sorts_members_and_escapes_as_the_rfc_says() {
         assert_eq!(of(r#"{"b":[1, 2],"a":{"z":null,"y":true}}"#), r#"{"a":{"y":true,"z":null},"b":[1,2]}"#);
-        assert_eq!(of("{\"\\u20ac\":1,\"\\r\":2,\"\\ud83d\\ude00\":3,\"\\ufb33\":4}"), "{\"\\r\":2,\"€\":1,\"😀\":3,\"\u{fb33}\":4}");
+        assert_eq!(
+            of("{\"\\u20ac\":1,\"\\r\":2,\"\\ud83d\\ude00\":3,\"\\ufb33\":4}"),
+            "{\"\\r\":2,\"€\":1,\"😀\":3,\"\u{fb33}\":4}"
+        );
         assert_eq!(of(r#""€$\u000F\u000aA'B\"\\\\\"\/""#), "\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"");
     }
 }

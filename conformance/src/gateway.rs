@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub(crate) use peer::{Heard, Offers, Peer};
+pub(crate) use peer::{Offers, Peer, Received};
 
 use crate::failure::{Step, check, red};
 
@@ -55,7 +55,10 @@ impl Gateway {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              {chosen}Sec-WebSocket-Accept: {accept}\r\n\r\n"
         );
-        socket.write_all(response.as_bytes()).await.map_err(|error| red(format_args!("the client is gone: {error}")))?;
+        socket
+            .write_all(response.as_bytes())
+            .await
+            .map_err(|error| red(format_args!("the client is gone: {error}")))?;
         Ok(Peer::new(socket, Offers { subprotocols: offered, extensions }, self.limit))
     }
 

@@ -30,7 +30,8 @@ pub(crate) fn normalised(lines: &[Value], commands: &[Value]) -> String {
                 streams.entry((client_of(commands, &line["stream"]), text("stream"))).or_default().push(item);
             }
             Some("end") => {
-                let end = json!({"event": "end", "stream": line["stream"], "error": without(&line["error"], &VOLATILE)});
+                let end =
+                    json!({"event": "end", "stream": line["stream"], "error": without(&line["error"], &VOLATILE)});
                 streams.entry((client_of(commands, &line["stream"]), text("stream"))).or_default().push(end);
             }
             Some("done") => {
@@ -136,7 +137,8 @@ mod tests {
     fn is_the_same_for_clients_that_differ_in_times_texts_and_ids() {
         let commands = [json!({"id": 1, "do": "subscribe", "client": "a", "stream": "s"})];
         let log = |request_id: &str, id: &str, sentence: &str, wait: u64, is_late: bool| {
-            let item = json!({"event": "item", "stream": "s", "item": {"type": "chat", "clientMessageId": id, "n": 1.0}});
+            let item =
+                json!({"event": "item", "stream": "s", "item": {"type": "chat", "clientMessageId": id, "n": 1.0}});
             let done = json!({"event": "done", "id": 2, "value": {"clientMessageId": id, "requestId": request_id}});
             let failed = json!({
                 "event": "done", "id": 3, "error": {"code": "x", "message": sentence, "retryAfterMs": wait},

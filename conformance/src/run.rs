@@ -58,7 +58,9 @@ pub enum PlanError {
     #[error("no scenario has a name that contains {0}: see `gateway conformance --list`")]
     NoScenario(String),
     /// There is no such mutant.
-    #[error("there is no mutant {0}; `each` is the one that each scenario names, and `gateway conformance --list` has all")]
+    #[error(
+        "there is no mutant {0}; `each` is the one that each scenario names, and `gateway conformance --list` has all"
+    )]
     NoMutant(String),
     /// The adapter cannot be started, or its first line is no hello.
     #[error("{0}")]
@@ -157,8 +159,8 @@ impl Worker {
         let (verdict, hash) = if skips {
             (Verdict::Skipped(scenario.name.to_owned()), None)
         } else {
-            let told = tell(scenario, &adapter, tampering, self.plan.seed, limit).await;
-            match told {
+            let outcome = tell(scenario, &adapter, tampering, self.plan.seed, limit).await;
+            match outcome {
                 Ok(hash) => (Verdict::Green, hash),
                 Err(Failure::Skipped(word)) => (Verdict::Skipped(word), None),
                 Err(Failure::Red(why)) => (Verdict::Red(why), None),
@@ -172,9 +174,10 @@ impl Worker {
             (verdict, _) => verdict,
         };
         let verdict = match verdict {
-            Verdict::Red(why) if !adapter.log().is_empty() && mutant.is_none() => {
-                Verdict::Red(format!("{why}\n  the log of the adapter ends with: {}", adapter.log().replace('\n', "\n  ")))
-            }
+            Verdict::Red(why) if !adapter.log().is_empty() && mutant.is_none() => Verdict::Red(format!(
+                "{why}\n  the log of the adapter ends with: {}",
+                adapter.log().replace('\n', "\n  ")
+            )),
             verdict => verdict,
         };
         let row = Row::new(scenario, mutant.map(|mutant| mutant.name), verdict, started.elapsed(), hash);

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn each_has_a_mutant() {
-        let without: Vec<_> = all().filter(|scenario| scenario.mutant().is_none()).map(|scenario| scenario.name).collect();
+        let without: Vec<_> =
+            all().filter(|scenario| scenario.mutant().is_none()).map(|scenario| scenario.name).collect();
         assert_eq!(without, [""; 0]);
     }
 }

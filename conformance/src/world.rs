@@ -303,9 +303,13 @@ impl<'a> World<'a> {
         for line in self.lines().left() {
             let is_item = line["event"] == "item" || line["event"] == "end";
             if is_item && !self.may_leave_items.load(Ordering::Relaxed) {
-                return Err(red(format_args!("the client gives something that nobody sent: {}", short(&line.to_string()))));
+                return Err(red(format_args!(
+                    "the client gives something that no scenario has sent: {}",
+                    short(&line.to_string())
+                )));
             }
-            if line["event"] == "done" && line["id"].as_u64().is_some_and(|id| id <= self.last.load(Ordering::Relaxed)) {
+            if line["event"] == "done" && line["id"].as_u64().is_some_and(|id| id <= self.last.load(Ordering::Relaxed))
+            {
                 let lines = self.lines().all();
                 let count = lines.iter().filter(|other| other["event"] == "done" && other["id"] == line["id"]).count();
                 check(count == 1, || format!("a command has {count} results: {line}"))?;

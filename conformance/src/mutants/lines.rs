@@ -9,7 +9,9 @@ pub(super) const ALL: &[Mutant] = &[
         memory.count += u64::from(is(line, "item"));
         if is(line, "item") && memory.count == 1 { Fate::Late } else { Fate::Pass }
     }),
-    line("loses-item", "loses the second item of a stream", |memory, line| nth(memory, is(line, "item"), 2, Fate::Lose)),
+    line("loses-item", "loses the second item of a stream", |memory, line| {
+        nth(memory, is(line, "item"), 2, Fate::Lose)
+    }),
     line("loses-first-item", "loses the first item of a stream", |memory, line| {
         nth(memory, is(line, "item"), 1, Fate::Lose)
     }),
@@ -50,7 +52,9 @@ pub(super) const ALL: &[Mutant] = &[
     line("claims-refusal", "reports that a call had no effect, which it does not know", |_, line| {
         set_error(line, "outcome", json!("refused"))
     }),
-    line("claims-not-sent", "reports that a call was not sent", |_, line| set_error(line, "outcome", json!("not_sent"))),
+    line("claims-not-sent", "reports that a call was not sent", |_, line| {
+        set_error(line, "outcome", json!("not_sent"))
+    }),
     line("wrong-code", "reports another code of an error", |_, line| set_error(line, "code", json!("failed"))),
     line("never-retryable", "reports that a repeat is useless", |_, line| set_error(line, "retryable", json!(false))),
     line("loses-reply", "drops the value of a reply", |_, line| {

@@ -166,7 +166,8 @@ impl<'a> Pump<'a> {
             out.extend(head.into_bytes());
         } else {
             let no_subprotocol = does(ConnectionFault::OffersNoSubprotocol);
-            let is_kept = |line: &&str| !(no_subprotocol && line.to_ascii_lowercase().starts_with("sec-websocket-protocol"));
+            let is_kept =
+                |line: &&str| !(no_subprotocol && line.to_ascii_lowercase().starts_with("sec-websocket-protocol"));
             let mut lines: Vec<_> = head.trim_end().split("\r\n").filter(is_kept).collect();
             if does(ConnectionFault::OffersCompression) {
                 lines.push("Sec-WebSocket-Extensions: permessage-deflate");
@@ -183,7 +184,9 @@ impl<'a> Pump<'a> {
         let is_close = frame.close_code().is_some();
         match self.direction {
             Direction::ToGateway if is_close && does(ConnectionFault::ClosesSlowly) => return Next::Silence,
-            Direction::ToGateway if frame.opcode == OpCode::Control(Control::Pong) && does(ConnectionFault::AnswersNoPing) => {
+            Direction::ToGateway
+                if frame.opcode == OpCode::Control(Control::Pong) && does(ConnectionFault::AnswersNoPing) =>
+            {
                 return Next::Read;
             }
             Direction::ToClient if does(ConnectionFault::ReadsShortMessages) && frame.payload.len() > SHORT_BYTES => {

@@ -51,7 +51,7 @@ async fn ends(w: &World<'_>, code: u16, status: &str) -> Step {
     let state = w.state("a", status).await?;
     same("the close code", &state["error"]["closeCode"], &json!(code))?;
     w.gateway.stays_alone(AWAY).await?;
-    let send = w.send("c", "nobody hears it").await?;
+    let send = w.send("c", "too late").await?;
     let done = w.done(send).await?;
     let refused = done["error"]["outcome"] == "not_sent" && done["error"]["retryable"] == false;
     check(refused, || format!("a call of a client that has ended gives {done}"))
@@ -99,9 +99,9 @@ async fn waits(w: &World<'_>, code: u16, error: &str) -> Step {
     peer.close(code).await;
     w.gateway.stays_alone(Duration::from_millis(1_300)).await?;
     // At most twice as long. Without the error it would be 5 s at least.
-    let _peer = tokio::time::timeout(Duration::from_millis(3_000), w.accept()).await.unwrap_or_else(|_| {
-        Err(crate::failure::red("the client waits much longer than `retryAfterMs`"))
-    })?;
+    let _peer = tokio::time::timeout(Duration::from_millis(3_000), w.accept())
+        .await
+        .unwrap_or_else(|_| Err(crate::failure::red("the client waits much longer than `retryAfterMs`")))?;
     w.value(connect).await.map(drop)
 }
 

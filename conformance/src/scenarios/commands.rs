@@ -54,7 +54,8 @@ async fn send(w: &World<'_>) -> Step {
 
 async fn send_fields(w: &World<'_>) -> Step {
     let mut peer = w.connect("a").await?;
-    let data = json!({"content": "🐺 \"\\\u{7}\n", "messageType": "IMAGE", "data": {"url": "x", "list": [1, 2.5, null]}});
+    let data =
+        json!({"content": "🐺 \"\\\u{7}\n", "messageType": "IMAGE", "data": {"url": "x", "list": [1, 2.5, null]}});
     let fields = json!({"client": "a", "topic": {"clan": "c"}, "data": data, "clientMessageId": "mine-1"});
     let call = w.begin("send", &fields).await?;
     let mut command = peer.expect("chat").await?;

@@ -89,7 +89,9 @@ async fn topic(w: &World<'_>) -> Step {
     let (call, command) = subscribing(w, &mut peer, &order(), &json!({})).await?;
     peer.reply(&command, &answers::confirmed(&command, 0)).await;
     w.value(call).await?;
-    for (index, data) in [json!(null), json!([1, "two", 3.5]), json!({"a": {"b": "🐺"}}), json!("text")].iter().enumerate() {
+    for (index, data) in
+        [json!(null), json!([1, "two", 3.5]), json!({"a": {"b": "🐺"}}), json!("text")].iter().enumerate()
+    {
         let offset = u64::try_from(index).unwrap_or_default() + 1;
         let mut event = answers::event("o", offset);
         event["data"] = data.clone();
@@ -103,7 +105,8 @@ async fn topic(w: &World<'_>) -> Step {
 async fn without_history(w: &World<'_>) -> Step {
     let mut peer = w.connect("a").await?;
     let (call, command) = subscribing(w, &mut peer, &order(), &json!({})).await?;
-    let confirmed = json!({"type": "subscription_confirmed", "service": "orders", "topic": "o", "status": "subscribed"});
+    let confirmed =
+        json!({"type": "subscription_confirmed", "service": "orders", "topic": "o", "status": "subscribed"});
     peer.reply(&command, &confirmed).await;
     same("the position of the stream", &w.value(call).await?, &Value::Null)?;
     for number in 1..=3 {

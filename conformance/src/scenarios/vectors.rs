@@ -57,11 +57,8 @@ async fn listen(w: &World<'_>, peer: &mut Peer, message: &Value, stream: &str) -
     }
     let call = w.begin("subscribe", &fields).await?;
     let command = peer.expect(kind).await?;
-    let answer = if kind == "subscribe_notifications" {
-        answers::confirmed_pending(0)
-    } else {
-        answers::recovered(&command, 0)
-    };
+    let answer =
+        if kind == "subscribe_notifications" { answers::confirmed_pending(0) } else { answers::recovered(&command, 0) };
     peer.reply(&command, &answer).await;
     w.value(call).await?;
     Ok(true)
@@ -132,7 +129,7 @@ async fn works(w: &World<'_>, peer: &mut Peer, client: &str) -> Step {
     let call = w.begin("presence", &json!({"client": client, "topic": {"clan": "c"}})).await?;
     let mut command = peer.expect_one_of(&["presence", "authenticate"]).await?;
     while command["type"] == "authenticate" {
-        // A message has told that the token has expired.
+        // A message has said that the token has expired.
         let renewed = json!({"type": "authenticated", "userId": "ada", "expiresAt": "2036-01-31T12:00:00.000Z"});
         peer.reply(&command, &renewed).await;
         command = peer.expect_one_of(&["presence", "authenticate"]).await?;
@@ -144,7 +141,7 @@ async fn works(w: &World<'_>, peer: &mut Peer, client: &str) -> Step {
 async fn close(w: &World<'_>, peer: &mut Peer) -> Step {
     let call = w.begin("close", &json!({"client": "a"})).await?;
     // A message may have ended the connection already.
-    if let crate::gateway::Heard::Close(code) = peer.next("a close frame").await? {
+    if let crate::gateway::Received::Close(code) = peer.next("a close frame").await? {
         peer.close(code).await;
     }
     w.value(call).await.map(drop)
@@ -213,7 +210,8 @@ async fn client_refused(w: &World<'_>) -> Step {
         if !can_be_given || !is_of_app || vector.fields["gatewayOnly"] == true {
             continue;
         }
-        let mut fields = json!({"client": "a", "topic": {"clan": message["clanId"]}, "data": {"content": message["content"]}});
+        let mut fields =
+            json!({"client": "a", "topic": {"clan": message["clanId"]}, "data": {"content": message["content"]}});
         for name in ["messageType", "data"] {
             if let Some(member) = message.get(name) {
                 fields["data"][name] = member.clone();

@@ -19,7 +19,7 @@ pub(crate) enum AnyStream {
     Notifications(NotificationStream),
 }
 
-/// What a stream is told.
+/// An order to a stream.
 pub(crate) enum Order {
     /// Read this number of items more.
     Read(u64),
@@ -80,7 +80,12 @@ fn gap_value(gap: &Gap) -> Value {
 }
 
 /// Reads a stream until it ends or the app leaves it. `allowed` is the number of items to read; all without it.
-pub(crate) async fn read(name: String, mut stream: AnyStream, mut allowed: Option<u64>, mut orders: mpsc::Receiver<Order>) {
+pub(crate) async fn read(
+    name: String,
+    mut stream: AnyStream,
+    mut allowed: Option<u64>,
+    mut orders: mpsc::Receiver<Order>,
+) {
     loop {
         tokio::select! {
             order = orders.recv() => match order {

@@ -6,7 +6,11 @@ use realtime_gateway_protocol as protocol;
 use realtime_gateway_protocol::{CallId, MethodName, RawJson, ServerMessage, ServiceName};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Client, builder::random, clan_chat::{checked, unexpected}};
+use super::{
+    Client,
+    builder::random,
+    clan_chat::{checked, unexpected},
+};
 use crate::{Error, ErrorKind, Outcome, driver::Call};
 
 /// The options of a call: see [`Client::call`].

@@ -13,7 +13,10 @@ use realtime_gateway_protocol::{
 };
 use serde::Serialize;
 
-use super::{Client, History, Receipt, TopicStream, clan_chat::{checked, unexpected}};
+use super::{
+    Client, History, Receipt, TopicStream,
+    clan_chat::{checked, unexpected},
+};
 use crate::{
     Error, Position, Topic,
     driver::Call,

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     failure::Step,
-    gateway::{Heard, Peer, answers},
+    gateway::{Peer, Received, answers},
     world::World,
 };
 
@@ -135,9 +135,9 @@ impl State {
         let topic = topic_of(command);
         let (head, epoch) = (self.head(&topic), self.epoch());
         let recover = &command["recover"];
-        let from = recover["offset"].as_u64().filter(|offset| {
-            recover["epoch"] == epoch.as_str() && *offset <= head && head - offset <= RETENTION
-        });
+        let from = recover["offset"]
+            .as_u64()
+            .filter(|offset| recover["epoch"] == epoch.as_str() && *offset <= head && head - offset <= RETENTION);
         let history = command["history"].as_u64().unwrap_or(0).min(RETENTION);
         let start = from.unwrap_or(head.saturating_sub(history));
         let confirmed = answers::confirmed_in(command, head, &epoch, from.is_some());
@@ -162,10 +162,10 @@ pub(super) async fn serve(w: &World<'_>, model: &Model, mut orders: mpsc::Receiv
         loop {
             tokio::select! {
                 biased;
-                heard = peer.heard() => match heard? {
-                    Heard::Message(command) => answer(model, &mut peer, &command, &mut topics).await,
-                    Heard::Pong(_) => {}
-                    Heard::Close(_) | Heard::End => break,
+                received = peer.received() => match received? {
+                    Received::Message(command) => answer(model, &mut peer, &command, &mut topics).await,
+                    Received::Pong(_) => {}
+                    Received::Close(_) | Received::End => break,
                 },
                 Some(order) = orders.recv() => {
                     if carry_out(model, &mut peer, order, &topics).await {

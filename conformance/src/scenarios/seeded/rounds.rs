@@ -119,7 +119,8 @@ impl Game<'_> {
     fn arm(&self, action: Action, random: &mut Random) {
         let cut = random.one_of(&[Cut::Before, Cut::Within, Cut::After]).copied().unwrap_or(Cut::Before);
         let is_command = action.is_command() && random.below(2) == 0;
-        let (direction, frames) = if is_command { (Direction::ToGateway, 1) } else { (Direction::ToClient, action.frames()) };
+        let (direction, frames) =
+            if is_command { (Direction::ToGateway, 1) } else { (Direction::ToClient, action.frames()) };
         let frame = u32::try_from(random.below(frames) + 1).unwrap_or(1);
         self.w.cut(direction, frame, cut);
         if random.below(4) == 0 {
@@ -192,7 +193,8 @@ impl Game<'_> {
             }
             let what = format!("the position {head} of the stream {stream}");
             let is_item = |line: &&Value| line["event"] == "item" && line["stream"] == stream;
-            let at_head = |lines: &[Value]| lines.iter().rev().find(is_item).is_some_and(|line| line["position"] == head);
+            let at_head =
+                |lines: &[Value]| lines.iter().rev().find(is_item).is_some_and(|line| line["position"] == head);
             self.w.lines().until(&what, self.w.limit(), at_head).await?;
         }
         Ok(())
@@ -201,7 +203,9 @@ impl Game<'_> {
     /// Checks the order of each stream: entries follow each other, or there is a gap that says what is missing.
     fn judge(&self) -> Step {
         let stored = self.model.published();
-        check(stored == self.published, || format!("{stored} messages are stored of {} that were sent", self.published))?;
+        check(stored == self.published, || {
+            format!("{stored} messages are stored of {} that were sent", self.published)
+        })?;
         for stream in ["c", "o"] {
             let (mut last, mut epoch) = (0, json!("e0"));
             for line in self.w.lines().all() {
@@ -223,7 +227,8 @@ impl Game<'_> {
         }
         let mut seen = std::collections::BTreeSet::new();
         for line in self.w.lines().all() {
-            let is_first = line["event"] != "item" || line["stream"] != "n" || seen.insert(line["item"]["id"].to_string());
+            let is_first =
+                line["event"] != "item" || line["stream"] != "n" || seen.insert(line["item"]["id"].to_string());
             check(is_first, || format!("a notification came twice: {line}"))?;
         }
         Ok(())
