@@ -58,6 +58,9 @@ fn has_artefacts(project: &Project, pom: &str) -> bool {
 /// Returns Maven's command that builds the SDK and runs its tests.
 fn maven(project: &Project, options: &[&str]) -> Command {
     let mut maven = project.program("mvn", &["--batch-mode", "--no-transfer-progress", "--file", POM]);
-    maven.arg(format!("-Dcore.module={}", core_module::module(project).display())).args(options).args(["-Pformat", "verify"]);
+    maven
+        .arg(format!("-Dcore.module={}", core_module::module(project).display()))
+        .args(options)
+        .args(["-Pformat", "verify"]);
     maven
 }
