@@ -136,6 +136,24 @@ type TopicUser struct {
 	Data json.RawMessage `json:"data,omitzero"`
 }
 
+// A change in a [`PresenceChanges`].
+type PresenceChange struct {
+	// The user.
+	UserID string `json:"userId"`
+	// The new status.
+	Status PresenceStatus `json:"status"`
+}
+
+// A change in a [`TopicPresenceChanges`].
+type TopicPresenceChange struct {
+	// The user.
+	UserID string `json:"userId"`
+	// The new status.
+	Status TopicPresenceStatus `json:"status"`
+	// The data of the user, when online or updated.
+	Data json.RawMessage `json:"data,omitzero"`
+}
+
 // A chat message in a clan.
 type ChatEntry struct {
 	// The author.
@@ -518,12 +536,33 @@ type PresenceChanged struct {
 	UserID string `json:"userId"`
 	// The new status.
 	Status PresenceStatus `json:"status"`
+	// The total number of users. Only in changes that an SDK has taken from `presence_changes`.
+	Count *int64 `json:"count,omitempty"`
 }
 
 // MarshalJSON writes constant members.
 func (v PresenceChanged) MarshalJSON() ([]byte, error) {
 	type members PresenceChanged
 	return withConstants(`"type":"presence_changed"`, members(v))
+}
+
+// Users became present in a large clan or left it.
+type PresenceChanges struct {
+	// The clan.
+	ClanID string `json:"clanId"`
+	// The newest change of each user. A user may be repeated whose change is known already.
+	Changes []PresenceChange `json:"changes"`
+	// The total number of users after these changes.
+	Count int64 `json:"count"`
+}
+
+// MarshalJSON writes constant members, and empty lists and maps instead of null.
+func (v PresenceChanges) MarshalJSON() ([]byte, error) {
+	if v.Changes == nil {
+		v.Changes = []PresenceChange{}
+	}
+	type members PresenceChanges
+	return withConstants(`"type":"presence_changes"`, members(v))
 }
 
 // An event that was published to a topic of a declared service.
@@ -634,12 +673,35 @@ type TopicPresenceChanged struct {
 	Status TopicPresenceStatus `json:"status"`
 	// The data of the user, when online or updated.
 	Data json.RawMessage `json:"data,omitzero"`
+	// The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`.
+	Count *int64 `json:"count,omitempty"`
 }
 
 // MarshalJSON writes constant members.
 func (v TopicPresenceChanged) MarshalJSON() ([]byte, error) {
 	type members TopicPresenceChanged
 	return withConstants(`"type":"topic_presence_changed"`, members(v))
+}
+
+// Users became present in a large topic, left it, or have other presence data.
+type TopicPresenceChanges struct {
+	// The service.
+	Service string `json:"service"`
+	// The topic.
+	Topic string `json:"topic"`
+	// The newest change of each user. A user may be repeated whose change is known already.
+	Changes []TopicPresenceChange `json:"changes"`
+	// The total number of users after these changes.
+	Count int64 `json:"count"`
+}
+
+// MarshalJSON writes constant members, and empty lists and maps instead of null.
+func (v TopicPresenceChanges) MarshalJSON() ([]byte, error) {
+	if v.Changes == nil {
+		v.Changes = []TopicPresenceChange{}
+	}
+	type members TopicPresenceChanges
+	return withConstants(`"type":"topic_presence_changes"`, members(v))
 }
 
 // The backend of a service has answered a call.
@@ -755,6 +817,8 @@ func newMessage(messageType string) Message {
 		return new(Presence)
 	case "presence_changed":
 		return new(PresenceChanged)
+	case "presence_changes":
+		return new(PresenceChanges)
 	case "event":
 		return new(TopicMessage)
 	case "ephemeral_event":
@@ -765,6 +829,8 @@ func newMessage(messageType string) Message {
 		return new(TopicPresence)
 	case "topic_presence_changed":
 		return new(TopicPresenceChanged)
+	case "topic_presence_changes":
+		return new(TopicPresenceChanges)
 	case "call_result":
 		return new(CallResult)
 	case "reconnect":
@@ -825,6 +891,9 @@ func (*Presence) Type() string { return "presence" }
 // Type returns "presence_changed".
 func (*PresenceChanged) Type() string { return "presence_changed" }
 
+// Type returns "presence_changes".
+func (*PresenceChanges) Type() string { return "presence_changes" }
+
 // Type returns "event".
 func (*TopicMessage) Type() string { return "event" }
 
@@ -839,6 +908,9 @@ func (*TopicPresence) Type() string { return "topic_presence" }
 
 // Type returns "topic_presence_changed".
 func (*TopicPresenceChanged) Type() string { return "topic_presence_changed" }
+
+// Type returns "topic_presence_changes".
+func (*TopicPresenceChanges) Type() string { return "topic_presence_changes" }
 
 // Type returns "call_result".
 func (*CallResult) Type() string { return "call_result" }

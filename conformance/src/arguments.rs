@@ -48,7 +48,7 @@ pub struct Arguments {
     command: Vec<OsString>,
 }
 
-/// Why the kit could not do what it was told.
+/// Why the kit could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgumentsError {
     /// There is no adapter.

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub(crate) use peer::{Heard, Offers, Peer};
+pub(crate) use peer::{Offers, Peer, Received};
 
 use crate::failure::{Step, check, red};
 

@@ -50,7 +50,7 @@ async fn accept(listener: TcpListener, gateway: SocketAddr, plan: Arc<Plan>) {
     while let Ok((client, _)) = listener.accept().await {
         count += 1;
         if plan.tampering.does(ConnectionFault::ConnectsOnce) && count > 1 {
-            // Nobody answers: the mutant never connects again.
+            // No gateway answers: the mutant never connects again.
             plan.keep(client);
             continue;
         }

@@ -159,8 +159,8 @@ impl Worker {
         let (verdict, hash) = if skips {
             (Verdict::Skipped(scenario.name.to_owned()), None)
         } else {
-            let told = tell(scenario, &adapter, tampering, self.plan.seed, limit).await;
-            match told {
+            let outcome = tell(scenario, &adapter, tampering, self.plan.seed, limit).await;
+            match outcome {
                 Ok(hash) => (Verdict::Green, hash),
                 Err(Failure::Skipped(word)) => (Verdict::Skipped(word), None),
                 Err(Failure::Red(why)) => (Verdict::Red(why), None),

@@ -304,7 +304,7 @@ impl<'a> World<'a> {
             let is_item = line["event"] == "item" || line["event"] == "end";
             if is_item && !self.may_leave_items.load(Ordering::Relaxed) {
                 return Err(red(format_args!(
-                    "the client gives something that nobody sent: {}",
+                    "the client gives something that no scenario has sent: {}",
                     short(&line.to_string())
                 )));
             }

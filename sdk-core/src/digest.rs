@@ -2,4 +2,4 @@
 
 /// The SHA-256 of the sources of this crate, of the protocol and of the C interface, in hexadecimal digits. All SDKs that were
 /// built from the same sources have the same digest.
-pub const DIGEST: &str = "5dc9deef7ee1de256ab46390e99464734c59c03698a549ed9528927b8199fc4c";
+pub const DIGEST: &str = "bf0996d7df089f71d9a7db5646400d8af764be345aefae9d128ff02b6a38f175";

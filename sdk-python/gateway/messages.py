@@ -211,6 +211,61 @@ class TopicUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChange:
+    """A change in a [`PresenceChanges`]."""
+    user_id: str
+    """The user."""
+    status: PresenceStatus
+    """The new status."""
+
+    @staticmethod
+    def decode(value: Any) -> PresenceChange:
+        """Reads JSON. Raises codec.DecodeError."""
+        members = codec.members(value)
+        return PresenceChange(
+            user_id=codec.required(members, "userId", codec.text),
+            status=codec.required(members, "status", codec.text),
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        members: dict[str, Any] = {}
+        members["userId"] = self.user_id
+        members["status"] = self.status
+        return members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPresenceChange:
+    """A change in a [`TopicPresenceChanges`]."""
+    user_id: str
+    """The user."""
+    status: TopicPresenceStatus
+    """The new status."""
+    data: Any | codec.Unset = codec.UNSET
+    """The data of the user, when online or updated."""
+
+    @staticmethod
+    def decode(value: Any) -> TopicPresenceChange:
+        """Reads JSON. Raises codec.DecodeError."""
+        members = codec.members(value)
+        return TopicPresenceChange(
+            user_id=codec.required(members, "userId", codec.text),
+            status=codec.required(members, "status", codec.text),
+            data=codec.unset(members, "data", codec.anything),
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        members: dict[str, Any] = {}
+        members["userId"] = self.user_id
+        members["status"] = self.status
+        if not isinstance(self.data, codec.Unset):
+            members["data"] = self.data
+        return members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatEntry:
     """A chat message in a clan."""
     user_id: str
@@ -1609,6 +1664,8 @@ class PresenceChanged:
     """The user."""
     status: PresenceStatus
     """The new status."""
+    count: int | None = None
+    """The total number of users. Only in changes that an SDK has taken from `presence_changes`."""
 
     @staticmethod
     def decode(value: Any) -> PresenceChanged:
@@ -1618,6 +1675,7 @@ class PresenceChanged:
             clan_id=codec.required(members, "clanId", codec.text),
             user_id=codec.required(members, "userId", codec.text),
             status=codec.required(members, "status", codec.text),
+            count=codec.optional(members, "count", codec.integer),
         )
 
     def encode(self) -> dict[str, Any]:
@@ -1626,6 +1684,38 @@ class PresenceChanged:
         members["clanId"] = self.clan_id
         members["userId"] = self.user_id
         members["status"] = self.status
+        if self.count is not None:
+            members["count"] = self.count
+        return members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChanges:
+    """Users became present in a large clan or left it."""
+    type: ClassVar[Literal["presence_changes"]] = "presence_changes"
+    clan_id: str
+    """The clan."""
+    changes: list[PresenceChange]
+    """The newest change of each user. A user may be repeated whose change is known already."""
+    count: int
+    """The total number of users after these changes."""
+
+    @staticmethod
+    def decode(value: Any) -> PresenceChanges:
+        """Reads JSON. Raises codec.DecodeError."""
+        members = codec.members(value)
+        return PresenceChanges(
+            clan_id=codec.required(members, "clanId", codec.text),
+            changes=codec.required(members, "changes", codec.array(PresenceChange.decode)),
+            count=codec.required(members, "count", codec.integer),
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        members: dict[str, Any] = {"type": "presence_changes"}
+        members["clanId"] = self.clan_id
+        members["changes"] = [item.encode() for item in self.changes]
+        members["count"] = self.count
         return members
 
 
@@ -1826,6 +1916,8 @@ class TopicPresenceChanged:
     """The new status."""
     data: Any | codec.Unset = codec.UNSET
     """The data of the user, when online or updated."""
+    count: int | None = None
+    """The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`."""
 
     @staticmethod
     def decode(value: Any) -> TopicPresenceChanged:
@@ -1837,6 +1929,7 @@ class TopicPresenceChanged:
             user_id=codec.required(members, "userId", codec.text),
             status=codec.required(members, "status", codec.text),
             data=codec.unset(members, "data", codec.anything),
+            count=codec.optional(members, "count", codec.integer),
         )
 
     def encode(self) -> dict[str, Any]:
@@ -1848,6 +1941,42 @@ class TopicPresenceChanged:
         members["status"] = self.status
         if not isinstance(self.data, codec.Unset):
             members["data"] = self.data
+        if self.count is not None:
+            members["count"] = self.count
+        return members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPresenceChanges:
+    """Users became present in a large topic, left it, or have other presence data."""
+    type: ClassVar[Literal["topic_presence_changes"]] = "topic_presence_changes"
+    service: str
+    """The service."""
+    topic: str
+    """The topic."""
+    changes: list[TopicPresenceChange]
+    """The newest change of each user. A user may be repeated whose change is known already."""
+    count: int
+    """The total number of users after these changes."""
+
+    @staticmethod
+    def decode(value: Any) -> TopicPresenceChanges:
+        """Reads JSON. Raises codec.DecodeError."""
+        members = codec.members(value)
+        return TopicPresenceChanges(
+            service=codec.required(members, "service", codec.text),
+            topic=codec.required(members, "topic", codec.text),
+            changes=codec.required(members, "changes", codec.array(TopicPresenceChange.decode)),
+            count=codec.required(members, "count", codec.integer),
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        members: dict[str, Any] = {"type": "topic_presence_changes"}
+        members["service"] = self.service
+        members["topic"] = self.topic
+        members["changes"] = [item.encode() for item in self.changes]
+        members["count"] = self.count
         return members
 
 
@@ -2012,7 +2141,7 @@ class Pong:
         return members
 
 
-ServerMessage: TypeAlias = "Connected | Authenticated | SubscriptionConfirmed | SubscriptionEnded | SubscriptionReset | Notification | NotificationAcked | Chat | ChatDeleted | Typing | MessageSent | PublishAccepted | AckConfirmed | ChatHistory | Presence | PresenceChanged | TopicMessage | EphemeralEvent | TopicHistory | TopicPresence | TopicPresenceChanged | CallResult | ReconnectHint | ErrorReply | Pong | codec.Unknown"
+ServerMessage: TypeAlias = "Connected | Authenticated | SubscriptionConfirmed | SubscriptionEnded | SubscriptionReset | Notification | NotificationAcked | Chat | ChatDeleted | Typing | MessageSent | PublishAccepted | AckConfirmed | ChatHistory | Presence | PresenceChanged | PresenceChanges | TopicMessage | EphemeralEvent | TopicHistory | TopicPresence | TopicPresenceChanged | TopicPresenceChanges | CallResult | ReconnectHint | ErrorReply | Pong | codec.Unknown"
 """Every message that the gateway may send."""
 
 
@@ -2041,11 +2170,13 @@ _DECODE_SERVER_MESSAGE: dict[str | None, Callable[[Any], ServerMessage]] = {
     "chat_history": lambda value: ChatHistory.decode(value),
     "presence": lambda value: Presence.decode(value),
     "presence_changed": lambda value: PresenceChanged.decode(value),
+    "presence_changes": lambda value: PresenceChanges.decode(value),
     "event": lambda value: TopicMessage.decode(value),
     "ephemeral_event": lambda value: EphemeralEvent.decode(value),
     "topic_history": lambda value: TopicHistory.decode(value),
     "topic_presence": lambda value: TopicPresence.decode(value),
     "topic_presence_changed": lambda value: TopicPresenceChanged.decode(value),
+    "topic_presence_changes": lambda value: TopicPresenceChanges.decode(value),
     "call_result": lambda value: CallResult.decode(value),
     "reconnect": lambda value: ReconnectHint.decode(value),
     "error": lambda value: ErrorReply.decode(value),

@@ -117,6 +117,24 @@ export interface TopicUser {
   data?: unknown;
 }
 
+/** A change in a [`PresenceChanges`]. */
+export interface PresenceChange {
+  /** The user. */
+  userId: string;
+  /** The new status. */
+  status: PresenceStatus;
+}
+
+/** A change in a [`TopicPresenceChanges`]. */
+export interface TopicPresenceChange {
+  /** The user. */
+  userId: string;
+  /** The new status. */
+  status: TopicPresenceStatus;
+  /** The data of the user, when online or updated. */
+  data?: unknown;
+}
+
 /** A chat message in a clan. */
 export interface ChatEntry {
   /** The author. */
@@ -663,6 +681,19 @@ export interface PresenceChanged {
   userId: string;
   /** The new status. */
   status: PresenceStatus;
+  /** The total number of users. Only in changes that an SDK has taken from `presence_changes`. */
+  count?: number;
+}
+
+/** Users became present in a large clan or left it. */
+export interface PresenceChanges {
+  type: "presence_changes";
+  /** The clan. */
+  clanId: string;
+  /** The newest change of each user. A user may be repeated whose change is known already. */
+  changes: PresenceChange[];
+  /** The total number of users after these changes. */
+  count: number;
 }
 
 /** An event that was published to a topic of a declared service. */
@@ -754,6 +785,21 @@ export interface TopicPresenceChanged {
   status: TopicPresenceStatus;
   /** The data of the user, when online or updated. */
   data?: unknown;
+  /** The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`. */
+  count?: number;
+}
+
+/** Users became present in a large topic, left it, or have other presence data. */
+export interface TopicPresenceChanges {
+  type: "topic_presence_changes";
+  /** The service. */
+  service: string;
+  /** The topic. */
+  topic: string;
+  /** The newest change of each user. A user may be repeated whose change is known already. */
+  changes: TopicPresenceChange[];
+  /** The total number of users after these changes. */
+  count: number;
 }
 
 /** The backend of a service has answered a call. */
@@ -838,11 +884,13 @@ export type ServerMessage =
   | ChatHistory
   | Presence
   | PresenceChanged
+  | PresenceChanges
   | TopicMessage
   | EphemeralEvent
   | TopicHistory
   | TopicPresence
   | TopicPresenceChanged
+  | TopicPresenceChanges
   | CallResult
   | ReconnectHint
   | ErrorReply

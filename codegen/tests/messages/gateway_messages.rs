@@ -253,6 +253,33 @@ pub struct TopicUser {
     pub data: Option<RawJson>,
 }
 
+/// A change in a [`PresenceChanges`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresenceChange {
+    /// The user.
+    #[serde(rename = "userId")]
+    pub user_id: String,
+    /// The new status.
+    pub status: PresenceStatus,
+}
+
+/// A change in a [`TopicPresenceChanges`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopicPresenceChange {
+    /// The user.
+    #[serde(rename = "userId")]
+    pub user_id: String,
+    /// The new status.
+    pub status: TopicPresenceStatus,
+    /// The data of the user, when online or updated.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    pub data: Option<RawJson>,
+}
+
 /// A chat message in a clan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatEntry {
@@ -1061,6 +1088,22 @@ pub struct PresenceChanged {
     pub user_id: String,
     /// The new status.
     pub status: PresenceStatus,
+    /// The total number of users. Only in changes that an SDK has taken from `presence_changes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+}
+
+/// Users became present in a large clan or left it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "presence_changes")]
+pub struct PresenceChanges {
+    /// The clan.
+    #[serde(rename = "clanId")]
+    pub clan_id: String,
+    /// The newest change of each user. A user may be repeated whose change is known already.
+    pub changes: Vec<PresenceChange>,
+    /// The total number of users after these changes.
+    pub count: i64,
 }
 
 /// An event that was published to a topic of a declared service.
@@ -1177,6 +1220,23 @@ pub struct TopicPresenceChanged {
         deserialize_with = "present"
     )]
     pub data: Option<RawJson>,
+    /// The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+}
+
+/// Users became present in a large topic, left it, or have other presence data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "topic_presence_changes")]
+pub struct TopicPresenceChanges {
+    /// The service.
+    pub service: String,
+    /// The topic.
+    pub topic: String,
+    /// The newest change of each user. A user may be repeated whose change is known already.
+    pub changes: Vec<TopicPresenceChange>,
+    /// The total number of users after these changes.
+    pub count: i64,
 }
 
 /// The backend of a service has answered a call.
@@ -1297,6 +1357,8 @@ pub enum ServerMessage {
     Presence(Presence),
     /// The branch "presence_changed".
     PresenceChanged(PresenceChanged),
+    /// The branch "presence_changes".
+    PresenceChanges(PresenceChanges),
     /// The branch "event".
     TopicMessage(TopicMessage),
     /// The branch "ephemeral_event".
@@ -1307,6 +1369,8 @@ pub enum ServerMessage {
     TopicPresence(TopicPresence_),
     /// The branch "topic_presence_changed".
     TopicPresenceChanged(TopicPresenceChanged),
+    /// The branch "topic_presence_changes".
+    TopicPresenceChanges(TopicPresenceChanges),
     /// The branch "call_result".
     CallResult(CallResult),
     /// The branch "reconnect".
@@ -1338,11 +1402,13 @@ impl Serialize for ServerMessage {
             Self::ChatHistory(value) => value.serialize(serializer),
             Self::Presence(value) => value.serialize(serializer),
             Self::PresenceChanged(value) => value.serialize(serializer),
+            Self::PresenceChanges(value) => value.serialize(serializer),
             Self::TopicMessage(value) => value.serialize(serializer),
             Self::EphemeralEvent(value) => value.serialize(serializer),
             Self::TopicHistory(value) => value.serialize(serializer),
             Self::TopicPresence(value) => value.serialize(serializer),
             Self::TopicPresenceChanged(value) => value.serialize(serializer),
+            Self::TopicPresenceChanges(value) => value.serialize(serializer),
             Self::CallResult(value) => value.serialize(serializer),
             Self::ReconnectHint(value) => value.serialize(serializer),
             Self::ErrorReply(value) => value.serialize(serializer),
@@ -1373,11 +1439,13 @@ impl<'de> Deserialize<'de> for ServerMessage {
             Some("chat_history") => Self::ChatHistory(branch(&json)?),
             Some("presence") => Self::Presence(branch(&json)?),
             Some("presence_changed") => Self::PresenceChanged(branch(&json)?),
+            Some("presence_changes") => Self::PresenceChanges(branch(&json)?),
             Some("event") => Self::TopicMessage(branch(&json)?),
             Some("ephemeral_event") => Self::EphemeralEvent(branch(&json)?),
             Some("topic_history") => Self::TopicHistory(branch(&json)?),
             Some("topic_presence") => Self::TopicPresence(branch(&json)?),
             Some("topic_presence_changed") => Self::TopicPresenceChanged(branch(&json)?),
+            Some("topic_presence_changes") => Self::TopicPresenceChanges(branch(&json)?),
             Some("call_result") => Self::CallResult(branch(&json)?),
             Some("reconnect") => Self::ReconnectHint(branch(&json)?),
             Some("error") => Self::ErrorReply(branch(&json)?),

@@ -41,7 +41,7 @@ pub(crate) struct Offers {
 
 /// What a client does on its connection.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     /// It sends a message.
     Message(Value),
     /// It answers a WebSocket ping, with this payload.
@@ -63,10 +63,10 @@ impl Peer {
     }
 
     /// Waits for the next event of the client.
-    pub(crate) async fn next(&mut self, what: &str) -> Step<Heard> {
+    pub(crate) async fn next(&mut self, what: &str) -> Step<Received> {
         let limit = self.limit;
-        match timeout(limit, self.heard()).await {
-            Ok(heard) => heard,
+        match timeout(limit, self.received()).await {
+            Ok(received) => received,
             Err(_) => Err(red(format_args!("waited {limit:?} for {what} of the client"))),
         }
     }
@@ -80,8 +80,8 @@ impl Peer {
     pub(crate) async fn expect_one_of(&mut self, kinds: &[&str]) -> Step<Value> {
         let expected = format!("`{}`", kinds.join("` or `"));
         match self.next(&expected).await? {
-            Heard::Message(message) if kinds.iter().any(|kind| message["type"] == *kind) => Ok(message),
-            Heard::Message(message) => {
+            Received::Message(message) if kinds.iter().any(|kind| message["type"] == *kind) => Ok(message),
+            Received::Message(message) => {
                 Err(red(format_args!("the client sends {} instead of {expected}", short(&message.to_string()))))
             }
             other => Err(red(format_args!("the client does {other:?} instead of sending {expected}"))),
@@ -93,7 +93,7 @@ impl Peer {
         let mut found: Vec<Option<Value>> = vec![None; kinds.len()];
         for _ in kinds {
             let what = format!("messages of the types {kinds:?}");
-            let Heard::Message(message) = self.next(&what).await? else {
+            let Received::Message(message) = self.next(&what).await? else {
                 return Err(red(format_args!("the client ends the connection instead of sending {what}")));
             };
             let mut places = kinds.iter().zip(found.iter_mut());
@@ -108,8 +108,10 @@ impl Peer {
 
     /// Waits until the client closes the connection with this code, and answers its close frame.
     pub(crate) async fn expect_close(&mut self, code: u16) -> Step {
-        let heard = self.next("a close frame").await?;
-        check(heard == Heard::Close(code), || format!("the client does {heard:?} instead of closing with {code}"))?;
+        let received = self.next("a close frame").await?;
+        check(received == Received::Close(code), || {
+            format!("the client does {received:?} instead of closing with {code}")
+        })?;
         self.write(&frame::close(code)).await;
         let _ = self.socket.shutdown().await;
         Ok(())
@@ -117,8 +119,8 @@ impl Peer {
 
     /// Waits for the end of the connection.
     pub(crate) async fn expect_end(&mut self) -> Step {
-        let heard = self.next("the end of the connection").await?;
-        check(heard == Heard::End, || format!("the client does {heard:?} instead of ending the connection"))
+        let received = self.next("the end of the connection").await?;
+        check(received == Received::End, || format!("the client does {received:?} instead of ending the connection"))
     }
 
     /// Waits for `authenticate` and answers it with the greeting. Returns the command.
@@ -155,7 +157,8 @@ impl Peer {
 
     /// Ends the connection when the client has answered a close frame, or after two seconds: a server is the first to end it.
     pub(crate) async fn finish(&mut self) {
-        let answered = async { while !matches!(self.heard().await, Ok(Heard::Close(_) | Heard::End) | Err(_)) {} };
+        let answered =
+            async { while !matches!(self.received().await, Ok(Received::Close(_) | Received::End) | Err(_)) {} };
         // What a client does that does not answer shows by its state.
         let _ = timeout(CLOSE_LIMIT, answered).await;
         let _ = self.socket.shutdown().await;
@@ -167,17 +170,17 @@ impl Peer {
     }
 
     /// Waits for the next event of the client, without a time limit. Nothing is lost if this future is dropped.
-    pub(crate) async fn heard(&mut self) -> Step<Heard> {
+    pub(crate) async fn received(&mut self) -> Step<Received> {
         loop {
-            let Some(frame) = self.frame().await? else { return Ok(Heard::End) };
+            let Some(frame) = self.frame().await? else { return Ok(Received::End) };
             check(frame.is_masked, || "the client sends a frame that is not masked".to_owned())?;
             check(!frame.is_compressed, || "the client sends a compressed frame".to_owned())?;
             if let Some(code) = frame.close_code() {
-                return Ok(Heard::Close(code));
+                return Ok(Received::Close(code));
             }
             match frame.opcode {
                 OpCode::Control(Control::Pong) => {
-                    return Ok(Heard::Pong(String::from_utf8_lossy(&frame.payload).into_owned()));
+                    return Ok(Received::Pong(String::from_utf8_lossy(&frame.payload).into_owned()));
                 }
                 OpCode::Control(_) => {}
                 OpCode::Data(_) => {
@@ -186,7 +189,7 @@ impl Peer {
                         self.reply(&message, &answers::pong()).await;
                         continue;
                     }
-                    return Ok(Heard::Message(message));
+                    return Ok(Received::Message(message));
                 }
             }
         }

@@ -51,7 +51,7 @@ async fn ends(w: &World<'_>, code: u16, status: &str) -> Step {
     let state = w.state("a", status).await?;
     same("the close code", &state["error"]["closeCode"], &json!(code))?;
     w.gateway.stays_alone(AWAY).await?;
-    let send = w.send("c", "nobody hears it").await?;
+    let send = w.send("c", "too late").await?;
     let done = w.done(send).await?;
     let refused = done["error"]["outcome"] == "not_sent" && done["error"]["retryable"] == false;
     check(refused, || format!("a call of a client that has ended gives {done}"))

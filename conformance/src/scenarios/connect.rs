@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::{Step, check, same},
-    gateway::{Heard, SUBPROTOCOL, answers},
+    gateway::{Received, SUBPROTOCOL, answers},
     scenario::group,
     world::World,
 };
@@ -124,8 +124,8 @@ async fn fragments(w: &World<'_>) -> Step {
     peer.write(second).await;
     w.item_is("s", &text(1)).await?;
     w.item_is("s", &text(2)).await?;
-    let heard = peer.next("a pong").await?;
-    check(heard == Heard::Pong("between".to_owned()), || format!("a ping is answered by {heard:?}"))
+    let received = peer.next("a pong").await?;
+    check(received == Received::Pong("between".to_owned()), || format!("a ping is answered by {received:?}"))
 }
 
 async fn close(w: &World<'_>) -> Step {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     failure::{Step, check, red, same},
     frame,
-    gateway::{Heard, Peer, answers},
+    gateway::{Peer, Received, answers},
     scenario::group,
     world::World,
 };
@@ -64,8 +64,8 @@ async fn websocket_ping(w: &World<'_>) -> Step {
     let mut peer = w.connect("a").await?;
     for payload in ["", "are you there"] {
         peer.write(&frame::ping(payload)).await;
-        let heard = peer.next("a pong").await?;
-        check(heard == Heard::Pong(payload.to_owned()), || format!("a ping is answered by {heard:?}"))?;
+        let received = peer.next("a pong").await?;
+        check(received == Received::Pong(payload.to_owned()), || format!("a ping is answered by {received:?}"))?;
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ async fn not_reading(w: &World<'_>) -> Step {
 /// Waits until the client has ended the connection.
 async fn ended(peer: &mut Peer) -> Step {
     loop {
-        if peer.next("the end of the connection").await? == Heard::End {
+        if peer.next("the end of the connection").await? == Received::End {
             return Ok(());
         }
     }
@@ -126,8 +126,8 @@ async fn closes_in_time(w: &World<'_>) -> Step {
     let mut peer = w.connect("a").await?;
     w.subscribe(&mut peer, "s", "c", 0).await?;
     let close = w.begin("close", &json!({"client": "a"})).await?;
-    let heard = peer.next("a close frame").await?;
-    check(heard == Heard::Close(1000), || format!("the client does {heard:?} instead of closing with 1000"))?;
+    let received = peer.next("a close frame").await?;
+    check(received == Received::Close(1000), || format!("the client does {received:?} instead of closing with 1000"))?;
     peer.send(&answers::chat("c", 1)).await;
     let in_time = tokio::time::timeout(Duration::from_secs(4), ended(&mut peer)).await;
     in_time.map_err(|_| red("the connection is open 2 s after the close frame"))??;

@@ -14,7 +14,7 @@ group! {
     "notifications/pending" => pending, "wrong-pending", "counts what waits for an acknowledgement";
     "notifications/redelivered" => redelivered, "repeats-item", "gives a notification once, also when it comes again";
     "notifications/acknowledge" => acknowledge, "no-ack", "acknowledges, and waits for the confirmation";
-    "notifications/acknowledge-many" => acknowledge_many, "no-ack", "acknowledges several at once";
+    "notifications/acknowledge-many" => acknowledge_many, "no-ack", "acknowledges several in one command";
     "notifications/acknowledged-here" => acknowledged_here, "repeats-item", "never gives again what it has acknowledged";
     "notifications/acknowledged-elsewhere" => acknowledged_elsewhere, "wrong-pending", "counts down when another session acknowledges";
     "notifications/refused-for-now" => refused_for_now, "deaf-to-errors", "acknowledges again after a refusal that may pass";

@@ -129,7 +129,7 @@ async fn works(w: &World<'_>, peer: &mut Peer, client: &str) -> Step {
     let call = w.begin("presence", &json!({"client": client, "topic": {"clan": "c"}})).await?;
     let mut command = peer.expect_one_of(&["presence", "authenticate"]).await?;
     while command["type"] == "authenticate" {
-        // A message has told that the token has expired.
+        // A message has said that the token has expired.
         let renewed = json!({"type": "authenticated", "userId": "ada", "expiresAt": "2036-01-31T12:00:00.000Z"});
         peer.reply(&command, &renewed).await;
         command = peer.expect_one_of(&["presence", "authenticate"]).await?;
@@ -141,7 +141,7 @@ async fn works(w: &World<'_>, peer: &mut Peer, client: &str) -> Step {
 async fn close(w: &World<'_>, peer: &mut Peer) -> Step {
     let call = w.begin("close", &json!({"client": "a"})).await?;
     // A message may have ended the connection already.
-    if let crate::gateway::Heard::Close(code) = peer.next("a close frame").await? {
+    if let crate::gateway::Received::Close(code) = peer.next("a close frame").await? {
         peer.close(code).await;
     }
     w.value(call).await.map(drop)

@@ -97,7 +97,7 @@ impl Adapter {
             let ask = last.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
             questions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(ask, answer);
             emit(&json!({"event": "token", "client": own, "ask": ask}));
-            async move { answered.await.unwrap_or_else(|_| Err("nobody has answered".to_owned())) }
+            async move { answered.await.unwrap_or_else(|_| Err("there is no answer".to_owned())) }
         };
         let mut builder = Client::builder(text(command, "url")).token(provider);
         if let Some(device) = command["deviceId"].as_str() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// Writes a line.
 pub(crate) fn emit(line: &Value) {
     let mut output = io::stdout().lock();
-    // Without a reader there is nobody left to tell.
+    // Without a reader the kit has ended.
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum AnyStream {
     Notifications(NotificationStream),
 }
 
-/// What a stream is told.
+/// An order to a stream.
 pub(crate) enum Order {
     /// Read this number of items more.
     Read(u64),

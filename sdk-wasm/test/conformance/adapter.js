@@ -11,7 +11,7 @@ import { emit, failure } from "./output.js";
 const { version } = JSON.parse(readFileSync(new URL("../../pkg/package.json", import.meta.url), "utf8"));
 const digest = readFileSync(new URL("../../../sdk-core/src/digest.rs", import.meta.url), "utf8");
 
-/** The gateway does not compress, and the package `ws` offers it unless it is told not to. */
+/** The gateway does not compress, and the package `ws` offers it unless an option says no. */
 class Socket extends WebSocket {
   constructor(url, protocols) {
     super(url, protocols, { perMessageDeflate: false });
@@ -79,7 +79,7 @@ async function reset() {
   clients.clear();
   streams.clear();
   questions.clear();
-  // What ends by it is told first.
+  // What ends by it is reported first.
   await new Promise(setImmediate);
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     failure::Step,
-    gateway::{Heard, Peer, answers},
+    gateway::{Peer, Received, answers},
     world::World,
 };
 
@@ -162,10 +162,10 @@ pub(super) async fn serve(w: &World<'_>, model: &Model, mut orders: mpsc::Receiv
         loop {
             tokio::select! {
                 biased;
-                heard = peer.heard() => match heard? {
-                    Heard::Message(command) => answer(model, &mut peer, &command, &mut topics).await,
-                    Heard::Pong(_) => {}
-                    Heard::Close(_) | Heard::End => break,
+                received = peer.received() => match received? {
+                    Received::Message(command) => answer(model, &mut peer, &command, &mut topics).await,
+                    Received::Pong(_) => {}
+                    Received::Close(_) | Received::End => break,
                 },
                 Some(order) = orders.recv() => {
                     if carry_out(model, &mut peer, order, &topics).await {

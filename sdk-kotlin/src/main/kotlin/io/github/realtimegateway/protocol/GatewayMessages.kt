@@ -287,6 +287,27 @@ public data class TopicUser @JvmOverloads constructor(
     public val data: JsonElement? = null,
 )
 
+/** A change in a [`PresenceChanges`]. */
+@Serializable
+public data class PresenceChange(
+    /** The user. */
+    public val userId: String,
+    /** The new status. */
+    public val status: PresenceStatus,
+)
+
+/** A change in a [`TopicPresenceChanges`]. */
+@Serializable
+public data class TopicPresenceChange @JvmOverloads constructor(
+    /** The user. */
+    public val userId: String,
+    /** The new status. */
+    public val status: TopicPresenceStatus,
+    /** The data of the user, when online or updated. */
+    @Serializable(with = PresentJson::class)
+    public val data: JsonElement? = null,
+)
+
 /** A chat message in a clan. */
 @Serializable
 public data class ChatEntry @JvmOverloads constructor(
@@ -985,17 +1006,34 @@ public data class Presence @JvmOverloads constructor(
 
 /** A user became present in a clan or left it. */
 @Serializable
-public data class PresenceChanged(
+public data class PresenceChanged @JvmOverloads constructor(
     /** The clan. */
     public val clanId: String,
     /** The user. */
     public val userId: String,
     /** The new status. */
     public val status: PresenceStatus,
+    /** The total number of users. Only in changes that an SDK has taken from `presence_changes`. */
+    public val count: Long? = null,
 ) : ServerMessage {
     /** Always `"presence_changed"`. */
     @Required
     public val type: String = "presence_changed"
+}
+
+/** Users became present in a large clan or left it. */
+@Serializable
+public data class PresenceChanges(
+    /** The clan. */
+    public val clanId: String,
+    /** The newest change of each user. A user may be repeated whose change is known already. */
+    public val changes: List<PresenceChange>,
+    /** The total number of users after these changes. */
+    public val count: Long,
+) : ServerMessage {
+    /** Always `"presence_changes"`. */
+    @Required
+    public val type: String = "presence_changes"
 }
 
 /** An event that was published to a topic of a declared service. */
@@ -1104,10 +1142,29 @@ public data class TopicPresenceChanged @JvmOverloads constructor(
     /** The data of the user, when online or updated. */
     @Serializable(with = PresentJson::class)
     public val data: JsonElement? = null,
+    /** The total number of users. Only in changes that an SDK has taken from `topic_presence_changes`. */
+    public val count: Long? = null,
 ) : ServerMessage {
     /** Always `"topic_presence_changed"`. */
     @Required
     public val type: String = "topic_presence_changed"
+}
+
+/** Users became present in a large topic, left it, or have other presence data. */
+@Serializable
+public data class TopicPresenceChanges(
+    /** The service. */
+    public val service: String,
+    /** The topic. */
+    public val topic: String,
+    /** The newest change of each user. A user may be repeated whose change is known already. */
+    public val changes: List<TopicPresenceChange>,
+    /** The total number of users after these changes. */
+    public val count: Long,
+) : ServerMessage {
+    /** Always `"topic_presence_changes"`. */
+    @Required
+    public val type: String = "topic_presence_changes"
 }
 
 /** The backend of a service has answered a call. */
@@ -1216,11 +1273,13 @@ internal object ServerMessageSerializer : UnionSerializer<ServerMessage>("type")
         "chat_history" -> ChatHistory.serializer()
         "presence" -> Presence.serializer()
         "presence_changed" -> PresenceChanged.serializer()
+        "presence_changes" -> PresenceChanges.serializer()
         "event" -> TopicMessage.serializer()
         "ephemeral_event" -> EphemeralEvent.serializer()
         "topic_history" -> TopicHistory.serializer()
         "topic_presence" -> TopicPresence.serializer()
         "topic_presence_changed" -> TopicPresenceChanged.serializer()
+        "topic_presence_changes" -> TopicPresenceChanges.serializer()
         "call_result" -> CallResult.serializer()
         "reconnect" -> ReconnectHint.serializer()
         "error" -> ErrorReply.serializer()
@@ -1245,11 +1304,13 @@ internal object ServerMessageSerializer : UnionSerializer<ServerMessage>("type")
         is ChatHistory -> ChatHistory.serializer()
         is Presence -> Presence.serializer()
         is PresenceChanged -> PresenceChanged.serializer()
+        is PresenceChanges -> PresenceChanges.serializer()
         is TopicMessage -> TopicMessage.serializer()
         is EphemeralEvent -> EphemeralEvent.serializer()
         is TopicHistory -> TopicHistory.serializer()
         is TopicPresence -> TopicPresence.serializer()
         is TopicPresenceChanged -> TopicPresenceChanged.serializer()
+        is TopicPresenceChanges -> TopicPresenceChanges.serializer()
         is CallResult -> CallResult.serializer()
         is ReconnectHint -> ReconnectHint.serializer()
         is ErrorReply -> ErrorReply.serializer()
