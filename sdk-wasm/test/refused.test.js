@@ -23,6 +23,8 @@ function client(test, url, options) {
 
 function refusing(status, headers) {
   return createServer().on("upgrade", (_request, socket) => {
+    // The client may end the connection first.
+    socket.on("error", () => {});
     socket.end(`HTTP/1.1 ${status} Refused\r\n${headers}Content-Length: 0\r\nConnection: close\r\n\r\n`);
   });
 }
