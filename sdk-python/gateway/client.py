@@ -177,9 +177,13 @@ class Client:
         all of those in between.
         """
         self._engine.guard.enter()
+        last = None
         while True:
             state, changed = self._engine.state, self._engine.changed
-            yield state
+            # The number of pending notifications changes too.
+            if state is not last:
+                last = state
+                yield state
             if state.status == "closed":
                 return
             # After the app has been away, the state may be a later one already.

@@ -396,3 +396,31 @@ def test_a_loop_with_eager_tasks(scripted: Scripted) -> None:
             await subscribed(client, peer)
 
     run(story)
+
+
+def test_states_are_not_repeated_when_notifications_change(scripted: Scripted) -> None:
+    async def story() -> None:
+        async with online(scripted) as (client, peer):
+            statuses: list[str] = []
+
+            async def collect() -> None:
+                async for state in client.states():
+                    statuses.append(state.status)
+
+            collecting = asyncio.create_task(collect())
+            subscribing = asyncio.ensure_future(_begin(client.notifications.subscribe()))
+            subscribe = await aside(peer.command, "subscribe_notifications")
+            peer.reply(subscribe, "subscription_confirmed", service="notifications", status="subscribed", pending=7)
+            await subscribing
+            async for pending in client.notifications.pending_counts():
+                if pending == 7:
+                    break
+            await client.close()
+            await collecting
+            assert statuses == ["online", "closed"]
+
+    run(story)
+
+
+async def _begin(subscription: gateway.Subscription) -> gateway.Subscription:
+    return await subscription

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use crate::{browser, command, counts::Counts, go_sdk, project::Project, python::Environment, wasm};
+use crate::{browser, command, counts::Counts, go_sdk, project::Project, python::Environment, python_sdk, wasm};
 
 /// The page with the table.
 const PAGE: &str = "docs/conformance.md";
@@ -38,6 +38,7 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
         return Ok(Counts::default());
     }
     browser::ensure_sdk(project)?;
+    python_sdk::install_module(project)?;
     wasm::install_node_modules(project)?;
     let folder = project.target().join("conformance");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -65,12 +66,15 @@ fn clients(project: &Project, folder: &Path) -> anyhow::Result<Vec<Client>> {
     go_sdk::build(project, "./internal/conformance", &go)?;
     let rust = project.target().join("debug/examples/conformance").with_extension(std::env::consts::EXE_EXTENSION);
     let root = project.root();
-    let (node, python) = (OsString::from("node"), Environment::of(project).program("python").into_os_string());
+    let python_of = |environment: Environment| environment.program("python").into_os_string();
+    let (node, python) = (OsString::from("node"), python_of(Environment::of(project)));
+    let python_with_sdk = python_of(Environment::of_python_sdk(project));
     let client = |name, adapter, is_ours| Client { name, adapter, is_ours };
     Ok(vec![
         client("rust", vec![rust.into()], true),
         client("typescript", vec![node, root.join("sdk-wasm/test/conformance/adapter.js").into()], true),
         client("go", vec![go.into()], true),
+        client("python", vec![python_with_sdk, root.join("sdk-python/tests/conformance/adapter.py").into()], true),
         client("by-hand", vec![python, root.join("docs/examples/conformance_client.py").into()], false),
     ])
 }
@@ -91,6 +95,8 @@ fn start(project: &Project, client: &Client, folder: &Path, options: &[&str]) ->
     let jobs = if client.is_ours { JOBS } else { JOBS_BY_HAND };
     let mut kit = Command::new(project.gateway());
     kit.args(["conformance", "--jobs", jobs, "--report"]).arg(&report).args(options).arg("--").args(&client.adapter);
+    // The Python SDK is not installed in its environment.
+    kit.env("PYTHONPATH", python_sdk::folder(project)).env("PYTHONDONTWRITEBYTECODE", "1");
     kit.current_dir(project.root()).stdout(log).stdin(Stdio::null());
     let process = kit.spawn().with_context(|| format!("start the kit for {}", client.name))?;
     Ok(Run { process, report })

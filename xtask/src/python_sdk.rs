@@ -38,8 +38,16 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
     Ok(counts)
 }
 
+/// Returns the folder of the SDK, from which Python imports the package.
+pub(crate) fn folder(project: &Project) -> PathBuf {
+    project.root().join(FOLDER)
+}
+
 /// Puts the extension module that the step `build` compiled into the package.
-fn install_module(project: &Project) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If there is no such module, or it cannot be copied.
+pub(crate) fn install_module(project: &Project) -> anyhow::Result<()> {
     let built = project.target().join("debug").join(library());
     let module = project.root().join(MODULE);
     // Replaced and not overwritten, because a running Python may have it in memory.
@@ -56,7 +64,7 @@ fn library() -> PathBuf {
 /// Returns a command of the environment's Python in the folder of the SDK.
 fn python(project: &Project, arguments: &[&str]) -> Command {
     let mut command = Command::new(Environment::of_python_sdk(project).program("python"));
-    command.args(arguments).current_dir(project.root().join(FOLDER)).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(arguments).current_dir(folder(project)).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 

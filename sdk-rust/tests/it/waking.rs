@@ -1,4 +1,4 @@
-//! What an app reports and reads beside its calls: that the network is back, and the number of pending notifications.
+//! What an app reports and reads in addition to its calls: that the network is back, and the number of pending notifications.
 
 use std::time::Duration;
 

@@ -40,108 +40,111 @@ enum Action {
 }
 
 /// All steps. They share profile and features, so that each crate is checked once and built once.
-pub(super) const ALL: &[Step] =
-    &[
-        Step::new("format", "the code is formatted", Action::Check(cargo::format)),
-        Step::new("tidy", "style rules that the compiler does not check", Action::Check(tidy::check)),
-        Step::new("commits", "the subjects of commits have their form", Action::Check(commits::check)),
-        Step::new("lints", "no warning of rustc or clippy", Action::Check(cargo::lints)),
-        Step::new("docs", "the documentation has no warnings", Action::Check(cargo::docs)),
-        Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
-        Step::new(BUILD, "the gateway and the examples compile", Action::Check(cargo::build)),
-        Step::new("doctests", "the examples in the documentation", Action::Tests(cargo::doctests)),
-        Step::new("policy", "the dependencies comply with deny.toml", Action::Check(policy::check))
-            .with(&[Tool::VENV, Tool::PYTHON]),
-        Step::new("github", "the workflows and templates of GitHub are valid", Action::Check(github::check)).with(&[
-            Tool::VENV,
-            Tool::PYTHON,
-            Tool::GO,
-            Tool::ACTIONLINT,
-            Tool::SHELLCHECK,
-        ]),
-        Step::new("semver", "the public API fits the version of the crates", Action::Check(semver::check))
-            .with(&[Tool::SEMVER_CHECKS]),
-        Step::new("deploy", "the files in deploy/ are valid", Action::Tests(deploy::test)).with(&[
-            Tool::VENV,
-            Tool::PYTHON,
-            Tool::HAPROXY,
-            Tool::NGINX,
-            Tool::PROMTOOL,
-            Tool::SHELLCHECK,
-            Tool::SYSTEMD_ANALYZE,
-        ]),
-        Step::new(TESTS, "unit tests and end-to-end tests", Action::Tests(cargo::tests)).with(&[
-            Tool::VENV,
-            Tool::PYTHON,
-            Tool::NODE,
-            Tool::NPM,
-            Tool::NPM_EXAMPLES,
-            Tool::GO,
-            Tool::JAVA,
-            Tool::KOTLIN,
-            Tool::FAKETIME,
-            Tool::HAPROXY,
-            Tool::NGINX,
-            Tool::OPENSSL,
-            Tool::RABBITMQ,
-            Tool::REDIS,
-            Tool::SENTINEL,
-        ]),
-        Step::new(
-            "core",
-            "the core of the SDKs as a C library and a WebAssembly module",
-            Action::Tests(core_module::test),
-        )
+pub(super) const ALL: &[Step] = &[
+    Step::new("format", "the code is formatted", Action::Check(cargo::format)),
+    Step::new("tidy", "style rules that the compiler does not check", Action::Check(tidy::check)),
+    Step::new("commits", "the subjects of commits have their form", Action::Check(commits::check)),
+    Step::new("lints", "no warning of rustc or clippy", Action::Check(cargo::lints)),
+    Step::new("docs", "the documentation has no warnings", Action::Check(cargo::docs)),
+    Step { applies: fuzz::are_there, ..Step::new("fuzz", "the fuzz targets compile", Action::Check(fuzz::check)) },
+    Step::new(BUILD, "the gateway and the examples compile", Action::Check(cargo::build)),
+    Step::new("doctests", "the examples in the documentation", Action::Tests(cargo::doctests)),
+    Step::new("policy", "the dependencies comply with deny.toml", Action::Check(policy::check))
+        .with(&[Tool::VENV, Tool::PYTHON]),
+    Step::new("github", "the workflows and templates of GitHub are valid", Action::Check(github::check)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::GO,
+        Tool::ACTIONLINT,
+        Tool::SHELLCHECK,
+    ]),
+    Step::new("semver", "the public API fits the version of the crates", Action::Check(semver::check))
+        .with(&[Tool::SEMVER_CHECKS]),
+    Step::new("deploy", "the files in deploy/ are valid", Action::Tests(deploy::test)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::HAPROXY,
+        Tool::NGINX,
+        Tool::PROMTOOL,
+        Tool::SHELLCHECK,
+        Tool::SYSTEMD_ANALYZE,
+    ]),
+    Step::new(TESTS, "unit tests and end-to-end tests", Action::Tests(cargo::tests)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_EXAMPLES,
+        Tool::GO,
+        Tool::JAVA,
+        Tool::KOTLIN,
+        Tool::FAKETIME,
+        Tool::HAPROXY,
+        Tool::NGINX,
+        Tool::OPENSSL,
+        Tool::RABBITMQ,
+        Tool::REDIS,
+        Tool::SENTINEL,
+    ]),
+    Step::new("core", "the core of the SDKs as a C library and a WebAssembly module", Action::Tests(core_module::test))
         .with(&[Tool::NODE, Tool::NPM, Tool::NPM_SDK, Tool::WASM, Tool::CBINDGEN]),
-        Step::new("go", "the Go SDK, also with the race detector", Action::Tests(go_sdk::test)).with(&[
-            Tool::NODE,
-            Tool::NPM,
-            Tool::NPM_SDK,
-            Tool::WASM,
-            Tool::VENV,
-            Tool::GO_OF_SDK,
-            Tool::STATICCHECK,
-        ]),
-        Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test))
-            .with(&[Tool::VENV, Tool::PYTHON_SDK]),
-        Step::new("kotlin", "the SDK for Kotlin and Java", Action::Tests(kotlin_sdk::test)).with(&[
-            Tool::NODE,
-            Tool::NPM,
-            Tool::NPM_SDK,
-            Tool::WASM,
-            Tool::JDK,
-            Tool::MAVEN,
-        ]),
-        Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
-            Tool::NODE,
-            Tool::NPM,
-            Tool::NPM_SDK,
-            Tool::WASM,
-        ]),
-        Step::new("conformance", "all SDKs behave alike, and as they should", Action::Tests(conformance::test))
-            .with(&[Tool::VENV, Tool::PYTHON, Tool::NODE, Tool::NPM, Tool::NPM_SDK, Tool::WASM, Tool::GO_OF_SDK]),
-        Step::new("clients", "generated API clients compile and work", Action::Tests(clients::test)).with(&[
-            Tool::VENV,
-            Tool::PYTHON,
-            Tool::NODE,
-            Tool::NPM,
-            Tool::NPM_TESTS,
-            Tool::JAVA,
-            Tool::GO,
-        ]),
-        Step {
-            applies: browser::is_there,
-            ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))
-        }
-        .with(&[Tool::NODE, Tool::NPM, Tool::NPM_TESTS, Tool::NPM_SDK, Tool::WASM, Tool::CHROMIUM]),
-        Step::new(FAULTS, "nothing is lost when brokers, stores and nodes fail", Action::Tests(cargo::faults)).with(&[
-            Tool::VENV,
-            Tool::PYTHON,
-            Tool::RABBITMQ,
-            Tool::REDIS,
-            Tool::SENTINEL,
-        ]),
-    ];
+    Step::new("go", "the Go SDK, also with the race detector", Action::Tests(go_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::VENV,
+        Tool::GO_OF_SDK,
+        Tool::STATICCHECK,
+    ]),
+    Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test))
+        .with(&[Tool::VENV, Tool::PYTHON_SDK]),
+    Step::new("kotlin", "the SDK for Kotlin and Java", Action::Tests(kotlin_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::JDK,
+        Tool::MAVEN,
+    ]),
+    Step::new("npm", "the browser SDK as its npm package, in Node", Action::Tests(wasm::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+    ]),
+    Step::new("conformance", "all SDKs behave alike, and as they should", Action::Tests(conformance::test)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::PYTHON_SDK,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::GO_OF_SDK,
+    ]),
+    Step::new("clients", "generated API clients compile and work", Action::Tests(clients::test)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_TESTS,
+        Tool::JAVA,
+        Tool::GO,
+    ]),
+    Step {
+        applies: browser::is_there,
+        ..Step::new("browser", "the demo page and the browser SDK in Chromium", Action::Tests(browser::test))
+    }
+    .with(&[Tool::NODE, Tool::NPM, Tool::NPM_TESTS, Tool::NPM_SDK, Tool::WASM, Tool::CHROMIUM]),
+    Step::new(FAULTS, "nothing is lost when brokers, stores and nodes fail", Action::Tests(cargo::faults)).with(&[
+        Tool::VENV,
+        Tool::PYTHON,
+        Tool::RABBITMQ,
+        Tool::REDIS,
+        Tool::SENTINEL,
+    ]),
+];
 
 impl Step {
     const fn new(name: &'static str, about: &'static str, action: Action) -> Self {
