@@ -243,6 +243,12 @@ impl<'a> World<'a> {
         self.give(&ask, token).await
     }
 
+    /// Answers a question for a token and accepts a connection, whichever comes first.
+    pub(crate) async fn accept_with(&self, client: &str, token: &str) -> Step<Peer> {
+        let ((), peer) = tokio::try_join!(self.provide(client, token), self.gateway.accept())?;
+        Ok(peer)
+    }
+
     /// Opens a client with a time limit of 20 s for calls.
     pub(crate) async fn open(&self, client: &str) -> Step {
         self.open_with(client, &json!({})).await

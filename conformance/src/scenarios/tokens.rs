@@ -34,8 +34,7 @@ async fn connected(w: &World<'_>, life: Duration) -> Step<Peer> {
     w.answer_tokens();
     w.open("a").await?;
     let connect = w.begin("connect", &json!({"client": "a"})).await?;
-    w.provide("a", "token 1").await?;
-    let mut peer = w.gateway.accept().await?;
+    let mut peer = w.accept_with("a", "token 1").await?;
     peer.greet_with(&expiring(life)).await?;
     w.value(connect).await?;
     w.state("a", "online").await?;
@@ -63,13 +62,12 @@ async fn begin_refused(w: &World<'_>, code: &str) -> Step<Call> {
     w.answer_tokens();
     w.open("a").await?;
     let connect = w.begin("connect", &json!({"client": "a"})).await?;
-    w.provide("a", "token 1").await?;
     refuse(w, "token 1", code).await?;
     Ok(connect)
 }
 
 async fn refuse(w: &World<'_>, token: &str, code: &str) -> Step {
-    let mut peer = w.gateway.accept().await?;
+    let mut peer = w.accept_with("a", token).await?;
     let authenticate = peer.expect("authenticate").await?;
     same("the token", &authenticate["token"], &json!(token))?;
     peer.reply(&authenticate, &answers::error(code)).await;
@@ -83,8 +81,7 @@ async fn refused(w: &World<'_>) -> Step {
 
 async fn refused_with(w: &World<'_>, code: &str) -> Step {
     let connect = begin_refused(w, code).await?;
-    w.provide("a", "token 2").await?;
-    let mut peer = w.gateway.accept().await?;
+    let mut peer = w.accept_with("a", "token 2").await?;
     let authenticate = peer.greet().await?;
     same("the token", &authenticate["token"], &json!("token 2"))?;
     w.value(connect).await.map(drop)
@@ -92,7 +89,6 @@ async fn refused_with(w: &World<'_>, code: &str) -> Step {
 
 async fn refused_twice(w: &World<'_>) -> Step {
     let connect = begin_refused(w, "unauthorized").await?;
-    w.provide("a", "token 2").await?;
     refuse(w, "token 2", "unauthorized").await?;
     let state = w.state("a", "unauthorized").await?;
     same("the close code", &state["error"]["closeCode"], &json!(4401))?;
@@ -101,8 +97,8 @@ async fn refused_twice(w: &World<'_>) -> Step {
     w.gateway.stays_alone(Duration::from_millis(1_200)).await?;
     w.has_not_asked("a")?;
     let again = w.begin("connect", &json!({"client": "a"})).await?;
-    w.provide("a", "token 3").await?;
-    let _peer = w.accept().await?;
+    let mut peer = w.accept_with("a", "token 3").await?;
+    peer.greet().await?;
     w.value(again).await.map(drop)
 }
 
@@ -114,8 +110,7 @@ async fn provider_fails(w: &World<'_>) -> Step {
         let ask = w.asked("a").await?;
         w.run("token", &json!({"ask": ask, "error": "the identity provider is away"})).await?;
     }
-    w.provide("a", "token 3").await?;
-    let mut peer = w.gateway.accept().await?;
+    let mut peer = w.accept_with("a", "token 3").await?;
     let authenticate = peer.greet().await?;
     same("the token", &authenticate["token"], &json!("token 3"))?;
     w.value(connect).await.map(drop)
@@ -201,8 +196,7 @@ async fn unavailable(w: &World<'_>) -> Step {
     w.answer_tokens();
     w.open("a").await?;
     let connect = w.begin("connect", &json!({"client": "a"})).await?;
-    w.provide("a", "token 1").await?;
-    let mut peer = w.gateway.accept().await?;
+    let mut peer = w.accept_with("a", "token 1").await?;
     let authenticate = peer.expect("authenticate").await?;
     peer.reply(&authenticate, &answers::error("unavailable")).await;
     peer.close(1013).await;

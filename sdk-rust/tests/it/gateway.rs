@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::CloseFrame},
+    tungstenite::{
+        Message,
+        handshake::server::{ErrorResponse, Request, Response},
+        http::HeaderValue,
+        protocol::CloseFrame,
+    },
 };
 
 /// A port that clients may connect to.
@@ -37,7 +42,7 @@ impl Gateway {
 
     pub(crate) async fn accept(&self) -> Peer {
         let (socket, _) = self.listener.accept().await.unwrap();
-        Peer { socket: tokio_tungstenite::accept_async(socket).await.unwrap() }
+        Peer { socket: tokio_tungstenite::accept_hdr_async(socket, choose_subprotocol).await.unwrap() }
     }
 
     /// Accepts a connection and its identity; returns the `authenticate` command too.
@@ -47,6 +52,14 @@ impl Gateway {
         peer.answer(&authenticate, connected()).await;
         (peer, authenticate)
     }
+}
+
+/// Chooses the subprotocol, which every client has to offer.
+#[expect(clippy::result_large_err, reason = "the signature is that of the WebSocket library")]
+fn choose_subprotocol(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    assert_eq!(request.headers()["sec-websocket-protocol"], "gateway.v1.json");
+    response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("gateway.v1.json"));
+    Ok(response)
 }
 
 pub(crate) fn connected() -> Value {

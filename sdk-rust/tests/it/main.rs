@@ -10,3 +10,5 @@
 mod driver;
 mod gateway;
 mod refused;
+mod unusable_data;
+mod waking;

@@ -45,7 +45,8 @@ mod tests {
         let published: Vec<_> = metadata.packages.iter().filter(|package| package.is_published()).collect();
         let mut names: Vec<_> = published.iter().map(|package| package.name.as_str()).collect();
         names.sort_unstable();
-        let expected = ["codegen", "contracts", "protocol", "runtime", "sdk", "sdk-core", "server", "store"];
+        let expected =
+            ["codegen", "conformance", "contracts", "protocol", "runtime", "sdk", "sdk-core", "server", "store"];
         assert_eq!(names, expected.map(|name| format!("realtime-gateway-{name}")));
         for package in published {
             let contents = contents(&project, &package.name);

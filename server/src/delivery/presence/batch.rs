@@ -1,4 +1,4 @@
-//! The changes of a large topic that wait to be announced together. Announcing each of them at once would send as many
+//! The changes of a large topic that wait to be announced together. Announcing each of them immediately would send as many
 //! messages for one user as the topic has watchers.
 
 use realtime_gateway_protocol::{

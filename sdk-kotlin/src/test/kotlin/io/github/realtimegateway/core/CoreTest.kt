@@ -1,5 +1,6 @@
 package io.github.realtimegateway.core
 
+import io.github.realtimegateway.GatewayClient
 import java.io.File
 import java.security.MessageDigest
 import java.util.concurrent.CompletableFuture
@@ -91,6 +92,13 @@ class CoreTest {
     fun `has the digest of the sources`() {
         val source = File(repository, "sdk-core/src/digest.rs").readText()
         assertTrue("\"${CoreInstance.digest}\"" in source, "the core was built from other sources: run `cargo xtask core`")
+    }
+
+    @Test
+    fun `has the version of the gateway`() {
+        val version = Regex("^version = \"(.*)\"", RegexOption.MULTILINE).find(File(repository, "Cargo.toml").readText())
+        assertEquals(version?.groupValues?.get(1), GatewayClient.VERSION)
+        assertTrue("<version>${GatewayClient.VERSION}</version>" in File("pom.xml").readText().substringBefore("<packaging>"))
     }
 
     @Test
