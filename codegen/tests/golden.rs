@@ -49,9 +49,11 @@ fn contract(path: &str) -> Contract {
 }
 
 fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generated {
-    // The tests of `sdk-kotlin/` compile all files together.
-    let package = format!("golden.{}", case.folder);
-    let generator = Generator::new(language).command(REFRESH).package(package);
+    let mut generator = Generator::new(language).command(REFRESH);
+    if language == Language::Kotlin {
+        // The tests of `sdk-kotlin/` compile all files together.
+        generator = generator.package(format!("golden.{}", case.folder));
+    }
     let generator = if case.has_calls { generator } else { generator.without_calls() };
     let generated =
         if case.is_for_backends { generator.generate_publishers(contracts) } else { generator.generate(contracts) };

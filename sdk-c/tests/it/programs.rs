@@ -1,7 +1,7 @@
 //! Programs in other languages that use the library: in Python by `ctypes`, in C with the header.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -34,5 +34,6 @@ fn python_replays_transcripts_through_the_shared_library() {
     let mut python = Command::new("python3");
     python.arg(file("test/transcripts.py")).arg(library).arg(file("../sdk-core/transcripts"));
     let printed = run(&mut python);
-    assert!(printed.starts_with("7 transcripts"), "{printed}");
+    let transcripts = fs::read_dir(file("../sdk-core/transcripts")).unwrap().count();
+    assert!(printed.starts_with(&format!("{transcripts} transcripts")), "{printed}");
 }
