@@ -233,6 +233,13 @@ impl Presence {
         }
     }
 
+    /// Notes the number of users of a topic, as the store has it.
+    fn counted(&self, topic: &Topic, count: u64) {
+        if let Some(here) = self.topics.lock().get_mut(topic) {
+            here.count = count;
+        }
+    }
+
     /// Writes the users of this node to the store again, because it may have lost them. Watchers may get a change
     /// repeatedly, which has no effect on them.
     pub(crate) fn store_again(&self) {

@@ -85,6 +85,7 @@ impl Presence {
                     return Ok(());
                 }
                 let present = self.parts.store.present(subscription.topic(), NAMED_USERS).await?;
+                self.counted(subscription.topic(), present.count);
                 // Changes may follow immediately: only this task sends them, so none can overtake the snapshot.
                 subscription.snapshot_sent();
                 push_snapshot(subscription, present);
