@@ -189,8 +189,9 @@ const STORIES = {
   },
 };
 
-/** Those that run elsewhere, with the package installed; what the page on testing does, testing.test.js does too. */
-const ELSEWHERE = ['from "realtime-gateway/testing"', 'from "realtime-gateway/no-wasm"'];
+/** Those that run elsewhere, with the package installed; what the pages on testing and publishing do, testing.test.js and
+ * publish.test.js do too. */
+const ELSEWHERE = ['from "realtime-gateway/testing"', 'from "realtime-gateway/publish"', 'from "realtime-gateway/no-wasm"'];
 
 for (const [index, code] of SNIPPETS.entries()) {
   const title = code.split("\n").find(line => line && !line.startsWith("import")) ?? code.trim();

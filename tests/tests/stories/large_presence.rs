@@ -94,9 +94,10 @@ async fn sends_snapshot_when_more_users_changed_than_a_message_names() {
     let (mut messages, mut count) = (0, 0);
     while count < 451 {
         let message = alice.next().await.expect("the subscriber stays connected");
-        let listed = message.get("users").or(message.get("changes")).and_then(|list| list.as_array()).unwrap();
-        assert!(listed.len() <= 200, "{}", listed.len());
-        count = message["count"].as_u64().unwrap();
+        let listed = message.get("users").or(message.get("changes")).and_then(|list| list.as_array());
+        assert!(listed.is_none_or(|listed| listed.len() <= 200), "{message}");
+        // A change in a clan that is still small has no count.
+        count = message["count"].as_u64().unwrap_or(count);
         messages += 1;
     }
     assert!(messages < 100, "{messages} messages for 450 changes");

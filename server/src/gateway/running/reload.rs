@@ -7,7 +7,7 @@ use super::Running;
 use crate::{
     auth::{CallbackSettings, KeyError, KeySet, PermissionsError},
     commands::declared::{Declaration, DeclaredServiceError, fingerprints, read_declarations},
-    config::{Auth, Change, Config, ConfigError, InForce, Loaded, Permissions, Store, filters},
+    config::{Change, Config, ConfigError, InForce, Loaded, filters},
     edge::accept::{Certificates, TlsError},
     runtime::descriptors,
     telemetry::{LogFilter, Telemetry, TelemetryError},
@@ -125,27 +125,7 @@ impl Running {
         parts.store.set_webhooks(filters(&newer.webhooks));
         descriptors::raise(newer.limits.connections, current.permissions.max_in_flight);
         parts.memory.set_limit(newer.limits.memory_budget());
-        parts.config.replace(Config {
-            log: newer.log.clone(),
-            limits: newer.limits,
-            store: Store {
-                max_bytes: newer.store.max_bytes,
-                min_free_percent: newer.store.min_free_percent,
-                ..current.store.clone()
-            },
-            permissions: Permissions {
-                secrets: newer.permissions.secrets.clone(),
-                claims: newer.permissions.claims.clone(),
-                ..current.permissions.clone()
-            },
-            origins_allowed: newer.origins_allowed.clone(),
-            docs_services: newer.docs_services,
-            services: newer.services.clone(),
-            webhooks: newer.webhooks.clone(),
-            tls,
-            auth: Auth { timeout: current.auth.timeout, expiry_grace: current.auth.expiry_grace, ..newer.auth.clone() },
-            ..Config::clone(&current)
-        });
+        parts.config.replace(Config { tls, ..current.reloaded(newer) });
         Ok(())
     }
 

@@ -157,7 +157,8 @@ public final class Facade {
         check(placed.equals("{\"orderId\":\"42\"}"), placed);
         var reader = new Reader<Event>();
         var topic = ada.topic("orders", "order-42");
-        topic.events(new SubscribeOptions().withPresenceJson("{\"name\":\"Ada\"}")).subscribe(reader);
+        // With history, because the topic may have the event before it has the subscription.
+        topic.events(new SubscribeOptions(10).withPresenceJson("{\"name\":\"Ada\"}")).subscribe(reader);
         topic.publish("{\"type\":\"comment\",\"text\":\"hello\"}").join();
         var event = (MessageEvent) reader.next(
             it -> it instanceof MessageEvent && ((MessageEvent) it).getMessage() instanceof TopicMessage);
