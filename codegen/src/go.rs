@@ -318,18 +318,6 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Returns whether `null` is a value of a type.
-    fn is_nullable(&self, value: &Type) -> bool {
-        match value {
-            Type::Nullable(_) | Type::Null | Type::Untyped => true,
-            Type::Named(id) => match &self.model.definition(*id).shape {
-                Shape::Alias(inner) => self.is_nullable(inner),
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
     /// Writes a comment, if there is something to say.
     fn comment(&mut self, notes: &Notes, more: &[String]) {
         for line in comment_lines(notes, more) {

@@ -32,6 +32,18 @@ impl Model {
     pub(crate) fn in_order(&self) -> impl Iterator<Item = (TypeId, &Definition)> {
         self.order.iter().map(|id| (*id, self.definition(*id)))
     }
+
+    /// Returns whether `null` is a value of a type.
+    pub(crate) fn is_nullable(&self, value: &Type) -> bool {
+        match value {
+            Type::Nullable(_) | Type::Null | Type::Untyped => true,
+            Type::Named(id) => match &self.definition(*id).shape {
+                Shape::Alias(inner) => self.is_nullable(inner),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 /// The index of a definition.

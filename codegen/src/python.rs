@@ -11,7 +11,7 @@ use crate::{
     CodegenError,
     code::{Code, comment, is_hidden, one_line},
     generator::{Content, Options},
-    model::{Constant, Model, Notes, Shape, Type, TypeId},
+    model::{Constant, Model, Notes, Type, TypeId},
     names::{Scope, snake, unreserved},
 };
 
@@ -108,18 +108,6 @@ impl<'a> Emitter<'a> {
             Type::Number => "float".to_owned(),
             Type::Null => "None".to_owned(),
             Type::Untyped => "Any".to_owned(),
-        }
-    }
-
-    /// Returns whether `null` is a value of a type.
-    fn is_nullable(&self, value: &Type) -> bool {
-        match value {
-            Type::Nullable(_) | Type::Null | Type::Untyped => true,
-            Type::Named(id) => match &self.model.definition(*id).shape {
-                Shape::Alias(inner) => self.is_nullable(inner),
-                _ => false,
-            },
-            _ => false,
         }
     }
 

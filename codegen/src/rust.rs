@@ -14,7 +14,7 @@ use crate::{
     CodegenError,
     code::{Code, comment, one_line},
     generator::Options,
-    model::{Constant, Model, Notes, Shape, Type, TypeId},
+    model::{Constant, Model, Notes, Type, TypeId},
     names::{Scope, unreserved},
 };
 
@@ -172,18 +172,6 @@ impl<'a> Emitter<'a> {
             Type::Number => "f64".to_owned(),
             Type::Null => "()".to_owned(),
             Type::Untyped => "RawJson".to_owned(),
-        }
-    }
-
-    /// Returns whether `null` is a value of a type.
-    fn is_nullable(&self, value: &Type) -> bool {
-        match value {
-            Type::Nullable(_) | Type::Null | Type::Untyped => true,
-            Type::Named(id) => match &self.model.definition(*id).shape {
-                Shape::Alias(inner) => self.is_nullable(inner),
-                _ => false,
-            },
-            _ => false,
         }
     }
 

@@ -87,7 +87,7 @@ fn field_type(emitter: &mut Emitter<'_>, object: TypeId, field: &Field) -> (Stri
     match &field.value {
         // nil is missing, and the text `null` is null.
         Type::Untyped => (written, if emitter.is_sent { ",omitempty" } else { ",omitzero" }),
-        value if emitter.is_nullable(value) => {
+        value if emitter.model.is_nullable(value) => {
             let inner = if let Type::Nullable(inner) = value { emitter.written(inner) } else { written };
             (format!("Optional[{inner}]"), ",omitzero")
         }

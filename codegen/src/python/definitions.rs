@@ -77,7 +77,7 @@ fn annotation(emitter: &Emitter<'_>, field: &Field, constant: Option<&str>) -> (
     match (field.is_required, constant) {
         (true, Some(value)) => (written, format!(" = {value}")),
         (true, None) => (written, String::new()),
-        (false, _) if emitter.is_nullable(&field.value) => {
+        (false, _) if emitter.model.is_nullable(&field.value) => {
             (format!("{written} | codec.Unset"), " = codec.UNSET".to_owned())
         }
         (false, _) => (format!("{written} | None"), " = None".to_owned()),
@@ -97,7 +97,7 @@ fn write_decode(emitter: &mut Emitter<'_>, name: &str, members: &[Member<'_>], i
     emitter.code.line(8, "members = codec.members(value)");
     emitter.code.line(8, &format!("return {name}("));
     for member in members.iter().filter(|member| !is_tag(member)) {
-        let function = match (member.field.is_required, emitter.is_nullable(&member.field.value)) {
+        let function = match (member.field.is_required, emitter.model.is_nullable(&member.field.value)) {
             (true, _) => "required",
             (false, true) => "unset",
             (false, false) => "optional",
@@ -128,7 +128,7 @@ fn write_encode(
         let variable = format!("self.{}", member.name);
         let line =
             format!("members[{}] = {}", literal(&member.field.name), emitter.encoded(&member.field.value, &variable));
-        match (member.field.is_required, emitter.is_nullable(&member.field.value)) {
+        match (member.field.is_required, emitter.model.is_nullable(&member.field.value)) {
             (true, _) => emitter.code.line(8, &line),
             (false, true) => {
                 emitter.code.line(8, &format!("if not isinstance({variable}, codec.Unset):"));

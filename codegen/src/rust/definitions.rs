@@ -70,7 +70,7 @@ fn object(emitter: &mut Emitter<'_>, id: TypeId, definition: &Definition, object
         if member != field.name {
             arguments.push(format!("rename = {}", literal(&field.name)));
         }
-        let is_nullable = emitter.is_nullable(&field.value);
+        let is_nullable = emitter.model.is_nullable(&field.value);
         if !field.is_required {
             written = format!("Option<{written}>");
             arguments.extend(["default".to_owned(), "skip_serializing_if = \"Option::is_none\"".to_owned()]);
