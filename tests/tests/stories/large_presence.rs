@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use realtime_gateway_tests::{Gateway, Settings, Socket, eventually};
+use realtime_gateway_brokers::redis;
+use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
 use serde_json::{Value, json};
 
 fn watch() -> Value {
@@ -126,4 +127,48 @@ async fn follows_change_of_maximum_on_reload() {
     let mut eve = Socket::connect(&gateway, "eve").await;
     eve.join("c").await;
     assert_eq!(until_present(&mut alice, &["eve"]).await.0, ["presence_changed"]);
+}
+
+#[tokio::test]
+async fn announces_data_of_users_on_another_node() {
+    let store = tokio::task::spawn_blocking(|| redis::shared().url()).await.unwrap();
+    let settings = large_clans()
+        .set("presence.max_announced", "1")
+        .set("store.url", &format!("\"{store}\""))
+        .set("store.prefix", &format!("\"{}\"", uuid::Uuid::now_v7().simple()));
+    let near = Gateway::custom_service_with(settings.clone().set("node_id", "\"near\"")).await;
+    let far = Gateway::custom_service_with(settings.set("node_id", "\"far\"")).await;
+    for node in [&near, &far] {
+        eventually("the node is connected to the other nodes", || async {
+            node.api().health().await["cluster"]["state"] == "connected"
+        })
+        .await;
+    }
+    let token = |user| Token::for_user(user).claim("topics", json!({ "dice": ["table-1"] }));
+    let topic = |fields: Value| {
+        let mut command = json!({ "type": "subscribe", "service": "dice", "topic": "table-1" });
+        command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        command
+    };
+    let mut alice = Socket::connect_with(&near, &token("alice")).await;
+    alice.send(topic(json!({ "presence": true }))).await;
+    alice.wait_for("topic_presence").await;
+    let mut bob = Socket::connect_with(&far, &token("bob")).await;
+    bob.request(topic(json!({ "presenceData": "red" }))).await;
+    bob.request(topic(json!({ "presenceData": "blue" }))).await;
+    let mut shown = Value::Null;
+    while shown != "blue" {
+        let message = alice.expect("topic_presence_changes").await;
+        assert_eq!(
+            (&message["service"], &message["topic"], &message["count"]),
+            (&json!("dice"), &json!("table-1"), &json!(2))
+        );
+        let [change] = message["changes"].as_array().unwrap().as_slice() else { panic!("{message}") };
+        assert_eq!(change["userId"], "bob");
+        shown = change["data"].clone();
+    }
+    // One user is no large topic.
+    bob.close().await;
+    let change = alice.expect("topic_presence_changed").await;
+    assert_eq!((&change["userId"], &change["status"]), (&json!("bob"), &json!("offline")));
 }
