@@ -88,44 +88,58 @@ bounded_text!(
 /// Ten years, in seconds.
 const MAX_SECONDS: u64 = 10 * 365 * 86_400;
 
-/// A time in seconds, such as a time to live: 1 second to 10 years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TtlSeconds(u64);
+/// Declares a time in whole seconds, with its smallest value.
+macro_rules! bounded_seconds {
+    ($(#[$doc:meta])* $name:ident, $min:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name(u64);
 
-impl TtlSeconds {
-    /// Returns the number of seconds.
-    pub fn get(self) -> u64 {
-        self.0
-    }
+        impl $name {
+            /// Returns the number of seconds.
+            pub fn get(self) -> u64 {
+                self.0
+            }
 
-    /// Returns the time.
-    pub fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for TtlSeconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // JSON Schema treats `60.0` as an integer too (2020-12 core, section 4.2.3).
-        let seconds = f64::deserialize(deserializer)?;
-        if seconds.fract() == 0.0 && (1.0..=MAX_SECONDS as f64).contains(&seconds) {
-            Ok(Self(seconds as u64))
-        } else {
-            Err(de::Error::custom(format!("a whole number from 1 to {MAX_SECONDS}")))
+            /// Returns the time.
+            pub fn duration(self) -> Duration {
+                Duration::from_secs(self.0)
+            }
         }
-    }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // JSON Schema treats `60.0` as an integer too (2020-12 core, section 4.2.3).
+                let seconds = f64::deserialize(deserializer)?;
+                if seconds.fract() == 0.0 && (f64::from($min)..=MAX_SECONDS as f64).contains(&seconds) {
+                    Ok(Self(seconds as u64))
+                } else {
+                    Err(de::Error::custom(format!("a whole number from {} to {MAX_SECONDS}", $min)))
+                }
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "minimum": $min, "maximum": MAX_SECONDS })
+            }
+        }
+    };
 }
 
-impl JsonSchema for TtlSeconds {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "TtlSeconds".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_SECONDS })
-    }
-}
+bounded_seconds!(
+    /// A time in seconds, such as a time to live: 1 second to 10 years.
+    TtlSeconds, 1
+);
+bounded_seconds!(
+    /// The time in seconds after which a notification is escalated: up to 10 years. 0 means never.
+    EscalateAfterSeconds, 0
+);

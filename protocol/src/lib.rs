@@ -32,7 +32,7 @@ pub mod topic;
 mod trace_context;
 
 pub use asyncapi::asyncapi_document;
-pub use bounded::{BlockReason, NotificationText, NotificationTitle, TtlSeconds};
+pub use bounded::{BlockReason, EscalateAfterSeconds, NotificationText, NotificationTitle, TtlSeconds};
 pub use close_code::{CloseCode, Reconnect, close_code_document};
 pub use codec::{Codec, Payload};
 pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};

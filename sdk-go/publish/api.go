@@ -101,9 +101,9 @@ type SendNotification struct {
 	// How long the notification is kept while it is not acknowledged. Default: `notifications.ttl`.
 	// Constraints: at least 1, at most 315360000.
 	TTLSeconds *int64 `json:"ttlSeconds,omitempty"`
-	// When given, backend services get the event `notification.unacked` for each user who has not acknowledged the
-	// notification after this time. Below the time to live. Default: `notifications.escalate_after`.
-	// Constraints: at least 1, at most 315360000.
+	// Backend services get the event `notification.unacked` for each user who has not acknowledged the notification after
+	// this time. Below the time to live. 0: never. Default: `notifications.escalate_after`.
+	// Constraints: at least 0, at most 315360000.
 	EscalateAfterSeconds *int64 `json:"escalateAfterSeconds,omitempty"`
 }
 

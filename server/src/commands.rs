@@ -24,7 +24,7 @@ pub(crate) use calls::Calls;
 pub use clan_chat::{ClanChat, NewMessage};
 pub(crate) use escalations::Escalations;
 pub(crate) use follower::{Follower, Past, PastSelection, TAIL_LIMIT};
-pub use notifications::{NewNotification, Notifications, Sent};
+pub use notifications::{EscalateAfter, NewNotification, Notifications, Sent};
 pub(crate) use notifications::{NotificationParts, PendingPage};
 pub(crate) use publications::Publications;
 pub use server_subscriptions::ServerSubscriptions;

@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    BlockReason, ChatContent, ChatData, ClientMessageId, MessageType, NotificationId, NotificationText,
-    NotificationTitle, RawJson, ServiceName, Timestamp, TokenId, TopicName, TtlSeconds, UserId,
+    BlockReason, ChatContent, ChatData, ClientMessageId, EscalateAfterSeconds, MessageType, NotificationId,
+    NotificationText, NotificationTitle, RawJson, ServiceName, Timestamp, TokenId, TopicName, TtlSeconds, UserId,
 };
 
 /// `notification.{userId}`: a notification for the user of the routing key.
@@ -25,8 +25,8 @@ pub struct NewNotification {
     pub data: Option<RawJson>,
     /// How long the notification is kept unacknowledged, in seconds. `notifications.ttl` when absent.
     pub ttl_seconds: Option<TtlSeconds>,
-    /// When given, `notification.unacked` reports the notification if it is not acknowledged after this time, in seconds. Below the time to live. `notifications.escalate_after` when absent.
-    pub escalate_after_seconds: Option<TtlSeconds>,
+    /// `notification.unacked` reports the notification if it is not acknowledged after this time, in seconds. Below the time to live. 0: never. `notifications.escalate_after` when absent.
+    pub escalate_after_seconds: Option<EscalateAfterSeconds>,
 }
 
 /// The type of a backend service's chat message: any type that this version knows.

@@ -21,8 +21,8 @@ pub(super) struct Notify {
     #[arg(long, value_name = "M")]
     message: String,
     /// Report the notification to backend services (`notification.unacked`) if it is not acknowledged after this time, in
-    /// seconds. By default `notifications.escalate_after` of the gateway applies.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// seconds or as `10m`. 0: never. By default `notifications.escalate_after` of the gateway applies.
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     escalate_after: Option<u64>,
     /// The URL of the gateway.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000")]
@@ -30,6 +30,18 @@ pub(super) struct Notify {
     /// A key of the HTTP API, or GATEWAY_API_KEY. A gateway with --dev needs none.
     #[arg(long, value_name = "K")]
     api_key: Option<String>,
+}
+
+/// Parses a time: a number of seconds, or a duration such as `10m`, in whole seconds.
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    match humantime::parse_duration(text) {
+        Ok(time) if time.subsec_nanos() == 0 => Ok(time.as_secs()),
+        Ok(_) => Err("give whole seconds".to_owned()),
+        Err(error) => Err(format!("{error}: give seconds, such as 600, or a duration, such as 10m")),
+    }
 }
 
 impl std::fmt::Debug for Notify {

@@ -173,7 +173,7 @@ impl BackendEvents {
             message: request.message,
             data: request.data,
             ttl: request.ttl_seconds.map(TtlSeconds::duration),
-            escalate_after: request.escalate_after_seconds.map(TtlSeconds::duration),
+            escalate_after: request.escalate_after_seconds.into(),
         };
         stored(self.notifications.send(user, new)).await
     }

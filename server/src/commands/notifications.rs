@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use realtime_gateway_protocol::{
-    AckConfirmed, Envelope, Notification, NotificationAck, NotificationId, NotificationText, NotificationTitle,
-    RawJson, ServerMessage, Timestamp, UserId, decode_server,
+    AckConfirmed, Envelope, EscalateAfterSeconds, Notification, NotificationAck, NotificationId, NotificationText,
+    NotificationTitle, RawJson, ServerMessage, Timestamp, UserId, decode_server,
     stored::{Delivery, StoredBody, StoredNotification},
 };
 use serde::Serialize;
@@ -50,8 +50,30 @@ pub struct NewNotification {
     pub data: Option<RawJson>,
     /// How long the notification is kept. `notifications.ttl` when absent.
     pub ttl: Option<Duration>,
-    /// After what time without an acknowledgement it is escalated. `notifications.escalate_after` when absent.
-    pub escalate_after: Option<Duration>,
+    /// Whether and when it is escalated.
+    pub escalate_after: EscalateAfter,
+}
+
+/// After what time without an acknowledgement a notification is escalated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EscalateAfter {
+    /// After `notifications.escalate_after`, if it is set. It does not apply to a notification that ends earlier.
+    #[default]
+    Default,
+    /// Never.
+    Never,
+    /// After this time, which is below the time to live.
+    Time(Duration),
+}
+
+impl From<Option<EscalateAfterSeconds>> for EscalateAfter {
+    fn from(given: Option<EscalateAfterSeconds>) -> Self {
+        match given.map(EscalateAfterSeconds::duration) {
+            None => Self::Default,
+            Some(Duration::ZERO) => Self::Never,
+            Some(time) => Self::Time(time),
+        }
+    }
 }
 
 /// A stored notification.
@@ -253,18 +275,21 @@ impl Notifications {
         Ok(ReadyNotification { id, content, at, body, expires: after(at, ttl), escalate_at })
     }
 
-    /// Returns after what time a notification is escalated, if it is. The default does not apply to a notification that ends
-    /// earlier.
-    fn escalate_after(&self, given: Option<Duration>, ttl: Duration) -> Result<Option<Duration>, CommandError> {
-        if given.is_some_and(|time| time >= ttl) {
-            let ttl = ttl.as_secs();
-            let problem =
-                format!("not below the time to live of the notification, {ttl} s: lower it, or raise ttlSeconds");
-            return Err(CommandError::field("escalateAfterSeconds", &problem));
-        }
-        let default = self.parts.config.get().notifications.escalate_after.filter(|time| *time < ttl);
+    /// Returns after what time a notification is escalated, if it is.
+    fn escalate_after(&self, given: EscalateAfter, ttl: Duration) -> Result<Option<Duration>, CommandError> {
+        let time = match given {
+            EscalateAfter::Default => self.parts.config.get().notifications.escalate_after.filter(|time| *time < ttl),
+            EscalateAfter::Never => None,
+            EscalateAfter::Time(time) if time < ttl => Some(time),
+            EscalateAfter::Time(_) => {
+                let ttl = ttl.as_secs();
+                let problem =
+                    format!("not below the time to live of the notification, {ttl} s: lower it, or raise ttlSeconds");
+                return Err(CommandError::field("escalateAfterSeconds", &problem));
+            }
+        };
         // Without readers, nothing is written that could be escalated.
-        Ok(given.or(default).filter(|_| self.parts.reports.has_readers()))
+        Ok(time.filter(|_| self.parts.reports.has_readers()))
     }
 
     /// Returns the event that reports the notifications of a user that were dropped because of `max_pending`.

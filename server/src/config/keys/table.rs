@@ -200,7 +200,7 @@ pub(in crate::config) static KEYS: &[Key] = keys! {
     "notifications.ttl" fixed Duration, default("30d"), config.notifications.ttl,
         "How long a notification is kept unacknowledged.";
     "notifications.escalate_after" live Duration, sample("10m"), config.notifications.escalate_after,
-        "When set, a notification that is not acknowledged after this time is reported to backend services with notification.unacked, unless escalateAfterSeconds gives another time. Below notifications.ttl.";
+        "When set, a notification that is not acknowledged after this time is reported to backend services with notification.unacked, unless escalateAfterSeconds gives another time, or 0 for never. Below notifications.ttl.";
     "notifications.max_pending" fixed Number, default("1000"), config.notifications.max_pending,
         "The maximum number of pending notifications of a user. Beyond it the oldest is dropped.";
     "drain.delay" fixed Duration, default("5s"), config.drain.delay,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{NotificationId, NotificationText, NotificationTitle, RawJson, TtlSeconds, UserId};
+use realtime_gateway_protocol::{
+    EscalateAfterSeconds, NotificationId, NotificationText, NotificationTitle, RawJson, TtlSeconds, UserId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +43,9 @@ pub(in crate::http) struct SendNotification {
     id: Option<NotificationId>,
     /// How long the notification is kept while it is not acknowledged. Default: `notifications.ttl`.
     ttl_seconds: Option<TtlSeconds>,
-    /// When given, backend services get the event `notification.unacked` for each user who has not acknowledged the
-    /// notification after this time. Below the time to live. Default: `notifications.escalate_after`.
-    escalate_after_seconds: Option<TtlSeconds>,
+    /// Backend services get the event `notification.unacked` for each user who has not acknowledged the notification after
+    /// this time. Below the time to live. 0: never. Default: `notifications.escalate_after`.
+    escalate_after_seconds: Option<EscalateAfterSeconds>,
 }
 
 /// The notifications are stored, and are delivered until they are acknowledged.
@@ -84,7 +86,7 @@ pub(in crate::http) async fn send(
         message: request.message,
         data: request.data,
         ttl: request.ttl_seconds.map(TtlSeconds::duration),
-        escalate_after: request.escalate_after_seconds.map(TtlSeconds::duration),
+        escalate_after: request.escalate_after_seconds.into(),
     };
     let ids = match (request.user_id, request.user_ids) {
         (Some(user), None) => vec![notifications.send(user, new).await?.id],

@@ -106,7 +106,7 @@ async fn refuses_escalation_after_end_of_notification() {
     let mut shop = Receiver::start().await;
     let settings = Settings::default().set("notifications.ttl", "\"1h\"").set("notifications.escalate_after", "\"1s\"");
     let gateway = Gateway::with(shop.unacked(settings)).await;
-    for (escalate_after, ttl) in [(60, Some(60)), (61, Some(60)), (3600, None), (0, None)] {
+    for (escalate_after, ttl) in [(60, Some(60)), (61, Some(60)), (3600, None)] {
         let mut body = notification("alice", "n", escalate_after);
         if let Some(ttl) = ttl {
             body["ttlSeconds"] = json!(ttl);
@@ -115,10 +115,20 @@ async fn refuses_escalation_after_end_of_notification() {
         assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid_message")), "{problem}");
         assert_eq!(problem["details"]["field"], "escalateAfterSeconds", "{problem}");
     }
-    // The default applies, but not to a notification that ends earlier.
+    // The default applies, but not to a notification that ends earlier, and not to one that is never escalated.
     notify(&gateway, json!({ "userId": "alice", "id": "short", "title": "t", "message": "m", "ttlSeconds": 1 })).await;
+    notify(&gateway, notification("alice", "never", 0)).await;
+    notify(
+        &gateway,
+        json!({ "userIds": ["alice", "bob"], "id": "quiet", "title": "t", "message": "m", "escalateAfterSeconds": 0 }),
+    )
+    .await;
     notify(&gateway, json!({ "userId": "alice", "id": "default", "title": "t", "message": "m" })).await;
     assert_eq!(shop.take_event("notification.unacked").await["notificationId"], "default");
+    notify(&gateway, notification("alice", "later", 2)).await;
+    assert_eq!(shop.take_event("notification.unacked").await["notificationId"], "later");
+    wait_for_counts(&gateway, 0, 0).await;
+    assert_eq!(metric(&gateway).await, 2.0);
     let output = Gateway::run_once(Settings::default().set("notifications.escalate_after", "\"31d\""), "check").await;
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success() && text.contains("not below notifications.ttl"), "{text}");
@@ -192,7 +202,7 @@ async fn nodes_that_share_a_store_escalate_once() {
 #[tokio::test]
 async fn reports_over_rabbitmq() {
     let backend = Backend::connect(&rabbitmq::shared()).await;
-    let gateway = Gateway::with(backend.settings()).await;
+    let gateway = Gateway::with(backend.settings().set("notifications.escalate_after", "\"1s\"")).await;
     let mut events = backend.listen("notification.unacked.#").await;
     gateway.wait_for_broker().await;
     let mut dead_letters = backend.dead_letters().await;
@@ -201,7 +211,10 @@ async fn reports_over_rabbitmq() {
     let refused = dead_letters.next().await;
     assert_eq!(refused.reason.as_deref(), Some("invalid_message"));
     assert!(refused.detail.as_deref().is_some_and(|text| text.starts_with("escalateAfterSeconds: ")), "{refused:?}");
-    let body = json!({ "id": "n1", "title": "t", "message": "m", "ttlSeconds": 60, "escalateAfterSeconds": 1 });
+    // The default would escalate the first of these earlier than the second.
+    let body = json!({ "id": "n0", "title": "t", "message": "m", "escalateAfterSeconds": 0 });
+    backend.publish("notification.alice%40home", body).await;
+    let body = json!({ "id": "n1", "title": "t", "message": "m", "ttlSeconds": 60, "escalateAfterSeconds": 2 });
     backend.publish("notification.alice%40home", body).await;
     let event = events.expect("notification.unacked.alice%40home").await;
     assert_eq!(
