@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use realtime_gateway_sdk::{CallOptions, Outcome, State};
-use realtime_gateway_tests::{Backend, BackendRequest, Gateway, ServiceBackend, Settings, Socket, must};
+use realtime_gateway_tests::{Backend, BackendRequest, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, must};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{cluster::Cluster, load::client};
 
@@ -20,17 +19,13 @@ response = "Any"
 allow = "user"
 "#;
 
-/// Writes the contract, and adds the service to settings.
-fn with_shop(settings: Settings, folder: &TempDir, backend: &str) -> Settings {
-    let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
-    std::fs::write(folder.path().join("shop.service.toml"), CONTRACT).unwrap();
-    std::fs::write(folder.path().join("shop.schema.json"), r#"{ "$defs": { "Any": {} } }"#).unwrap();
-    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-    let settings = settings
-        .set("services.shop.contract", &path("shop.service.toml"))
-        .set("services.shop.backend.url", &format!("{backend:?}"))
-        .set("services.shop.backend.timeout", "\"30s\"");
-    if backend == "amqp" { settings } else { settings.set("services.shop.backend.secret_file", &path("secret")) }
+/// Adds the service to settings.
+fn with_shop(settings: Settings, files: &ServiceFiles, backend: &str) -> Settings {
+    files.with_backend(settings, backend).set("services.shop.backend.timeout", "\"30s\"")
+}
+
+fn shop() -> ServiceFiles {
+    ServiceFiles::new("shop", CONTRACT, r#"{ "$defs": { "Any": {} } }"#)
 }
 
 fn pay(id: &str) -> Value {
@@ -49,8 +44,8 @@ async fn receive(backend: &mut ServiceBackend, count: usize) -> Vec<(String, Bac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_unknown_when_the_backend_is_killed_and_not_made_while_it_is_away() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let gateway = Gateway::with(with_shop(Settings::default(), &folder, backend.url())).await;
+    let (mut backend, files) = (ServiceBackend::start().await, shop());
+    let gateway = Gateway::with(with_shop(Settings::default(), &files, backend.url())).await;
     let mut alice = Socket::connect(&gateway, "alice").await;
     for n in 0..8 {
         alice.send(pay(&format!("c{n}"))).await;
@@ -74,8 +69,8 @@ async fn calls_are_unknown_when_the_backend_is_killed_and_not_made_while_it_is_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_backend_with_256_calls_in_flight_delays_nothing_else() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let gateway = Gateway::with(with_shop(Settings::default(), &folder, backend.url())).await;
+    let (mut backend, files) = (ServiceBackend::start().await, shop());
+    let gateway = Gateway::with(with_shop(Settings::default(), &files, backend.url())).await;
     // Sixteen calls of a session are under way at a time.
     let users = (0..17).map(|n| format!("user-{n}"));
     let mut sockets = join_all(users.map(async |user| Socket::connect(&gateway, &user).await)).await;
@@ -113,8 +108,8 @@ async fn slow_backend_with_256_calls_in_flight_delays_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_of_an_sdk_is_unknown_when_its_node_is_killed_and_can_be_repeated_on_another() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let settings = with_shop(Settings::default(), &folder, backend.url());
+    let (mut backend, files) = (ServiceBackend::start().await, shop());
+    let settings = with_shop(Settings::default(), &files, backend.url());
     let mut cluster = Cluster::on_redis_alone(2, settings).await;
     let alice = client(cluster.front.address(), "alice");
     alice.connect().await.unwrap();
@@ -144,8 +139,8 @@ async fn call_of_an_sdk_is_unknown_when_its_node_is_killed_and_can_be_repeated_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_that_shuts_down_ends_calls_and_keeps_the_rest() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let settings = with_shop(Settings::default(), &folder, backend.url())
+    let (mut backend, files) = (ServiceBackend::start().await, shop());
+    let settings = with_shop(Settings::default(), &files, backend.url())
         .set("drain.delay", "\"0s\"")
         .set("drain.spread", "\"1s\"")
         .set("drain.grace", "\"3s\"");
@@ -164,8 +159,8 @@ async fn node_that_shuts_down_ends_calls_and_keeps_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_over_rabbitmq_are_not_made_while_the_broker_is_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut cluster = Cluster::with(1, with_shop(Settings::default(), &folder, "amqp")).await;
+    let files = shop();
+    let mut cluster = Cluster::with(1, with_shop(Settings::default(), &files, "amqp")).await;
     cluster.nodes[0].wait_for_broker().await;
     let backend = Backend::with_default_prefix(&cluster.amqp()).await;
     let mut requests = backend.listen_to_requests("call.shop.*").await;

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use realtime_gateway_tests::{Gateway, LinkState, Settings, Socket, within};
+use realtime_gateway_tests::{Gateway, LinkState, ServiceFiles, Settings, Socket, within};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
@@ -21,13 +20,6 @@ presence = "Any"
 
 /// The users in the topic, with their data.
 type Roster = BTreeMap<String, Value>;
-
-fn settings(folder: &TempDir) -> Settings {
-    std::fs::write(folder.path().join("rooms.service.toml"), CONTRACT).unwrap();
-    std::fs::write(folder.path().join("rooms.schema.json"), r#"{ "$defs": { "Any": {} } }"#).unwrap();
-    let contract = folder.path().join("rooms.service.toml").display().to_string();
-    Settings::default().set("services.rooms.contract", &format!("{contract:?}")).set("presence.grace", "\"1s\"")
-}
 
 /// Subscribes to the topic with the data of a user.
 fn join(data: &str) -> Value {
@@ -74,8 +66,9 @@ async fn watched_by(watcher: &mut Socket, seen: &mut Roster, expected: &Roster) 
 
 /// Cuts the second node from Redis for a time, while users come, leave and change their data on both.
 async fn presence_is_right_after(fault: LinkState, time: Duration) {
-    let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::on_redis_alone(2, settings(&folder)).await;
+    let files = ServiceFiles::new("rooms", CONTRACT, r#"{ "$defs": { "Any": {} } }"#);
+    let settings = files.without_backend(Settings::default()).set("presence.grace", "\"1s\"");
+    let cluster = Cluster::on_redis_alone(2, settings).await;
     let [near, far] = [&cluster.nodes[0], &cluster.nodes[1]];
     let mut watchers =
         [(member(near, "ann", "1").await, Roster::new()), (member(far, "ben", "1").await, Roster::new())];

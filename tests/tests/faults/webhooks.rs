@@ -8,7 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use realtime_gateway_tests::{FaultProxy, Gateway, LinkState, ServiceBackend, Settings, within};
+use realtime_gateway_tests::{FaultProxy, Gateway, LinkState, ServiceBackend, Settings, within, write_secret};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -95,7 +95,6 @@ struct Receiver {
 impl Receiver {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
         let mut backend = ServiceBackend::start().await;
         let address = backend.url().trim_start_matches("http://").trim_end_matches("/gateway").to_owned();
         let taken = Arc::<Mutex<Taken>>::default();
@@ -117,10 +116,9 @@ impl Receiver {
     }
 
     fn settings(&self) -> Settings {
-        let secret = self.folder.path().join("secret").display().to_string();
         Settings::default()
             .set("webhooks.shop.url", &format!("\"http://{}/\"", self.link.address()))
-            .set("webhooks.shop.secret_file", &format!("{secret:?}"))
+            .set("webhooks.shop.secret_file", &write_secret(self.folder.path()))
             .set("webhooks.shop.events", "[\"chat.message\", \"notification.acked\", \"session\"]")
             .set("webhooks.shop.max_batch", "20")
     }

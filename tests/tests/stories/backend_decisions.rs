@@ -1,9 +1,10 @@
 //! The backend of a declared service decides who may subscribe to a topic, and what is published to it.
 
-use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, Token, eventually};
+use realtime_gateway_tests::{
+    BackendRequest, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, Token, eventually,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const SCHEMA: &str = r##"{ "$defs": {
   "Draft": { "type": "object", "required": ["text"], "properties": { "text": { "type": "string" } } },
@@ -39,7 +40,7 @@ allow = "user"
 struct Forum {
     gateway: Gateway,
     backend: ServiceBackend,
-    contract: TempDir,
+    files: ServiceFiles,
 }
 
 impl Forum {
@@ -48,16 +49,9 @@ impl Forum {
     }
 
     async fn with(settings: Settings) -> Self {
-        let (contract, backend) = (tempfile::tempdir().unwrap(), ServiceBackend::start().await);
-        let path = |name: &str| format!("{:?}", contract.path().join(name).display().to_string());
-        std::fs::write(contract.path().join("forum.service.toml"), CONTRACT).unwrap();
-        std::fs::write(contract.path().join("forum.schema.json"), SCHEMA).unwrap();
-        std::fs::write(contract.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-        let settings = settings
-            .set("services.forum.contract", &path("forum.service.toml"))
-            .set("services.forum.backend.secret_file", &path("secret"))
-            .set("services.forum.backend.url", &format!("\"{}\"", backend.url()));
-        Self { gateway: Gateway::with(settings).await, backend, contract }
+        let (files, backend) = (ServiceFiles::new("forum", CONTRACT, SCHEMA), ServiceBackend::start().await);
+        let gateway = Gateway::with(files.with_backend(settings, backend.url())).await;
+        Self { gateway, backend, files }
     }
 
     async fn connect(&self, user: &str) -> Socket {
@@ -350,7 +344,7 @@ async fn repeat_of_stored_publication_is_confirmed_after_contract_has_become_str
     alice.expect("message_sent").await;
     let stricter =
         SCHEMA.replace(r#""required": ["text"#, r#""maxProperties": 1, "minProperties": 9, "required": ["text"#);
-    std::fs::write(forum.contract.path().join("forum.schema.json"), stricter).unwrap();
+    forum.files.write_schema(&stricter);
     forum.gateway.signal("HUP").await;
     let reloaded = |line: &String| line.contains("the configuration was reloaded");
     eventually("the reload", async || forum.gateway.log().iter().any(reloaded)).await;

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use realtime_gateway_tests::{Gateway, ServiceBackend, Settings, Socket, StubHttpServer, Token, eventually};
+use realtime_gateway_tests::{
+    Gateway, SIGNING_SECRET, ServiceBackend, ServiceFiles, Settings, Socket, StubHttpServer, Token, eventually,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const SCHEMA: &str = r##"{ "$defs": {
   "CancelRequest": {
@@ -30,7 +31,7 @@ response = "CancelResult"
 struct Orders {
     gateway: Gateway,
     backend: ServiceBackend,
-    contract: TempDir,
+    files: ServiceFiles,
 }
 
 impl Orders {
@@ -39,21 +40,13 @@ impl Orders {
     }
 
     async fn with(settings: Settings) -> Self {
-        let (contract, backend) = (tempfile::tempdir().unwrap(), ServiceBackend::start().await);
-        let settings = Self::settings(settings, &contract, backend.url());
-        Self { gateway: Gateway::with(settings).await, backend, contract }
+        let (files, backend) = (Self::files(), ServiceBackend::start().await);
+        let gateway = Gateway::with(files.with_backend(settings, backend.url())).await;
+        Self { gateway, backend, files }
     }
 
-    /// Writes the contract and the secret, and adds them to settings.
-    fn settings(settings: Settings, folder: &TempDir, url: &str) -> Settings {
-        let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
-        std::fs::write(folder.path().join("orders.service.toml"), CONTRACT).unwrap();
-        std::fs::write(folder.path().join("orders.schema.json"), SCHEMA).unwrap();
-        std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-        settings
-            .set("services.orders.contract", &path("orders.service.toml"))
-            .set("services.orders.backend.secret_file", &path("secret"))
-            .set("services.orders.backend.url", &format!("\"{url}\""))
+    fn files() -> ServiceFiles {
+        ServiceFiles::new("orders", CONTRACT, SCHEMA)
     }
 
     async fn alice(&self) -> Socket {
@@ -170,11 +163,11 @@ async fn code_says_whether_the_backend_has_acted() {
 
 #[tokio::test]
 async fn backend_that_cannot_be_reached_has_not_acted() {
-    let contract = tempfile::tempdir().unwrap();
+    let files = Orders::files();
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", unused.local_addr().unwrap());
     drop(unused);
-    let gateway = Gateway::with(Orders::settings(Settings::default(), &contract, &url)).await;
+    let gateway = Gateway::with(files.with_backend(Settings::default(), &url)).await;
     let mut alice = Socket::connect(&gateway, "alice").await;
     let error = alice.request(call(json!({}))).await;
     assert_eq!((&error["code"], &error["retryAfterMs"]), (&json!("unavailable"), &json!(1_000)), "{error}");
@@ -282,9 +275,9 @@ async fn reload_replaces_backend_and_secret() {
     let mut orders = Orders::start().await;
     let mut alice = orders.alice().await;
     let mut signatures = HashSet::new();
-    for secret in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+    for secret in [SIGNING_SECRET, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         let both = format!("{secret}\nwhsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n");
-        std::fs::write(orders.contract.path().join("secret"), both).unwrap();
+        orders.files.write("secret", &both);
         let before = reloads(&orders.gateway);
         orders.gateway.signal("HUP").await;
         eventually("the reload", || async { reloads(&orders.gateway) > before }).await;
@@ -301,8 +294,8 @@ async fn reload_replaces_backend_and_secret() {
 
 #[tokio::test]
 async fn development_token_grants_calls() {
-    let (contract, backend) = (tempfile::tempdir().unwrap(), ServiceBackend::start().await);
-    let settings = Orders::settings(Settings::default(), &contract, backend.url());
+    let (files, backend) = (Orders::files(), ServiceBackend::start().await);
+    let settings = files.with_backend(Settings::default(), backend.url());
     let gateway = Gateway::dev_with(settings.set("permissions.source", "\"claims\"")).await;
     for (calls, expected) in [(json!(["refund"]), true), (json!(["*"]), true), (json!(["cancel"]), false)] {
         let wanted = json!({ "userId": "alice", "calls": { "orders": calls } });

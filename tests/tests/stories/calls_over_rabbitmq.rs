@@ -1,9 +1,8 @@
 //! Requests to the backend of a declared service over RabbitMQ (`backend.url = "amqp"`).
 
 use realtime_gateway_brokers::rabbitmq::shared;
-use realtime_gateway_tests::{Backend, Gateway, Settings, Socket};
+use realtime_gateway_tests::{Backend, Gateway, ServiceFiles, Socket};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const SCHEMA: &str = r##"{ "$defs": {
   "Order": { "type": "object", "required": ["orderId"], "properties": { "orderId": { "type": "string" } } },
@@ -28,32 +27,21 @@ allow = "user"
 struct Orders {
     gateway: Gateway,
     backend: Backend,
-    _contract: TempDir,
+    _files: ServiceFiles,
 }
 
 impl Orders {
     async fn start() -> Self {
-        let (contract, backend) = (tempfile::tempdir().unwrap(), Backend::connect(&shared()).await);
-        let gateway = Gateway::with(settings(backend.settings(), &contract)).await;
+        let (files, backend) = (ServiceFiles::new("orders", CONTRACT, SCHEMA), Backend::connect(&shared()).await);
+        let settings = files.with_backend(backend.settings(), "amqp").set("services.orders.backend.timeout", "\"5s\"");
+        let gateway = Gateway::with(settings).await;
         gateway.wait_for_broker().await;
-        Self { gateway, backend, _contract: contract }
+        Self { gateway, backend, _files: files }
     }
 
     async fn alice(&self) -> Socket {
         Socket::connect(&self.gateway, "alice").await
     }
-}
-
-fn settings(settings: Settings, folder: &TempDir) -> Settings {
-    std::fs::write(folder.path().join("orders.service.toml"), CONTRACT).unwrap();
-    std::fs::write(folder.path().join("orders.schema.json"), SCHEMA).unwrap();
-    settings
-        .set(
-            "services.orders.contract",
-            &format!("{:?}", folder.path().join("orders.service.toml").display().to_string()),
-        )
-        .set("services.orders.backend.url", "\"amqp\"")
-        .set("services.orders.backend.timeout", "\"5s\"")
 }
 
 fn call(id: &str) -> Value {

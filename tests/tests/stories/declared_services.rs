@@ -7,9 +7,8 @@ mod retention;
 mod validation;
 mod without_history;
 
-use realtime_gateway_tests::{Gateway, Settings, Socket, Token, eventually};
+use realtime_gateway_tests::{Gateway, ServiceFiles, Settings, Socket, Token, eventually};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const SCHEMA: &str = r##"{
   "$defs": {
@@ -72,31 +71,27 @@ presence = true
 const EVENTS: &str = "/api/v1/services/orders/topics/order-42/events";
 
 /// A folder with contract files.
-pub(crate) struct Contracts(TempDir);
+pub(crate) struct Contracts(ServiceFiles);
 
 impl Contracts {
     /// Creates a folder with the contract of the service `orders`.
     pub(crate) fn new() -> Self {
-        let contracts = Self(tempfile::tempdir().unwrap());
-        contracts.write("orders.service.toml", CONTRACT);
-        contracts.write("orders.schema.json", SCHEMA);
-        contracts
+        Self(ServiceFiles::new("orders", CONTRACT, SCHEMA))
     }
 
     fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.path().join(name), text).unwrap();
+        self.0.write(name, text);
     }
 
     /// Adds the service `orders` to settings.
     pub(crate) fn settings(&self, settings: Settings) -> Settings {
-        let path = self.0.path().join("orders.service.toml").display().to_string();
-        settings.set("services.orders.contract", &format!("{path:?}"))
+        self.0.without_backend(settings)
     }
 
     /// Replaces a part of the contract.
     pub(crate) fn edit(&self, from: &str, to: &str) {
         assert!(CONTRACT.contains(from), "{from}");
-        self.write("orders.service.toml", &CONTRACT.replace(from, to));
+        self.0.write_contract(&CONTRACT.replace(from, to));
     }
 
     pub(crate) async fn gateway(&self) -> Gateway {

@@ -81,7 +81,7 @@ async fn rejects_token_that_names_the_identity_provider_and_is_signed_by_another
     assert_eq!(refused.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const SECRET: &str = realtime_gateway_tests::SIGNING_SECRET;
 
 /// Writes the file of clans, with a time of its own: two writes may fall into one tick of the file system's clock.
 fn write_members(path: &Path, clans: &Value) {

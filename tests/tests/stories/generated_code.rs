@@ -7,11 +7,11 @@ mod gateway_gen {
     include!("../../../codegen/tests/golden/example/gateway_gen.rs");
 }
 
-use std::path::Path;
-
 use gateway_gen::{CancelRequest, OrderComment, OrderEvent, OrderStatusStatus, PlaceRequest, Viewer, orders};
 use realtime_gateway_sdk::{CallOptions, Client, Published, TopicEvent, TopicStream, protocol::Event};
-use realtime_gateway_tests::{Gateway, ServiceBackend, Settings, Token, gateway_program, http_client, must};
+use realtime_gateway_tests::{
+    Gateway, ServiceBackend, ServiceFiles, Settings, Token, gateway_program, http_client, must,
+};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -116,8 +116,8 @@ async fn generated_rust_is_what_the_running_gateway_describes() {
     assert_eq!(code(&written), code(COMMITTED));
 }
 
-/// Writes the contract of the example with more branches and members than the generated code knows.
-fn write_newer_contract(folder: &Path) {
+/// Returns the contract of the example with more branches and members than the generated code knows.
+fn newer_contract() -> ServiceFiles {
     let read = |name: &str| std::fs::read_to_string(format!("{EXAMPLE}/{name}")).unwrap();
     let mut schema: Value = serde_json::from_str(&read("orders.schema.json")).unwrap();
     schema["$defs"]["OrderReturned"] = json!({
@@ -129,21 +129,13 @@ fn write_newer_contract(folder: &Path) {
     event.push(json!({ "$ref": "#/$defs/OrderReturned" }));
     let words = schema["$defs"]["OrderStatus"]["properties"]["status"]["enum"].as_array_mut().unwrap();
     words.push(json!("lost"));
-    std::fs::write(folder.join("orders.schema.json"), schema.to_string()).unwrap();
-    std::fs::write(folder.join("orders.service.toml"), read("orders.service.toml")).unwrap();
-    std::fs::write(folder.join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    ServiceFiles::new("orders", &read("orders.service.toml"), &schema.to_string())
 }
 
 #[tokio::test]
 async fn generated_rust_reads_what_a_newer_contract_adds() {
-    let (folder, mut backend) = (tempfile::tempdir().unwrap(), ServiceBackend::start().await);
-    write_newer_contract(folder.path());
-    let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
-    let settings = Settings::default()
-        .set("services.orders.contract", &path("orders.service.toml"))
-        .set("services.orders.backend.secret_file", &path("secret"))
-        .set("services.orders.backend.url", &format!("{:?}", backend.url()));
-    let gateway = Gateway::with(settings).await;
+    let (files, mut backend) = (newer_contract(), ServiceBackend::start().await);
+    let gateway = Gateway::with(files.with_backend(Settings::default(), backend.url())).await;
     let alice = client(gateway.address(), Token::for_user("alice").text());
     let order = orders(&alice).order("42").unwrap();
     let mut events = order.subscribe().await.unwrap();

@@ -1,11 +1,12 @@
 //! The contracts, messages and requests of MIGRATION_GUIDE.md, taken from the page and used with a real gateway.
 
-use realtime_gateway_tests::{Api, BackendRequest, Gateway, ServiceBackend, Settings, Socket, Token, must};
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::process::Command;
+use std::path::Path;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+use realtime_gateway_tests::{
+    Api, BackendRequest, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, Token, must, write_secret,
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
 
 /// A chapter of the guide.
 struct Chapter(String);
@@ -37,7 +38,7 @@ struct Story {
     gateway: Gateway,
     backend: ServiceBackend,
     chapter: Chapter,
-    folder: TempDir,
+    files: ServiceFiles,
 }
 
 impl Story {
@@ -45,20 +46,14 @@ impl Story {
         Self::with(heading, service, |settings, _| settings).await
     }
 
-    async fn with(heading: &str, service: &str, more: impl FnOnce(Settings, &TempDir) -> Settings) -> Self {
-        let (chapter, backend, folder) =
-            (Chapter::after(heading), ServiceBackend::start().await, tempfile::tempdir().unwrap());
-        let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
-        let (contract, schema) = (format!("{service}.service.toml"), format!("{service}.schema.json"));
-        std::fs::write(folder.path().join(&contract), chapter.block(&format!("`{contract}`:"), "toml")).unwrap();
-        std::fs::write(folder.path().join(&schema), chapter.block(&format!("`{schema}`:"), "json")).unwrap();
-        std::fs::write(folder.path().join("secret"), SECRET).unwrap();
-        let settings = Settings::default()
-            .set(&format!("services.{service}.contract"), &path(&contract))
-            .set(&format!("services.{service}.backend.url"), &format!("{:?}", backend.url()))
-            .set(&format!("services.{service}.backend.secret_file"), &path("secret"));
-        let gateway = Gateway::with(more(settings, &folder)).await;
-        Self { gateway, backend, chapter, folder }
+    async fn with(heading: &str, service: &str, more: impl FnOnce(Settings, &Path) -> Settings) -> Self {
+        let (chapter, backend) = (Chapter::after(heading), ServiceBackend::start().await);
+        let contract = chapter.block(&format!("`{service}.service.toml`:"), "toml");
+        let schema = chapter.block(&format!("`{service}.schema.json`:"), "json");
+        let files = ServiceFiles::new(service, contract, schema);
+        let settings = files.with_backend(Settings::default(), backend.url());
+        let gateway = Gateway::with(more(settings, files.folder())).await;
+        Self { gateway, backend, chapter, files }
     }
 
     async fn connect(&self, token: Token) -> Socket {
@@ -135,14 +130,13 @@ async fn rooms_of_socket_io_work_as_the_guide_says() {
 #[tokio::test]
 async fn channels_of_pusher_work_as_the_guide_says() {
     let mut receiver = ServiceBackend::start().await;
-    let hook = |settings: Settings, folder: &TempDir| {
-        let secret = folder.path().join("secret").display().to_string();
+    let hook = |settings: Settings, folder: &Path| {
         let block = Chapter::after("Private and presence channels, client events, webhooks");
         let table = block.block("members who come and go. `gateway.toml`:", "toml").to_owned();
         let events = table.lines().find_map(|line| line.strip_prefix("events = ")).unwrap();
         settings
             .set("webhooks.app.url", &format!("{:?}", receiver.url()))
-            .set("webhooks.app.secret_file", &format!("{secret:?}"))
+            .set("webhooks.app.secret_file", &write_secret(folder))
             .set("webhooks.app.events", events)
     };
     let mut story = Story::with("Private and presence channels, client events, webhooks", "channels", hook).await;
@@ -178,7 +172,7 @@ async fn channels_of_pusher_work_as_the_guide_says() {
 async fn namespaces_of_centrifugo_work_as_the_guide_says() {
     let mut story = Story::start("Namespaces, tokens, proxies and RPC", "games").await;
     let configured = story.chapter.block("one URL, `backend.url`. `gateway.toml`:", "toml");
-    assert!(configured.contains("games.service.toml") && story.folder.path().join("games.service.toml").is_file());
+    assert!(configured.contains("games.service.toml") && story.files.folder().join("games.service.toml").is_file());
     let claims = &story.chapter.messages("in addition to `sub` and `exp`:")[0];
     let token = Token::for_user("42").claim("topics", claims["topics"].clone());
     let mut client = story.connect(token.claim("subscribe", claims["subscribe"].clone())).await;

@@ -1,11 +1,13 @@
 //! What a permission service receives: a signed request with the session, the device and the configured claims.
 
-use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, Token, eventually};
+use realtime_gateway_tests::{
+    BackendRequest, Gateway, SIGNING_SECRET, ServiceBackend, Settings, Socket, Token, eventually,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const SECRETS: [&str; 2] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
+const SECRETS: [&str; 2] = [SIGNING_SECRET, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
 
 /// Returns the settings of a gateway that asks this service, and signs with the secrets of the file `secrets`.
 fn settings(service: &ServiceBackend, folder: &TempDir) -> Settings {

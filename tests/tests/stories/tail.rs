@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use realtime_gateway_tests::{Api, Gateway, ServiceBackend, Settings, Socket, must};
+use realtime_gateway_tests::{Api, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, must};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
@@ -171,8 +171,7 @@ async fn says_that_older_entries_are_not_shown() {
 
 #[tokio::test]
 async fn shows_sessions_calls_typing_and_presence_of_all_nodes() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
+    let mut backend = ServiceBackend::start().await;
     let contract = r#"
 name = "orders"
 schema = "orders.schema.json"
@@ -186,14 +185,8 @@ request = "Any"
 response = "Any"
 allow = "user"
 "#;
-    std::fs::write(folder.path().join("orders.service.toml"), contract).unwrap();
-    std::fs::write(folder.path().join("orders.schema.json"), r#"{ "$defs": { "Any": {} } }"#).unwrap();
-    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-    let settings = Settings::default()
-        .set("services.orders.contract", &path("orders.service.toml"))
-        .set("services.orders.backend.url", &format!("{:?}", backend.url()))
-        .set("services.orders.backend.secret_file", &path("secret"))
-        .set("presence.grace", "\"0s\"");
+    let files = ServiceFiles::new("orders", contract, r#"{ "$defs": { "Any": {} } }"#);
+    let settings = files.with_backend(Settings::default(), backend.url()).set("presence.grace", "\"0s\"");
     let pair = Pair::with(settings).await;
     let mut tail = Tail::start(&pair.near, &[]);
     // The other node sends what its sessions do once the tail is open.

@@ -5,7 +5,9 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use realtime_gateway_brokers::rabbitmq::shared;
-use realtime_gateway_tests::{Api, Backend, Gateway, ServiceBackend, Settings, Socket, Token, eventually, http_client};
+use realtime_gateway_tests::{
+    Api, Backend, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, Token, eventually, http_client, write_secret,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,26 +34,14 @@ response = "Order"
 allow = "user"
 "#;
 
-/// Writes the contract and a secret, and adds the service and a webhook to settings.
-fn with_orders(settings: Settings, folder: &TempDir, backend: &str) -> Settings {
-    let path = |name: &str| format!("{:?}", folder.path().join(name).display().to_string());
-    std::fs::write(folder.path().join("orders.service.toml"), CONTRACT).unwrap();
-    std::fs::write(folder.path().join("orders.schema.json"), SCHEMA).unwrap();
-    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-    let settings = settings
-        .set("services.orders.contract", &path("orders.service.toml"))
-        .set("services.orders.backend.url", &format!("{backend:?}"));
-    match backend {
-        "amqp" => settings,
-        _ => settings.set("services.orders.backend.secret_file", &path("secret")),
-    }
+fn orders_service() -> ServiceFiles {
+    ServiceFiles::new("orders", CONTRACT, SCHEMA)
 }
 
 fn with_webhook(settings: Settings, folder: &TempDir, url: &str) -> Settings {
-    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     settings
         .set("webhooks.hook.url", &format!("\"{url}\""))
-        .set("webhooks.hook.secret_file", &format!("{:?}", folder.path().join("secret").display().to_string()))
+        .set("webhooks.hook.secret_file", &write_secret(folder.path()))
         .set("webhooks.hook.events", r#"["chat.message", "service", "notification"]"#)
         .set("webhooks.hook.backend_events", "true")
 }
@@ -118,8 +108,8 @@ async fn webhook_has_header_only_when_all_events_of_request_belong_to_one_trace(
 
 #[tokio::test]
 async fn requests_to_backend_carry_trace_of_upgrade_request() {
-    let (mut backend, folder) = (ServiceBackend::start().await, tempfile::tempdir().unwrap());
-    let gateway = Gateway::with(with_orders(Settings::default(), &folder, backend.url())).await;
+    let (mut backend, files) = (ServiceBackend::start().await, orders_service());
+    let gateway = Gateway::with(files.with_backend(Settings::default(), backend.url())).await;
     let mut alice = traced_socket(&gateway).await;
     let order = json!({ "orderId": "42" });
     let topic = json!({ "service": "orders", "topic": "order-42", "data": order, "method": "cancel" });
@@ -180,8 +170,8 @@ async fn permission_requests_and_log_lines_carry_trace() {
 
 #[tokio::test]
 async fn events_and_calls_over_rabbitmq_carry_trace_as_headers() {
-    let (backend, folder) = (Backend::connect(&shared()).await, tempfile::tempdir().unwrap());
-    let gateway = Gateway::with(with_orders(backend.settings(), &folder, "amqp")).await;
+    let (backend, files) = (Backend::connect(&shared()).await, orders_service());
+    let gateway = Gateway::with(files.with_backend(backend.settings(), "amqp")).await;
     gateway.wait_for_broker().await;
     let mut events = backend.listen("chat.message.#").await;
     let mut headers = FieldTable::default();

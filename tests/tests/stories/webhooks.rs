@@ -5,7 +5,7 @@ mod escalations;
 mod failures;
 mod nodes;
 
-use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, eventually};
+use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, eventually, write_secret};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,21 +17,22 @@ const NAME: &str = "shop";
 struct Receiver {
     receiver: ServiceBackend,
     folder: TempDir,
+    /// The path of the secret, as a value of a setting.
+    secret: String,
 }
 
 impl Receiver {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-        Self { receiver: ServiceBackend::start().await, folder }
+        let secret = write_secret(folder.path());
+        Self { receiver: ServiceBackend::start().await, folder, secret }
     }
 
     /// Adds the webhook to settings.
     fn named(&self, settings: Settings, name: &str, events: &str) -> Settings {
-        let secret = format!("{:?}", self.folder.path().join("secret").display().to_string());
         settings
             .set(&format!("webhooks.{name}.url"), &format!("\"{}\"", self.receiver.url()))
-            .set(&format!("webhooks.{name}.secret_file"), &secret)
+            .set(&format!("webhooks.{name}.secret_file"), &self.secret)
             .set(&format!("webhooks.{name}.events"), events)
     }
 

@@ -15,7 +15,8 @@ async fn start_and_check_name_file_line_and_nearest_key() {
         let output = Gateway::run_once(settings(), command).await;
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(1), "{command}: {text}");
-        let line = format!("{}, line 18: `topics.news.evnt`", contracts.0.path().join("orders.service.toml").display());
+        let line =
+            format!("{}, line 18: `topics.news.evnt`", contracts.0.folder().join("orders.service.toml").display());
         assert!(text.contains(&line) && text.contains("the nearest known one is `event`"), "{command}: {text}");
     }
     contracts.write("orders.service.toml", &CONTRACT.replace("name = \"orders\"", "name = \"order\""));

@@ -22,7 +22,7 @@ async fn reload_applies_changed_contract() {
     assert_eq!(reload(&gateway, RELOADED).await["contracts"], "");
     // A service that is new.
     contracts.write("rooms.service.toml", "name = \"rooms\"\nschema = \"orders.schema.json\"\n[topics.room]\npattern = \"room-{id}\"\nevent = \"OrderEvent\"\nsubscribe = \"user\"\n");
-    let rooms = format!("{:?}", contracts.0.path().join("rooms.service.toml").display().to_string());
+    let rooms = format!("{:?}", contracts.0.folder().join("rooms.service.toml").display().to_string());
     gateway.rewrite_config(contracts.settings(Settings::default()).set("services.rooms.contract", &rooms));
     let fields = reload(&gateway, RELOADED).await;
     assert_eq!((&fields["contracts"], &fields["changed"]), (&json!("rooms"), &json!("services")));
@@ -86,7 +86,7 @@ async fn contract_that_cannot_be_served_changes_nothing() {
     let mut gateway = contracts.gateway().await;
     let mut alice = Socket::connect_with(&gateway, &token("alice", &["*"])).await;
     alice.request(subscribe("order-42")).await;
-    let path = |name: &str| contracts.0.path().join(name);
+    let path = |name: &str| contracts.0.folder().join(name);
     let file = path("orders.service.toml").display().to_string();
     let schema = path("orders.schema.json").display().to_string();
     let restore = || {
