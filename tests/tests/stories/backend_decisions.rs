@@ -1,5 +1,7 @@
 //! The backend of a declared service decides who may subscribe to a topic, and what is published to it.
 
+mod without_history;
+
 use realtime_gateway_tests::{
     BackendRequest, Gateway, ServiceBackend, ServiceFiles, Settings, Socket, Token, eventually,
 };
@@ -30,6 +32,12 @@ pattern = "open-{roomId}"
 event = "Post"
 subscribe = "user"
 publish = { type = "Draft", allow = "backend" }
+[topics.live]
+pattern = "live-{roomId}"
+event = "Post"
+subscribe = "user"
+publish = { type = "Draft", allow = "backend" }
+history = false
 [calls.report]
 request = "Draft"
 response = "Post"
