@@ -18,7 +18,7 @@ pub use blocks::{Block, BlockChanges, BlockOutcome, BlockedTokens, Blocks, Token
 pub use cluster::{
     AppendNotice, ClusterChannel, ClusterConnection, ClusterEvent, ClusterEvents, ClusterStatus, NoticeEntry,
 };
-pub use escalations::{DueEscalation, DueEscalations, Escalation, Escalations};
+pub use escalations::{DueEscalation, DueEscalations, Escalation, EscalationState, Escalations};
 pub use idempotency::{Idempotency, IdempotencyKey, Repeat};
 pub use log::{
     Append, Appended, EarlierAppend, Entry, Epoch, Heads, Log, LogBounds, Lost, Page, PageLimit, RecentLogs, Redaction,

@@ -12,8 +12,8 @@ use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId, to
 use tokio::sync::mpsc;
 
 use super::{
-    Block, ContentDigest, DeadEvent, Entry, Epoch, IdempotencyKey, LogBounds, OutboxEntry, ServerSubscription,
-    StoreError, WaitingEvent, WebhookName, clock::after,
+    Block, ContentDigest, DeadEvent, Entry, Epoch, EscalationState, IdempotencyKey, LogBounds, OutboxEntry,
+    ServerSubscription, StoreError, WaitingEvent, WebhookName, clock::after,
 };
 
 /// The maximum number of pages between the two stores.
@@ -78,14 +78,14 @@ pub enum Item {
         /// The digest of its content.
         body: PendingBody,
     },
-    /// When a pending notification is escalated. It follows the notification.
+    /// The escalation of a pending notification. It follows the notification.
     Escalation {
         /// The user.
         user: UserId,
         /// The offset of the notification.
         offset: u64,
-        /// When it is due.
-        due: Timestamp,
+        /// When it is due, or was.
+        state: EscalationState,
     },
     /// The shared body of a broadcast. It precedes the first notification that refers to it.
     Body {

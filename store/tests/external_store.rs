@@ -13,12 +13,12 @@ use std::{
 use async_trait::async_trait;
 use gateway_store::{
     Admission, Append, Appended, Attempts, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers,
-    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, Escalations, Event, Heads,
-    Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit,
-    Pending, Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled, ServerSubscription,
-    ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement, SpaceLimits, Store, StoreError,
-    StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, WaitingEvent, WebhookFilter,
-    WebhookName, WebhookStatus, Webhooks,
+    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, EscalationState, Escalations, Event,
+    Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Options, Outbox, OutboxEntry, OutboxStatus, Page,
+    PageLimit, Pending, Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled,
+    ServerSubscription, ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement, SpaceLimits,
+    Store, StoreError, StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence,
+    WaitingEvent, WebhookFilter, WebhookName, WebhookStatus, Webhooks,
     clock::Clock,
     memory::MemoryStore,
     testing::{self, Subject, model},
@@ -110,9 +110,13 @@ impl Escalations for CountingStore {
         self.inner.due_escalations(limit).await
     }
 
-    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<u64, StoreError> {
+    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<Vec<bool>, StoreError> {
         self.count();
         self.inner.escalate(escalations).await
+    }
+
+    async fn escalations_of(&self, user: &UserId, offsets: &[u64]) -> Result<Vec<Option<EscalationState>>, StoreError> {
+        self.inner.escalations_of(user, offsets).await
     }
 }
 

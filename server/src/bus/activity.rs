@@ -2,10 +2,10 @@
 //! content. A node ignores those of a later version that it does not know.
 
 use bytes::Bytes;
-use realtime_gateway_protocol::{DeviceId, MethodName, ServiceName, SessionId, Timestamp, UserId};
+use realtime_gateway_protocol::{DeviceId, MethodName, NotificationId, ServiceName, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-/// An activity of a session.
+/// What a session did, or what happened to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity {
@@ -15,24 +15,25 @@ pub struct Activity {
     pub node: String,
     /// The user.
     pub user_id: UserId,
-    /// The session.
-    pub session_id: SessionId,
+    /// The session, if one did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// What happened.
     #[serde(flatten)]
     pub kind: ActivityKind,
 }
 
-/// What a session did.
+/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum ActivityKind {
-    /// It was opened.
+    /// A session was opened.
     SessionOpened {
         /// The device, if the client has named one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device_id: Option<DeviceId>,
     },
-    /// It has ended.
+    /// A session has ended.
     SessionEnded {
         /// The close code.
         code: u16,
@@ -42,7 +43,7 @@ pub enum ActivityKind {
         /// How long it lasted, in milliseconds.
         duration_ms: u64,
     },
-    /// It has made a call, which has ended.
+    /// A session has made a call, which has ended.
     Call {
         /// The service.
         service: ServiceName,
@@ -52,6 +53,13 @@ pub enum ActivityKind {
         outcome: String,
         /// How long it took, in milliseconds.
         duration_ms: u64,
+    },
+    /// A notification was not acknowledged in time, and is reported to backend services.
+    NotificationEscalated {
+        /// The id of the notification.
+        notification_id: NotificationId,
+        /// Its offset among the notifications of the user.
+        offset: u64,
     },
 }
 
@@ -82,7 +90,7 @@ mod tests {
             at: Timestamp::from_millis(1_800_000_000_000),
             node: "n\"1".into(),
             user_id: UserId::new("alice").unwrap(),
-            session_id: SessionId::new("s1").unwrap(),
+            session_id: Some(SessionId::new("s1").unwrap()),
             kind: ActivityKind::SessionEnded { code: 4409, reason: None, duration_ms: 5 },
         };
         assert_eq!(decode(&encode(&activity)), Some(activity));

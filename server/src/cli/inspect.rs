@@ -21,7 +21,7 @@ pub(super) struct Users {
     remote: Remote,
 }
 
-/// Lists the sessions of a user, with their subscriptions and pending notifications.
+/// Lists the sessions of a user with their subscriptions, and the pending notifications with their escalations.
 #[derive(Debug, Args)]
 pub(super) struct Sessions {
     /// The user.
@@ -57,6 +57,19 @@ fn warn_about_missing(page: &Value) {
     }
 }
 
+/// Returns the line of a pending notification, without its content.
+fn pending_line(notification: &Value) -> String {
+    let escalation = notification.get("escalation").map(|escalation| {
+        let verb = match escalation.get("reported") {
+            Some(Value::Bool(true)) => "escalated, due",
+            _ => "escalates",
+        };
+        format!("\t{verb} {}", text(escalation, "dueAt"))
+    });
+    let [id, since] = ["id", "createdAt"].map(|name| text(notification, name));
+    format!("notification {id}\tsince {since}{}\n", escalation.unwrap_or_default())
+}
+
 impl Users {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let gateway = self.remote.connect()?;
@@ -84,9 +97,11 @@ impl Sessions {
                 lines += &format!("  {}\tby {}\n", text(&subscription, "topic"), by.join(" and "));
             }
         }
-        let query = [("limit", "1".to_owned())];
-        let pending = gateway.call(Method::GET, &format!("users/{user}/notifications"), &query, None).await?;
-        print(&format!("{lines}{} pending notifications\n", text(&pending, "count")))
+        print(&lines)?;
+        let path = format!("users/{user}/notifications");
+        let line = |notification: &Value| print(&pending_line(notification)).map(drop);
+        let pending = gateway.each(&path, ("notifications", "offset"), line).await?;
+        print(&format!("{} pending notifications\n", text(&pending, "count")))
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Tail {
     #[arg(long, value_name = "T", requires = "service")]
     topic: Option<TopicName>,
     /// Begins with the entries of the logs since this long ago, such as `10m`: the newest 10,000 at most. Sessions, calls,
-    /// typing and presence are not stored.
+    /// escalations, typing and presence are not stored.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     since: Option<Duration>,
     /// Shows the content, too.
@@ -95,6 +95,11 @@ fn shown(line: &str) -> String {
         (None, "session_ended") => {
             let reason = text("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{at} session_ended {} after {} ms{by}, {}{reason}", number("code"), number("durationMs"), on())
+        }
+        (None, "notification_escalated") => {
+            let part = |name: &str| text(name).unwrap_or_default();
+            let (user, id, node) = (part("userId"), part("notificationId"), part("node"));
+            format!("{at} notification_escalated {id} of {user}, on {node}")
         }
         (None, _) => {
             let device = text("deviceId").map(|device| format!(", device {device}")).unwrap_or_default();

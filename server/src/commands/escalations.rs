@@ -11,9 +11,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::notifications::pending_notification;
 use crate::{
+    bus::ActivityKind,
     command_error::CommandError,
     confirmation::in_time,
-    delivery::reports::{EventSubject, Reports, UnacknowledgedReport},
+    delivery::{
+        activity_feed::ActivityFeed,
+        reports::{EventSubject, Reports, UnacknowledgedReport},
+    },
     metrics::Metrics,
     runtime::clock::NodeClock,
     store::{DueEscalation, Entry, Escalation, Event, EventSource, PageLimit, Store},
@@ -33,6 +37,7 @@ pub(crate) struct Escalations {
     pub(crate) reports: Reports,
     pub(crate) clock: NodeClock,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) activity: Arc<ActivityFeed>,
 }
 
 impl Escalations {
@@ -71,16 +76,22 @@ impl Escalations {
         if found.due.is_empty() {
             return Ok(found.more);
         }
-        let escalations = found.due.into_iter().map(|due| self.escalation(due)).collect::<Result<_, _>>()?;
-        let escalated = in_time(self.store.escalate(escalations)).await?;
+        let escalations = found.due.iter().map(|due| self.escalation(due)).collect::<Result<_, _>>()?;
+        let written = in_time(self.store.escalate(escalations)).await?;
+        let mut escalated = 0;
+        for (due, _) in found.due.into_iter().zip(written).filter(|(_, written)| *written) {
+            escalated += 1;
+            let DueEscalation { user, id: notification_id, offset, .. } = due;
+            let kind = || ActivityKind::NotificationEscalated { notification_id, offset };
+            self.activity.report_without_session(&user, kind);
+        }
         self.metrics.notifications_escalated_total.inc_by(escalated);
         // If nothing was escalated, another node has been faster and continues.
         Ok(found.more && escalated > 0)
     }
 
-    fn escalation(&self, due: DueEscalation) -> Result<Escalation, CommandError> {
-        let event = self.event(&due)?;
-        Ok(Escalation { user: due.user, offset: due.offset, event })
+    fn escalation(&self, due: &DueEscalation) -> Result<Escalation, CommandError> {
+        Ok(Escalation { user: due.user.clone(), offset: due.offset, event: self.event(due)? })
     }
 
     /// Returns the event about a notification. Returns `None` if the notification cannot be decoded.

@@ -30,8 +30,8 @@ use crate::{
     runtime::clock::NodeClock,
     session::{Session, Sessions},
     store::{
-        AppendNotice, Broadcast, ContentDigest, Entry, Event, EventSource, NoticeEntry, Notified, Notify, PageLimit,
-        Recipient, Store, StoreError,
+        AppendNotice, Broadcast, ContentDigest, Entry, EscalationState, Event, EventSource, NoticeEntry, Notified,
+        Notify, PageLimit, Recipient, Store, StoreError,
     },
     telemetry::log_limited,
     topic::Topic,
@@ -127,8 +127,8 @@ const PENDING_PAGE_BYTES: usize = 256 * 1024;
 
 /// A page of the notifications that a user has not acknowledged.
 pub(crate) struct PendingPage {
-    /// The notifications, oldest first.
-    pub(crate) notifications: Vec<Notification>,
+    /// The notifications, oldest first, and their escalations.
+    pub(crate) notifications: Vec<(Notification, Option<EscalationState>)>,
     /// The number of all pending notifications of the user.
     pub(crate) count: u64,
     /// Whether there are more after this page.
@@ -252,7 +252,10 @@ impl Notifications {
         let limit = PageLimit { entries: at_most, bytes: PENDING_PAGE_BYTES };
         let page = in_time(self.parts.store.read(&topic, after, limit)).await?;
         let count = in_time(self.parts.store.pending_count(user)).await?;
-        let notifications = page.entries.iter().filter_map(|entry| pending_notification(&topic, entry)).collect();
+        let offsets: Vec<u64> = page.entries.iter().map(|entry| entry.offset).collect();
+        let escalations = in_time(self.parts.store.escalations_of(user, &offsets)).await?;
+        let decoded = page.entries.iter().map(|entry| pending_notification(&topic, entry));
+        let notifications = decoded.zip(escalations).filter_map(|(found, state)| Some((found?, state))).collect();
         let last = page.entries.last().map_or(after, |entry| entry.offset);
         let has_more = !page.entries.is_empty()
             && !in_time(self.parts.store.read(&topic, last, PageLimit { entries: 1, bytes: 1 }))

@@ -1,5 +1,5 @@
-//! Reports what sessions do to the tails of this node, and of other nodes while one of them is open there. Without a tail
-//! a report costs nothing.
+//! Reports what sessions do, and what happens to users, to the tails of this node, and of other nodes while one of them is
+//! open there. Without a tail a report costs nothing.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use crate::{
 /// The longest time for which a node sends activities without being asked again.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The activities of this node's sessions.
+/// The activities of this node.
 pub(crate) struct ActivityFeed {
     tails: Arc<Tails>,
     bus: Arc<dyn Bus>,
@@ -45,13 +45,22 @@ impl ActivityFeed {
 
     /// Reports what a session did, if a tail is open on any node.
     pub(crate) fn report(&self, user: &UserId, session: &SessionId, kind: impl FnOnce() -> ActivityKind) {
+        self.send(user, || (Some(session.clone()), kind()));
+    }
+
+    /// Reports what happened to a user without a session, if a tail is open on any node.
+    pub(crate) fn report_without_session(&self, user: &UserId, kind: impl FnOnce() -> ActivityKind) {
+        self.send(user, || (None, kind()));
+    }
+
+    fn send(&self, user: &UserId, activity: impl FnOnce() -> (Option<SessionId>, ActivityKind)) {
         let is_wanted_elsewhere = self.is_wanted_elsewhere();
         if !is_wanted_elsewhere && !self.tails.are_open() {
             return;
         }
         let (at, node) = (self.clock.now(), self.node.to_string());
-        let activity =
-            Arc::new(Activity { at, node, user_id: user.clone(), session_id: session.clone(), kind: kind() });
+        let (session_id, kind) = activity();
+        let activity = Arc::new(Activity { at, node, user_id: user.clone(), session_id, kind });
         self.tails.offer_activity(&activity);
         if is_wanted_elsewhere {
             self.bus.broadcast_activity(&activity);

@@ -1,5 +1,5 @@
-//! Tails: an operator watches what goes through this node: entries, ephemeral messages, and activities of sessions. A tail
-//! is a bounded queue, so a reader that is too slow misses items, which are counted, and nothing waits for it.
+//! Tails: an operator watches what goes through this node: entries, ephemeral messages, and activities. A tail is a bounded
+//! queue, so a reader that is too slow misses items, which are counted, and nothing waits for it.
 
 use std::{
     collections::VecDeque,
@@ -41,17 +41,19 @@ impl TailFilter {
         self.topic.as_ref().is_none_or(|only| only == topic) && self.selects_service(&topic.service())
     }
 
-    /// Returns whether any activity of a session can be shown.
+    /// Returns whether any activity can be shown.
     pub(crate) fn selects_activities(&self) -> bool {
-        self.topic.is_none()
+        matches!(self.topic, None | Some(Topic::User(_)))
     }
 
     fn selects_activity(&self, activity: &Activity) -> bool {
-        let is_of_service = match &activity.kind {
-            ActivityKind::Call { service, .. } => self.selects_service(service),
-            ActivityKind::SessionOpened { .. } | ActivityKind::SessionEnded { .. } => self.service.is_none(),
-        };
-        self.selects_activities() && is_of_service
+        match &activity.kind {
+            ActivityKind::Call { service, .. } => self.topic.is_none() && self.selects_service(service),
+            ActivityKind::SessionOpened { .. } | ActivityKind::SessionEnded { .. } => {
+                self.topic.is_none() && self.service.is_none()
+            }
+            ActivityKind::NotificationEscalated { .. } => self.selects(&Topic::User(activity.user_id.clone())),
+        }
     }
 
     fn selects_service(&self, service: &ServiceName) -> bool {
@@ -86,7 +88,7 @@ pub enum Tailed {
     Entry(TailedEntry),
     /// An ephemeral message.
     Message(TailedMessage),
-    /// What a session did.
+    /// What a session did, or what happened to a user.
     Activity(Arc<Activity>),
     /// The number of items that were dropped here.
     Dropped(u64),
@@ -155,7 +157,7 @@ impl Tails {
         self.push(|filter| filter.selects(topic), tailed);
     }
 
-    /// Offers what a session did to the tails.
+    /// Offers an activity to the tails.
     pub(crate) fn offer_activity(&self, activity: &Arc<Activity>) {
         self.push(|filter| filter.selects_activity(activity), || Tailed::Activity(activity.clone()));
     }
@@ -227,7 +229,7 @@ impl Drop for Tail {
 
 #[cfg(test)]
 mod tests {
-    use realtime_gateway_protocol::{ClanId, MethodName, SessionId, Timestamp, Typing, UserId};
+    use realtime_gateway_protocol::{ClanId, MethodName, NotificationId, SessionId, Timestamp, Typing, UserId};
 
     use super::*;
     use crate::store::Entry;
@@ -298,13 +300,19 @@ mod tests {
         let message = Typing { user_id: user_id.clone(), clan_id, is_typing: true }.into();
         tails.offer_message(&EphemeralBroadcast { topic, message });
         let method = MethodName::new("cancel").unwrap();
+        let of_user = tails.open(TailFilter { topic: Some(Topic::User(user_id.clone())), service: None }).unwrap();
+        let notifications = TailFilter { topic: None, service: Some(ServiceName::notifications()) };
+        let of_notifications = tails.open(notifications).unwrap();
         let call = ActivityKind::Call { service: orders, method, outcome: "succeeded".into(), duration_ms: 1 };
-        for kind in [ActivityKind::SessionOpened { device_id: None }, call] {
-            let (at, session_id) = (Timestamp::from_millis(0), SessionId::new("s").unwrap());
+        let notification_id = NotificationId::new("n").unwrap();
+        let escalated = ActivityKind::NotificationEscalated { notification_id, offset: 1 };
+        for kind in [ActivityKind::SessionOpened { device_id: None }, call, escalated] {
+            let (at, session_id) = (Timestamp::from_millis(0), Some(SessionId::new("s").unwrap()));
             let activity = Activity { at, node: "n".into(), user_id: user_id.clone(), session_id, kind };
             tails.offer_activity(&Arc::new(activity));
         }
         let count = |tail: &Tail| std::iter::from_fn(|| tail.take()).count();
-        assert_eq!((count(&all), count(&of_topic), count(&of_service)), (3, 1, 1));
+        assert_eq!((count(&all), count(&of_topic), count(&of_service)), (4, 1, 1));
+        assert_eq!((count(&of_user), count(&of_notifications)), (1, 1));
     }
 }

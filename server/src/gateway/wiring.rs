@@ -382,6 +382,7 @@ async fn start_parts(base: &Base, core: &Core, upkeep: &Upkeep, bus_events: BusE
         reports: Reports::new(base.clock.clone(), base.config.clone()),
         clock: base.clock.clone(),
         metrics: base.metrics.clone(),
+        activity: core.activity.clone(),
     };
     tasks.spawn_part("escalations", escalations.run());
     tasks.spawn_part("bus listener", events.run(bus_events));

@@ -1,7 +1,7 @@
 //! Escalations: pending notifications that are reported to backend services because they were not acknowledged in time.
 //!
-//! [`Notify::escalate_at`](super::Notify::escalate_at) says when. A store remembers it as long as the notification is
-//! pending, and forgets it in the same step that removes the notification or writes the event.
+//! [`Notify::escalate_at`](super::Notify::escalate_at) says when. A store remembers this time as long as the notification is
+//! pending, and whether the event was written. It forgets both in the same step that removes the notification.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -44,17 +44,31 @@ pub struct Escalation {
     pub event: Option<Event>,
 }
 
+/// The escalation of a pending notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscalationState {
+    /// The notification is escalated at this time, or soon after it.
+    Due(Timestamp),
+    /// The notification was due at this time, and its event was written.
+    Reported(Timestamp),
+}
+
 /// The escalation of notifications that are not acknowledged in time. Several nodes may do it at the same time.
 #[async_trait]
 pub trait Escalations {
     /// Returns pending notifications that are due for escalation by the clock of the store.
     async fn due_escalations(&self, limit: PageLimit) -> Result<DueEscalations, StoreError>;
 
-    /// Writes the event of each notification that is pending and due, and forgets that it is due, in one step. Notifications
-    /// that were acknowledged, dropped, expired or escalated meanwhile are ignored. Returns how many events were written.
+    /// Writes the event of each notification that is pending and due, and remembers that it was written, in one step.
+    /// Notifications that were acknowledged, dropped, expired or escalated meanwhile are ignored. Returns for each, in the
+    /// same order, whether its event was written.
     ///
     /// # Errors
     /// - [`StoreError::Full`] if there is no space for the events. Nothing is changed, so that they can be escalated later.
     /// - [`StoreError::Unavailable`] if it is not confirmed. They may have been escalated nevertheless.
-    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<u64, StoreError>;
+    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<Vec<bool>, StoreError>;
+
+    /// Returns the escalation of each of these notifications of a user, in the same order. `None` for one that is not to be
+    /// escalated, or is not pending any more.
+    async fn escalations_of(&self, user: &UserId, offsets: &[u64]) -> Result<Vec<Option<EscalationState>>, StoreError>;
 }

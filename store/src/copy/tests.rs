@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    Append, Block, BlockedTokens, DeadReason, Durability, Event, EventSource, Notify, Options, Redaction, Retention,
-    Store,
+    Append, Block, BlockedTokens, DeadReason, Durability, Escalation, Event, EventSource, Notify, Options, Redaction,
+    Retention, Store,
     clock::Clock,
     redb::{self, RedbStore},
     redis::{self, RedisOptions, RedisStore, TimeSource, tests::own_prefix},
@@ -103,7 +103,14 @@ async fn fill(subject: &Subject) {
         subject.notify(Notify { max_pending: 4, dropped_event, ..base }).await;
     }
     let long = Timestamp::from_millis(subject.now().millis() + 100 * WINDOW.as_millis() as u64);
-    subject.notify(Notify { expires: long, ..subject.notification("bert", "n1") }).await;
+    // The first notification is escalated, the second one is to be, and the third one is due.
+    for (id, escalate_in) in [("n1", 0), ("n2", 1_000_000), ("n3", 0)] {
+        let escalate_at = Some(Timestamp::from_millis(subject.now().millis() + escalate_in));
+        subject.notify(Notify { expires: long, escalate_at, ..subject.notification("bert", id) }).await;
+    }
+    let (bert, unacked) = (UserId::new("bert").unwrap(), Some(event(subject, "unacked")));
+    let escalation = Escalation { user: bert, offset: 1, event: unacked };
+    assert_eq!(subject.store.escalate(vec![escalation]).await.unwrap(), [true]);
     let users = ["carl", "dora"];
     for id in ["b1", "b2", "b3"] {
         assert!(subject.store.notify_all(broadcast(subject, &users, id)).await.iter().all(Result::is_ok));
@@ -149,8 +156,11 @@ async fn seen(store: &dyn Store) -> String {
         seen += &format!("{topic}: {:?} {:?} {:?}\n", page.epoch, page.bounds, page.entries);
     }
     for user in ["anna", "bert", "carl", "dora"] {
-        seen += &format!("{:?}\n", store.pending_count(&UserId::new(user).unwrap()).await.unwrap());
+        let user = UserId::new(user).unwrap();
+        seen += &format!("{:?}\n", store.pending_count(&user).await.unwrap());
+        seen += &format!("{:?}\n", store.escalations_of(&user, &[1, 2, 3, 4, 5]).await.unwrap());
     }
+    seen += &format!("{:?}\n", store.due_escalations(ALL).await.unwrap());
     for n in 0..300 {
         let user = UserId::new(format!("blocked{n}")).unwrap();
         seen += &format!("{:?}\n", store.blocks_of(&user).await.unwrap());
@@ -206,7 +216,7 @@ async fn goes_on(subject: &Subject) {
     subject.sweep().await;
     assert_eq!(store.heads(&[topic("few")]).await.unwrap().bounds[0].floor, 6);
     subject.pass(WINDOW * 100);
-    assert_eq!(subject.sweep().await.1, 1);
+    assert_eq!(subject.sweep().await.1, 3);
 }
 
 async fn there_and_back(from: StoreKind, to: StoreKind) {

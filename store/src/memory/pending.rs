@@ -9,7 +9,7 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{NotificationId, Timestamp};
 
 use crate::{
-    ContentDigest, Entry, LogBounds, Notify, PageLimit, Repeat, StoreError,
+    ContentDigest, Entry, EscalationState, LogBounds, Notify, PageLimit, Repeat, StoreError,
     clock::after,
     page::{PageBudget, Read, next_position},
 };
@@ -43,8 +43,8 @@ pub(super) struct PendingRow {
     pub(super) id: NotificationId,
     pub(super) at: Timestamp,
     pub(super) expires: Timestamp,
-    /// When it is escalated, unless it was escalated already.
-    pub(super) escalate_at: Option<Timestamp>,
+    /// Its escalation, if it is or was to be escalated.
+    pub(super) escalation: Option<EscalationState>,
     pub(super) body: Bytes,
 }
 
@@ -90,7 +90,8 @@ impl UserPending {
         }
         self.head += 1;
         let (id, body) = (notify.id.clone(), notify.body.clone());
-        let row = PendingRow { id, at: notify.at, expires: notify.expires, escalate_at: notify.escalate_at, body };
+        let escalation = notify.escalate_at.map(EscalationState::Due);
+        let row = PendingRow { id, at: notify.at, expires: notify.expires, escalation, body };
         self.bytes += PENDING_BYTES + notify.body.len() as u64;
         self.pending.insert(self.head, row);
         let known = Remembered { offset: self.head, at: notify.at, content: notify.content };
@@ -105,10 +106,10 @@ impl UserPending {
         self.pending.get(&offset)
     }
 
-    /// Forgets when a notification is escalated.
-    pub(super) fn forget_escalation(&mut self, offset: u64) {
+    /// Replaces the escalation of a notification.
+    pub(super) fn set_escalation(&mut self, offset: u64, escalation: Option<EscalationState>) {
         if let Some(row) = self.pending.get_mut(&offset) {
-            row.escalate_at = None;
+            row.escalation = escalation;
         }
     }
 

@@ -275,9 +275,9 @@ fn load(tables: &mut Tables<'_>, item: &Item) -> Result<(), Fault> {
             tables.pending.insert(key, pending.encode(key).as_slice())?;
             tables.expiries.insert((expires.millis(), row.number, *offset), user.as_str())?;
         }
-        Item::Escalation { user, offset, due } => {
+        Item::Escalation { user, offset, state } => {
             let number = user_row(tables, user)?.number;
-            escalations::write(tables, (number, *offset), user.as_str(), due.millis())?;
+            escalations::restore(tables, (number, *offset), user.as_str(), *state)?;
         }
         Item::Body { number, id, expires, body } => {
             tables.take_body_number(*number)?;

@@ -2,11 +2,11 @@
 //!
 //! | table | key | row |
 //! | --- | --- | --- |
-//! | `escalations` | user, offset | [`EscalationRow`], for a pending notification that is to be escalated |
-//! | `escalations_by_time` | time, user, offset | user's name |
+//! | `escalations` | user, offset | [`EscalationRow`], for a pending notification that is or was to be escalated |
+//! | `escalations_by_time` | time, user, offset | user's name, until the event is written |
 //!
-//! Both rows are removed with the notification, or when its event is written. The second table is an index without checksums.
-//! Most notifications have no rows here, so that they cost nothing.
+//! Both rows are removed with the notification. The second one is removed when the event is written; it is an index without
+//! checksums. Most notifications have no rows here, so that they cost nothing.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,15 +16,16 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, Table
 use super::{
     RedbStore, bodies,
     fault::{Fault, guard},
-    format::{Pair, PendingRow, RowBody, Triple, UserRow, time},
+    format::{PENDING, Pair, PendingRow, RowBody, Triple, UserRow, time},
     operation::Request,
     outbox, pending,
+    reader::Reader,
     sealed::{Position, fields, row},
     tables::Tables,
 };
 use crate::{
-    DueEscalation, DueEscalations, Escalation, Escalations, EventDetail, PageLimit, StoreError, copy::Item,
-    page::PageBudget,
+    DueEscalation, DueEscalations, Escalation, EscalationState, Escalations, EventDetail, PageLimit, StoreError,
+    copy::Item, page::PageBudget,
 };
 
 /// The approximate size of an event without its body, in bytes.
@@ -58,6 +59,23 @@ pub(super) fn write(tables: &mut Tables<'_>, (number, offset): Pair, name: &str,
     tables.escalations.insert(key, EscalationRow { due }.encode(key).as_slice())?;
     tables.escalations_by_time.insert((due, number, offset), name)?;
     Ok(())
+}
+
+/// Remembers that a notification was escalated.
+fn write_reported(tables: &mut Tables<'_>, (number, offset): Pair, due: u64) -> Result<(), Fault> {
+    tables.escalations_by_time.remove((due, number, offset))?;
+    Ok(())
+}
+
+/// Writes the escalation of a notification of another store.
+pub(super) fn restore(tables: &mut Tables<'_>, key: Pair, name: &str, state: EscalationState) -> Result<(), Fault> {
+    match state {
+        EscalationState::Due(due) => write(tables, key, name, due.millis()),
+        EscalationState::Reported(due) => {
+            write(tables, key, name, due.millis())?;
+            write_reported(tables, key, due.millis())
+        }
+    }
 }
 
 /// Forgets when a notification is escalated, if it is to be. A damaged row leaves its row of the index, which is removed when
@@ -166,26 +184,31 @@ struct Escalate {
 }
 
 impl Request for Escalate {
-    type Answer = u64;
+    type Answer = Vec<bool>;
 
-    fn apply(&self, tables: &mut Tables<'_>) -> Result<u64, Fault> {
+    fn apply(&self, tables: &mut Tables<'_>) -> Result<Vec<bool>, Fault> {
         tables.reserve(self.bytes())?;
-        let mut escalated = 0;
-        for Escalation { user, offset, event } in &self.escalations {
+        let mut written = vec![false; self.escalations.len()];
+        for (Escalation { user, offset, event }, written) in self.escalations.iter().zip(&mut written) {
             let Some(number) = number_of(tables, user)? else { continue };
             let key = (number, *offset);
-            let is_due = due_of(tables, key)?.is_some_and(|due| due <= self.now.millis());
+            let Some(due) = due_of(tables, key)?.filter(|due| *due <= self.now.millis()) else { continue };
+            let is_reported = tables.escalations_by_time.get((due, number, *offset))?.is_none();
             let is_pending = pending::expires(tables, key)?.is_some_and(|end| end > self.now.millis());
-            if is_due && is_pending {
-                tables.changed = true;
-                forget(tables, key)?;
-                if let Some(event) = event {
+            if is_reported || !is_pending {
+                continue;
+            }
+            tables.changed = true;
+            match event {
+                Some(event) => {
+                    write_reported(tables, key, due)?;
                     outbox::write(tables, event, &EventDetail::None)?;
-                    escalated += 1;
+                    *written = true;
                 }
+                None => forget(tables, key)?,
             }
         }
-        Ok(escalated)
+        Ok(written)
     }
 
     fn bytes(&self) -> usize {
@@ -202,6 +225,48 @@ impl Request for Escalate {
     }
 }
 
+/// Returns the escalation of a notification from its row and the index.
+fn state_of(
+    index: Option<&ReadOnlyTable<Triple, &'static str>>,
+    (number, offset): Pair,
+    due: u64,
+) -> Result<EscalationState, Fault> {
+    let is_due = match index {
+        Some(index) => index.get((due, number, offset))?.is_some(),
+        None => false,
+    };
+    Ok(if is_due { EscalationState::Due(time(due)) } else { EscalationState::Reported(time(due)) })
+}
+
+/// Returns the escalation of each of these notifications of a user.
+fn read_states(reader: &Reader<'_>, user: &UserId, offsets: &[u64]) -> Result<Vec<Option<EscalationState>>, Fault> {
+    let (Some(table), Some(user)) = (table(reader.transaction)?, reader.user_row(user)?) else {
+        return Ok(vec![None; offsets.len()]);
+    };
+    let (index, pending) = (index(reader.transaction)?, reader.transaction.open_table(PENDING)?);
+    let state = |offset: &u64| {
+        let key = (user.number, *offset);
+        let is_pending = match pending.get(key)? {
+            Some(row) => PendingRow::decode(key, row.value()).is_ok_and(|row| row.expires > reader.now),
+            None => false,
+        };
+        match table.get(key)?.map(|row| EscalationRow::decode(key, row.value())) {
+            Some(Ok(row)) if is_pending => state_of(index.as_ref(), key, row.due).map(Some),
+            _ => Ok(None),
+        }
+    };
+    offsets.iter().map(state).collect()
+}
+
+/// The index in a read transaction, like [`table`].
+fn index(transaction: &ReadTransaction) -> Result<Option<ReadOnlyTable<Triple, &'static str>>, Fault> {
+    match transaction.open_table(ESCALATIONS_BY_TIME) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The table in a read transaction. `None` for a file that no version with escalations has written yet.
 pub(super) fn table(transaction: &ReadTransaction) -> Result<Option<ReadOnlyTable<Pair, &'static [u8]>>, Fault> {
     match transaction.open_table(ESCALATIONS) {
@@ -211,18 +276,19 @@ pub(super) fn table(transaction: &ReadTransaction) -> Result<Option<ReadOnlyTabl
     }
 }
 
-/// Returns when notifications of the user with a number are escalated, or the error if one of the rows cannot be read.
+/// Returns the escalations of the notifications of the user with a number, or the error if one of the rows cannot be read.
 pub(super) fn read_each(
     transaction: &ReadTransaction,
     user: &UserId,
     number: u64,
 ) -> Result<Vec<Result<Item, Fault>>, Fault> {
     let Some(table) = table(transaction)? else { return Ok(Vec::new()) };
-    let mut all = Vec::new();
+    let (index, mut all) = (index(transaction)?, Vec::new());
     for row in table.range((number, 0)..=(number, u64::MAX))? {
         let (key, row) = row?;
-        let (offset, due) = (key.value().1, EscalationRow::decode(key.value(), row.value()).map(|row| time(row.due)));
-        all.push(due.map(|due| Item::Escalation { user: user.clone(), offset, due }));
+        let (key, row) = (key.value(), EscalationRow::decode(key.value(), row.value()));
+        let state = row.and_then(|row| state_of(index.as_ref(), key, row.due));
+        all.push(state.map(|state| Item::Escalation { user: user.clone(), offset: key.1, state }));
     }
     Ok(all)
 }
@@ -233,7 +299,12 @@ impl Escalations for RedbStore {
         self.submit(ReadDue { now: self.clock.now(), limit }).await
     }
 
-    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<u64, StoreError> {
+    async fn escalate(&self, escalations: Vec<Escalation>) -> Result<Vec<bool>, StoreError> {
         self.submit(Escalate { escalations, now: self.clock.now() }).await
+    }
+
+    async fn escalations_of(&self, user: &UserId, offsets: &[u64]) -> Result<Vec<Option<EscalationState>>, StoreError> {
+        let (user, offsets) = (user.clone(), offsets.to_vec());
+        self.read_with(move |reader| read_states(reader, &user, &offsets)).await
     }
 }

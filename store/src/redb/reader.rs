@@ -114,7 +114,7 @@ impl Reader<'_> {
         read.inspect_err(|fault| self.damage.record_fault("log", &topic, fault))
     }
 
-    fn user_row(&self, user: &UserId) -> Result<Option<UserRow>, Fault> {
+    pub(super) fn user_row(&self, user: &UserId) -> Result<Option<UserRow>, Fault> {
         let read = guard(|| {
             let users = self.transaction.open_table(USERS)?;
             match users.get(user.as_str())? {

@@ -317,7 +317,7 @@ impl Item for Shard {
     }
 }
 
-/// The id of an entry of a stream.
+/// The id of an entry of a stream, or an offset.
 impl Item for String {
     fn add(&self, request: &mut Request) {
         request.text(self);

@@ -177,7 +177,7 @@ impl RedisStore {
             let mut command = cmd("XRANGE");
             command.arg(self.key(&format!("pending:{user}"))).arg(&from).arg("+").arg("COUNT").arg(ROWS_PER_REQUEST);
             let rows = Reply::of(self.query::<Value>(&command).await?)?.all(decode_pending)?;
-            let Some((last, ..)) = rows.last() else { return Ok(()) };
+            let Some((last, ..)) = rows.last() else { return self.dump_escalated(&user, pages).await };
             from = format!("({last}-0");
             for (offset, at, expires, id, body) in rows {
                 if let PendingBody::Shared(number) = body
@@ -283,7 +283,7 @@ impl RedisStore {
                 let until = after(*at, self.window).max(*expires);
                 self.write_known_id(writes, user, id, &format!("{offset} {}", at.millis()), until);
             }
-            Item::Escalation { user, offset, due } => self.write_escalation(writes, (user, *offset), *due),
+            Item::Escalation { user, offset, state } => self.write_escalation(writes, (user, *offset), *state),
             Item::Body { number, id, expires, body } => {
                 let key = body_key(*number);
                 let row = writes.cmd("HSET").arg(self.key(&key)).arg("b").arg(&body[..]);

@@ -160,16 +160,11 @@ scripts! {
     }
 
     /// Counts the pending notifications of a user.
-    CountPending<'a> = PRELUDE "marks" "bodies" "pending" "count_pending" {
-        user_id: &'a str,
-        now: ScriptTime,
-    }
+    CountPending<'a> = PRELUDE "marks" "bodies" "pending" "count_pending" { user_id: &'a str, now: ScriptTime, }
 
     /// Reads notifications that are due for escalation.
     ReadEscalations = PRELUDE "marks" "bodies" "pending" "read_escalations" {
-        now: ScriptTime,
-        max_entries: u64,
-        max_bytes: u64,
+        now: ScriptTime, max_entries: u64, max_bytes: u64,
     }
 
     /// Writes the events of notifications that are due.
@@ -177,6 +172,11 @@ scripts! {
         outbox: OutboxArguments<'a>,
         now: ScriptTime,
         escalations: List<'a, Escalation>,
+    }
+
+    /// Reads the escalations of notifications of a user.
+    EscalationsOf<'a> = PRELUDE "marks" "bodies" "pending" "escalations_of" {
+        user_id: &'a str, now: ScriptTime, offsets: List<'a, String>,
     }
 
     /// Removes expired rows.

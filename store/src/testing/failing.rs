@@ -8,9 +8,9 @@ use realtime_gateway_protocol::{CloseCode, NotificationId, SessionId, Timestamp,
 
 use crate::{
     Admission, Append, Appended, Attempts, Block, BlockChanges, BlockOutcome, Blocks, Broadcast, ConnectedUsers,
-    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, Escalations, Event, Heads,
-    Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit, Pending,
-    Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled, ServerSubscription,
+    ControlMessage, DeadEvent, DueEscalations, EarlierAppend, Epoch, Escalation, EscalationState, Escalations, Event,
+    Heads, Idempotency, Log, NodeRecord, Nodes, Notified, Notify, Outbox, OutboxEntry, OutboxStatus, Page, PageLimit,
+    Pending, Presence, PresenceChange, Present, Reaped, RecentLogs, ReconcileRequest, Reconciled, ServerSubscription,
     ServerSubscriptions, SessionPolicy, SessionRecord, Sessions, Settled, Settlement, SpaceLimits, Store, StoreError,
     StoreStatus, SubscriptionFilter, SubscriptionOutcome, Swept, UserPage, UserPresence, WaitingEvent, WebhookFilter,
     WebhookName, WebhookStatus, Webhooks, memory::MemoryStore,
@@ -92,7 +92,8 @@ delegate!(Pending {
 
 delegate!(Escalations {
     async fn due_escalations(limit: PageLimit) -> DueEscalations;
-    async fn escalate(escalations: Vec<Escalation>) -> u64;
+    async fn escalate(escalations: Vec<Escalation>) -> Vec<bool>;
+    async fn escalations_of(user: &UserId, offsets: &[u64]) -> Vec<Option<EscalationState>>;
 });
 
 delegate!(Sessions {

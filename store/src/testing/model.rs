@@ -227,6 +227,9 @@ async fn compare(subject: &mut Subject, steps: Vec<Step>) {
                 assert_eq!(answer, model.read_back(&user(name), before, limit, now), "{step:?}");
                 let user = subject.notification(&format!("u{name}"), "x").user;
                 assert_eq!(store.pending_count(&user).await.unwrap(), model.pending_count(&user, now), "{step:?}");
+                let offsets: Vec<u64> = (1..40).collect();
+                let expected = model.escalations_of(&user, &offsets, now);
+                assert_eq!(store.escalations_of(&user, &offsets).await.unwrap(), expected, "{step:?}");
             }
             Step::Reopen => {
                 drop(store);

@@ -115,6 +115,7 @@ macro_rules! conformance {
             does_not_escalate_after_end_of_notification
             does_not_escalate_before_it_is_due
             escalation_without_event_is_forgotten
+            shows_whether_pending_notification_was_escalated
             repeat_changes_no_escalation
             escalates_broadcast_for_each_recipient
             limits_page_of_due_escalations
@@ -136,6 +137,7 @@ macro_rules! conformance {
             replays_dead_letters_after_waiting_events
             later_dead_letter_replaces_one_with_same_id
             events_of_removed_webhook_stay
+            escalates_many_that_are_due_at_the_same_time
         );
     };
     (space: $subject:expr) => {

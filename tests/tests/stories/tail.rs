@@ -13,14 +13,14 @@ use tokio::{
 use crate::{declared_services::Contracts, two_nodes::Pair};
 
 /// A running `gateway tail`.
-struct Tail {
+pub(crate) struct Tail {
     lines: Lines<BufReader<ChildStdout>>,
     _child: Child,
 }
 
 impl Tail {
     /// Starts a tail. The gateway opens it a little later.
-    fn start(gateway: &Gateway, arguments: &[&str]) -> Self {
+    pub(crate) fn start(gateway: &Gateway, arguments: &[&str]) -> Self {
         let url = format!("http://{}", gateway.address());
         let mut child = Command::new(realtime_gateway_tests::gateway_program())
             .args(["tail", "--json", "--gateway", &url, "--api-key", Api::KEY])
@@ -33,13 +33,13 @@ impl Tail {
         Self { lines, _child: child }
     }
 
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         let line = must("a line", self.lines.next_line()).await.unwrap().expect("the tail goes on");
         serde_json::from_str(&line).unwrap()
     }
 
     /// Sends messages to a clan until the tail shows one, and returns its line.
-    async fn after_opening(&mut self, socket: &mut Socket, clan: &str) -> Value {
+    pub(crate) async fn after_opening(&mut self, socket: &mut Socket, clan: &str) -> Value {
         loop {
             socket.chat(clan, "are you there").await;
             tokio::select! {

@@ -4,6 +4,7 @@ mod dead_letters;
 mod escalations;
 mod failures;
 mod nodes;
+mod shown_escalations;
 
 use realtime_gateway_tests::{BackendRequest, Gateway, ServiceBackend, Settings, Socket, eventually, write_secret};
 use reqwest::Method;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;
-use realtime_gateway_protocol::{ClanId, HistoryLimit, Notification, ServiceName, TopicName, UserId};
+use realtime_gateway_protocol::{ClanId, HistoryLimit, Notification, ServiceName, Timestamp, TopicName, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ use crate::{
         tags::Tag,
     },
     session::Sessions,
+    store::EscalationState,
     topic::Topic,
 };
 
@@ -82,12 +83,50 @@ struct Subscribers {
     missing: Vec<String>,
 }
 
+/// A notification that is pending.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct PendingNotification {
+    #[serde(flatten)]
+    notification: Notification,
+    /// Given if the notification is reported to backend services when it is not acknowledged in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    escalation: Option<EscalationSeen>,
+}
+
+/// The escalation of a pending notification.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct EscalationSeen {
+    /// When the notification is due for escalation, or was.
+    due_at: Timestamp,
+    /// Whether the event `notification.unacked` was made for backend services. It may still be on its way to them.
+    reported: bool,
+}
+
+impl From<EscalationState> for EscalationSeen {
+    fn from(state: EscalationState) -> Self {
+        match state {
+            EscalationState::Due(due_at) => Self { due_at, reported: false },
+            EscalationState::Reported(due_at) => Self { due_at, reported: true },
+        }
+    }
+}
+
+impl From<(Notification, Option<EscalationState>)> for PendingNotification {
+    fn from((notification, escalation): (Notification, Option<EscalationState>)) -> Self {
+        Self { notification, escalation: escalation.map(Into::into) }
+    }
+}
+
 /// Notifications that a user has not acknowledged.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PendingNotifications {
     /// The notifications, in the order of their offsets.
-    notifications: Vec<Notification>,
+    notifications: Vec<PendingNotification>,
     /// The number of all pending notifications of the user.
     count: u64,
     /// Whether there are more. `after` of the next page is the last offset of this one.
@@ -127,7 +166,7 @@ impl Inspection {
 
     /// List a user's pending notifications.
     ///
-    /// What the user has not acknowledged, oldest first.
+    /// What the user has not acknowledged, oldest first, with the state of its escalation.
     #[oai(path = "/users/:userId/notifications", method = "get", operation_id = "getPendingNotifications")]
     async fn notifications(
         &self,
@@ -142,6 +181,7 @@ impl Inspection {
         let (after, limit) = (after.0.map_or(0, |after| after.0), at_most(limit.0));
         let page = notifications.pending(&user.0, after, limit).await?;
         let commands::PendingPage { notifications, count, has_more } = page;
+        let notifications = notifications.into_iter().map(Into::into).collect();
         Ok(JsonResponse(PendingNotifications { notifications, count, has_more }))
     }
 

@@ -63,7 +63,7 @@ impl Tails {
     /// `content` also `message`. Typing and changes of presence have `status` instead of `offset`; events of topics without
     /// history have neither. What sessions do is shown without `topic`: `session_opened`, `session_ended` with `code`,
     /// `reason` and `durationMs`, and `call` with `service`, `method`, `outcome` and `durationMs`; each with `at`, `node`,
-    /// `userId` and `sessionId`. A line `{"dropped": n}` says that the reader was too slow for n lines, and `{"cut": true}` in
+    /// `userId` and `sessionId`. `notification_escalated` has `at`, `node`, `userId`, `notificationId` and `offset`. A line `{"dropped": n}` says that the reader was too slow for n lines, and `{"cut": true}` in
     /// front that `since` reaches further back than what is shown. Empty lines keep the connection. 409 (`tail_limit`) when
     /// the node has 8 tails.
     #[oai(path = "/tail", method = "get", operation_id = "tail")]

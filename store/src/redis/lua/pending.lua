@@ -1,7 +1,8 @@
 -- The notifications of a user: a hash `user` (h head, s when the first of them expires or earlier, c how many are pending,
 -- m the mark, l until when pages report that some may be lost, e whether some are to be escalated), a stream `pending` with offsets as ids, a text `notified`
--- per known id (offset and time), and the indexes `expiries` and `escalations` of all users. A version without escalations
--- leaves rows of removed notifications in `escalations`; they are removed when they are due.
+-- per known id (offset and time), a hash `escalated` (offset, when it was due) of the pending notifications whose event was
+-- written, and the indexes `expiries` and `escalations` of all users. A version without escalations leaves rows of removed
+-- notifications in `escalations`; they are removed when they are due.
 local LOST_FOR = 7 * 24 * 3600 * 1000
 -- Restores a user whose hash is missing: it continues after the stream. Without a stream, nothing was pending, or it is
 -- lost.
@@ -47,7 +48,10 @@ local function remove(user, offset, fields, now, window)
   if shared then release_body(shared) end
   decrement_count(user)
   call('ZREM', prefix .. 'expiries', offset .. ' ' .. user.name)
-  if user.escalates then call('ZREM', prefix .. 'escalations', offset .. ' ' .. user.name) end
+  if user.escalates then
+    call('ZREM', prefix .. 'escalations', offset .. ' ' .. user.name)
+    call('HDEL', prefix .. 'escalated:' .. user.name, offset)
+  end
   if tonumber(fields[2]) + window <= now then
     local known = call('GET', notified(user, fields[6]))
     if known and string.match(known, '^%d+') == offset then call('DEL', notified(user, fields[6])) end
@@ -56,6 +60,9 @@ end
 local function drop_if_empty(user)
   if call('XLEN', user.pending) > 0 then return end
   call('DEL', user.pending)
-  if user.escalates then call('HDEL', user.row, 'e') end
+  if user.escalates then
+    call('HDEL', user.row, 'e')
+    call('DEL', prefix .. 'escalated:' .. user.name)
+  end
 end
 local function total_pending() return call('ZCARD', prefix .. 'expiries') end

@@ -5,7 +5,7 @@ use realtime_gateway_protocol::{NotificationId, Timestamp, UserId};
 
 use super::{TestNode, own_prefix};
 use crate::{
-    Escalations, Notify, Pending,
+    Escalation, Escalations, Event, EventSource, Notify, Pending,
     testing::conformance::{ALL, content},
 };
 
@@ -48,7 +48,22 @@ async fn leaves_no_rows_behind() {
     assert_eq!(ids, ["expired", "kept"]);
     assert_eq!(indexed(), "2", "the useless row is removed");
     let user = UserId::new("u").unwrap();
-    let ids = ["never", "expired", "kept"].map(|id| NotificationId::new(id).unwrap());
-    assert_eq!(node.store.acknowledge(&user, &ids, None).await.unwrap().len(), 3);
+    let escalated = || shared().cli(&["hlen", &key("escalated:u")]);
+    let escalation = |offset: u64| {
+        let (id, key) = (format!("e{offset}").into(), "notification.unacked.u".into());
+        let event = Event { id, key, at: now(), body: "{}".into(), source: EventSource::Client };
+        Escalation { user: user.clone(), offset, event: Some(event) }
+    };
+    assert_eq!(node.store.escalate(vec![escalation(3), escalation(4)]).await.unwrap(), [true, true]);
+    assert_eq!((indexed(), escalated()), ("0".into(), "2".into()));
+    let acknowledge = async |id: &str| {
+        let ids = [NotificationId::new(id).unwrap()];
+        node.store.acknowledge(&user, &ids, None).await.unwrap().len()
+    };
+    assert_eq!((acknowledge("expired").await, escalated()), (1, "1".into()));
+    // An earlier version acknowledges this one, and does not know that it was escalated.
+    shared().cli(&["xdel", &key("pending:u"), "4-0"]);
+    shared().cli(&["zrem", &key("expiries"), "4 u"]);
+    assert_eq!((acknowledge("never").await, escalated()), (1, "0".into()), "it goes with the last one of the user");
     assert_eq!((indexed(), is_marked()), ("0".into(), "0".into()));
 }

@@ -140,7 +140,7 @@ pub async fn escalation_waits_for_space(subject: &Subject) {
     subject.pass(Duration::from_secs(60));
     subject.sweep().await;
     status_with(subject, "accepting", |status| status.space.refusing.is_none()).await;
-    assert_eq!(escalate().await.unwrap(), 1);
+    assert_eq!(escalate().await.unwrap(), [true]);
 }
 
 /// Stores 1,200 messages and 100 notifications, each with a key, and returns how many keys there were before.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use realtime_gateway_protocol::{MessageId, NotificationId, Timestamp, UserId, topic::Topic};
 
 use crate::{
-    Append, ContentDigest, DueEscalation, Entry, Escalation, Idempotency, LogBounds, Notify, PageLimit, clock::after,
+    Append, ContentDigest, DueEscalation, Entry, Escalation, EscalationState, Idempotency, LogBounds, Notify,
+    PageLimit, clock::after,
 };
 
 /// The content of a page, without the epoch.
@@ -32,7 +33,7 @@ struct Kept {
     content: ContentDigest,
     at: Timestamp,
     expires: Timestamp,
-    escalate_at: Option<Timestamp>,
+    escalation: Option<EscalationState>,
     body: Bytes,
     removed: bool,
 }
@@ -95,7 +96,8 @@ impl Naive {
             dropped.push(oldest.id.clone());
         }
         let Notify { id, content, at, expires, escalate_at, body, .. } = notify;
-        notifications.push(Kept { id, content, at, expires, escalate_at, body, removed: false });
+        let escalation = escalate_at.map(EscalationState::Due);
+        notifications.push(Kept { id, content, at, expires, escalation, body, removed: false });
         Some((notifications.len() as u64, false, dropped))
     }
 
@@ -117,7 +119,7 @@ impl Naive {
         let mut all = Vec::new();
         for (user, notifications) in &self.users {
             for (index, kept) in notifications.iter().enumerate() {
-                let is_due = kept.escalate_at.is_some_and(|due| due <= now);
+                let is_due = matches!(kept.escalation, Some(EscalationState::Due(due)) if due <= now);
                 if is_due && !kept.removed && kept.expires > now {
                     let (user, id, body) = (user.clone(), kept.id.clone(), kept.body.clone());
                     all.push(DueEscalation { user, offset: index as u64 + 1, id, at: kept.at, body });
@@ -129,12 +131,29 @@ impl Naive {
     }
 
     /// Escalates notifications that are due.
-    pub(super) fn escalate(&mut self, escalations: &[Escalation]) -> u64 {
+    pub(super) fn escalate(&mut self, escalations: &[Escalation]) -> Vec<bool> {
         for escalation in escalations {
             let notifications = self.users.entry(escalation.user.clone()).or_default();
-            notifications[escalation.offset as usize - 1].escalate_at = None;
+            let kept = &mut notifications[escalation.offset as usize - 1];
+            if let Some(EscalationState::Due(due)) = kept.escalation {
+                kept.escalation = Some(EscalationState::Reported(due));
+            }
         }
-        escalations.len() as u64
+        vec![true; escalations.len()]
+    }
+
+    /// Returns the escalation of notifications of a user.
+    pub(super) fn escalations_of(
+        &self,
+        user: &UserId,
+        offsets: &[u64],
+        now: Timestamp,
+    ) -> Vec<Option<EscalationState>> {
+        let state = |offset: &u64| {
+            let kept = self.users.get(user)?.get(*offset as usize - 1)?;
+            kept.escalation.filter(|_| !kept.removed && kept.expires > now)
+        };
+        offsets.iter().map(state).collect()
     }
 
     pub(super) fn pending_count(&self, user: &UserId, now: Timestamp) -> u64 {

@@ -13,15 +13,15 @@ use super::{nodes::shared, *};
 /// How long a test waits for what takes a second or two.
 const SOON: Duration = Duration::from_secs(30);
 /// How long a test waits for a node that takes over from a killed one.
-const LEASE_ENDS: Duration = Duration::from_secs(60);
+pub(super) const LEASE_ENDS: Duration = Duration::from_secs(60);
 
 impl Receiver {
-    fn unacked(&self, settings: Settings) -> Settings {
+    pub(super) fn unacked(&self, settings: Settings) -> Settings {
         self.named(settings, NAME, "[\"notification.unacked\"]")
     }
 
     /// Takes events until each of these notifications of users was reported. Returns the ids of the events of each.
-    async fn take_unacked(&mut self, expected: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+    pub(super) async fn take_unacked(&mut self, expected: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         while seen.len() < expected.len() {
             // After a kill, the other node sends when the lease of the killed one has ended.
@@ -39,11 +39,11 @@ impl Receiver {
     }
 }
 
-fn notification(user: &str, id: &str, escalate_after: u64) -> Value {
+pub(super) fn notification(user: &str, id: &str, escalate_after: u64) -> Value {
     json!({ "userId": user, "id": id, "title": "t", "message": "m", "escalateAfterSeconds": escalate_after })
 }
 
-async fn notify(gateway: &Gateway, body: Value) {
+pub(super) async fn notify(gateway: &Gateway, body: Value) {
     gateway.api().post("/api/v1/notifications", body).await;
 }
 
@@ -91,7 +91,7 @@ async fn reports_unacknowledged_notification_once() {
 
 impl Receiver {
     /// Takes the next request, which has one event of this type.
-    async fn take_event(&mut self, type_name: &str) -> Value {
+    pub(super) async fn take_event(&mut self, type_name: &str) -> Value {
         let request = self.receiver.next().await;
         let [event] = &events(&request)[..] else { panic!("{}", request.text) };
         assert_eq!(event["type"], type_name);
