@@ -8,6 +8,7 @@ mod random;
 mod frame;
 mod gateway;
 mod proxy;
+mod tls;
 
 // The adapter.
 mod adapter;

@@ -71,6 +71,12 @@ pub(crate) enum ConnectionFault {
     DropsTheLastFrames,
     /// It reads nothing while it cannot write.
     BlocksOnWriting,
+    /// It does not trust the authority of its options.
+    IgnoresAuthority,
+    /// It trusts the authority of any certificate.
+    TrustsAnyAuthority,
+    /// It accepts the certificate of any host.
+    AcceptsAnyHost,
 }
 
 /// What a mutant remembers during a scenario.
@@ -162,6 +168,9 @@ const CONNECTIONS: &[Mutant] = &[
     connection("closes-slowly", "does not close the connection", ConnectionFault::ClosesSlowly),
     connection("drops-last-frames", "drops what came before a close frame", ConnectionFault::DropsTheLastFrames),
     connection("blocks-on-writing", "reads nothing while it cannot write", ConnectionFault::BlocksOnWriting),
+    connection("ignores-authority", "does not trust the authority of its options", ConnectionFault::IgnoresAuthority),
+    connection("trusts-any-authority", "trusts any authority", ConnectionFault::TrustsAnyAuthority),
+    connection("accepts-any-host", "accepts the certificate of any host", ConnectionFault::AcceptsAnyHost),
 ];
 
 const fn connection(name: &'static str, about: &'static str, fault: ConnectionFault) -> Mutant {

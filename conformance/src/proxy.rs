@@ -34,6 +34,10 @@ impl Proxy {
         Ok(Self { address, plan, _task: task })
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the URL that the client gets.
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/ws", self.address)

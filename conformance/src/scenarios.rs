@@ -11,6 +11,7 @@ mod recovery;
 mod seeded;
 mod slow;
 mod subscriptions;
+mod tls;
 mod tokens;
 mod upgrade;
 mod vectors;
@@ -21,6 +22,7 @@ use crate::scenario::Scenario;
 pub(crate) const GROUPS: &[&[Scenario]] = &[
     connect::ALL,
     upgrade::ALL,
+    tls::ALL,
     tokens::ALL,
     close::ALL,
     subscriptions::ALL,

@@ -18,6 +18,7 @@ use crate::{
     mutants::Tampering,
     names::Names,
     proxy::{Cut, Direction, Fault, Proxy},
+    tls::{Certificate, TlsGateway},
 };
 
 /// The world of one scenario.
@@ -247,6 +248,11 @@ impl<'a> World<'a> {
     pub(crate) async fn accept_with(&self, client: &str, token: &str) -> Step<Peer> {
         let ((), peer) = tokio::try_join!(self.provide(client, token), self.gateway.accept())?;
         Ok(peer)
+    }
+
+    /// Starts a gateway with TLS in front of the proxy.
+    pub(crate) async fn tls(&self, shown: Certificate) -> Step<TlsGateway> {
+        TlsGateway::start(self.proxy.address(), shown, &self.proxy.plan.tampering).await
     }
 
     /// Opens a client with a time limit of 20 s for calls.

@@ -214,7 +214,7 @@ class Client:
             await self.backoff.wait()
         elif code in (4423, 4429):
             await self.backoff.wait(self.retry_after or {4423: 5, 4429: 30}[code])
-        elif code in (1000, 1002, 1003, 1007, 1009) or 4400 <= code < 4500:
+        elif code in (1002, 1003, 1007, 1009) or 4400 <= code < 4500:
             raise MustNotReturn(f"closed with {code}")
         else:
             await self.backoff.wait(self.retry_after)

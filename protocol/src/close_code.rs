@@ -52,8 +52,8 @@ macro_rules! close_codes {
 }
 
 close_codes! {
-    /// Closed by the client.
-    NORMAL = 1000 => Reconnect::Never,
+    /// Closed without a problem, by the client or by a proxy.
+    NORMAL = 1000 => Reconnect::Backoff,
     /// The node shuts down.
     GOING_AWAY = 1001 => Reconnect::AtOnce,
     /// A malformed frame.
@@ -162,12 +162,13 @@ mod tests {
 
     #[test]
     fn returns_meaning_of_known_codes() {
-        assert_eq!(CloseCode::NORMAL.meaning(), Some("Closed by the client."));
+        assert_eq!(CloseCode::NORMAL.meaning(), Some("Closed without a problem, by the client or by a proxy."));
         assert_eq!(CloseCode(4477).meaning(), None);
     }
 
     #[test]
     fn returns_reconnect_advice_of_known_codes() {
+        assert_eq!(CloseCode::NORMAL.reconnect(), Reconnect::Backoff);
         assert_eq!(CloseCode::GOING_AWAY.reconnect(), Reconnect::AtOnce);
         assert_eq!(CloseCode::MESSAGE_TOO_BIG.reconnect(), Reconnect::Never);
         assert_eq!(CloseCode::UNAUTHORIZED.reconnect(), Reconnect::WithFreshToken);

@@ -21,7 +21,7 @@
 
 /* The limits of a received message, of what waits to be sent, and of the head of the response. */
 #define MAX_MESSAGE (4u << 20)
-#define MAX_QUEUED (4u << 20)
+#define MAX_QUEUED (16u << 20)
 #define MAX_HEAD (16u << 10)
 
 enum { OPCODE_MORE = 0, OPCODE_TEXT = 1, OPCODE_CLOSE = 8, OPCODE_PING = 9, OPCODE_PONG = 10 };
@@ -243,6 +243,25 @@ static websocket_event upgrade(websocket *it) {
   return (websocket_event){.kind = WEBSOCKET_OPENED};
 }
 
+/* Returns whether a text is UTF-8 (RFC 3629): no code point in more bytes than it needs, no surrogate, none beyond U+10FFFF. */
+static bool is_utf8(const char *text, size_t length) {
+  const uint8_t *at = (const uint8_t *)text, *end = at + length;
+  while (at < end) {
+    uint8_t first = *at++;
+    if (first < 0x80) continue;
+    size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || (size_t)(end - at) < more) return false;
+    uint8_t least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (*at < least || *at > most) return false;
+    for (size_t i = 1; i < more; i++) {
+      if ((at[i] & 0xc0) != 0x80) return false;
+    }
+    at += more;
+  }
+  return true;
+}
+
 /* Ends a connection whose server violates the protocol. */
 static websocket_event violation(websocket *it, uint16_t code) {
   websocket_close(it, code);
@@ -274,11 +293,13 @@ static websocket_event frame(websocket *it, bool *again) {
     case OPCODE_MORE:
       if ((opcode == OPCODE_MORE) != it->is_continued) return violation(it, 1002);
       if (opcode == OPCODE_TEXT && is_final) {
+        if (!is_utf8(payload, (size_t)length)) return violation(it, 1007);
         return (websocket_event){.kind = WEBSOCKET_FRAME, .text = payload, .length = (size_t)length};
       }
       buffer_append(&it->message, payload, (size_t)length);
       it->is_continued = !is_final;
       *again = !is_final;
+      if (is_final && !is_utf8(it->message.bytes, it->message.length)) return violation(it, 1007);
       return (websocket_event){.kind = WEBSOCKET_FRAME, .text = it->message.bytes, .length = it->message.length};
     case OPCODE_PING:
       queue(it, OPCODE_PONG, payload, (size_t)length);

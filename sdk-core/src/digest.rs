@@ -2,4 +2,4 @@
 
 /// The SHA-256 of the sources of this crate, of the protocol and of the C interface, in hexadecimal digits. All SDKs that were
 /// built from the same sources have the same digest.
-pub const DIGEST: &str = "bf0996d7df089f71d9a7db5646400d8af764be345aefae9d128ff02b6a38f175";
+pub const DIGEST: &str = "89e4a3c82065fb38194abcb5d158f083d8ac924e67819c7832d394cfc8624181";

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-pub use builder::ClientBuilder;
+pub use builder::{ClientBuilder, SignedOut};
 pub(crate) use builder::{TokenFuture, TokenProvider};
 pub use call::CallOptions;
 pub use clan_chat::{ClanChat, Receipt, SendChat, SubscribeChat};

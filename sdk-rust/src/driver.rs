@@ -11,6 +11,7 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
 };
+use tokio_tungstenite::Connector;
 
 pub(crate) use mailbox::Mailbox;
 pub(crate) use socket::check_url;
@@ -68,6 +69,8 @@ pub(crate) enum Call {
 /// What the task is made of.
 pub(crate) struct Driver {
     pub(crate) url: String,
+    /// How TLS is made, if the app has its own configuration.
+    pub(crate) connector: Option<Connector>,
     pub(crate) config: Config,
     pub(crate) provider: TokenProvider,
     pub(crate) ops: mpsc::Receiver<Op>,
@@ -79,11 +82,11 @@ pub(crate) struct Driver {
 
 /// Runs a client until its last handle is gone.
 pub(crate) async fn run(driver: Driver) {
-    let Driver { url, config, provider, mut ops, state, pending, sweep } = driver;
+    let Driver { url, connector, config, provider, mut ops, state, pending, sweep } = driver;
     let mut task = Task {
         machine: Machine::new(config),
         clock: Clock::start(),
-        sockets: Sockets::new(url),
+        sockets: Sockets::new(url, connector),
         token: None,
         provider,
         state,

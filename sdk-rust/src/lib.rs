@@ -9,7 +9,7 @@ mod driver;
 pub use client::{
     CallOptions, ChatStream, ClanChat, Client, ClientBuilder, History, HistoryCommand, MessageStream,
     NotificationStream, Notifications, Publish, Published, RawEvent, Receipt, SendChat, ServerSideStream, ServiceTopic,
-    SubscribeChat, SubscribeTopic, TopicStream,
+    SignedOut, SubscribeChat, SubscribeTopic, TopicStream,
 };
 /// The digest of the sources of the core. SDKs with the same digest make the same decisions.
 pub use realtime_gateway_sdk_core::DIGEST as CORE_DIGEST;

@@ -71,6 +71,20 @@ pub(super) const ALL: &[Mutant] = &[
         lose(message["type"].as_str().is_some_and(|name| name.starts_with("later")))
     }),
     received("ignores-wait", "does not wait as long as the gateway asks", |_, message| remove(message, "retryAfterMs")),
+    received("believes-offsets", "takes any number for an offset", |_, message| {
+        let is_wrong =
+            message.get("offset").is_some_and(|offset| !(1..1 << 53).contains(&offset.as_u64().unwrap_or(0)));
+        if is_wrong {
+            message["offset"] = json!((1_u64 << 53) - 1);
+        }
+        Fate::Pass
+    }),
+    received("wait-overflows", "does not wait at all where the gateway asks for a huge wait", |_, message| {
+        if message["retryAfterMs"].as_u64().is_some_and(|wait| wait > 1 << 53) {
+            message["retryAfterMs"] = json!(0);
+        }
+        Fate::Pass
+    }),
     received("takes-one-reply", "reads only the first reply", |memory, message| {
         memory.count += u64::from(message.get("requestId").is_some());
         // The first one is the greeting.

@@ -79,6 +79,9 @@ pub(super) const ALL: &[Mutant] = &[
         memory.count += u64::from(is(line, "token"));
         lose(is(line, "token") && memory.count > 1)
     }),
+    line("asks-again", "asks for a token again, whatever the provider has said", |_, line| {
+        if is(line, "token") { Fate::Twice } else { Fate::Pass }
+    }),
     line("never-done", "never returns from a call", |_, line| {
         lose(is(line, "done") && line["id"].as_u64().is_some_and(|id| id < 1_000))
     }),

@@ -20,6 +20,7 @@ group! {
     "close/4403" => |w| ends(w, 4403, "failed"), "wrong-state", "stays away after 4403, disconnected by an operator";
     "close/4409" => |w| ends(w, 4409, "replaced"), "returns-at-once", "stays away after 4409, replaced";
     "close/unknown-4499" => |w| ends(w, 4499, "failed"), "returns-at-once", "stays away after an unknown code from 4400 to 4499";
+    "close/1000" => |w| returns(w, 1000), "connects-once", "returns after 1000, which it has not asked for";
     "close/1001" => |w| returns(w, 1001), "no-resubscription", "returns after 1001, the node shuts down";
     "close/1005" => |w| returns(w, 1005), "no-recovery", "returns after a close frame without a code";
     "close/1011" => |w| returns(w, 1011), "no-recovery", "returns after 1011, an internal error";

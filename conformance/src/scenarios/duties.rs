@@ -21,6 +21,8 @@ group! {
     "duties/not-reading" => not_reading, "blocks-on-writing", "reads while the gateway does not read";
     "duties/closes-in-time" => closes_in_time, "closes-slowly", "closes within 2 s when the gateway does not answer", 2 s;
     "duties/rubbish" => rubbish, "loses-first-item", "survives frames that it cannot use";
+    "duties/offsets" => offsets, "believes-offsets", "lets no number move a position that is not the offset of an entry";
+    "duties/huge-numbers" => huge_numbers, "wait-overflows", "works with numbers that are far beyond what a gateway means";
     "duties/wake" => wake, "connects-once", "connects now when it is woken, instead of waiting";
     "duties/wake-pings" => wake_pings, "never-pings", "checks its connection when it is woken", 1 s;
     "duties/opens-and-closes" => opens_and_closes, "closes-slowly", "leaves no connection, however often it is opened and closed", 2 s;
@@ -145,6 +147,72 @@ async fn rubbish(w: &World<'_>) -> Step {
     peer.send(&answers::chat("c", 1)).await;
     w.chats("s", "c", [1]).await?;
     w.gateway.stays_alone(Duration::from_millis(100)).await
+}
+
+/// Waits for the next chat message with its position. What the client cannot read may come before it, and leaves the position.
+async fn next_chat(w: &World<'_>, offset: u64) -> Step {
+    loop {
+        let line = w.item("s").await?;
+        if line["item"] == answers::chat("c", offset) {
+            let position = json!({"offset": offset, "epoch": answers::EPOCH});
+            return same("the position", &line["position"], &position);
+        }
+        let is_unmoved = line["position"].is_null() || line["position"]["offset"] == offset - 1;
+        check(is_unmoved, || format!("a message that is no entry moves the position: {line}"))?;
+    }
+}
+
+async fn offsets(w: &World<'_>) -> Step {
+    let mut peer = w.connect("a").await?;
+    w.subscribe(&mut peer, "s", "c", 0).await?;
+    peer.send(&answers::chat("c", 1)).await;
+    next_chat(w, 1).await?;
+    let entries = [answers::chat("c", 7), json!({"type": "later_entry", "clanId": "c", "offset": 7})];
+    let numbers =
+        ["9007199254740992", "18446744073709551615", "99999999999999999999", "-1", "0", "2.5", "\"2\"", "null"];
+    for entry in entries {
+        for number in numbers {
+            let text = entry.to_string().replace("\"offset\":7", &format!("\"offset\":{number}"));
+            peer.write(&frame::text(&text)).await;
+        }
+    }
+    // What has an offset without being an entry: a late reply, and a field of a later version.
+    peer.send(&json!({"type": "message_sent", "requestId": "999999", "messageId": 7, "clanId": "c", "offset": 9}))
+        .await;
+    peer.send(&json!({"type": "typing", "clanId": "c", "userId": "bob", "isTyping": true, "offset": 9})).await;
+    peer.send(&answers::chat("c", 2)).await;
+    next_chat(w, 2).await?;
+    peer.close(1012).await;
+    let mut peer = w.accept().await?;
+    let subscribe = peer.expect("subscribe_clan_chat").await?;
+    same("the position", &subscribe["recover"], &json!({"offset": 2, "epoch": answers::EPOCH}))?;
+    peer.reply(&subscribe, &answers::recovered(&subscribe, 2)).await;
+    Ok(())
+}
+
+async fn huge_numbers(w: &World<'_>) -> Step {
+    let greeting = json!({
+        "heartbeatIntervalMs": u64::MAX, "maxMessageBytes": u64::MAX, "protocolVersion": u32::MAX,
+        "expiresAt": "9999-12-31T23:59:59.999Z",
+        "limits": {"messagesPerSecond": u32::MAX, "burst": u32::MAX, "subscriptions": u32::MAX},
+    });
+    let mut peer = w.connect_with("a", &json!({"timeoutMs": 1_000}), &greeting).await?;
+    let subscribe = w.begin("subscribe", &json!({"client": "a", "stream": "n", "topic": "notifications"})).await?;
+    let command = peer.expect("subscribe_notifications").await?;
+    peer.reply(&command, &answers::confirmed_pending(u64::MAX)).await;
+    w.value(subscribe).await?;
+    let send = w.send("c", "hello").await?;
+    let chat = peer.expect("chat").await?;
+    let mut refusal = answers::error("rate_limited");
+    refusal["retryAfterMs"] = json!(u64::MAX);
+    peer.reply(&chat, &refusal).await;
+    // It is not repeated before its time has passed, however long the gateway asks to wait.
+    w.fails(send, "rate_limited", "refused").await?;
+    peer.send(&json!({"type": "reconnect", "afterMs": u64::MAX, "reason": "shutdown"})).await;
+    let mut next = w.accept().await?;
+    let command = next.expect("subscribe_notifications").await?;
+    next.reply(&command, &answers::confirmed_pending(0)).await;
+    peer.expect_close(1000).await
 }
 
 async fn wake(w: &World<'_>) -> Step {

@@ -26,6 +26,10 @@ group! {
     "tokens/unavailable" => unavailable, "connects-once", "returns with the same token when the gateway cannot check it now";
     "tokens/kept" => kept, "connects-once", "uses its token again for the next connection";
     "tokens/late" => late, "asks-once", "asks again after 30 s, and drops the late token", 32 s;
+    "tokens/signed-out" => signed_out, "asks-again",
+        "becomes `unauthorized` when its provider says that the user is signed out, and asks no more", 1 s;
+    "tokens/signed-out-at-renewal" => signed_out_at_renewal, "wrong-state",
+        "ends its session when the user is signed out, and continues its streams after `connect`", 2 s;
     "tokens/slow-renewal" => slow_renewal, "never-done", "works while the provider of a renewal takes its time", 2 s;
 }
 
@@ -245,4 +249,47 @@ async fn slow_renewal(w: &World<'_>) -> Step {
     let authenticate = peer.expect("authenticate").await?;
     renew(&mut peer, &authenticate).await;
     Ok(())
+}
+
+/// Says that the user is signed out.
+async fn sign_out(w: &World<'_>) -> Step {
+    let ask = w.asked("a").await?;
+    w.run("token", &json!({"ask": ask, "signedOut": true})).await?;
+    let state = w.state("a", "unauthorized").await?;
+    same("the close code", &state["error"]["closeCode"], &json!(4401))
+}
+
+async fn signed_out(w: &World<'_>) -> Step {
+    w.answer_tokens();
+    w.open("a").await?;
+    let connect = w.begin("connect", &json!({"client": "a"})).await?;
+    sign_out(w).await?;
+    let done = w.done(connect).await?;
+    check(done["error"]["code"] == "unauthorized", || format!("connect ends with {done}"))?;
+    let send = w.send("c", "nobody is signed in").await?;
+    w.fails(send, "unauthorized", "not_sent").await?;
+    w.gateway.stays_alone(Duration::from_millis(1_200)).await?;
+    w.has_not_asked("a")?;
+    let again = w.begin("connect", &json!({"client": "a"})).await?;
+    let mut peer = w.accept_with("a", "token 2").await?;
+    peer.greet().await?;
+    w.value(again).await.map(drop)
+}
+
+async fn signed_out_at_renewal(w: &World<'_>) -> Step {
+    let mut peer = connected(w, SHORT).await?;
+    w.subscribe(&mut peer, "s", "c", 0).await?;
+    peer.send(&answers::chat("c", 1)).await;
+    w.chats("s", "c", [1]).await?;
+    sign_out(w).await?;
+    peer.expect_close(1000).await?;
+    w.gateway.stays_alone(Duration::from_millis(500)).await?;
+    w.has_not_asked("a")?;
+    let again = w.begin("connect", &json!({"client": "a"})).await?;
+    let mut peer = w.accept_with("a", "token 2").await?;
+    peer.greet().await?;
+    let subscribe = peer.expect("subscribe_clan_chat").await?;
+    same("the position", &subscribe["recover"], &json!({"offset": 1, "epoch": answers::EPOCH}))?;
+    peer.reply(&subscribe, &answers::recovered(&subscribe, 1)).await;
+    w.value(again).await.map(drop)
 }

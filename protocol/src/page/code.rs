@@ -142,7 +142,10 @@ fn error(code: &ErrorCode) -> (&'static str, &'static str) {
 /// that every known code has a text.
 fn close(code: CloseCode) -> Option<(&'static str, &'static str)> {
     Some(match code {
-        CloseCode::NORMAL => ("The client closed the connection.", "Nothing: the client requested it."),
+        CloseCode::NORMAL => (
+            "The client closed the connection, and this is the answer. The gateway never closes a connection with this code by itself, but a proxy or load balancer may.",
+            "Nothing, if your client requested it. Otherwise the connection is lost like any other: connect again with growing delays, and subscribe with `recover`.",
+        ),
         CloseCode::GOING_AWAY => (
             "The node shuts down or moves its clients. A [`reconnect`](#server-reconnect) was usually sent before.",
             "Connect again; the load balancer selects another node. Subscribe with `recover`, so that nothing is missed.",

@@ -80,7 +80,7 @@ impl<'a> Message<'a> {
 
     /// Returns the timeout of a call. Without `timeoutMs` in the head the call waits indefinitely.
     pub(crate) fn timeout(&self) -> Millis {
-        self.head.whole("timeoutMs").unwrap_or(MAX_OFFSET)
+        self.head.whole("timeoutMs").map_or(MAX_OFFSET, |timeout| timeout.min(MAX_OFFSET))
     }
 
     /// Returns the number of items that a stream buffers.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use realtime_gateway_protocol::{ClanId, CloseCode, DeviceId, NotificationId};
 
-use super::{Draft, Publication};
+use super::{Draft, Publication, received::MOST};
 use crate::{Error, Position, Topic};
 
 /// A point in time in milliseconds, of any clock that never runs backwards.
@@ -116,7 +116,7 @@ impl OpenFailure {
     /// applies then.
     pub(super) fn wait(&self) -> Option<Millis> {
         let seconds = self.retry_after.as_ref()?.trim_ascii().parse::<Millis>().ok()?;
-        Some(seconds.saturating_mul(1_000))
+        Some(seconds.saturating_mul(1_000).min(MOST))
     }
 }
 

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use realtime_gateway_protocol::{
-    ErrorCode, Limits, NotificationId, Outline, ServiceName, StoredId, Timestamp, TopicName, Verdict,
+    ErrorCode, Limits, MAX_OFFSET, NotificationId, Outline, ServiceName, StoredId, Timestamp, TopicName, Verdict,
 };
 
 use super::{Millis, presence_changes::single_changes};
 use crate::{Error, Frame, Outcome, Position, Topic};
+
+/// The longest wait in milliseconds, which is 25 days, and the largest count that the machine works with. Timers and numbers of
+/// every language can hold it, and sums of it do not overflow.
+pub(super) const MOST: u64 = (1 << 31) - 1;
 
 /// A server message with its meaning for the machine.
 pub(crate) struct Received {
@@ -97,8 +101,8 @@ pub(crate) enum PushKind {
 }
 
 impl Received {
-    /// Decodes a frame. Returns `None` if it is not a message. A known message with an invalid field counts as unknown, but
-    /// its offset still advances the position.
+    /// Decodes a frame. Returns `None` if it is not a message. A known message with an invalid field counts as unknown. If it
+    /// is a log entry with a valid offset, it still advances the position.
     #[inline(never)]
     pub(crate) fn read(text: &str) -> Option<Self> {
         let outline = Outline::of_server(text)
@@ -106,10 +110,11 @@ impl Received {
             .ok()?;
         let (reply_to, signal) = match outline.verdict() {
             Verdict::Known => (number(&outline), known(&outline)),
-            Verdict::Unknown => (number(&outline), placed(&outline)),
+            Verdict::Unknown => (number(&outline), placed(&outline, entry_offset(&outline))),
             Verdict::Broken(error) => {
                 tracing::warn!(field = error.field(), "the gateway sent a message that cannot be read");
-                (None, placed(&outline))
+                let is_entry = matches!(outline.type_name(), "chat" | "chat_deleted" | "event");
+                (None, placed(&outline, entry_offset(&outline).filter(|_| is_entry)))
             }
         };
         Some(Self { reply_to, signal: signal.unwrap_or(Signal::Other), frame: Frame::new(text, outline.verdict()) })
@@ -123,10 +128,8 @@ fn number(outline: &Outline<'_>) -> Option<u64> {
 
 fn known(outline: &Outline<'_>) -> Option<Signal> {
     let time = |name| Timestamp::read(&outline.text(name)?);
-    let push = |kind| {
-        let topic = Topic::Clan(id(outline, "clanId")?);
-        Some(Signal::Push(Push { topic, offset: outline.whole("offset"), kind }))
-    };
+    let push = |topic: Option<Topic>, offset, kind| Some(Signal::Push(Push { topic: topic?, offset, kind }));
+    let clan = || id(outline, "clanId").map(Topic::Clan);
     let signal = match outline.type_name() {
         "connected" => {
             let limits = outline.object("limits")?;
@@ -134,7 +137,7 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
             Signal::Greeting(Greeting {
                 expires_at: time("expiresAt")?,
                 server_time: time("serverTime")?,
-                heartbeat: outline.whole("heartbeatIntervalMs")?,
+                heartbeat: at_most(outline, "heartbeatIntervalMs")?,
                 max_message_bytes: outline.whole("maxMessageBytes")?,
                 limits: Limits {
                     messages_per_second: limit("messagesPerSecond")?,
@@ -148,26 +151,26 @@ fn known(outline: &Outline<'_>) -> Option<Signal> {
         "subscription_confirmed" if outline.text("status")? == "subscribed" => Signal::Confirmed(Confirmation {
             head: position(outline),
             recovered: outline.flag("recovered"),
-            pending: outline.whole("pending").unwrap_or(0),
+            pending: at_most(outline, "pending").unwrap_or(0),
         }),
         "subscription_ended" => Signal::Ended(named(outline)?, refused(outline)?),
         "subscription_reset" => Signal::Reset(named(outline)?, position(outline)?),
         "notification_acked" => Signal::Acknowledged(notification_ids(outline)),
         "message_sent" | "publish_accepted" => Signal::Sent,
         "ack_confirmed" => Signal::AckConfirmed(notification_ids(outline)),
-        "reconnect" => Signal::ReconnectHint(outline.whole("afterMs")?),
+        "reconnect" => Signal::ReconnectHint(at_most(outline, "afterMs")?),
         "error" => Signal::Refused(refused(outline)?),
         "notification" => {
             let kind = PushKind::Notification(id(outline, "id")?);
-            Signal::Push(Push { topic: Topic::Notifications, offset: outline.whole("offset"), kind })
+            push(Some(Topic::Notifications), None, kind)?
         }
-        "presence" | "presence_changed" => push(PushKind::Presence)?,
-        "chat" | "chat_deleted" | "typing" => push(PushKind::Other)?,
+        "presence" | "presence_changed" => push(clan(), None, PushKind::Presence)?,
+        "chat" | "chat_deleted" => push(clan(), entry_offset(outline), PushKind::Other)?,
+        "typing" => push(clan(), None, PushKind::Other)?,
         "presence_changes" | "topic_presence_changes" => Signal::PresenceChanges(single_changes(outline)?),
-        "topic_presence" | "topic_presence_changed" => {
-            Signal::Push(Push { topic: named(outline)?, offset: None, kind: PushKind::Presence })
-        }
-        "event" | "ephemeral_event" => placed(outline)?,
+        "topic_presence" | "topic_presence_changed" => push(named(outline), None, PushKind::Presence)?,
+        "event" => push(named(outline), entry_offset(outline), PushKind::Other)?,
+        "ephemeral_event" => push(named(outline), None, PushKind::Other)?,
         _ => Signal::Other,
     };
     Some(signal)
@@ -182,13 +185,25 @@ fn notification_ids(outline: &Outline<'_>) -> Vec<NotificationId> {
     outline.texts("notificationIds").iter().filter_map(|id| StoredId::from_stored(id).ok()).collect()
 }
 
-/// Decodes a log entry of any type.
-fn placed(outline: &Outline<'_>) -> Option<Signal> {
+/// Decodes a message for the streams of a topic that this version does not know or cannot read. A reply is none: what it
+/// reports also arrives as an entry.
+fn placed(outline: &Outline<'_>, offset: Option<u64>) -> Option<Signal> {
     let topic = match outline.raw("service") {
+        _ if outline.raw("requestId").is_some() => return None,
         Some(_) => named(outline)?,
         None => Topic::Clan(id(outline, "clanId")?),
     };
-    Some(Signal::Push(Push { topic, offset: outline.whole("offset"), kind: PushKind::Other }))
+    Some(Signal::Push(Push { topic, offset, kind: PushKind::Other }))
+}
+
+/// Returns the offset of a log entry. A number that no entry has must not move a position.
+fn entry_offset(outline: &Outline<'_>) -> Option<u64> {
+    outline.whole("offset").filter(|offset| (1..=MAX_OFFSET).contains(offset))
+}
+
+/// Returns a wait or a count, which is at most [`MOST`].
+fn at_most(outline: &Outline<'_>, name: &str) -> Option<u64> {
+    outline.whole(name).map(|number| number.min(MOST))
 }
 
 /// Returns the topic of a message with a service and optionally a clan or topic.
@@ -209,7 +224,7 @@ fn refused(outline: &Outline<'_>) -> Option<Refusal> {
     Some(Refusal {
         code: ErrorCode::from(&*outline.text("code")?),
         message: outline.text("message")?.into_owned(),
-        retry_after: outline.whole("retryAfterMs"),
+        retry_after: at_most(outline, "retryAfterMs"),
         details: outline.raw("details").map(Into::into),
         of_call: outline.text("inReplyTo").is_some_and(|command| command == "call"),
     })

@@ -10,6 +10,7 @@
 mod chaos;
 mod ended;
 mod model;
+mod numbers;
 mod replay;
 mod server_side;
 mod stopping;

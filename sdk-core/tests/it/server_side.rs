@@ -47,16 +47,24 @@ impl Driven {
         self.input(Input::Frame(attempt, &message.to_string()));
     }
 
+    /// When the machine wants to be called next.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.machine.deadline()
+    }
+
+    /// Lets time pass until the machine opens a connection.
+    pub(crate) fn opened(&mut self) -> Attempt {
+        while self.opened.is_empty() {
+            self.now = self.machine.deadline().unwrap();
+            self.input(Input::Tick);
+        }
+        self.opened.remove(0)
+    }
+
     /// Opens a connection and authenticates it.
     pub(crate) fn connect(&mut self) -> Attempt {
         self.input(Input::Connect);
-        let mut deadline = self.machine.deadline();
-        while self.opened.is_empty() {
-            self.now = deadline.unwrap();
-            self.input(Input::Tick);
-            deadline = self.machine.deadline();
-        }
-        let attempt = self.opened.remove(0);
+        let attempt = self.opened();
         self.input(Input::Opened(attempt));
         let (_, authenticate) = self.sent.pop().unwrap();
         self.frame(

@@ -46,6 +46,37 @@ fn resumed_client_continues_from_stream_positions() {
 }
 
 #[test]
+fn reconnects_after_close_that_app_has_not_requested() {
+    // Unlisted codes too: 1005 is a close frame without a code, and 1008 and 3000 are those of a proxy.
+    for code in [1000, 1001, 1005, 1008, 1011, 1012, 1013, 1014, 1015, 3000, 4500, 4600, 0, 999, 5000] {
+        let mut world = connected();
+        let stream = subscribed(&mut world, clan());
+        let attempt = only(&world);
+        world.server.close(attempt, code);
+        world.flush_server();
+        world.server.append("c", "meanwhile", None);
+        world.run(10_000);
+        assert!(world.state.is_connected(), "{code}: {:?}", world.state);
+        assert_eq!(world.streams[&stream].deliveries.len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn waits_longer_each_time_a_proxy_closes_with_1000() {
+    let mut world = connected();
+    let mut attempts = 0;
+    for _ in 0..600 {
+        for attempt in world.server.live() {
+            attempts += 1;
+            world.server.close(attempt, 1000);
+        }
+        world.flush_server();
+        world.run(100);
+    }
+    assert!((4..40).contains(&attempts), "{attempts} connections in a minute");
+}
+
+#[test]
 fn closing_stopped_client_ends_streams() {
     let mut world = connected();
     let stream = subscribed(&mut world, clan());

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -86,6 +90,17 @@ func (a *adapter) open(c command) error {
 		}
 	}
 	options := &gateway.Options{DeviceID: c.DeviceID, Buffer: c.Buffer, Timeout: time.Duration(c.TimeoutMs) * time.Millisecond}
+	if c.CAFile != "" {
+		certificate, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return err
+		}
+		authorities := x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM(certificate) {
+			return fmt.Errorf("%s has no certificate", c.CAFile)
+		}
+		options.TLS = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
+	}
 	client, err := gateway.NewClient(c.URL, provider, options)
 	if err != nil {
 		return err
@@ -115,9 +130,12 @@ func (a *adapter) answer(c command) {
 	defer a.mu.Unlock()
 	if asked := a.questions[c.Ask]; asked != nil {
 		delete(a.questions, c.Ask)
-		if c.Error != "" {
+		switch {
+		case c.SignedOut:
+			asked <- answer{err: gateway.ErrSignedOut}
+		case c.Error != "":
 			asked <- answer{err: errors.New(c.Error)}
-		} else {
+		default:
 			asked <- answer{token: c.Token}
 		}
 	}

@@ -47,6 +47,8 @@ type command struct {
 	Ask             int64           `json:"ask"`
 	Token           string          `json:"token"`
 	Error           string          `json:"error"`
+	SignedOut       bool            `json:"signedOut"`
+	CAFile          string          `json:"caFile"`
 	Of              int64           `json:"of"`
 }
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from output import UnsupportedError, emit, failure
 from reader import Reader
 
-from gateway import ClanChat, Client, Notifications, Position, Topic
+from gateway import ClanChat, Client, Notifications, Position, SignedOut, Topic
 
 Command: TypeAlias = "dict[str, Any]"
 
@@ -144,10 +144,12 @@ class Commands:
         question = self._questions.get(command["ask"])
         if question is None or question.done():
             return
-        if "error" in command:
-            question.set_exception(RuntimeError(command["error"]))
-        else:
+        if "token" in command:
             question.set_result(command["token"])
+        elif command.get("signedOut") is True:
+            question.set_exception(SignedOut())
+        else:
+            question.set_exception(RuntimeError(command["error"]))
 
     async def wake(self, command: Command) -> None:
         """Reports that the network is back."""

@@ -9,8 +9,13 @@ use std::{
 };
 
 use realtime_gateway_sdk::{
-    CallOptions, ClanChat, Client, Error, Position, Published, Receipt, ServiceTopic, SubscribeChat, SubscribeTopic,
+    CallOptions, ClanChat, Client, Error, Position, Published, Receipt, ServiceTopic, SignedOut, SubscribeChat,
+    SubscribeTopic,
     protocol::{MessageType, NotificationId, ServerMessage},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +31,10 @@ use super::{
 const ORDERS: usize = 16;
 
 /// The questions for tokens without an answer.
-type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<String, String>>>>>;
+type Questions = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<String, ProviderError>>>>>;
+
+/// Why a token provider has no token.
+type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the adapter has made.
 #[derive(Default)]
@@ -97,7 +105,7 @@ impl Adapter {
             let ask = last.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
             questions.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(ask, answer);
             emit(&json!({"event": "token", "client": own, "ask": ask}));
-            async move { answered.await.unwrap_or_else(|_| Err("there is no answer".to_owned())) }
+            async move { answered.await.unwrap_or_else(|_| Err("there is no answer".into())) }
         };
         let mut builder = Client::builder(text(command, "url")).token(provider);
         if let Some(device) = command["deviceId"].as_str() {
@@ -108,6 +116,9 @@ impl Adapter {
         }
         if let Some(buffer) = command["buffer"].as_u64() {
             builder = builder.stream_buffer(usize::try_from(buffer).unwrap_or(usize::MAX));
+        }
+        if let Some(file) = command["caFile"].as_str() {
+            builder = builder.tls(trusting(file).map_err(Error::invalid)?);
         }
         let client = builder.build()?;
         tokio::task::spawn_local(report(name.clone(), client.clone()));
@@ -272,7 +283,8 @@ impl Adapter {
             // The provider may no longer be asked.
             let _ = question.send(match command["token"].as_str() {
                 Some(token) => Ok(token.to_owned()),
-                None => Err(text(command, "error")),
+                None if command["signedOut"] == true => Err(SignedOut.into()),
+                None => Err(text(command, "error").into()),
             });
         }
         Ok(Value::Null)
@@ -293,6 +305,17 @@ impl Adapter {
             Topic::Service(client.topic(text(topic, "service"), text(topic, "topic"))?)
         })
     }
+}
+
+/// Returns a configuration of TLS that trusts the authority in a file, and no other.
+fn trusting(file: &str) -> Result<Arc<ClientConfig>, String> {
+    let certificate = CertificateDer::from_pem_file(file).map_err(|error| error.to_string())?;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).map_err(|error| error.to_string())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -1,8 +1,10 @@
 //! The builder of a client.
 
 use std::{
+    any::Any,
     collections::hash_map::RandomState,
-    fmt::Display,
+    error,
+    fmt::{self, Display},
     future::Future,
     hash::{BuildHasher, Hasher},
     pin::Pin,
@@ -13,6 +15,7 @@ use std::{
 use parking_lot::Mutex;
 use realtime_gateway_protocol::DeviceId;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_tungstenite::Connector;
 
 use super::{Client, Shared, millis};
 use crate::{
@@ -27,6 +30,19 @@ pub(crate) type TokenProvider = Box<dyn Fn() -> TokenFuture + Send + Sync>;
 /// The capacity of the channel of calls to the client's task.
 const OPS: usize = 256;
 
+/// The user is signed out. A token provider returns it as its error: the client stops with the close code 4401, and requests no
+/// token until [`Client::resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignedOut;
+
+impl Display for SignedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the user is signed out")
+    }
+}
+
+impl error::Error for SignedOut {}
+
 /// Builds a [`Client`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -36,6 +52,7 @@ pub struct ClientBuilder {
     timeout: Duration,
     stream_buffer: usize,
     reconnection: Reconnection,
+    connector: Option<Connector>,
 }
 
 impl ClientBuilder {
@@ -47,24 +64,32 @@ impl ClientBuilder {
             timeout: Duration::from_secs(30),
             stream_buffer: 1_000,
             reconnection: Reconnection::default(),
+            connector: None,
         }
     }
 
     /// Sets the token provider. It is called before the first connection, when four fifths of a token's life are over, and
-    /// when the gateway refuses one. A failure is tried again with backoff. Required.
+    /// when the gateway refuses one. A failure is tried again with backoff, unless the error is [`SignedOut`], or a
+    /// `Box<dyn Error + Send + Sync>` with it. Required.
     pub fn token<F, Fut, T, E>(mut self, provider: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Into<String>,
-        E: Display,
+        E: Display + 'static,
     {
         self.provider = Some(Box::new(move || {
             let answer = provider();
-            Box::pin(
-                async move { answer.await.map(Into::into).map_err(|error| TokenFailure::Failed(error.to_string())) },
-            )
+            Box::pin(async move { answer.await.map(Into::into).map_err(|error| token_failure(&error)) })
         }));
+        self
+    }
+
+    /// Sets the configuration of TLS, such as the authorities of certificates, of the crate `rustls` 0.23. By default the
+    /// authorities are those of the crate's feature.
+    #[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots"))]
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.connector = Some(Connector::Rustls(config));
         self
     }
 
@@ -118,6 +143,7 @@ impl ClientBuilder {
         };
         let driver = Driver {
             url: self.url,
+            connector: self.connector,
             config,
             provider,
             ops: receiver,
@@ -138,6 +164,15 @@ impl ClientBuilder {
     }
 }
 
+/// Returns why there is no token, from the error of an app's provider.
+fn token_failure<E: Display + 'static>(error: &E) -> TokenFailure {
+    let any: &dyn Any = error;
+    let boxed = any.downcast_ref::<Box<dyn error::Error + Send + Sync>>();
+    let is_signed_out = any.is::<SignedOut>() || boxed.is_some_and(|error| error.is::<SignedOut>());
+    let failure = if is_signed_out { TokenFailure::SignedOut } else { TokenFailure::Failed };
+    failure(error.to_string())
+}
+
 /// A number that no other client draws: the keys of the standard library's hash maps come from the operating system.
 pub(super) fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
@@ -145,4 +180,18 @@ pub(super) fn random() -> u64 {
     hasher.write_u128(since.as_nanos());
     hasher.write_u32(std::process::id());
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognizes_signed_out_alone_and_in_a_box() {
+        let boxed: Box<dyn error::Error + Send + Sync> = SignedOut.into();
+        let expected = TokenFailure::SignedOut("the user is signed out".to_owned());
+        assert_eq!(token_failure(&SignedOut), expected);
+        assert_eq!(token_failure(&boxed), expected);
+        assert_eq!(token_failure(&"away"), TokenFailure::Failed("away".to_owned()));
+    }
 }

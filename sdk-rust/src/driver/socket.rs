@@ -12,10 +12,11 @@ use futures_util::{Sink, Stream};
 use realtime_gateway_protocol::{CloseCode, MAX_SERVER_MESSAGE_BYTES};
 use tokio::{net::TcpStream, time::Sleep};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    Connector, MaybeTlsStream, WebSocketStream,
     tungstenite::{
         self, Message, Utf8Bytes,
         client::IntoClientRequest,
+        handshake::client::Request,
         http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
         protocol::{CloseFrame, WebSocketConfig},
     },
@@ -50,6 +51,7 @@ pub(crate) enum SocketEvent {
 /// Every socket of a client: the one in use, its successor, and those that are being closed.
 pub(crate) struct Sockets {
     url: String,
+    connector: Option<Connector>,
     sockets: Vec<Socket>,
 }
 
@@ -71,6 +73,28 @@ enum Phase {
     Ended,
 }
 
+/// Opens a WebSocket, with the app's own configuration of TLS if it has one.
+#[cfg(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots", feature = "native-tls"))]
+async fn connect(
+    request: Request,
+    config: WebSocketConfig,
+    connector: Option<Connector>,
+) -> Result<WebSocket, tungstenite::Error> {
+    let opened = tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, connector).await;
+    opened.map(|(socket, _response)| socket)
+}
+
+/// Opens a WebSocket without TLS.
+#[cfg(not(any(feature = "rustls-native-roots", feature = "rustls-webpki-roots", feature = "native-tls")))]
+async fn connect(
+    request: Request,
+    config: WebSocketConfig,
+    _connector: Option<Connector>,
+) -> Result<WebSocket, tungstenite::Error> {
+    let opened = tokio_tungstenite::connect_async_with_config(request, Some(config), true).await;
+    opened.map(|(socket, _response)| socket)
+}
+
 /// Checks the URL of a gateway.
 pub(crate) fn check_url(url: &str) -> Result<(), Error> {
     let request = url.into_client_request().map_err(|error| Error::invalid(format!("{url}: {error}")))?;
@@ -84,8 +108,8 @@ pub(crate) fn check_url(url: &str) -> Result<(), Error> {
 }
 
 impl Sockets {
-    pub(crate) fn new(url: String) -> Self {
-        Self { url, sockets: Vec::new() }
+    pub(crate) fn new(url: String, connector: Option<Connector>) -> Self {
+        Self { url, connector, sockets: Vec::new() }
     }
 
     pub(crate) fn open(&mut self, attempt: Attempt) {
@@ -98,10 +122,8 @@ impl Sockets {
             .read_buffer_size(BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        let opening = async move {
-            let (socket, _response) = connect_async_with_config(request?, Some(config), true).await?;
-            Ok(socket)
-        };
+        let connector = self.connector.clone();
+        let opening = async move { connect(request?, config, connector).await };
         self.sockets.push(Socket { attempt, phase: Phase::Opening(Box::pin(opening)), closing: None });
     }
 

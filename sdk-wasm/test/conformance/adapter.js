@@ -4,7 +4,7 @@
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
 import { WebSocket } from "ws";
-import { GatewayClient } from "../../pkg/index.js";
+import { GatewayClient, UnauthorizedError } from "../../pkg/index.js";
 import { Reader } from "./reader.js";
 import { emit, failure } from "./output.js";
 
@@ -12,11 +12,12 @@ const { version } = JSON.parse(readFileSync(new URL("../../pkg/package.json", im
 const digest = readFileSync(new URL("../../../sdk-core/src/digest.rs", import.meta.url), "utf8");
 
 /** The gateway does not compress, and the package `ws` offers it unless an option says no. */
-class Socket extends WebSocket {
-  constructor(url, protocols) {
-    super(url, protocols, { perMessageDeflate: false });
-  }
-}
+const socketOf = ca =>
+  class extends WebSocket {
+    constructor(url, protocols) {
+      super(url, protocols, { perMessageDeflate: false, ca });
+    }
+  };
 
 const clients = new Map();
 const streams = new Map();
@@ -26,15 +27,14 @@ const questions = new Map();
 const running = new Map();
 let lastQuestion = 0;
 
-function open({ client: name, url, deviceId, timeoutMs, buffer }) {
+function open({ client: name, url, deviceId, timeoutMs, buffer, caFile }) {
   const token = () => new Promise((resolve, reject) => {
     const ask = ++lastQuestion;
     questions.set(ask, { resolve, reject });
     emit({ event: "token", client: name, ask });
   });
-  const client = new GatewayClient({
-    url, token, deviceId, timeoutMs, bufferSize: buffer, webSocket: Socket, shareTabs: false,
-  });
+  const webSocket = socketOf(caFile && readFileSync(caFile));
+  const client = new GatewayClient({ url, token, deviceId, timeoutMs, bufferSize: buffer, webSocket, shareTabs: false });
   clients.set(name, client);
   client.on("state", ({ status, cause }) => emit({ event: "state", client: name, status, error: cause && failure(cause) }));
 }
@@ -98,11 +98,11 @@ const COMMANDS = {
   call: ({ client, service, call, data, timeoutMs }, signal) =>
     clients.get(client).call(service, call, data, { timeoutMs, signal }),
   request: ({ client, type, fields, timeoutMs }, signal) => clients.get(client).request(type, fields, { timeoutMs, signal }),
-  token({ ask, token, error }) {
+  token({ ask, token, error, signedOut }) {
     const question = questions.get(ask);
     questions.delete(ask);
-    if (error === undefined) question?.resolve(token);
-    else question?.reject(new Error(error));
+    if (token !== undefined) question?.resolve(token);
+    else question?.reject(signedOut ? new UnauthorizedError() : new Error(error));
   },
   cancel: ({ of }) => running.get(of)?.abort(),
   wake: ({ client }) => clients.get(client).wake(),

@@ -19,7 +19,7 @@ pub(super) fn explains_every_code(tree: &Tree) -> Vec<Finding> {
 }
 
 /// Returns the path, line and code of lines such as `Forbidden = "forbidden",` and
-/// `NORMAL = 1000 => Reconnect::Never,`.
+/// `NORMAL = 1000 => Reconnect::Backoff,`.
 fn codes(tree: &Tree, path: &'static str, is_code: fn(&str) -> bool) -> Vec<(&'static str, usize, String)> {
     let lines = tree.text(path).unwrap_or_default().lines().enumerate();
     let code = |line: &str| {
@@ -52,7 +52,7 @@ mod tests {
 
     const ERRORS: &str = "open_enum! {\n    pub enum ErrorCode {\n        /// Text.\n        Forbidden = \"forbidden\",\n        Internal = \"internal\",\n    }\n}\n";
     const CLOSES: &str =
-        "close_codes! {\n    NORMAL = 1000 => Reconnect::Never,\n    GOING_AWAY = 1001 => Reconnect::AtOnce,\n}\n";
+        "close_codes! {\n    NORMAL = 1000 => Reconnect::Backoff,\n    GOING_AWAY = 1001 => Reconnect::AtOnce,\n}\n";
 
     #[test]
     fn finds_code_without_section() {
