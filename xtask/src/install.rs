@@ -32,14 +32,13 @@ struct Package {
     install: fn(&Place) -> anyhow::Result<Vec<Command>>,
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 7] = [
     Package { name: "npm", install: npm::install },
     Package { name: "c", install: c::install },
     Package { name: "go", install: go::install },
     Package { name: "wheel", install: python::install_wheel },
     Package { name: "sdist", install: python::install_sdist },
-    Package { name: "kotlin", install: maven::install_kotlin },
-    Package { name: "java", install: maven::install_java },
+    Package { name: "maven", install: maven::install },
     Package { name: "crate", install: cargo::install },
 ];
 

@@ -68,7 +68,7 @@ fn packages(project: &Project) -> anyhow::Result<PathBuf> {
     super::empty(&folder)?;
     let pinned = lists.lines().filter(|line| line.starts_with("websockets==") || line.starts_with("maturin=="));
     let mut pip = Command::new(Environment::of_release(project).program("python"));
-    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]).arg(&folder);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest"]).arg(&folder);
     command::run(pip.args(pinned))?;
     fs::write(&complete, lists).with_context(|| format!("write {}", complete.display()))?;
     Ok(folder)
