@@ -52,7 +52,7 @@ pub(crate) fn ensure_jar(project: &Project) -> anyhow::Result<()> {
         return Ok(());
     }
     core_module::ensure(project)?;
-    run(project, |options| command::run(maven(project).args(options).args(["-DskipTests", "package"])))
+    run(project, |options| command::run(maven(project).args(options).args(["-Dmaven.test.skip", "package"])))
 }
 
 /// Runs Maven without the network if it has all artefacts, and with it otherwise.

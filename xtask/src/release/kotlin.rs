@@ -31,7 +31,7 @@ pub(super) fn make(release: &Release) -> anyhow::Result<Vec<PathBuf>> {
     core_module::ensure(release.project)?;
     let mut maven = kotlin_sdk::maven(release.project);
     // The tests run in their own step. The jar is the same whenever it is built from one commit.
-    maven.args(["-Prelease", "-DskipTests", &format!("-Dproject.build.outputTimestamp={}", release.time)]);
+    maven.args(["-Prelease", "-Dmaven.test.skip", &format!("-Dproject.build.outputTimestamp={}", release.time)]);
     maven.args(["-DschemaVersion=1.6", "-DoutputFormat=json", "-DincludeTestScope=false", "-DoutputName=bom"]);
     command::run(maven.args(["package", BILL])).context("build the artefacts of sdk-kotlin/")?;
     let built = kotlin_sdk::built(release.project);
