@@ -24,8 +24,9 @@ pub(crate) const NPM_FOLDER: &str = "tests";
 pub(crate) const NPM_CI: [&str; 3] = ["--ignore-scripts", "--no-audit", "--no-fund"];
 
 /// The sources of the SDK's npm package.
-const SDK_SOURCES: [&str; 10] = [
+const SDK_SOURCES: [&str; 11] = [
     "sdk-wasm/Cargo.toml",
+    "sdk-wasm/LICENSES.md",
     "sdk-wasm/src",
     "sdk-wasm/js",
     "sdk-wasm/npm",

@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{command, core_module, go_sdk, project::Project, tidy::core_digest};
+use crate::{
+    command, core_module, go_sdk,
+    project::Project,
+    release::{go, sdk_licenses},
+    tidy::core_digest,
+};
 
 /// Files that programs of the server package print: the path, and the arguments of `cargo run`.
 const PRINTED: [(&str, &[&str]); 5] = [
@@ -25,6 +30,9 @@ const PRINTED: [(&str, &[&str]); 5] = [
 /// If a generator cannot be built or fails. A file whose generator failed keeps its content.
 pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
+    sdk_licenses::write(project)?;
+    go::write_bill(project)?;
+    writeln!(out, "wrote the LICENSES.md of the SDKs, and the bill of materials of sdk-go/")?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-protocol", "--example", "export"]))?;
     writeln!(out, "wrote the exports of the protocol")?;
     // After the exports, which are sources of the core.

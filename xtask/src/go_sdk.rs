@@ -48,15 +48,23 @@ fn minor_version(text: &str) -> u32 {
     minor.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
+/// Returns whether the translated core was made from the sources of the core.
+///
+/// # Errors
+/// If the digest of the sources cannot be read.
+pub(crate) fn is_fresh(project: &Project) -> anyhow::Result<bool> {
+    let translated = fs::read_to_string(project.root().join(TRANSLATED)).unwrap_or_default();
+    let digest = digest(project)?;
+    Ok(translated.lines().next().is_some_and(|line| line.contains(&digest)))
+}
+
 /// Writes the translated core, if the core has changed since. Only then are the tools needed. Returns
 /// whether they were written.
 ///
 /// # Errors
 /// If there is no Go or no toolchain for wasm32, or a step fails.
 pub(crate) fn write(project: &Project) -> anyhow::Result<bool> {
-    let translated = fs::read_to_string(project.root().join(TRANSLATED)).unwrap_or_default();
-    let digest = digest(project)?;
-    if translated.lines().next().is_some_and(|line| line.contains(&digest)) {
+    if is_fresh(project)? {
         return Ok(false);
     }
     core_module::run(project)?;
@@ -85,7 +93,10 @@ fn digest(project: &Project) -> anyhow::Result<String> {
 }
 
 /// Returns a command of Go in the folder of the SDK.
-fn go(project: &Project, arguments: &[&str]) -> anyhow::Result<Command> {
+///
+/// # Errors
+/// If there is no Go that is new enough.
+pub(crate) fn go(project: &Project, arguments: &[&str]) -> anyhow::Result<Command> {
     let go = program(project).context("there is no Go that is new enough: run `cargo xtask test --setup go`")?;
     let mut command = Command::new(&go);
     command.args(arguments);

@@ -34,6 +34,12 @@ impl<'a> History<'a> {
         self.ask(&["status", "--porcelain"])
     }
 
+    /// Returns the files of a folder that are committed, or are neither committed nor ignored, by their path in the project.
+    pub(crate) fn files(&self, folder: &str) -> Option<Vec<String>> {
+        let files = self.ask(&["ls-files", "--cached", "--others", "--exclude-standard", folder])?;
+        Some(files.lines().map(str::to_owned).collect())
+    }
+
     /// Returns the tag of the last release before the checked-out commit.
     pub(crate) fn last_release(&self) -> Option<String> {
         self.ask(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])

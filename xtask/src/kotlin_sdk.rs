@@ -6,13 +6,22 @@ use std::{env, fs, path::PathBuf, process::Command};
 use anyhow::Context as _;
 
 use crate::{
-    command, core_module,
+    browser, command, core_module,
     counts::{Counts, Format},
     project::Project,
 };
 
 /// What the artefacts in the local repository depend on.
 const POM: &str = "sdk-kotlin/pom.xml";
+/// What the jar is made of.
+const SOURCES: [&str; 6] = [
+    "sdk-kotlin/pom.xml",
+    "sdk-kotlin/src/main",
+    "sdk-kotlin/LICENSES.md",
+    "sdk-c/src",
+    "sdk-core/src",
+    "protocol/src",
+];
 
 /// Builds the SDK, checks its code, and runs its tests against the gateway that the step `build` compiled.
 ///
@@ -25,23 +34,41 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
     }
     core_module::ensure(project)?;
     let seeded = core_module::write_seeded_inputs(project)?;
-    let verify = |options: &[&str]| {
-        let mut maven = maven(project, options);
+    run(project, |options| {
+        let mut maven = maven(project);
+        maven.args(options).args(["-Pformat", "verify"]);
         maven.env("GATEWAY", project.gateway()).env("GATEWAY_SEEDED", &seeded);
         command::run_counted(&mut maven, Format::Maven)
-    };
+    })
+}
+
+/// Builds the jar, unless it is newer than its sources, as after the tests.
+///
+/// # Errors
+/// As [`test`].
+pub(crate) fn ensure_jar(project: &Project) -> anyhow::Result<()> {
+    let jar = built(project).join(concat!("realtime-gateway-", env!("CARGO_PKG_VERSION"), ".jar"));
+    if browser::is_fresh(project, &jar, &SOURCES) {
+        return Ok(());
+    }
+    core_module::ensure(project)?;
+    run(project, |options| command::run(maven(project).args(options).args(["-Dmaven.test.skip", "package"])))
+}
+
+/// Runs Maven without the network if it has all artefacts, and with it otherwise.
+fn run<T>(project: &Project, verify: impl Fn(&[&str]) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let pom = fs::read_to_string(project.root().join(POM)).with_context(|| format!("read {POM}"))?;
     if has_artefacts(project, &pom) {
         // The local repository may have been emptied since. Then nothing was run, and Maven asks Maven Central.
-        if let Ok(counts) = verify(&["--offline"]) {
-            return Ok(counts);
+        if let Ok(result) = verify(&["--offline"]) {
+            return Ok(result);
         }
     }
-    let counts = verify(&[])?;
+    let result = verify(&[])?;
     let complete = complete(project);
     fs::create_dir_all(project.target().join("kotlin")).context("make target/kotlin")?;
     fs::write(&complete, pom).with_context(|| format!("write {}", complete.display()))?;
-    Ok(counts)
+    Ok(result)
 }
 
 /// Returns the file with the `pom.xml` whose artefacts are in the local repository.
@@ -55,12 +82,14 @@ fn has_artefacts(project: &Project, pom: &str) -> bool {
     repository.is_dir() && fs::read_to_string(complete(project)).is_ok_and(|complete| complete == pom)
 }
 
-/// Returns Maven's command that builds the SDK and runs its tests.
-fn maven(project: &Project, options: &[&str]) -> Command {
+/// Returns the folder of what Maven builds.
+pub(crate) fn built(project: &Project) -> PathBuf {
+    project.root().join("sdk-kotlin/target")
+}
+
+/// Returns a command of Maven in the SDK, which has the module of the core.
+pub(crate) fn maven(project: &Project) -> Command {
     let mut maven = project.program("mvn", &["--batch-mode", "--no-transfer-progress", "--file", POM]);
-    maven
-        .arg(format!("-Dcore.module={}", core_module::module(project).display()))
-        .args(options)
-        .args(["-Pformat", "verify"]);
+    maven.arg(format!("-Dcore.module={}", core_module::module(project).display()));
     maven
 }

@@ -15,6 +15,7 @@ mod fuzz;
 mod github;
 mod go_sdk;
 mod history;
+mod install;
 mod kotlin_sdk;
 mod metadata;
 mod policy;

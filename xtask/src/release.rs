@@ -4,15 +4,19 @@
 //! An artefact that was built from the checked-out commit is not built again, so an interrupted release
 //! continues where it stopped.
 
-mod archive;
+pub(crate) mod archive;
 mod baseline;
-mod checksums;
-mod crates;
+pub(crate) mod c;
+pub(crate) mod checksums;
+pub(crate) mod crates;
+pub(crate) mod go;
+pub(crate) mod kotlin;
 mod licenses;
-mod npm;
+pub(crate) mod npm;
 mod program;
-mod python;
+pub(crate) mod python;
 mod sbom;
+pub(crate) mod sdk_licenses;
 
 use std::{
     fs,
@@ -60,7 +64,7 @@ struct Artefact {
 }
 
 /// Every kind of artefact.
-const ARTEFACTS: [Artefact; 5] = [
+const ARTEFACTS: [Artefact; 8] = [
     Artefact {
         name: "linux-x86_64",
         about: "the gateway for Linux on x86-64, linked statically with musl, and its bill of materials",
@@ -84,6 +88,33 @@ const ARTEFACTS: [Artefact; 5] = [
         about: "the Python SDK as wheels for Linux on x86-64 and 64-bit ARM, and its source distribution",
         tools: &[Tool::VENV, Tool::ZIG, Tool::GNU_X86_64, Tool::GNU_AARCH64],
         make: python::make,
+    },
+    Artefact {
+        name: "go",
+        about: "the Go SDK as the module proxy will serve it; its tag publishes it",
+        tools: &[Tool::VENV, Tool::GO_OF_SDK],
+        make: go::make,
+    },
+    Artefact {
+        name: "kotlin",
+        about: "the SDK for Kotlin and Java as a Maven repository, with sources and documentation",
+        tools: &[Tool::NODE, Tool::NPM, Tool::NPM_SDK, Tool::WASM, Tool::JDK, Tool::MAVEN],
+        make: kotlin::make,
+    },
+    Artefact {
+        name: "c",
+        about: "the C library with its header for Linux on x86-64 and 64-bit ARM, and the WebAssembly module",
+        tools: &[
+            Tool::VENV,
+            Tool::ZIG,
+            Tool::GNU_X86_64,
+            Tool::GNU_AARCH64,
+            Tool::NODE,
+            Tool::NPM,
+            Tool::NPM_SDK,
+            Tool::WASM,
+        ],
+        make: c::make,
     },
     Artefact {
         name: "crates",

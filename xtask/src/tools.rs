@@ -81,6 +81,7 @@ impl Tool {
     pub(crate) const NPM_SDK: Self = Self::npm("npm packages of the browser SDK", "sdk-wasm");
     pub(crate) const NPM_TESTS: Self = Self::npm("npm packages of the tests", browser::NPM_FOLDER);
     pub(crate) const OPENSSL: Self = Self::program("openssl", "openssl");
+    pub(crate) const PKG_CONFIG: Self = Self::program("pkg-config", "pkg-config");
     pub(crate) const PROMTOOL: Self = Self::program("promtool", "prometheus");
     pub(crate) const PYTHON: Self = Self { name: "Python packages of the tests", source: Source::Python };
     pub(crate) const PYTHON_SDK: Self = Self { name: "Python packages of the Python SDK", source: Source::PythonSdk };

@@ -11,7 +11,7 @@ use crate::command;
 ///
 /// # Errors
 /// If there is no GNU tar, or it fails.
-pub(super) fn pack(folder: &Path, archive: &Path, time: &str) -> anyhow::Result<()> {
+pub(crate) fn pack(folder: &Path, archive: &Path, time: &str) -> anyhow::Result<()> {
     let parent = folder.parent().context("the folder is in another one")?;
     let name = folder.file_name().context("the folder has a name")?;
     let mut tar = Command::new("tar");

@@ -33,7 +33,7 @@ pub(super) fn write(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// Returns the SHA-256 of some bytes, as hexadecimal text.
-pub(super) fn hexadecimal(content: &[u8]) -> String {
+pub(crate) fn hexadecimal(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,10 +1,12 @@
 //! The packages for crates.io: packs what `cargo publish` would upload, and compiles each package from its own files
-//! only.
+//! only. Each has a bill of materials next to it.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
-use super::{Release, copy_into};
-use crate::{command, metadata::Metadata};
+use anyhow::Context as _;
+
+use super::{Release, copy_into, sbom};
+use crate::{command, metadata::Metadata, project::Project};
 
 /// Packs and compiles the published packages of the workspace.
 ///
@@ -21,15 +23,26 @@ pub(super) fn make(release: &Release) -> anyhow::Result<Vec<PathBuf>> {
         cargo.args(["--package", &package.name]);
     }
     command::run(&mut cargo)?;
-    let folder = release.project.target().join("package");
-    let files = published.iter().map(|package| folder.join(format!("{}-{}.crate", package.name, package.version)));
-    files.map(|file| copy_into(&file, &release.folder)).collect()
+    let mut files = Vec::new();
+    for package in published {
+        files.push(copy_into(&packed(release.project, &package.name), &release.folder)?);
+        let (time, published) = (Some(release.time.as_str()), sbom::Published::Crate);
+        let subject = sbom::Subject { package: &package.name, target: None, time, published };
+        let bill = release.file(&format!("{}-{}.cdx.json", package.name, package.version));
+        fs::write(&bill, sbom::write(release.project, &subject)?).context("write the bill of materials")?;
+        files.push(bill);
+    }
+    Ok(files)
+}
+
+/// Returns the path at which cargo puts a package of the workspace.
+pub(crate) fn packed(project: &Project, package: &str) -> PathBuf {
+    project.target().join("package").join(format!("{package}-{}.crate", env!("CARGO_PKG_VERSION")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::Project;
 
     /// Returns the files that `cargo package` would include in a package.
     fn contents(project: &Project, package: &str) -> Vec<String> {

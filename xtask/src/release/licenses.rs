@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::metadata::{Metadata, Package, Parts};
 
@@ -32,15 +32,35 @@ pub(super) fn texts(metadata: &Metadata, parts: &Parts) -> anyhow::Result<String
         // Writing to a String cannot fail.
         let _ = writeln!(document, "{name}: {}", package.license.as_deref().unwrap_or("see its text below"));
         for file in files(package)? {
-            let text = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
-            let text = String::from_utf8_lossy(&text).replace('\r', "").trim().to_owned();
-            owners.entry(text).or_default().push(name.clone());
+            owners.entry(text(&file)?).or_default().push(name.clone());
         }
     }
     for (text, names) in owners {
         let _ = write!(document, "\n{}\n{}\n\n{text}\n", "-".repeat(80), names.join(", "));
     }
     Ok(document)
+}
+
+/// Returns the texts of a crate that a program with it has to show: that of the MIT licence where it is one to choose, or
+/// else all.
+///
+/// # Errors
+/// If the folder of the crate has no such file, or it cannot be read.
+pub(super) fn of_package(package: &Package) -> anyhow::Result<Vec<String>> {
+    let mut files = files(package)?;
+    let is_mit = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains("MIT"));
+    if package.license.as_ref().is_some_and(|license| license.contains("MIT")) && files.iter().any(is_mit) {
+        files.retain(is_mit);
+    }
+    ensure!(!files.is_empty(), "{} {} comes without the text of its licence", package.name, package.version);
+    files.iter().map(|file| text(file)).collect()
+}
+
+/// Reads a text, without carriage returns and spaces at the ends of lines.
+fn text(file: &Path) -> anyhow::Result<String> {
+    let text = fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    let text = String::from_utf8_lossy(&text).replace('\r', "");
+    Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned())
 }
 
 /// Returns the files of a crate that hold its licence or a notice.

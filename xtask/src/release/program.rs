@@ -81,8 +81,8 @@ fn gather(release: &Release, target: &str, program: &Path, folder: &Path) -> any
     let root = metadata.package(PACKAGE).with_context(|| format!("no package {PACKAGE}"))?;
     let texts = licenses::texts(&metadata, &metadata.parts(&root.id))?;
     fs::write(folder.join("LICENSES-OF-DEPENDENCIES.txt"), texts).context("write the licences")?;
-    let lock = fs::read_to_string(project.root().join("Cargo.lock")).context("read Cargo.lock")?;
-    let bill = sbom::bill(&metadata, &lock, &sbom::Subject { package: PACKAGE, target, time: &release.time })?;
+    let (time, published) = (Some(release.time.as_str()), sbom::Published::Program);
+    let bill = sbom::write(project, &sbom::Subject { package: PACKAGE, target: Some(target), time, published })?;
     let path = folder.join("gateway.cdx.json");
     fs::write(&path, bill).context("write the bill of materials")?;
     Ok(path)

@@ -3,8 +3,8 @@
 
 use super::cargo;
 use crate::{
-    browser, clients, commits, conformance, core_module, counts::Counts, deploy, fuzz, github, go_sdk, kotlin_sdk,
-    policy, project::Project, python_sdk, semver, tidy, tools::Tool, wasm,
+    browser, clients, commits, conformance, core_module, counts::Counts, deploy, fuzz, github, go_sdk, install,
+    kotlin_sdk, policy, project::Project, python_sdk, semver, tidy, tools::Tool, wasm,
 };
 
 /// The step whose tests filters select.
@@ -16,8 +16,8 @@ pub(super) const FAULTS: &str = "faults";
 /// The step that builds the gateway.
 pub(super) const BUILD: &str = "build";
 /// The steps that run the gateway, or an example.
-pub(super) const AFTER_BUILD: [&str; 10] =
-    [TESTS, "core", "go", "python", "kotlin", "npm", "conformance", "clients", "browser", FAULTS];
+pub(super) const AFTER_BUILD: [&str; 11] =
+    [TESTS, "core", "go", "python", "kotlin", "npm", "install", "conformance", "clients", "browser", FAULTS];
 
 /// A step: a check or a set of tests.
 pub(super) struct Step {
@@ -112,6 +112,18 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM,
         Tool::NPM_SDK,
         Tool::WASM,
+    ]),
+    Step::new("install", "every package installs into a new project and works", Action::Tests(install::test)).with(&[
+        Tool::VENV,
+        Tool::ZIG,
+        Tool::NODE,
+        Tool::NPM,
+        Tool::NPM_SDK,
+        Tool::WASM,
+        Tool::GO_OF_SDK,
+        Tool::JDK,
+        Tool::MAVEN,
+        Tool::PKG_CONFIG,
     ]),
     Step::new("conformance", "all SDKs behave alike, and as they should", Action::Tests(conformance::test)).with(&[
         Tool::VENV,

@@ -9,8 +9,9 @@ const FOREIGN_INTERFACES: [&str; 3] = ["sdk-c/Cargo.toml", "sdk-python/Cargo.tom
 /// Finds packages without `[lints] workspace = true`, to which no lint would apply.
 pub(super) fn inherit_lints(tree: &Tree) -> Vec<Finding> {
     let packages = tree.with_extension("toml").filter(|file| {
-        // The fuzz targets are a separate workspace.
-        file.path.ends_with("/Cargo.toml") && !file.path.starts_with("fuzz/") && file.text.contains("[package]")
+        // The fuzz targets and the project of the step `install` are separate workspaces.
+        let is_separate = ["fuzz/", "tests/fixtures/install/"].iter().any(|folder| file.path.starts_with(folder));
+        file.path.ends_with("/Cargo.toml") && !is_separate && file.text.contains("[package]")
     });
     packages
         .filter(|file| !file.text.contains("[lints]\nworkspace = true"))

@@ -17,7 +17,8 @@ const FOLDER: &str = "sdk-wasm";
 pub(super) const PARTS: [&str; 7] = ["", "no-wasm/", "testing/", "views/", "react/", "vue/", "publish/"];
 
 /// Files of the repository that are copied into the package.
-const COMMITTED: [&str; 4] = ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "LICENSE-APACHE", "LICENSE-MIT"];
+const COMMITTED: [&str; 5] =
+    ["sdk-wasm/README.md", "sdk-wasm/npm/package.json", "sdk-wasm/LICENSES.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// The types of the package without WebAssembly.
 const SAME_TYPES: &str = "/** The same client for places without WebAssembly. */\n\nexport * from \"../index.js\";\n";
