@@ -1,6 +1,7 @@
 //! Decodes the JSON text of a frame into a message, or into a refusal with the problem.
 
 mod field;
+mod one_pass;
 mod problem;
 pub(crate) mod strings;
 
@@ -112,6 +113,14 @@ pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
     if let Some(broken) = strings::find_in_command(text) {
         return Err(refuse_broken(broken));
     }
+    match one_pass::decode(text) {
+        Some(command) => Ok(command),
+        None => decode_with_reasons(text),
+    }
+}
+
+/// Decodes a command whose strings are valid. It reads the head first, so that a refusal names the command.
+fn decode_with_reasons(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
     let head = read_head(text).map_err(Refusal::early)?;
     let (request_id, request_id_problem) = match read_request_id(&head) {
         Ok(id) => (id, None),
