@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -121,22 +122,42 @@ func checkSignature(t *testing.T, request received) {
 	}
 }
 
-func TestVerifierTakesTheSecretsOfTheGateway(t *testing.T) {
-	// The example of the reference libraries of Standard Webhooks.
-	verifier, err := publish.NewVerifier(secret + "\n")
+func TestVectorsOfSignatures(t *testing.T) {
+	text, err := os.ReadFile("../protocol/vectors/backend/signatures.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := http.Header{}
-	header.Set("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
-	header.Set("webhook-timestamp", "1614265330")
-	header.Set("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
-	if err := verifier.Verify(header, []byte(`{"test": 2432232314}`), time.Unix(1614265330, 0)); err != nil {
-		t.Error(err)
+	var vectors []struct {
+		Name, Body, Result string
+		Secrets            []string
+		Headers            map[string]string
+		Now                int64
 	}
-	for _, wrong := range [][]string{{}, {""}, {"whsec_"}, {"hush"}, {"whsec_hush!"}, {secret, "hush"}} {
-		if _, err := publish.NewVerifier(wrong...); err == nil || strings.Contains(err.Error(), "hush") {
-			t.Errorf("%q: %v", wrong, err)
+	if err := json.Unmarshal(text, &vectors); err != nil || len(vectors) < 30 {
+		t.Fatalf("%d vectors, %v", len(vectors), err)
+	}
+	for _, vector := range vectors {
+		result := "valid"
+		verifier, err := publish.NewVerifier(vector.Secrets...)
+		if err != nil {
+			result = "secret"
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("%s: %v", vector.Name, err)
+			}
+		} else {
+			header := http.Header{}
+			for name, value := range vector.Headers {
+				header.Set(name, value)
+			}
+			err := verifier.Verify(header, []byte(vector.Body), time.Unix(vector.Now, 0))
+			if errors.Is(err, publish.ErrSignature) {
+				result = "signature"
+			} else if errors.Is(err, publish.ErrTime) {
+				result = "time"
+			}
+		}
+		if result != vector.Result {
+			t.Errorf("%s: %s instead of %s", vector.Name, result, vector.Result)
 		}
 	}
 }

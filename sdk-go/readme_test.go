@@ -46,6 +46,24 @@ func TestQuickStartOfTheReadmeWorks(t *testing.T) {
 	}
 }
 
+func TestCommandsOfTheQuickStartWork(t *testing.T) {
+	server := startGateway(t, "")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "in development mode gives one to everyone:\n\n```sh\n")
+	commands, _, isFound := strings.Cut(rest, "```")
+	if !isFound {
+		t.Fatal("the README has no commands")
+	}
+	script := strings.ReplaceAll(commands, "127.0.0.1:4000", server.listen)
+	output, err := exec.Command("bash", "-euo", "pipefail", "-c", script).CombinedOutput()
+	if err != nil || !strings.Contains(string(output), `"userId":"ada","content":"hello"`) {
+		t.Errorf("%v: %s", err, output)
+	}
+}
+
 func TestExampleChatSendsLinesAndShowsThem(t *testing.T) {
 	server := startGateway(t, "")
 	chat := example(t, "chat")

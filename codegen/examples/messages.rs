@@ -25,8 +25,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let openapi = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi.json"))?;
-    for (language, folder) in [(Language::Go, "../sdk-go/publish"), (Language::TypeScript, "../sdk-wasm/js/publish")] {
-        for file in Generator::new(language).command(command).generate_publishing(&openapi)?.files {
+    for (language, folder) in [
+        (Language::Go, "../sdk-go/publish"),
+        (Language::TypeScript, "../sdk-wasm/js/publish"),
+        (Language::Python, "../sdk-python/gateway/publish"),
+        (Language::Kotlin, "../sdk-kotlin/src/main/kotlin/io/github/realtimegateway/publish"),
+    ] {
+        let mut generator = Generator::new(language).command(command);
+        if language == Language::Kotlin {
+            generator = generator.package("io.github.realtimegateway.publish");
+        }
+        for file in generator.generate_publishing(&openapi)?.files {
             fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file.name), file.content)?;
         }
     }

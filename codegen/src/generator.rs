@@ -60,7 +60,9 @@ impl Language {
         match self {
             Self::TypeScript => Some("operations.d.ts"),
             Self::Go => Some("api.go"),
-            Self::Rust | Self::Python | Self::Kotlin => None,
+            Self::Python => Some("api.py"),
+            Self::Kotlin => Some("PublishApi.kt"),
+            Self::Rust => None,
         }
     }
 
@@ -195,7 +197,7 @@ impl Generator {
         if contracts.is_empty() {
             return Err(CodegenError::NoContracts);
         }
-        if self.language != Language::Go {
+        if self.language.publishing_file_name().is_none() {
             return Err(CodegenError::NoPublishing { language: self.language.word() });
         }
         self.emit(self.language.file_name(), lowering::lower(contracts)?, Content::Publishers)

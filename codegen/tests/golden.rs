@@ -20,7 +20,7 @@ struct Case {
     /// The paths of the contracts from the folder of the tests, without `.service.toml`.
     contracts: &'static [&'static str],
     has_calls: bool,
-    /// Whether the code publishes from a backend, which is written in Go only.
+    /// Whether the code publishes from a backend, which is not written in Rust.
     is_for_backends: bool,
 }
 
@@ -62,7 +62,7 @@ fn generate(case: &Case, contracts: &[Contract], language: Language) -> Generate
 
 impl Case {
     fn languages(&self) -> impl Iterator<Item = Language> {
-        Language::ALL.into_iter().filter(|language| !self.is_for_backends || *language == Language::Go)
+        Language::ALL.into_iter().filter(|language| !self.is_for_backends || language.publishing_file_name().is_some())
     }
 }
 

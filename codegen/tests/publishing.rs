@@ -1,4 +1,4 @@
-//! The operations of the HTTP API with which backends publish: the packages in Go and TypeScript are up to date with the OpenAPI document, and
+//! The operations of the HTTP API with which backends publish: the packages of the SDKs are up to date with the OpenAPI document, and
 //! other documents are refused. `server/tests/cli.rs` compares the document with that of the gateway.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,8 +13,17 @@ const EXPORT: &str = "cargo run -p realtime-gateway-codegen --example messages";
 
 #[test]
 fn packages_are_up_to_date() {
-    for (language, folder) in [(Language::Go, "sdk-go/publish"), (Language::TypeScript, "sdk-wasm/js/publish")] {
-        let generated = Generator::new(language).command(EXPORT).generate_publishing(DOCUMENT).unwrap();
+    for (language, folder) in [
+        (Language::Go, "sdk-go/publish"),
+        (Language::TypeScript, "sdk-wasm/js/publish"),
+        (Language::Python, "sdk-python/gateway/publish"),
+        (Language::Kotlin, "sdk-kotlin/src/main/kotlin/io/github/realtimegateway/publish"),
+    ] {
+        let mut generator = Generator::new(language).command(EXPORT);
+        if language == Language::Kotlin {
+            generator = generator.package("io.github.realtimegateway.publish");
+        }
+        let generated = generator.generate_publishing(DOCUMENT).unwrap();
         for file in generated.files {
             let path = format!("{ROOT}/{folder}/{}", file.name);
             let committed = fs::read_to_string(&path).unwrap_or_default();

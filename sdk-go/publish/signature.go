@@ -70,7 +70,8 @@ func (v *Verifier) ReadBody(request *http.Request) ([]byte, error) {
 // Verify verifies the headers and the body of a request at this time. The error is [ErrSignature] or [ErrTime].
 func (v *Verifier) Verify(header http.Header, body []byte, now time.Time) error {
 	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	// Unsigned, because the gateway writes no sign.
+	seconds, err := strconv.ParseUint(timestamp, 10, 63)
 	if err != nil || id == "" {
 		return ErrSignature
 	}
@@ -91,7 +92,7 @@ func (v *Verifier) Verify(header http.Header, body []byte, now time.Time) error 
 		return ErrSignature
 	}
 	// After the signature, so that the error is about a request of the gateway.
-	if age := now.Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Tolerance {
+	if age := now.Sub(time.Unix(int64(seconds), 0)); age > Tolerance || age < -Tolerance {
 		return ErrTime
 	}
 	return nil

@@ -60,8 +60,10 @@ class Unknown:
 
 def members(value: Any) -> dict[str, Any]:
     """Returns the members of an object."""
+    # Before the check, after which the types of the members would be unknown.
+    found: dict[str, Any] = value
     if type(value) is dict:
-        return value
+        return found
     raise DecodeError("", f"must be an object, not {_kind(value)}")
 
 
@@ -145,11 +147,12 @@ def array(decoder: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     """Returns the decoder of a list."""
 
     def decode(value: Any) -> list[T]:
+        received: list[Any] = value
         if type(value) is not list:
             raise DecodeError("", f"must be a list, not {_kind(value)}")
         items: list[T] = []
         try:
-            for item in value:
+            for item in received:
                 items.append(decoder(item))
         except DecodeError as error:
             raise error.within(f"[{len(items)}]") from None
@@ -177,7 +180,8 @@ def word(value: Any, words: Sequence[str]) -> str:
 
 def tag(value: Any, name: str) -> str | None:
     """Returns the text that selects the branch of a union, or None."""
-    found = value.get(name) if type(value) is dict else None
+    members: dict[str, Any] = value
+    found = members.get(name) if type(value) is dict else None
     return found if type(found) is str else None
 
 
@@ -199,8 +203,15 @@ def expected(kind: type[T], value: object) -> T:
     raise DecodeError("", problem)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if value is None:
         return "null"
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    kinds: dict[type, str] = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
     return kinds.get(type(value), type(value).__name__)

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import wire
 from .clock import Clock
@@ -130,7 +130,7 @@ class Engine:
         assert self._core is not None
         try:
             for head, body in wire.split(self._core.handle(now, text)):
-                carry_out = _ACTIONS.get(head["type"])
+                carry_out = self._ACTIONS.get(head["type"])
                 if carry_out is not None:
                     carry_out(self, head, body)
         except _core.InputError as error:
@@ -229,7 +229,9 @@ class Engine:
         """Ends everything, and waits for at most two seconds until nothing is left."""
         token = None if self._token is None else self._token.task
         self.end()
-        tasks = {connection.task for connection in self._running} | ({token} if token is not None else set())
+        tasks = {connection.task for connection in self._running}
+        if token is not None:
+            tasks.add(token)
         # The provider may close the client.
         tasks.discard(asyncio.current_task())
         if tasks:
@@ -350,19 +352,19 @@ class Engine:
         # A tick that is early or late does no harm.
         self.report({"type": "tick"})
 
-
-_ACTIONS: dict[str, Callable[[Engine, dict[str, Any], str], None]] = {
-    "open": Engine._on_open,
-    "send": Engine._on_send,
-    "close": Engine._on_close,
-    "request_token": Engine._on_request_token,
-    "subscribed": Engine._on_subscribed,
-    "ready": Engine._on_ready,
-    "ended": Engine._on_ended,
-    "result": Engine._on_result,
-    "state": Engine._on_state,
-    "pending": Engine._on_pending,
-}
+    _ACTIONS: ClassVar[dict[str, Callable[[Engine, dict[str, Any], str], None]]] = {
+        "open": _on_open,
+        "send": _on_send,
+        "close": _on_close,
+        "request_token": _on_request_token,
+        "subscribed": _on_subscribed,
+        "ready": _on_ready,
+        "ended": _on_ended,
+        "result": _on_result,
+        "state": _on_state,
+        "pending": _on_pending,
+    }
+    """What the actions of the core do, by their type."""
 
 
 def _error_of(head: dict[str, Any]) -> GatewayError | None:

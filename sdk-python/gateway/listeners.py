@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .state import State
 
@@ -124,10 +125,11 @@ def masked(text: str) -> str:
     import json
 
     try:
-        message = json.loads(text)
+        message: Any = json.loads(text)
     except ValueError:
         return text
-    if type(message) is not dict or message.get("type") != "authenticate" or "token" not in message:
+    members: dict[str, Any] = message
+    if type(message) is not dict or members.get("type") != "authenticate" or "token" not in members:
         return text
-    message["token"] = "…"
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    members["token"] = "…"
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))

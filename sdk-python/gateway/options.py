@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import ssl as tls
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -110,9 +110,10 @@ def _provider(token: object) -> TokenProvider:
 
 
 def _reconnect(bounds: object) -> tuple[float, float]:
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+    pair = tuple(cast(Iterable[object], bounds)) if isinstance(bounds, tuple | list) else ()
+    if len(pair) != 2:
         raise invalid(f"reconnect: expected the shortest and the longest wait in seconds, not {bounds!r}")
-    shortest, longest = seconds("reconnect", bounds[0]), seconds("reconnect", bounds[1])
+    shortest, longest = seconds("reconnect", pair[0]), seconds("reconnect", pair[1])
     if not shortest <= longest < math.inf:
         raise invalid(f"reconnect: the shortest wait has to be at most the longest one, not {bounds!r}")
     return shortest, longest
@@ -124,7 +125,7 @@ def _headers(headers: object) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         raise invalid(f"headers: expected a mapping of names to values, not {_kind(headers)}")
     checked: dict[str, str] = {}
-    for name, value in headers.items():
+    for name, value in cast(Mapping[object, object], headers).items():
         if type(name) is not str or type(value) is not str or any(c in name + value for c in "\r\n\0"):
             raise invalid(f"headers: the header {name!r} has to be a str without line breaks, and so has its value")
         checked[name] = value

@@ -62,7 +62,7 @@ class _Thread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self.pid = 0
         self._is_stopped = False
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -93,9 +93,9 @@ class _Thread:
         """Raises UsageError in a forked process, and in the thread itself."""
         if self._thread is None:
             return
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             raise misused(
-                f"the client was used in process {self._pid} before it forked: make a new client in each process, for example in "
+                f"the client was used in process {self.pid} before it forked: make a new client in each process, for example in "
                 "gunicorn's post_fork or Celery's worker_process_init"
             )
         if threading.current_thread() is self._thread:
@@ -121,7 +121,7 @@ class _Thread:
             if self._is_stopped:
                 raise closed_by_app()
             if self._loop is None:
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                self._loop, self.pid = asyncio.new_event_loop(), os.getpid()
                 self._thread = threading.Thread(target=_run, args=[self._loop], name="gateway-sync", daemon=True)
                 self._thread.start()
                 _open.add(self)
@@ -146,7 +146,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _stop_all() -> None:
     """Ends the threads of clients that were never closed, while the interpreter still works."""
     for thread in list(_open):
-        if thread._pid == os.getpid():
+        if thread.pid == os.getpid():
             thread.stop()
 
 
@@ -259,7 +259,7 @@ class Client:
                 self._thread.run(self.asynchronous.close())
         else:
             # It was never used, so there is nothing to wait for.
-            self.asynchronous._engine.end()
+            self.asynchronous._engine.end()  # pyright: ignore[reportPrivateUsage]  (both clients are one)
         self._thread.stop()
 
     def __del__(self) -> None:
@@ -267,7 +267,7 @@ class Client:
         client: asynchronous.Client | None = getattr(self, "asynchronous", None)
         if client is None or not self._thread.is_running() or client.state.status == "closed":
             return
-        if os.getpid() == self._thread._pid:
+        if os.getpid() == self._thread.pid:
             warnings.warn(f"unclosed {self!r}: call close, or use `with`", ResourceWarning, source=self, stacklevel=2)
             self._thread.stop()
 

@@ -49,13 +49,15 @@ def split(output: str) -> Iterator[tuple[dict[str, Any], str]]:
 def read_head(line: str) -> dict[str, Any]:
     """Reads a head. Short ones repeat for every frame, such as `ready`, so they are kept."""
     known = _known_heads.get(line)
-    if known is None:
-        known = json.loads(line)
-        if type(known) is not dict:
-            raise ValueError(f"the head of a message of the core is no object: {line}")
-        if len(_known_heads) < _MAX_KNOWN_HEADS and known.get("type") == "ready":
-            _known_heads[line] = known
-    return known
+    if known is not None:
+        return known
+    value: Any = json.loads(line)
+    head: dict[str, Any] = value
+    if type(value) is not dict:
+        raise ValueError(f"the head of a message of the core is no object: {line}")
+    if len(_known_heads) < _MAX_KNOWN_HEADS and head.get("type") == "ready":
+        _known_heads[line] = head
+    return head
 
 
 def fields(value: Any) -> str:

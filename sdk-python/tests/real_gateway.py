@@ -24,6 +24,11 @@ class RealGateway:
         self._listen = "127.0.0.1:0"
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self.configure(settings)
+
+    def configure(self, settings: str) -> None:
+        """Writes the configuration, with which the gateway starts the next time."""
+        folder = self._folder
         store, secret = f"redb:{folder / 'gateway.redb'}", "a secret of the tests, of more than 32 bytes"
         config = f'{settings}\nstore.url = "{store}"\nauth.jwt_secret = "{secret}"\n'
         (folder / "gateway.toml").write_text(config)
@@ -77,6 +82,11 @@ class RealGateway:
             if self._reader is not None:
                 self._reader.join()
             self._process = None
+
+    @property
+    def address(self) -> str:
+        """The host and the port."""
+        return self._listen
 
     @property
     def url(self) -> str:

@@ -48,8 +48,8 @@ class Backend(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def start_service(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> Iterator[Callable[[Path], RealGateway]]:
-    """Starts a gateway with the service of a contract and its backend."""
+def start_service(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> Iterator[Callable[..., RealGateway]]:
+    """Starts a gateway with the service of a contract and its backend, and with more settings."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     thread = threading.Thread(target=server.serve_forever, daemon=True, name="test-backend")
     thread.start()
@@ -57,9 +57,9 @@ def start_service(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> 
     secret.write_text(SECRET)
     secret.chmod(0o600)
 
-    def start(contract: Path) -> RealGateway:
+    def start(contract: Path, settings: str = "") -> RealGateway:
         return start_gateway(
-            f'services.orders.contract = "{contract}"\n'
+            f'{settings}services.orders.contract = "{contract}"\n'
             f'services.orders.backend.url = "http://127.0.0.1:{server.server_port}"\n'
             f'services.orders.backend.secret_file = "{secret}"\n'
         )
@@ -71,7 +71,7 @@ def start_service(start_gateway: Callable[..., RealGateway], tmp_path: Path) -> 
 
 
 @pytest.fixture
-def orders(start_service: Callable[[Path], RealGateway]) -> RealGateway:
+def orders(start_service: Callable[..., RealGateway]) -> RealGateway:
     """A gateway with the service of docs/examples/orders."""
     return start_service(EXAMPLE)
 
@@ -182,6 +182,10 @@ def test_generated_code_keeps_what_a_newer_contract_adds(generated: Any) -> None
 
 
 def test_generated_code_is_what_the_gateway_writes(gateway_program: Path, tmp_path: Path) -> None:
+    publishers: list[str | Path] = [gateway_program, "codegen", "--lang", "python", "--backend", "--out", tmp_path / "backend"]
+    subprocess.run([*publishers, GOLDEN.parent / "contracts/orders.service.toml"], check=True, capture_output=True)
+    written = (tmp_path / "backend/gateway_gen.py").read_text()
+    assert written.split("\n", 1)[1] == (GOLDEN / "publishers/gateway_gen.py").read_text().split("\n", 1)[1]
     codegen: list[str | Path] = [gateway_program, "codegen", "--lang", "python", "--out", tmp_path, EXAMPLE]
     subprocess.run(codegen, check=True, capture_output=True)
     written = (tmp_path / "gateway_gen.py").read_text()
@@ -198,7 +202,7 @@ def test_generated_code_passes_mypy(tmp_path: Path) -> None:
         file = tmp_path / f"{golden.parent.name}.py"
         file.write_text(golden.read_text())
         files.append(file)
-    assert len(files) == 4
+    assert len(files) == 5
     use = tmp_path / "use.py"
     use.write_text(
         "from example import OrderComment, OrderPlaced, OrderStatus, PlaceRequest, orders\n"
@@ -214,6 +218,13 @@ def test_generated_code_passes_mypy(tmp_path: Path) -> None:
         "            return status.status\n"
         "        case unknown:\n"
         "            return str(unknown.json)\n"
+        "from publishers import OrderSummary, OrdersPublisher, OrdersSyncPublisher\n"
+        "from gateway import publish\n"
+        "async def publish_event(client: publish.Client) -> int:\n"
+        "    accepted = await OrdersPublisher(client).news(OrderSummary(order_id='42', status='shipped'))\n"
+        "    return accepted.offset\n"
+        "def publish_blocking(client: publish.SyncClient) -> int:\n"
+        "    return OrdersSyncPublisher(client).news(OrderSummary(order_id='42', status='shipped'), event_id='e1').offset\n"
     )
     command: list[str | Path] = [
         sys.executable,

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
-import { CONTRACT, publish, startWithOrders } from "../../tests/fixtures/orders.js";
+import { CONTRACT, KEY, publish, startWithOrders } from "../../tests/fixtures/orders.js";
 import { token } from "../../tests/fixtures/gateway.js";
 import { link, project, run } from "./project.js";
 
@@ -115,6 +115,26 @@ test("generated code subscribes, publishes, calls, and reads history and presenc
     ["cancel", { orderId: "42" }, true],
     ["cancel", { orderId: "43" }, true],
   ]);
+});
+
+test("generated publishers publish declared events over HTTP", async t => {
+  const { gateway } = await startWithOrders(t, { contract: join(tests, "contracts/orders.service.toml") });
+  const { PublishClient } = await import(join(folder, "node_modules/realtime-gateway/publish/index.js"));
+  const { publishAll, publishToWrongTopic, publishWrongData } = await import(join(folder, "out/publishers.js"));
+  const { clients: [alice] } = await example(t, gateway);
+  const [news, depot] = ["news", "depot-eu--1"].map(topic => alice.topic("orders", topic).subscribe());
+  await Promise.all([news.ready, depot.ready]);
+  const client = new PublishClient({ url: `http://${gateway.address}`, apiKey: KEY });
+  const { first, again, order } = await publishAll(client);
+  assert.deepEqual([again, order], [first, 1]);
+  const next = async stream => (await stream[Symbol.asyncIterator]().next()).value;
+  const { offset, data } = await next(news);
+  assert.deepEqual([offset, data], [first.offset, { orderId: "42", status: "shipped" }]);
+  assert.deepEqual((await next(depot)).data, { lat: 52.5, lon: 13.4 });
+  const wrong = await publishToWrongTopic(client);
+  assert.ok(wrong instanceof RangeError && wrong.message.includes("region"));
+  const refused = await publishWrongData(client);
+  assert.deepEqual([refused.name, refused.status], ["PublishError", 422]);
 });
 
 test("generated code reads what a newer contract adds", async t => {

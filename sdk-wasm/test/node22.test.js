@@ -43,3 +43,11 @@ test("the package works in Node 22 by itself, inlined and by wasmUrl", async t =
   const { stdout } = await promisify(execFile)(program, ["app.js", gateway.url, token, wasmUrl], { cwd: folder, timeout: 20_000 });
   assert.equal(stdout, "true ada by itself\n");
 });
+
+test("the first message of the README comes back in Node 22", async t => {
+  const gateway = await Gateway.start(t);
+  const code = readFileSync(new URL("../examples/quickstart.js", import.meta.url), "utf8");
+  const env = { GATEWAY_URL: gateway.url, GATEWAY_TOKEN: await gateway.token("ada") };
+  const output = run(project(t), code, { program: node22(), env });
+  assert.match(output, /userId: 'ada',\s+content: 'hello'/);
+});

@@ -28,7 +28,7 @@ export function link(folder, names) {
 }
 
 /** Runs a module in it, which has to end by itself, and returns what that has printed. */
-export function run(folder, code, { program = process.execPath, name = "app.js", flags = [], args = [] } = {}) {
+export function run(folder, code, { program = process.execPath, name = "app.js", flags = [], args = [], env = {} } = {}) {
   writeFileSync(join(folder, name), code);
-  return execFileSync(program, [...flags, name, ...args], { cwd: folder, timeout: 20_000, encoding: "utf8" });
+  return execFileSync(program, [...flags, name, ...args], { cwd: folder, timeout: 20_000, encoding: "utf8", env: { ...process.env, ...env } });
 }

@@ -68,9 +68,19 @@ fn python(project: &Project, arguments: &[&str]) -> Command {
     command
 }
 
+/// Returns the command of pyright, whose options are in `pyproject.toml`. Its wrapper on PyPI downloads the program of the same
+/// version from npm, once.
+fn pyright(project: &Project) -> Command {
+    let mut pyright = python(project, &["-m", "pyright", "--pythonpath"]);
+    pyright.arg(Environment::of_python_sdk(project).program("python"));
+    pyright.env("PYRIGHT_PYTHON_CACHE_DIR", project.target().join("pyright"));
+    pyright
+}
+
 /// Runs the checks of the code.
 fn check(project: &Project) -> anyhow::Result<()> {
     command::run(&mut python(project, &["-m", "ruff", "format", "--check", "--quiet", "."]))?;
     command::run(&mut python(project, &["-m", "ruff", "check", "--quiet", "."]))?;
-    command::run(&mut python(project, &["-m", "mypy", "gateway", "tests", "examples"]))
+    command::run(&mut python(project, &["-m", "mypy", "gateway", "tests", "examples"]))?;
+    command::run(&mut pyright(project))
 }

@@ -53,34 +53,47 @@ fn write_service(
 }
 
 /// Writes an empty line between two methods.
-fn gap(emitter: &mut Emitter<'_>, is_first: &mut bool) {
+pub(super) fn gap(emitter: &mut Emitter<'_>, is_first: &mut bool) {
     if !std::mem::take(is_first) {
         emitter.code.gap();
     }
 }
 
-fn topic_method(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> Result<(), CodegenError> {
-    let mut scope = Scope::new(LANGUAGE);
-    let mut names = Vec::new();
+/// How a method makes the name of a topic.
+pub(super) struct TopicName {
+    /// The names of the method's parameters.
+    pub(super) parameters: Vec<String>,
+    /// The expression for the beginning of the name.
+    pub(super) first: String,
+    /// The calls that append the values.
+    pub(super) values: Vec<String>,
+}
+
+/// Returns how the name of a topic is made. `locals` are names that the parameters must not have.
+pub(super) fn topic_name(service: &Service, topic: &Topic, locals: &[&str]) -> Result<TopicName, CodegenError> {
+    let (mut scope, mut parameters, mut values) = (Scope::new(LANGUAGE), Vec::new(), Vec::new());
     for parameter in &topic.parameters {
-        let name = unreserved(member(parameter.name.as_str()), &reserved::LOCALS);
+        let name = unreserved(member(parameter.name.as_str()), locals);
         scope.add(&name, &format!("{}: `{{{}}}` of topic `{}`", service.file, parameter.name, topic.name))?;
-        names.push(name);
+        let after = literal(parameter.separator.as_deref().unwrap_or_default());
+        values.push(format!(".value({}, {name}, {after})", literal(parameter.name.as_str())));
+        parameters.push(name);
     }
+    Ok(TopicName { parameters, first: format!("TopicName({})", literal(&topic.first_literal)), values })
+}
+
+fn topic_method(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> Result<(), CodegenError> {
+    let TopicName { parameters, first, values } = topic_name(service, topic, &reserved::LOCALS)?;
     let mut about = format!("Returns the topic `{}`.", topic.pattern);
-    if !names.is_empty() {
+    if !parameters.is_empty() {
         about.push_str(" Throws `GatewayException.Invalid` if no topic of the pattern has these values.");
     }
     emitter.note(4, &about);
-    let parameters: Vec<String> = names.iter().map(|name| format!("{name}: String")).collect();
+    let list: Vec<String> = parameters.iter().map(|name| format!("{name}: String")).collect();
     let (name, handle) = (method(&topic.name), topic_type(service, topic));
-    emitter.code.line(4, &format!("public fun {name}({}): {handle} {{", parameters.join(", ")));
-    emitter.code.line(8, &format!("val topic = TopicName({})", literal(&topic.first_literal)));
-    for (parameter, name) in topic.parameters.iter().zip(&names) {
-        let after = literal(parameter.separator.as_deref().unwrap_or_default());
-        let line = format!(".value({}, {name}, {after})", literal(parameter.name.as_str()));
-        emitter.code.line(12, &line);
-    }
+    emitter.code.line(4, &format!("public fun {name}({}): {handle} {{", list.join(", ")));
+    emitter.code.line(8, &format!("val topic = {first}"));
+    values.iter().for_each(|value| emitter.code.line(12, value));
     emitter.code.line(8, &format!("return {handle}(client.topic({}, topic.toString()))", literal(&service.name)));
     emitter.code.line(4, "}");
     Ok(())

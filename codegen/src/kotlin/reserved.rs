@@ -32,6 +32,21 @@ pub(super) const IMPORTED: [(&str, &str); 25] = [
     ("kotlinx.serialization", "serializer"),
 ];
 
+/// What generated code for backends imports in addition.
+pub(super) const IMPORTED_BY_BACKENDS: [(&str, &str); 7] = [
+    ("io.github.realtimegateway.codegen", "eventOf"),
+    ("io.github.realtimegateway.codegen", "publishSent"),
+    ("io.github.realtimegateway.codegen", "publishStored"),
+    ("io.github.realtimegateway.publish", "FuturePublishClient"),
+    ("io.github.realtimegateway.publish", "MessageAccepted"),
+    ("io.github.realtimegateway.publish", "PublishClient"),
+    ("java.util.concurrent", "CompletableFuture"),
+];
+
+/// What the operations of the HTTP API import in addition.
+pub(super) const IMPORTED_BY_OPERATIONS: [(&str, &str); 2] =
+    [("io.github.realtimegateway", "encode"), ("java.util.concurrent", "CompletableFuture")];
+
 /// Names of types that have a meaning of their own in every file: those of the language, and those that are imported.
 pub(super) const TYPES: [&str; 28] = [
     "Any",
@@ -83,6 +98,10 @@ pub(super) const SDK: [&str; 15] = [
     "TopicPresence",
 ];
 
+/// Further names in the code for backends.
+pub(super) const BACKENDS: [&str; 6] =
+    ["CompletableFuture", "FuturePublishClient", "MessageAccepted", "PublishClient", "TopicName", "Void"];
+
 /// Words that cannot be the name of a property, method or parameter.
 pub(super) const WORDS: [&str; 30] = [
     "as",
@@ -119,6 +138,12 @@ pub(super) const WORDS: [&str; 30] = [
 
 /// Names within the methods of handles, which a parameter of a topic would hide.
 pub(super) const LOCALS: [&str; 2] = ["client", "topic"];
+
+/// Names within the methods of handles for backends, which a parameter of a topic would hide.
+pub(super) const OF_PUBLISHERS: [&str; 3] = ["client", "data", "eventId"];
+
+/// Names within the functions of operations, which a parameter of a path would hide.
+pub(super) const OF_OPERATIONS: [&str; 1] = ["body"];
 
 /// Methods that every object has.
 pub(super) const METHODS: [&str; 9] =

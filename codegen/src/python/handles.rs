@@ -33,7 +33,8 @@ fn topic_type(service: &Service, topic: &Topic) -> String {
     format!("{}{}Topic", pascal(&service.name), pascal(&topic.name))
 }
 
-fn method(name: &str) -> String {
+/// Returns the name of a method.
+pub(super) fn method(name: &str) -> String {
     unreserved(unreserved(snake(name), &reserved::WORDS), &reserved::METHODS)
 }
 
@@ -62,30 +63,41 @@ fn write_service(
     Ok(())
 }
 
-fn topic_method(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> Result<(), CodegenError> {
-    let mut scope = Scope::new(LANGUAGE);
-    let mut names = Vec::new();
+/// How a method makes the name of a topic, in the variable `topic`.
+pub(super) struct TopicName {
+    /// The names of the method's parameters.
+    pub(super) parameters: Vec<String>,
+    pub(super) lines: Vec<String>,
+}
+
+/// Returns how the name of a topic is made. `locals` are names that the parameters must not have.
+pub(super) fn topic_name(service: &Service, topic: &Topic, locals: &[&str]) -> Result<TopicName, CodegenError> {
+    let (mut scope, mut parameters) = (Scope::new(LANGUAGE), Vec::new());
+    let mut lines = vec![format!("topic = {}", literal(&topic.first_literal))];
     for parameter in &topic.parameters {
-        let name = unreserved(unreserved(snake(parameter.name.as_str()), &reserved::WORDS), &reserved::LOCALS);
+        let name = unreserved(unreserved(snake(parameter.name.as_str()), &reserved::WORDS), locals);
         scope.add(&name, &format!("{}: `{{{}}}` of topic `{}`", service.file, parameter.name, topic.name))?;
-        names.push(name);
+        let (json, after) =
+            (literal(parameter.name.as_str()), literal(parameter.separator.as_deref().unwrap_or_default()));
+        lines.push(format!("topic += codec.topic_value({json}, {name}, {after})"));
+        parameters.push(name);
     }
+    Ok(TopicName { parameters, lines })
+}
+
+fn topic_method(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) -> Result<(), CodegenError> {
+    let TopicName { parameters, lines } = topic_name(service, topic, &reserved::LOCALS)?;
     let handle = topic_type(service, topic);
-    let parameters: String = names.iter().map(|name| format!(", {name}: str")).collect();
+    let list: String = parameters.iter().map(|name| format!(", {name}: str")).collect();
     emitter.code.line(0, "");
-    emitter.code.line(4, &format!("def {}(self{parameters}) -> {handle}:", method(&topic.name)));
+    emitter.code.line(4, &format!("def {}(self{list}) -> {handle}:", method(&topic.name)));
     let about = format!("Returns the topic `{}`.", topic.pattern);
-    if names.is_empty() {
+    if parameters.is_empty() {
         emitter.note(8, &about);
     } else {
         emitter.note(8, &format!("{about} Raises ValueError when no topic of the pattern has these values."));
     }
-    emitter.code.line(8, &format!("topic = {}", literal(&topic.first_literal)));
-    for (parameter, name) in topic.parameters.iter().zip(&names) {
-        let (json, after) =
-            (literal(parameter.name.as_str()), literal(parameter.separator.as_deref().unwrap_or_default()));
-        emitter.code.line(8, &format!("topic += codec.topic_value({json}, {name}, {after})"));
-    }
+    lines.iter().for_each(|line| emitter.code.line(8, line));
     emitter.code.line(8, &format!("return {handle}(self._client.topic({}, topic))", literal(&service.name)));
     Ok(())
 }

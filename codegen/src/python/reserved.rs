@@ -67,3 +67,9 @@ pub(super) const FUNCTIONS: [&str; 13] = [
 
 /// Names within the methods of handles, which a parameter of a topic would hide.
 pub(super) const LOCALS: [&str; 3] = ["codec", "self", "topic"];
+
+/// Names within the methods of handles for backends, which a parameter of a topic would hide.
+pub(super) const OF_PUBLISHERS: [&str; 8] = ["answer", "body", "codec", "data", "event_id", "publish", "self", "topic"];
+
+/// Names within the functions of operations, which a parameter of a path would hide.
+pub(super) const OF_OPERATIONS: [&str; 6] = ["body", "codec", "members", "operation", "path", "self"];

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn write(emitter: &mut Emitter<'_>, content: Content) -> Result<(), CodegenError> {
     let model = emitter.model;
     let is_open = |definition: &Definition| matches!(&definition.shape, Shape::Union(union) if !union.is_closed);
-    let has_code = content == Content::Contracts;
+    let has_code = matches!(content, Content::Contracts | Content::Publishers);
     if has_code && model.in_order().any(|(_, definition)| is_open(definition)) {
         emitter.code.gap();
         emitter.scope.add("UnlistedTag", "the generated type of unknown tags")?;

@@ -26,20 +26,26 @@ pub(super) fn write(emitter: &mut Emitter<'_>, options: &Options<'_>) -> Result<
     for service in options.services(model) {
         write_service(emitter, service, options)?;
     }
-    let mut topics = model.services.iter().flat_map(|service| &service.topics);
+    write_checked_value(emitter);
+    Ok(())
+}
+
+/// Writes the function that checks the values of parameters, if a topic has parameters.
+pub(super) fn write_checked_value(emitter: &mut Emitter<'_>) {
+    let mut topics = emitter.model.services.iter().flat_map(|service| &service.topics);
     if topics.any(|topic| !topic.parameters.is_empty()) {
         for line in CHECKED_VALUE.lines() {
             emitter.code.line(0, &line.replace("''", "\"\""));
         }
     }
-    Ok(())
 }
 
 fn topic_type(service: &Service, topic: &Topic) -> String {
     format!("{}{}Topic", pascal(&service.name), pascal(&topic.name))
 }
 
-fn member(name: &str) -> String {
+/// Returns the name of a member of a handle.
+pub(super) fn member(name: &str) -> String {
     match name {
         // Without quotes it would declare a constructor.
         "new" => "\"new\"".to_owned(),
@@ -47,8 +53,9 @@ fn member(name: &str) -> String {
     }
 }
 
-fn parameters(topic: &Topic) -> Vec<(String, String)> {
-    let name = |name: &str| unreserved(unreserved(name.to_owned(), &reserved::WORDS), &reserved::LOCALS);
+/// Returns the parameters of a topic and their variables, which are none of `locals`.
+pub(super) fn parameters(topic: &Topic, locals: &[&str]) -> Vec<(String, String)> {
+    let name = |name: &str| unreserved(unreserved(name.to_owned(), &reserved::WORDS), locals);
     topic.parameters.iter().map(|it| (it.name.to_string(), name(it.name.as_str()))).collect()
 }
 
@@ -66,7 +73,8 @@ fn write_service(emitter: &mut Emitter<'_>, service: &Service, options: &Options
     emitter.note(0, &format!("The service `{}`{title}.", service.name));
     emitter.code.line(0, &format!("export interface {interface} {{"));
     for topic in &service.topics {
-        let parameters: Vec<String> = parameters(topic).iter().map(|(_, name)| format!("{name}: string")).collect();
+        let parameters: Vec<String> =
+            parameters(topic, &reserved::LOCALS).iter().map(|(_, name)| format!("{name}: string")).collect();
         emitter.note(2, &format!("The topic `{}`.", topic.pattern));
         let line = format!("{}({}): {};", member(&topic.name), parameters.join(", "), topic_type(service, topic));
         emitter.code.line(2, &line);
@@ -180,17 +188,11 @@ fn shown(emitter: &Emitter<'_>, topic: &Topic) -> Option<Shown> {
 }
 
 fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
-    let names = parameters(topic);
+    let names = parameters(topic, &reserved::LOCALS);
     let list: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
     let list = if let [name] = list.as_slice() { (*name).to_owned() } else { format!("({})", list.join(", ")) };
     emitter.code.line(4, &format!("{}: {list} => {{", member(&topic.name)));
-    emitter.code.line(6, &format!("let topic = {};", literal(&topic.first_literal)));
-    for (parameter, (name, variable)) in topic.parameters.iter().zip(&names) {
-        let after = literal(parameter.separator.as_deref().unwrap_or_default());
-        let added = if after == "\"\"" { String::new() } else { format!(" + {after}") };
-        let line = format!("topic += checkedValue({}, {variable}, {after}){added};", literal(name));
-        emitter.code.line(6, &line);
-    }
+    write_topic_name(emitter, topic, &names);
     let (event, service) = (emitter.name(topic.event).to_owned(), literal(&service.name));
     emitter.code.line(6, "return {");
     emitter.code.line(8, "gateway,");
@@ -227,4 +229,15 @@ fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic) {
     }
     emitter.code.line(6, "};");
     emitter.code.line(4, "},");
+}
+
+/// Writes how the name of a topic is made, in the variable `topic`.
+pub(super) fn write_topic_name(emitter: &mut Emitter<'_>, topic: &Topic, names: &[(String, String)]) {
+    emitter.code.line(6, &format!("let topic = {};", literal(&topic.first_literal)));
+    for (parameter, (name, variable)) in topic.parameters.iter().zip(names) {
+        let after = literal(parameter.separator.as_deref().unwrap_or_default());
+        let added = if after == "\"\"" { String::new() } else { format!(" + {after}") };
+        let line = format!("topic += checkedValue({}, {variable}, {after}){added};", literal(name));
+        emitter.code.line(6, &line);
+    }
 }

@@ -137,5 +137,11 @@ pub(super) const WORDS: [&str; 54] = [
 /// Names within the handle of a service, which a parameter of a topic would hide.
 pub(super) const LOCALS: [&str; 3] = ["gateway", "topic", "options"];
 
+/// What generated code for backends imports from the npm package. No type may have these names.
+pub(super) const IMPORTED_BY_BACKENDS: [&str; 3] = ["MessageAccepted", "PublishClient", "PublishEventOptions"];
+
+/// Names within the handle of a service for backends, which a parameter of a topic would hide.
+pub(super) const OF_PUBLISHERS: [&str; 7] = ["answer", "body", "client", "data", "id", "options", "topic"];
+
 /// Members that JavaScript gives a meaning of its own: an object with `then` is a promise, for example.
 pub(super) const MEMBERS: [&str; 6] = ["constructor", "hasOwnProperty", "then", "toJSON", "toString", "valueOf"];

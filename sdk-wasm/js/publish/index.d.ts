@@ -28,6 +28,12 @@ export interface PublishCallOptions {
   signal?: AbortSignal;
 }
 
+/** The options of publishing an event by generated code. */
+export interface PublishEventOptions extends PublishCallOptions {
+  /** An idempotency key; a random one by default. */
+  id?: string;
+}
+
 /**
  * Publishes to one gateway. A request is repeated after lost connections, 408, 429 and 5xx. Each has an idempotency key, so
  * it is stored once. Only topics without history may get an event twice.

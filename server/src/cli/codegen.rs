@@ -33,7 +33,7 @@ pub(super) struct Codegen {
     /// The package of code in Go or Kotlin. [default: `gatewaygen` in Go, `gateway` in Kotlin]
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
-    /// Writes code for backends, which publish events over HTTP, instead of code for clients. In Go only.
+    /// Writes code for backends, which publish events over HTTP, instead of code for clients. Not in Rust.
     #[arg(long)]
     backend: bool,
     #[command(flatten)]

@@ -4,7 +4,9 @@
 use std::{path::Path, process::Output};
 
 use realtime_gateway_brokers::free_port;
-use realtime_gateway_tests::{Gateway, Settings, Socket, eventually, gateway_program, http_client, must};
+use realtime_gateway_tests::{
+    ExampleProgram, Gateway, Settings, Socket, Token, eventually, gateway_program, http_client, must,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::process::Command;
@@ -41,6 +43,47 @@ async fn production_commands_of_readme_work() {
     assert!(out.contains(r#""war-17""#) && out.contains("\"ids\""), "{}", text(&output));
     assert!(!out.contains("no API key is configured"), "{out}");
     assert_eq!(out.lines().filter(|line| line.split('.').count() == 3 && line.starts_with("ey")).count(), 1, "{out}");
+}
+
+/// Returns the lines of a text without their indentation.
+fn trimmed_lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).collect()
+}
+
+/// The programs of the SDKs, which their tests run, have the code of the README.
+#[test]
+fn first_messages_of_readme_are_the_programs_of_the_sdks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, section) = readme.split_once("The first message in each language.").unwrap();
+    for (language, program) in [
+        ("rust,ignore", "sdk-rust/examples/quickstart.rs"),
+        ("ts", "sdk-wasm/examples/quickstart.js"),
+        ("go", "sdk-go/examples/quickstart/main.go"),
+        ("python", "sdk-python/examples/quickstart.py"),
+        ("kotlin", "sdk-kotlin/examples/kotlin/quickstart/QuickStart.kt"),
+        ("java", "sdk-kotlin/examples/java/src/quickstart/QuickStart.java"),
+    ] {
+        let (_, code) = section.split_once(&format!("```{language}\n")).unwrap();
+        let code = trimmed_lines(code.split_once("\n```").unwrap().0);
+        let source = std::fs::read_to_string(root.join(program)).unwrap();
+        assert!(code.len() <= 10, "{language}: more than ten lines");
+        assert!(section.contains(program), "the README has no link to {program}");
+        assert!(
+            trimmed_lines(&source).windows(code.len()).any(|lines| lines == code),
+            "{program} has other code: {code:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn first_message_in_rust_comes_back() {
+    let gateway = Gateway::start().await;
+    let mut program = ExampleProgram::rust_command("quickstart");
+    program.env("GATEWAY_URL", format!("ws://{}/ws", gateway.address()));
+    program.env("GATEWAY_TOKEN", Token::for_user("ada").text());
+    let output = must("the program ends", program.output()).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ada: hello\n", "{}", text(&output));
 }
 
 #[tokio::test]

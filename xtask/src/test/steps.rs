@@ -97,8 +97,12 @@ pub(super) const ALL: &[Step] = &[
         Tool::GO_OF_SDK,
         Tool::STATICCHECK,
     ]),
-    Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test))
-        .with(&[Tool::VENV, Tool::PYTHON_SDK]),
+    Step::new("python", "the Python SDK, its checks and its generated code", Action::Tests(python_sdk::test)).with(&[
+        Tool::NODE,
+        Tool::NPM,
+        Tool::VENV,
+        Tool::PYTHON_SDK,
+    ]),
     Step::new("kotlin", "the SDK for Kotlin and Java", Action::Tests(kotlin_sdk::test)).with(&[
         Tool::NODE,
         Tool::NPM,

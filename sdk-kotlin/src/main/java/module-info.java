@@ -13,4 +13,5 @@ module io.github.realtimegateway {
     exports io.github.realtimegateway.codegen;
     exports io.github.realtimegateway.future;
     exports io.github.realtimegateway.protocol;
+    exports io.github.realtimegateway.publish;
 }

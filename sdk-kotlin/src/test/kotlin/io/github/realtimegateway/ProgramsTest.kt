@@ -1,8 +1,15 @@
 package io.github.realtimegateway
 
+import io.github.realtimegateway.protocol.Notification
+import io.github.realtimegateway.publish.FuturePublishClient
+import io.github.realtimegateway.publish.FuturePublishOperations
+import io.github.realtimegateway.publish.Verifier
+import io.github.realtimegateway.support.API_KEY
+import io.github.realtimegateway.support.KEY
 import io.github.realtimegateway.support.OrdersGateway
 import io.github.realtimegateway.support.PATIENCE_SECONDS
 import io.github.realtimegateway.support.RealGateway
+import io.github.realtimegateway.support.readMessage
 import io.github.realtimegateway.support.story
 import java.io.File
 import java.util.concurrent.TimeUnit
@@ -59,14 +66,17 @@ class ProgramsTest {
     }
 
     @Test
-    fun `quick starts of the README are those of the examples`() {
+    fun `programs of the README are those of the examples`() {
         val readme = File("README.md").readText()
-        val examples = mapOf(
-            "kotlin" to "examples/kotlin/quickstart/QuickStart.kt",
-            "java" to "examples/java/src/quickstart/QuickStart.java",
+        val backends = readme.substringAfter("## Backends")
+        val examples = listOf(
+            Triple(readme, "kotlin", "examples/kotlin/quickstart/QuickStart.kt"),
+            Triple(readme, "java", "examples/java/src/quickstart/QuickStart.java"),
+            Triple(backends, "kotlin", "examples/kotlin/publishing/Publishing.kt"),
+            Triple(backends, "java", "examples/java/src/backend/Backend.java"),
         )
-        for ((language, path) in examples) {
-            val code = readme.substringAfter("```$language\n").substringBefore("\n```")
+        for ((text, language, path) in examples) {
+            val code = text.substringAfter("```$language\n").substringBefore("\n```")
             val source = File(path).readLines().joinToString("\n") { it.trim() }
             assertContains(source, code.lines().joinToString("\n") { it.trim() }, message = path)
         }
@@ -115,6 +125,49 @@ class ProgramsTest {
     }
 
     @Test
+    fun `publishing needs neither the runtime of the core nor its classes`() = RealGateway(API_KEY).use { gateway ->
+        val environment = mapOf("GATEWAY_HTTP" to "http://${gateway.address}", "GATEWAY_API_KEY" to KEY)
+        val path = classPath.filter { "chicory" !in it }
+        assertTrue(path.size < classPath.size)
+        val log = "-Xlog:class+load"
+        val program = arrayOf("$jdk/java", log, "-cp", path.joinToString(File.pathSeparator), "publishing.PublishingKt")
+        val output = process(*program, environment = environment).output()
+        assertContains(output, "stored at offset 1")
+        assertContains(output, "io.github.realtimegateway.publish.PublishClient")
+        assertTrue("io.github.realtimegateway.core." !in output)
+    }
+
+    @Test
+    fun `a backend in Java answers webhooks`() = RealGateway(API_KEY).use { gateway ->
+        val path = compileModule(File("examples/java/src"))
+        val environment = mapOf(
+            "GATEWAY_HTTP" to "http://${gateway.address}",
+            "GATEWAY_API_KEY" to KEY,
+            "WEBHOOK_SECRET" to SECRET,
+            "PORT" to "0",
+        )
+        val module = "io.github.realtimegateway.examples"
+        val backend = process("$jdk/java", "-p", path, "-m", "$module/backend.Backend", environment = environment)
+        try {
+            val address = backend.inputStream.bufferedReader().readLine().substringAfterLast('/')
+            // The program and the gateway name each other. The address of the gateway stays the same.
+            gateway.kill()
+            val webhook = "webhooks.shop.url = \"http://$address\"\nwebhooks.shop.secret_file = \"secret\"\n" +
+                "webhooks.shop.events = [\"chat.message\"]\n"
+            gateway.configure(API_KEY + webhook, mapOf("secret" to "$SECRET\n"))
+            gateway.start()
+            story {
+                val ada = gateway.client("ada")
+                val notifications = ada.notifications.subscribe()
+                ada.clanChat("wolves").send("hello")
+                assertEquals("for your message", notifications.readMessage<Notification>().message)
+            }
+        } finally {
+            backend.destroy()
+        }
+    }
+
+    @Test
     fun `the facade works in a pure Java module`() = OrdersGateway().use { orders ->
         val gateway = orders.gateway
         gateway.notify("ada", "for Java")
@@ -128,14 +181,20 @@ class ProgramsTest {
     @Test
     fun `signatures of the facade have no types of Kotlin`() {
         val facade = listOf("GatewayClient", "ClanChat", "Notifications", "Topic", "TokenProvider")
-            .map { Class.forName("io.github.realtimegateway.future.Future$it") }
+            .map { Class.forName("io.github.realtimegateway.future.Future$it") } +
+            listOf(FuturePublishOperations::class.java, FuturePublishClient::class.java, Verifier::class.java)
         for (type in facade + listOf(GatewayOptions::class.java, GatewayException::class.java, Event::class.java)) {
             val signatures = type.declaredMethods.filter { java.lang.reflect.Modifier.isPublic(it.modifiers) && '$' !in it.name }
             assertTrue(signatures.isNotEmpty())
             for (method in signatures) {
-                val generic = method.toGenericString()
+                // Any JSON is an element for a backend, which `json` reads.
+                val generic = method.toGenericString().replace("kotlinx.serialization.json.JsonElement", "")
                 assertTrue("kotlin" !in generic, generic)
             }
         }
+    }
+
+    private companion object {
+        const val SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     }
 }

@@ -5,12 +5,14 @@ import java.io.File
 import java.net.InetAddress
 import java.net.InetSocketAddress
 
-/** A gateway with the service of docs/examples/orders, and its backend, which places order 42. */
-class OrdersGateway private constructor(private val backend: HttpServer) : AutoCloseable {
-    constructor() : this(startBackend())
+/** A gateway with the service of a contract, by default docs/examples/orders, and its backend, which places order 42. */
+class OrdersGateway(contract: File = File("../docs/examples/orders/orders.service.toml"), settings: String = "") :
+    AutoCloseable {
+    private val backend = startBackend()
 
     val gateway: RealGateway = RealGateway(
-        "services.orders.contract = \"${File("../docs/examples/orders/orders.service.toml").canonicalPath}\"\n" +
+        settings +
+            "services.orders.contract = \"${contract.canonicalPath}\"\n" +
             "services.orders.backend.url = \"http://127.0.0.1:${backend.address.port}\"\n" +
             "services.orders.backend.secret_file = \"secret\"\n",
         mapOf("secret" to "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),

@@ -6,6 +6,7 @@ import io.github.realtimegateway.TokenProvider
 import java.io.File
 import java.net.HttpURLConnection
 import java.net.URI
+import java.security.MessageDigest
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.TimeUnit
@@ -15,6 +16,12 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
+
+/** The API key of backends, and the setting of the gateway that allows it. */
+const val KEY: String = "an api key of the tests"
+val API_KEY: String = MessageDigest.getInstance("SHA-256").digest(KEY.toByteArray())
+    .joinToString("") { "%02x".format(it) }
+    .let { "auth.api_keys = [{ name = \"tests\", sha256 = \"$it\" }]\n" }
 
 /** The gateway's program in a process of its own. [settings] are lines of TOML. */
 class RealGateway(settings: String = "", files: Map<String, String> = emptyMap()) : AutoCloseable {
@@ -29,12 +36,17 @@ class RealGateway(settings: String = "", files: Map<String, String> = emptyMap()
     val url: String get() = "ws://$address/ws"
 
     init {
+        configure(settings, files)
+        start()
+    }
+
+    /** Writes the configuration, with which the gateway starts the next time. */
+    fun configure(settings: String, files: Map<String, String> = emptyMap()) {
         files.forEach { (name, text) -> File(folder, name).writeText(text) }
         File(folder, "gateway.toml").writeText(
             "$settings\nstore.url = \"redb:${File(folder, "gateway.redb")}\"\n" +
                 "auth.jwt_secret = \"a secret of the tests, of more than 32 bytes\"\n",
         )
-        start()
     }
 
     /** Starts the gateway, or starts it again on the same port with the same data. */
