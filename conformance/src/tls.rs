@@ -151,8 +151,10 @@ async fn accept(listener: TcpListener, proxy: SocketAddr, acceptor: TlsAcceptor,
                 return;
             };
             let Ok(mut plain) = TcpStream::connect(proxy).await else { return };
-            // Either side may end the connection at any time.
-            let _ = copy_bidirectional(&mut decrypted, &mut plain).await;
+            // Some clients look at the name after the handshake, and then send nothing.
+            if let Ok((0, _)) | Err(_) = copy_bidirectional(&mut decrypted, &mut plain).await {
+                refused.send_modify(|count| *count += 1);
+            }
         });
         // What has ended is of no further use.
         while connections.try_join_next().is_some() {}

@@ -11,10 +11,9 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
 };
-use tokio_tungstenite::Connector;
 
 pub(crate) use mailbox::Mailbox;
-pub(crate) use socket::check_url;
+pub(crate) use socket::{Connector, check_url};
 
 use crate::{
     Error, Event, Frame, Position, State, Topic,

@@ -1,8 +1,9 @@
 //! The conformance kit for all SDKs: every scenario green, with its mutant red, equal hashes, and a table that is up to date.
 
+mod adapters;
+
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,7 +12,8 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use crate::{browser, command, counts::Counts, go_sdk, project::Project, python::Environment, python_sdk, wasm};
+use crate::{browser, command, counts::Counts, project::Project, python_sdk, wasm};
+use adapters::{Client, clients};
 
 /// The page with the table.
 const PAGE: &str = "docs/conformance.md";
@@ -19,14 +21,6 @@ const PAGE: &str = "docs/conformance.md";
 const JOBS: &str = "6";
 /// The same for the client that is written by hand: most of its red scenarios wait until the end.
 const JOBS_BY_HAND: &str = "20";
-
-/// A client that is tested.
-struct Client {
-    name: &'static str,
-    adapter: Vec<OsString>,
-    /// Whether it has to be green. The client that is written by hand shows what goes wrong without an SDK.
-    is_ours: bool,
-}
 
 /// Runs the kit for all clients at the same time, and then with the mutants.
 ///
@@ -59,24 +53,6 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
     let mutants = start(project, rust, &folder, &["--mutant", "each"])?.finish("the mutants")?;
     counts = counts + show(&mutants, |verdict| verdict != "red", true)?;
     Ok(counts + page(project, &clients, &folder)?)
-}
-
-fn clients(project: &Project, folder: &Path) -> anyhow::Result<Vec<Client>> {
-    let go = folder.join("go").with_extension(std::env::consts::EXE_EXTENSION);
-    go_sdk::build(project, "./internal/conformance", &go)?;
-    let rust = project.target().join("debug/examples/conformance").with_extension(std::env::consts::EXE_EXTENSION);
-    let root = project.root();
-    let python_of = |environment: Environment| environment.program("python").into_os_string();
-    let (node, python) = (OsString::from("node"), python_of(Environment::of(project)));
-    let python_with_sdk = python_of(Environment::of_python_sdk(project));
-    let client = |name, adapter, is_ours| Client { name, adapter, is_ours };
-    Ok(vec![
-        client("rust", vec![rust.into()], true),
-        client("typescript", vec![node, root.join("sdk-wasm/test/conformance/adapter.js").into()], true),
-        client("go", vec![go.into()], true),
-        client("python", vec![python_with_sdk, root.join("sdk-python/tests/conformance/adapter.py").into()], true),
-        client("by-hand", vec![python, root.join("docs/examples/conformance_client.py").into()], false),
-    ])
 }
 
 /// A run of the kit.

@@ -23,6 +23,13 @@ const SOURCES: [&str; 6] = [
     "protocol/src",
 ];
 
+/// Writes the class path of the tests to a file.
+const CLASS_PATH_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
+/// A class of the tests: the adapter of the conformance kit.
+const ADAPTER: &str = "sdk-kotlin/target/test-classes/io/github/realtimegateway/conformance/AdapterKt.class";
+/// What the classes are compiled from.
+const SOURCES: [&str; 4] = [POM, "sdk-kotlin/src", "sdk-kotlin/examples", "codegen/tests/golden"];
+
 /// Builds the SDK, checks its code, and runs its tests against the gateway that the step `build` compiled.
 ///
 /// # Errors
@@ -69,6 +76,32 @@ fn run<T>(project: &Project, verify: impl Fn(&[&str]) -> anyhow::Result<T>) -> a
     fs::create_dir_all(project.target().join("kotlin")).context("make target/kotlin")?;
     fs::write(&complete, pom).with_context(|| format!("write {}", complete.display()))?;
     Ok(result)
+}
+
+/// Compiles the SDK and its tests, among which is an adapter of the conformance kit, unless they are up to date. Returns the class
+/// path of the tests, without their own classes.
+///
+/// # Errors
+/// If the core cannot be built, the code does not compile, or Maven cannot be started.
+pub(crate) fn compile(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
+    core_module::ensure(project)?;
+    let class_path = project.target().join("kotlin/class-path.txt");
+    let adapter = project.root().join(ADAPTER);
+    let is_fresh = [&class_path, &adapter].iter().all(|file| browser::is_fresh(project, file, &SOURCES))
+        && browser::is_fresh(project, &adapter, &[&core_module::module(project).to_string_lossy()]);
+    if !is_fresh {
+        let build = |options: &[&str]| {
+            let mut maven =
+                project.program("mvn", &["--batch-mode", "--quiet", "--no-transfer-progress", "--file", POM]);
+            maven.arg(format!("-Dcore.module={}", core_module::module(project).display()));
+            maven.arg(format!("-Dmdep.outputFile={}", class_path.display())).args(options);
+            command::run(maven.args(["test-compile", CLASS_PATH_GOAL]))
+        };
+        // The local repository may have everything.
+        build(&["--offline"]).or_else(|_| build(&[]))?;
+    }
+    let written = fs::read_to_string(&class_path).with_context(|| format!("read {}", class_path.display()))?;
+    Ok(env::split_paths(written.trim()).collect())
 }
 
 /// Returns the file with the `pom.xml` whose artefacts are in the local repository.

@@ -22,7 +22,7 @@ group! {
     "duties/closes-in-time" => closes_in_time, "closes-slowly", "closes within 2 s when the gateway does not answer", 2 s;
     "duties/rubbish" => rubbish, "loses-first-item", "survives frames that it cannot use";
     "duties/offsets" => offsets, "believes-offsets", "lets no number move a position that is not the offset of an entry";
-    "duties/huge-numbers" => huge_numbers, "wait-overflows", "works with numbers that are far beyond what a gateway means";
+    "duties/huge-numbers" => huge_numbers, "wait-overflows", "works with numbers that are far beyond what a gateway means", 3 s;
     "duties/wake" => wake, "connects-once", "connects now when it is woken, instead of waiting";
     "duties/wake-pings" => wake_pings, "never-pings", "checks its connection when it is woken", 1 s;
     "duties/opens-and-closes" => opens_and_closes, "closes-slowly", "leaves no connection, however often it is opened and closed", 2 s;
@@ -196,7 +196,7 @@ async fn huge_numbers(w: &World<'_>) -> Step {
         "expiresAt": "9999-12-31T23:59:59.999Z",
         "limits": {"messagesPerSecond": u32::MAX, "burst": u32::MAX, "subscriptions": u32::MAX},
     });
-    let mut peer = w.connect_with("a", &json!({"timeoutMs": 1_000}), &greeting).await?;
+    let mut peer = w.connect_with("a", &json!({"timeoutMs": 3_000}), &greeting).await?;
     let subscribe = w.begin("subscribe", &json!({"client": "a", "stream": "n", "topic": "notifications"})).await?;
     let command = peer.expect("subscribe_notifications").await?;
     peer.reply(&command, &answers::confirmed_pending(u64::MAX)).await;

@@ -266,7 +266,7 @@ async fn signed_out(w: &World<'_>) -> Step {
     sign_out(w).await?;
     let done = w.done(connect).await?;
     check(done["error"]["code"] == "unauthorized", || format!("connect ends with {done}"))?;
-    let send = w.send("c", "nobody is signed in").await?;
+    let send = w.send("c", "without a user").await?;
     w.fails(send, "unauthorized", "not_sent").await?;
     w.gateway.stays_alone(Duration::from_millis(1_200)).await?;
     w.has_not_asked("a")?;

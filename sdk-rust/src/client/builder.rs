@@ -15,12 +15,11 @@ use std::{
 use parking_lot::Mutex;
 use realtime_gateway_protocol::DeviceId;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio_tungstenite::Connector;
 
 use super::{Client, Shared, millis};
 use crate::{
     Error, State,
-    driver::{Driver, check_url},
+    driver::{Connector, Driver, check_url},
     machine::{Config, Reconnection, TokenFailure},
 };
 

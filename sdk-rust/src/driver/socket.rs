@@ -11,8 +11,9 @@ use std::{
 use futures_util::{Sink, Stream};
 use realtime_gateway_protocol::{CloseCode, MAX_SERVER_MESSAGE_BYTES};
 use tokio::{net::TcpStream, time::Sleep};
+pub(crate) use tokio_tungstenite::Connector;
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream,
+    MaybeTlsStream, WebSocketStream,
     tungstenite::{
         self, Message, Utf8Bytes,
         client::IntoClientRequest,

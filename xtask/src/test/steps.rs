@@ -138,6 +138,8 @@ pub(super) const ALL: &[Step] = &[
         Tool::NPM_SDK,
         Tool::WASM,
         Tool::GO_OF_SDK,
+        Tool::JDK,
+        Tool::MAVEN,
     ]),
     Step::new("clients", "generated API clients compile and work", Action::Tests(clients::test)).with(&[
         Tool::VENV,

@@ -15,9 +15,11 @@ import io.github.realtimegateway.Status;
 import io.github.realtimegateway.SubscribeOptions;
 import io.github.realtimegateway.future.FutureGatewayClient;
 import io.github.realtimegateway.protocol.Chat;
+import io.github.realtimegateway.protocol.MessageSent;
 import io.github.realtimegateway.protocol.Notification;
 import io.github.realtimegateway.protocol.TopicMessage;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -119,6 +121,16 @@ public final class Facade {
         check(ada.clanChat("wolves").history(new HistoryOptions()).join().getMessages().size() == 2, "the history");
         bob.clanChat("wolves").setTyping(true);
         check(ada.clanChat("wolves").presence().join().getCount() == 1, "the presence");
+        var sends = new ArrayList<CompletableFuture<MessageSent>>();
+        for (int number = 0; number < 20; number++) {
+            sends.add(bob.clanChat("wolves").send("without waiting " + number));
+        }
+        long last = 0;
+        for (var send : sends) {
+            check(send.join().getOffset() > last, "the calls of a thread keep their order");
+            last = send.join().getOffset();
+        }
+        oneByOne(ada, bob);
         reader.subscription.cancel();
         // The order of unsubscribing shows in the presence, which lingers for a while, so only the end is waited for.
         var again = new Reader<Event>();
@@ -131,6 +143,20 @@ public final class Facade {
         } catch (java.util.concurrent.ExecutionException failure) {
             check(failure.getCause() instanceof IllegalArgumentException, "rule 3.9: " + failure.getCause());
         }
+    }
+
+    private static void oneByOne(FutureGatewayClient ada, FutureGatewayClient bob) throws Exception {
+        var subscription = ada.clanChat("wolves").subscribe(new SubscribeOptions()).join();
+        long head = subscription.getPosition().getOffset();
+        bob.clanChat("wolves").send("one by one").join();
+        var event = subscription.next().join();
+        while (!isChat(event, "one by one")) {
+            event = subscription.next().join();
+        }
+        check(subscription.getPosition().getOffset() > head, "the position of the subscription");
+        var pending = subscription.next();
+        subscription.close();
+        check(failure(pending::join) instanceof GatewayException.Closed, "a closed subscription");
     }
 
     private static boolean isChat(Event event, String content) {

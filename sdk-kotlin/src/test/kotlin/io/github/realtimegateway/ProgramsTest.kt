@@ -180,7 +180,7 @@ class ProgramsTest {
     /** Whatever a method of the façade takes or returns is no type of Kotlin. */
     @Test
     fun `signatures of the facade have no types of Kotlin`() {
-        val facade = listOf("GatewayClient", "ClanChat", "Notifications", "Topic", "TokenProvider")
+        val facade = listOf("GatewayClient", "ClanChat", "Notifications", "Topic", "Subscription", "TokenProvider")
             .map { Class.forName("io.github.realtimegateway.future.Future$it") } +
             listOf(FuturePublishOperations::class.java, FuturePublishClient::class.java, Verifier::class.java)
         for (type in facade + listOf(GatewayOptions::class.java, GatewayException::class.java, Event::class.java)) {

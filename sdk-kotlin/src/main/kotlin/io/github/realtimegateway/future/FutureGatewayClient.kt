@@ -13,6 +13,7 @@ import java.util.concurrent.Flow
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.TimeoutException
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.flow.transformWhile
 import kotlinx.coroutines.future.await
@@ -109,10 +110,12 @@ public class FutureGatewayClient private constructor(internal val client: Gatewa
         }
     }
 
-    internal fun <T> future(block: suspend () -> T): CompletableFuture<T> = scope.future { block() }
+    /** Begins a call in this thread, so that the calls of a thread keep their order. The rest of it runs in the executor. */
+    internal fun <T> future(block: suspend () -> T): CompletableFuture<T> =
+        scope.future(start = CoroutineStart.UNDISPATCHED) { block() }
 
     @Suppress("UNCHECKED_CAST")
-    internal fun voidFuture(block: suspend () -> Unit): CompletableFuture<Void> = scope.future<Void?> {
+    internal fun voidFuture(block: suspend () -> Unit): CompletableFuture<Void> = future<Void?> {
         block()
         null
     } as CompletableFuture<Void>

@@ -48,6 +48,10 @@ public class FutureNotifications internal constructor(private val client: Future
      */
     public fun events(): Flow.Publisher<Event> = client.publisher(notifications.events())
 
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    public fun subscribe(): CompletableFuture<FutureSubscription> =
+        client.future { FutureSubscription(client, notifications.subscribe()) }
+
     /** Acknowledges notifications, so that no device gets them again. It is repeated after a lost connection. */
     public fun ack(ids: Collection<String>): CompletableFuture<Void> = client.voidFuture { notifications.ack(ids) }
 
@@ -64,6 +68,10 @@ public class FutureClanChat internal constructor(private val client: FutureGatew
 
     /** Returns the messages. Each subscriber has a subscription of its own, which ends when it cancels. */
     public fun events(options: SubscribeOptions): Flow.Publisher<Event> = client.publisher(chat.events(options))
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    public fun subscribe(options: SubscribeOptions): CompletableFuture<FutureSubscription> =
+        client.future { FutureSubscription(client, chat.subscribe(options)) }
 
     /** Sends a message. The future is complete when it is stored. */
     public fun send(content: String): CompletableFuture<MessageSent> = send(content, SendOptions())
@@ -91,6 +99,10 @@ public class FutureTopic internal constructor(private val client: FutureGatewayC
 
     /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
     public fun events(options: SubscribeOptions): Flow.Publisher<Event> = client.publisher(topic.events(options))
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    public fun subscribe(options: SubscribeOptions): CompletableFuture<FutureSubscription> =
+        client.future { FutureSubscription(client, topic.subscribe(options)) }
 
     /** Publishes JSON. The future is complete when it is stored, or sent in a topic without history. */
     public fun publish(data: String): CompletableFuture<Published> = publish(data, SendOptions())
