@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn notification_stays_due_when_a_reload_removes_the_readers() {
         let (config, clock) = (LiveConfig::new(Config::default()), NodeClock::default());
-        let store = Arc::new(MemoryStore::new(options(), Clock::system()));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(options(), Clock::system()));
         let bus = Arc::new(EmbeddedBus::new().0);
         let escalations = Escalations {
             store: store.clone(),
