@@ -43,6 +43,14 @@ impl Layout {
         first..first + self.topics
     }
 
+    /// Returns the topic of a message, by the number of the message. Groups take turns, so that the messages of one group
+    /// are as far from each other as they can be: a server could write those that come together with one system call.
+    pub(crate) fn topic_of_message(self, number: u64) -> u32 {
+        let (groups, topics) = (u64::from(self.groups), u64::from(self.topics));
+        let topic = number % groups * topics + number / groups % topics;
+        u32::try_from(topic).expect("fewer topics than 2^32")
+    }
+
     /// Returns the publisher of a topic.
     pub(crate) fn publisher_of(self, topic: u32) -> u32 {
         topic % self.publishers
@@ -60,6 +68,13 @@ mod tests {
         let topics: Vec<_> = (0..layout.subscribers()).map(|subscriber| layout.topics_of(subscriber)).collect();
         assert_eq!(topics, [0..5, 0..5, 5..10, 5..10, 10..15, 10..15]);
         assert!((0..15).all(|topic| layout.publisher_of(topic) < 4));
+    }
+
+    #[test]
+    fn messages_go_to_one_group_after_the_other_and_to_all_topics() {
+        let layout = Layout { groups: 2, members: 1, topics: 3, publishers: 1 };
+        let topics: Vec<_> = (0..7).map(|number| layout.topic_of_message(number)).collect();
+        assert_eq!(topics, [0, 3, 1, 4, 2, 5, 0]);
     }
 
     #[test]

@@ -49,8 +49,7 @@ impl Publishing {
 
     /// Returns the messages that are due now, and the time until the next one.
     pub(super) fn due(&self, now: Duration, delivered: u64) -> (Vec<Next>, Duration) {
-        let topics = u64::from(self.layout.all_topics());
-        let topic = |number: u64| u32::try_from(number % topics).expect("fewer topics than 2^32");
+        let topic = |number| self.layout.topic_of_message(number);
         let members = u64::from(self.layout.members);
         let mut next = Vec::new();
         match self.pace {
