@@ -16,7 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -146,14 +146,21 @@ async fn accept(listener: TcpListener, proxy: SocketAddr, acceptor: TlsAcceptor,
     while let Ok((client, _)) = listener.accept().await {
         let (acceptor, refused) = (acceptor.clone(), refused.clone());
         connections.spawn(async move {
-            let Ok(mut decrypted) = acceptor.accept(client).await else {
+            // Some clients look at the name after the handshake, and then send nothing.
+            let mut first = Vec::new();
+            let accepted = async {
+                let mut decrypted = acceptor.accept(client).await.ok()?;
+                let count = decrypted.read_buf(&mut first).await.ok()?;
+                (count > 0).then_some(decrypted)
+            };
+            let Some(mut decrypted) = accepted.await else {
                 refused.send_modify(|count| *count += 1);
                 return;
             };
             let Ok(mut plain) = TcpStream::connect(proxy).await else { return };
-            // Some clients look at the name after the handshake, and then send nothing.
-            if let Ok((0, _)) | Err(_) = copy_bidirectional(&mut decrypted, &mut plain).await {
-                refused.send_modify(|count| *count += 1);
+            // Either side may end the connection at any time.
+            if plain.write_all(&first).await.is_ok() {
+                let _ = copy_bidirectional(&mut decrypted, &mut plain).await;
             }
         });
         // What has ended is of no further use.
