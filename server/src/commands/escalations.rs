@@ -20,7 +20,7 @@ use crate::{
     },
     metrics::Metrics,
     runtime::clock::NodeClock,
-    store::{DueEscalation, Entry, Escalation, Event, EventSource, PageLimit, Store},
+    store::{DueEscalation, Entry, Escalation, EventSource, PageLimit, Store},
     topic::Topic,
 };
 
@@ -48,17 +48,20 @@ impl Escalations {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // After a jump of the clock, notifications would be escalated too early. Without readers, another node may have
-            // some: what is due stays until its notification ends.
-            let may_escalate = self.clock.may_delete() && self.clock.status().may_delete();
-            if may_escalate && self.reports.has_readers() {
-                self.escalate_due().await;
-            }
+            self.escalate_due().await;
         }
     }
 
+    /// Returns whether notifications may be escalated. After a jump of the clock, they would be escalated too early. Without
+    /// readers, another node may have some: what is due stays until its notification ends.
+    fn may_escalate(&self) -> bool {
+        self.clock.may_delete() && self.clock.status().may_delete() && self.reports.has_readers()
+    }
+
+    /// Escalates what is due, in steps, between which other requests reach the store. The clock may jump between two steps,
+    /// and a reload may remove the readers.
     async fn escalate_due(&self) {
-        loop {
+        while self.may_escalate() {
             match self.escalate_batch().await {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -76,7 +79,9 @@ impl Escalations {
         if found.due.is_empty() {
             return Ok(found.more);
         }
-        let escalations = found.due.iter().map(|due| self.escalation(due)).collect::<Result<_, _>>()?;
+        let escalations = found.due.iter().map(|due| self.escalation(due)).collect::<Result<Option<_>, _>>()?;
+        // A reload has removed the readers meanwhile.
+        let Some(escalations) = escalations else { return Ok(false) };
         let written = in_time(self.store.escalate(escalations)).await?;
         let mut escalated = 0;
         for (due, _) in found.due.into_iter().zip(written).filter(|(_, written)| *written) {
@@ -90,15 +95,14 @@ impl Escalations {
         Ok(found.more && escalated > 0)
     }
 
-    fn escalation(&self, due: &DueEscalation) -> Result<Escalation, CommandError> {
-        Ok(Escalation { user: due.user.clone(), offset: due.offset, event: self.event(due)? })
-    }
-
-    /// Returns the event about a notification. Returns `None` if the notification cannot be decoded.
-    fn event(&self, due: &DueEscalation) -> Result<Option<Event>, CommandError> {
-        let topic = Topic::User(due.user.clone());
-        let entry = Entry { offset: due.offset, at: due.at, body: due.body.clone() };
-        let Some(notification) = pending_notification(&topic, &entry) else { return Ok(None) };
+    /// Returns the escalation of a notification: without an event if the notification cannot be decoded, so that it is not due
+    /// again. Returns `None` if there are no readers.
+    fn escalation(&self, due: &DueEscalation) -> Result<Option<Escalation>, CommandError> {
+        let (user, offset) = (due.user.clone(), due.offset);
+        let entry = Entry { offset, at: due.at, body: due.body.clone() };
+        let Some(notification) = pending_notification(&Topic::User(user.clone()), &entry) else {
+            return Ok(Some(Escalation { user, offset, event: None }));
+        };
         let report = UnacknowledgedReport {
             notification_id: &notification.id,
             title: &notification.title,
@@ -106,8 +110,9 @@ impl Escalations {
             data: notification.data.as_ref(),
             created_at: notification.created_at,
         };
-        let subject = EventSubject::Unacknowledged(&due.user);
-        self.reports.event(&event_id(due), &subject, EventSource::Client, &report)
+        let subject = EventSubject::Unacknowledged(&user);
+        let event = self.reports.event(&event_id(due), &subject, EventSource::Client, &report)?;
+        Ok(event.map(|event| Escalation { user, offset, event: Some(event) }))
     }
 }
 
@@ -122,4 +127,54 @@ fn event_id(due: &DueEscalation) -> String {
     }
     id.truncate(ID_LENGTH);
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_gateway_protocol::{
+        NotificationId, Timestamp, UserId,
+        stored::{StoredBody, StoredNotification},
+    };
+
+    use super::*;
+    use crate::{
+        bus::EmbeddedBus,
+        config::{Config, LiveConfig},
+        delivery::{log::encode, tail::Tails},
+        store::{ContentDigest, Notify, clock::Clock, memory::MemoryStore, testing::conformance::options},
+    };
+
+    /// Returns a notification of a user, which is due.
+    fn due(config: &LiveConfig) -> Notify {
+        let (id, at) = (NotificationId::new("n").unwrap(), Timestamp::from_millis(1));
+        let body = StoredNotification { id: &id, title: "t", message: "m", data: None, created_at: at };
+        Notify {
+            user: UserId::new("u").unwrap(),
+            id: id.clone(),
+            content: ContentDigest::of(&"t").unwrap(),
+            at,
+            body: encode(config, &StoredBody::Notification(body)).unwrap(),
+            expires: Timestamp::from_millis(u64::MAX / 2),
+            escalate_at: Some(at),
+            max_pending: 10,
+            dropped_event: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn notification_stays_due_when_a_reload_removes_the_readers() {
+        let (config, clock) = (LiveConfig::new(Config::default()), NodeClock::default());
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(options(), Clock::system()));
+        let bus = Arc::new(EmbeddedBus::new().0);
+        let escalations = Escalations {
+            store: store.clone(),
+            reports: Reports::new(clock.clone(), config.clone()),
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            activity: Arc::new(ActivityFeed::new(Arc::new(Tails::default()), bus, "n".into(), clock)),
+        };
+        store.notify(due(&config)).await.unwrap();
+        assert!(!escalations.escalate_batch().await.unwrap());
+        assert_eq!(store.due_escalations(BATCH).await.unwrap().due.len(), 1);
+    }
 }
