@@ -3,6 +3,7 @@
 mod dead_letters;
 mod escalations;
 mod failures;
+mod many_escalations;
 mod nodes;
 mod shown_escalations;
 
