@@ -14,7 +14,7 @@ struct Chapter(String);
 impl Chapter {
     /// Returns the text after a heading, up to the next chapter.
     fn after(heading: &str) -> Self {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../MIGRATION_GUIDE.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../MIGRATION_GUIDE.md");
         let guide = std::fs::read_to_string(path).unwrap();
         let (_, text) = guide.split_once(&format!("\n### {heading}\n")).unwrap();
         Self(text.split("\n## ").next().unwrap().to_owned())
