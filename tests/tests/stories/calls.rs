@@ -162,6 +162,37 @@ async fn code_says_whether_the_backend_has_acted() {
 }
 
 #[tokio::test]
+async fn answer_that_does_not_end_is_cut_off() {
+    let mut orders = Orders::with(Settings::default().set("services.orders.backend.timeout", "\"1s\"")).await;
+    let mut alice = orders.alice().await;
+    // 50 MB, with its length in front and without.
+    let large = format!(r#"{{"data":{{"text":"{}"}}}}"#, "x".repeat(50_000_000));
+    let chunked = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    for headers in ["", "transfer-encoding: chunked\r\n"] {
+        alice.send(call(json!({}))).await;
+        let request = orders.backend.next().await;
+        match headers {
+            "" => request.answer_with(200, "", &large).await,
+            chunks => request.answer_raw(&format!("HTTP/1.1 200 OK\r\n{chunks}\r\n{chunked}")).await,
+        }
+        assert_eq!(alice.expect("error").await["details"], json!({ "reason": "too_large" }));
+    }
+    // A body of which nothing comes, and heads without an end. The time limit is that of the whole answer.
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\"";
+    for text in [head, "HTTP/1.1 200 OK\r\nx-a: ", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/9 rubbish\r\n\r\n", "\0"] {
+        alice.send(call(json!({}))).await;
+        let request = orders.backend.next().await;
+        let held = request.begin_answer(text).await;
+        let error = alice.expect("error").await;
+        assert_eq!(error["code"], "call_unknown", "{text}: {error}");
+        drop(held);
+    }
+    alice.send(call(json!({}))).await;
+    orders.backend.next().await.answer(200, &json!({ "data": null })).await;
+    alice.expect("call_result").await;
+}
+
+#[tokio::test]
 async fn backend_that_cannot_be_reached_has_not_acted() {
     let files = Orders::files();
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
