@@ -13,10 +13,10 @@ use realtime_gateway_brokers::redis::RedisServer;
 pub(crate) const DIGITS: &str = "000000000000";
 /// The placeholder for random digits, which is as long as they are.
 const RANDOM: &str = "__rand_int__";
-/// How many commands are sent.
-const COMMANDS: u64 = 100_000;
-/// How many different rooms they are for, which is also the number of connections.
-const ROOMS: &str = "100";
+/// How many commands are sent. A log takes about a thousand appends before it needs another script.
+const COMMANDS: u64 = 80_000;
+/// How many different rooms they are for.
+pub(crate) const ROOMS: usize = 100;
 
 /// Records the commands that Redis runs.
 pub(crate) struct Recorder {
@@ -85,11 +85,21 @@ fn arguments(line: &str) -> Vec<String> {
 /// Repeats the call for other rooms over a hundred connections, and returns how many Redis answers in a second.
 ///
 /// # Panics
-/// If Redis did not append an entry for each call.
+/// If Redis did not append an entry for each call. The script appends to logs that exist.
 pub(crate) fn appends_per_second(redis: &RedisServer, call: &[String]) -> f64 {
     let before = appended(redis);
     let mut benchmark = Command::new("redis-benchmark");
-    benchmark.args(["-p", &redis.port().to_string(), "-c", "100", "-n", &COMMANDS.to_string(), "-r", ROOMS, "-q"]);
+    benchmark.args([
+        "-p",
+        &redis.port().to_string(),
+        "-c",
+        "100",
+        "-n",
+        &COMMANDS.to_string(),
+        "-r",
+        &ROOMS.to_string(),
+        "-q",
+    ]);
     let output = benchmark.args(call.iter().map(|argument| argument.replace(DIGITS, RANDOM))).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let count = appended(redis) - before;
