@@ -14,8 +14,8 @@ use crate::{
 /// What the artefacts in the local repository depend on.
 const POM: &str = "sdk-kotlin/pom.xml";
 /// What the jar is made of.
-const SOURCES: [&str; 6] = [
-    "sdk-kotlin/pom.xml",
+const JAR_SOURCES: [&str; 6] = [
+    POM,
     "sdk-kotlin/src/main",
     "sdk-kotlin/LICENSES.md",
     "sdk-c/src",
@@ -27,8 +27,8 @@ const SOURCES: [&str; 6] = [
 const CLASS_PATH_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
 /// A class of the tests: the adapter of the conformance kit.
 const ADAPTER: &str = "sdk-kotlin/target/test-classes/io/github/realtimegateway/conformance/AdapterKt.class";
-/// What the classes are compiled from.
-const SOURCES: [&str; 4] = [POM, "sdk-kotlin/src", "sdk-kotlin/examples", "codegen/tests/golden"];
+/// What the classes of the tests are compiled from.
+const TEST_SOURCES: [&str; 4] = [POM, "sdk-kotlin/src", "sdk-kotlin/examples", "codegen/tests/golden"];
 
 /// Builds the SDK, checks its code, and runs its tests against the gateway that the step `build` compiled.
 ///
@@ -55,7 +55,7 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
 /// As [`test`].
 pub(crate) fn ensure_jar(project: &Project) -> anyhow::Result<()> {
     let jar = built(project).join(concat!("realtime-gateway-", env!("CARGO_PKG_VERSION"), ".jar"));
-    if browser::is_fresh(project, &jar, &SOURCES) {
+    if browser::is_fresh(project, &jar, &JAR_SOURCES) {
         return Ok(());
     }
     core_module::ensure(project)?;
@@ -87,7 +87,7 @@ pub(crate) fn compile(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
     core_module::ensure(project)?;
     let class_path = project.target().join("kotlin/class-path.txt");
     let adapter = project.root().join(ADAPTER);
-    let is_fresh = [&class_path, &adapter].iter().all(|file| browser::is_fresh(project, file, &SOURCES))
+    let is_fresh = [&class_path, &adapter].iter().all(|file| browser::is_fresh(project, file, &TEST_SOURCES))
         && browser::is_fresh(project, &adapter, &[&core_module::module(project).to_string_lossy()]);
     if !is_fresh {
         let build = |options: &[&str]| {
