@@ -138,9 +138,9 @@ public data class SendNotification @JvmOverloads constructor(
      */
     public val ttlSeconds: Long? = null,
     /**
-     * When given, backend services get the event `notification.unacked` for each user who has not acknowledged the
-     * notification after this time. Below the time to live. Default: `notifications.escalate_after`.
-     * Constraints: at least 1, at most 315360000.
+     * Backend services get the event `notification.unacked` for each user who has not acknowledged the notification after
+     * this time. Below the time to live. 0: never. Default: `notifications.escalate_after`.
+     * Constraints: at least 0, at most 315360000.
      */
     public val escalateAfterSeconds: Long? = null,
 )
