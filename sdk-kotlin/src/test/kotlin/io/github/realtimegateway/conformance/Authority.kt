@@ -12,7 +12,8 @@ import okhttp3.OkHttpClient
 internal fun clientOfAuthority(file: String): OkHttpClient {
     val store = KeyStore.getInstance(KeyStore.getDefaultType())
     store.load(null, null)
-    File(file).inputStream().use { store.setCertificateEntry("authority", CertificateFactory.getInstance("X.509").generateCertificate(it)) }
+    val certificate = File(file).inputStream().use { CertificateFactory.getInstance("X.509").generateCertificate(it) }
+    store.setCertificateEntry("authority", certificate)
     val factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm())
     factory.init(store)
     val context = SSLContext.getInstance("TLS")
