@@ -223,8 +223,7 @@ internal class Commands {
     /** Returns the names of the topic; null for notifications. */
     private fun topic(c: Command): JsonObject? = c["topic"] as? JsonObject
 
-    private fun clan(c: Command): String =
-        topic(c)?.text("clan") ?: throw UnsupportedException("only a clan has this command")
+    private fun clan(c: Command): String = topic(c)?.text("clan") ?: throw UnsupportedException("only a clan has this command")
 
     private inline fun <reified T> encode(value: T): JsonElement = Json.encodeToJsonElement(value)
 }
