@@ -14,14 +14,8 @@ use crate::{
 /// What the artefacts in the local repository depend on.
 const POM: &str = "sdk-kotlin/pom.xml";
 /// What the jar is made of.
-const JAR_SOURCES: [&str; 6] = [
-    POM,
-    "sdk-kotlin/src/main",
-    "sdk-kotlin/LICENSES.md",
-    "sdk-c/src",
-    "sdk-core/src",
-    "protocol/src",
-];
+const JAR_SOURCES: [&str; 6] =
+    [POM, "sdk-kotlin/src/main", "sdk-kotlin/LICENSES.md", "sdk-c/src", "sdk-core/src", "protocol/src"];
 
 /// Writes the class path of the tests to a file.
 const CLASS_PATH_GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
@@ -52,7 +46,7 @@ pub(crate) fn test(project: &Project, filters: &[String]) -> anyhow::Result<Coun
 /// Builds the jar, unless it is newer than its sources, as after the tests.
 ///
 /// # Errors
-/// As [`test`].
+/// As [`test()`].
 pub(crate) fn ensure_jar(project: &Project) -> anyhow::Result<()> {
     let jar = built(project).join(concat!("realtime-gateway-", env!("CARGO_PKG_VERSION"), ".jar"));
     if browser::is_fresh(project, &jar, &JAR_SOURCES) {
