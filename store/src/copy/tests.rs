@@ -240,9 +240,9 @@ async fn there_and_back(from: StoreKind, to: StoreKind) {
             logs: 4,
             entries: 706,
             keys: 700,
-            pending: 9,
-            events: 12,
-            webhook_events: 15,
+            pending: 11,
+            events: 13,
+            webhook_events: 16,
             blocked: 300,
             subscriptions: 600
         }
