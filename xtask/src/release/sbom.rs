@@ -133,10 +133,24 @@ fn bill(metadata: &Metadata, lock: &str, subject: &Subject) -> anyhow::Result<St
 
 /// Writes the content of a bill with its header.
 pub(super) fn document(content: &Value) -> String {
-    let header =
-        json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": serial_number(content), "version": 1 });
-    let parts = [&header, content].into_iter().filter_map(|part| part.as_object().cloned());
-    format!("{:#}\n", Value::Object(parts.flatten().collect()))
+    let content = sorted(content);
+    let header = json!({ "bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": serial_number(&content), "version": 1 });
+    let parts = [header, content].into_iter().filter_map(|part| part.as_object().cloned());
+    format!("{:#}\n", sorted(&Value::Object(parts.flatten().collect())))
+}
+
+/// Returns a value whose members are in the order of their names. Otherwise the order depends on a feature of serde_json, which
+/// is on or off by what is compiled together.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            members.sort_by(|one, other| one.0.cmp(&other.0));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Returns a URN that identifies this content: a UUID of version 8 (RFC 9562, section 5.8) from its checksum.
