@@ -92,7 +92,7 @@ test("generated code imports nothing when it runs", () => {
 async function example(t, gateway) {
   const { GatewayClient } = await import(join(folder, "node_modules/realtime-gateway/index.js"));
   const clients = ["alice", "bob"].map(user => new GatewayClient({
-    url: `ws://${gateway.address}/ws`, token: token(user, [], 600), webSocket: WebSocket,
+    url: `ws://${gateway.address}/ws`, token: token(user, [], 600, { topics: { orders: ["depot-*"] } }), webSocket: WebSocket,
   }));
   t.after(() => clients.forEach(client => client.close()));
   return { ...await import(join(folder, "out/example.js")), clients };
