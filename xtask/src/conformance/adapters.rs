@@ -14,7 +14,7 @@ use crate::{command, go_sdk, kotlin_sdk, project::Project, python::Environment};
 /// What the JVM of an adapter needs: it starts quickly and stays small, because several run at the same time.
 const JVM: [&str; 5] =
     ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-XX:-UsePerfData", "-Dfile.encoding=UTF-8"];
-/// The parts of names of jars that are modules the SDK or the adapter needs.
+/// Parts of the names of the groups and jars that are modules which the SDK or the adapter needs.
 const MODULES: [&str; 6] = ["kotlin-stdlib", "kotlinx-", "okhttp", "okio", "chicory", "gson"];
 /// The warnings with which C is compiled. The sanitizers find what a scenario does not look at.
 const C_OPTIONS: [&str; 8] =
@@ -79,9 +79,9 @@ fn jvm(project: &Project, folder: &Path) -> anyhow::Result<[Vec<OsString>; 2]> {
     let sdk = project.root().join("sdk-kotlin/target");
     let kotlin = env::join_paths([sdk.join("classes"), sdk.join("test-classes")].into_iter().chain(class_path.clone()))
         .context("a path of a jar has a separator in it")?;
+    // The end of a path in Maven's repository is the last word of the group, the artefact, the version and the jar.
     let is_module = |jar: &PathBuf| {
-        let name = jar.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        MODULES.iter().any(|part| name.contains(part))
+        jar.iter().rev().take(4).any(|name| MODULES.iter().any(|part| name.to_string_lossy().contains(part)))
     };
     let modules = [sdk.join("classes")].into_iter().chain(class_path.into_iter().filter(is_module));
     let modules: Vec<_> = modules.collect();
