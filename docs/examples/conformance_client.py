@@ -38,7 +38,9 @@ class Client:
     async def run(self):
         while True:
             try:
-                async with websockets.connect(self.url, compression=None, subprotocols=["gateway.v1.json"]) as self.socket:
+                # The gateway sends pings. Pings of the client would end a connection that is only slow.
+                options = {"compression": None, "ping_interval": None, "subprotocols": ["gateway.v1.json"]}
+                async with websockets.connect(self.url, **options) as self.socket:
                     await self.serve()
             except (OSError, websockets.exceptions.WebSocketException):
                 pass
