@@ -84,15 +84,11 @@ pub(crate) fn compile(project: &Project) -> anyhow::Result<Vec<PathBuf>> {
     let is_fresh = [&class_path, &adapter].iter().all(|file| browser::is_fresh(project, file, &TEST_SOURCES))
         && browser::is_fresh(project, &adapter, &[&core_module::module(project).to_string_lossy()]);
     if !is_fresh {
-        let build = |options: &[&str]| {
-            let mut maven =
-                project.program("mvn", &["--batch-mode", "--quiet", "--no-transfer-progress", "--file", POM]);
-            maven.arg(format!("-Dcore.module={}", core_module::module(project).display()));
-            maven.arg(format!("-Dmdep.outputFile={}", class_path.display())).args(options);
+        run(project, |options| {
+            let mut maven = maven(project);
+            maven.arg("--quiet").arg(format!("-Dmdep.outputFile={}", class_path.display())).args(options);
             command::run(maven.args(["test-compile", CLASS_PATH_GOAL]))
-        };
-        // The local repository may have everything.
-        build(&["--offline"]).or_else(|_| build(&[]))?;
+        })?;
     }
     let written = fs::read_to_string(&class_path).with_context(|| format!("read {}", class_path.display()))?;
     Ok(env::split_paths(written.trim()).collect())

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use realtime_gateway_tests::{ExampleProgram, Gateway, Settings, Socket, Token, http_client};
+use realtime_gateway_tests::{ExampleProgram, Gateway, SIGNING_SECRET, Settings, Socket, Token, http_client};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -81,8 +81,6 @@ async fn rejects_token_that_names_the_identity_provider_and_is_signed_by_another
     assert_eq!(refused.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
-const SECRET: &str = realtime_gateway_tests::SIGNING_SECRET;
-
 /// Writes the file of clans, with a time of its own: two writes may fall into one tick of the file system's clock.
 fn write_members(path: &Path, clans: &Value) {
     let before = std::fs::metadata(path).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -94,7 +92,7 @@ fn write_members(path: &Path, clans: &Value) {
 /// The example of a permission callback, and a gateway that signs its questions with this secret.
 async fn permission_callback(members: &Path, secret: &str) -> (ExampleProgram, Gateway) {
     let mut command = ExampleProgram::python_command("permission_callback.py");
-    let secrets = format!("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{SECRET}");
+    let secrets = format!("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,{SIGNING_SECRET}");
     command.env("GATEWAY_PERMISSIONS__SECRET", secrets).args(["--port", "0", "--ttl", "1", "--members"]).arg(members);
     let mut callback = ExampleProgram::start(command);
     let url = format!("\"http://{}/permissions\"", callback.line().await["listening"].as_str().unwrap());
@@ -107,7 +105,7 @@ async fn permission_callback_decides_who_reads_and_who_writes() {
     let dir = tempfile::tempdir().unwrap();
     let members = dir.path().join("members.json");
     write_members(&members, &json!({ "c": { "alice": "member", "bob": "guest" } }));
-    let (mut callback, gateway) = permission_callback(&members, SECRET).await;
+    let (mut callback, gateway) = permission_callback(&members, SIGNING_SECRET).await;
     let (mut alice, mut bob) = (Socket::connect(&gateway, "alice").await, Socket::connect(&gateway, "bob").await);
     bob.join("c").await;
     let mut asked = callback.line().await;

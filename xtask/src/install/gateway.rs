@@ -73,6 +73,7 @@ impl Gateway {
                 bail!("the gateway ended before it was ready ({status})");
             }
             ensure!(started.elapsed() < TIMEOUT, "the gateway is not ready after {} s", TIMEOUT.as_secs());
+            // No event reports readiness to another process, so this asks again, as a load balancer does.
             thread::sleep(INTERVAL);
         }
         Ok(())
