@@ -13,7 +13,7 @@ use realtime_gateway_protocol::{ResetReason, stored::Delivery};
 
 use super::{Hub, Subscription, reader};
 use crate::{
-    delivery::{entry::reset_message, frame::Frame},
+    delivery::{entry::reset_message, frame::Frame, outbound::Outbound},
     store::{Entry, Epoch, NoticeEntry, Page},
     topic::Topic,
 };
@@ -51,10 +51,29 @@ struct State {
     other_epoch: bool,
 }
 
+/// A live subscription. What a delivery needs is copied here, because following the references of thousands of
+/// subscriptions that are in no cache costs as much as the rest of a delivery.
 struct Live {
     subscription: Arc<Subscription>,
+    /// The queue of the recipient.
+    outbound: Arc<Outbound>,
+    /// Whether the recipient is known to support extensions. Once it does, it always does.
+    supports_extensions: bool,
     /// Entries up to this offset were replayed already.
     position: u64,
+}
+
+impl Live {
+    fn new(subscription: Arc<Subscription>, position: u64) -> Self {
+        let recipient = subscription.recipient();
+        let (outbound, supports_extensions) = (Arc::clone(&recipient.outbound), recipient.supports_extensions());
+        Self { subscription, outbound, supports_extensions, position }
+    }
+
+    fn supports_extensions(&mut self) -> bool {
+        self.supports_extensions = self.supports_extensions || self.subscription.recipient().supports_extensions();
+        self.supports_extensions
+    }
 }
 
 /// Whether a catch-up is complete after a page was delivered.
@@ -160,14 +179,13 @@ impl LocalTopic {
         let frames: Vec<Frame> = entries.iter().map(encode).collect();
         let plain = frames.iter().all(|frame| !frame.is_extension());
         for live in &mut state.live {
-            let recipient = live.subscription.recipient();
-            if live.position < first.offset && (plain || recipient.supports_extensions()) {
-                recipient.outbound.push_all(&frames);
+            if live.position < first.offset && (plain || live.supports_extensions()) {
+                live.outbound.push_all(&frames);
                 continue;
             }
             for (entry, frame) in entries.iter().zip(&frames) {
-                if entry.offset > live.position && (recipient.supports_extensions() || !frame.is_extension()) {
-                    recipient.outbound.push(frame.clone());
+                if entry.offset > live.position && (!frame.is_extension() || live.supports_extensions()) {
+                    live.outbound.push(frame.clone());
                 }
             }
         }
@@ -250,9 +268,8 @@ impl LocalTopic {
                 continue;
             }
             live.position = offset;
-            let recipient = live.subscription.recipient();
-            if live.subscription.has_position() && recipient.supports_extensions() {
-                recipient.outbound.push(frame.clone());
+            if live.subscription.has_position() && live.supports_extensions() {
+                live.outbound.push(frame.clone());
             }
         }
         state.early.clear();
@@ -272,7 +289,7 @@ impl LocalTopic {
             return false;
         }
         subscription.slot.store(state.live.len(), Ordering::Relaxed);
-        state.live.push(Live { subscription: subscription.clone(), position });
+        state.live.push(Live::new(subscription.clone(), position));
         true
     }
 
