@@ -180,7 +180,16 @@ impl Router {
     }
 
     fn send(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) {
-        self.outbound.push_paced(&[Frame::encode(self.codec, &Envelope { request_id, message: message.into() })]);
+        self.outbound.push_paced(&[self.encode(request_id, message)]);
+    }
+
+    /// Sends the confirmation of a message, which a busy loop writes together with others.
+    fn confirm(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) {
+        self.outbound.push_deferred(self.encode(request_id, message));
+    }
+
+    fn encode(&self, request_id: Option<RequestId>, message: impl Into<ServerMessage>) -> Frame {
+        Frame::encode(self.codec, &Envelope { request_id, message: message.into() })
     }
 
     /// Stops handling messages. The connection is closing.

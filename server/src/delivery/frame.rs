@@ -40,26 +40,33 @@ impl Frame {
     }
 
     fn whole(first: u8, type_name: &str, payload: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(payload.len() + 10);
+        let length = payload.len();
+        let header: usize = match length {
+            0..=125 => 2,
+            126..=0xffff => 4,
+            _ => 10,
+        };
+        // Exactly as long as the frame, because a boxed slice would be copied otherwise.
+        let mut bytes = Vec::with_capacity(header + length);
         bytes.push(first);
-        match payload.len() {
-            short @ 0..=125 => bytes.push(short as u8),
-            middle @ 126..=0xffff => {
+        match header {
+            2 => bytes.push(length as u8),
+            4 => {
                 bytes.push(126);
-                bytes.extend_from_slice(&(middle as u16).to_be_bytes());
+                bytes.extend_from_slice(&(length as u16).to_be_bytes());
             }
-            long => {
+            _ => {
                 bytes.push(127);
-                bytes.extend_from_slice(&(long as u64).to_be_bytes());
+                bytes.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
-        let header = bytes.len() as u8;
         let kind = ServerMessage::TYPES.iter().position(|known| *known == type_name);
         let audience = kind.and_then(|kind| ServerMessage::AUDIENCES.get(kind)).copied();
         let is_extension = audience == Some(Audience::ClientsWithExtensions);
         let kind = kind.unwrap_or(usize::from(u8::MAX)) as u8;
         bytes.extend_from_slice(payload);
-        Self(Arc::new(Encoded { accepted: Instant::now(), kind, is_extension, header, bytes: bytes.into() }))
+        let (accepted, header) = (Instant::now(), header as u8);
+        Self(Arc::new(Encoded { accepted, kind, is_extension, header, bytes: bytes.into() }))
     }
 
     /// Returns the header and the payload, as written to the socket.

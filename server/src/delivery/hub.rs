@@ -22,7 +22,7 @@ use realtime_gateway_protocol::{EphemeralEvent, UserId, stored::Delivery};
 use self::{local_topic::LocalTopic, shards::Shards};
 use crate::{
     bus::{Bus, EphemeralBroadcast},
-    delivery::{frame::Frame, outbound::Pushed, recipient::Recipient, tail::Tails, tailed_bus::TailedBus},
+    delivery::{frame::Frame, outbound::Pushed, recipient::Recipient, tail::Tails, tailed_bus::TailedBus, turn},
     metrics::Metrics,
     node::Lease,
     runtime::tasks::Tasks,
@@ -86,6 +86,7 @@ impl Hub {
             return;
         }
         self.shards.received(notice.topic.shard(), notice.shard_count);
+        turn::count_message();
         if let Some(local) = self.local(&notice.topic) {
             local.receive(self, &notice.epoch, notice.entry);
         }
@@ -151,6 +152,7 @@ impl Hub {
     /// Pushes an ephemeral frame to live subscribers. A session whose queue is under pressure misses the frame.
     fn send_ephemeral(&self, topic: &Topic, frame: &Frame, selects: impl Fn(&Recipient) -> bool) {
         let Some(local) = self.local(topic).filter(|_| !self.lease.is_lost()) else { return };
+        turn::count_message();
         for subscription in local.live() {
             let recipient = subscription.recipient();
             if selects(recipient) && recipient.outbound.push_ephemeral(frame.clone()) == Pushed::Dropped {

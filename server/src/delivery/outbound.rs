@@ -109,7 +109,23 @@ impl Outbound {
         self.queue_all(frames, usize::MAX)
     }
 
+    /// Queues a reply that its client need not have in this turn of the loop (`turn.rs`), without the limit, as
+    /// [`push_paced`](Self::push_paced).
+    pub fn push_deferred(self: &Arc<Self>, frame: Frame) -> Pushed {
+        self.queue(std::slice::from_ref(&frame), usize::MAX, Self::is_deferred)
+    }
+
     fn queue_all(self: &Arc<Self>, frames: &[Frame], limit: usize) -> Pushed {
+        self.queue(frames, limit, Self::is_written_without_wake)
+    }
+
+    /// Queues frames. `is_left_to_loop` has them written by the loop of this thread, if there is one.
+    fn queue(
+        self: &Arc<Self>,
+        frames: &[Frame],
+        limit: usize,
+        is_left_to_loop: impl FnOnce(&Arc<Self>, &mut Queue) -> bool,
+    ) -> Pushed {
         let mut queue = self.queue.lock();
         if queue.ended || queue.close.is_some() {
             return Pushed::Dropped;
@@ -127,8 +143,7 @@ impl Outbound {
         self.footprint.set_outbound(queue.bytes);
         let overflowed = pushed == Pushed::Overflowed;
         let waiters = if overflowed { std::mem::take(&mut queue.waiters) } else { Vec::new() };
-        let connection =
-            if overflowed || !self.is_written_without_wake(&mut queue) { queue.connection.take() } else { None };
+        let connection = if overflowed || !is_left_to_loop(self, &mut queue) { queue.connection.take() } else { None };
         drop(queue);
         connection.into_iter().chain(waiters).for_each(Waker::wake);
         pushed
@@ -137,10 +152,30 @@ impl Outbound {
     /// Has the frames written at the end of the turn, if this thread has a loop. Returns false if the task of the connection
     /// has to be woken.
     fn is_written_without_wake(self: &Arc<Self>, queue: &mut Queue) -> bool {
-        if queue.writing == Writing::Idle && queue.writer.is_some() && turn::mark(self) {
+        let is_unmarked = matches!(queue.writing, Writing::Idle | Writing::Deferred);
+        if is_unmarked && queue.writer.is_some() && turn::mark(self) {
             queue.writing = Writing::Marked;
         }
         queue.writing != Writing::Idle
+    }
+
+    /// Has the frames written with the next ones, or when the loop of this thread has nothing else to write. Returns false
+    /// if the task of the connection has to be woken.
+    fn is_deferred(self: &Arc<Self>, queue: &mut Queue) -> bool {
+        if queue.writing == Writing::Idle && queue.writer.is_some() && turn::defer(self) {
+            queue.writing = Writing::Deferred;
+        }
+        queue.writing != Writing::Idle
+    }
+
+    /// Marks a deferred queue. Returns false if it was marked or written meanwhile.
+    pub(super) fn end_deferral(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let is_deferred = queue.writing == Writing::Deferred;
+        if is_deferred {
+            queue.writing = Writing::Marked;
+        }
+        is_deferred
     }
 
     /// Sets what writes the frames at the end of a turn. Called by the connection when it begins.
@@ -289,7 +324,9 @@ impl Outbound {
     /// a loop writes at the end of its turn are left to it, unless the connection closes or the queue is half full.
     pub fn poll_take(&self, context: &mut Context<'_>, batch: &mut VecDeque<Frame>) -> Poll<Waiting> {
         let mut queue = self.queue.lock();
-        let is_left_to_loop = queue.writing == Writing::Marked && queue.close.is_none() && queue.bytes < self.limit / 2;
+        let is_left_to_loop = matches!(queue.writing, Writing::Marked | Writing::Deferred)
+            && queue.close.is_none()
+            && queue.bytes < self.limit / 2;
         if !is_left_to_loop && queue.take(batch) {
             return Poll::Ready(Waiting::Frames);
         }

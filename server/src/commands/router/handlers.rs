@@ -24,6 +24,11 @@ impl CommandContext<'_> {
         Ok(())
     }
 
+    fn confirm(self, sent: impl Into<ServerMessage>) -> Result<(), CommandError> {
+        self.router.confirm(self.request_id, sent);
+        Ok(())
+    }
+
     async fn subscribe_to(self, topic: Topic, from: SubscribeFrom, joining: Joining) -> Result<(), CommandError> {
         let session = self.router.session()?;
         let features = &self.router.parts.features;
@@ -69,7 +74,7 @@ impl CommandHandler for CommandContext<'_> {
     async fn send_chat(self, chat: SendChat) -> Self::Answer {
         let session = self.router.session()?;
         let sent = self.router.parts.features.clan_chat.send(&session, &chat).await?;
-        self.reply(sent)
+        self.confirm(sent)
     }
 
     async fn send_typing(self, typing: SendTyping) -> Self::Answer {
@@ -120,7 +125,7 @@ impl CommandHandler for CommandContext<'_> {
         let session = self.router.session()?;
         let publications = &self.router.parts.features.publications;
         match publications.publish(session, self.request_id.clone(), publish).await? {
-            Some(sent) => self.reply(sent),
+            Some(sent) => self.confirm(sent),
             None => Ok(()),
         }
     }

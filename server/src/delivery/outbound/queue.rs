@@ -15,6 +15,8 @@ pub(super) enum Writing {
     Idle,
     /// A loop writes them at the end of its turn.
     Marked,
+    /// A loop writes them a little later. They are replies that need not leave in their turn.
+    Deferred,
     /// The socket accepts no more data. The task of the connection continues when it does.
     Blocked,
 }
