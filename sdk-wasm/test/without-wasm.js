@@ -11,6 +11,7 @@ const ALONE = ["memory", "vectors"];
 const major = Number.parseInt(process.versions.node, 10);
 const names = readdirSync("test").filter(file => file.endsWith(".test.js")).map(file => file.replace(".test.js", ""));
 const chosen = names.filter(name => (major < 22 ? !ELSEWHERE.includes(name) : ALONE.includes(name)));
-const flags = ["--noexpose-wasm", "--test", "--test-reporter=spec"];
+// The tests mostly wait for a gateway.
+const flags = ["--noexpose-wasm", "--test", "--test-concurrency=3", "--test-reporter=spec"];
 const { status } = spawnSync(process.execPath, [...flags, ...chosen.map(name => `test/${name}.test.js`)], { stdio: "inherit" });
 process.exitCode = status ?? 1;

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context as _, bail};
@@ -73,6 +74,9 @@ fn nextest(project: &Project, chosen: &str) -> Command {
     let environment = Environment::of(project);
     let mut nextest = project.with_target(Command::new(environment.program("cargo-nextest")));
     nextest.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", chosen]);
+    // Many tests wait for a gateway, a broker or a store, so there is one more than there are cores.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    nextest.arg(format!("--test-threads={}", cores + 1));
     nextest.envs(environment.variables());
     nextest
 }
