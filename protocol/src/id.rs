@@ -48,7 +48,7 @@ impl IdError {
 /// Checks a new identifier: from a client, a backend service, a token or an application.
 pub(crate) fn check_new_identifier(text: &str) -> Result<(), IdError> {
     check_identifier(text)?;
-    if text.chars().any(is_unseen) { Err(IdError::Unseen) } else { Ok(()) }
+    if !text.is_ascii() && text.chars().any(is_unseen) { Err(IdError::Unseen) } else { Ok(()) }
 }
 
 /// Checks the bounds of an identifier that may be older than the rule for invisible characters.
@@ -56,7 +56,9 @@ pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if text.is_empty() || text.len() > MAX_BYTES {
         return Err(IdError::Length);
     }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    // Nearly all identifiers are ASCII, where one look at the bytes says the same.
+    let is_visible_ascii = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_visible_ascii && text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(IdError::Character);
     }
     // Clients and proxies resolve dot segments in the path of a URL even if they are percent-encoded (URL standard,
@@ -64,9 +66,10 @@ pub(crate) fn check_identifier(text: &str) -> Result<(), IdError> {
     if matches!(text, "." | "..") {
         return Err(IdError::DotSegment);
     }
+    // A text of a third of the bound is within it, whatever it contains.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let encoded: usize = text.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
-    if encoded > MAX_ENCODED_BYTES { Err(IdError::Encoded) } else { Ok(()) }
+    let encoded = || text.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum::<usize>();
+    if text.len() * 3 > MAX_ENCODED_BYTES && encoded() > MAX_ENCODED_BYTES { Err(IdError::Encoded) } else { Ok(()) }
 }
 
 pub(crate) fn check_service_name(text: &str) -> Result<(), IdError> {
@@ -332,6 +335,32 @@ mod tests {
             assert!(UserId::from_stored(unseen).is_ok(), "accepted by an earlier version");
         }
         assert!(UserId::new("...").is_ok() && UserId::new(".a").is_ok());
+    }
+
+    /// The rule as the protocol page states it, without the short ways for texts that are usual.
+    fn check_as_stated(text: &str) -> Result<(), IdError> {
+        let encoded =
+            text.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) { 1 } else { 3 });
+        if text.is_empty() || text.len() > 128 {
+            Err(IdError::Length)
+        } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            Err(IdError::Character)
+        } else if matches!(text, "." | "..") {
+            Err(IdError::DotSegment)
+        } else if encoded.sum::<usize>() > 200 {
+            Err(IdError::Encoded)
+        } else if text.chars().any(is_unseen) {
+            Err(IdError::Unseen)
+        } else {
+            Ok(())
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn short_ways_agree_with_the_rule(text in "[ -~]{0,130}|[\\.a-z\u{7f}\u{85}\u{200b}é]{0,70}|[a-z~]{60,72}") {
+            proptest::prop_assert_eq!(check_new_identifier(&text), check_as_stated(&text));
+        }
     }
 
     #[test]

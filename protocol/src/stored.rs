@@ -5,7 +5,10 @@
 
 use std::fmt::{self, Write};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeSeed},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -96,7 +99,25 @@ impl StoredBody<'_> {
     /// # Errors
     /// When the value cannot be serialized to JSON, which does not happen for values of this crate.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
+        let mut body = Vec::with_capacity(self.expected_length());
+        serde_json::to_writer(&mut body, self)?;
+        Ok(body)
+    }
+
+    /// Returns about how many bytes the body has, so that it rarely has to grow while it is written.
+    fn expected_length(&self) -> usize {
+        /// The names of the members, an id, a time and the name of a user.
+        const MEMBERS: usize = 208;
+        let json = |data: Option<&RawJson>| data.map_or(0, |data| data.as_str().len());
+        MEMBERS
+            + match self {
+                Self::Chat(chat) => chat.content.as_str().len() + json(chat.data.map(ChatData::json)),
+                Self::ChatDeleted(_) => 0,
+                Self::Event(event) => json(Some(event.data)),
+                Self::Notification(notification) => {
+                    notification.title.len() + notification.message.len() + json(notification.data)
+                }
+            }
     }
 }
 
@@ -142,15 +163,11 @@ impl StoredEntry<'_> {
     /// # Errors
     /// A [`StoredError`] when the body is not a JSON object with a `type`.
     pub fn compose(&self, delivery: Delivery) -> Result<Composed, StoredError> {
-        let Members { type_name, members } = serde_json::from_slice(self.body)?;
         let mut text = String::with_capacity(self.body.len() + 96);
         text.push('{');
-        for (name, value) in members {
-            text.push_str(name.get());
-            text.push(':');
-            text.push_str(value.get());
-            text.push(',');
-        }
+        let mut body = serde_json::Deserializer::from_slice(self.body);
+        let type_name = CopyMembers { text: &mut text }.deserialize(&mut body)?;
+        body.end()?;
         match self.topic {
             Topic::User(_) => {}
             Topic::Clan(clan) => push_member(&mut text, "clanId", clan.as_str()),
@@ -215,37 +232,38 @@ impl StoredEntry<'_> {
     }
 }
 
-/// The members of a stored body, as stored.
-struct Members<'a> {
-    type_name: String,
-    members: Vec<(&'a RawValue, &'a RawValue)>,
+/// Copies the members of a stored body, as stored and each with a comma after it. Returns the `type`.
+struct CopyMembers<'t> {
+    text: &'t mut String,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+impl<'de> DeserializeSeed<'de> for CopyMembers<'_> {
+    type Value = String;
 
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Members<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object with a `type`")
+impl<'de> de::Visitor<'de> for CopyMembers<'_> {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with a `type`")
+    }
+
+    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<String, M::Error> {
+        let mut type_name = None;
+        while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+            if name.get() == "\"type\"" {
+                type_name = Some(serde_json::from_str(value.get()).map_err(de::Error::custom)?);
             }
-
-            fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
-                let (mut type_name, mut members) = (None, Vec::with_capacity(8));
-                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    if name.get() == "\"type\"" {
-                        type_name = Some(serde_json::from_str(value.get()).map_err(de::Error::custom)?);
-                    }
-                    members.push((name, value));
-                }
-                let type_name = type_name.ok_or_else(|| de::Error::missing_field("type"))?;
-                Ok(Members { type_name, members })
-            }
+            self.text.push_str(name.get());
+            self.text.push(':');
+            self.text.push_str(value.get());
+            self.text.push(',');
         }
-
-        deserializer.deserialize_map(Visitor)
+        type_name.ok_or_else(|| de::Error::missing_field("type"))
     }
 }
 
