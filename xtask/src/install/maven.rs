@@ -66,8 +66,6 @@ fn compile(place: &Place, example: &Example) -> anyhow::Result<Command> {
         let mut maven = place.program("mvn", &["--batch-mode", "--no-transfer-progress", "--quiet"]);
         maven.args(["--settings", "settings.xml", "--file", folder]);
         maven.arg(concat!("-Dsdk.version=", env!("CARGO_PKG_VERSION")));
-        // The daemon would stay after the test.
-        maven.args(["-Dkotlin.compiler.daemon=false", "-Dkotlin.compiler.incremental=false"]);
         maven.arg(format!("-Dmaven.repo.local={}", copies(place).display())).args(goals);
         maven
     };
