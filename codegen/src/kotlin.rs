@@ -1,4 +1,5 @@
-//! Writes Kotlin: classes for kotlinx.serialization, and handles that call the SDK for Kotlin and Java.
+//! Writes Kotlin: classes for kotlinx.serialization, and handles that call the SDK, with coroutines for Kotlin, and with futures for
+//! Java.
 
 mod definitions;
 mod handles;

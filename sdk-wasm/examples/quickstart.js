@@ -1,4 +1,5 @@
-// The first message of the README, in Node 22: GATEWAY_URL=ws://127.0.0.1:4000/ws GATEWAY_TOKEN=… node quickstart.js
+// The first message of the README. GATEWAY_URL and GATEWAY_TOKEN name the gateway and the token: node quickstart.js
+// Node.js 20 needs: node --experimental-websocket quickstart.js
 
 import { GatewayClient } from "realtime-gateway";
 

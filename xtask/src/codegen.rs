@@ -24,6 +24,18 @@ const PRINTED: [(&str, &[&str]); 5] = [
     ("docs/metrics.md", &["--example", "metrics_page"]),
 ];
 
+/// The arguments by which the gateway writes the typed code of an example, as an app does.
+const TYPED_EXAMPLE: [&str; 8] = [
+    "codegen",
+    "--lang",
+    "kotlin",
+    "--package",
+    "com.example.orders",
+    "--out",
+    "sdk-kotlin/examples/services/src/main/kotlin",
+    "docs/examples/orders/orders.service.toml",
+];
+
 /// Writes every generated file.
 ///
 /// # Errors
@@ -41,6 +53,10 @@ pub(crate) fn run(project: &Project) -> anyhow::Result<ExitCode> {
     write_openapi(project)?;
     command::run(&mut project.cargo(&["run", "--package", "realtime-gateway-codegen", "--example", "messages"]))?;
     writeln!(out, "wrote codegen/tests/, the messages of the SDKs, and the operations for backends")?;
+    let mut gateway =
+        project.cargo(&["run", "--quiet", "--package", "realtime-gateway-server", "--bin", "gateway", "--"]);
+    command::run(gateway.args(TYPED_EXAMPLE))?;
+    writeln!(out, "wrote the typed code of sdk-kotlin/examples/services/")?;
     let transcripts = ["run", "--quiet", "--package", "realtime-gateway-sdk-core", "--example", "transcripts"];
     command::run(&mut project.cargo(&transcripts))?;
     writeln!(out, "wrote sdk-core/transcripts/")?;

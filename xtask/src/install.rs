@@ -23,6 +23,8 @@ use gateway::Gateway;
 
 /// The clan that the programs chat in. It is that of the quick starts.
 const CLAN: &str = "clan123";
+/// The topic of the program with a declared service.
+const TOPIC: &str = "order-42";
 
 /// A kind of package.
 struct Package {
@@ -86,7 +88,8 @@ fn try_out(project: &Project, package: &Package, gateway: &Gateway) -> anyhow::R
         let user = format!("{}{number}", package.name);
         program.env("GATEWAY_URL", gateway.url()).env("GATEWAY_TOKEN", gateway.token(&user)?);
         command::run(&mut program)?;
-        ensure!(gateway.has_message_of(&user, CLAN)?, "the gateway has no message of the program {}", number + 1);
+        let found = gateway.has_message_of(&user, CLAN)? || gateway.has_event_of(&user, TOPIC)?;
+        ensure!(found, "the gateway has no message of the program {}", number + 1);
     }
     Ok(count)
 }

@@ -17,22 +17,34 @@ pub(super) fn write(emitter: &mut Emitter<'_>) -> Result<(), CodegenError> {
             Shape::Union(union) => self::union(emitter, id, definition, union)?,
             Shape::Enum(words) if words.is_closed => closed_words(emitter, id, definition, words)?,
             Shape::Enum(words) => open_words(emitter, id, definition, words)?,
-            Shape::Alias(value) => alias(emitter, id, definition, value),
+            Shape::Alias(value) => alias(emitter, id, definition, value)?,
         }
     }
     Ok(())
 }
 
-fn alias(emitter: &mut Emitter<'_>, id: TypeId, definition: &Definition, value: &Type) {
+/// Writes another name for a type. A type alias cannot name itself, so that is a class. It is no value class, because Java cannot
+/// call functions with such parameters.
+fn alias(emitter: &mut Emitter<'_>, id: TypeId, definition: &Definition, value: &Type) -> Result<(), CodegenError> {
     emitter.comment(0, &definition.notes, &[]);
     let (name, written) = (emitter.name(id).to_owned(), emitter.written(value));
-    if emitter.containment.is_recursive_alias(id) {
-        emitter.code.line(0, "@Serializable");
-        emitter.code.line(0, "@JvmInline");
-        emitter.code.line(0, &format!("public value class {name}(public val value: {written})"));
-    } else {
+    if !emitter.containment.is_recursive_alias(id) {
         emitter.code.line(0, &format!("public typealias {name} = {written}"));
+        return Ok(());
     }
+    let serializer = format!("{name}Serializer");
+    emitter.scope.add(&serializer, &definition.position)?;
+    emitter.code.line(0, &format!("@Serializable(with = {serializer}::class)"));
+    emitter.code.line(0, &format!("public data class {name}(public val value: {written})"));
+    emitter.code.gap();
+    emitter.code.line(0, &format!("internal object {serializer} : AliasSerializer<{name}, {written}>() {{"));
+    emitter.code.line(4, &format!("override fun inner(): KSerializer<{written}> = serializer<{written}>()"));
+    emitter.code.gap();
+    emitter.code.line(4, &format!("override fun read(value: {written}): {name} = {name}(value)"));
+    emitter.code.gap();
+    emitter.code.line(4, &format!("override fun write(value: {name}): {written} = value.value"));
+    emitter.code.line(0, "}");
+    Ok(())
 }
 
 /// The value of a required constant, as it is written. Such members are no parameters of the constructor.

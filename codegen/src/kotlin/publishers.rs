@@ -3,8 +3,7 @@
 
 use super::{
     Emitter, LANGUAGE,
-    definitions::method,
-    handles::{TopicName, gap, topic_name},
+    handles::{Style, TopicName, gap, topic_name},
     literal, reserved,
 };
 use crate::{
@@ -19,23 +18,18 @@ pub(super) fn write(emitter: &mut Emitter<'_>, options: &Options<'_>) -> Result<
     let model = emitter.model;
     for service in options.services(model).filter(|service| !service.topics.is_empty()) {
         let position = format!("{}: service `{}`", service.file, service.name);
-        let mut methods = Scope::new(LANGUAGE);
-        for topic in &service.topics {
-            methods.add(&method(&topic.name), &format!("{}: topic `{}`", service.file, topic.name))?;
-        }
-        for (end, client, is_future) in
-            [("Publisher", "PublishClient", false), ("FuturePublisher", "FuturePublishClient", true)]
-        {
-            let handle = format!("{}{end}", pascal(&service.name));
+        for style in Style::ALL {
+            let handle = format!("{}{}Publisher", pascal(&service.name), style.prefix());
             emitter.scope.add(&handle, &position)?;
             emitter.code.gap();
-            let about = if is_future { ", for Java" } else { "" };
-            emitter.note(0, &format!("Publishes events of the service `{}`{about}.", service.name));
+            emitter.note(0, &format!("Publishes events of the service `{}`{}.", service.name, style.note()));
+            let client = format!("{}PublishClient", style.prefix());
             emitter.code.line(0, &format!("public class {handle}(private val client: {client}) {{"));
-            let mut is_first = true;
+            let (mut methods, mut is_first) = (Scope::new(LANGUAGE), true);
             for topic in &service.topics {
+                methods.add(&style.method(&topic.name), &format!("{}: topic `{}`", service.file, topic.name))?;
                 gap(emitter, &mut is_first);
-                write_topic(emitter, service, topic, is_future)?;
+                write_topic(emitter, service, topic, style)?;
             }
             emitter.code.line(0, "}");
         }
@@ -43,12 +37,7 @@ pub(super) fn write(emitter: &mut Emitter<'_>, options: &Options<'_>) -> Result<
     Ok(())
 }
 
-fn write_topic(
-    emitter: &mut Emitter<'_>,
-    service: &Service,
-    topic: &Topic,
-    is_future: bool,
-) -> Result<(), CodegenError> {
+fn write_topic(emitter: &mut Emitter<'_>, service: &Service, topic: &Topic, style: Style) -> Result<(), CodegenError> {
     let TopicName { parameters, first, values } = topic_name(service, topic, &reserved::OF_PUBLISHERS)?;
     let event = emitter.name(topic.event).to_owned();
     let repeated = if topic.keeps_history { "stored once" } else { "sent again" };
@@ -60,17 +49,13 @@ fn write_topic(
         about.push("Fails with `GatewayException.Invalid` if no topic of the pattern has these values.".to_owned());
     }
     emitter.comment(4, &crate::model::Notes::default(), &about);
-    let result = match (is_future, topic.keeps_history) {
-        (true, true) => "CompletableFuture<MessageAccepted>",
-        (true, false) => "CompletableFuture<Void>",
-        (false, true) => "MessageAccepted",
-        (false, false) => "Unit",
+    let result = match (style, topic.keeps_history) {
+        (_, true) => style.later("MessageAccepted"),
+        (Style::Java, false) => style.later("Void"),
+        (Style::Kotlin, false) => "Unit".to_owned(),
     };
-    if is_future {
-        emitter.code.line(4, "@JvmOverloads");
-    }
-    let modifier = if is_future { "" } else { "suspend " };
-    emitter.code.line(4, &format!("public {modifier}fun {}(", method(&topic.name)));
+    style.overloads(emitter);
+    emitter.code.line(4, &format!("public {} {}(", style.function(), style.method(&topic.name)));
     parameters.iter().for_each(|name| emitter.code.line(8, &format!("{name}: String,")));
     emitter.code.line(8, &format!("data: {event},"));
     emitter.code.line(8, "eventId: String? = null,");
@@ -81,7 +66,7 @@ fn write_topic(
     let content = format!("eventOf(serializer<{event}>(), data, eventId)");
     for argument in [name, content] {
         // A future has the error about a value, too.
-        let argument = if is_future { format!("{{ {argument} }}") } else { argument };
+        let argument = if style == Style::Java { format!("{{ {argument} }}") } else { argument };
         emitter.code.line(8, &format!("{argument},"));
     }
     emitter.code.line(4, ")");

@@ -4,7 +4,7 @@
 pub(super) const PROTOCOL: &str = "io.github.realtimegateway.protocol";
 
 /// What generated code imports: the package and the name.
-pub(super) const IMPORTED: [(&str, &str); 25] = [
+pub(super) const IMPORTED: [(&str, &str); 43] = [
     ("io.github.realtimegateway", "CallOptions"),
     ("io.github.realtimegateway", "Event"),
     ("io.github.realtimegateway", "GatewayClient"),
@@ -13,15 +13,33 @@ pub(super) const IMPORTED: [(&str, &str); 25] = [
     ("io.github.realtimegateway", "SendOptions"),
     ("io.github.realtimegateway", "SubscribeOptions"),
     ("io.github.realtimegateway", "Topic"),
+    ("io.github.realtimegateway.codegen", "AliasSerializer"),
     ("io.github.realtimegateway.codegen", "Member"),
     ("io.github.realtimegateway.codegen", "PresentJson"),
     ("io.github.realtimegateway.codegen", "TopicName"),
     ("io.github.realtimegateway.codegen", "UnionSerializer"),
     ("io.github.realtimegateway.codegen", "WordSerializer"),
+    ("io.github.realtimegateway.codegen", "callTyped"),
+    ("io.github.realtimegateway.codegen", "decodePresence"),
+    ("io.github.realtimegateway.codegen", "publishTyped"),
+    ("io.github.realtimegateway.codegen", "subscribeTyped"),
+    ("io.github.realtimegateway.codegen", "subscribeTypedWith"),
+    ("io.github.realtimegateway.codegen", "typedEvents"),
+    ("io.github.realtimegateway.codegen", "typedEventsWith"),
+    ("io.github.realtimegateway.codegen", "typedHistory"),
+    ("io.github.realtimegateway.future", "FutureGatewayClient"),
+    ("io.github.realtimegateway.future", "FutureTopic"),
+    ("io.github.realtimegateway.future", "TypedEvent"),
+    ("io.github.realtimegateway.future", "TypedHistory"),
+    ("io.github.realtimegateway.future", "TypedSubscription"),
+    ("java.util.concurrent", "CompletableFuture"),
+    ("java.util.concurrent.Flow", "Publisher"),
     (PROTOCOL, "EphemeralEvent"),
     (PROTOCOL, "TopicHistory"),
     (PROTOCOL, "TopicMessage"),
     (PROTOCOL, "TopicPresence"),
+    (PROTOCOL, "TopicPresenceChanged"),
+    (PROTOCOL, "TopicUser"),
     ("kotlinx.coroutines.flow", "Flow"),
     ("kotlinx.serialization", "KSerializer"),
     ("kotlinx.serialization", "Required"),
@@ -49,6 +67,7 @@ pub(super) const IMPORTED_BY_OPERATIONS: [(&str, &str); 2] =
 
 /// Names of types that have a meaning of their own in every file: those of the language, and those that are imported.
 pub(super) const TYPES: [&str; 28] = [
+    "AliasSerializer",
     "Any",
     "Array",
     "Boolean",
@@ -58,7 +77,6 @@ pub(super) const TYPES: [&str; 28] = [
     "JsonElement",
     "JsonObject",
     "JvmField",
-    "JvmInline",
     "JvmOverloads",
     "KSerializer",
     "List",
@@ -80,14 +98,18 @@ pub(super) const TYPES: [&str; 28] = [
 ];
 
 /// Further names in the code of contracts, which uses the SDK.
-pub(super) const SDK: [&str; 15] = [
+pub(super) const SDK: [&str; 24] = [
     "CallOptions",
+    "CompletableFuture",
     "EphemeralEvent",
     "Event",
     "Flow",
+    "FutureGatewayClient",
+    "FutureTopic",
     "GatewayClient",
     "HistoryOptions",
     "Published",
+    "Publisher",
     "SendOptions",
     "SubscribeOptions",
     "Throws",
@@ -96,6 +118,11 @@ pub(super) const SDK: [&str; 15] = [
     "TopicMessage",
     "TopicName",
     "TopicPresence",
+    "TopicPresenceChanged",
+    "TopicUser",
+    "TypedEvent",
+    "TypedHistory",
+    "TypedSubscription",
 ];
 
 /// Further names in the code for backends.
@@ -144,6 +171,46 @@ pub(super) const OF_PUBLISHERS: [&str; 3] = ["client", "data", "eventId"];
 
 /// Names within the functions of operations, which a parameter of a path would hide.
 pub(super) const OF_OPERATIONS: [&str; 1] = ["body"];
+
+/// Keywords of Java that can be the name of a method in Kotlin.
+pub(super) const JAVA: [&str; 36] = [
+    "abstract",
+    "assert",
+    "boolean",
+    "byte",
+    "case",
+    "catch",
+    "char",
+    "const",
+    "default",
+    "double",
+    "enum",
+    "extends",
+    "final",
+    "finally",
+    "float",
+    "goto",
+    "implements",
+    "import",
+    "instanceof",
+    "int",
+    "long",
+    "native",
+    "new",
+    "private",
+    "protected",
+    "public",
+    "short",
+    "static",
+    "strictfp",
+    "switch",
+    "synchronized",
+    "throws",
+    "transient",
+    "void",
+    "volatile",
+    "_",
+];
 
 /// Methods that every object has.
 pub(super) const METHODS: [&str; 9] =

@@ -64,7 +64,7 @@ enum RequestedLanguage {
     Go,
     /// gateway_gen.py, for the package realtime-gateway of PyPI.
     Python,
-    /// GatewayGen.kt, for the Maven artefact io.github.realtime-gateway:realtime-gateway.
+    /// GatewayGen.kt, for apps in Kotlin and Java with the Maven artefact io.github.realtime-gateway:realtime-gateway.
     Kotlin,
 }
 

@@ -63,6 +63,19 @@ fn writes_code_of_contract_files_in_each_language() {
     assert_eq!(names(&sandbox.folder.path().join("app/src")), ["gateway.gen.ts", "gateway_gen.go", "gateway_gen.rs"]);
 }
 
+/// The example in Java keeps its code fresh as an app does, in CI.
+#[test]
+fn code_of_the_example_in_java_is_up_to_date() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let (out, contract) = (
+        format!("{root}/sdk-kotlin/examples/services/src/main/kotlin"),
+        format!("{root}/docs/examples/orders/orders.service.toml"),
+    );
+    let options = ["codegen", "--check", "--lang", "kotlin", "--package", "com.example.orders", "--out"];
+    let result = with_contracts().run(&[&options[..], &[&out, &contract]].concat());
+    assert_eq!(result.code(), 0, "run `cargo xtask codegen`: {}", result.err());
+}
+
 #[test]
 fn package_of_go_is_chosen_and_checked() {
     let sandbox = with_contracts();

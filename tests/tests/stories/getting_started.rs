@@ -5,7 +5,7 @@ use std::{path::Path, process::Output};
 
 use realtime_gateway_brokers::free_port;
 use realtime_gateway_tests::{
-    ExampleProgram, Gateway, Settings, Socket, Token, eventually, gateway_program, http_client, must,
+    ExampleProgram, Gateway, Settings, Socket, eventually, gateway_program, http_client, must,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -76,12 +76,38 @@ fn first_messages_of_readme_are_the_programs_of_the_sdks() {
     }
 }
 
+/// The pages of the SDKs with a quick start, whose commands set `GATEWAY_URL` and `GATEWAY_TOKEN`.
+const QUICK_STARTS: [&str; 5] = [
+    "docs/sdk-typescript.md",
+    "sdk-go/README.md",
+    "sdk-kotlin/README.md",
+    "sdk-python/README.md",
+    "sdk-rust/README.md",
+];
+
+/// Returns the commands of a quick start that set the variables of the programs.
+fn variables_of_quick_start(page: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page)).unwrap();
+    let begin = text.find("export GATEWAY_URL=");
+    let end = text.find("\\1/')\"\n").map(|end| end + "\\1/')\"\n".len());
+    let (Some(begin), Some(end)) = (begin, end) else { panic!("{page} does not set GATEWAY_URL and GATEWAY_TOKEN") };
+    text.get(begin..end).unwrap_or_else(|| panic!("{page} sets GATEWAY_TOKEN first")).to_owned()
+}
+
+#[test]
+fn quick_starts_get_a_token_by_the_same_commands() {
+    for page in QUICK_STARTS {
+        assert_eq!(variables_of_quick_start(page), variables_of_quick_start("sdk-rust/README.md"), "{page}");
+    }
+}
+
 #[tokio::test]
-async fn first_message_in_rust_comes_back() {
-    let gateway = Gateway::start().await;
-    let mut program = ExampleProgram::rust_command("quickstart");
-    program.env("GATEWAY_URL", format!("ws://{}/ws", gateway.address()));
-    program.env("GATEWAY_TOKEN", Token::for_user("ada").text());
+async fn first_message_in_rust_comes_back_with_commands_of_quick_start() {
+    let gateway = Gateway::dev_with(Settings::default()).await;
+    let commands = variables_of_quick_start("sdk-rust/README.md").replace("127.0.0.1:4000", gateway.address());
+    let mut program = Command::new("sh");
+    program.args(["-euc", &format!("{commands}exec \"$QUICK_START\"")]).kill_on_drop(true);
+    program.env("QUICK_START", ExampleProgram::rust_command("quickstart").as_std().get_program());
     let output = must("the program ends", program.output()).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ada: hello\n", "{}", text(&output));
 }

@@ -40,10 +40,16 @@ impl Gateway {
     pub(super) fn start(project: &Project, folder: &Path) -> anyhow::Result<Self> {
         let settings = format!(
             "store.url = \"redb:gateway.redb\"\nauth.jwt_secret = \"a secret of the step install, of 32 bytes\"\n\
-             auth.api_keys = [{{ name = \"install\", sha256 = \"{}\", scopes = [\"read\"] }}]\n",
-            checksums::hexadecimal(KEY.as_bytes())
+             auth.api_keys = [{{ name = \"install\", sha256 = \"{}\", scopes = [\"read\"] }}]\n\
+             services.orders.contract = \"{}\"\n\
+             # It has calls, so it needs a backend. No program makes one.\n\
+             services.orders.backend.url = \"http://127.0.0.1:9\"\n\
+             services.orders.backend.secret_file = \"secret\"\n",
+            checksums::hexadecimal(KEY.as_bytes()),
+            project.root().join("docs/examples/orders/orders.service.toml").display(),
         );
         fs::write(folder.join("gateway.toml"), settings).context("write gateway.toml")?;
+        fs::write(folder.join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").context("write the secret")?;
         let mut gateway = Command::new(project.gateway());
         gateway.args(["serve", "--dev", "--config", "gateway.toml", "--listen", "127.0.0.1:0"]).current_dir(folder);
         gateway.env("GATEWAY_LOG__FORMAT", "json").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -99,10 +105,22 @@ impl Gateway {
     /// # Errors
     /// If the gateway refuses to tell.
     pub(super) fn has_message_of(&self, user: &str, clan: &str) -> anyhow::Result<bool> {
-        let (status, body) = self.request("GET", &format!("/api/v1/clans/{clan}/messages"), &Value::Null)?;
-        let messages = body.get("messages").and_then(Value::as_array);
-        let messages = messages.with_context(|| format!("the gateway returned no history ({status}): {body}"))?;
-        Ok(messages.iter().any(|message| message.get("userId").and_then(Value::as_str) == Some(user)))
+        self.has_entry_of(user, &format!("/api/v1/clans/{clan}/messages"), "messages")
+    }
+
+    /// Returns whether the newest events of a topic of the service `orders` have one of this user.
+    ///
+    /// # Errors
+    /// If the gateway refuses to tell.
+    pub(super) fn has_event_of(&self, user: &str, topic: &str) -> anyhow::Result<bool> {
+        self.has_entry_of(user, &format!("/api/v1/services/orders/topics/{topic}/events"), "events")
+    }
+
+    fn has_entry_of(&self, user: &str, path: &str, list: &str) -> anyhow::Result<bool> {
+        let (status, body) = self.request("GET", path, &Value::Null)?;
+        let entries = body.get(list).and_then(Value::as_array);
+        let entries = entries.with_context(|| format!("the gateway returned no history ({status}): {body}"))?;
+        Ok(entries.iter().any(|entry| entry.get("userId").and_then(Value::as_str) == Some(user)))
     }
 
     /// Sends a request on a connection of its own, and returns the status and the body of the response.

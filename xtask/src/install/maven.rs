@@ -1,4 +1,5 @@
-//! The artefact of Maven: projects in Kotlin and in Java depend on it, and find it in a repository, which is a folder.
+//! The artefact of Maven: the examples in Kotlin and in Java, and the one with generated code, depend on it, and find it in a
+//! repository, which is a folder.
 
 use std::{
     env, fs,
@@ -14,8 +15,31 @@ use crate::{
     release::kotlin::{self, PATH},
 };
 
-/// Puts the artefact into a repository, and compiles a project in Kotlin and one in Java, which is a module. Their programs are
-/// run by Maven, which knows their dependencies.
+/// An example, which is a project of its own.
+struct Example {
+    /// Its folder in `sdk-kotlin/examples/`.
+    folder: &'static str,
+    sources: &'static [&'static str],
+    /// The goals of Maven that compile it. Other plugins, such as the one for resources, may not be on the machine.
+    compile: &'static [&'static str],
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example { folder: "kotlin", sources: &["quickstart/QuickStart.kt"], compile: &["kotlin:compile"] },
+    Example {
+        folder: "java",
+        sources: &["src/module-info.java", "src/quickstart/QuickStart.java"],
+        compile: &["compiler:compile"],
+    },
+    Example {
+        folder: "services",
+        sources: &["src/main/java/com/example/app/Orders.java", "src/main/kotlin/GatewayGen.kt"],
+        compile: &["kotlin:compile", "compiler:compile"],
+    },
+];
+
+/// Puts the artefact into a repository, and compiles the examples. Their programs are run by Maven, which knows their
+/// dependencies.
 ///
 /// # Errors
 /// If the artefact cannot be built, or a program does not compile.
@@ -29,26 +53,24 @@ pub(super) fn install(place: &Place) -> anyhow::Result<Vec<Command>> {
     if ours.exists() {
         fs::remove_dir_all(&ours).with_context(|| format!("remove {}", ours.display()))?;
     }
-    let kotlin = project(place, "kotlin", &["quickstart/QuickStart.kt"], "kotlin:compile")?;
-    Ok(vec![kotlin, project(place, "java", &["module-info.java", "quickstart/QuickStart.java"], "compiler:compile")?])
+    EXAMPLES.iter().map(|example| compile(place, example)).collect()
 }
 
-/// Makes a project of examples in a language, and compiles it. Returns the command that runs its program.
-fn project(place: &Place, language: &str, sources: &[&str], compile: &str) -> anyhow::Result<Command> {
-    let examples = if language == "java" { "sdk-kotlin/examples/java/src" } else { "sdk-kotlin/examples/kotlin" };
-    for source in sources {
-        place.copy(&format!("{examples}/{source}"), &format!("{language}/src/{source}"))?;
+/// Copies an example, and compiles it. Returns the command that runs its program.
+fn compile(place: &Place, example: &Example) -> anyhow::Result<Command> {
+    let folder = example.folder;
+    for file in example.sources.iter().chain(&["pom.xml"]) {
+        place.copy(&format!("sdk-kotlin/examples/{folder}/{file}"), &format!("{folder}/{file}"))?;
     }
-    place.copy(&format!("tests/fixtures/install/{language}/pom.xml"), &format!("{language}/pom.xml"))?;
-    let maven = |goal: &str| {
+    let maven = |goals: &[&str]| {
         let mut maven = place.program("mvn", &["--batch-mode", "--no-transfer-progress", "--quiet"]);
-        maven.args(["--settings", "settings.xml", "--file", language]);
+        maven.args(["--settings", "settings.xml", "--file", folder]);
         maven.arg(concat!("-Dsdk.version=", env!("CARGO_PKG_VERSION")));
-        maven.arg(format!("-Dmaven.repo.local={}", copies(place).display())).arg(goal);
+        maven.arg(format!("-Dmaven.repo.local={}", copies(place).display())).args(goals);
         maven
     };
-    command::run(&mut maven(compile))?;
-    Ok(maven("exec:exec"))
+    command::run(&mut maven(example.compile))?;
+    Ok(maven(&["exec:exec"]))
 }
 
 /// Returns what Maven copies from the repositories. It is kept for the next run, but for the artefact.

@@ -13,9 +13,26 @@ import io.github.realtimegateway.Topic
 import io.github.realtimegateway.codegen.TopicName
 import io.github.realtimegateway.codegen.UnionSerializer
 import io.github.realtimegateway.codegen.WordSerializer
+import io.github.realtimegateway.codegen.callTyped
+import io.github.realtimegateway.codegen.decodePresence
+import io.github.realtimegateway.codegen.publishTyped
+import io.github.realtimegateway.codegen.subscribeTyped
+import io.github.realtimegateway.codegen.subscribeTypedWith
+import io.github.realtimegateway.codegen.typedEvents
+import io.github.realtimegateway.codegen.typedEventsWith
+import io.github.realtimegateway.codegen.typedHistory
+import io.github.realtimegateway.future.FutureGatewayClient
+import io.github.realtimegateway.future.FutureTopic
+import io.github.realtimegateway.future.TypedEvent
+import io.github.realtimegateway.future.TypedHistory
+import io.github.realtimegateway.future.TypedSubscription
 import io.github.realtimegateway.protocol.TopicHistory
 import io.github.realtimegateway.protocol.TopicMessage
 import io.github.realtimegateway.protocol.TopicPresence
+import io.github.realtimegateway.protocol.TopicPresenceChanged
+import io.github.realtimegateway.protocol.TopicUser
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.Flow.Publisher
 import kotlinx.coroutines.flow.Flow
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Required
@@ -213,4 +230,94 @@ public class OrdersOrderTopic internal constructor(
     /** Returns the data of a user. Throws `GatewayException.Invalid` if it does not match the type. */
     public fun decodePresence(data: JsonElement): Viewer =
         topic.decode(serializer<Viewer>(), data)
+}
+
+/** The service `orders`, for Java: Order tracking. */
+public class OrdersFutureService(private val client: FutureGatewayClient) {
+    /** Returns the topic `order-{orderId}`. Throws `GatewayException.Invalid` if no topic of the pattern has these values. */
+    public fun order(orderId: String): OrdersOrderFutureTopic {
+        val topic = TopicName("order-")
+            .value("orderId", orderId, "")
+        return OrdersOrderFutureTopic(client.topic("orders", topic.toString()))
+    }
+
+    /** Calls `cancel` of the backend service. */
+    @JvmOverloads
+    public fun cancel(
+        data: CancelRequest,
+        options: CallOptions = CallOptions(),
+    ): CompletableFuture<CancelResult> =
+        client.callTyped(
+            "orders",
+            "cancel",
+            data,
+            serializer<CancelRequest>(),
+            serializer<CancelResult>(),
+            options,
+        )
+
+    /** Calls `place` of the backend service. */
+    @JvmOverloads
+    public fun place(
+        data: PlaceRequest,
+        options: CallOptions = CallOptions(),
+    ): CompletableFuture<PlaceResult> =
+        client.callTyped(
+            "orders",
+            "place",
+            data,
+            serializer<PlaceRequest>(),
+            serializer<PlaceResult>(),
+            options,
+        )
+}
+
+/** A topic `order-{orderId}` of the service `orders`, for Java. */
+public class OrdersOrderFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<OrderEvent>> =
+        topic.typedEvents(serializer<OrderEvent>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<OrderEvent>> =
+        topic.subscribeTyped(serializer<OrderEvent>(), options)
+
+    /** Publishes data, and waits until it is stored, once. */
+    @JvmOverloads
+    public fun publish(
+        data: OrderComment,
+        options: SendOptions = SendOptions(),
+    ): CompletableFuture<Published> =
+        topic.publishTyped(data, serializer<OrderComment>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<OrderEvent>> =
+        topic.typedHistory(serializer<OrderEvent>(), options)
+
+    /** Returns the users who are present. */
+    public fun presence(): CompletableFuture<TopicPresence> = topic.presence()
+
+    /** Returns the events, with presence. The other users see this data of the user. */
+    @JvmOverloads
+    public fun eventsWith(data: Viewer, options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<OrderEvent>> =
+        topic.typedEventsWith(data, serializer<Viewer>(), serializer<OrderEvent>(), options)
+
+    /** Subscribes, with presence. The other users see this data of the user. */
+    @JvmOverloads
+    public fun subscribeWith(data: Viewer, options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<OrderEvent>> =
+        topic.subscribeTypedWith(data, serializer<Viewer>(), serializer<OrderEvent>(), options)
+
+    /** Returns the data that a user shows; null if there is none. Throws `GatewayException.Invalid` if it does not match the type. */
+    public fun decodePresence(user: TopicUser): Viewer? =
+        topic.decodePresence(serializer<Viewer>(), user.data)
+
+    /** Returns the data that a user shows; null if there is none. Throws `GatewayException.Invalid` if it does not match the type. */
+    public fun decodePresence(user: TopicPresenceChanged): Viewer? =
+        topic.decodePresence(serializer<Viewer>(), user.data)
 }

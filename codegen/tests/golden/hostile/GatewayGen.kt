@@ -10,13 +10,26 @@ import io.github.realtimegateway.Published
 import io.github.realtimegateway.SendOptions
 import io.github.realtimegateway.SubscribeOptions
 import io.github.realtimegateway.Topic
+import io.github.realtimegateway.codegen.AliasSerializer
 import io.github.realtimegateway.codegen.Member
 import io.github.realtimegateway.codegen.PresentJson
 import io.github.realtimegateway.codegen.TopicName
 import io.github.realtimegateway.codegen.UnionSerializer
 import io.github.realtimegateway.codegen.WordSerializer
+import io.github.realtimegateway.codegen.callTyped
+import io.github.realtimegateway.codegen.publishTyped
+import io.github.realtimegateway.codegen.subscribeTyped
+import io.github.realtimegateway.codegen.typedEvents
+import io.github.realtimegateway.codegen.typedHistory
+import io.github.realtimegateway.future.FutureGatewayClient
+import io.github.realtimegateway.future.FutureTopic
+import io.github.realtimegateway.future.TypedEvent
+import io.github.realtimegateway.future.TypedHistory
+import io.github.realtimegateway.future.TypedSubscription
 import io.github.realtimegateway.protocol.TopicHistory
 import io.github.realtimegateway.protocol.TopicMessage
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.Flow.Publisher
 import kotlinx.coroutines.flow.Flow
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Required
@@ -137,13 +150,27 @@ public data class String_ @JvmOverloads constructor(
     public val vec: List<Vec>? = null,
 )
 
-@Serializable
-@JvmInline
-public value class Vec(public val value: List<Vec>)
+@Serializable(with = VecSerializer::class)
+public data class Vec(public val value: List<Vec>)
 
-@Serializable
-@JvmInline
-public value class Record(public val value: Map<String, Record>)
+internal object VecSerializer : AliasSerializer<Vec, List<Vec>>() {
+    override fun inner(): KSerializer<List<Vec>> = serializer<List<Vec>>()
+
+    override fun read(value: List<Vec>): Vec = Vec(value)
+
+    override fun write(value: Vec): List<Vec> = value.value
+}
+
+@Serializable(with = RecordSerializer::class)
+public data class Record(public val value: Map<String, Record>)
+
+internal object RecordSerializer : AliasSerializer<Record, Map<String, Record>>() {
+    override fun inner(): KSerializer<Map<String, Record>> = serializer<Map<String, Record>>()
+
+    override fun read(value: Map<String, Record>): Record = Record(value)
+
+    override fun write(value: Record): Map<String, Record> = value.value
+}
 
 public typealias Array_ = List<Map_>?
 
@@ -476,4 +503,206 @@ public class TypeThenTopic internal constructor(
     /** Returns a page of the history in ascending order of offsets. */
     public suspend fun history(options: HistoryOptions = HistoryOptions()): TopicHistory =
         topic.history(options)
+}
+
+/** The service `type`, for Java: Names * / that "languages" ''' uselet x = 1;  themselves. */
+public class TypeFutureService(private val client: FutureGatewayClient) {
+    /** Returns the topic `long-{aParameterWithALongName}-{anotherParameterWithALongName}`. Throws `GatewayException.Invalid` if no topic of the pattern has these values. */
+    public fun aTopicWithQuiteALongName(aParameterWithALongName: String, anotherParameterWithALongName: String): TypeATopicWithQuiteALongNameFutureTopic {
+        val topic = TopicName("long-")
+            .value("aParameterWithALongName", aParameterWithALongName, "-")
+            .value("anotherParameterWithALongName", anotherParameterWithALongName, "")
+        return TypeATopicWithQuiteALongNameFutureTopic(client.topic("type", topic.toString()))
+    }
+
+    /** Returns the topic `clone-with-a-very-long-literal-at-its-beginning-that-takes-up-most-of-the-width-of-a-line-{box}`. Throws `GatewayException.Invalid` if no topic of the pattern has these values. */
+    public fun clone_(box: String): TypeCloneFutureTopic {
+        val topic = TopicName("clone-with-a-very-long-literal-at-its-beginning-that-takes-up-most-of-the-width-of-a-line-")
+            .value("box", box, "")
+        return TypeCloneFutureTopic(client.topic("type", topic.toString()))
+    }
+
+    /** Returns the topic `fn-{gateway}/{options}/{type}/{userId}`. Throws `GatewayException.Invalid` if no topic of the pattern has these values. */
+    public fun constructor(gateway: String, options: String, type: String, userId: String): TypeConstructorFutureTopic {
+        val topic = TopicName("fn-")
+            .value("gateway", gateway, "/")
+            .value("options", options, "/")
+            .value("type", type, "/")
+            .value("userId", userId, "")
+        return TypeConstructorFutureTopic(client.topic("type", topic.toString()))
+    }
+
+    /** Returns the topic `class-{function}"`$x\--{self}:{topic}:{await}`. Throws `GatewayException.Invalid` if no topic of the pattern has these values. */
+    public fun delete(function: String, self: String, topic_: String, await: String): TypeDeleteFutureTopic {
+        val topic = TopicName("class-")
+            .value("function", function, "\"`\$x\\--")
+            .value("self", self, ":")
+            .value("topic", topic_, ":")
+            .value("await", await, "")
+        return TypeDeleteFutureTopic(client.topic("type", topic.toString()))
+    }
+
+    /** Returns the topic `then`. */
+    public fun then(): TypeThenFutureTopic {
+        val topic = TopicName("then")
+        return TypeThenFutureTopic(client.topic("type", topic.toString()))
+    }
+
+    /** Calls `new` of the backend service. */
+    @JvmOverloads
+    public fun new_(
+        data: String_,
+        options: CallOptions = CallOptions(),
+    ): CompletableFuture<Result> =
+        client.callTyped(
+            "type",
+            "new",
+            data,
+            serializer<String_>(),
+            serializer<Result>(),
+            options,
+        )
+
+    /** Calls `toString` of the backend service. */
+    @JvmOverloads
+    public fun toString_(
+        data: Vec,
+        options: CallOptions = CallOptions(),
+    ): CompletableFuture<Box> =
+        client.callTyped(
+            "type",
+            "toString",
+            data,
+            serializer<Vec>(),
+            serializer<Box>(),
+            options,
+        )
+
+    /** Calls `yield` of the backend service. */
+    @JvmOverloads
+    public fun yield_(
+        data: Record,
+        options: CallOptions = CallOptions(),
+    ): CompletableFuture<Array_> =
+        client.callTyped(
+            "type",
+            "yield",
+            data,
+            serializer<Record>(),
+            serializer<Array_>(),
+            options,
+        )
+}
+
+/** A topic `long-{aParameterWithALongName}-{anotherParameterWithALongName}` of the service `type`, for Java. */
+public class TypeATopicWithQuiteALongNameFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<Deep>> =
+        topic.typedEvents(serializer<Deep>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<Deep>> =
+        topic.subscribeTyped(serializer<Deep>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<Deep>> =
+        topic.typedHistory(serializer<Deep>(), options)
+}
+
+/** A topic `clone-with-a-very-long-literal-at-its-beginning-that-takes-up-most-of-the-width-of-a-line-{box}` of the service `type`, for Java. */
+public class TypeCloneFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<JSON>> =
+        topic.typedEvents(serializer<JSON>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<JSON>> =
+        topic.subscribeTyped(serializer<JSON>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<JSON>> =
+        topic.typedHistory(serializer<JSON>(), options)
+}
+
+/** A topic `fn-{gateway}/{options}/{type}/{userId}` of the service `type`, for Java. */
+public class TypeConstructorFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<Option>> =
+        topic.typedEvents(serializer<Option>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<Option>> =
+        topic.subscribeTyped(serializer<Option>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<Option>> =
+        topic.typedHistory(serializer<Option>(), options)
+}
+
+/** A topic `class-{function}"`$x\--{self}:{topic}:{await}` of the service `type`, for Java. */
+public class TypeDeleteFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<Union>> =
+        topic.typedEvents(serializer<Union>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<Union>> =
+        topic.subscribeTyped(serializer<Union>(), options)
+
+    /** Publishes data, and waits until it is stored, once. */
+    @JvmOverloads
+    public fun publish(
+        data: Union,
+        options: SendOptions = SendOptions(),
+    ): CompletableFuture<Published> =
+        topic.publishTyped(data, serializer<Union>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<Union>> =
+        topic.typedHistory(serializer<Union>(), options)
+}
+
+/** A topic `then` of the service `type`, for Java. */
+public class TypeThenFutureTopic internal constructor(
+    /** The topic, without types. */
+    public val topic: FutureTopic,
+) {
+    /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
+    @JvmOverloads
+    public fun events(options: SubscribeOptions = SubscribeOptions()): Publisher<TypedEvent<Promise>> =
+        topic.typedEvents(serializer<Promise>(), options)
+
+    /** Subscribes. The future is complete when the gateway has confirmed it. */
+    @JvmOverloads
+    public fun subscribe(options: SubscribeOptions = SubscribeOptions()): CompletableFuture<TypedSubscription<Promise>> =
+        topic.subscribeTyped(serializer<Promise>(), options)
+
+    /** Returns a page of the history in ascending order of offsets. */
+    @JvmOverloads
+    public fun history(options: HistoryOptions = HistoryOptions()): CompletableFuture<TypedHistory<Promise>> =
+        topic.typedHistory(serializer<Promise>(), options)
 }

@@ -1,4 +1,4 @@
-/** The quick start of the README: `GATEWAY_URL=ws://127.0.0.1:4000/ws GATEWAY_TOKEN=… `. */
+/** The quick start of the README: GATEWAY_URL and GATEWAY_TOKEN name the gateway and the token. */
 package quickstart
 
 import io.github.realtimegateway.GatewayClient

@@ -106,7 +106,7 @@ class GeneratedCodeTest {
         assertEquals(Member.of(null), json.decodeFromString<FullOrderPlaced>(order.format(""","note":null""")).note)
         assertFalse(json.decodeFromString<FullOrderPlaced>(order.format("")).note.isPresent)
         assertEquals(Member.of("x").hashCode(), Member.of("x").hashCode())
-        assertEquals("absent", Member.absent().toString())
+        assertEquals("absent", Member.absent<String>().toString())
     }
 
     @Test

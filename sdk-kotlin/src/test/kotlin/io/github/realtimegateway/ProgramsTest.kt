@@ -50,8 +50,11 @@ class ProgramsTest {
         }
     }
 
-    /** Compiles a module of Java with the SDK as a module, and returns the module path to run it. */
-    private fun compileModule(sources: File): String {
+    /**
+     * Compiles a module of Java with the SDK as a module, and returns the module path to run it. [generated] are packages of the tests
+     * that become part of the module, as in a project of Maven with Kotlin and Java.
+     */
+    private fun compileModule(sources: File, generated: List<String> = emptyList()): String {
         val folder = kotlin.io.path.createTempDirectory("modules").toFile()
         val sdk = File("target/classes").absoluteFile
         val libraries = classPath.filter { path ->
@@ -60,6 +63,7 @@ class ProgramsTest {
         val path = (libraries + sdk.path).joinToString(File.pathSeparator)
         val files = sources.walk().filter { it.extension == "java" }.map { it.path }.toList().toTypedArray()
         val out = File(folder, "out").path
+        for (name in generated) File("target/test-classes", name).copyRecursively(File(out, name))
         val lint = arrayOf("-Xlint:all", "-Werror", "--release", "11")
         process("$jdk/javac", *lint, "--module-path", path, "-d", out, *files).output()
         return path + File.pathSeparator + out
@@ -69,17 +73,28 @@ class ProgramsTest {
     fun `programs of the README are those of the examples`() {
         val readme = File("README.md").readText()
         val backends = readme.substringAfter("## Backends")
+        val services = File("../docs/services.md").readText()
         val examples = listOf(
             Triple(readme, "kotlin", "examples/kotlin/quickstart/QuickStart.kt"),
             Triple(readme, "java", "examples/java/src/quickstart/QuickStart.java"),
             Triple(backends, "kotlin", "examples/kotlin/publishing/Publishing.kt"),
             Triple(backends, "java", "examples/java/src/backend/Backend.java"),
+            Triple(services, "java", "examples/services/src/main/java/com/example/app/Orders.java"),
+            Triple(services, "xml", "examples/services/pom.xml"),
         )
         for ((text, language, path) in examples) {
             val code = text.substringAfter("```$language\n").substringBefore("\n```")
             val source = File(path).readLines().joinToString("\n") { it.trim() }
             assertContains(source, code.lines().joinToString("\n") { it.trim() }, message = path)
         }
+    }
+
+    @Test
+    fun `examples depend on this version`() {
+        for (example in listOf("kotlin", "java", "services")) {
+            assertContains(File("examples/$example/pom.xml").readText(), "<sdk.version>${GatewayClient.VERSION}</sdk.version>")
+        }
+        assertContains(File("README.md").readText(), "<version>${GatewayClient.VERSION}</version>")
     }
 
     @Test
@@ -177,20 +192,47 @@ class ProgramsTest {
         assertContains(output, "passed")
     }
 
+    @Test
+    fun `generated code works in a pure Java module`() {
+        val packages = listOf("example", "hostile", "orders", "publishers").map { "golden/$it" }
+        val path = compileModule(File("src/test/java-generated"), packages)
+        for ((story, folder) in listOf("example" to "../docs/examples/orders", "declared" to "../codegen/tests/contracts")) {
+            OrdersGateway(File("$folder/orders.service.toml"), API_KEY).use { orders ->
+                val tokens = arrayOf(orders.gateway.token("ada"), orders.gateway.token("bob"))
+                val arguments = arrayOf(story, orders.gateway.address, *tokens, KEY)
+                val output = process("$jdk/java", "-ea", "-p", path, "-m", "generated/generated.Generated", *arguments).output()
+                assertContains(output, "passed")
+            }
+        }
+    }
+
+    @Test
+    fun `signatures of generated code for Java have no types of Kotlin`() {
+        val handles = listOf("orders.OrdersFutureService", "orders.OrdersOrderFutureTopic", "orders.OrdersDepotFutureTopic") +
+            listOf("hostile.TypeFutureService", "hostile.TypeDeleteFutureTopic", "publishers.OrdersFuturePublisher")
+        for (type in handles.map { Class.forName("golden.$it") }) assertHasNoTypesOfKotlin(type)
+    }
+
     /** Whatever a method of the façade takes or returns is no type of Kotlin. */
     @Test
     fun `signatures of the facade have no types of Kotlin`() {
+        val typed = listOf("Event", "Message", "History", "Subscription")
+            .map { Class.forName("io.github.realtimegateway.future.Typed$it") }
         val facade = listOf("GatewayClient", "ClanChat", "Notifications", "Topic", "Subscription", "TokenProvider")
             .map { Class.forName("io.github.realtimegateway.future.Future$it") } +
+            typed +
             listOf(FuturePublishOperations::class.java, FuturePublishClient::class.java, Verifier::class.java)
-        for (type in facade + listOf(GatewayOptions::class.java, GatewayException::class.java, Event::class.java)) {
-            val signatures = type.declaredMethods.filter { java.lang.reflect.Modifier.isPublic(it.modifiers) && '$' !in it.name }
-            assertTrue(signatures.isNotEmpty())
-            for (method in signatures) {
-                // Any JSON is an element for a backend, which `json` reads.
-                val generic = method.toGenericString().replace("kotlinx.serialization.json.JsonElement", "")
-                assertTrue("kotlin" !in generic, generic)
-            }
+        val types = facade + listOf(GatewayOptions::class.java, GatewayException::class.java, Event::class.java)
+        types.forEach(::assertHasNoTypesOfKotlin)
+    }
+
+    private fun assertHasNoTypesOfKotlin(type: Class<*>) {
+        val signatures = type.declaredMethods.filter { java.lang.reflect.Modifier.isPublic(it.modifiers) && '$' !in it.name }
+        assertTrue(signatures.isNotEmpty())
+        for (method in signatures) {
+            // Any JSON is an element, which `json` reads.
+            val generic = method.toGenericString().replace("kotlinx.serialization.json.JsonElement", "")
+            assertTrue("kotlin" !in generic && '-' !in method.name, generic)
         }
     }
 

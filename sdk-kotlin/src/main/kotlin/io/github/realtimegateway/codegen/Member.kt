@@ -26,7 +26,7 @@ public class Member<out T> private constructor(
 
         /** Returns a member that the object does not have. */
         @JvmStatic
-        public fun absent(): Member<Nothing> = ABSENT
+        public fun <T> absent(): Member<T> = ABSENT
 
         /** Returns a member with a value, which can be `null`. */
         @JvmStatic

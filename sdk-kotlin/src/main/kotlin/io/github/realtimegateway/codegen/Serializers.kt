@@ -54,6 +54,27 @@ public abstract class UnionSerializer<T : Any>(private val tag: String) : KSeria
     }
 }
 
+/** The serializer of a type in generated code that is another name of a type, and names itself in it. It is written as that type. */
+public abstract class AliasSerializer<T : Any, V> : KSerializer<T> {
+    // That of the inner type would contain itself.
+    override val descriptor: SerialDescriptor get() = JsonElement.serializer().descriptor
+
+    /** Returns the serializer of the inner type. */
+    protected abstract fun inner(): KSerializer<V>
+
+    /** Returns the value with an inner value. */
+    protected abstract fun read(value: V): T
+
+    /** Returns the inner value. */
+    protected abstract fun write(value: T): V
+
+    override fun deserialize(decoder: Decoder): T = read(decoder.decodeSerializableValue(inner()))
+
+    override fun serialize(encoder: Encoder, value: T) {
+        encoder.encodeSerializableValue(inner(), write(value))
+    }
+}
+
 /** The serializer of an enumeration in generated code to which words may be added. */
 public abstract class WordSerializer<T : Any>(name: String) : KSerializer<T> {
     override val descriptor: SerialDescriptor = PrimitiveSerialDescriptor(name, PrimitiveKind.STRING)

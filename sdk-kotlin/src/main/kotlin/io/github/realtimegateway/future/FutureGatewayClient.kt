@@ -132,6 +132,13 @@ public class FutureGatewayClient private constructor(internal val client: Gatewa
         @JvmStatic
         public fun coreDigest(): String = GatewayClient.coreDigest
 
+        /**
+         * Returns JSON as a value, for untyped members of generated classes. `toString` of such a value is its JSON. Throws
+         * `GatewayException.Invalid` if the text is none.
+         */
+        @JvmStatic
+        public fun json(text: String): JsonElement = jsonElement(text)
+
         /** Returns a provider of one token, for scripts and tests. */
         @JvmStatic
         public fun staticToken(token: String): FutureTokenProvider =

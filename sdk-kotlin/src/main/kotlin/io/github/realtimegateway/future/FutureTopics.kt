@@ -92,8 +92,8 @@ public class FutureClanChat internal constructor(private val client: FutureGatew
     public fun presence(): CompletableFuture<Presence> = client.future { chat.presence() }
 }
 
-/** A topic of a declared service. */
-public class FutureTopic internal constructor(private val client: FutureGatewayClient, private val topic: Topic) {
+/** A topic of a declared service. `gateway codegen --lang kotlin` generates typed handles for topics, also for Java. */
+public class FutureTopic internal constructor(internal val client: FutureGatewayClient, internal val topic: Topic) {
     /** Returns the events. Each subscriber has a subscription of its own, which ends when it cancels. */
     public fun events(): Flow.Publisher<Event> = events(SubscribeOptions())
 

@@ -5,7 +5,10 @@ import java.io.File
 import java.net.InetAddress
 import java.net.InetSocketAddress
 
-/** A gateway with the service of a contract, by default docs/examples/orders, and its backend, which places order 42. */
+/**
+ * A gateway with the service of a contract, by default docs/examples/orders, and its backend, which places order 42, lists it, and allows
+ * what it is asked for.
+ */
 class OrdersGateway(contract: File = File("../docs/examples/orders/orders.service.toml"), settings: String = "") :
     AutoCloseable {
     private val backend = startBackend()
@@ -27,10 +30,16 @@ class OrdersGateway(contract: File = File("../docs/examples/orders/orders.servic
 private fun startBackend(): HttpServer {
     val backend = HttpServer.create(InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0)
     backend.createContext("/") { exchange ->
-        val isPlace = "\"place\"" in exchange.requestBody.readBytes().decodeToString()
-        val answer = if (isPlace) """{"data":{"orderId":"42"}}""" else """{"code":"too_late","message":"the order has left"}"""
+        val body = exchange.requestBody.readBytes().decodeToString()
+        val (status, answer) = when {
+            "\"type\":\"subscribe\"" in body -> 200 to """{"allowed":true}"""
+            "\"type\":\"publish\"" in body -> 204 to ""
+            "\"place\"" in body -> 200 to """{"data":{"orderId":"42"}}"""
+            "\"list\"" in body -> 200 to """{"data":[{"orderId":"42","status":"shipped"}]}"""
+            else -> 409 to """{"code":"too_late","message":"the order has left"}"""
+        }
         exchange.responseHeaders["Content-Type"] = "application/json"
-        exchange.sendResponseHeaders(if (isPlace) 200 else 409, answer.length.toLong())
+        exchange.sendResponseHeaders(status, if (answer.isEmpty()) -1 else answer.length.toLong())
         exchange.responseBody.use { it.write(answer.toByteArray()) }
     }
     backend.start()
