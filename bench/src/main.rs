@@ -81,8 +81,7 @@ fn run(options: &Options) -> Result<u64, String> {
     if !loads.is_empty() {
         let before = if options.compare { Some(baseline::read(options.baseline()?)?) } else { None };
         let writes_baseline = options.write_baseline;
-        let contenders: &[Contender] =
-            if options.compare || writes_baseline { &Contender::OF_BASELINE } else { &Contender::ALL };
+        let contenders: &[Contender] = if options.compare { &Contender::OF_BASELINE } else { &Contender::ALL };
         let peers = peers::Options { loads, contenders: contenders.into(), rounds: options.rounds, measured };
         let (figures, wrong) = peers::measure(programs, &peers);
         faults += wrong;
