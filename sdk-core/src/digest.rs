@@ -2,4 +2,4 @@
 
 /// The SHA-256 of the sources of this crate, of the protocol and of the C interface, in hexadecimal digits. All SDKs that were
 /// built from the same sources have the same digest.
-pub const DIGEST: &str = "88af615e1e999437ecbc02ff1406617c3e28df8048a5b74699afde8397b9fab4";
+pub const DIGEST: &str = "30df61b30d6a346d968880643374b96ce3d6a02306d3f06ef353f0c9a42e3e96";
