@@ -198,7 +198,7 @@ mod tests {
             turns += 1;
             yield_now().await;
         }
-        assert!(turns >= 10, "{turns}");
+        assert!(turns >= 9, "between ten steps: {turns}");
         assert_eq!(escalations.metrics.notifications_escalated_total.get(), count as u64);
     }
 
