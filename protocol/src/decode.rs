@@ -1,5 +1,6 @@
 //! Decodes the JSON text of a frame into a message, or into a refusal with the problem.
 
+mod depth;
 mod field;
 mod one_pass;
 mod problem;
@@ -16,9 +17,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    ClientMessage, Envelope, ErrorCode, GetChatHistory, GetTopicHistory, MAX_DEPTH, NOT_BEFORE_AND_AFTER, RawJson,
-    RequestId, ServerMessage, Unknown,
+    ClientMessage, Envelope, ErrorCode, GetChatHistory, GetTopicHistory, MAX_DEPTH, MAX_SERVER_DEPTH,
+    NOT_BEFORE_AND_AFTER, RawJson, RequestId, ServerMessage, Unknown,
 };
+use depth::check_depth;
 use problem::from_json_error;
 use strings::Broken;
 
@@ -121,7 +123,7 @@ pub fn decode_client(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
 
 /// Decodes a command whose strings are valid. It reads the head first, so that a refusal names the command.
 fn decode_with_reasons(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
-    let head = read_head(text).map_err(Refusal::early)?;
+    let head = read_head(text, MAX_DEPTH).map_err(Refusal::early)?;
     let (request_id, request_id_problem) = match read_request_id(&head) {
         Ok(id) => (id, None),
         Err(problem) => (None, Some(problem)),
@@ -143,7 +145,7 @@ fn decode_with_reasons(text: &str) -> Result<Envelope<ClientMessage>, Refusal> {
 /// text.
 fn refuse_broken(broken: Broken) -> Refusal {
     let Broken { field, problem, repaired } = broken;
-    let head = match read_head(&repaired) {
+    let head = match read_head(&repaired, MAX_DEPTH) {
         Ok(head) => head,
         Err(error) => return Refusal::early(error),
     };
@@ -158,7 +160,7 @@ fn refuse_broken(broken: Broken) -> Refusal {
 /// # Errors
 /// A [`DecodeError`] for text that is not JSON, and for a known message with an invalid field.
 pub fn decode_server(text: &str) -> Result<Envelope<ServerMessage>, DecodeError> {
-    let head = read_head(text)?;
+    let head = read_head(text, MAX_SERVER_DEPTH)?;
     let request_id = read_request_id(&head)?;
     let word = read_type(&head)?;
     let message = match decode_fields(text, &word) {
@@ -192,14 +194,33 @@ pub fn decode_object<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> 
         .map_err(|error| from_json_error(&track.path().to_string(), &error))
 }
 
-fn read_head(text: &str) -> Result<Head<'_>, DecodeError> {
+/// Decodes a JSON object whose members are passed on to clients, such as the answer of a backend service to a call. Other
+/// than in [`decode_object`], names of fields have no meaning.
+///
+/// # Errors
+/// A [`DecodeError`] for text that is not JSON or that no message may contain, and for a field that is missing or outside its
+/// bounds.
+pub fn decode_answer<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    if let Some(Broken { field, problem, .. }) = strings::find_unreadable(text) {
+        return Err(DecodeError::invalid(field, problem));
+    }
     check_object(text)?;
     serde_json::from_str(text).map_err(|error| from_json_error("", &error))
 }
 
-/// Rejects text that nests too deeply and text that is not an object.
+fn read_head(text: &str, max_depth: usize) -> Result<Head<'_>, DecodeError> {
+    check_shape(text, max_depth)?;
+    serde_json::from_str(text).map_err(|error| from_json_error("", &error))
+}
+
+/// Rejects text that nests deeper than [`MAX_DEPTH`] and text that is not an object.
 fn check_object(text: &str) -> Result<(), DecodeError> {
-    check_depth(text)?;
+    check_shape(text, MAX_DEPTH)
+}
+
+/// Rejects text that nests too deeply and text that is not an object.
+fn check_shape(text: &str, max_depth: usize) -> Result<(), DecodeError> {
+    check_depth(text, max_depth)?;
     // serde also decodes a struct from an array, so the shape is checked first.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<de::IgnoredAny>(text) {
@@ -235,32 +256,6 @@ fn decode_fields<M: Tagged>(text: &str, word: &str) -> Result<M, DecodeError> {
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(from_json_error(&track.path().to_string(), &error)),
     }
-}
-
-/// Rejects nesting deeper than [`MAX_DEPTH`]. This includes raw values that the gateway never parses.
-fn check_depth(text: &str) -> Result<(), DecodeError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(DecodeError::InvalidJson(format!("nests deeper than {MAX_DEPTH} levels")));
-        }
-    }
-    Ok(())
 }
 
 /// Checks the rules that involve several fields of a command.

@@ -35,7 +35,7 @@ pub use asyncapi::asyncapi_document;
 pub use bounded::{BlockReason, EscalateAfterSeconds, NotificationText, NotificationTitle, TtlSeconds};
 pub use close_code::{CloseCode, Reconnect, close_code_document};
 pub use codec::{Codec, Payload};
-pub use decode::{DecodeError, Refusal, decode_client, decode_object, decode_server};
+pub use decode::{DecodeError, Refusal, decode_answer, decode_client, decode_object, decode_server};
 pub use definitions::message_definitions;
 pub use encode::{encode_client, encode_server};
 pub use error_code::ErrorCode;
@@ -70,8 +70,11 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub const SUBPROTOCOL: &str = "gateway.v1.json";
 /// The largest offset: 2^53-1, the largest integer that every JSON parser represents exactly (RFC 8259, section 6).
 pub const MAX_OFFSET: u64 = (1 << 53) - 1;
-/// The maximum nesting depth of objects and arrays in a message.
+/// The maximum nesting depth of objects and arrays in a message from a client.
 pub const MAX_DEPTH: usize = 64;
+/// The maximum nesting depth in a message from the gateway. A page has a list and an object around data that clients have sent
+/// one level below their message.
+pub const MAX_SERVER_DEPTH: usize = MAX_DEPTH + 2;
 /// The default of `limits.message_bytes`: the maximum size of a message from a client, in bytes.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// The maximum size of a message from the gateway, in bytes.

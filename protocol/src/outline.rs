@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use crate::{DecodeError, MAX_DEPTH, decode::strings};
+use crate::{DecodeError, MAX_DEPTH, MAX_SERVER_DEPTH, decode::strings};
 use check::Field;
 pub(crate) use scan::unescaped;
 use scan::{Broken, Member, Scanner};
@@ -41,7 +41,7 @@ impl<'a> Outline<'a> {
     /// the
     /// [`Verdict`], because such a message may still have an offset in a log.
     pub fn of_server(text: &'a str) -> Result<Self, DecodeError> {
-        let members = members(text)?;
+        let members = members(text, MAX_SERVER_DEPTH)?;
         let mut types = members.iter().filter(|member| member.name == "type");
         let written = types.next().map(|member| member.value).filter(|written| *written != "null");
         let problem = if types.next().is_some() { "given twice" } else { "missing" };
@@ -60,10 +60,10 @@ impl<'a> Outline<'a> {
     /// outside its bounds.
     pub fn of_command(type_name: &'a str, fields: &'a str) -> Result<Self, DecodeError> {
         if let Some(broken) = strings::find_unreadable(fields) {
-            members(&broken.repaired)?;
+            members(&broken.repaired, MAX_DEPTH)?;
             return Err(invalid(&broken.field, broken.problem));
         }
-        let members = members(fields)?;
+        let members = members(fields, MAX_DEPTH)?;
         match verdict(table::CLIENT, type_name, &members) {
             Verdict::Known => Ok(Self { type_name: type_name.into(), members, verdict: Verdict::Known }),
             Verdict::Unknown => Err(DecodeError::UnknownType(type_name.to_owned())),
@@ -76,7 +76,7 @@ impl<'a> Outline<'a> {
     /// # Errors
     /// A [`DecodeError`] for text that is not a JSON object.
     pub fn of_object(text: &'a str) -> Result<Self, DecodeError> {
-        Ok(Self { type_name: Cow::Borrowed(""), members: members(text)?, verdict: Verdict::Unknown })
+        Ok(Self { type_name: Cow::Borrowed(""), members: members(text, MAX_SERVER_DEPTH)?, verdict: Verdict::Unknown })
     }
 
     /// Returns the `type` on the wire.
@@ -156,13 +156,13 @@ impl<'a> Outline<'a> {
     }
 }
 
-fn members(text: &str) -> Result<Vec<Member<'_>>, DecodeError> {
-    match Scanner::new(text).whole() {
+fn members(text: &str, max_depth: usize) -> Result<Vec<Member<'_>>, DecodeError> {
+    match Scanner::new(text).at_most(max_depth).whole() {
         Ok(Some(members)) => Ok(members),
         Ok(None) => Err(invalid("", DecodeError::NO_OBJECT)),
         Err(Broken::At(byte)) => Err(DecodeError::InvalidJson(["unexpected at byte ", &byte.to_string()].concat())),
         Err(Broken::TooDeep) => {
-            Err(DecodeError::InvalidJson(["nests deeper than ", &MAX_DEPTH.to_string(), " levels"].concat()))
+            Err(DecodeError::InvalidJson(["nests deeper than ", &max_depth.to_string(), " levels"].concat()))
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod config;
 mod confirmation;
 pub mod crypto;
 mod ids;
+mod json_object;
 pub mod metrics;
 pub mod runtime;
 pub mod telemetry;

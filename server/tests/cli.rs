@@ -366,6 +366,12 @@ fn rejected_notification_exits_with_1_and_reason() {
     assert!(refusal.contains("--api-key"), "{refusal}");
     assert!(served.join().unwrap().starts_with("POST /dev/notifications "));
     assert!(notify("http://127.0.0.1:1", Sandbox::empty()).contains("does not answer"));
+    for wrong in ["", "127.0.0.1:4000", "ftp://127.0.0.1"] {
+        let inspection = Sandbox::empty().variable("GATEWAY_API_KEY", "k-1").run(&["users", "--gateway", wrong]);
+        for refusal in [notify(wrong, Sandbox::empty()), inspection.refusal()] {
+            assert!(refusal.contains("--gateway is not the address of a gateway"), "{wrong}: {refusal}");
+        }
+    }
 }
 
 #[test]

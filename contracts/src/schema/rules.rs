@@ -12,6 +12,10 @@ use crate::{
     ordered::OrderedValue,
 };
 
+/// The formats of JSON Schema, and those of numbers in OpenAPI. Not all of them are checked.
+const FORMATS: &str = "date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference \
+                       uri-template iri iri-reference uuid json-pointer relative-json-pointer regex int8 int16 int32 \
+                       int64 uint8 uint16 uint32 uint64 float double";
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
 
 /// Checks all schemas of a document.
@@ -20,6 +24,7 @@ pub(super) fn check(root: OrderedValue<'_>) -> Result<(), SchemaProblem> {
     for schema in &schemas {
         check_keywords(schema)?;
         check_type(schema)?;
+        check_format(schema)?;
     }
     check_meta_schema(root.value())?;
     let references = references::resolve(&schemas)?;
@@ -60,6 +65,18 @@ fn check_type(schema: &Subschema<'_>) -> Result<(), SchemaProblem> {
         Some(name) => {
             let nearest = suggestion("type", name, TYPES);
             Err(SchemaProblem::new(schema.keyword("type"), format!("is {name:?}, which is no type{nearest}")))
+        }
+    }
+}
+
+/// Refuses misspelled formats. Other unknown ones are annotations (JSON Schema Validation, section 7.1).
+fn check_format(schema: &Subschema<'_>) -> Result<(), SchemaProblem> {
+    let Some(format) = schema.value.get("format").and_then(Value::as_str) else { return Ok(()) };
+    match misspelled(format, FORMATS.split(' ')).filter(|meant| *meant != format) {
+        None => Ok(()),
+        Some(meant) => {
+            let text = format!("is {format:?}, which is no format; the nearest one is `{meant}`");
+            Err(SchemaProblem::new(schema.keyword("format"), text))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::MAX_DEPTH;
+use crate::MAX_SERVER_DEPTH;
 
 /// A member of an object: the unescaped name, and the value as text.
 pub(super) struct Member<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Member<'a> {
 pub(super) enum Broken {
     /// The byte at this position is unexpected.
     At(usize),
-    /// It nests deeper than [`MAX_DEPTH`].
+    /// It nests too deeply.
     TooDeep,
 }
 
@@ -24,11 +24,17 @@ pub(super) enum Broken {
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    max_depth: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, max_depth: MAX_SERVER_DEPTH }
+    }
+
+    /// Sets the maximum nesting depth. It is [`MAX_SERVER_DEPTH`] otherwise.
+    pub(super) fn at_most(self, max_depth: usize) -> Self {
+        Self { max_depth, ..self }
     }
 
     /// Scans the whole text as one value. Returns the members if it is an object, or `None` for any other value.
@@ -105,7 +111,7 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, depth: usize) -> Result<(), Broken> {
         self.at += 1;
-        if depth > MAX_DEPTH { Err(Broken::TooDeep) } else { Ok(()) }
+        if depth > self.max_depth { Err(Broken::TooDeep) } else { Ok(()) }
     }
 
     /// Consumes the closing bracket if it is next.

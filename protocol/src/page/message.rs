@@ -46,8 +46,9 @@ pub(super) fn server_messages() -> Vec<Block> {
     let mut blocks = vec![
         Block::part("server-messages", "Messages from the gateway"),
         Block::Paragraph(
-            "A reply has the `requestId` of its command. A client that has used only the core protocol receives no \
-            pushes beyond the core protocol except `error` and `reconnect`."
+            "A reply has the `requestId` of its command. A client that has used only the core protocol, and that the \
+            server has subscribed to nothing, receives no pushes beyond the core protocol except `error` and \
+            `reconnect`."
                 .to_owned(),
         ),
         Block::Table(vec!["type", "purpose"], schema::variants(&schema).map(row).collect()),

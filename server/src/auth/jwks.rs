@@ -25,7 +25,7 @@ use super::{
     key::{Rules, VerifyingKey},
     key_source::KeySource,
 };
-use crate::{crypto, runtime::tasks::Tasks, telemetry::log_limited};
+use crate::{crypto, json_object::from_object, runtime::tasks::Tasks, telemetry::log_limited};
 
 /// The largest response that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -311,7 +311,7 @@ fn parse(body: &[u8], rules: &Rules) -> Result<Vec<VerifyingKey>, String> {
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(body).map_err(|_| "the response is not a JWK set".to_owned())?;
+    let set: Set = from_object(body).ok_or("the response is not a JWK set")?;
     if set.keys.len() > MAX_KEYS {
         return Err(format!("the response has {} keys, and at most {MAX_KEYS} are read", set.keys.len()));
     }

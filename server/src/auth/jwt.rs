@@ -16,7 +16,7 @@ use super::{
     key::{Rules, VerifyingKey},
     key_source::KeySource,
 };
-use crate::{config, crypto};
+use crate::{config, crypto, json_object::from_object};
 
 /// The longest token that is accepted, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -185,7 +185,7 @@ impl Keys {
             return None;
         }
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-        let Issued { iss } = serde_json::from_slice(&claims).ok()?;
+        let Issued { iss } = from_object(&claims)?;
         self.providers.iter().find(|(issuer, _)| *issuer == iss).map(|(_, jwks)| jwks)
     }
 }

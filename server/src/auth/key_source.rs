@@ -8,6 +8,7 @@ use reqwest::{
 use serde::Deserialize;
 
 use super::fetch::body;
+use crate::json_object::from_object;
 
 /// The largest configuration of a provider that is read, in bytes.
 const MAX_CONFIGURATION_BYTES: usize = 256 * 1024;
@@ -56,8 +57,8 @@ impl KeySource {
         let address = format!("{}{CONFIGURATION}", issuer.strip_suffix('/').unwrap_or(issuer));
         let fetched = body(client.get(address).send().await, MAX_CONFIGURATION_BYTES).await;
         let fetched = fetched.map_err(|problem| format!("its configuration ({CONFIGURATION}): {problem}"))?;
-        let configuration: Configuration = serde_json::from_slice(&fetched)
-            .map_err(|_| format!("its configuration ({CONFIGURATION}) is not an object with issuer and jwks_uri"))?;
+        let configuration: Configuration = from_object(&fetched)
+            .ok_or_else(|| format!("its configuration ({CONFIGURATION}) is not an object with issuer and jwks_uri"))?;
         keys_of(issuer, configuration)
     }
 

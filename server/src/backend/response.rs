@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use realtime_gateway_protocol::RawJson;
+use realtime_gateway_protocol::{RawJson, decode_answer};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{BackendFailure, UnknownReason};
+use crate::json_object::from_object;
 
 /// The largest successful response that is read, in bytes. Its data has to fit into a message for the client.
 const MAX_BYTES: usize = 240 * 1024;
@@ -40,12 +42,11 @@ pub struct SubscribeAnswer {
     pub ttl_seconds: Option<u64>,
 }
 
-/// The body of a refusal: `detail` is that of a problem document (RFC 9457).
-#[derive(Default, Deserialize)]
+/// The body of a refusal.
+#[derive(Default)]
 struct Refusal {
     code: Option<String>,
     message: Option<String>,
-    detail: Option<String>,
 }
 
 /// Returns the failure of a request that got no response.
@@ -84,7 +85,7 @@ pub(super) async fn success(
 /// The body of a refusal over a broker.
 #[derive(Deserialize)]
 struct ErrorReply {
-    error: Refusal,
+    error: Map<String, Value>,
 }
 
 /// Returns the body of a successful reply over a broker; `None` for an empty one.
@@ -95,18 +96,19 @@ pub(super) fn reply(body: &[u8]) -> Result<Option<Vec<u8>>, BackendFailure> {
     if body.len() > MAX_BYTES {
         return Err(BackendFailure::Unknown(UnknownReason::TooLarge));
     }
-    if let Ok(ErrorReply { error }) = serde_json::from_slice(body) {
-        return Err(error.into_failure(None));
+    if let Some(ErrorReply { error }) = from_object(body) {
+        return Err(Refusal::of(&error).into_failure(None));
     }
     Ok((!body.is_empty()).then(|| body.to_vec()))
 }
 
-/// Returns the `data` of a body.
+/// Returns the `data` of a body. It is sent to clients, so the body follows the rules for the text and the depth of messages.
 ///
 /// # Errors
 /// [`UnknownReason::InvalidResponse`].
 pub(super) fn data(body: &[u8]) -> Result<RawJson, BackendFailure> {
-    let success: Success = serde_json::from_slice(body).map_err(|_| invalid())?;
+    let body = std::str::from_utf8(body).map_err(|_| invalid())?;
+    let success: Success = decode_answer(body).map_err(|_| invalid())?;
     success.data.ok_or_else(invalid)
 }
 
@@ -115,7 +117,7 @@ pub(super) fn data(body: &[u8]) -> Result<RawJson, BackendFailure> {
 /// # Errors
 /// [`UnknownReason::InvalidResponse`].
 pub(super) fn subscribe_answer(body: &[u8]) -> Result<SubscribeAnswer, BackendFailure> {
-    serde_json::from_slice(body).map_err(|_| invalid())
+    from_object(body).ok_or_else(invalid)
 }
 
 fn invalid() -> BackendFailure {
@@ -125,11 +127,17 @@ fn invalid() -> BackendFailure {
 /// Reads a refusal. A body that cannot be read does not make it less certain.
 async fn refusal(status: StatusCode, response: Response) -> BackendFailure {
     let body = body(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
-    let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+    let refusal = from_object(&body).as_ref().map(Refusal::of).unwrap_or_default();
     refusal.into_failure(Some(status.as_u16()))
 }
 
 impl Refusal {
+    /// Reads what can be used of an object. `detail` is that of a problem document (RFC 9457).
+    fn of(members: &Map<String, Value>) -> Self {
+        let text = |name| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self { code: text("code"), message: text("message").or_else(|| text("detail")) }
+    }
+
     /// Returns the refusal with texts that fit into a message for the client.
     fn into_failure(self, status: Option<u16>) -> BackendFailure {
         let code = self.code.filter(|code| !code.is_empty()).map(|code| shortened(&code, MAX_CODE));
@@ -137,7 +145,7 @@ impl Refusal {
         BackendFailure::Refused {
             status,
             code: code.unwrap_or_else(default),
-            message: self.message.or(self.detail).map(|message| shortened(&message, MAX_MESSAGE)),
+            message: self.message.map(|message| shortened(&message, MAX_MESSAGE)),
         }
     }
 }

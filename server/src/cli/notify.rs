@@ -2,11 +2,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use crate::{config::Environment, crypto};
 use anyhow::{Context, bail};
 use clap::Args;
 use realtime_gateway_protocol::UserId;
 use serde_json::{Value, json};
+
+use super::remote::check_address;
+use crate::{config::Environment, crypto};
 
 /// Sends one notification through the HTTP API of a running gateway.
 #[derive(Args)]
@@ -52,6 +54,7 @@ impl std::fmt::Debug for Notify {
 
 impl Notify {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        check_address(&self.gateway)?;
         let environment = Environment::read()?;
         let key = self.api_key.as_deref().or_else(|| environment.get("GATEWAY_API_KEY"));
         let base = self.gateway.trim_end_matches('/');

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::{config::Environment, crypto};
@@ -40,14 +40,25 @@ impl Remote {
     /// Prepares requests. Sends nothing yet.
     ///
     /// # Errors
-    /// When there is no key.
+    /// When there is no key, or `--gateway` is no URL.
     pub(super) fn connect(self) -> anyhow::Result<RemoteGateway> {
         let environment = Environment::read()?;
         let key = self.api_key.or_else(|| environment.get("GATEWAY_API_KEY").map(str::to_owned));
         let Some(key) = key else { bail!("there is no API key: set GATEWAY_API_KEY, or give --api-key") };
+        check_address(&self.gateway)?;
         let client = crypto::https_client().connect_timeout(TIMEOUT).build()?;
         Ok(RemoteGateway { client, base: self.gateway.trim_end_matches('/').to_owned(), key })
     }
+}
+
+/// Checks the value of `--gateway`.
+///
+/// # Errors
+/// When it is not an `http` or `https` URL.
+pub(super) fn check_address(gateway: &str) -> anyhow::Result<()> {
+    let is_address = Url::parse(gateway).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    ensure!(is_address, "--gateway is not the address of a gateway: write it like https://gateway.example.com");
+    Ok(())
 }
 
 impl RemoteGateway {

@@ -1,11 +1,12 @@
 //! `gateway tail`: prints what goes through all nodes, live and from the log.
 
-use std::{process::ExitCode, time::Duration};
+use std::{future::pending, io, os::fd::AsFd as _, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
 use realtime_gateway_protocol::{ServiceName, TopicName, UserId};
 use serde_json::Value;
+use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{print, printable, remote::Remote};
 
@@ -50,8 +51,13 @@ impl Tail {
         query.extend(self.topic.map(|topic| ("topic", topic.to_string())));
         query.extend(self.since.map(|since| ("since", format!("{}s", since.as_secs()))));
         let mut response = gateway.open("tail", &query).await?;
-        let mut buffer = Vec::new();
-        while let Some(chunk) = response.chunk().await.context("the gateway has ended the connection")? {
+        let (mut buffer, mut output_closed) = (Vec::new(), pin!(output_closed()));
+        loop {
+            let chunk = tokio::select! {
+                chunk = response.chunk() => chunk.context("the gateway has ended the connection")?,
+                () = &mut output_closed => return Ok(ExitCode::SUCCESS),
+            };
+            let Some(chunk) = chunk else { break };
             buffer.extend_from_slice(&chunk);
             while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = buffer.drain(..=end).collect();
@@ -63,6 +69,21 @@ impl Tail {
             anyhow::ensure!(buffer.len() <= MAX_LINE, "the gateway has sent a line that is too long");
         }
         anyhow::bail!("the gateway has ended the tail, perhaps because the node shuts down; start it again")
+    }
+}
+
+/// Waits until no program reads standard output any more, as after `| head -1`. A write would report this too, but the next
+/// line may not come for hours. Waits indefinitely if standard output is a file.
+async fn output_closed() {
+    let closed = async {
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        #[expect(deprecated, reason = "the other function is unsafe; this descriptor is owned, as it demands")]
+        let output = AsyncFd::with_interest(output, Interest::ERROR)?;
+        while !output.ready(Interest::ERROR).await?.ready().is_error() {}
+        io::Result::Ok(())
+    };
+    if closed.await.is_err() {
+        pending().await
     }
 }
 

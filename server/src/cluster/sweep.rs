@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    task::yield_now,
+    time::{Interval, MissedTickBehavior, interval},
+};
 
 use crate::{
     command_error::CommandError, config::LiveConfig, confirmation::in_time, metrics::Metrics,
@@ -78,6 +81,8 @@ impl Sweeper {
                     if !swept.more {
                         break;
                     }
+                    // A store in memory never waits, and the event loop has to serve clients between two steps.
+                    yield_now().await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the sweep is waiting for the store");

@@ -7,7 +7,10 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
 
 use super::notifications::pending_notification;
 use crate::{
@@ -63,7 +66,8 @@ impl Escalations {
     async fn escalate_due(&self) {
         while self.may_escalate() {
             match self.escalate_batch().await {
-                Ok(true) => {}
+                // The calls of a store in memory never wait, so that the event loop would serve nothing else meanwhile.
+                Ok(true) => yield_now().await,
                 Ok(false) => break,
                 Err(error) => {
                     tracing::debug!(%error, "escalations are waiting for the store");
@@ -131,6 +135,9 @@ fn event_id(due: &DueEscalation) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
     use realtime_gateway_protocol::{
         NotificationId, Timestamp, UserId,
         stored::{StoredBody, StoredNotification},
@@ -139,7 +146,7 @@ mod tests {
     use super::*;
     use crate::{
         bus::EmbeddedBus,
-        config::{Config, LiveConfig},
+        config::{Config, LiveConfig, Secret},
         delivery::{log::encode, tail::Tails},
         store::{ContentDigest, Notify, clock::Clock, memory::MemoryStore, testing::conformance::options},
     };
@@ -161,20 +168,46 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn notification_stays_due_when_a_reload_removes_the_readers() {
-        let (config, clock) = (LiveConfig::new(Config::default()), NodeClock::default());
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(options(), Clock::system()));
+    /// Returns the escalations of a node with a store in memory.
+    fn escalations(config: &LiveConfig) -> Escalations {
+        let clock = NodeClock::default();
         let bus = Arc::new(EmbeddedBus::new().0);
-        let escalations = Escalations {
-            store: store.clone(),
+        Escalations {
+            store: Arc::new(MemoryStore::new(options(), Clock::system())),
             reports: Reports::new(clock.clone(), config.clone()),
             clock: clock.clone(),
             metrics: Arc::new(Metrics::new().unwrap()),
             activity: Arc::new(ActivityFeed::new(Arc::new(Tails::default()), bus, "n".into(), clock)),
-        };
-        store.notify(due(&config)).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn other_tasks_of_the_event_loop_run_between_two_steps() {
+        let mut config = Config::default();
+        config.bus.url = Secret("amqp://127.0.0.1".into());
+        let config = LiveConfig::new(config);
+        let escalations = escalations(&config);
+        let count = 10 * BATCH.entries;
+        for number in 0..count {
+            let user = UserId::new(format!("u{number}")).unwrap();
+            escalations.store.notify(Notify { user, ..due(&config) }).await.unwrap();
+        }
+        let mut escalating = pin!(escalations.escalate_due());
+        let mut turns = 0;
+        while poll!(&mut escalating).is_pending() {
+            turns += 1;
+            yield_now().await;
+        }
+        assert!(turns >= 9, "between ten steps: {turns}");
+        assert_eq!(escalations.metrics.notifications_escalated_total.get(), count as u64);
+    }
+
+    #[tokio::test]
+    async fn notification_stays_due_when_a_reload_removes_the_readers() {
+        let config = LiveConfig::new(Config::default());
+        let escalations = escalations(&config);
+        escalations.store.notify(due(&config)).await.unwrap();
         assert!(!escalations.escalate_batch().await.unwrap());
-        assert_eq!(store.due_escalations(BATCH).await.unwrap().due.len(), 1);
+        assert_eq!(escalations.store.due_escalations(BATCH).await.unwrap().due.len(), 1);
     }
 }

@@ -22,7 +22,7 @@ pub struct Recipient {
     /// The queue of frames for the session.
     pub outbound: Arc<Outbound>,
     codec: Codec,
-    /// Whether the client has used a protocol extension.
+    /// Whether the client has used a protocol extension, or has a server-side subscription.
     supports_extensions: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ impl Recipient {
         Self { session, user, outbound, codec, supports_extensions: AtomicBool::new(false) }
     }
 
-    /// Returns whether the client supports protocol extensions. It does once it has used one.
+    /// Returns whether the client supports protocol extensions. It does once it has used one, or the server has subscribed it.
     pub fn supports_extensions(&self) -> bool {
         self.supports_extensions.load(Ordering::Relaxed)
     }

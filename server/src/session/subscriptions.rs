@@ -134,6 +134,8 @@ impl Subscriptions {
     ) -> Result<Arc<Subscription>, CommandError> {
         let revision = self.parts.permissions.revision();
         self.parts.permissions.check_server_side(session.user(), &topic)?;
+        // A client that sends no command has to receive the end of the subscription, too.
+        session.enable_extensions();
         self.begin(session, None, topic, SubscribeFrom::default(), (Reason::Server, revision)).await
     }
 

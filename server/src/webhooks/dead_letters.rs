@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use realtime_gateway_protocol::{ErrorCode, Timestamp};
+use tokio::task::yield_now;
 
 use super::Webhooks;
 use crate::{
@@ -85,6 +86,8 @@ impl Webhooks {
         let mut count = 0;
         while let Some(ids) = self.next_step(webhook, now).await? {
             count += in_time(self.store().remove_dead(webhook, &ids)).await?;
+            // A store in memory never waits, and the event loop has to serve clients between two steps.
+            yield_now().await;
         }
         Ok(count)
     }
@@ -118,6 +121,7 @@ impl Webhooks {
             if is_full {
                 return Ok(Replayed { count, is_full });
             }
+            yield_now().await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
+    task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,8 @@ impl Sender {
                 tracing::debug!(webhook = %self.parts.webhook, %error, "the webhook waits for the store");
                 self.until(sleep(PAUSE)).await;
             }
+            // A store in memory never waits, and the event loop has to serve clients between two steps.
+            yield_now().await;
         }
     }
 
@@ -174,6 +177,7 @@ impl Sender {
                 return Ok(());
             }
             self.give_up(settings, dead).await?;
+            yield_now().await;
         }
     }
 

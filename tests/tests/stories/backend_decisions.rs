@@ -151,9 +151,17 @@ async fn topic_of_another_user_is_forbidden_without_a_question() {
 async fn no_usable_answer_to_subscribe_is_unavailable() {
     let mut forum = Forum::with(Settings::default().set("services.forum.backend.timeout", "\"300ms\"")).await;
     let mut alice = forum.connect("alice").await;
-    for (status, body) in
-        [(503, ""), (429, ""), (408, ""), (500, ""), (204, ""), (200, "{}"), (200, "no JSON"), (302, "")]
-    {
+    for (status, body) in [
+        (503, ""),
+        (429, ""),
+        (408, ""),
+        (500, ""),
+        (204, ""),
+        (200, "{}"),
+        (200, "no JSON"),
+        (200, "[true,60]"),
+        (302, ""),
+    ] {
         alice.send(subscribe("room-eu-1")).await;
         forum.request("subscribe").await.answer_with(status, "", body).await;
         let error = alice.expect("error").await;
@@ -226,6 +234,7 @@ async fn refusal_and_outage_of_backend_store_nothing() {
     let mut forum = Forum::start().await;
     let mut alice = forum.connect("alice").await;
     let not_post = json!({ "data": { "text": "without by" } }).to_string();
+    let deep = format!(r#"{{"data":{{"text":"hello","by":"alice","list":{}{}}}}}"#, "[".repeat(63), "]".repeat(63));
     for (status, body, code) in [
         (400, r#"{"code":"profanity","message":"mind your language"}"#, "forbidden"),
         (404, "", "forbidden"),
@@ -237,6 +246,9 @@ async fn refusal_and_outage_of_backend_store_nothing() {
         (200, "rubbish", "unavailable"),
         (200, not_post.as_str(), "unavailable"),
         (200, "{}", "unavailable"),
+        (200, r#"[{"text":"hello","by":"alice"}]"#, "unavailable"),
+        (200, r#"{"data":{"text":"\u0000","by":"alice"}}"#, "unavailable"),
+        (200, deep.as_str(), "unavailable"),
     ] {
         alice.send(publish("open-1", "hello", "m1")).await;
         forum.request("publish").await.answer_with(status, "", body).await;
@@ -263,7 +275,7 @@ async fn refusal_and_outage_of_backend_store_nothing() {
         let name = format!("gateway_publication_decisions_total{{outcome=\"{outcome}\",service=\"forum\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(name.as_str())?.parse::<f64>().ok())
     };
-    assert_eq!((count("allowed"), count("refused"), count("unavailable")), (Some(1.0), Some(2.0), Some(8.0)));
+    assert_eq!((count("allowed"), count("refused"), count("unavailable")), (Some(1.0), Some(2.0), Some(11.0)));
 }
 
 #[tokio::test]

@@ -113,6 +113,7 @@ async fn code_says_whether_the_backend_has_acted() {
     let mut orders = Orders::with(settings).await;
     let mut alice = orders.alice().await;
     let large = format!(r#"{{"data":{{"text":"{}"}}}}"#, "x".repeat(240 * 1024));
+    let deep = format!(r#"{{"data":{{"list":{}{}}}}}"#, "[".repeat(63), "]".repeat(63));
     let failed = |status: u16, code: &str, message: Value| {
         ("call_failed", json!({ "status": status, "code": code, "message": message }))
     };
@@ -130,6 +131,11 @@ async fn code_says_whether_the_backend_has_acted() {
         (200, "", "{}", unknown("invalid_response")),
         (200, "", r#"{"data":{"refund":"much"}}"#, unknown("invalid_response")),
         (200, "", r#"{"data":7}"#, unknown("invalid_response")),
+        (200, "", r#"[{"refund":1}]"#, unknown("invalid_response")),
+        (200, "", r#"{"data":{"note":"\u0000"}}"#, unknown("invalid_response")),
+        (200, "", &deep, unknown("invalid_response")),
+        (409, "", r#"["shipped","too late",null]"#, failed(409, "http_409", Value::Null)),
+        (409, "", r#"{"code":7,"message":"too late"}"#, failed(409, "http_409", json!("too late"))),
     ];
     for (status, headers, body, (code, details)) in answers {
         alice.send(call(json!({}))).await;

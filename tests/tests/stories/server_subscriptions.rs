@@ -201,3 +201,17 @@ async fn recovers_without_grant_after_reconnection() {
     command["serverSide"] = json!(true);
     assert_eq!(bob.request(command).await["code"], "forbidden", "only what the server has subscribed");
 }
+
+#[tokio::test]
+async fn client_that_sends_no_command_is_informed_of_all_that_happens_to_its_subscription() {
+    let gateway = Contracts::new().gateway().await;
+    add_topic(&gateway, "alice", "order-42").await;
+    // Its token is in a header, so that the client has used the core protocol only.
+    let mut alice = Socket::connect_with(&gateway, &claiming("alice", &[])).await;
+    confirmed_by_server(&mut alice).await;
+    post(&gateway, "order-42", "live").await;
+    assert_eq!(alice.expect("event").await["data"], comment("live"));
+    assert_eq!(end(&gateway, "alice", "service=orders&topic=order-42").await.0, StatusCode::OK);
+    let ended = alice.expect("subscription_ended").await;
+    assert_eq!((&ended["topic"], &ended["code"]), (&json!("order-42"), &json!("forbidden")));
+}

@@ -15,7 +15,7 @@ use crate::{declared_services::Contracts, two_nodes::Pair};
 /// A running `gateway tail`.
 pub(crate) struct Tail {
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 impl Tail {
@@ -30,7 +30,7 @@ impl Tail {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { lines, _child: child }
+        Self { lines, child }
     }
 
     pub(crate) async fn next(&mut self) -> Value {
@@ -48,6 +48,18 @@ impl Tail {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn ends_when_no_program_reads_its_output() {
+    let gateway = Gateway::start().await;
+    let mut alice = Socket::connect(&gateway, "alice").await;
+    let mut tail = Tail::start(&gateway, &["--service", "clan_chat", "--topic", "c"]);
+    tail.after_opening(&mut alice, "c").await;
+    let Tail { lines, mut child } = tail;
+    // As in `gateway tail | head -1`. No further line comes.
+    drop(lines);
+    assert!(must("the end of the tail", child.wait()).await.unwrap().success());
 }
 
 #[tokio::test]

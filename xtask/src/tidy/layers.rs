@@ -11,7 +11,7 @@ use super::{
 const ROOT: &str = "server/src/";
 
 /// The modules of the server, from the top layer to the bottom layer.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "cli",
     "gateway",
     "edge",
@@ -29,6 +29,7 @@ const LAYERS: [&str; 24] = [
     "auth",
     "command_error",
     "backend",
+    "json_object",
     "store",
     "telemetry",
     "config",

@@ -111,7 +111,10 @@ impl ClaimReader {
 fn subscribe(claims: &Claims) -> Result<Vec<ClaimedSubscription>, AuthError> {
     let Some(value) = claims.get("subscribe").filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
     let invalid = |_| AuthError::Invalid("its claim `subscribe` is not a list of objects with service and topic");
-    let subscribe = Vec::<ClaimedSubscription>::deserialize(value).map_err(invalid)?;
+    // serde also reads a struct from an array.
+    let subscribe = Vec::<Map<String, Value>>::deserialize(value).map_err(invalid)?;
+    let subscribe: Vec<_> =
+        subscribe.into_iter().map(ClaimedSubscription::deserialize).collect::<Result<_, _>>().map_err(invalid)?;
     if subscribe.len() > ServerSubscription::MAX_PER_USER {
         return Err(AuthError::Invalid("its claim `subscribe` has more than 100 topics"));
     }

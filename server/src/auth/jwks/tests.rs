@@ -256,4 +256,6 @@ fn accepts_only_public_keys_for_signatures() {
     let algorithms: Vec<_> = taken.iter().map(|key| key.validation.algorithms.clone()).collect();
     assert_eq!(algorithms, [[RS256], [PS256]], "`alg` restricts the use of a key");
     assert!(!algorithms.concat().contains(&HS256));
+    let list = format!("[{}]", set["keys"]);
+    assert!(parse(list.as_bytes(), &rules).is_err(), "a list is no JWK set");
 }

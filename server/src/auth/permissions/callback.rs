@@ -24,6 +24,7 @@ use crate::{
     backend::Signer,
     config::{self, ClaimPath, Secret},
     crypto,
+    json_object::from_object,
     telemetry::trace,
 };
 
@@ -121,7 +122,7 @@ impl Callback {
             request = request.header(name, value);
         }
         let body = body(request.body(text).send().await, MAX_BYTES).await?;
-        let body: Body = serde_json::from_slice(&body).map_err(|_| "the response is not {allowed, ttlSeconds?}")?;
+        let body: Body = from_object(&body).ok_or("the response is not {allowed, ttlSeconds?}")?;
         let verdict = if body.allowed { Verdict::Allowed } else { Verdict::Denied(None) };
         Ok(Answer { verdict, ttl: body.ttl_seconds.map(Duration::from_secs) })
     }

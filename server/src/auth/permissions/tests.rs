@@ -203,6 +203,7 @@ async fn failed_requests_deny_and_are_not_cached() {
         (403, allowed_body()),
         (200, "yes".into()),
         (200, "{}".into()),
+        (200, "[true,60]".into()),
         (200, format!("{}{}", allowed_body(), " ".repeat(17_000))),
     ];
     for (status, body) in invalid_responses {

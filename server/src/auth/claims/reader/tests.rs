@@ -143,3 +143,13 @@ fn keeps_only_configured_claims() {
     assert_eq!(KeptClaims::default().select(&kept).as_str(), "{}");
     assert_eq!(ClaimReader::new(&Config::default().auth).kept(&token), None, "nothing is kept by default");
 }
+
+#[test]
+fn claimed_subscription_is_an_object() {
+    let reader = reader(ClaimMapping::default());
+    let subscribe = |value: Value| reader.grants(&claims(json!({ "subscribe": [value] })));
+    assert_eq!(subscribe(json!({ "service": "orders", "topic": "order-1" })).unwrap().subscribe.len(), 1);
+    for odd in [json!(["orders", "order-1"]), json!("order-1"), json!({ "service": "orders" })] {
+        assert!(subscribe(odd.clone()).is_err(), "{odd}");
+    }
+}
