@@ -4,7 +4,7 @@
 pub(super) const PROTOCOL: &str = "io.github.realtimegateway.protocol";
 
 /// What generated code imports: the package and the name.
-pub(super) const IMPORTED: [(&str, &str); 43] = [
+pub(super) const IMPORTED: [(&str, &str); 45] = [
     ("io.github.realtimegateway", "CallOptions"),
     ("io.github.realtimegateway", "Event"),
     ("io.github.realtimegateway", "GatewayClient"),
@@ -14,6 +14,7 @@ pub(super) const IMPORTED: [(&str, &str); 43] = [
     ("io.github.realtimegateway", "SubscribeOptions"),
     ("io.github.realtimegateway", "Topic"),
     ("io.github.realtimegateway.codegen", "AliasSerializer"),
+    ("io.github.realtimegateway.codegen", "ExactJson"),
     ("io.github.realtimegateway.codegen", "Member"),
     ("io.github.realtimegateway.codegen", "PresentJson"),
     ("io.github.realtimegateway.codegen", "TopicName"),
@@ -45,6 +46,7 @@ pub(super) const IMPORTED: [(&str, &str); 43] = [
     ("kotlinx.serialization", "Required"),
     ("kotlinx.serialization", "SerialName"),
     ("kotlinx.serialization", "Serializable"),
+    ("kotlinx.serialization", "UseSerializers"),
     ("kotlinx.serialization.json", "JsonElement"),
     ("kotlinx.serialization.json", "JsonObject"),
     ("kotlinx.serialization", "serializer"),
@@ -66,13 +68,14 @@ pub(super) const IMPORTED_BY_OPERATIONS: [(&str, &str); 2] =
     [("io.github.realtimegateway", "encode"), ("java.util.concurrent", "CompletableFuture")];
 
 /// Names of types that have a meaning of their own in every file: those of the language, and those that are imported.
-pub(super) const TYPES: [&str; 28] = [
+pub(super) const TYPES: [&str; 30] = [
     "AliasSerializer",
     "Any",
     "Array",
     "Boolean",
     "Double",
     "Enum",
+    "ExactJson",
     "Int",
     "JsonElement",
     "JsonObject",
@@ -94,6 +97,7 @@ pub(super) const TYPES: [&str; 28] = [
     "Throwable",
     "UnionSerializer",
     "Unit",
+    "UseSerializers",
     "WordSerializer",
 ];
 

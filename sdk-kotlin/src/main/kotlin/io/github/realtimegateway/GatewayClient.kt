@@ -169,9 +169,9 @@ public class GatewayClient
         }
     }
 
-/** Encodes data of the app. */
+/** Encodes data of the app. JSON stays as it is: its serializer would change the digits of numbers. */
 internal fun <T> encode(serializer: SerializationStrategy<T>, data: T): JsonElement = try {
-    json.encodeToJsonElement(serializer, data)
+    data as? JsonElement ?: json.encodeToJsonElement(serializer, data)
 } catch (failure: IllegalArgumentException) {
     throw GatewayException.Invalid("the data: ${failure.message}", cause = failure)
 }

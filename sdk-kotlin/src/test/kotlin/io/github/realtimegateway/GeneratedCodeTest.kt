@@ -34,6 +34,7 @@ import io.github.realtimegateway.support.readMessage
 import io.github.realtimegateway.support.story
 import java.io.File
 import kotlin.test.Test
+import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
@@ -55,6 +56,11 @@ import kotlinx.serialization.serializer
 class GeneratedCodeTest {
     private val json = Json { ignoreUnknownKeys = true }
 
+    private val promise =
+        """{"type":"a","fn":"b","self":"c","Self":"d","constructor":"e","__proto__":"f","":"g","a-b c":"h","größe":"i",
+        "大小":"j","3d":true,"quote\"back\\slash\nline":"k","await":"a b","async":-9007199254740993,"crate":true,
+        "super":7,"static":"always","nothing":null,"union":[1.50]}"""
+
     private inline fun <reified T> assertRoundTrip(text: String) {
         val written = json.encodeToString(json.decodeFromString<T>(text))
         val element = json.parseToJsonElement(text)
@@ -69,16 +75,23 @@ class GeneratedCodeTest {
 
     @Test
     fun `members with difficult names are read and written`() {
-        assertRoundTrip<Promise>(
-            """{"type":"a","fn":"b","self":"c","Self":"d","constructor":"e","__proto__":"f","":"g","a-b c":"h","größe":"i",
-            "大小":"j","3d":true,"quote\"back\\slash\nline":"k","await":"a b","async":-9007199254740993,"crate":true,
-            "super":7,"static":"always","nothing":null,"union":[1.50]}""",
-        )
+        assertRoundTrip<Promise>(promise)
         for (word in listOf("", "Self", "Unknown", "+", "größe", "quote\"\\", "later")) {
             assertRoundTrip<Option>(json.encodeToString(word))
         }
         assertEquals("a-b", Words.WITH_DASH.word)
         assertEquals(Option("EUR"), Option.EUR)
+    }
+
+    @Test
+    fun `untyped JSON keeps every digit`() {
+        val numbers = """[1.50,1E400,0.12345678901234567890,123456789012345678901234567890,-0.0,null,true,"1.50",{"x":[2.0]}]"""
+        val later = """{"k\"ind":"later","x":$numbers}"""
+        assertEquals(later, encode(serializer<Union>(), json.decodeFromString(later)).toString())
+        val value = json.decodeFromString<Promise>(promise.replace("[1.50]", numbers))
+        assertContains(encode(serializer<Promise>(), value).toString(), numbers)
+        assertContains(json.encodeToString(value), numbers)
+        assertEquals(numbers, encode(serializer<JsonElement>(), json.parseToJsonElement(numbers)).toString())
     }
 
     @Test

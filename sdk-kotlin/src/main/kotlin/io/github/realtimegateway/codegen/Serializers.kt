@@ -10,7 +10,6 @@ import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
 import kotlinx.serialization.json.JsonDecoder
 import kotlinx.serialization.json.JsonElement
-import kotlinx.serialization.json.JsonEncoder
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
@@ -49,8 +48,7 @@ public abstract class UnionSerializer<T : Any>(private val tag: String) : KSeria
             encoder.encodeSerializableValue(branch as KSerializer<T>, value)
             return
         }
-        val output = encoder as? JsonEncoder ?: throw SerializationException("a tagged union is written as JSON only")
-        output.encodeJsonElement(jsonOf(value) ?: JsonNull)
+        ExactJson.serialize(encoder, jsonOf(value) ?: JsonNull)
     }
 }
 
@@ -96,13 +94,9 @@ public abstract class WordSerializer<T : Any>(name: String) : KSerializer<T> {
 public object PresentJson : KSerializer<JsonElement?> {
     override val descriptor: SerialDescriptor get() = JsonElement.serializer().nullable.descriptor
 
-    override fun deserialize(decoder: Decoder): JsonElement {
-        val input = decoder as? JsonDecoder ?: throw SerializationException("untyped members are read from JSON only")
-        return input.decodeJsonElement()
-    }
+    override fun deserialize(decoder: Decoder): JsonElement = ExactJson.deserialize(decoder)
 
     override fun serialize(encoder: Encoder, value: JsonElement?) {
-        val output = encoder as? JsonEncoder ?: throw SerializationException("untyped members are written as JSON only")
-        output.encodeJsonElement(value ?: JsonNull)
+        ExactJson.serialize(encoder, value ?: JsonNull)
     }
 }
