@@ -2,4 +2,4 @@
 
 /// The SHA-256 of the sources of this crate, of the protocol and of the C interface, in hexadecimal digits. All SDKs that were
 /// built from the same sources have the same digest.
-pub const DIGEST: &str = "61d4d910cd343a877c36c89239d0e476971fa3c8417266c59016af345989616e";
+pub const DIGEST: &str = "49ccc5c1e58ba2a05cc9e515a00e417883607400f83de64fe93bd864a999f652";
