@@ -6,7 +6,7 @@
 //! woken for it. Any loop can write to any socket.
 //!
 //! A confirmation need not leave in its turn: its queue is deferred, and written when the loop has nothing else to write,
-//! when another frame for the same client is queued, or after [`MAX_DEFERRED`]. So a busy loop writes the confirmations of
+//! when another frame for the same client is queued, or after a millisecond. So a busy loop writes the confirmations of
 //! several messages of a client together.
 //!
 //! A thread without a loop of this kind (the runtime of a program that embeds the gateway) wakes the task of the

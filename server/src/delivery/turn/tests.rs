@@ -8,7 +8,10 @@ use std::{
 use parking_lot::Mutex;
 
 use super::*;
-use crate::delivery::{frame::Frame, outbound::QueueWriter};
+use crate::{
+    delivery::{frame::Frame, outbound::QueueWriter},
+    runtime::tasks::Tasks,
+};
 
 /// A loop, which counts its turns and what is written.
 #[derive(Default)]
@@ -39,8 +42,9 @@ impl Loop {
     async fn start() -> Arc<Self> {
         let event_loop = Arc::new(Self::default());
         let counting = Arc::clone(&event_loop);
-        tokio::spawn(write_at_end_of_turns());
-        tokio::spawn(async move {
+        let tasks = Tasks::default();
+        tasks.spawn_until_stopped(write_at_end_of_turns());
+        tasks.spawn_until_stopped(async move {
             loop {
                 counting.turns.fetch_add(1, Ordering::Relaxed);
                 yield_now().await;
@@ -156,7 +160,8 @@ async fn loop_that_ends_leaves_deferred_confirmations_to_the_connection() {
     }
 
     let event_loop = Arc::new(Loop::default());
-    let writing = tokio::spawn(write_at_end_of_turns());
+    let tasks = Tasks::default();
+    tasks.spawn_until_stopped(write_at_end_of_turns());
     yield_now().await;
     let publisher = event_loop.client("publisher");
     let connection = Arc::new(Woken(AtomicU32::new(0)));
@@ -165,8 +170,7 @@ async fn loop_that_ends_leaves_deferred_confirmations_to_the_connection() {
     assert!(publisher.poll_take(&mut context, &mut batch).is_pending());
     publisher.push_deferred(frame("confirmation"));
     assert!(publisher.poll_take(&mut context, &mut batch).is_pending(), "it is left to the loop");
-    writing.abort();
-    assert!(writing.await.is_err());
+    assert!(tasks.stop(Duration::from_secs(20)).await, "the loop does not end");
     assert_eq!(connection.0.load(Ordering::Relaxed), 1);
     assert!(publisher.poll_take(&mut context, &mut batch).is_ready());
     assert_eq!(batch.iter().map(Frame::payload).collect::<Vec<_>>(), ["confirmation"]);
