@@ -50,7 +50,7 @@ pub(crate) async fn reports_gap_to_every_client(name: &'static str, rabbit: Opti
     // Once every client has received the gap, all further messages must arrive again.
     let all_reported = || async {
         let ledger = case.load.ledger.lock();
-        ledger.shown.keys().all(|stream| ledger.gaps.iter().any(|(reported, _)| reported == stream))
+        ledger.shown.keys().all(|stream| ledger.gaps.iter().any(|gap| gap.stream == *stream))
     };
     within(Duration::from_secs(60), "every client has received a gap", all_reported).await;
     case.load.ledger.lock().fault_ended = Some(Instant::now());

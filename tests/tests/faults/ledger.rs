@@ -21,8 +21,18 @@ pub(crate) struct Shown {
 #[derive(Debug, Clone)]
 pub(crate) struct Confirmed {
     pub(crate) clan: String,
+    pub(crate) offset: u64,
     pub(crate) id: String,
     pub(crate) at: Instant,
+}
+
+/// A gap that a client has received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReportedGap {
+    pub(crate) stream: Stream,
+    pub(crate) reason: String,
+    /// The offset up to which messages may be missing.
+    pub(crate) up_to: u64,
 }
 
 /// All events of a case.
@@ -34,8 +44,8 @@ pub(crate) struct Ledger {
     pub(crate) unconfirmed: u64,
     /// The messages received on each stream, in order of arrival.
     pub(crate) shown: HashMap<Stream, Vec<Shown>>,
-    /// The gaps that clients received: stream, reason.
-    pub(crate) gaps: Vec<(Stream, String)>,
+    /// The gaps that clients received.
+    pub(crate) gaps: Vec<ReportedGap>,
     /// Notifications that the broker has confirmed: user, id, when.
     pub(crate) published: Vec<(String, String, Instant)>,
     /// Notifications that clients have received: user, id.
@@ -71,7 +81,10 @@ impl Ledger {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
             let lacks = |message: &&Confirmed| message.clan == stream.1 && !ids.contains(message.id.as_str());
             let of_clan = self.confirmed.iter().filter(|message| self.must_have_arrived(message.at)).filter(lacks);
-            missing.extend(of_clan.map(|message| format!("{stream:?} lacks {}", message.id)));
+            // A repeated send may be confirmed long after the message was stored, and thus be part of the gap.
+            let gap = self.gaps.iter().filter(|gap| gap.stream == *stream).map(|gap| gap.up_to).max();
+            let absent = of_clan.filter(|message| gap.is_none_or(|up_to| message.offset > up_to));
+            missing.extend(absent.map(|message| format!("{stream:?} lacks {} at {}", message.id, message.offset)));
         }
         missing.extend(self.unnotified());
         missing
@@ -101,7 +114,7 @@ impl Ledger {
 
     /// Lists the streams that lack a confirmed message and have received no gap.
     pub(crate) fn unreported_gaps(&self) -> Vec<String> {
-        let streams_with_gap: HashSet<&Stream> = self.gaps.iter().map(|(stream, _)| stream).collect();
+        let streams_with_gap: HashSet<&Stream> = self.gaps.iter().map(|gap| &gap.stream).collect();
         let silent = self.shown.iter().filter(|(stream, shown)| {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
             let lacks = |message: &Confirmed| message.clan == stream.1 && !ids.contains(message.id.as_str());
@@ -171,7 +184,9 @@ mod tests {
             entries.iter().map(entry).collect()
         };
         let streams = streams.iter().enumerate().map(|(n, entries)| ((format!("u{n}"), "c".into()), shown(entries)));
-        let confirmed = ["a", "b", "c"].map(|id| Confirmed { clan: "c".into(), id: id.into(), at }).to_vec();
+        let confirmed = [(1, "a"), (2, "b"), (3, "c")];
+        let confirmed =
+            confirmed.map(|(offset, id)| Confirmed { clan: "c".into(), offset, id: id.into(), at }).to_vec();
         Ledger { confirmed, shown: streams.collect(), ..Ledger::default() }
     }
 
@@ -184,7 +199,7 @@ mod tests {
     #[test]
     fn reports_message_missing_from_one_stream() {
         let ledger = ledger(&[&[(1, "a"), (2, "b"), (3, "c")], &[(1, "a"), (3, "c")]]);
-        assert_eq!(ledger.missing(), [r#"("u1", "c") lacks b"#]);
+        assert_eq!(ledger.missing(), [r#"("u1", "c") lacks b at 2"#]);
         let notified = Ledger { published: vec![("u".into(), "n".into(), Instant::now())], ..Ledger::default() };
         assert_eq!(notified.missing().len(), 1);
     }
@@ -196,8 +211,23 @@ mod tests {
         let mut lost = Ledger { store_lost_writes: true, fault_ended, ..lost };
         assert!(lost.missing().is_empty());
         assert_eq!(lost.unreported_gaps(), [r#"("u1", "c")"#]);
-        lost.gaps.push((("u1".into(), "c".into()), "EpochChanged".into()));
+        lost.gaps.push(gap("u1", 2));
         assert!(lost.unreported_gaps().is_empty());
+    }
+
+    fn gap(user: &str, up_to: u64) -> ReportedGap {
+        ReportedGap { stream: (user.into(), "c".into()), reason: "EpochChanged".into(), up_to }
+    }
+
+    #[test]
+    fn message_that_was_confirmed_after_the_fault_may_be_missing_only_in_the_gap() {
+        let complete = ledger(&[&[(1, "a")]]);
+        let fault_ended = Some(complete.confirmed[0].at);
+        let mut lost = Ledger { store_lost_writes: true, fault_ended, ..complete };
+        for (up_to, missing) in [(1, 2), (2, 1), (3, 0)] {
+            lost.gaps = vec![gap("u0", up_to)];
+            assert_eq!(lost.missing().len(), missing, "{up_to}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use realtime_gateway_sdk::{ChatEvent, Client, State};
 use realtime_gateway_tests::Token;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use crate::ledger::{Confirmed, Ledger, Shown};
+use crate::ledger::{Confirmed, Ledger, ReportedGap, Shown};
 
 /// The time between two messages of a user.
 const SEND_INTERVAL: Duration = Duration::from_millis(150);
@@ -92,7 +92,10 @@ impl User {
                         let shown = ledger.shown.entry(stream.clone()).or_default();
                         shown.push(Shown { epoch, offset, id, at: Instant::now() });
                     }
-                    ChatEvent::Gap(gap) => ledger.gaps.push((stream.clone(), format!("{:?}", gap.reason))),
+                    ChatEvent::Gap(gap) => {
+                        let (stream, up_to) = (stream.clone(), gap.after.offset());
+                        ledger.gaps.push(ReportedGap { stream, reason: format!("{:?}", gap.reason), up_to });
+                    }
                     _ => {}
                 }
             }
@@ -130,8 +133,8 @@ impl User {
                 }
                 match chat.send(format!("{name} says {n}")).await {
                     Ok(receipt) => {
-                        let (id, at) = (receipt.message_id.to_string(), Instant::now());
-                        ledger.lock().confirmed.push(Confirmed { clan: clan.clone(), id, at });
+                        let (offset, id, at) = (receipt.offset, receipt.message_id.to_string(), Instant::now());
+                        ledger.lock().confirmed.push(Confirmed { clan: clan.clone(), offset, id, at });
                         confirmed.send_modify(|count| *count += 1);
                     }
                     Err(_) => ledger.lock().unconfirmed += 1,
