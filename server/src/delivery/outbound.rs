@@ -168,16 +168,6 @@ impl Outbound {
         queue.writing != Writing::Idle
     }
 
-    /// Marks a deferred queue. Returns false if it was marked or written meanwhile.
-    pub(super) fn end_deferral(&self) -> bool {
-        let mut queue = self.queue.lock();
-        let is_deferred = queue.writing == Writing::Deferred;
-        if is_deferred {
-            queue.writing = Writing::Marked;
-        }
-        is_deferred
-    }
-
     /// Sets what writes the frames at the end of a turn. Called by the connection when it begins.
     pub fn attach(&self, writer: Arc<dyn QueueWriter>) {
         self.queue.lock().writer = Some(writer);

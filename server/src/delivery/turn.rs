@@ -98,10 +98,9 @@ impl Turn {
         self.marked.is_empty() && self.deferred.queues.is_empty()
     }
 
-    /// Moves the deferred queues behind those that are marked, but for those that were marked meanwhile.
+    /// Moves the deferred queues behind those that are marked. One that was written meanwhile has nothing to write then.
     fn mark_deferred(&mut self) {
-        let Deferred { queues, .. } = std::mem::take(&mut self.deferred);
-        self.marked.extend(queues.into_iter().filter(|outbound| outbound.end_deferral()));
+        self.marked.extend(std::mem::take(&mut self.deferred).queues);
     }
 
     /// Begins to write what the turn has queued. Returns whether sockets that are readable by now belong to the same turn.

@@ -23,6 +23,8 @@ pub(crate) struct Confirmed {
     pub(crate) clan: String,
     pub(crate) offset: u64,
     pub(crate) id: String,
+    /// When the client began to send it.
+    pub(crate) begun: Instant,
     pub(crate) at: Instant,
 }
 
@@ -81,13 +83,19 @@ impl Ledger {
             let ids: HashSet<&str> = shown.iter().map(|shown| shown.id.as_str()).collect();
             let lacks = |message: &&Confirmed| message.clan == stream.1 && !ids.contains(message.id.as_str());
             let of_clan = self.confirmed.iter().filter(|message| self.must_have_arrived(message.at)).filter(lacks);
-            // A repeated send may be confirmed long after the message was stored, and thus be part of the gap.
-            let gap = self.gaps.iter().filter(|gap| gap.stream == *stream).map(|gap| gap.up_to).max();
-            let absent = of_clan.filter(|message| gap.is_none_or(|up_to| message.offset > up_to));
+            let absent = of_clan.filter(|message| !self.is_in_gap(stream, message));
             missing.extend(absent.map(|message| format!("{stream:?} lacks {} at {}", message.id, message.offset)));
         }
         missing.extend(self.unnotified());
         missing
+    }
+
+    /// Returns whether a message that was confirmed after the fault is part of a gap: it was stored before its client received
+    /// the gap, and confirmed a moment later. None that was begun after the fault is.
+    fn is_in_gap(&self, stream: &Stream, message: &Confirmed) -> bool {
+        let is_begun_before = self.fault_ended.is_some_and(|fault_ended| message.begun < fault_ended);
+        let covers = |gap: &ReportedGap| gap.stream == *stream && message.offset <= gap.up_to;
+        self.store_lost_writes && is_begun_before && self.gaps.iter().any(covers)
     }
 
     /// Describes each confirmed notification that its user lacks.
@@ -186,8 +194,8 @@ mod tests {
         let streams = streams.iter().enumerate().map(|(n, entries)| ((format!("u{n}"), "c".into()), shown(entries)));
         let confirmed = [(1, "a"), (2, "b"), (3, "c")];
         let confirmed =
-            confirmed.map(|(offset, id)| Confirmed { clan: "c".into(), offset, id: id.into(), at }).to_vec();
-        Ledger { confirmed, shown: streams.collect(), ..Ledger::default() }
+            confirmed.map(|(offset, id)| Confirmed { clan: "c".into(), offset, id: id.into(), begun: at, at });
+        Ledger { confirmed: confirmed.to_vec(), shown: streams.collect(), ..Ledger::default() }
     }
 
     #[test]
@@ -220,14 +228,24 @@ mod tests {
     }
 
     #[test]
-    fn message_that_was_confirmed_after_the_fault_may_be_missing_only_in_the_gap() {
+    fn message_that_was_begun_during_the_fault_may_be_missing_only_in_the_gap() {
         let complete = ledger(&[&[(1, "a")]]);
-        let fault_ended = Some(complete.confirmed[0].at);
-        let mut lost = Ledger { store_lost_writes: true, fault_ended, ..complete };
+        let begun = complete.confirmed[0].begun;
+        let mut lost = Ledger { store_lost_writes: true, fault_ended: Some(begun), ..complete };
+        lost.gaps = vec![gap("u0", 3)];
+        assert_eq!(lost.missing().len(), 2, "both were begun after the fault");
+        let fault_ended = begun + Duration::from_secs(1);
+        lost.fault_ended = Some(fault_ended);
+        lost.confirmed.iter_mut().for_each(|message| message.at = fault_ended);
         for (up_to, missing) in [(1, 2), (2, 1), (3, 0)] {
             lost.gaps = vec![gap("u0", up_to)];
             assert_eq!(lost.missing().len(), missing, "{up_to}");
         }
+        lost.gaps = vec![gap("another", 3)];
+        assert_eq!(lost.missing().len(), 2, "the gap of another client");
+        lost.gaps = vec![gap("u0", 3)];
+        lost.store_lost_writes = false;
+        assert_eq!(lost.missing().len(), 2, "the store has lost nothing");
     }
 
     #[test]

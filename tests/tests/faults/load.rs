@@ -131,10 +131,11 @@ impl User {
                 if !*writing.borrow() {
                     break;
                 }
+                let begun = Instant::now();
                 match chat.send(format!("{name} says {n}")).await {
                     Ok(receipt) => {
                         let (offset, id, at) = (receipt.offset, receipt.message_id.to_string(), Instant::now());
-                        ledger.lock().confirmed.push(Confirmed { clan: clan.clone(), offset, id, at });
+                        ledger.lock().confirmed.push(Confirmed { clan: clan.clone(), offset, id, begun, at });
                         confirmed.send_modify(|count| *count += 1);
                     }
                     Err(_) => ledger.lock().unconfirmed += 1,
